@@ -1,0 +1,1 @@
+//! ONNX to `.fmplan`: one folder per stage, in order.

@@ -1,0 +1,2 @@
+//! `flashmem-compile`: compiles an ONNX model into a `.fmplan` bundle.
+fn main() {}

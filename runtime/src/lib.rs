@@ -1,0 +1,1 @@
+//! Replays a `.fmplan` bundle on wgpu within the memory that it declares.

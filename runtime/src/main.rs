@@ -1,0 +1,2 @@
+//! `flashmem-run`: runs a bundle on inputs from an `.npz` file.
+fn main() {}
