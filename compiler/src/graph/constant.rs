@@ -1,0 +1,158 @@
+//! Constant tensors: initialisers and whatever import or optimisation derives from them.
+//!
+//! The bytes are shared, never copied on clone. Elements stay at the precision of the ONNX file (f32 or f16) until packing;
+//! integers are i32, truth values one byte. This file deliberately knows no layout: a constant is dense and row-major.
+
+use std::sync::Arc;
+
+/// Element type of a value in the graph: what a kernel sees. Every element has 4 bytes on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dtype {
+    /// 32-bit float.
+    F32,
+    /// 32-bit signed integer.
+    I32,
+    /// Truth value, held as u32 0 or 1.
+    Bool,
+}
+
+/// How a constant's elements are stored in its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Storage {
+    /// Little-endian f32.
+    F32,
+    /// Little-endian f16, used as f32.
+    F16,
+    /// Little-endian i32.
+    I32,
+    /// One byte, 0 or 1.
+    Bool,
+}
+
+impl Storage {
+    /// Bytes of one element.
+    pub const fn element_bytes(self) -> usize {
+        match self {
+            Self::F32 | Self::I32 => 4,
+            Self::F16 => 2,
+            Self::Bool => 1,
+        }
+    }
+    /// What a kernel sees.
+    pub const fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 | Self::F16 => Dtype::F32,
+            Self::I32 => Dtype::I32,
+            Self::Bool => Dtype::Bool,
+        }
+    }
+}
+
+/// Shared bytes: a `Vec<u8>`, a tract tensor, or a mapped file.
+pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// A dense row-major constant tensor.
+#[derive(Clone)]
+pub struct Constant {
+    /// Dimensions.
+    pub shape: Vec<usize>,
+    /// Element storage.
+    pub storage: Storage,
+    /// `shape` elements of `storage`.
+    bytes: SharedBytes,
+}
+
+impl std::fmt::Debug for Constant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Constant({:?} {:?})", self.storage, self.shape)
+    }
+}
+
+impl Constant {
+    /// A constant over shared bytes; `None` when the length does not fit the shape.
+    pub fn new(shape: Vec<usize>, storage: Storage, bytes: SharedBytes) -> Option<Self> {
+        let elements = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d))?;
+        let expected = elements.checked_mul(storage.element_bytes())?;
+        ((*bytes).as_ref().len() == expected).then_some(Self { shape, storage, bytes })
+    }
+
+    /// An f32 constant; `values` must have as many elements as `shape`.
+    pub fn from_f32(shape: Vec<usize>, values: &[f32]) -> Self {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Self::new(shape, Storage::F32, Arc::new(bytes))
+            .expect("the caller gives as many values as the shape has elements")
+    }
+
+    /// An i32 constant; `values` must have as many elements as `shape`.
+    pub fn from_i32(shape: Vec<usize>, values: &[i32]) -> Self {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Self::new(shape, Storage::I32, Arc::new(bytes))
+            .expect("the caller gives as many values as the shape has elements")
+    }
+
+    /// A truth-value constant; `values` must have as many elements as `shape`.
+    pub fn from_bool(shape: Vec<usize>, values: &[bool]) -> Self {
+        let bytes: Vec<u8> = values.iter().map(|v| u8::from(*v)).collect();
+        Self::new(shape, Storage::Bool, Arc::new(bytes))
+            .expect("the caller gives as many values as the shape has elements")
+    }
+
+    /// Raw bytes.
+    pub fn bytes(&self) -> &[u8] {
+        (*self.bytes).as_ref()
+    }
+
+    /// The same bytes under another shape of equal element count; `None` otherwise.
+    pub fn reshaped(&self, shape: Vec<usize>) -> Option<Self> {
+        Self::new(shape, self.storage, Arc::clone(&self.bytes))
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.bytes().len() / self.storage.element_bytes()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What a kernel sees.
+    pub fn dtype(&self) -> Dtype {
+        self.storage.dtype()
+    }
+
+    /// Element `index` as f32 (integers and truth values converted).
+    pub fn f32_at(&self, index: usize) -> f32 {
+        let b = self.bytes();
+        match self.storage {
+            Storage::F32 => f32::from_le_bytes([b[4 * index], b[4 * index + 1], b[4 * index + 2], b[4 * index + 3]]),
+            Storage::F16 => half::f16::from_le_bytes([b[2 * index], b[2 * index + 1]]).to_f32(),
+            Storage::I32 => {
+                i32::from_le_bytes([b[4 * index], b[4 * index + 1], b[4 * index + 2], b[4 * index + 3]]) as f32
+            }
+            Storage::Bool => f32::from(b[index]),
+        }
+    }
+
+    /// Element `index` as the 4 bytes that the device holds.
+    pub fn device_word_at(&self, index: usize) -> u32 {
+        let b = self.bytes();
+        match self.storage {
+            Storage::F32 | Storage::F16 => self.f32_at(index).to_bits(),
+            Storage::I32 => u32::from_le_bytes([b[4 * index], b[4 * index + 1], b[4 * index + 2], b[4 * index + 3]]),
+            Storage::Bool => u32::from(b[index] != 0),
+        }
+    }
+
+    /// All elements as f32.
+    pub fn to_f32(&self) -> Vec<f32> {
+        (0..self.len()).map(|i| self.f32_at(i)).collect()
+    }
+
+    /// The value when every element is the same.
+    pub fn uniform_f32(&self) -> Option<f32> {
+        let first = (!self.is_empty()).then(|| self.f32_at(0))?;
+        (1..self.len()).all(|i| self.f32_at(i).to_bits() == first.to_bits()).then_some(first)
+    }
+}

@@ -1,0 +1,292 @@
+//! Shapes and types of operators from those of their operands.
+//!
+//! Import uses it and compares the result with what tract inferred; `verify` uses it after every stage. It deliberately
+//! knows nothing about how an operator is computed.
+
+use super::constant::Dtype;
+use super::op::{Op, Window};
+
+/// An operator does not accept its operands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ShapeError {
+    /// Wrong number of operands.
+    #[error("{op} takes {expected} operands, not {found}")]
+    OperandCount {
+        /// The operator.
+        op: &'static str,
+        /// What it takes.
+        expected: &'static str,
+        /// What it got.
+        found: usize,
+    },
+    /// Wrong rank or dimension.
+    #[error("{op}: operand {operand} has shape {shape:?}, which does not fit: {reason}")]
+    Shape {
+        /// The operator.
+        op: &'static str,
+        /// Position of the operand.
+        operand: usize,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// What was expected.
+        reason: &'static str,
+    },
+    /// Wrong element type.
+    #[error("{op}: operand {operand} has type {found:?}, expected {expected:?}")]
+    Dtype {
+        /// The operator.
+        op: &'static str,
+        /// Position of the operand.
+        operand: usize,
+        /// Expected type.
+        expected: Dtype,
+        /// Its type.
+        found: Dtype,
+    },
+    /// The shape is a parameter of the node and cannot be inferred.
+    #[error("the shape of {op} is given by its node")]
+    ShapeIsAParameter {
+        /// The operator.
+        op: &'static str,
+    },
+}
+
+type Operand<'a> = (&'a [usize], Dtype);
+
+fn count(op: &Op, operands: &[Operand<'_>], expected: usize, text: &'static str) -> Result<(), ShapeError> {
+    if operands.len() == expected {
+        Ok(())
+    } else {
+        Err(ShapeError::OperandCount { op: op.name(), expected: text, found: operands.len() })
+    }
+}
+
+fn bad(op: &Op, operands: &[Operand<'_>], operand: usize, reason: &'static str) -> ShapeError {
+    ShapeError::Shape { op: op.name(), operand, shape: operands[operand].0.to_vec(), reason }
+}
+
+/// Output size of a window along each spatial axis; `None` when the window does not fit.
+pub fn window_output(window: &Window, spatial: &[usize]) -> Option<Vec<usize>> {
+    let n = spatial.len();
+    let lists = [&window.kernel, &window.strides, &window.dilations, &window.pads_before, &window.pads_after];
+    if lists.iter().any(|l| l.len() != n) {
+        return None;
+    }
+    (0..n)
+        .map(|i| {
+            let extent = window.kernel[i].checked_sub(1)?.checked_mul(window.dilations[i])?.checked_add(1)?;
+            let padded = spatial[i].checked_add(window.pads_before[i])?.checked_add(window.pads_after[i])?;
+            (padded.checked_sub(extent)?.checked_div(window.strides[i])?).checked_add(1)
+        })
+        .collect()
+}
+
+fn broadcast(op: &Op, operands: &[Operand<'_>]) -> Result<Vec<usize>, ShapeError> {
+    let rank = operands.first().map_or(0, |o| o.0.len());
+    let mut shape = vec![1; rank];
+    for (position, (dims, _)) in operands.iter().enumerate() {
+        if dims.len() != rank {
+            return Err(bad(op, operands, position, "all operands have the same rank"));
+        }
+        for (out, dim) in shape.iter_mut().zip(*dims) {
+            if *out == 1 {
+                *out = *dim;
+            } else if *dim != 1 && *dim != *out {
+                return Err(bad(op, operands, position, "dimensions are equal or 1"));
+            }
+        }
+    }
+    Ok(shape)
+}
+
+fn einsum(op: &Op, a: &[u8], b: &[u8], output: &[u8], operands: &[Operand<'_>]) -> Result<Vec<usize>, ShapeError> {
+    count(op, operands, 2, "2")?;
+    let mut sizes = std::collections::BTreeMap::new();
+    for (position, labels) in [a, b].iter().enumerate() {
+        if labels.len() != operands[position].0.len() {
+            return Err(bad(op, operands, position, "one label an axis"));
+        }
+        for (label, dim) in labels.iter().zip(operands[position].0) {
+            if *sizes.entry(*label).or_insert(*dim) != *dim {
+                return Err(bad(op, operands, position, "axes of one label have one size"));
+            }
+        }
+    }
+    output
+        .iter()
+        .map(|l| sizes.get(l).copied().ok_or_else(|| bad(op, operands, 0, "every output label occurs in an operand")))
+        .collect()
+}
+
+fn axis_ok(op: &Op, operands: &[Operand<'_>], axis: usize) -> Result<(), ShapeError> {
+    if axis < operands[0].0.len() { Ok(()) } else { Err(bad(op, operands, 0, "the axis is within the rank")) }
+}
+
+fn spatial_weight(op: &Op, operands: &[Operand<'_>]) -> Result<(), ShapeError> {
+    count(op, operands, 2, "2")?;
+    let (x, w) = (operands[0].0, operands[1].0);
+    if x.len() < 3 {
+        return Err(bad(op, operands, 0, "batch, channels and at least one spatial axis"));
+    }
+    if w.len() != x.len() {
+        return Err(bad(op, operands, 1, "the rank of the input"));
+    }
+    Ok(())
+}
+
+/// Shape and type of an operator's result.
+pub fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Vec<usize>, Dtype), ShapeError> {
+    let first = operands.first().copied();
+    let given = ShapeError::ShapeIsAParameter { op: op.name() };
+    match op {
+        Op::Input | Op::Reshape | Op::Broadcast | Op::Slice { .. } | Op::Resize { .. } => Err(given),
+        Op::Constant(c) => Ok((c.shape.clone(), c.dtype())),
+        Op::Pointwise(p) => {
+            if operands.len() != p.inputs.len() {
+                return Err(ShapeError::OperandCount {
+                    op: op.name(),
+                    expected: "one operand for each input of its program",
+                    found: operands.len(),
+                });
+            }
+            for (operand, (expected, found)) in p.inputs.iter().zip(operands.iter().map(|o| o.1)).enumerate() {
+                if *expected != found {
+                    return Err(ShapeError::Dtype { op: op.name(), operand, expected: *expected, found });
+                }
+            }
+            Ok((broadcast(op, operands)?, p.dtype()))
+        }
+        Op::Einsum { a, b, output } => Ok((einsum(op, a, b, output, operands)?, operands[0].1)),
+        Op::Conv { window, groups } => {
+            spatial_weight(op, operands)?;
+            let (x, w) = (operands[0].0, operands[1].0);
+            if *groups == 0 || w[0] % groups != 0 || w[1].checked_mul(*groups) != Some(x[1]) || w[2..] != window.kernel
+            {
+                return Err(bad(op, operands, 1, "outputs, channels / groups and kernel of the window"));
+            }
+            let spatial = window_output(window, &x[2..]).ok_or_else(|| bad(op, operands, 0, "the window fits"))?;
+            Ok(([&[x[0], w[0]], spatial.as_slice()].concat(), Dtype::F32))
+        }
+        Op::ConvTranspose { window, groups, output_padding } => {
+            spatial_weight(op, operands)?;
+            let (x, w) = (operands[0].0, operands[1].0);
+            if w[0] != x[1] || *groups == 0 || x[1] % groups != 0 || w[2..] != window.kernel {
+                return Err(bad(op, operands, 1, "channels, outputs / groups and kernel of the window"));
+            }
+            let spatial: Option<Vec<usize>> = (0..x.len() - 2)
+                .map(|i| {
+                    let full = x[i + 2].checked_sub(1)?.checked_mul(window.strides[i])?
+                        + window.kernel[i].checked_sub(1)? * window.dilations[i]
+                        + 1
+                        + output_padding[i];
+                    full.checked_sub(window.pads_before[i] + window.pads_after[i])
+                })
+                .collect();
+            let spatial = spatial.ok_or_else(|| bad(op, operands, 0, "the pads are smaller than the output"))?;
+            Ok(([&[x[0], w[1] * groups], spatial.as_slice()].concat(), Dtype::F32))
+        }
+        Op::Pool { window, .. } => {
+            count(op, operands, 1, "1")?;
+            let x = operands[0].0;
+            if x.len() < 3 {
+                return Err(bad(op, operands, 0, "batch, channels and at least one spatial axis"));
+            }
+            let spatial = window_output(window, &x[2..]).ok_or_else(|| bad(op, operands, 0, "the window fits"))?;
+            Ok(([&x[..2], spatial.as_slice()].concat(), operands[0].1))
+        }
+        Op::Softmax { axis, .. } => {
+            count(op, operands, 1, "1")?;
+            axis_ok(op, operands, *axis)?;
+            Ok((operands[0].0.to_vec(), Dtype::F32))
+        }
+        Op::Normalize { axes, .. } | Op::Reduce { axes, .. } => {
+            count(op, operands, 1, "1")?;
+            for axis in axes {
+                axis_ok(op, operands, *axis)?;
+            }
+            let mut shape = operands[0].0.to_vec();
+            if matches!(op, Op::Reduce { .. }) {
+                axes.iter().for_each(|a| shape[*a] = 1);
+            }
+            Ok((shape, operands[0].1))
+        }
+        Op::ArgReduce { axis, .. } => {
+            count(op, operands, 1, "1")?;
+            axis_ok(op, operands, *axis)?;
+            let mut shape = operands[0].0.to_vec();
+            shape[*axis] = 1;
+            Ok((shape, Dtype::I32))
+        }
+        Op::Attention { has_mask, .. } => {
+            count(op, operands, if *has_mask { 4 } else { 3 }, "3, or 4 with a mask")?;
+            let (q, k, v) = (operands[0].0, operands[1].0, operands[2].0);
+            let rank = q.len();
+            let fits = rank >= 2
+                && k.len() == rank
+                && v.len() == rank
+                && q[..rank - 2] == k[..rank - 2]
+                && q[..rank - 2] == v[..rank - 2]
+                && q[rank - 1] == k[rank - 1]
+                && k[rank - 2] == v[rank - 2];
+            if !fits {
+                return Err(bad(op, operands, 1, "q (…, i, d), k (…, j, d), v (…, j, e)"));
+            }
+            let mut shape = q.to_vec();
+            if *has_mask {
+                let mask = operands[3].0;
+                shape[rank - 1] = k[rank - 2];
+                if mask.len() != rank || mask.iter().zip(&shape).any(|(m, s)| *m != 1 && m != s) {
+                    return Err(bad(op, operands, 3, "broadcasts to (…, i, j)"));
+                }
+            }
+            shape[rank - 1] = v[rank - 1];
+            Ok((shape, Dtype::F32))
+        }
+        Op::Gather { axis } => {
+            count(op, operands, 2, "2")?;
+            axis_ok(op, operands, *axis)?;
+            if operands[1].1 != Dtype::I32 {
+                return Err(ShapeError::Dtype {
+                    op: op.name(),
+                    operand: 1,
+                    expected: Dtype::I32,
+                    found: operands[1].1,
+                });
+            }
+            let data = operands[0].0;
+            Ok(([&data[..*axis], operands[1].0, &data[axis + 1..]].concat(), operands[0].1))
+        }
+        Op::Transpose { permutation } => {
+            count(op, operands, 1, "1")?;
+            let x = operands[0].0;
+            let mut sorted = permutation.clone();
+            sorted.sort_unstable();
+            if sorted != (0..x.len()).collect::<Vec<_>>() {
+                return Err(bad(op, operands, 0, "the permutation covers every axis once"));
+            }
+            Ok((permutation.iter().map(|p| x[*p]).collect(), operands[0].1))
+        }
+        Op::Concat { axis } => {
+            let (shape, dtype) =
+                first.ok_or(ShapeError::OperandCount { op: op.name(), expected: "1 or more", found: 0 })?;
+            axis_ok(op, operands, *axis)?;
+            let mut out = shape.to_vec();
+            for (position, (other, _)) in operands.iter().enumerate().skip(1) {
+                let fits = other.len() == out.len() && (0..out.len()).all(|i| i == *axis || other[i] == out[i]);
+                if !fits {
+                    return Err(bad(op, operands, position, "equal to the first but for the axis"));
+                }
+                out[*axis] += other[*axis];
+            }
+            Ok((out, dtype))
+        }
+        Op::Pad { before, after, .. } => {
+            count(op, operands, 1, "1")?;
+            let x = operands[0].0;
+            if before.len() != x.len() || after.len() != x.len() {
+                return Err(bad(op, operands, 0, "one pad an axis"));
+            }
+            Ok(((0..x.len()).map(|i| before[i] + x[i] + after[i]).collect(), operands[0].1))
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The operator graph, on petgraph: one node a tensor, one edge an operand.
+//!
+//! A node is an [`Op`] with its ONNX name, shape and element type, and optionally an epilogue: an element-wise program whose
+//! input 0 is the operator's result and whose other inputs are the node's remaining operands, broadcast to the node's shape.
+//! Public inputs and outputs are kept in ONNX order. The graph deliberately holds no layout and no memory decision.
+
+pub mod constant;
+pub mod evaluate;
+mod infer;
+pub mod op;
+pub mod pointwise;
+pub mod verify;
+
+use constant::{Constant, Dtype};
+use flashmem_plan_format::plan::ElementType;
+use op::Op;
+use petgraph::Direction;
+use petgraph::stable_graph::{NodeIndex, StableDiGraph};
+use petgraph::visit::EdgeRef;
+use pointwise::Pointwise;
+
+/// A node, which is also its tensor.
+pub type NodeId = NodeIndex<u32>;
+
+/// One tensor and what computes it.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The operator.
+    pub op: Op,
+    /// Applied to every element of the operator's result; input 0 is that element, the others are the operands after the
+    /// operator's own.
+    pub epilogue: Option<Pointwise>,
+    /// ONNX node name (several joined by `+` after fusion).
+    pub name: String,
+    /// Dimensions; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Element type, after the epilogue.
+    pub dtype: Dtype,
+}
+
+/// A public input or output.
+#[derive(Debug, Clone)]
+pub struct GraphPort {
+    /// ONNX name.
+    pub name: String,
+    /// Element type at the API.
+    pub element: ElementType,
+    /// The tensor.
+    pub node: NodeId,
+}
+
+/// The graph.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    nodes: StableDiGraph<Node, u32, u32>,
+    /// Public inputs, in ONNX order. Their nodes are `Op::Input`.
+    pub inputs: Vec<GraphPort>,
+    /// Public outputs, in ONNX order.
+    pub outputs: Vec<GraphPort>,
+}
+
+impl Graph {
+    /// Adds a node whose shape and type follow from its operator and operands.
+    ///
+    /// # Errors
+    /// A sentence that says which operand does not fit, when the operator does not accept these operands.
+    pub fn add(&mut self, op: Op, operands: &[NodeId], name: impl Into<String>) -> Result<NodeId, infer::ShapeError> {
+        let shapes: Vec<(&[usize], Dtype)> =
+            operands.iter().map(|id| (self.node(*id).shape.as_slice(), self.node(*id).dtype)).collect();
+        let (shape, dtype) = infer::infer(&op, &shapes)?;
+        Ok(self.add_shaped(op, operands, name, shape, dtype))
+    }
+
+    /// Adds a node with a given shape and type: inputs, and operators whose shape is a parameter (`Reshape`, `Broadcast`,
+    /// `Slice`, `Resize`). `verify` checks them.
+    pub fn add_shaped(
+        &mut self,
+        op: Op,
+        operands: &[NodeId],
+        name: impl Into<String>,
+        shape: Vec<usize>,
+        dtype: Dtype,
+    ) -> NodeId {
+        let id = self.nodes.add_node(Node { op, epilogue: None, name: name.into(), shape, dtype });
+        for (position, operand) in operands.iter().enumerate() {
+            self.nodes.add_edge(*operand, id, position as u32);
+        }
+        id
+    }
+
+    /// Adds a constant.
+    pub fn add_constant(&mut self, constant: Constant, name: impl Into<String>) -> NodeId {
+        let (shape, dtype) = (constant.shape.clone(), constant.dtype());
+        self.add_shaped(Op::Constant(constant), &[], name, shape, dtype)
+    }
+
+    /// A node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id]
+    }
+
+    /// A node, to change. The caller keeps shape and type true.
+    pub fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id]
+    }
+
+    /// The constant of a node, if it is one.
+    pub fn constant(&self, id: NodeId) -> Option<&Constant> {
+        match &self.nodes[id].op {
+            Op::Constant(c) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// Operands in order: the operator's own, then the epilogue's.
+    pub fn operands(&self, id: NodeId) -> Vec<NodeId> {
+        let mut edges: Vec<(u32, NodeId)> =
+            self.nodes.edges_directed(id, Direction::Incoming).map(|e| (*e.weight(), e.source())).collect();
+        edges.sort_unstable();
+        edges.into_iter().map(|(_, source)| source).collect()
+    }
+
+    /// Number of operands that the operator itself takes; the others belong to the epilogue.
+    pub fn op_operand_count(&self, id: NodeId) -> usize {
+        let epilogue = self.nodes[id].epilogue.as_ref().map_or(0, |e| e.inputs.len() - 1);
+        self.nodes.edges_directed(id, Direction::Incoming).count() - epilogue
+    }
+
+    /// Nodes that read this one, each once, in index order.
+    pub fn users(&self, id: NodeId) -> Vec<NodeId> {
+        let mut users: Vec<NodeId> = self.nodes.neighbors_directed(id, Direction::Outgoing).collect();
+        users.sort_unstable();
+        users.dedup();
+        users
+    }
+
+    /// How often the tensor is read: operand positions plus public outputs.
+    pub fn use_count(&self, id: NodeId) -> usize {
+        self.nodes.edges_directed(id, Direction::Outgoing).count()
+            + self.outputs.iter().filter(|o| o.node == id).count()
+    }
+
+    /// Replaces the operands of a node.
+    pub fn set_operands(&mut self, id: NodeId, operands: &[NodeId]) {
+        let old: Vec<_> = self.nodes.edges_directed(id, Direction::Incoming).map(|e| e.id()).collect();
+        for edge in old {
+            self.nodes.remove_edge(edge);
+        }
+        for (position, operand) in operands.iter().enumerate() {
+            self.nodes.add_edge(*operand, id, position as u32);
+        }
+    }
+
+    /// Lets every reader of `old`, public outputs included, read `new` instead. `new` must not depend on `old` through
+    /// a reader that is redirected: `new` itself keeps its operands.
+    pub fn replace_uses(&mut self, old: NodeId, new: NodeId) {
+        let edges: Vec<(petgraph::graph::EdgeIndex<u32>, NodeId, u32)> = self
+            .nodes
+            .edges_directed(old, Direction::Outgoing)
+            .filter(|e| e.target() != new)
+            .map(|e| (e.id(), e.target(), *e.weight()))
+            .collect();
+        for (edge, target, position) in edges {
+            self.nodes.remove_edge(edge);
+            self.nodes.add_edge(new, target, position);
+        }
+        for output in &mut self.outputs {
+            if output.node == old {
+                output.node = new;
+            }
+        }
+    }
+
+    /// Removes everything that no public output needs; public inputs stay.
+    pub fn prune(&mut self) {
+        let mut live = std::collections::BTreeSet::new();
+        let mut stack: Vec<NodeId> =
+            self.outputs.iter().map(|o| o.node).chain(self.inputs.iter().map(|i| i.node)).collect();
+        while let Some(id) = stack.pop() {
+            if live.insert(id) {
+                stack.extend(self.nodes.neighbors_directed(id, Direction::Incoming));
+            }
+        }
+        self.nodes.retain_nodes(|_, id| live.contains(&id));
+    }
+
+    /// Every node after its operands. The order is depth-first from the outputs, operands first, so that values are
+    /// computed close to their use; it depends on the graph alone.
+    pub fn topological_order(&self) -> Vec<NodeId> {
+        let mut order = Vec::with_capacity(self.nodes.node_count());
+        let mut state = std::collections::BTreeMap::new();
+        let roots = self.inputs.iter().map(|i| i.node).chain(self.outputs.iter().map(|o| o.node));
+        for root in roots {
+            let mut stack = vec![(root, false)];
+            while let Some((id, expanded)) = stack.pop() {
+                if expanded {
+                    if state.insert(id, true) == Some(false) {
+                        order.push(id);
+                    }
+                } else if let std::collections::btree_map::Entry::Vacant(entry) = state.entry(id) {
+                    entry.insert(false);
+                    stack.push((id, true));
+                    for operand in self.operands(id).into_iter().rev() {
+                        if !state.contains_key(&operand) {
+                            stack.push((operand, false));
+                        }
+                    }
+                }
+            }
+        }
+        order
+    }
+
+    /// All nodes in index order.
+    pub fn node_ids(&self) -> Vec<NodeId> {
+        self.nodes.node_indices().collect()
+    }
+}
+
+pub use infer::ShapeError;

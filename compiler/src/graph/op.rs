@@ -1,0 +1,264 @@
+//! The operators of our graph: plain data, one enum.
+//!
+//! Import translates tract's typed operators into these; optimisation rewrites them; lowering turns each into kernel calls
+//! or views. Every operator gives one tensor of one type. Behaviour deliberately lives elsewhere: shapes in `infer.rs`,
+//! kernels in `lower/`.
+
+use super::constant::Constant;
+use super::pointwise::Pointwise;
+
+/// Which reduction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the mathematical ones")]
+pub enum ReduceKind {
+    Sum,
+    Mean,
+    SumSquare,
+    /// Mean of squares.
+    MeanSquare,
+    Max,
+    Min,
+    Product,
+    /// Σ|x|.
+    L1,
+    /// √Σx².
+    L2,
+}
+
+/// Which pooling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PoolKind {
+    /// Maximum; padding never wins.
+    Max,
+    /// Mean over the window.
+    Average {
+        /// Whether padding counts in the divisor.
+        count_include_pad: bool,
+    },
+}
+
+/// A sliding window over the spatial axes (one to three of them): convolution and pooling.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Extent of the window.
+    pub kernel: Vec<usize>,
+    /// Steps.
+    pub strides: Vec<usize>,
+    /// Distances between taps.
+    pub dilations: Vec<usize>,
+    /// Padding before the first element of each axis.
+    pub pads_before: Vec<usize>,
+    /// Padding after the last. With `ceil_mode` pooling, import enlarges it so that the output size follows by the floor rule.
+    pub pads_after: Vec<usize>,
+}
+
+/// How a normalisation centres its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NormKind {
+    /// (x − mean) / √(variance + ε).
+    Layer,
+    /// x / √(mean of squares + ε).
+    Rms,
+}
+
+/// What padding holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PadMode {
+    /// A value.
+    Constant(f32),
+    /// Mirror without repeating the edge.
+    Reflect,
+    /// The edge repeated.
+    Edge,
+}
+
+/// How a resize finds an output element's place in the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are ONNX's coordinate transformation modes")]
+pub enum CoordinateMode {
+    HalfPixel,
+    AlignCorners,
+    Asymmetric,
+    PytorchHalfPixel,
+}
+
+/// How nearest resizing rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are ONNX's nearest modes")]
+pub enum NearestMode {
+    Floor,
+    Ceil,
+    RoundPreferFloor,
+    RoundPreferCeil,
+}
+
+/// Interpolation of a resize.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ResizeKind {
+    /// Nearest element.
+    Nearest(NearestMode),
+    /// Linear in every resized axis.
+    Linear,
+}
+
+/// An operator. Input shapes are those of the node's inputs, in order.
+#[derive(Debug, Clone)]
+pub enum Op {
+    /// A public input. No inputs.
+    Input,
+    /// A constant. No inputs.
+    Constant(Constant),
+    /// Element-wise; inputs broadcast: each has the node's rank and each dimension is 1 or the node's.
+    Pointwise(Pointwise),
+    /// Σ over the axes that are not in `output` of a · b. Two inputs. Each list labels one tensor's axes; a label occurs at
+    /// most once in a list, and every output label occurs in `a` or `b`. Matrix products of any layout are this.
+    Einsum {
+        /// Axes of the first input.
+        a: Vec<u8>,
+        /// Axes of the second input.
+        b: Vec<u8>,
+        /// Axes of the output.
+        output: Vec<u8>,
+    },
+    /// Convolution. Inputs: x (batch, channels, spatial…), weight (outputs, channels / groups, kernel…).
+    Conv {
+        /// The window.
+        window: Window,
+        /// Number of groups.
+        groups: usize,
+    },
+    /// Transposed convolution. Inputs: x (batch, channels, spatial…), weight (channels, outputs / groups, kernel…).
+    ConvTranspose {
+        /// The window of the forward convolution that this transposes; pads shrink the output.
+        window: Window,
+        /// Number of groups.
+        groups: usize,
+        /// Extra elements at the end of each axis.
+        output_padding: Vec<usize>,
+    },
+    /// Pooling of (batch, channels, spatial…). One input.
+    Pool {
+        /// The window.
+        window: Window,
+        /// Which one.
+        kind: PoolKind,
+    },
+    /// exp(x − max) / Σ, or its logarithm, along one axis. One input.
+    Softmax {
+        /// The axis.
+        axis: usize,
+        /// Whether the logarithm is wanted.
+        log: bool,
+    },
+    /// Normalisation over the axes, without scale and shift (these are an epilogue or pointwise consumers). One input.
+    Normalize {
+        /// Which one.
+        kind: NormKind,
+        /// Axes, ascending.
+        axes: Vec<usize>,
+        /// ε.
+        epsilon: f32,
+    },
+    /// softmax(scale · q kᵀ + mask) v. Inputs: q (batch…, i, d), k (batch…, j, d), v (batch…, j, e), and with `has_mask` an
+    /// additive mask of the output's rank that broadcasts to (batch…, i, j). Output: (batch…, i, e).
+    Attention {
+        /// Multiplies the scores before the mask is added.
+        scale: f32,
+        /// Whether there is a fourth input.
+        has_mask: bool,
+    },
+    /// Reduction over the axes, which stay with size 1. One input.
+    Reduce {
+        /// Which one.
+        kind: ReduceKind,
+        /// Axes, ascending.
+        axes: Vec<usize>,
+    },
+    /// Index (i32) of the largest or smallest element along an axis, which stays with size 1. One input.
+    ArgReduce {
+        /// The axis.
+        axis: usize,
+        /// Largest, or else smallest.
+        max: bool,
+        /// Of equal elements the last, or else the first.
+        last: bool,
+    },
+    /// Elements of the first input along `axis` at the i32 indices of the second; negative ones count from the end.
+    /// Output shape: data[..axis] + indices + data[axis + 1..].
+    Gather {
+        /// The axis.
+        axis: usize,
+    },
+    /// The same elements under another shape (the node's). One input.
+    Reshape,
+    /// Output axis i is input axis `permutation[i]`. One input.
+    Transpose {
+        /// The permutation.
+        permutation: Vec<usize>,
+    },
+    /// Size-1 axes repeated to the node's shape. One input of the same rank.
+    Broadcast,
+    /// Along every axis, elements start, start + step, … as many as the node's shape says. One input.
+    Slice {
+        /// First element of each axis.
+        starts: Vec<usize>,
+        /// Steps, not zero; negative ones go backwards.
+        steps: Vec<isize>,
+    },
+    /// The inputs one after the other along an axis. One or more inputs.
+    Concat {
+        /// The axis.
+        axis: usize,
+    },
+    /// Padding. One input.
+    Pad {
+        /// Elements before, by axis.
+        before: Vec<usize>,
+        /// Elements after, by axis.
+        after: Vec<usize>,
+        /// What padding holds.
+        mode: PadMode,
+    },
+    /// Resampling to the node's shape. One input.
+    Resize {
+        /// Interpolation.
+        kind: ResizeKind,
+        /// Coordinates.
+        coordinates: CoordinateMode,
+        /// Scale (output / input) of each axis, as ONNX computes coordinates with it.
+        scales: Vec<f32>,
+    },
+}
+
+impl Op {
+    /// Short name for people and error messages.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Input => "Input",
+            Self::Constant(_) => "Constant",
+            Self::Pointwise(_) => "Pointwise",
+            Self::Einsum { .. } => "Einsum",
+            Self::Conv { .. } => "Conv",
+            Self::ConvTranspose { .. } => "ConvTranspose",
+            Self::Pool { .. } => "Pool",
+            Self::Softmax { .. } => "Softmax",
+            Self::Normalize { .. } => "Normalize",
+            Self::Attention { .. } => "Attention",
+            Self::Reduce { .. } => "Reduce",
+            Self::ArgReduce { .. } => "ArgReduce",
+            Self::Gather { .. } => "Gather",
+            Self::Reshape => "Reshape",
+            Self::Transpose { .. } => "Transpose",
+            Self::Broadcast => "Broadcast",
+            Self::Slice { .. } => "Slice",
+            Self::Concat { .. } => "Concat",
+            Self::Pad { .. } => "Pad",
+            Self::Resize { .. } => "Resize",
+        }
+    }
+
+    /// Whether the operator only re-reads its input's elements in place: lowering makes it a view where it can.
+    pub const fn is_view(&self) -> bool {
+        matches!(self, Self::Reshape | Self::Transpose { .. } | Self::Broadcast | Self::Slice { .. })
+    }
+}
