@@ -1,0 +1,305 @@
+//! The state of one lowering: tensors, their lifetimes, views of nodes, constants and the steps so far.
+//!
+//! The files of `lower/ops/` call it to read operands, make outputs and append kernel calls. It deliberately knows no
+//! operator. Steps refer to tensors until [`Lowering::finish`] places them.
+
+use super::memory::{self, Lifetime};
+use super::program::{Cost, Packing, Program, RowSource, Step, Weight};
+use super::view::{TensorId, View};
+use super::{LowerError, LowerOptions};
+use crate::graph::constant::Constant;
+use crate::graph::pointwise::Pointwise;
+use crate::graph::{Graph, NodeId};
+use crate::kernels::Kernel;
+use flashmem_plan_format::plan::{BINDING_ALIGNMENT, Buffer, BufferSlice, Port, RowGather};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Texels to which every weight is aligned in the stream, so that kernels may fetch runs of 8 texels from one page row.
+pub const WEIGHT_ALIGNMENT_TEXELS: u64 = 8;
+
+/// Where a tensor lives.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// In the arena, with its lifetime in steps.
+    Activation { first_step: u32, last_step: u32 },
+    /// At a byte offset of the constants buffer.
+    Constant { offset_bytes: u64 },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Tensor {
+    elements: usize,
+    place: Place,
+}
+
+/// A kernel call before placement.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Its linked element-wise program.
+    pub expression: Option<Pointwise>,
+    /// Parameter words without the slot table.
+    pub params: Vec<u32>,
+    /// Output, binding 2.
+    pub output: TensorId,
+    /// Operands, binding 3 on.
+    pub inputs: Vec<TensorId>,
+    /// Workgroups.
+    pub workgroups: [u32; 3],
+    /// Texels of the weight stream.
+    pub weight_texels: Option<Range<u64>>,
+    /// ONNX node names.
+    pub node: String,
+    /// For prediction.
+    pub cost: Cost,
+}
+
+/// The state of one lowering.
+pub struct Lowering<'a> {
+    graph: &'a Graph,
+    options: &'a LowerOptions,
+    tensors: Vec<Tensor>,
+    views: BTreeMap<NodeId, View>,
+    calls: Vec<Call>,
+    weights: Vec<Weight>,
+    packed: BTreeMap<NodeId, usize>,
+    constants: Vec<u8>,
+    row_sources: Vec<RowSource>,
+    row_gathers: Vec<(RowGather, TensorId)>,
+}
+
+impl<'a> Lowering<'a> {
+    /// An empty program.
+    pub fn new(graph: &'a Graph, options: &'a LowerOptions) -> Self {
+        Self {
+            graph,
+            options,
+            tensors: Vec::new(),
+            views: BTreeMap::new(),
+            calls: Vec::new(),
+            weights: Vec::new(),
+            packed: BTreeMap::new(),
+            constants: Vec::new(),
+            row_sources: Vec::new(),
+            row_gathers: Vec::new(),
+        }
+    }
+
+    /// The graph.
+    pub const fn graph(&self) -> &'a Graph {
+        self.graph
+    }
+
+    /// The options.
+    pub const fn options(&self) -> &'a LowerOptions {
+        self.options
+    }
+
+    /// A new dense activation of `shape`, alive from the step that is appended next.
+    pub fn output(&mut self, shape: &[usize]) -> View {
+        let step = self.calls.len() as u32;
+        let elements = shape.iter().product::<usize>();
+        self.tensors.push(Tensor { elements, place: Place::Activation { first_step: step, last_step: step } });
+        View::dense(TensorId(self.tensors.len() as u32 - 1), shape)
+    }
+
+    /// How a lowered node lies in memory. A constant goes into the resident constants buffer on first use.
+    pub fn view(&mut self, id: NodeId) -> View {
+        if let Some(view) = self.views.get(&id) {
+            return view.clone();
+        }
+        let constant = self.graph.constant(id).expect("operands are lowered before their users").clone();
+        let view = self.resident(&constant);
+        self.views.insert(id, view.clone());
+        view
+    }
+
+    /// Says how a node lies in memory.
+    pub fn set_view(&mut self, id: NodeId, view: View) {
+        self.views.insert(id, view);
+    }
+
+    /// Whether a node has been lowered.
+    pub fn has_view(&self, id: NodeId) -> bool {
+        self.views.contains_key(&id)
+    }
+
+    /// Puts a constant into the resident buffer, as 4-byte words.
+    pub fn resident(&mut self, constant: &Constant) -> View {
+        let offset_bytes = (self.constants.len() as u64).next_multiple_of(BINDING_ALIGNMENT);
+        self.constants.resize(offset_bytes as usize, 0);
+        self.constants.extend((0..constant.len()).flat_map(|i| constant.device_word_at(i).to_le_bytes()));
+        self.tensors.push(Tensor { elements: constant.len(), place: Place::Constant { offset_bytes } });
+        View::dense(TensorId(self.tensors.len() as u32 - 1), &constant.shape)
+    }
+
+    /// Adds a weight to the stream, or finds it there when the same constant was packed the same way. Returns its index.
+    pub fn weight(&mut self, id: NodeId, packing: Packing) -> usize {
+        if let Some(index) = self.packed.get(&id) {
+            let old = &self.weights[*index].packing;
+            if (&old.k_strides, &old.n_strides, &old.k_shape, &old.n_shape, old.groups, old.panel_width)
+                == (
+                    &packing.k_strides,
+                    &packing.n_strides,
+                    &packing.k_shape,
+                    &packing.n_shape,
+                    packing.groups,
+                    packing.panel_width,
+                )
+            {
+                return *index;
+            }
+        }
+        let texel_offset =
+            self.weights.last().map_or(0, |w| (w.texel_offset + w.texels).next_multiple_of(WEIGHT_ALIGNMENT_TEXELS));
+        let texels = packing.texels();
+        self.weights.push(Weight { name: self.graph.node(id).name.clone(), texel_offset, texels, packing });
+        self.packed.insert(id, self.weights.len() - 1);
+        self.weights.len() - 1
+    }
+
+    /// A weight of the stream.
+    pub fn weight_at(&self, index: usize) -> &Weight {
+        &self.weights[index]
+    }
+
+    /// Appends a kernel call and keeps its tensors alive for it.
+    pub fn call(&mut self, call: Call) {
+        let step = self.calls.len() as u32;
+        for tensor in call.inputs.iter().chain([&call.output]) {
+            self.touch(*tensor, step);
+        }
+        self.calls.push(call);
+    }
+
+    /// Adds a gather of rows that the host does when a run starts; its output is alive from the start.
+    pub fn gather_rows(&mut self, source: RowSource, gather: RowGather, output: TensorId) {
+        if let Place::Activation { first_step, .. } = &mut self.tensors[output.0 as usize].place {
+            *first_step = 0;
+        }
+        self.row_sources.push(source);
+        self.row_gathers.push((gather, output));
+    }
+
+    /// Position that the next row table gets.
+    pub const fn next_row_table(&self) -> u32 {
+        self.row_sources.len() as u32
+    }
+
+    /// Row sources so far.
+    pub fn row_sources(&self) -> &[RowSource] {
+        &self.row_sources
+    }
+
+    fn touch(&mut self, tensor: TensorId, step: u32) {
+        if let Place::Activation { last_step, .. } = &mut self.tensors[tensor.0 as usize].place {
+            *last_step = (*last_step).max(step);
+        }
+    }
+
+    fn keep_from_start(&mut self, tensor: TensorId) {
+        if let Place::Activation { first_step, .. } = &mut self.tensors[tensor.0 as usize].place {
+            *first_step = 0;
+        }
+    }
+
+    fn keep_to_end(&mut self, tensor: TensorId) {
+        let end = self.calls.len() as u32;
+        self.touch(tensor, end);
+    }
+
+    /// Places every tensor and gives the program.
+    ///
+    /// # Errors
+    /// [`LowerError::TensorTooLarge`] when a tensor exceeds what one binding may hold.
+    pub fn finish(mut self) -> Result<Program, LowerError> {
+        for input in &self.graph.inputs {
+            if let Some(view) = self.views.get(&input.node) {
+                self.keep_from_start(view.tensor);
+            }
+        }
+        for output in &self.graph.outputs {
+            let tensor = self.views[&output.node].tensor;
+            self.keep_to_end(tensor);
+        }
+        let lifetimes: Vec<Lifetime> = self
+            .tensors
+            .iter()
+            .filter_map(|t| match t.place {
+                Place::Activation { first_step, last_step } => {
+                    Some(Lifetime { size_bytes: t.elements as u64 * 4, first_step, last_step })
+                }
+                Place::Constant { .. } => None,
+            })
+            .collect();
+        let (offsets, activation_bytes) = memory::place(&lifetimes);
+        let mut next_activation = offsets.iter();
+        let slices: Vec<BufferSlice> = self
+            .tensors
+            .iter()
+            .map(|t| {
+                let size_bytes = (t.elements as u64 * 4).max(4);
+                match t.place {
+                    Place::Activation { .. } => BufferSlice {
+                        buffer: Buffer::Activations,
+                        offset_bytes: *next_activation.next().expect("one offset for each activation"),
+                        size_bytes,
+                    },
+                    Place::Constant { offset_bytes } => {
+                        BufferSlice { buffer: Buffer::Constants, offset_bytes, size_bytes }
+                    }
+                }
+            })
+            .collect();
+        let slice = |tensor: TensorId| slices[tensor.0 as usize];
+        for call in &self.calls {
+            for tensor in call.inputs.iter().chain([&call.output]) {
+                let size_bytes = slice(*tensor).size_bytes;
+                if size_bytes > self.options.max_binding_bytes {
+                    return Err(LowerError::TensorTooLarge {
+                        node: call.node.clone(),
+                        size_bytes,
+                        limit_bytes: self.options.max_binding_bytes,
+                    });
+                }
+            }
+        }
+        let port = |port: &crate::graph::GraphPort, slice: Option<BufferSlice>| Port {
+            name: port.name.clone(),
+            element: port.element,
+            shape: self.graph.node(port.node).shape.iter().map(|d| *d as u64).collect(),
+            slice,
+        };
+        let inputs = self.graph.inputs.iter().map(|p| port(p, self.views.get(&p.node).map(|v| slice(v.tensor)))).collect();
+        let outputs = self.graph.outputs.iter().map(|p| port(p, Some(slice(self.views[&p.node].tensor)))).collect();
+        let steps = self
+            .calls
+            .iter()
+            .map(|c| Step {
+                kernel: c.kernel,
+                expression: c.expression.clone(),
+                params: c.params.clone(),
+                bindings: [c.output].iter().chain(&c.inputs).map(|t| slice(*t)).collect(),
+                workgroups: c.workgroups,
+                weight_texels: c.weight_texels.clone(),
+                node: c.node.clone(),
+                cost: c.cost,
+            })
+            .collect();
+        let row_gathers =
+            self.row_gathers.iter().map(|(g, t)| RowGather { destination: slice(*t), ..g.clone() }).collect();
+        Ok(Program {
+            page: self.options.page,
+            inputs,
+            outputs,
+            row_sources: self.row_sources,
+            row_gathers,
+            weights: self.weights,
+            constants: self.constants,
+            steps,
+            activation_bytes,
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! Lowering: `Graph` → `Program`.
+//!
+//! Nodes are visited in the graph's order; each becomes kernel calls or a view (`ops/`, one file a family, one match in
+//! `ops/mod.rs`). Activations get offsets from their lifetimes, weights their place in the texel stream, in first-use order.
+//! A weight whose dispatch would need more pages than allowed is cut by output panels into several calls. It deliberately
+//! decides nothing about when pages move.
+
+pub mod context;
+pub mod memory;
+mod ops;
+pub mod program;
+pub mod view;
+
+use crate::graph::Graph;
+use context::Lowering;
+use flashmem_plan_format::plan::PageGeometry;
+use program::Program;
+
+/// What lowering may assume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LowerOptions {
+    /// Shape of the pages.
+    pub page: PageGeometry,
+    /// Most pages that one call may read, at least 2.
+    pub max_pages_per_call: u32,
+    /// Most bytes of one tensor: what a device may bind.
+    pub max_binding_bytes: u64,
+}
+
+/// A graph cannot be lowered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LowerError {
+    /// A tensor exceeds one binding.
+    #[error("node `{node}`: a tensor of {size_bytes} bytes exceeds the {limit_bytes} bytes that one binding may hold")]
+    TensorTooLarge {
+        /// ONNX name.
+        node: String,
+        /// Its size.
+        size_bytes: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The kernels have no form for this node.
+    #[error("node `{node}` ({op}): {reason}")]
+    NoKernel {
+        /// ONNX name.
+        node: String,
+        /// Operator.
+        op: &'static str,
+        /// What is not supported.
+        reason: &'static str,
+    },
+    /// One panel of a weight needs more pages than a call may read: larger pages are needed.
+    #[error("node `{node}`: one panel of its weight needs {pages} pages, a call may read {limit}")]
+    PanelTooLarge {
+        /// ONNX name.
+        node: String,
+        /// Pages of one panel.
+        pages: u64,
+        /// The limit.
+        limit: u32,
+    },
+}
+
+/// Lowers a graph.
+///
+/// # Errors
+/// See [`LowerError`].
+pub fn lower(graph: &Graph, options: &LowerOptions) -> Result<Program, LowerError> {
+    let mut lowering = Lowering::new(graph, options);
+    for id in graph.topological_order() {
+        ops::lower_node(&mut lowering, id)?;
+    }
+    ops::lower_outputs(&mut lowering)?;
+    lowering.finish()
+}

@@ -1,0 +1,143 @@
+//! The program: kernel calls in order, with their buffers, parameters and weights, before anything is scheduled.
+//!
+//! `lower` makes it from a graph; `schedule` decides when pages move; `pack` writes the weights; `emit` links the kernels.
+//! Offsets into the weight stream are texels, offsets into buffers bytes. It deliberately says nothing about time.
+
+use crate::graph::constant::Constant;
+use crate::graph::pointwise::Pointwise;
+use crate::kernels::Kernel;
+use crate::schedule::problem::OperatorClass;
+use flashmem_plan_format::plan::{BufferSlice, PageGeometry, Port, RowGather, RowTable};
+use std::ops::Range;
+
+/// A weight in the texel stream.
+#[derive(Debug, Clone)]
+pub struct Weight {
+    /// ONNX initialiser name.
+    pub name: String,
+    /// First texel in the stream.
+    pub texel_offset: u64,
+    /// Texels, padding of panels included.
+    pub texels: u64,
+    /// Where the elements come from.
+    pub packing: Packing,
+}
+
+/// How a weight's texels follow from its elements. Elements outside the weight are zero.
+#[derive(Debug, Clone)]
+pub struct Packing {
+    /// The elements.
+    pub constant: Constant,
+    /// Element (group, k, n) lies at `group · group_stride + k_offset(k) + n · n_stride`.
+    pub group_stride: usize,
+    /// Sizes of the axes that make up k, outermost first.
+    pub k_shape: Vec<usize>,
+    /// Element stride of each of them.
+    pub k_strides: Vec<usize>,
+    /// Element strides and sizes of the axes that make up n, outermost first.
+    pub n_shape: Vec<usize>,
+    /// Element stride of each of them.
+    pub n_strides: Vec<usize>,
+    /// Number of groups.
+    pub groups: usize,
+    /// Columns of a panel, a multiple of 4; texel (group, panel, k, j) holds columns panel · width + 4 j ….
+    pub panel_width: usize,
+}
+
+impl Packing {
+    /// Product of the k axes.
+    pub fn k(&self) -> usize {
+        self.k_shape.iter().product()
+    }
+    /// Product of the n axes.
+    pub fn n(&self) -> usize {
+        self.n_shape.iter().product()
+    }
+    /// Panels of one group.
+    pub fn panels(&self) -> usize {
+        self.n().div_ceil(self.panel_width)
+    }
+    /// Texels of one panel.
+    pub fn panel_texels(&self) -> usize {
+        self.k() * self.panel_width / 4
+    }
+    /// Texels of the whole weight.
+    pub fn texels(&self) -> u64 {
+        self.groups as u64 * self.panels() as u64 * self.panel_texels() as u64
+    }
+}
+
+/// One kernel call.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Its linked element-wise program: the pointwise kernel's body or another kernel's epilogue.
+    pub expression: Option<Pointwise>,
+    /// Parameter words, without the slot table.
+    pub params: Vec<u32>,
+    /// Storage buffers from binding 2 on.
+    pub bindings: Vec<BufferSlice>,
+    /// Workgroups.
+    pub workgroups: [u32; 3],
+    /// Texels of the stream that it reads.
+    pub weight_texels: Option<Range<u64>>,
+    /// ONNX node names.
+    pub node: String,
+    /// For prediction.
+    pub cost: Cost,
+}
+
+/// What a call costs, for prediction.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// Class, which sets the load capacity.
+    pub class: OperatorClass,
+    /// Floating-point operations.
+    pub flops: f64,
+    /// Bytes read and written.
+    pub bytes: f64,
+}
+
+/// A table of which single rows are read, and its elements.
+#[derive(Debug, Clone)]
+pub struct RowSource {
+    /// As the plan describes it.
+    pub table: RowTable,
+    /// (rows, row elements), dense.
+    pub constant: Constant,
+}
+
+/// A whole program.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Shape of the pages that it was lowered for.
+    pub page: PageGeometry,
+    /// Public inputs.
+    pub inputs: Vec<Port>,
+    /// Public outputs.
+    pub outputs: Vec<Port>,
+    /// Tables of rows.
+    pub row_sources: Vec<RowSource>,
+    /// Gathers that the host does.
+    pub row_gathers: Vec<RowGather>,
+    /// Weights in stream order.
+    pub weights: Vec<Weight>,
+    /// Contents of the constants buffer.
+    pub constants: Vec<u8>,
+    /// Kernel calls.
+    pub steps: Vec<Step>,
+    /// Bytes of the activation arena.
+    pub activation_bytes: u64,
+}
+
+impl Program {
+    /// Texels of the weight stream.
+    pub fn texels(&self) -> u64 {
+        self.weights.last().map_or(0, |w| w.texel_offset + w.texels)
+    }
+    /// Pages of the weight stream.
+    pub fn pages(&self) -> u64 {
+        self.texels().div_ceil(u64::from(self.page.texels()))
+    }
+}
