@@ -126,7 +126,7 @@ pub fn problem(program: &Program, assembly: &Assembly<'_>) -> Result<Problem, Bu
         .steps
         .iter()
         .map(|s| {
-            let execute_us = profile.step_cost(s.cost.class, s.cost.flops, s.cost.bytes);
+            let execute_us = profile.step_cost(s.cost.class, s.cost.flops as u64, s.cost.bytes as u64);
             let capacity_pages = profile.capacity_pages(s.cost.class, execute_us, page_bytes);
             StepData { node: s.node.clone(), class: s.cost.class, execute_us, capacity_pages }
         })
@@ -138,8 +138,8 @@ pub fn problem(program: &Program, assembly: &Assembly<'_>) -> Result<Problem, Bu
         pages,
         slot_cap: assembly.slot_cap,
         staging_pages: assembly.staging_pages,
-        disk_bytes_per_us: profile.disk_bytes_per_second as f64 / 1e6,
-        upload_bytes_per_us: profile.upload_bytes_per_second as f64 / 1e6,
+        disk_bytes_per_us: profile.disk_bytes_per_us(),
+        upload_bytes_per_us: profile.upload_bytes_per_us(),
     })
 }
 
