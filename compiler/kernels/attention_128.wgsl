@@ -328,22 +328,87 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
 
-    var tile_out = array<vec4<f32>, 32>(
-        a0_0 / sum0, a0_1 / sum0, a0_2 / sum0, a0_3 / sum0, a0_4 / sum0, a0_5 / sum0, a0_6 / sum0, a0_7 / sum0,
-        a1_0 / sum1, a1_1 / sum1, a1_2 / sum1, a1_3 / sum1, a1_4 / sum1, a1_5 / sum1, a1_6 / sum1, a1_7 / sum1,
-        a2_0 / sum2, a2_1 / sum2, a2_2 / sum2, a2_3 / sum2, a2_4 / sum2, a2_5 / sum2, a2_6 / sum2, a2_7 / sum2,
-        a3_0 / sum3, a3_1 / sum3, a3_2 / sum3, a3_3 / sum3, a3_4 / sum3, a3_5 / sum3, a3_6 / sum3, a3_7 / sum3,
-    );
+    a0_0 /= sum0;
+    a0_1 /= sum0;
+    a0_2 /= sum0;
+    a0_3 /= sum0;
+    a0_4 /= sum0;
+    a0_5 /= sum0;
+    a0_6 /= sum0;
+    a0_7 /= sum0;
+    a1_0 /= sum1;
+    a1_1 /= sum1;
+    a1_2 /= sum1;
+    a1_3 /= sum1;
+    a1_4 /= sum1;
+    a1_5 /= sum1;
+    a1_6 /= sum1;
+    a1_7 /= sum1;
+    a2_0 /= sum2;
+    a2_1 /= sum2;
+    a2_2 /= sum2;
+    a2_3 /= sum2;
+    a2_4 /= sum2;
+    a2_5 /= sum2;
+    a2_6 /= sum2;
+    a2_7 /= sum2;
+    a3_0 /= sum3;
+    a3_1 /= sum3;
+    a3_2 /= sum3;
+    a3_3 /= sum3;
+    a3_4 /= sum3;
+    a3_5 /= sum3;
+    a3_6 /= sum3;
+    a3_7 /= sum3;
     let out_base = params.out_offset + batch * params.out_stride.x + head * params.out_stride.y;
-    for (var r = 0u; r < 4u; r += 1u) {
-        let row = first_row + r * 8u + lane;
-        for (var c = 0u; c < 32u; c += 1u) {
-            let d = first_d + c;
-            if (row < params.rows && d < params.head_dim) {
-                out[out_base + row * params.out_stride.z + d * params.out_stride.w] =
-                    epilogue(tile_out[r * 8u + (c >> 2u)][c & 3u], batch, row, head * params.head_dim + d);
+    // Registers are rotated rather than indexed: a dynamic index would move them to memory.
+    for (var t = 0u; t < 32u; t += 4u) {
+        var v0 = a0_0;
+        var v1 = a1_0;
+        var v2 = a2_0;
+        var v3 = a3_0;
+        for (var r = 0u; r < 4u; r += 1u) {
+            let row = first_row + r * 8u + lane;
+            for (var c = t; c < t + 4u; c += 1u) {
+                if (row < params.rows && first_d + c < params.head_dim) {
+                    let d = first_d + c;
+                    out[out_base + row * params.out_stride.z + d * params.out_stride.w] =
+                        epilogue(v0.x, batch, row, head * params.head_dim + d);
+                }
+                v0 = v0.yzwx;
             }
+            v0 = v1;
+            v1 = v2;
+            v2 = v3;
         }
+        a0_0 = a0_1;
+        a0_1 = a0_2;
+        a0_2 = a0_3;
+        a0_3 = a0_4;
+        a0_4 = a0_5;
+        a0_5 = a0_6;
+        a0_6 = a0_7;
+        a1_0 = a1_1;
+        a1_1 = a1_2;
+        a1_2 = a1_3;
+        a1_3 = a1_4;
+        a1_4 = a1_5;
+        a1_5 = a1_6;
+        a1_6 = a1_7;
+        a2_0 = a2_1;
+        a2_1 = a2_2;
+        a2_2 = a2_3;
+        a2_3 = a2_4;
+        a2_4 = a2_5;
+        a2_5 = a2_6;
+        a2_6 = a2_7;
+        a3_0 = a3_1;
+        a3_1 = a3_2;
+        a3_2 = a3_3;
+        a3_3 = a3_4;
+        a3_4 = a3_5;
+        a3_5 = a3_6;
+        a3_6 = a3_7;
     }
 }
 
