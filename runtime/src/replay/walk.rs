@@ -144,7 +144,7 @@ impl<'a> Walk<'a> {
             if waiting.elapsed() > timeout {
                 return Err(Error::Timeout { during: format!("waiting for page {}", page.0), waited: timeout });
             }
-            wait = match &mut self.ring[ring_index].state {
+            wait = match &self.ring[ring_index].state {
                 WriteState::Encoded => return Err(Error::RingStalled { command, page }),
                 WriteState::InFlight { ticket, submission } => {
                     let submission = submission.clone();

@@ -16,11 +16,13 @@ use wgpu::{
 };
 
 /// Layouts by shape: whether the arena is bound, and how many storage buffers are.
-pub(crate) struct Layouts(Vec<((bool, u32), BindGroupLayout, PipelineLayout)>);
+pub(crate) struct Layouts(Vec<(Shape, BindGroupLayout, PipelineLayout)>);
+
+type Shape = (bool, u32);
 
 impl Layouts {
     pub(crate) async fn create(gpu: &Gpu, plan: &Plan) -> Result<Self, Error> {
-        let mut layouts = Vec::new();
+        let mut layouts: Vec<(Shape, BindGroupLayout, PipelineLayout)> = Vec::new();
         for pipeline in &plan.pipelines {
             let shape = (pipeline.uses_weights, pipeline.storage_bindings);
             if layouts.iter().all(|(known, ..)| *known != shape) {
@@ -39,7 +41,7 @@ impl Layouts {
     }
 }
 
-fn layout_of(device: &Device, (uses_weights, storage_bindings): (bool, u32)) -> (BindGroupLayout, PipelineLayout) {
+fn layout_of(device: &Device, (uses_weights, storage_bindings): Shape) -> (BindGroupLayout, PipelineLayout) {
     let mut types = vec![(0, buffer_binding(BufferBindingType::Uniform))];
     if uses_weights {
         let sample_type = TextureSampleType::Float { filterable: false };
