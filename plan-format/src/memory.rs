@@ -11,6 +11,9 @@ pub const MAX_READBACK_BYTES: u64 = 1 << 20;
 /// Rows of the largest table that the host may hold at once while it gathers.
 pub const GATHERED_ROWS_IN_FLIGHT: u64 = 64;
 
+/// Bytes of all readers' buffers together: pages pass them on their way into staging memory, and are checked there.
+pub const READ_BUFFERS_BYTES: u64 = 512 * 1024;
+
 /// The decoded plan is counted as this many times its encoding: the encoding itself, held while it is decoded, and
 /// tables that are up to twice as large in memory.
 pub const DECODED_PLAN_FACTOR: u64 = 3;
@@ -30,7 +33,7 @@ impl MemoryDeclaration {
     /// | params | G(length of `params`) |
     /// | input staging | G(Σ input slices + Σ row gather destinations) |
     /// | read-back | G(min(largest output slice, [`MAX_READBACK_BYTES`])) |
-    /// | host | Σ outputs at the API + [`DECODED_PLAN_FACTOR`] × encoded plan with kernel sources + 4 × `page_count` + `constant_bytes` (their copy while loading) + [`GATHERED_ROWS_IN_FLIGHT`] × largest row stride |
+    /// | host | Σ outputs at the API + [`DECODED_PLAN_FACTOR`] × encoded plan with kernel sources + 4 × `page_count` + `constant_bytes` (their copy while loading) + [`GATHERED_ROWS_IN_FLIGHT`] × largest row stride + [`READ_BUFFERS_BYTES`] if there are pages |
     ///
     /// `plan.memory` itself does not influence the result; every other field must be final (the presence of
     /// `budget_bytes`, for one, changes the length of the encoding).
@@ -61,5 +64,6 @@ fn host_bytes(plan: &Plan, constant_bytes: u64) -> Option<u64> {
     let checksums = u64::from(plan.page_count) * PAGE_CHECKSUM_BYTES;
     let largest_row = plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0);
     let rows = largest_row.checked_mul(GATHERED_ROWS_IN_FLIGHT)?;
-    [decoded_plan, checksums, constant_bytes, rows].iter().try_fold(outputs, |sum, bytes| sum.checked_add(*bytes))
+    let read_buffers = if plan.page_count > 0 { READ_BUFFERS_BYTES } else { 0 };
+    [decoded_plan, checksums, constant_bytes, rows, read_buffers].iter().try_fold(outputs, |sum, bytes| sum.checked_add(*bytes))
 }
