@@ -1,4 +1,5 @@
-// attention_wide_128.wgsl -- scaled dot-product attention with online softmax, head dimension at most 128, for software adapters.
+// attention_wide_128.wgsl -- scaled dot-product attention with online softmax, head dimension at most 128, for
+// software adapters.
 //
 // Formula, bindings, parameters and linked functions: exactly those of attention.wgsl (results agree up to rounding).
 // Dispatch:  (ceil(rows / TILE_ROWS), heads, batch).

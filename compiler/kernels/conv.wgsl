@@ -5,11 +5,11 @@
 //            k = (c * kernel_h + kh) * kernel_w + kw, x is 0 outside; 0 <= n < n_count; output pixel
 //            m = oh * out_w + ow, m0 <= m < out_h * out_w.
 // Bindings:  1 weights: per group, panels of PANEL = 32 output channels; texel
-//                       (panel * k_extent + k) * 8 + j holds W[g, k, panel * 32 + 4 j .. + 3], zeros past the group's channels.
-//                       Group g starts at weight_base + g * weight_group_stride; both multiples of 8.
-//            2 out, 3 x: f32; offsets and strides in elements; pixels of a channel are contiguous (stride 1 along w, and
-//                       x row stride = in_w).
-// Dispatch:  (ceil((out_h * out_w - m0) / TILE_M), ceil(n_count / TILE_N), images * groups), z = image * groups + group.
+//                       (panel * k_extent + k) * 8 + j holds W[g, k, panel * 32 + 4 j .. + 3], zeros past the
+//                       group's channels. Group g starts at weight_base + g * weight_group_stride, multiples of 8.
+//            2 out, 3 x: f32; offsets and strides in elements; the pixels of a channel are contiguous rows.
+// Dispatch:  (ceil((out_h * out_w - m0) / TILE_M), ceil(n_count / TILE_N), images * groups),
+//            z = image * groups + group.
 // Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = image, m = output pixel,
 //            n = absolute output channel = group * n_per_group + n0 + n). weights_texture.wgsl is not needed.
 //

@@ -3,8 +3,8 @@
 // Formula, bindings, parameters, packing and linked functions: exactly those of matmul.wgsl.
 // Dispatch:  (ceil((m - m0) / TILE_M), ceil(n_count / TILE_N), batches).
 //
-// Lanes run along n: each owns 2 texels (8 columns, of 2 panels) and reads neighbouring texels of the same k, while x is
-// uniform in the workgroup.
+// Lanes run along n: each owns 2 texels (8 columns, of 2 panels) and reads neighbouring texels of the same k, while x
+// is uniform in the workgroup.
 
 struct Params {
     m: u32, n_count: u32, k: u32, weight_base: u32,
