@@ -1,5 +1,6 @@
 //! ONNX to `.fmplan`: one folder per stage, in order.
 //!
-//! `graph` is the operator graph between import and lowering. The crate deliberately never sees a GPU.
+//! `import` reads ONNX files; `graph` is the operator graph between import and lowering. The crate deliberately never sees a GPU.
 
 pub mod graph;
+pub mod import;
