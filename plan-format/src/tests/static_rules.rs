@@ -72,7 +72,7 @@ const CASES: &[Case] = &[
     Case("ParamsAlignment", |plan| plan.dispatches[1].params_offset_bytes = 384),
     Case("ParamsEnd", |plan| plan.params.truncate(1024 + 12)),
     Case("ParamsEnd", |plan| plan.dispatches[1].params_offset_bytes = u64::MAX - 255),
-    Case("BindingCount", |plan| drop(plan.dispatches[2].bindings.pop())),
+    Case("BindingCount", |plan| plan.dispatches[2].bindings.truncate(3)),
     Case("WorkgroupsZero", |plan| plan.dispatches[2].workgroups[2] = 0),
     Case("WeightsUse", |plan| plan.dispatches[1].weights = None),
     Case("WeightsUse", |plan| plan.pipelines[0].uses_weights = false),
