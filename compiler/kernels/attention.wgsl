@@ -17,12 +17,13 @@
 
 struct Params {
     rows: u32, keys: u32, head_dim: u32, kv_group: u32,
-    causal: u32, causal_offset: u32, scale: f32, pad_0: u32,
+    causal: u32, causal_offset: u32, scale: f32, mask_offset: u32,
     q_offset: u32, k_offset: u32, v_offset: u32, out_offset: u32,
     q_stride: vec4<u32>,
     k_stride: vec4<u32>,
     v_stride: vec4<u32>,
     out_stride: vec4<u32>,
+    mask_stride: vec4<u32>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -15,6 +15,7 @@ struct Params {
     a_batch_stride: vec4<u32>,
     c_batch_stride: vec4<u32>,
     out_batch_stride: vec4<u32>,
+    operands: array<vec4<u32>, 4>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -13,6 +13,7 @@ struct Params {
     out_stride_m: u32, out_stride_n: u32, m0: u32, pad_0: u32,
     x_batch_stride: vec4<u32>,
     out_batch_stride: vec4<u32>,
+    operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,
 }
 
