@@ -1,0 +1,3 @@
+//! Scheduling.
+
+pub mod problem;
