@@ -1,0 +1,77 @@
+// conv_depthwise.wgsl -- 2-D depthwise convolution (groups = input channels), NCHW, channel multiplier 1 or more.
+//
+// Formula:   out[b, n, oh, ow] = epilogue(sum_{kh, kw} x[b, n / multiplier, oh * stride_h + kh * dilation_h - pad_h,
+//                                                        ow * stride_w + kw * dilation_w - pad_w] * W[n, kh, kw])
+//            x is 0 outside; n = n0 + 0 .. n_count - 1; output pixel m = oh * out_w + ow.
+// Bindings:  1 weights: taps = kernel_h * kernel_w floats per output channel, padded with zeros to tap_texels =
+//                       ceil(taps / 4) texels: texel (n - n0) * tap_texels + t / 4, component t % 4, t = kh * kernel_w + kw.
+//            2 out, 3 x: f32; offsets and strides in elements; pixels of a channel are contiguous.
+// Dispatch:  (ceil(out_h * out_w / TILE_M), n_count, images).
+// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = image, m = output pixel, n = absolute
+//            output channel); weights_texture.wgsl.
+//
+// One invocation owns 4 pixels of one channel, so a texel serves 16 products.
+
+struct Params {
+    n_count: u32, n0: u32, multiplier: u32, weight_base: u32,
+    page_shift: u32, in_h: u32, in_w: u32, out_h: u32,
+    out_w: u32, kernel_h: u32, kernel_w: u32, stride_h: u32,
+    stride_w: u32, dilation_h: u32, dilation_w: u32, pad_h: u32,
+    pad_w: u32, x_offset: u32, x_stride_batch: u32, x_stride_channel: u32,
+    out_offset: u32, out_stride_batch: u32, out_stride_channel: u32, pad_0: u32,
+    slots: array<vec4<u32>, 16>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var weights: texture_2d_array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> x: array<f32>;
+
+const TILE_M: u32 = 128u;
+const LANES: u32 = 32u;
+
+@compute @workgroup_size(32)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let channel = params.n0 + group.y;
+    let x_base = params.x_offset + group.z * params.x_stride_batch
+        + (channel / params.multiplier) * params.x_stride_channel;
+    let pixels = params.out_h * params.out_w;
+    let taps = params.kernel_h * params.kernel_w;
+    let m = group.x * TILE_M + local.x;
+    let p = min(vec4<u32>(m, m + LANES, m + 2u * LANES, m + 3u * LANES), vec4<u32>(pixels - 1u));
+    // Top left input coordinate of each pixel; unsigned wrap-around stands for negative numbers.
+    let h = (p / params.out_w) * params.stride_h - params.pad_h;
+    let w = (p % params.out_w) * params.stride_w - params.pad_w;
+    let corner = x_base + h * params.in_w + w;
+
+    var sum = vec4<f32>();
+    var weight = vec4<f32>();
+    var texel = params.weight_base + group.y * ((taps + 3u) / 4u);
+    let tap_end = select(0u, taps, m < pixels);
+    var dh = 0u;
+    var dw = 0u;
+    for (var tap = 0u; tap < tap_end; tap += 1u) {
+        if ((tap & 3u) == 0u) {
+            weight = weight_texel(texel);
+            texel += 1u;
+        }
+        let inside = (h + dh < vec4<u32>(params.in_h)) & (w + dw < vec4<u32>(params.in_w));
+        let index = select(vec4<u32>(x_base), corner + dh * params.in_w + dw, inside);
+        let value = select(vec4<f32>(), vec4<f32>(x[index.x], x[index.y], x[index.z], x[index.w]), inside);
+        sum += value * weight.x;
+        weight = weight.yzwx;
+        dw += params.dilation_w;
+        let row_done = dw >= params.kernel_w * params.dilation_w;
+        dw = select(dw, 0u, row_done);
+        dh += select(0u, params.dilation_h, row_done);
+    }
+
+    let out_base = params.out_offset + group.z * params.out_stride_batch + channel * params.out_stride_channel;
+    for (var r = 0u; r < 4u; r += 1u) {
+        let pixel = m + r * LANES;
+        if (pixel < pixels) {
+            out[out_base + pixel] = epilogue(sum.x, group.z, pixel, channel);
+        }
+        sum = sum.yzwx;
+    }
+}

@@ -1,0 +1,129 @@
+// matmul_dyn.wgsl -- matrix product of two activations.
+//
+// Formula:   out[b, m, n] = epilogue(sum_k a[b, m, k] * c[b, k, n])
+// Bindings:  2 out, 3 a, 4 c: f32, any strides (stride 0 broadcasts); offsets and strides in elements.
+// Dispatch:  (ceil(m / TILE_M), ceil(n / TILE_N), batches); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
+// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z).
+//
+// One invocation owns 4 rows x 16 columns in registers; lanes run along m. No barrier: see matmul.wgsl.
+
+struct Params {
+    m: u32, n: u32, k: u32, batch_1: u32,
+    batch_2: u32, a_offset: u32, a_stride_m: u32, a_stride_k: u32,
+    c_offset: u32, c_stride_k: u32, c_stride_n: u32, out_offset: u32,
+    out_stride_m: u32, out_stride_n: u32, pad_0: u32, pad_1: u32,
+    a_batch_stride: vec4<u32>,
+    c_batch_stride: vec4<u32>,
+    out_batch_stride: vec4<u32>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> a: array<f32>;
+@group(0) @binding(4) var<storage, read_write> c: array<f32>;
+
+const TILE_M: u32 = 32u;
+const TILE_N: u32 = 128u;
+
+@compute @workgroup_size(8, 8)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let b = vec3<u32>(group.z / (params.batch_1 * params.batch_2), (group.z / params.batch_2) % params.batch_1,
+                      group.z % params.batch_2);
+    let a_base = params.a_offset + dot(b, params.a_batch_stride.xyz);
+    let c_base = params.c_offset + dot(b, params.c_batch_stride.xyz);
+    let out_base = params.out_offset + dot(b, params.out_batch_stride.xyz);
+    let m = group.x * TILE_M + local.x;
+    let n = group.y * TILE_N + local.y * 16u;
+    let active_invocation = m < params.m && n < params.n;
+    // An invocation without work has an empty loop instead of an early return.
+    let k_end = select(0u, params.k, active_invocation);
+    let a_step = params.a_stride_k;
+    let c_step = params.c_stride_k;
+    var i0 = a_base + min(m + 0u, params.m - 1u) * params.a_stride_m;
+    var i1 = a_base + min(m + 8u, params.m - 1u) * params.a_stride_m;
+    var i2 = a_base + min(m + 16u, params.m - 1u) * params.a_stride_m;
+    var i3 = a_base + min(m + 24u, params.m - 1u) * params.a_stride_m;
+    let j0 = c_base + min(n + 0u, params.n - 1u) * params.c_stride_n;
+    let j1 = c_base + min(n + 1u, params.n - 1u) * params.c_stride_n;
+    let j2 = c_base + min(n + 2u, params.n - 1u) * params.c_stride_n;
+    let j3 = c_base + min(n + 3u, params.n - 1u) * params.c_stride_n;
+    let j4 = c_base + min(n + 4u, params.n - 1u) * params.c_stride_n;
+    let j5 = c_base + min(n + 5u, params.n - 1u) * params.c_stride_n;
+    let j6 = c_base + min(n + 6u, params.n - 1u) * params.c_stride_n;
+    let j7 = c_base + min(n + 7u, params.n - 1u) * params.c_stride_n;
+    let j8 = c_base + min(n + 8u, params.n - 1u) * params.c_stride_n;
+    let j9 = c_base + min(n + 9u, params.n - 1u) * params.c_stride_n;
+    let j10 = c_base + min(n + 10u, params.n - 1u) * params.c_stride_n;
+    let j11 = c_base + min(n + 11u, params.n - 1u) * params.c_stride_n;
+    let j12 = c_base + min(n + 12u, params.n - 1u) * params.c_stride_n;
+    let j13 = c_base + min(n + 13u, params.n - 1u) * params.c_stride_n;
+    let j14 = c_base + min(n + 14u, params.n - 1u) * params.c_stride_n;
+    let j15 = c_base + min(n + 15u, params.n - 1u) * params.c_stride_n;
+    var c_row = 0u;
+
+    var a0_0 = vec4<f32>();
+    var a0_1 = vec4<f32>();
+    var a0_2 = vec4<f32>();
+    var a0_3 = vec4<f32>();
+    var a1_0 = vec4<f32>();
+    var a1_1 = vec4<f32>();
+    var a1_2 = vec4<f32>();
+    var a1_3 = vec4<f32>();
+    var a2_0 = vec4<f32>();
+    var a2_1 = vec4<f32>();
+    var a2_2 = vec4<f32>();
+    var a2_3 = vec4<f32>();
+    var a3_0 = vec4<f32>();
+    var a3_1 = vec4<f32>();
+    var a3_2 = vec4<f32>();
+    var a3_3 = vec4<f32>();
+
+    for (var k = 0u; k < k_end; k += 1u) {
+        let x0 = a[i0];
+        i0 += a_step;
+        let x1 = a[i1];
+        i1 += a_step;
+        let x2 = a[i2];
+        i2 += a_step;
+        let x3 = a[i3];
+        i3 += a_step;
+        let y0 = vec4<f32>(c[j0 + c_row], c[j1 + c_row], c[j2 + c_row], c[j3 + c_row]);
+        a0_0 += x0 * y0;
+        a1_0 += x1 * y0;
+        a2_0 += x2 * y0;
+        a3_0 += x3 * y0;
+        let y1 = vec4<f32>(c[j4 + c_row], c[j5 + c_row], c[j6 + c_row], c[j7 + c_row]);
+        a0_1 += x0 * y1;
+        a1_1 += x1 * y1;
+        a2_1 += x2 * y1;
+        a3_1 += x3 * y1;
+        let y2 = vec4<f32>(c[j8 + c_row], c[j9 + c_row], c[j10 + c_row], c[j11 + c_row]);
+        a0_2 += x0 * y2;
+        a1_2 += x1 * y2;
+        a2_2 += x2 * y2;
+        a3_2 += x3 * y2;
+        let y3 = vec4<f32>(c[j12 + c_row], c[j13 + c_row], c[j14 + c_row], c[j15 + c_row]);
+        a0_3 += x0 * y3;
+        a1_3 += x1 * y3;
+        a2_3 += x2 * y3;
+        a3_3 += x3 * y3;
+        c_row += c_step;
+    }
+
+    if (active_invocation) {
+        var tile = array<vec4<f32>, 16>(
+            a0_0, a0_1, a0_2, a0_3,
+            a1_0, a1_1, a1_2, a1_3,
+            a2_0, a2_1, a2_2, a2_3,
+            a3_0, a3_1, a3_2, a3_3,
+        );
+        for (var r = 0u; r < 4u; r += 1u) {
+            let row_m = m + r * 8u;
+            let columns = select(0u, min(params.n - n, 16u), row_m < params.m);
+            for (var q = 0u; q < columns; q += 1u) {
+                out[out_base + row_m * params.out_stride_m + (n + q) * params.out_stride_n] =
+                    epilogue(tile[r * 4u + (q >> 2u)][q & 3u], group.z, row_m, n + q);
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Page size, slots and ring for a budget: the smallest peak that works, and the best plan within a given one.
+//!
+//! A candidate is a page size with the most pages that one call may read; smaller ones cut weights into more calls and need
+//! less memory at once. Every candidate is lowered and assembled at its least slots; the smallest declared peak is the
+//! smallest feasible budget, by construction reproducible. It deliberately predicts with the greedy schedule only: the
+//! chosen candidate gets the requested strategy.
+
+use super::{Assembled, Assembly, BundleError, Links, assemble};
+use crate::graph::Graph;
+use crate::lower::program::Program;
+use crate::lower::{LowerError, LowerOptions, lower};
+use crate::schedule::{Demand, Strategy};
+use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS, PageGeometry, TexelFormat};
+
+/// Page sizes that are tried, in bytes.
+const PAGE_BYTES: [u64; 7] = [64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
+
+/// Most pages of one call that are tried.
+const PAGES_PER_CALL: [u32; 5] = [MAX_PAGES_PER_DISPATCH, 16, 6, 3, 2];
+
+/// Fewest buffers of a ring: one being read while another is copied.
+const LEAST_STAGING_PAGES: u32 = 2;
+
+/// Most buffers of a ring: more do not make reading faster.
+const MOST_STAGING_PAGES: u32 = 8;
+
+/// A candidate, assembled at its least memory.
+struct Candidate {
+    program: Program,
+    least_slots: u32,
+    least_peak_bytes: u64,
+}
+
+/// No plan can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BudgetError {
+    /// The budget is below the smallest that works.
+    #[error("a budget of {budget_bytes} bytes cannot work\nsmallest feasible budget: {smallest_bytes} bytes")]
+    TooSmall {
+        /// What was given.
+        budget_bytes: u64,
+        /// What works.
+        smallest_bytes: u64,
+    },
+    /// No candidate can be lowered; the reason is that of the candidate with the largest pages.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// A candidate cannot be assembled.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+}
+
+/// What the search needs to know.
+#[derive(Debug, Clone)]
+pub struct Search<'a> {
+    /// Stored precision.
+    pub format: TexelFormat,
+    /// Most bytes of one tensor.
+    pub max_binding_bytes: u64,
+    /// The budget.
+    pub budget_bytes: Option<u64>,
+    /// Whether the least memory is wanted, whatever the time.
+    pub least_memory: bool,
+    /// Everything but slots and ring.
+    pub assembly: Assembly<'a>,
+}
+
+/// A program with its plan.
+#[derive(Debug)]
+pub struct Planned {
+    /// The program.
+    pub program: Program,
+    /// Its plan and schedule.
+    pub assembled: Assembled,
+}
+
+fn peak_bytes(assembled: &Assembled) -> Result<u64, BundleError> {
+    assembled.plan.memory.total_bytes().ok_or(BundleError::MemoryOverflow)
+}
+
+/// Finds the best plan within the budget.
+///
+/// # Errors
+/// [`BudgetError::TooSmall`] names the smallest budget that works.
+pub fn search(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<Planned, BudgetError> {
+    let candidates = candidates(graph, links, search)?;
+    // Submits, and so the size of the plan itself, depend a little on the strategy: the smallest peak is that of plans
+    // made exactly as the final one would be.
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.sort_by_key(|i| (candidates[*i].least_peak_bytes, *i));
+    let mut smallest: Option<(u64, usize, Assembled)> = None;
+    for index in order.into_iter().take(3) {
+        let candidate = &candidates[index];
+        let assembled = at(candidate, candidate.least_slots, LEAST_STAGING_PAGES, links, search)?;
+        let peak = peak_bytes(&assembled)?;
+        if smallest.as_ref().is_none_or(|(least, _, _)| peak < *least) {
+            smallest = Some((peak, index, assembled));
+        }
+    }
+    let (smallest_bytes, smallest_index, smallest) = smallest.expect("there is at least one candidate");
+    if let Some(budget_bytes) = search.budget_bytes.filter(|b| *b < smallest_bytes) {
+        return Err(BudgetError::TooSmall { budget_bytes, smallest_bytes });
+    }
+    let fallback = |mut candidates: Vec<Candidate>| Planned {
+        program: candidates.swap_remove(smallest_index).program,
+        assembled: smallest,
+    };
+    if search.least_memory {
+        return Ok(fallback(candidates));
+    }
+
+    // The best prediction wins; within one per cent, fewer calls, then larger pages.
+    let mut scored = Vec::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let Some((slots, staging)) = share(candidate, search.budget_bytes) else { continue };
+        let greedy = Search {
+            assembly: Assembly { strategy: Strategy::Greedy, ..search.assembly.clone() },
+            ..search.clone()
+        };
+        let assembled = at(candidate, slots, staging, links, &greedy)?;
+        scored.push((assembled.schedule.finish_us, candidate.program.steps.len(), index, slots, staging));
+    }
+    let best = scored.iter().map(|s| s.0).fold(f64::INFINITY, f64::min);
+    scored.retain(|s| s.0 <= best * 1.01);
+    scored.sort_by_key(|s| (s.1, candidates[s.2].program.pages(), s.2));
+    for (_, _, index, mut slots, staging) in scored {
+        let candidate = &candidates[index];
+        while slots >= candidate.least_slots {
+            let assembled = at(candidate, slots, staging, links, search)?;
+            if search.budget_bytes.is_none_or(|budget| peak_bytes(&assembled).is_ok_and(|peak| peak <= budget)) {
+                let mut candidates = candidates;
+                return Ok(Planned { program: candidates.swap_remove(index).program, assembled });
+            }
+            slots -= 1;
+        }
+    }
+    Ok(fallback(candidates))
+}
+
+fn candidates(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<Vec<Candidate>, BudgetError> {
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let mut refused = None;
+    for page_bytes in PAGE_BYTES {
+        let row_bytes = u64::from(PAGE_WIDTH_TEXELS * search.format.texel_bytes());
+        let page = PageGeometry { format: search.format, rows: (page_bytes / row_bytes) as u32 };
+        let mut last: Option<usize> = None;
+        for max_pages_per_call in PAGES_PER_CALL {
+            let options = LowerOptions { page, max_pages_per_call, max_binding_bytes: search.max_binding_bytes };
+            let program = match lower(graph, &options) {
+                Ok(program) => program,
+                Err(error @ LowerError::PanelTooLarge { .. }) => {
+                    refused = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            // A lower limit that cuts nothing more gives the same program.
+            if last.replace(program.steps.len()) == Some(program.steps.len()) {
+                continue;
+            }
+            candidates.push(least(program, links, search)?);
+        }
+    }
+    match refused {
+        Some(error) if candidates.is_empty() => Err(error.into()),
+        _ => Ok(candidates),
+    }
+}
+
+/// A candidate at its least memory, with a schedule that costs no search.
+fn least(program: Program, links: &mut Links, search: &Search<'_>) -> Result<Candidate, BundleError> {
+    let unlimited = Assembly {
+        strategy: Strategy::OnDemand,
+        slot_cap: u32::MAX,
+        staging_pages: LEAST_STAGING_PAGES,
+        ..search.assembly.clone()
+    };
+    let least_slots = match search.assembly.strategy {
+        Strategy::PreloadAll => program.pages() as u32,
+        Strategy::Optimal | Strategy::Greedy | Strategy::OnDemand => {
+            Demand::new(&super::problem(&program, &unlimited)?).smallest_slots()
+        }
+    };
+    let assembled = assemble(&program, links, &unlimited)?;
+    let declared = peak_bytes(&assembled)?;
+    let extra = u64::from(least_slots.saturating_sub(assembled.plan.slot_count)) * program.page.page_bytes();
+    Ok(Candidate { program, least_slots, least_peak_bytes: declared + extra })
+}
+
+/// Slots and ring for a budget; `None` when the candidate does not fit. About a quarter of the pages become the ring.
+fn share(candidate: &Candidate, budget_bytes: Option<u64>) -> Option<(u32, u32)> {
+    let pages = candidate.program.pages() as u32;
+    let Some(budget) = budget_bytes else {
+        return Some((pages, MOST_STAGING_PAGES.min(pages.max(LEAST_STAGING_PAGES))));
+    };
+    let spare = budget.checked_sub(candidate.least_peak_bytes)? / candidate.program.page.page_bytes();
+    let all = u64::from(candidate.least_slots + LEAST_STAGING_PAGES) + spare;
+    let ring = (all / 4).clamp(u64::from(LEAST_STAGING_PAGES), u64::from(MOST_STAGING_PAGES)) as u32;
+    let ring = u64::from(ring).min(all - u64::from(candidate.least_slots)) as u32;
+    let slots = (all - u64::from(ring)).min(u64::from(pages)) as u32;
+    Some((slots, ring))
+}
+
+fn at(
+    candidate: &Candidate,
+    slot_cap: u32,
+    staging_pages: u32,
+    links: &mut Links,
+    search: &Search<'_>,
+) -> Result<Assembled, BundleError> {
+    let assembly = Assembly { slot_cap, staging_pages, ..search.assembly.clone() };
+    assemble(&candidate.program, links, &assembly)
+}

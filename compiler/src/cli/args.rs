@@ -1,0 +1,99 @@
+//! The command line of `flashmem-compile`.
+//!
+//! Others script against these names. Nothing is computed here.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "Examples:
+  flashmem-compile model.onnx -o model.fmplan --weights f16 --budget 96MiB
+  flashmem-compile model.onnx -o model.fmplan --set batch=1 --input tokens:1x128
+  flashmem-compile model.onnx -o model.fmplan --golden
+  flashmem-compile inspect model.fmplan --json
+
+Exit codes: 0 done, 1 the input or the plan is at fault, 2 wrong usage.";
+
+/// Compiles an ONNX model into a .fmplan bundle that streams its weights through a fixed amount of memory.
+#[derive(Debug, Parser)]
+#[command(name = "flashmem-compile", version, after_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Another task than compiling.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// What to compile.
+    #[command(flatten)]
+    pub compile: CompileArgs,
+}
+
+/// Tasks other than compiling.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows what a bundle holds and needs.
+    Inspect {
+        /// The bundle.
+        bundle: PathBuf,
+        /// Machine-readable output.
+        #[arg(long)]
+        json: bool,
+        /// Also read every page and row and check all hashes.
+        #[arg(long)]
+        verify: bool,
+    },
+}
+
+/// Weight precision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WeightsArg {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats: half the bytes.
+    F16,
+}
+
+/// What to optimise for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ObjectiveArg {
+    /// Least predicted time, then least memory.
+    Latency,
+    /// Least memory, then least predicted time.
+    Memory,
+}
+
+/// Options of compiling.
+#[derive(Debug, Args)]
+pub struct CompileArgs {
+    /// The ONNX model.
+    #[arg(required = true)]
+    pub model: Option<PathBuf>,
+    /// The bundle to write [default: the model's name with .fmplan].
+    #[arg(short, long, value_name = "OUT.fmplan")]
+    pub output: Option<PathBuf>,
+    /// Precision in which weights are stored; activations and sums are f32.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub weights: WeightsArg,
+    /// Most memory that a session may hold, everything counted, e.g. 64MiB, 1.5GiB or bytes [default: unlimited].
+    #[arg(long, value_name = "SIZE")]
+    pub budget: Option<String>,
+    /// Shape of an input, e.g. tokens:1x128 (also 1,128); repeatable.
+    #[arg(long, value_name = "NAME:SHAPE")]
+    pub input: Vec<String>,
+    /// Value of a symbolic dimension; repeatable.
+    #[arg(long, value_name = "DIM=N")]
+    pub set: Vec<String>,
+    /// Device profile: a TOML file or the name of a built-in one.
+    #[arg(long, value_name = "PROFILE.toml", default_value = "desktop")]
+    pub device: String,
+    /// What to optimise for.
+    #[arg(long, value_enum, default_value = "latency")]
+    pub objective: ObjectiveArg,
+    /// How the schedule is made: optimal, greedy, preload-all or on-demand.
+    #[arg(long, default_value = "optimal")]
+    pub strategy: String,
+    /// Store a self-test: an input and its reference output, computed on the CPU. With a file, the input is taken from it.
+    #[arg(long, value_name = "INPUT.npz", num_args = 0..=1, default_missing_value = "")]
+    pub golden: Option<String>,
+    /// No progress display.
+    #[arg(long, short)]
+    pub quiet: bool,
+}

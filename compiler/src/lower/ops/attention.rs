@@ -1,0 +1,100 @@
+//! Attention: one kernel with online softmax, so that no score matrix exists.
+//!
+//! Leading axes merge into at most (batch, head). Head sizes above what the kernels hold are refused; the optimiser does not
+//! form such nodes.
+
+use super::copy::dense;
+use super::heavy::{output_for, word};
+use crate::graph::NodeId;
+use crate::graph::constant::Dtype;
+use crate::graph::op::Op;
+use crate::graph::pointwise::{BinaryOp, Pointwise};
+use crate::kernels::Kernel;
+use crate::lower::LowerError;
+use crate::lower::context::{Call, Lowering};
+use crate::lower::program::Cost;
+use crate::lower::view::{View, merge_axes};
+use crate::schedule::problem::OperatorClass;
+
+/// Leading axes of all tensors merged to (batch, head); `None` when more are left.
+fn leading(views: &[&View]) -> Option<([usize; 2], Vec<[i64; 2]>)> {
+    let axes = views[0].shape.len() - 2;
+    let strides: Vec<Vec<i64>> = views.iter().map(|v| v.strides[..axes].to_vec()).collect();
+    let (shape, strides) = merge_axes(&views[0].shape[..axes], &strides);
+    let pad = |list: &[i64]| match list {
+        [] => Some([0, 0]),
+        [head] => Some([0, *head]),
+        [batch, head] => Some([*batch, *head]),
+        _ => None,
+    };
+    let sizes = match shape.as_slice() {
+        [] => [1, 1],
+        [head] => [1, *head],
+        [batch, head] => [*batch, *head],
+        _ => return None,
+    };
+    Some((sizes, strides.iter().map(|s| pad(s)).collect::<Option<_>>()?))
+}
+
+/// Lowers an attention node.
+pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let node = graph.node(id);
+    let Op::Attention { scale, has_mask } = node.op else { unreachable!("dispatched on the operator") };
+    let no_kernel = |reason| LowerError::NoKernel { node: node.name.clone(), op: "Attention", reason };
+    let operands = graph.operands(id);
+    let rank = node.shape.len();
+    let (rows, keys) = (node.shape[rank - 2], graph.node(operands[1]).shape[rank - 2]);
+    let (head_dim, value_dim) = (graph.node(operands[0]).shape[rank - 1], node.shape[rank - 1]);
+    let kernel = match head_dim {
+        _ if head_dim != value_dim => return Err(no_kernel("keys and values have different sizes")),
+        0..=64 => Kernel::Attention,
+        65..=128 => Kernel::Attention128,
+        _ => return Err(no_kernel("a head is larger than 128")),
+    };
+    let mut inputs: Vec<View> = operands[..3].iter().map(|o| lowering.view(*o)).collect();
+    let mut score_shape = node.shape.clone();
+    score_shape[rank - 1] = keys;
+    if has_mask {
+        inputs.push(lowering.view(operands[3]).broadcast(&score_shape));
+    }
+    let mut out = output_for(lowering, id);
+    out.split_epilogue();
+    let merged = |inputs: &[View], out: &View| leading(&inputs.iter().chain([out]).collect::<Vec<_>>());
+    let (sizes, strides) = match merged(&inputs, &out.view) {
+        Some(found) => found,
+        None => {
+            for input in &mut inputs {
+                *input = dense(lowering, input, Dtype::F32, &node.name);
+            }
+            out.view = lowering.output(&node.shape);
+            merged(&inputs, &out.view).expect("dense tensors merge their leading axes into one")
+        }
+    };
+    let full = |i: usize, view: &View| {
+        [strides[i][0], strides[i][1], view.strides[rank - 2], view.strides[rank - 1]].map(word)
+    };
+    let mut params = vec![rows as u32, keys as u32, head_dim as u32, 1, 0, 0, scale.to_bits()];
+    params.push(inputs.get(3).map_or(0, |m| word(m.offset)));
+    params.extend(inputs[..3].iter().map(|v| word(v.offset)).chain([word(out.view.offset)]));
+    inputs[..3].iter().enumerate().for_each(|(i, v)| params.extend(full(i, v)));
+    params.extend(full(inputs.len(), &out.view));
+    params.extend(inputs.get(3).map_or([0; 4], |m| full(3, m)));
+    let scores = (sizes[0] * sizes[1] * rows * keys) as f64;
+    lowering.call(Call {
+        kernel,
+        expression: has_mask.then(|| Pointwise::binary(BinaryOp::Add, Dtype::F32)),
+        params,
+        output: out.view.tensor,
+        inputs: inputs.iter().map(|v| v.tensor).collect(),
+        workgroups: [rows.div_ceil(kernel.tile().0) as u32, sizes[1] as u32, sizes[0] as u32],
+        weight_texels: None,
+        node: node.name.clone(),
+        cost: Cost {
+            class: OperatorClass::Hierarchical,
+            flops: 4.0 * scores * head_dim as f64,
+            bytes: 4.0 * (sizes[0] * sizes[1] * (2 * rows + 2 * keys) * head_dim) as f64,
+        },
+    });
+    out.finish(lowering, id)
+}

@@ -1,0 +1,312 @@
+//! Convolution: an implicit matrix product over output pixels, or a depthwise kernel.
+//!
+//! A 1-D convolution is a 2-D one of height 1. 1×1 convolutions of stride 1 without padding are products with contiguous
+//! pixels. Weights are streamed; a runtime weight and three spatial axes are refused.
+
+use super::copy::dense;
+use super::einsum::PANEL;
+use super::heavy::{Output, attach_epilogue, element_strides, output_for, panel_calls, word};
+use crate::graph::NodeId;
+use crate::graph::op::{Op, Window};
+use crate::kernels::Kernel;
+use crate::lower::LowerError;
+use crate::lower::context::{Call, Lowering};
+use crate::lower::program::{Cost, Packing};
+use crate::lower::view::{View, merge_axes};
+use crate::schedule::problem::OperatorClass;
+
+/// Everything about one convolution, in two spatial axes.
+struct Geometry {
+    images: usize,
+    channels: usize,
+    outputs: usize,
+    groups: usize,
+    input: [usize; 2],
+    output: [usize; 2],
+    kernel: [usize; 2],
+    strides: [usize; 2],
+    dilations: [usize; 2],
+    pads: [usize; 2],
+}
+
+impl Geometry {
+    fn of(x: &[usize], out: &[usize], window: &Window, groups: usize) -> Option<Self> {
+        let two = |list: &[usize], missing: usize| match list {
+            [w] => Some([missing, *w]),
+            [h, w] => Some([*h, *w]),
+            _ => None,
+        };
+        Some(Self {
+            images: x[0],
+            channels: x[1],
+            outputs: out[1],
+            groups,
+            input: two(&x[2..], 1)?,
+            output: two(&out[2..], 1)?,
+            kernel: two(&window.kernel, 1)?,
+            strides: two(&window.strides, 1)?,
+            dilations: two(&window.dilations, 1)?,
+            pads: two(&window.pads_before, 0)?,
+        })
+    }
+
+    const fn pixels(&self) -> usize {
+        self.output[0] * self.output[1]
+    }
+
+    fn is_pointwise(&self) -> bool {
+        self.groups == 1
+            && self.kernel == [1, 1]
+            && self.strides == [1, 1]
+            && self.pads == [0, 0]
+            && self.input == self.output
+    }
+}
+
+/// Lowers a convolution.
+pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let node = graph.node(id);
+    let Op::Conv { window, groups } = &node.op else { unreachable!("dispatched on the operator") };
+    let no_kernel = |reason| LowerError::NoKernel { node: node.name.clone(), op: "Conv", reason };
+    let operands = graph.operands(id);
+    let (x, weight) = (operands[0], operands[1]);
+    let Some(constant) = graph.constant(weight).cloned() else {
+        return Err(no_kernel("its weight is not a constant"));
+    };
+    let geometry = Geometry::of(&graph.node(x).shape, &node.shape, window, *groups)
+        .ok_or_else(|| no_kernel("it has more than two spatial axes"))?;
+    let mut input = lowering.view(x);
+    if !pixels_are_dense(&input) {
+        input = dense(lowering, &input, graph.node(x).dtype, &node.name);
+    }
+    let mut out = output_for(lowering, id);
+    if !pixels_are_dense(&out.view) {
+        out = Output::in_node_order(lowering, id);
+    }
+    let strides: Option<Vec<(i64, i64, i64)>> = out.epilogue_views.iter().map(operand_strides).collect();
+    let operand_words = match strides {
+        Some(strides) => attach_epilogue(&out.epilogue_views, |i| strides[i]),
+        None => {
+            out.split_epilogue();
+            attach_epilogue(&[], |_| (0, 0, 0))
+        }
+    };
+    let call = Convolution { geometry: &geometry, node: &node.name, input: &input, out: &out, operand_words };
+    if geometry.groups == geometry.channels && geometry.groups > 1 {
+        call.depthwise(lowering, weight, constant)?;
+    } else {
+        call.products(lowering, weight, constant)?;
+    }
+    out.finish(lowering, id)
+}
+
+/// Whether the spatial axes lie densely one row after the other.
+fn pixels_are_dense(view: &View) -> bool {
+    let spatial = View {
+        tensor: view.tensor,
+        offset: view.offset,
+        shape: view.shape[2..].to_vec(),
+        strides: view.strides[2..].to_vec(),
+    };
+    spatial.is_dense()
+}
+
+/// (batch, pixel, channel) strides of an epilogue operand; `None` when its pixels need more than one stride.
+fn operand_strides(view: &View) -> Option<(i64, i64, i64)> {
+    let (pixels, strides) = merge_axes(&view.shape[2..], &[view.strides[2..].to_vec()]);
+    let pixel = match pixels.len() {
+        0 => 0,
+        1 => strides[0][0],
+        _ => return None,
+    };
+    Some((view.strides[0], pixel, view.strides[1]))
+}
+
+struct Convolution<'a> {
+    geometry: &'a Geometry,
+    node: &'a str,
+    input: &'a View,
+    out: &'a Output,
+    operand_words: Vec<u32>,
+}
+
+impl Convolution<'_> {
+    fn inputs(&self) -> Vec<crate::lower::view::TensorId> {
+        [self.input.tensor].into_iter().chain(self.out.epilogue_views.iter().map(|v| v.tensor)).collect()
+    }
+
+    fn cost(&self, outputs: usize, taps: usize) -> Cost {
+        let g = self.geometry;
+        let elements = g.images * g.pixels() * outputs;
+        Cost {
+            class: OperatorClass::Reusable,
+            flops: 2.0 * (elements * taps) as f64,
+            bytes: 4.0 * (elements + g.images * g.channels * g.input[0] * g.input[1]) as f64,
+        }
+    }
+
+    fn spatial_words(&self) -> [u32; 8] {
+        let g = self.geometry;
+        [g.kernel, g.strides, g.dilations, g.pads].concat().iter().map(|v| *v as u32).collect::<Vec<_>>()[..]
+            .try_into()
+            .expect("four pairs")
+    }
+
+    fn products(
+        &self,
+        lowering: &mut Lowering<'_>,
+        weight: NodeId,
+        constant: crate::graph::constant::Constant,
+    ) -> Result<(), LowerError> {
+        let g = self.geometry;
+        let per_group = g.outputs / g.groups;
+        let channels = g.channels / g.groups;
+        let strides = element_strides(&constant.shape);
+        let packing = Packing {
+            group_stride: per_group * strides[0],
+            k_shape: constant.shape[1..].to_vec(),
+            k_strides: strides[1..].to_vec(),
+            n_shape: vec![per_group],
+            n_strides: vec![strides[0]],
+            groups: g.groups,
+            panel_width: PANEL,
+            constant,
+        };
+        let taps = packing.k();
+        let group_texels = (packing.panels() * packing.panel_texels()) as u64;
+        let weight = lowering.weight(weight, packing);
+        let page = lowering.options().page;
+        let whole = lowering.weight_at(weight).texel_offset;
+        let range = whole..whole + group_texels * g.groups as u64;
+        let together = super::heavy::pages_of(page, &range) <= u64::from(lowering.options().max_pages_per_call);
+        // All groups in one call when their pages fit, else group by group.
+        let groups: Vec<(usize, usize)> =
+            if together { vec![(0, g.groups)] } else { (0..g.groups).map(|group| (group, 1)).collect() };
+        for (first_group, group_count) in groups {
+            let limit_range = (group_count > 1).then(|| range.clone());
+            panel_calls(lowering, weight, first_group, |panels, texels, base| {
+                let n_count = (panels.end * PANEL).min(per_group) - panels.start * PANEL;
+                if g.is_pointwise() {
+                    return self.pointwise_call(n_count, panels.start * PANEL, texels, base, page.texels());
+                }
+                let x_offset = self.input.offset + (first_group * channels) as i64 * self.input.strides[1];
+                let first_output = first_group * per_group;
+                let mut params = vec![n_count as u32, (panels.start * PANEL + first_output) as u32];
+                params.extend([per_group as u32, group_count as u32, base, group_texels as u32]);
+                params.extend([page.texels().trailing_zeros(), channels as u32]);
+                params.extend([g.input, g.output].concat().iter().map(|v| *v as u32));
+                params.extend(self.spatial_words());
+                params.extend([word(x_offset), word(self.input.strides[0]), word(self.input.strides[1])]);
+                let out = &self.out.view;
+                params.extend([word(out.offset), word(out.strides[0]), word(out.strides[1]), 0, 0]);
+                params.extend(&self.operand_words);
+                let tile = Kernel::Conv.tile();
+                let columns = n_count.div_ceil(tile.1) as u32;
+                Call {
+                    kernel: Kernel::Conv,
+                    expression: self.out.expression.clone(),
+                    params,
+                    output: out.tensor,
+                    inputs: self.inputs(),
+                    workgroups: [g.pixels().div_ceil(tile.0) as u32, columns, (g.images * group_count) as u32],
+                    weight_texels: Some(limit_range.clone().unwrap_or(texels)),
+                    node: self.node.to_owned(),
+                    cost: self.cost(n_count * group_count, taps),
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn pointwise_call(
+        &self,
+        n_count: usize,
+        n0: usize,
+        texels: std::ops::Range<u64>,
+        base: u32,
+        page_texels: u32,
+    ) -> Call {
+        let g = self.geometry;
+        let (x, out) = (self.input, &self.out.view);
+        let rows = g.pixels();
+        // A single pixel with many channels is a row vector; lanes along rows would idle.
+        let kernel = super::heavy::Rows::of(rows).kernel();
+        let mut params = vec![rows as u32, n_count as u32, g.channels as u32, base];
+        params.extend([n0 as u32, page_texels.trailing_zeros(), 1, g.images as u32]);
+        params.extend([word(x.offset), 1, word(x.strides[1]), word(out.offset), 1, word(out.strides[1]), 0, 0]);
+        params.extend([0, 0, word(x.strides[0]), 0, 0, 0, word(out.strides[0]), 0]);
+        params.extend(&self.operand_words);
+        let tile = kernel.tile();
+        Call {
+            kernel,
+            expression: self.out.expression.clone(),
+            params,
+            output: out.tensor,
+            inputs: self.inputs(),
+            workgroups: [rows.div_ceil(tile.0) as u32, n_count.div_ceil(tile.1) as u32, g.images as u32],
+            weight_texels: Some(texels),
+            node: self.node.to_owned(),
+            cost: self.cost(n_count, g.channels),
+        }
+    }
+
+    fn depthwise(
+        &self,
+        lowering: &mut Lowering<'_>,
+        weight: NodeId,
+        constant: crate::graph::constant::Constant,
+    ) -> Result<(), LowerError> {
+        let g = self.geometry;
+        let taps = g.kernel[0] * g.kernel[1];
+        let packing = Packing {
+            constant,
+            group_stride: taps,
+            k_shape: vec![],
+            k_strides: vec![],
+            n_shape: vec![taps],
+            n_strides: vec![1],
+            groups: g.outputs,
+            panel_width: taps.next_multiple_of(4),
+        };
+        let tap_texels = packing.panel_texels() as u64;
+        let weight = lowering.weight(weight, packing);
+        let start = lowering.weight_at(weight).texel_offset;
+        let (page, limit) = (lowering.options().page, lowering.options().max_pages_per_call);
+        let per_call = ((u64::from(page.texels()) * u64::from(limit - 1)) / tap_texels).max(1) as usize;
+        let mut first = 0;
+        while first < g.outputs {
+            let last = (first + per_call).min(g.outputs);
+            let texels = start + first as u64 * tap_texels..start + last as u64 * tap_texels;
+            let pages = super::heavy::pages_of(page, &texels);
+            if pages > u64::from(limit) {
+                return Err(LowerError::PanelTooLarge { node: self.node.to_owned(), pages, limit });
+            }
+            let base = (texels.start % u64::from(page.texels())) as u32;
+            let multiplier = g.outputs / g.channels;
+            let mut params = vec![(last - first) as u32, first as u32, multiplier as u32, base];
+            params.push(page.texels().trailing_zeros());
+            params.extend([g.input, g.output].concat().iter().map(|v| *v as u32));
+            params.extend(self.spatial_words());
+            let (x, out) = (self.input, &self.out.view);
+            params.extend([word(x.offset), word(x.strides[0]), word(x.strides[1])]);
+            params.extend([word(out.offset), word(out.strides[0]), word(out.strides[1]), 0]);
+            params.extend(&self.operand_words);
+            let tile = Kernel::ConvDepthwise.tile();
+            let call = Call {
+                kernel: Kernel::ConvDepthwise,
+                expression: self.out.expression.clone(),
+                params,
+                output: out.tensor,
+                inputs: self.inputs(),
+                workgroups: [g.pixels().div_ceil(tile.0) as u32, (last - first) as u32, g.images as u32],
+                weight_texels: Some(texels),
+                node: self.node.to_owned(),
+                cost: self.cost(last - first, taps),
+            };
+            lowering.call(call);
+            first = last;
+        }
+        Ok(())
+    }
+}

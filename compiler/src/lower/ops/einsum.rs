@@ -1,0 +1,334 @@
+//! Matrix products: an einsum of two operands becomes one product kernel, or one per range of weight panels.
+//!
+//! Labels fall into four kinds: batch (in both operands and the output), m (first operand and output), n (second operand and
+//! output) and k (both operands only). Axes of a kind merge into one stride where every tensor walks them alike; further m
+//! and n axes become batch axes with stride 0 in the other operand. What strides cannot say is copied into canonical order
+//! first. A constant second operand without batch axes is a streamed weight.
+
+use super::copy::dense;
+use super::heavy::{Output, Rows, attach_epilogue, output_for, panel_calls, word};
+use crate::graph::NodeId;
+use crate::graph::op::Op;
+use crate::kernels::Kernel;
+use crate::lower::LowerError;
+use crate::lower::context::{Call, Lowering};
+use crate::lower::program::{Cost, Packing};
+use crate::lower::view::{View, merge_axes};
+use crate::schedule::problem::OperatorClass;
+
+/// Columns of a weight panel: what the product kernels expect.
+pub const PANEL: usize = 32;
+
+/// The labels of an einsum by kind, each in output order (k: in the order of the first operand).
+struct Kinds {
+    batch: Vec<u8>,
+    m: Vec<u8>,
+    n: Vec<u8>,
+    k: Vec<u8>,
+}
+
+fn classify(a: &[u8], b: &[u8], output: &[u8]) -> Option<Kinds> {
+    let pick = |in_a: bool, in_b: bool| -> Vec<u8> {
+        output.iter().copied().filter(|l| a.contains(l) == in_a && b.contains(l) == in_b).collect()
+    };
+    let k: Vec<u8> = a.iter().copied().filter(|l| b.contains(l) && !output.contains(l)).collect();
+    let lonely = |labels: &[u8], other: &[u8]| labels.iter().any(|l| !other.contains(l) && !output.contains(l));
+    (!lonely(a, b) && !lonely(b, a)).then(|| Kinds { batch: pick(true, true), m: pick(true, false), n: pick(false, true), k })
+}
+
+/// Stride and size of a label in a view whose axes are `labels`; stride 0 when it does not occur.
+fn stride_of(labels: &[u8], view: &View, label: u8) -> i64 {
+    labels.iter().position(|l| *l == label).map_or(0, |i| view.strides[i])
+}
+
+fn strides_of(labels: &[u8], view: &View, wanted: &[u8]) -> Vec<i64> {
+    wanted.iter().map(|l| stride_of(labels, view, *l)).collect()
+}
+
+/// The merged axes of a product: the last m, n and k, and everything else as batch.
+struct Merged {
+    m: (usize, Vec<i64>),
+    n: (usize, Vec<i64>),
+    k: (usize, Vec<i64>),
+    batch_shape: Vec<usize>,
+    /// By tensor: a, b, out, epilogue operands.
+    batch_strides: Vec<Vec<i64>>,
+}
+
+fn merge_kind(labels: &[u8], sizes: &[usize], tensors: &[(&[u8], &View)]) -> (Vec<usize>, Vec<Vec<i64>>) {
+    let strides: Vec<Vec<i64>> = tensors.iter().map(|(l, v)| strides_of(l, v, labels)).collect();
+    merge_axes(sizes, &strides)
+}
+
+fn innermost(shape: &mut Vec<usize>, strides: &mut [Vec<i64>]) -> (usize, Vec<i64>) {
+    match shape.pop() {
+        Some(size) => (size, strides.iter_mut().map(|s| s.pop().expect("as long as the shape")).collect()),
+        None => (1, vec![0; strides.len()]),
+    }
+}
+
+/// Merges what can be merged; `None` when more than three batch axes or more than one k axis are left. With `split_n`
+/// unset, n must merge into one axis.
+fn merge(kinds: &Kinds, size: impl Fn(u8) -> usize, tensors: &[(&[u8], &View)], split_n: bool) -> Option<Merged> {
+    let sizes = |labels: &[u8]| labels.iter().map(|l| size(*l)).collect::<Vec<_>>();
+    let (mut batch_shape, mut batch_strides) = merge_kind(&kinds.batch, &sizes(&kinds.batch), tensors);
+    let (mut m_shape, mut m_strides) = merge_kind(&kinds.m, &sizes(&kinds.m), tensors);
+    let (mut n_shape, mut n_strides) = merge_kind(&kinds.n, &sizes(&kinds.n), tensors);
+    let (mut k_shape, mut k_strides) = merge_kind(&kinds.k, &sizes(&kinds.k), &tensors[..2]);
+    let m = innermost(&mut m_shape, &mut m_strides);
+    let n = innermost(&mut n_shape, &mut n_strides);
+    let k = innermost(&mut k_shape, &mut k_strides);
+    if !k_shape.is_empty() || (!split_n && !n_shape.is_empty()) {
+        return None;
+    }
+    batch_shape.extend(m_shape);
+    batch_shape.extend(n_shape);
+    for (batch, (m, n)) in batch_strides.iter_mut().zip(m_strides.into_iter().zip(n_strides)) {
+        batch.extend(m);
+        batch.extend(n);
+    }
+    (batch_shape.len() <= 3).then_some(Merged { m, n, k, batch_shape, batch_strides })
+}
+
+/// Dense copy of a view with its axes in the order of `wanted`; the labels that it lacks are left out.
+fn canonical(lowering: &mut Lowering<'_>, labels: &[u8], view: &View, wanted: &[u8], node: &str) -> (Vec<u8>, View) {
+    let order: Vec<u8> = wanted.iter().copied().filter(|l| labels.contains(l)).collect();
+    let permutation: Vec<usize> =
+        order.iter().map(|l| labels.iter().position(|x| x == l).expect("filtered to occur")).collect();
+    let copied = dense(lowering, &view.transposed(&permutation), crate::graph::constant::Dtype::F32, node);
+    (order, copied)
+}
+
+/// Three batch sizes and, for one tensor, three strides; leading axes are padded with size 1.
+fn batch3(shape: &[usize], strides: &[i64]) -> ([usize; 3], [i64; 3]) {
+    let mut sizes = [1; 3];
+    let mut out = [0; 3];
+    for i in 0..shape.len() {
+        sizes[3 - shape.len() + i] = shape[i];
+        out[3 - shape.len() + i] = strides[i];
+    }
+    (sizes, out)
+}
+
+/// Lowers an einsum.
+pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let node = graph.node(id);
+    let Op::Einsum { a, b, output } = &node.op else { unreachable!("dispatched on the operator") };
+    let no_kernel = |reason| LowerError::NoKernel { node: node.name.clone(), op: "Einsum", reason };
+    let operands = graph.operands(id);
+    let streams = |weight: &[u8], other: &[u8]| weight.iter().all(|l| !other.contains(l) || !output.contains(l));
+    let (mut a, mut b) = (a.clone(), b.clone());
+    let (mut first, mut second) = (operands[0], operands[1]);
+    if graph.constant(first).is_some() && graph.constant(second).is_none() && streams(&a, &b) {
+        std::mem::swap(&mut a, &mut b);
+        std::mem::swap(&mut first, &mut second);
+    }
+    let kinds = classify(&a, &b, output).ok_or_else(|| no_kernel("an axis occurs in one operand and not in the output"))?;
+    if graph.constant(second).is_some() && kinds.batch.is_empty() {
+        return weighted(lowering, id, &kinds, (&a, first), (&b, second), output);
+    }
+    dynamic(lowering, id, &kinds, (a, first), (b, second), output)
+}
+
+fn weighted(
+    lowering: &mut Lowering<'_>,
+    id: NodeId,
+    kinds: &Kinds,
+    (a_labels, a): (&[u8], NodeId),
+    (b_labels, b): (&[u8], NodeId),
+    output: &[u8],
+) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let node = graph.node(id);
+    let constant = graph.constant(b).expect("the caller checked").clone();
+    let size = |label: u8| {
+        let in_a = a_labels.iter().position(|l| *l == label).map(|i| graph.node(a).shape[i]);
+        in_a.unwrap_or_else(|| constant.shape[b_labels.iter().position(|l| *l == label).expect("in an operand")])
+    };
+    let element_strides: Vec<usize> =
+        crate::lower::view::dense_strides(&constant.shape).iter().map(|s| *s as usize).collect();
+    let weight_axes = |labels: &[u8]| -> (Vec<usize>, Vec<usize>) {
+        let at = |l: &u8| b_labels.iter().position(|x| x == l).expect("a k or n label is in the weight");
+        (labels.iter().map(|l| size(*l)).collect(), labels.iter().map(|l| element_strides[at(l)]).collect())
+    };
+    let (k_shape, k_strides) = weight_axes(&kinds.k);
+    let (n_shape, n_strides) = weight_axes(&kinds.n);
+    let packing =
+        Packing { constant, group_stride: 0, k_shape, k_strides, n_shape, n_strides, groups: 1, panel_width: PANEL };
+
+    let weight_view = View { tensor: crate::lower::view::TensorId(u32::MAX), offset: 0, shape: vec![], strides: vec![] };
+    let mut labels = a_labels.to_vec();
+    let mut view = lowering.view(a);
+    let mut out = output_for(lowering, id);
+    let mut epilogue = out.epilogue_views.clone();
+    let mut plan = None;
+    for attempt in 0..3 {
+        let mut tensors: Vec<(&[u8], &View)> = vec![(&labels, &view), (&[], &weight_view), (output, &out.view)];
+        tensors.extend(epilogue.iter().map(|v| (output, v)));
+        // The weight's own k order is free, so only the activation's strides count: it stands in for both operands.
+        tensors[1] = tensors[0];
+        let own: Vec<(&[u8], &View)> = tensors.clone();
+        if let Some(merged) = merge_weighted(kinds, size, &own) {
+            if epilogue_fits(&merged, 3) {
+                plan = Some(merged);
+                break;
+            }
+        }
+        match attempt {
+            0 => {
+                // Without the epilogue's operands, which then run as a kernel of their own.
+                out.split_epilogue();
+                epilogue.clear();
+            }
+            _ => {
+                let wanted = [kinds.batch.as_slice(), &kinds.m, &kinds.k].concat();
+                (labels, view) = canonical(lowering, &labels, &view, &wanted, &node.name);
+                out = Output::canonical(lowering, id, &[&kinds.batch, &kinds.m, &kinds.n], output);
+                epilogue.clear();
+            }
+        }
+    }
+    let merged = plan.expect("a canonical activation and output always merge");
+    let weight = lowering.weight(b, packing);
+    let rows = merged.m.0;
+    let batches: usize = merged.batch_shape.iter().product();
+    let kernel = Rows::of(rows).kernel();
+    let (sizes, x_batch) = batch3(&merged.batch_shape, &merged.batch_strides[0]);
+    let (_, out_batch) = batch3(&merged.batch_shape, &merged.batch_strides[2]);
+    let operand_words = attach_epilogue(&epilogue, |i| {
+        let z = flat_stride(&merged.batch_shape, &merged.batch_strides[3 + i]).expect("checked by epilogue_fits");
+        (z, merged.m.1[3 + i], merged.n.1[3 + i])
+    });
+    let (k, n) = (merged.k.0, merged.n.0);
+    let inputs: Vec<_> = [view.tensor].into_iter().chain(epilogue.iter().map(|v| v.tensor)).collect();
+    let shift = lowering.options().page.texels().trailing_zeros();
+    let (x_offset, out_view) = (view.offset, out.view.clone());
+    panel_calls(lowering, weight, 0, |range, texels, base| {
+        let n_count = (range.end * PANEL).min(n) - range.start * PANEL;
+        let mut params = vec![rows as u32, n_count as u32, k as u32, base];
+        params.extend([(range.start * PANEL) as u32, shift, sizes[1] as u32, sizes[2] as u32]);
+        params.extend([word(x_offset), word(merged.m.1[0]), word(merged.k.1[0]), word(out_view.offset)]);
+        params.extend([word(merged.m.1[2]), word(merged.n.1[2]), 0, 0]);
+        params.extend(x_batch.iter().map(|s| word(*s)).chain([0]));
+        params.extend(out_batch.iter().map(|s| word(*s)).chain([0]));
+        params.extend(&operand_words);
+        let tile = kernel.tile();
+        let flops = 2.0 * (batches * rows * k * n_count) as f64;
+        Call {
+            kernel,
+            expression: out.expression.clone(),
+            params,
+            output: out_view.tensor,
+            inputs: inputs.clone(),
+            workgroups: [rows.div_ceil(tile.0) as u32, n_count.div_ceil(tile.1) as u32, batches as u32],
+            weight_texels: Some(texels),
+            node: node.name.clone(),
+            cost: Cost {
+                class: OperatorClass::Reusable,
+                flops,
+                bytes: 4.0 * (batches * rows * (k + n_count)) as f64,
+            },
+        }
+    })?;
+    out.finish(lowering, id)
+}
+
+fn merge_weighted(kinds: &Kinds, size: impl Fn(u8) -> usize, tensors: &[(&[u8], &View)]) -> Option<Merged> {
+    merge(kinds, size, tensors, false)
+}
+
+/// The one stride of a flat index over the batch axes, when there is one.
+fn flat_stride(shape: &[usize], strides: &[i64]) -> Option<i64> {
+    let (merged, strides) = merge_axes(shape, &[strides.to_vec()]);
+    match merged.len() {
+        0 => Some(0),
+        1 => Some(strides[0][0]),
+        _ => None,
+    }
+}
+
+fn epilogue_fits(merged: &Merged, first: usize) -> bool {
+    merged.batch_strides[first..].iter().all(|s| flat_stride(&merged.batch_shape, s).is_some())
+}
+
+fn dynamic(
+    lowering: &mut Lowering<'_>,
+    id: NodeId,
+    kinds: &Kinds,
+    (mut a_labels, a): (Vec<u8>, NodeId),
+    (mut b_labels, b): (Vec<u8>, NodeId),
+    output: &[u8],
+) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let node = graph.node(id);
+    let (a_shape, b_shape) = (graph.node(a).shape.clone(), graph.node(b).shape.clone());
+    let (a_names, b_names) = (a_labels.clone(), b_labels.clone());
+    let size = |label: u8| {
+        let in_a = a_names.iter().position(|l| *l == label).map(|i| a_shape[i]);
+        in_a.unwrap_or_else(|| b_shape[b_names.iter().position(|l| *l == label).expect("in an operand")])
+    };
+    let mut left = lowering.view(a);
+    let mut right = lowering.view(b);
+    let mut out = output_for(lowering, id);
+    let mut epilogue = out.epilogue_views.clone();
+    let mut plan = None;
+    for attempt in 0..3 {
+        let mut tensors: Vec<(&[u8], &View)> = vec![(&a_labels, &left), (&b_labels, &right), (output, &out.view)];
+        tensors.extend(epilogue.iter().map(|v| (output, v)));
+        if let Some(merged) = merge(kinds, size, &tensors, true) {
+            if epilogue_fits(&merged, 3) {
+                plan = Some(merged);
+                break;
+            }
+        }
+        match attempt {
+            0 => {
+                out.split_epilogue();
+                epilogue.clear();
+            }
+            _ => {
+                let wanted = [kinds.batch.as_slice(), &kinds.m, &kinds.k].concat();
+                (a_labels, left) = canonical(lowering, &a_labels, &left, &wanted, &node.name);
+                let wanted = [kinds.batch.as_slice(), &kinds.k, &kinds.n].concat();
+                (b_labels, right) = canonical(lowering, &b_labels, &right, &wanted, &node.name);
+                out = Output::canonical(lowering, id, &[&kinds.batch, &kinds.m, &kinds.n], output);
+                epilogue.clear();
+            }
+        }
+    }
+    let merged = plan.expect("canonical operands and output always merge");
+    let (sizes, a_batch) = batch3(&merged.batch_shape, &merged.batch_strides[0]);
+    let (_, b_batch) = batch3(&merged.batch_shape, &merged.batch_strides[1]);
+    let (_, out_batch) = batch3(&merged.batch_shape, &merged.batch_strides[2]);
+    let batches: usize = merged.batch_shape.iter().product();
+    let (m, n, k) = (merged.m.0, merged.n.0, merged.k.0);
+    let mut params = vec![m as u32, n as u32, k as u32, sizes[1] as u32];
+    params.extend([sizes[2] as u32, word(left.offset), word(merged.m.1[0]), word(merged.k.1[0])]);
+    params.extend([word(right.offset), word(merged.k.1[1]), word(merged.n.1[1]), word(out.view.offset)]);
+    params.extend([word(merged.m.1[2]), word(merged.n.1[2]), 0, 0]);
+    for strides in [a_batch, b_batch, out_batch] {
+        params.extend(strides.iter().map(|s| word(*s)).chain([0]));
+    }
+    params.extend(attach_epilogue(&epilogue, |i| {
+        let z = flat_stride(&merged.batch_shape, &merged.batch_strides[3 + i]).expect("checked by epilogue_fits");
+        (z, merged.m.1[3 + i], merged.n.1[3 + i])
+    }));
+    let tile = Kernel::MatmulDyn.tile();
+    lowering.call(Call {
+        kernel: Kernel::MatmulDyn,
+        expression: out.expression.clone(),
+        params,
+        output: out.view.tensor,
+        inputs: [left.tensor, right.tensor].into_iter().chain(epilogue.iter().map(|v| v.tensor)).collect(),
+        workgroups: [m.div_ceil(tile.0) as u32, n.div_ceil(tile.1) as u32, batches as u32],
+        weight_texels: None,
+        node: node.name.clone(),
+        cost: Cost {
+            class: OperatorClass::Reusable,
+            flops: 2.0 * (batches * m * n * k) as f64,
+            bytes: 4.0 * (batches * (m * k + k * n + m * n)) as f64,
+        },
+    });
+    out.finish(lowering, id)
+}

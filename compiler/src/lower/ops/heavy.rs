@@ -1,0 +1,217 @@
+//! What the product, convolution and attention lowerings share: outputs with their epilogue, and calls by weight panels.
+//!
+//! It deliberately knows no operator.
+
+use super::einsum::PANEL;
+use crate::graph::NodeId;
+use crate::graph::constant::Dtype;
+use crate::graph::op::Op;
+use crate::graph::pointwise::Pointwise;
+use crate::kernels::Kernel;
+use crate::lower::LowerError;
+use crate::lower::context::{Call, Lowering};
+use crate::lower::view::{View, dense_strides};
+use flashmem_plan_format::plan::PageGeometry;
+use std::ops::Range;
+
+/// Extra operands that an epilogue may have: the size of `operands` in every kernel's parameters.
+pub const MAX_EPILOGUE_OPERANDS: usize = 4;
+
+/// A stride or offset as kernels hold it: negative numbers wrap around, and so does the address arithmetic.
+pub const fn word(value: i64) -> u32 {
+    value as u32
+}
+
+/// Which product kernel suits a number of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// One row.
+    One,
+    /// A few rows.
+    Few,
+    /// Many rows.
+    Many,
+}
+
+impl Rows {
+    /// The class of a row count.
+    pub const fn of(rows: usize) -> Self {
+        match rows {
+            0 | 1 => Self::One,
+            2..=8 => Self::Few,
+            _ => Self::Many,
+        }
+    }
+    /// Its kernel.
+    pub const fn kernel(self) -> Kernel {
+        match self {
+            Self::One => Kernel::MatmulVec,
+            Self::Few => Kernel::MatmulRows,
+            Self::Many => Kernel::Matmul,
+        }
+    }
+}
+
+/// The output of a heavy kernel: where it goes, and what is left to do to its elements.
+pub struct Output {
+    /// The node's tensor, in the node's axis order.
+    pub view: View,
+    /// What the kernel links.
+    pub expression: Option<Pointwise>,
+    /// Views of the epilogue's extra operands, broadcast to the node's shape.
+    pub epilogue_views: Vec<View>,
+    /// An epilogue that runs as a kernel of its own afterwards.
+    rest: Option<(Pointwise, Vec<View>)>,
+}
+
+/// The node's axis order in memory: that of its only reader when this is a transpose, so that the transpose costs nothing.
+fn memory_order(lowering: &Lowering<'_>, id: NodeId) -> Vec<usize> {
+    let graph = lowering.graph();
+    let users = graph.users(id);
+    match users.as_slice() {
+        [user] if graph.use_count(id) == 1 => match &graph.node(*user).op {
+            Op::Transpose { permutation } => permutation.clone(),
+            _ => (0..graph.node(id).shape.len()).collect(),
+        },
+        _ => (0..graph.node(id).shape.len()).collect(),
+    }
+}
+
+/// A dense tensor whose axes lie in memory in the given order, seen in the node's order.
+fn ordered(lowering: &mut Lowering<'_>, shape: &[usize], order: &[usize]) -> View {
+    let physical: Vec<usize> = order.iter().map(|axis| shape[*axis]).collect();
+    let tensor = lowering.output(&physical);
+    let mut inverse = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(position, axis)| inverse[*axis] = position);
+    tensor.transposed(&inverse)
+}
+
+/// The output of a node with its epilogue linked.
+pub fn output_for(lowering: &mut Lowering<'_>, id: NodeId) -> Output {
+    let graph = lowering.graph();
+    let node = graph.node(id);
+    let own = graph.op_operand_count(id);
+    let operands = graph.operands(id);
+    let order = memory_order(lowering, id);
+    let epilogue_views: Vec<View> =
+        operands[own..].iter().map(|o| lowering.view(*o).broadcast(&node.shape)).collect();
+    let view = ordered(lowering, &node.shape, &order);
+    let mut output = Output { view, expression: node.epilogue.clone(), epilogue_views, rest: None };
+    let inputs_are_f32 = node.epilogue.as_ref().is_none_or(|e| e.inputs.iter().all(|d| *d == Dtype::F32) && e.dtype() == Dtype::F32);
+    if output.epilogue_views.len() > MAX_EPILOGUE_OPERANDS || !inputs_are_f32 {
+        output.split_epilogue();
+    }
+    output
+}
+
+impl Output {
+    /// Takes the epilogue out of the kernel: it will run on its own.
+    pub fn split_epilogue(&mut self) {
+        if let Some(expression) = self.expression.take() {
+            self.rest = Some((expression, std::mem::take(&mut self.epilogue_views)));
+        }
+        self.epilogue_views.clear();
+    }
+
+    /// An output whose axes lie in memory in the order of `kinds`, epilogue apart; `labels` names the node's axes.
+    pub fn canonical(lowering: &mut Lowering<'_>, id: NodeId, kinds: &[&[u8]], labels: &[u8]) -> Self {
+        let order: Vec<usize> = kinds
+            .iter()
+            .flat_map(|kind| kind.iter())
+            .map(|label| labels.iter().position(|l| l == label).expect("every output label has a kind"))
+            .collect();
+        let mut output = output_for(lowering, id);
+        output.split_epilogue();
+        let shape = lowering.graph().node(id).shape.clone();
+        output.view = ordered(lowering, &shape, &order);
+        output
+    }
+
+    /// An output that lies in memory in the node's own axis order, epilogue linked.
+    pub fn in_node_order(lowering: &mut Lowering<'_>, id: NodeId) -> Self {
+        let mut output = output_for(lowering, id);
+        let shape = lowering.graph().node(id).shape.clone();
+        output.view = lowering.output(&shape);
+        output
+    }
+
+    /// Runs what is left of the epilogue and makes the result the node's tensor.
+    pub fn finish(self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
+        let view = match self.rest {
+            Some((expression, operands)) => {
+                let node = lowering.graph().node(id);
+                let views: Vec<View> = [self.view].into_iter().chain(operands).collect();
+                super::pointwise::apply(lowering, &expression, &views, &node.shape, &node.name)?
+            }
+            None => self.view,
+        };
+        lowering.set_view(id, view);
+        Ok(())
+    }
+}
+
+/// The `operands` words of an epilogue: offset and strides (batch, m, n) of every extra operand, padded.
+pub fn attach_epilogue(views: &[View], strides: impl Fn(usize) -> (i64, i64, i64)) -> Vec<u32> {
+    let mut words: Vec<u32> = views
+        .iter()
+        .enumerate()
+        .flat_map(|(i, view)| {
+            let (batch, m, n) = strides(i);
+            [word(view.offset), word(batch), word(m), word(n)]
+        })
+        .collect();
+    words.resize(4 * MAX_EPILOGUE_OPERANDS, 0);
+    words
+}
+
+/// Pages touched by a range of texels.
+pub fn pages_of(page: PageGeometry, texels: &Range<u64>) -> u64 {
+    let size = u64::from(page.texels());
+    if texels.is_empty() { 0 } else { (texels.end - 1) / size - texels.start / size + 1 }
+}
+
+/// Cuts the panels of group `group` of a weight into ranges that need few enough pages each, and appends the call that
+/// `make` gives for (panels, texels of the stream, first texel relative to the first page).
+pub fn panel_calls(
+    lowering: &mut Lowering<'_>,
+    weight: usize,
+    group: usize,
+    mut make: impl FnMut(Range<usize>, Range<u64>, u32) -> Call,
+) -> Result<(), LowerError> {
+    let (page, limit) = (lowering.options().page, lowering.options().max_pages_per_call);
+    let weight = lowering.weight_at(weight).clone();
+    let (panels, panel_texels) = (weight.packing.panels(), weight.packing.panel_texels() as u64);
+    let start = weight.texel_offset + (group * panels) as u64 * panel_texels;
+    let texels = |range: &Range<usize>| {
+        start + range.start as u64 * panel_texels..start + range.end as u64 * panel_texels
+    };
+    let mut first = 0;
+    while first < panels {
+        let mut last = panels;
+        if pages_of(page, &texels(&(first..last))) > u64::from(limit) {
+            let fits = |end: usize| pages_of(page, &texels(&(first..end))) <= u64::from(limit);
+            last = first + (first + 1..=panels).take_while(|end| fits(*end)).count();
+            // Whole tiles of four panels keep the kernels' column tiles full.
+            if last > first + 4 {
+                last = first + (last - first) / 4 * 4;
+            }
+        }
+        if last == first {
+            let pages = pages_of(page, &texels(&(first..first + 1)));
+            return Err(LowerError::PanelTooLarge { node: weight.name.clone(), pages, limit });
+        }
+        let range = texels(&(first..last));
+        let base = (range.start % u64::from(page.texels())) as u32;
+        let call = make(first..last, range, base);
+        lowering.call(call);
+        first = last;
+    }
+    Ok(())
+}
+
+/// A dense constant's strides as unsigned numbers.
+pub fn element_strides(shape: &[usize]) -> Vec<usize> {
+    dense_strides(shape).iter().map(|s| *s as usize).collect()
+}
+
+const _: () = assert!(PANEL % 4 == 0, "a texel holds four columns");

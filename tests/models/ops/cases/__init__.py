@@ -1,0 +1,8 @@
+"""The test cases of make_ops.py, grouped by kind of operator.
+
+`ALL` is the only list of groups; each group is a module with one generator function `cases()` that
+yields `Model`s. Deliberately not here: running or writing the models (builder.py).
+"""
+from . import blocks, conv, elementwise, linear, norm, pool, reduce, resize, shape
+
+ALL = [linear, conv, pool, norm, reduce, elementwise, shape, resize, blocks]

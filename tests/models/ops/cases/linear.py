@@ -1,0 +1,83 @@
+"""MatMul, Gemm and Einsum: weights and activations on either side, odd sizes, transposes.
+
+Deliberately not here: whole attention (blocks.py) and float16 beyond one case.
+"""
+from builder import Model, const, half, normal, rows, scaled, single, w, x
+
+
+def matmul(name, left, right):
+    return single(f"matmul_{name}", "MatMul", left, right)
+
+
+def transposed(name, left, right, perm_left, perm_right):
+    """MatMul of two activations, one or both behind a Transpose."""
+    m = Model(f"matmul_{name}")
+    a, b = m.add(left), m.add(right)
+    if perm_left:
+        a = m.op("Transpose", a, perm=perm_left)
+    if perm_right:
+        b = m.op("Transpose", b, perm=perm_right)
+    return m.result(m.op("MatMul", a, b))
+
+
+def bias(name, activation):
+    m = Model(f"matmul_{name}")
+    y = m.op("Add", m.op("MatMul", x(6, 16), w(16, 20, draw=rows)), w(20))
+    return m.result(m.op(activation, y) if activation else y)
+
+
+def cases():
+    yield matmul("2d_weight", x(8, 16), w(16, 12, draw=rows))
+    yield matmul("odd_3x5x7", x(3, 5), w(5, 7, draw=rows))
+    yield matmul("odd_65x33x130", x(65, 33), w(33, 130, draw=rows))
+    yield matmul("m1", x(1, 64), w(64, 48, draw=rows))
+    yield matmul("m1_odd", x(1, 37), w(37, 51, draw=rows))
+    yield matmul("n1", x(9, 20), w(20, 1, draw=rows))
+    yield matmul("k1", x(5, 1), w(1, 6, draw=rows))
+    yield matmul("k_long", x(2, 1030), w(1030, 4, draw=rows))
+    yield matmul("3d_weight", x(2, 5, 16), w(16, 12, draw=rows))
+    yield matmul("4d_weight", x(1, 2, 5, 12), w(12, 8, draw=rows))
+    yield matmul("weight_batched", x(2, 4, 8), w(2, 8, 6, draw=rows))
+    yield matmul("weight_left", w(12, 10), x(10, 7))
+    yield matmul("weight_left_batched", w(12, 10), x(2, 10, 7))
+    yield matmul("vector_right", x(6, 9), w(9, draw=normal))
+    yield matmul("vector_left", x(9), w(9, 6, draw=rows))
+    yield matmul("f16", x(5, 24, draw=half), w(24, 10, draw=half))
+    yield matmul("activations_2d", x(7, 9), x(9, 5))
+    yield matmul("activations_3d", x(3, 4, 8), x(3, 8, 5))
+    yield matmul("activations_4d", x(1, 2, 6, 8), x(1, 2, 8, 10))
+    yield matmul("activations_broadcast", x(1, 3, 4, 8), x(2, 1, 8, 5))
+    yield matmul("activations_rank_mismatch", x(2, 3, 4, 8), x(8, 5))
+    yield transposed("activations_transpose_b", x(2, 3, 5, 8), x(2, 3, 7, 8), None, [0, 1, 3, 2])
+    yield transposed("activations_transpose_a", x(3, 8, 5), x(3, 8, 7), [0, 2, 1], None)
+    yield transposed("activations_transpose_both", x(3, 8, 5), x(3, 7, 8), [0, 2, 1], [0, 2, 1])
+    yield transposed("activations_heads", x(1, 6, 2, 8), x(1, 9, 2, 8), [0, 2, 1, 3], [0, 2, 3, 1])
+    yield bias("bias", None)
+    yield bias("bias_relu", "Relu")
+    yield bias("bias_sigmoid", "Sigmoid")
+
+    def gemm(name, *args, **attrs):
+        return single(f"gemm_{name}", "Gemm", *args, **attrs)
+
+    yield gemm("plain", x(5, 12), w(12, 9, draw=rows), w(9))
+    yield gemm("no_bias", x(5, 12), w(12, 9, draw=rows))
+    yield gemm("trans_a", x(12, 5), w(12, 9, draw=rows), w(9), transA=1)
+    yield gemm("trans_b", x(5, 12), w(9, 12), w(9), transB=1)
+    yield gemm("trans_both", x(12, 5), w(9, 12), w(9), transA=1, transB=1)
+    yield gemm("alpha_beta", x(5, 12), w(12, 9, draw=rows), w(9), alpha=0.5, beta=-2.0)
+    yield gemm("beta_zero", x(5, 12), w(12, 9, draw=rows), w(9), beta=0.0)
+    yield gemm("bias_scalar", x(5, 12), w(9, 12), const(0.75, "f4"), transB=1)
+    yield gemm("bias_column", x(5, 12), w(9, 12), w(5, 1, draw=normal), transB=1)
+    yield gemm("bias_matrix", x(5, 12), w(9, 12), w(5, 9, draw=normal), transB=1)
+    yield gemm("bias_runtime", x(5, 12), w(9, 12), x(9), transB=1)
+    yield gemm("activations", x(5, 12), x(9, 12), x(5, 9), transB=1)
+
+    def einsum(name, equation, *args):
+        return single(f"einsum_{name}", "Einsum", *args, equation=equation)
+
+    yield einsum("qk", "b h i d, b h j d -> b h i j", x(1, 2, 5, 8), x(1, 2, 7, 8))
+    yield einsum("pv", "b h i j, b h j d -> b h i d", x(1, 2, 5, 7), x(1, 2, 7, 8))
+    yield einsum("weight", "b h i j, h g -> b g i j", x(1, 4, 5, 7), w(4, 4))
+    yield einsum("weight_heads", "bsd,dhk->bhsk", x(1, 5, 12), w(12, 3, 4, draw=scaled))
+    yield einsum("batched", "bij,bjk->bik", x(3, 4, 8), x(3, 8, 5))
+    yield einsum("swapped", "bji,bkj->bik", x(3, 8, 4), x(3, 5, 8))
