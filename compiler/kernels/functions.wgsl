@@ -176,9 +176,6 @@ fn hard_swish_f32(x: f32) -> f32 {
     return x * clamp(x / 6.0 + 0.5, 0.0, 1.0);
 }
 
-fn relu_f32(x: f32) -> f32 {
-    return max(x, 0.0);
-}
 
 fn sign_f32(x: f32) -> f32 {
     return select(with_sign_of(1.0, x), x, x == 0.0 || is_nan_f32(x));
