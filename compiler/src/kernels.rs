@@ -2,20 +2,24 @@
 //!
 //! A kernel's body is linked by `emit` with the functions that it expects, in this order: body, weight access, element-wise
 //! functions, and the generated expression. Bindings: 0 the parameters, 1 the weight arena (when weights are read), 2 the
-//! output, then the operands. This file deliberately holds no WGSL.
+//! output, then the kernel's own operands, then those of the expression. `emit` compares every row here with what naga
+//! reflects. This file deliberately holds no WGSL.
 
 /// A kernel body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each name is that of its file, whose header documents it")]
 pub enum Kernel {
     Matmul,
+    MatmulWide,
     MatmulRows,
     MatmulVec,
     MatmulDyn,
     Conv,
-    Conv1x1,
+    ConvWide,
     ConvDepthwise,
+    ConvDepthwise3x3,
     Attention,
+    Attention128,
     Pointwise,
     Softmax,
     Normalize,
@@ -26,4 +30,186 @@ pub enum Kernel {
     Pad,
     Resize,
     Pool,
+}
+
+/// Which generated function a body expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// None; an expression is refused.
+    None,
+    /// `epilogue(value, batch, m, n)`; the identity without an expression.
+    Epilogue,
+    /// `pointwise(near, far)`; an expression is required.
+    Pointwise,
+    /// `score_mask(score, batch, head, i, j)`, the expression (input 0 the score, input 1 the mask) or the identity; and an
+    /// `epilogue`, always the identity.
+    ScoreMask,
+}
+
+/// What is claimed about one kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct KernelRow {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// File stem.
+    pub name: &'static str,
+    /// WGSL text.
+    pub body: &'static str,
+    /// Generated function that it expects.
+    pub links: Links,
+    /// Names of its storage buffers from binding 2 on: the output first.
+    pub buffers: &'static [&'static str],
+    /// Whether it reads the weight arena.
+    pub uses_weights: bool,
+    /// Whether it calls `weight_texel`.
+    pub uses_weight_texel: bool,
+    /// Whether its body calls functions.wgsl.
+    pub uses_functions: bool,
+    /// Names and values of the constants that say what one workgroup computes, along m and n (rows and columns).
+    pub tile: [Option<(&'static str, u32)>; 2],
+}
+
+macro_rules! body {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../kernels/", $name, ".wgsl")))
+    };
+}
+
+const fn row(
+    kernel: Kernel,
+    (name, body): (&'static str, &'static str),
+    links: Links,
+    buffers: &'static [&'static str],
+) -> KernelRow {
+    KernelRow {
+        kernel,
+        name,
+        body,
+        links,
+        buffers,
+        uses_weights: false,
+        uses_weight_texel: false,
+        uses_functions: false,
+        tile: [None; 2],
+    }
+}
+
+impl KernelRow {
+    const fn weights(self) -> Self {
+        Self { uses_weights: true, ..self }
+    }
+    const fn weight_texel(self) -> Self {
+        Self { uses_weight_texel: true, ..self }
+    }
+    const fn functions(self) -> Self {
+        Self { uses_functions: true, ..self }
+    }
+    const fn tile(self, m: u32, n: u32) -> Self {
+        Self { tile: [Some(("TILE_M", m)), Some(("TILE_N", n))], ..self }
+    }
+    const fn tile_named(self, name: &'static str, size: u32) -> Self {
+        Self { tile: [Some((name, size)), None], ..self }
+    }
+}
+
+const PRODUCT: &[&str] = &["out", "x"];
+const ATTENTION: &[&str] = &["out", "q", "k", "v"];
+
+/// Every kernel, in the order of [`Kernel`].
+pub const KERNELS: [KernelRow; 21] = [
+    row(Kernel::Matmul, body!("matmul"), Links::Epilogue, PRODUCT).weights().tile(64, 128),
+    row(Kernel::MatmulWide, body!("matmul_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256),
+    row(Kernel::MatmulRows, body!("matmul_rows"), Links::Epilogue, PRODUCT).weights().tile(4, 512),
+    row(Kernel::MatmulVec, body!("matmul_vec"), Links::Epilogue, PRODUCT).weights().tile(1, 256),
+    row(Kernel::MatmulDyn, body!("matmul_dyn"), Links::Epilogue, &["out", "a", "c"]).tile(32, 128),
+    row(Kernel::Conv, body!("conv"), Links::Epilogue, PRODUCT).weights().tile(64, 128),
+    row(Kernel::ConvWide, body!("conv_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256),
+    row(Kernel::ConvDepthwise, body!("conv_depthwise"), Links::Epilogue, PRODUCT)
+        .weights()
+        .weight_texel()
+        .tile_named("TILE_M", 128),
+    row(Kernel::ConvDepthwise3x3, body!("conv_depthwise_3x3"), Links::Epilogue, PRODUCT)
+        .weights()
+        .weight_texel()
+        .tile_named("INVOCATIONS", 64),
+    row(Kernel::Attention, body!("attention"), Links::ScoreMask, ATTENTION).tile_named("TILE_ROWS", 32),
+    row(Kernel::Attention128, body!("attention_128"), Links::ScoreMask, ATTENTION).tile_named("TILE_ROWS", 32),
+    row(Kernel::Pointwise, body!("pointwise"), Links::Pointwise, &["out"]),
+    row(Kernel::Softmax, body!("softmax"), Links::None, PRODUCT).functions(),
+    row(Kernel::Normalize, body!("normalize"), Links::Epilogue, PRODUCT),
+    row(Kernel::Reduce, body!("reduce"), Links::None, PRODUCT),
+    row(Kernel::ArgReduce, body!("arg_reduce"), Links::None, PRODUCT),
+    row(Kernel::Gather, body!("gather"), Links::None, &["out", "x", "indices"]),
+    row(Kernel::Copy, body!("copy"), Links::None, PRODUCT),
+    row(Kernel::Pad, body!("pad"), Links::None, PRODUCT),
+    row(Kernel::Resize, body!("resize"), Links::None, &["out", "x", "table"]),
+    row(Kernel::Pool, body!("pool"), Links::None, PRODUCT),
+];
+
+/// `weight_texel`, for the kernels that call it.
+pub const WEIGHT_TEXEL: &str = include_str!("../kernels/weights_texture.wgsl");
+
+/// Element-wise functions.
+pub const FUNCTIONS: &str = include_str!("../kernels/functions.wgsl");
+
+impl Kernel {
+    /// Its row of the table.
+    pub const fn row(self) -> &'static KernelRow {
+        &KERNELS[self as usize]
+    }
+    /// File stem.
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+    /// WGSL text.
+    pub const fn body(self) -> &'static str {
+        self.row().body
+    }
+    /// What it links.
+    pub const fn links(self) -> Links {
+        self.row().links
+    }
+    /// Operand buffers of its own, after the output.
+    pub const fn own_operands(self) -> usize {
+        self.row().buffers.len() - 1
+    }
+    /// Rows and columns that one workgroup computes; 1 where it has no such tile.
+    pub const fn tile(self) -> (usize, usize) {
+        let [m, n] = &self.row().tile;
+        (
+            match m {
+                Some((_, size)) => *size as usize,
+                None => 1,
+            },
+            match n {
+                Some((_, size)) => *size as usize,
+                None => 1,
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KERNELS;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_enum() {
+        for (index, row) in KERNELS.iter().enumerate() {
+            assert_eq!(row.kernel as usize, index, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn every_kernel_file_is_registered() {
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels")).expect("the folder exists");
+        let mut found: Vec<String> = files
+            .map(|f| f.expect("readable").path().file_stem().expect("a file").to_string_lossy().into_owned())
+            .filter(|f| !matches!(f.as_str(), "functions" | "weights_texture"))
+            .collect();
+        found.sort();
+        let mut known: Vec<&str> = KERNELS.iter().map(|r| r.name).collect();
+        known.sort_unstable();
+        assert_eq!(found, known);
+    }
 }

@@ -9,8 +9,7 @@ mod golden;
 
 pub use golden::{GoldenError, GoldenSource, golden};
 
-use crate::emit::{EmitError, Linked, link};
-use crate::graph::pointwise::Pointwise;
+use crate::emit::{EmitError, Expression, Linked, link};
 use crate::kernels::Kernel;
 use crate::lower::program::Program;
 use crate::pack::{self, PackError, Packer};
@@ -29,7 +28,7 @@ use std::path::Path;
 /// Linked kernels by kernel and expression; shared by all candidates of one compilation.
 #[derive(Debug, Default)]
 pub struct Links {
-    linked: BTreeMap<(Kernel, Option<Pointwise>), Linked>,
+    linked: BTreeMap<(Kernel, Option<Expression>), Linked>,
 }
 
 impl Links {
@@ -37,7 +36,7 @@ impl Links {
     ///
     /// # Errors
     /// See [`EmitError`].
-    pub fn get(&mut self, kernel: Kernel, expression: Option<&Pointwise>) -> Result<&Linked, EmitError> {
+    pub fn get(&mut self, kernel: Kernel, expression: Option<&Expression>) -> Result<&Linked, EmitError> {
         let key = (kernel, expression.cloned());
         if !self.linked.contains_key(&key) {
             let linked = link(kernel, expression)?;
@@ -158,7 +157,7 @@ pub fn assemble(program: &Program, links: &mut Links, assembly: &Assembly<'_>) -
     }
 
     let mut pipelines: Vec<Pipeline> = Vec::new();
-    let mut pipeline_of: BTreeMap<(Kernel, Option<Pointwise>), u32> = BTreeMap::new();
+    let mut pipeline_of: BTreeMap<(Kernel, Option<Expression>), u32> = BTreeMap::new();
     let mut params: Vec<u8> = Vec::new();
     let mut dispatches = Vec::with_capacity(program.steps.len());
     for (index, step) in program.steps.iter().enumerate() {

@@ -7,6 +7,7 @@ use super::memory::{self, Lifetime};
 use super::program::{Cost, Packing, Program, RowSource, Step, Weight};
 use super::view::{TensorId, View};
 use super::{LowerError, LowerOptions};
+use crate::emit::Expression;
 use crate::graph::constant::Constant;
 use crate::graph::pointwise::Pointwise;
 use crate::graph::{Graph, NodeId};
@@ -44,7 +45,7 @@ pub struct Call {
     pub params: Vec<u32>,
     /// Output, binding 2.
     pub output: TensorId,
-    /// Operands, binding 3 on.
+    /// Operands: the kernel's own, then those of the program, one each. Equal ones share a binding in the end.
     pub inputs: Vec<TensorId>,
     /// Workgroups.
     pub workgroups: [u32; 3],
@@ -68,6 +69,7 @@ pub struct Lowering<'a> {
     constants: Vec<u8>,
     row_sources: Vec<RowSource>,
     row_gathers: Vec<(RowGather, TensorId)>,
+    outputs: Vec<View>,
 }
 
 impl<'a> Lowering<'a> {
@@ -84,6 +86,7 @@ impl<'a> Lowering<'a> {
             constants: Vec::new(),
             row_sources: Vec::new(),
             row_gathers: Vec::new(),
+            outputs: Vec::new(),
         }
     }
 
@@ -175,22 +178,32 @@ impl<'a> Lowering<'a> {
     }
 
     /// Adds a gather of rows that the host does when a run starts; its output is alive from the start.
-    pub fn gather_rows(&mut self, source: RowSource, gather: RowGather, output: TensorId) {
-        if let Place::Activation { first_step, .. } = &mut self.tensors[output.0 as usize].place {
-            *first_step = 0;
-        }
-        self.row_sources.push(source);
+    pub fn gather_rows(&mut self, gather: RowGather, output: TensorId) {
+        self.keep_from_start(output);
         self.row_gathers.push((gather, output));
     }
 
-    /// Position that the next row table gets.
-    pub const fn next_row_table(&self) -> u32 {
-        self.row_sources.len() as u32
+    /// Adds a table of rows and gives its position.
+    pub fn add_row_source(&mut self, source: RowSource) -> u32 {
+        self.row_sources.push(source);
+        self.row_sources.len() as u32 - 1
     }
 
     /// Row sources so far.
     pub fn row_sources(&self) -> &[RowSource] {
         &self.row_sources
+    }
+
+    /// Whether a view is the whole of an activation, dense.
+    pub fn is_whole_activation(&self, view: &View) -> bool {
+        let tensor = self.tensors[view.tensor.0 as usize];
+        let whole = view.offset == 0 && view.len() == tensor.elements && view.is_dense();
+        whole && matches!(tensor.place, Place::Activation { .. })
+    }
+
+    /// Says where the next public output lies: dense, in a tensor of its own.
+    pub fn push_output(&mut self, view: View) {
+        self.outputs.push(view);
     }
 
     fn touch(&mut self, tensor: TensorId, step: u32) {
@@ -220,8 +233,7 @@ impl<'a> Lowering<'a> {
                 self.keep_from_start(view.tensor);
             }
         }
-        for output in &self.graph.outputs {
-            let tensor = self.views[&output.node].tensor;
+        for tensor in self.outputs.iter().map(|v| v.tensor).collect::<Vec<_>>() {
             self.keep_to_end(tensor);
         }
         let lifetimes: Vec<Lifetime> = self
@@ -273,19 +285,29 @@ impl<'a> Lowering<'a> {
             slice,
         };
         let inputs = self.graph.inputs.iter().map(|p| port(p, self.views.get(&p.node).map(|v| slice(v.tensor)))).collect();
-        let outputs = self.graph.outputs.iter().map(|p| port(p, Some(slice(self.views[&p.node].tensor)))).collect();
+        let outputs =
+            self.graph.outputs.iter().zip(&self.outputs).map(|(p, view)| port(p, Some(slice(view.tensor)))).collect();
         let steps = self
             .calls
             .iter()
-            .map(|c| Step {
-                kernel: c.kernel,
-                expression: c.expression.clone(),
-                params: c.params.clone(),
-                bindings: [c.output].iter().chain(&c.inputs).map(|t| slice(*t)).collect(),
-                workgroups: c.workgroups,
-                weight_texels: c.weight_texels.clone(),
-                node: c.node.clone(),
-                cost: c.cost,
+            .map(|c| {
+                let (expression, inputs) = match c.expression.clone() {
+                    Some(program) => {
+                        let (expression, inputs) = Expression::shared(c.kernel, program, &c.inputs);
+                        (Some(expression), inputs)
+                    }
+                    None => (None, c.inputs.clone()),
+                };
+                Step {
+                    kernel: c.kernel,
+                    expression,
+                    params: c.params.clone(),
+                    bindings: [c.output].iter().chain(&inputs).map(|t| slice(*t)).collect(),
+                    workgroups: c.workgroups,
+                    weight_texels: c.weight_texels.clone(),
+                    node: c.node.clone(),
+                    cost: c.cost,
+                }
             })
             .collect();
         let row_gathers =

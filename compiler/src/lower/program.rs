@@ -3,8 +3,8 @@
 //! `lower` makes it from a graph; `schedule` decides when pages move; `pack` writes the weights; `emit` links the kernels.
 //! Offsets into the weight stream are texels, offsets into buffers bytes. It deliberately says nothing about time.
 
+use crate::emit::Expression;
 use crate::graph::constant::Constant;
-use crate::graph::pointwise::Pointwise;
 use crate::kernels::Kernel;
 use crate::schedule::OperatorClass;
 use flashmem_plan_format::plan::{BufferSlice, PageGeometry, Port, RowGather, RowTable};
@@ -73,7 +73,7 @@ pub struct Step {
     /// The kernel.
     pub kernel: Kernel,
     /// Its linked element-wise program: the pointwise kernel's body or another kernel's epilogue.
-    pub expression: Option<Pointwise>,
+    pub expression: Option<Expression>,
     /// Parameter words, without the slot table.
     pub params: Vec<u32>,
     /// Storage buffers from binding 2 on.

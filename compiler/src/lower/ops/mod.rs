@@ -2,7 +2,17 @@
 //!
 //! `lower_node` is the one registration point. Nothing here decides memory or time.
 
+mod concat;
 mod copy;
+mod gather;
+mod normalize;
+mod pad;
+mod pointwise;
+mod pool;
+mod reduce;
+mod resize;
+mod softmax;
+mod strided;
 mod views;
 
 use super::LowerError;
@@ -16,20 +26,47 @@ pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerEr
     match &lowering.graph().node(id).op {
         Op::Input => views::input(lowering, id),
         Op::Constant(_) => Ok(()),
-        Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } => views::view(lowering, id),
-        Op::Pointwise(_) => todo!(),
+        Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } => {
+            views::view(lowering, id)?;
+            pointwise::epilogue(lowering, id)
+        }
+        Op::Pointwise(program) => pointwise::lower(lowering, id, program),
         Op::Einsum { .. } => todo!(),
         Op::Conv { .. } => todo!(),
         Op::ConvTranspose { .. } => todo!(),
         Op::Attention { .. } => todo!(),
-        Op::Pool { .. } => todo!(),
-        Op::Softmax { .. } => todo!(),
-        Op::Normalize { .. } => todo!(),
-        Op::Reduce { .. } => todo!(),
-        Op::ArgReduce { .. } => todo!(),
-        Op::Gather { .. } => todo!(),
-        Op::Concat { .. } => todo!(),
-        Op::Pad { .. } => todo!(),
-        Op::Resize { .. } => todo!(),
+        Op::Pool { window, kind } => {
+            pool::lower(lowering, id, window, *kind)?;
+            pointwise::epilogue(lowering, id)
+        }
+        Op::Softmax { axis, log } => {
+            softmax::lower(lowering, id, *axis, *log)?;
+            pointwise::epilogue(lowering, id)
+        }
+        Op::Normalize { kind, axes, epsilon } => normalize::lower(lowering, id, *kind, axes, *epsilon),
+        Op::Reduce { kind, axes } => {
+            reduce::lower(lowering, id, *kind, axes)?;
+            pointwise::epilogue(lowering, id)
+        }
+        Op::ArgReduce { axis, max, last } => {
+            reduce::lower_arg(lowering, id, *axis, *max, *last)?;
+            pointwise::epilogue(lowering, id)
+        }
+        Op::Gather { axis } => {
+            gather::lower(lowering, id, *axis)?;
+            pointwise::epilogue(lowering, id)
+        }
+        Op::Concat { axis } => {
+            concat::lower(lowering, id, *axis)?;
+            pointwise::epilogue(lowering, id)
+        }
+        Op::Pad { before, mode, .. } => {
+            pad::lower(lowering, id, before, *mode)?;
+            pointwise::epilogue(lowering, id)
+        }
+        Op::Resize { kind, coordinates, scales } => {
+            resize::lower(lowering, id, *kind, *coordinates, scales)?;
+            pointwise::epilogue(lowering, id)
+        }
     }
 }

@@ -1,0 +1,87 @@
+// arg_reduce.wgsl -- index of the largest or smallest element along one axis.
+//
+// Formula:   out[r] = the c of the best x[r, c]; of equal ones the first, or with `last` the last.
+//            `smallest` turns the order round; `integer` says that elements are i32.
+// Bindings:  2 out: i32, dense in r; 3 x: words. A row's place follows from four merged outer axes (outermost first, padded
+//            with extent 1); elements of a row are x_stride apart.
+// Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
+// Expects:   nothing. NaN is never the best.
+//
+// `lanes`, a power of two up to 64, invocations share one row; partial results are combined in a fixed tree.
+
+struct Params {
+    rows: u32, columns: u32, lanes: u32, width: u32,
+    smallest: u32, last: u32, integer: u32, x_offset: u32,
+    extents: vec4<u32>,
+    row_strides: vec4<u32>,
+    x_stride: u32, pad_0: u32, pad_1: u32, pad_2: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> out: array<i32>;
+@group(0) @binding(3) var<storage, read_write> x: array<u32>;
+
+const NONE: u32 = 0xffffffffu;
+
+var<workgroup> best_value: array<u32, 64>;
+var<workgroup> best_index: array<u32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let lane = local & (params.lanes - 1u);
+    let row = (group.y * params.width + group.x) * (64u / params.lanes) + local / params.lanes;
+    let columns = select(0u, params.columns, row < params.rows);
+    let b = row / params.extents.w;
+    let c = b / params.extents.z;
+    let d = c / params.extents.y;
+    let coordinates = vec4<u32>(d, c - d * params.extents.y, b - c * params.extents.z, row - b * params.extents.w);
+    let base = params.x_offset + dot(coordinates, params.row_strides);
+
+    var value = 0u;
+    var index = NONE;
+    for (var i = lane; i < columns; i += params.lanes) {
+        let word = x[base + i * params.x_stride];
+        if (beats(word, i, value, index)) {
+            value = word;
+            index = i;
+        }
+    }
+    best_value[local] = value;
+    best_index[local] = index;
+    workgroupBarrier();
+    for (var half = params.lanes >> 1u; half > 0u; half = half >> 1u) {
+        if (lane < half) {
+            if (beats(best_value[local + half], best_index[local + half], best_value[local], best_index[local])) {
+                best_value[local] = best_value[local + half];
+                best_index[local] = best_index[local + half];
+            }
+        }
+        workgroupBarrier();
+    }
+    if (lane == 0u && row < params.rows) {
+        out[row] = i32(select(best_index[local], 0u, best_index[local] == NONE));
+    }
+}
+
+// Whether element (value, index) goes before (other, other_index).
+fn beats(value: u32, index: u32, other: u32, other_index: u32) -> bool {
+    if (index == NONE) {
+        return false;
+    }
+    if (params.integer == 0u && (value & 0x7fffffffu) > 0x7f800000u) {
+        return false;
+    }
+    if (other_index == NONE) {
+        return true;
+    }
+    var less = bitcast<i32>(value) < bitcast<i32>(other);
+    var greater = bitcast<i32>(value) > bitcast<i32>(other);
+    if (params.integer == 0u) {
+        less = bitcast<f32>(value) < bitcast<f32>(other);
+        greater = bitcast<f32>(value) > bitcast<f32>(other);
+    }
+    if (less || greater) {
+        return less == (params.smallest != 0u);
+    }
+    return (index > other_index) == (params.last != 0u);
+}

@@ -1,0 +1,71 @@
+// pad.wgsl -- padding with a value, the mirrored tensor or its edge.
+//
+// Formula:   out[i] = x[i - before] inside; outside, mode 0: fill, 1: the element mirrored at the edge, 2: the nearest one.
+// Bindings:  2 out: words, dense; 3 x: words, any strides. Axes innermost first, extents and `before` padded with 1 and 0.
+// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
+// Expects:   nothing. Mirroring reaches at most once over the tensor: pads are smaller than the axis.
+
+struct Params {
+    count: u32, rank: u32, width: u32, mode: u32,
+    extents: array<vec4<u32>, 2>,
+    x_extents: array<vec4<i32>, 2>,
+    before: array<vec4<i32>, 2>,
+    strides: array<vec4<u32>, 2>,
+    offset: u32, fill: u32, pad_0: u32, pad_1: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> out: array<u32>;
+@group(0) @binding(3) var<storage, read_write> x: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = id.y * params.width + id.x;
+    if (i >= params.count) {
+        return;
+    }
+    let low = params.extents[0];
+    let high = params.extents[1];
+    var near = vec4<u32>(i, 0u, 0u, 0u);
+    var far = vec4<u32>();
+    if (params.rank > 1u) {
+        near.y = near.x / low.x;
+        near.x -= near.y * low.x;
+    }
+    if (params.rank > 2u) {
+        near.z = near.y / low.y;
+        near.y -= near.z * low.y;
+    }
+    if (params.rank > 3u) {
+        near.w = near.z / low.z;
+        near.z -= near.w * low.z;
+    }
+    if (params.rank > 4u) {
+        far.x = near.w / low.w;
+        near.w -= far.x * low.w;
+        far.y = far.x / high.x;
+        far.x -= far.y * high.x;
+        far.z = far.y / high.y;
+        far.y -= far.z * high.y;
+        far.w = far.z / high.z;
+        far.z -= far.w * high.z;
+    }
+    let a = vec4<i32>(near) - params.before[0];
+    let b = vec4<i32>(far) - params.before[1];
+    let inside_a = all(a >= vec4<i32>(0)) && all(a < params.x_extents[0]);
+    let inside_b = all(b >= vec4<i32>(0)) && all(b < params.x_extents[1]);
+    if (params.mode == 0u && !(inside_a && inside_b)) {
+        out[i] = params.fill;
+        return;
+    }
+    let place_a = vec4<u32>(reflected(a, params.x_extents[0]));
+    let place_b = vec4<u32>(reflected(b, params.x_extents[1]));
+    out[i] = x[params.offset + dot(place_a, params.strides[0]) + dot(place_b, params.strides[1])];
+}
+
+// The coordinates within [0, extent) that stand for `c`.
+fn reflected(c: vec4<i32>, extent: vec4<i32>) -> vec4<i32> {
+    let last = extent - 1;
+    let mirrored = last - abs(last - abs(c));
+    return clamp(select(c, mirrored, params.mode == 1u), vec4<i32>(0), last);
+}

@@ -1,0 +1,62 @@
+// pool.wgsl -- maximum or average pooling of one to three spatial axes.
+//
+// Formula:   out[b, c, p] = max or mean over taps t of x[b, c, p * step + t * dilation - pad], elements outside x left out.
+//            mode 0: maximum; 1: mean over the elements inside x; 2: mean over the taps inside x and its padding.
+// Bindings:  2 out: f32, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
+//            1 (extents, taps, steps, dilations) and 0 (pads, strides).
+// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
+// Expects:   nothing.
+
+struct Params {
+    count: u32, channels: u32, width: u32, mode: u32,
+    offset: u32, stride_batch: u32, stride_channel: u32, pad_0: u32,
+    extents: vec4<u32>,
+    x_extents: vec4<i32>,
+    x_strides: vec4<u32>,
+    taps: vec4<u32>,
+    steps: vec4<i32>,
+    dilations: vec4<i32>,
+    pads_before: vec4<i32>,
+    pads_after: vec4<i32>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> x: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = id.y * params.width + id.x;
+    if (i >= params.count) {
+        return;
+    }
+    let b = i / params.extents.x;
+    let c = b / params.extents.y;
+    let plane = c / params.extents.z;
+    let place = vec3<u32>(i - b * params.extents.x, b - c * params.extents.y, c - plane * params.extents.z);
+    let base = params.offset + (plane / params.channels) * params.stride_batch
+        + (plane % params.channels) * params.stride_channel;
+    let first = vec3<i32>(place) * params.steps.xyz - params.pads_before.xyz;
+    let padded = params.x_extents.xyz + params.pads_after.xyz;
+
+    var highest = -3.4028234e38;
+    var sum = 0.0;
+    var inside = 0u;
+    var covered = 0u;
+    for (var tz = 0u; tz < params.taps.z; tz += 1u) {
+        for (var ty = 0u; ty < params.taps.y; ty += 1u) {
+            for (var tx = 0u; tx < params.taps.x; tx += 1u) {
+                let at = first + vec3<i32>(vec3<u32>(tx, ty, tz)) * params.dilations.xyz;
+                covered += select(0u, 1u, all(at < padded));
+                if (all(at >= vec3<i32>(0)) && all(at < params.x_extents.xyz)) {
+                    let value = x[base + dot(vec3<u32>(at), params.x_strides.xyz)];
+                    highest = max(highest, value);
+                    sum += value;
+                    inside += 1u;
+                }
+            }
+        }
+    }
+    let divisor = f32(max(select(inside, covered, params.mode == 2u), 1u));
+    out[i] = select(sum / divisor, highest, params.mode == 0u);
+}

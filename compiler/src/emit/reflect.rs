@@ -1,0 +1,149 @@
+//! What naga says about a linked module, compared with the kernel table and the conventions of all kernels.
+//!
+//! Checked: one compute entry point `main`; binding 0 a uniform block; binding 1 the weights if and only if claimed; storage
+//! buffers read-write, contiguous from 2, the kernel's own named as claimed; the tile constants; plain WebGPU limits. Not
+//! checked: what the kernel computes, and how many workgroups it is launched with.
+
+use super::EmitError;
+use crate::kernels::{Kernel, Links};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{AddressSpace, Expression, GlobalVariable, Literal, Module, ShaderStage, StorageAccess, TypeInner};
+
+/// Storage buffers that plain WebGPU allows in one stage.
+const MAX_STORAGE_BUFFERS: u32 = 8;
+/// Invocations that plain WebGPU allows in one workgroup.
+const MAX_INVOCATIONS: u32 = 256;
+/// Workgroup memory that plain WebGPU allows.
+const MAX_WORKGROUP_BYTES: u32 = 16 * 1024;
+
+/// What the runtime needs to know.
+pub struct Reflected {
+    pub params_bytes: u32,
+    pub slots_offset: Option<u32>,
+    pub operands_offset: Option<u32>,
+    pub uses_weights: bool,
+    pub storage_bindings: u32,
+    pub workgroup_size: [u32; 3],
+    pub workgroup_bytes: u32,
+}
+
+/// Parses, validates and reflects a module; `added` is the number of buffers that its expression declares.
+pub fn reflect(kernel: Kernel, source: &str, added: u32) -> Result<Reflected, EmitError> {
+    let invalid = |message| EmitError::Wgsl { kernel, message };
+    let module = naga::front::wgsl::parse_str(source).map_err(|e| invalid(e.emit_to_string(source)))?;
+    Validator::new(ValidationFlags::all(), Capabilities::default())
+        .validate(&module)
+        .map_err(|e| invalid(e.emit_to_string(source)))?;
+    let entry = match module.entry_points.as_slice() {
+        [entry] if entry.name == "main" && entry.stage == ShaderStage::Compute => entry,
+        other => {
+            let names: Vec<&str> = other.iter().map(|e| e.name.as_str()).collect();
+            return Err(claim(kernel, "entry point", "one compute entry point main", format!("{names:?}")));
+        }
+    };
+    let params = uniform_block(kernel, &module)?;
+    let reflected = Reflected {
+        params_bytes: params.0,
+        slots_offset: member_offset(params.1, "slots"),
+        operands_offset: member_offset(params.1, "operands"),
+        uses_weights: binding(&module, 1).is_some(),
+        storage_bindings: storage_bindings(kernel, &module)?,
+        workgroup_size: entry.workgroup_size,
+        workgroup_bytes: workgroup_bytes(&module),
+    };
+    check(kernel, &module, &reflected, added)?;
+    Ok(reflected)
+}
+
+fn claim(kernel: Kernel, what: &'static str, claimed: impl ToString, found: impl ToString) -> EmitError {
+    EmitError::Claim { kernel, what, claimed: claimed.to_string(), found: found.to_string() }
+}
+
+fn binding(module: &Module, number: u32) -> Option<&GlobalVariable> {
+    let at = |v: &GlobalVariable| v.binding.as_ref().is_some_and(|b| b.group == 0 && b.binding == number);
+    module.global_variables.iter().map(|(_, v)| v).find(|v| at(v))
+}
+
+fn uniform_block(kernel: Kernel, module: &Module) -> Result<(u32, &[naga::StructMember]), EmitError> {
+    let missing = || claim(kernel, "binding 0", "a uniform structure", "something else");
+    let params = binding(module, 0).filter(|v| v.space == AddressSpace::Uniform).ok_or_else(missing)?;
+    match &module.types[params.ty].inner {
+        TypeInner::Struct { members, span } => Ok((*span, members)),
+        _ => Err(missing()),
+    }
+}
+
+fn member_offset(members: &[naga::StructMember], name: &str) -> Option<u32> {
+    members.iter().find(|m| m.name.as_deref() == Some(name)).map(|m| m.offset)
+}
+
+/// Number of storage buffers, which must be read-write, in group 0 and contiguous from binding 2.
+fn storage_bindings(kernel: Kernel, module: &Module) -> Result<u32, EmitError> {
+    let mut numbers = Vec::new();
+    for (_, variable) in module.global_variables.iter() {
+        if let AddressSpace::Storage { access } = variable.space {
+            let number = variable.binding.as_ref().filter(|b| b.group == 0).map(|b| b.binding);
+            let read_write = access == StorageAccess::LOAD | StorageAccess::STORE;
+            numbers.push(number.filter(|_| read_write));
+        }
+    }
+    numbers.sort_unstable();
+    let expected: Vec<Option<u32>> = (2..2 + numbers.len() as u32).map(Some).collect();
+    if numbers != expected {
+        return Err(claim(kernel, "read-write storage bindings", format!("{expected:?}"), format!("{numbers:?}")));
+    }
+    Ok(numbers.len() as u32)
+}
+
+/// Workgroup memory as WebGPU counts it: every variable rounded up to 16 bytes.
+fn workgroup_bytes(module: &Module) -> u32 {
+    let variables = module.global_variables.iter().map(|(_, v)| v).filter(|v| v.space == AddressSpace::WorkGroup);
+    variables.map(|v| module.types[v.ty].inner.size(module.to_ctx()).next_multiple_of(16)).sum()
+}
+
+fn check(kernel: Kernel, module: &Module, found: &Reflected, added: u32) -> Result<(), EmitError> {
+    let row = kernel.row();
+    if found.uses_weights != row.uses_weights {
+        return Err(claim(kernel, "use of weights", row.uses_weights, found.uses_weights));
+    }
+    if found.slots_offset.is_some() != row.uses_weights {
+        return Err(claim(kernel, "a slot table", row.uses_weights, found.slots_offset.is_some()));
+    }
+    let takes_operands = row.links == Links::Epilogue;
+    if found.operands_offset.is_some() != takes_operands {
+        return Err(claim(kernel, "a table of operands", takes_operands, found.operands_offset.is_some()));
+    }
+    let expected = row.buffers.len() as u32 + added;
+    if found.storage_bindings != expected || expected > MAX_STORAGE_BUFFERS {
+        let claimed = expected.min(MAX_STORAGE_BUFFERS);
+        return Err(claim(kernel, "storage buffers", claimed, found.storage_bindings));
+    }
+    for (position, name) in row.buffers.iter().enumerate() {
+        let actual = binding(module, 2 + position as u32).and_then(|v| v.name.as_deref());
+        if actual != Some(name) {
+            return Err(claim(kernel, "a buffer", name, actual.unwrap_or("unnamed")));
+        }
+    }
+    for (name, value) in row.tile.iter().flatten() {
+        let actual = constant(module, name);
+        if actual != Some(*value) {
+            return Err(claim(kernel, "a tile constant", format!("{name} = {value}"), format!("{actual:?}")));
+        }
+    }
+    let invocations: u32 = found.workgroup_size.iter().product();
+    if invocations > MAX_INVOCATIONS {
+        return Err(claim(kernel, "invocations", format!("at most {MAX_INVOCATIONS}"), invocations));
+    }
+    if found.workgroup_bytes > MAX_WORKGROUP_BYTES {
+        return Err(claim(kernel, "workgroup bytes", format!("at most {MAX_WORKGROUP_BYTES}"), found.workgroup_bytes));
+    }
+    Ok(())
+}
+
+fn constant(module: &Module, name: &str) -> Option<u32> {
+    let (_, constant) = module.constants.iter().find(|(_, c)| c.name.as_deref() == Some(name))?;
+    match module.global_expressions[constant.init] {
+        Expression::Literal(Literal::U32(value)) => Some(value),
+        _ => None,
+    }
+}

@@ -1,0 +1,210 @@
+//! Every kernel links and validates with every kind of expression; generated text is compared with golden files.
+//!
+//! `BLESS=1` rewrites the golden files.
+
+use super::{EmitError, Expression, link};
+use crate::graph::constant::Dtype;
+use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
+use crate::kernels::{KERNELS, Kernel, Links};
+
+const UNARY: [UnaryOp; 35] = [
+    UnaryOp::Abs,
+    UnaryOp::Neg,
+    UnaryOp::Exp,
+    UnaryOp::Log,
+    UnaryOp::Sqrt,
+    UnaryOp::Rsqrt,
+    UnaryOp::Reciprocal,
+    UnaryOp::Sigmoid,
+    UnaryOp::Tanh,
+    UnaryOp::Erf,
+    UnaryOp::Relu,
+    UnaryOp::Silu,
+    UnaryOp::GeluErf,
+    UnaryOp::GeluTanh,
+    UnaryOp::Softplus,
+    UnaryOp::HardSwish,
+    UnaryOp::Floor,
+    UnaryOp::Ceil,
+    UnaryOp::Round,
+    UnaryOp::Sign,
+    UnaryOp::Sin,
+    UnaryOp::Cos,
+    UnaryOp::Tan,
+    UnaryOp::Asin,
+    UnaryOp::Acos,
+    UnaryOp::Atan,
+    UnaryOp::Sinh,
+    UnaryOp::Cosh,
+    UnaryOp::Asinh,
+    UnaryOp::Acosh,
+    UnaryOp::Atanh,
+    UnaryOp::IsNan,
+    UnaryOp::IsInf,
+    UnaryOp::Not,
+    UnaryOp::BitNot,
+];
+
+const BINARY: [BinaryOp; 23] = [
+    BinaryOp::Add,
+    BinaryOp::Sub,
+    BinaryOp::Mul,
+    BinaryOp::Div,
+    BinaryOp::Pow,
+    BinaryOp::Min,
+    BinaryOp::Max,
+    BinaryOp::Fmod,
+    BinaryOp::FloorMod,
+    BinaryOp::Equal,
+    BinaryOp::NotEqual,
+    BinaryOp::Less,
+    BinaryOp::LessEqual,
+    BinaryOp::Greater,
+    BinaryOp::GreaterEqual,
+    BinaryOp::And,
+    BinaryOp::Or,
+    BinaryOp::Xor,
+    BinaryOp::BitAnd,
+    BinaryOp::BitOr,
+    BinaryOp::BitXor,
+    BinaryOp::ShiftLeft,
+    BinaryOp::ShiftRight,
+];
+
+const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::I32, Dtype::Bool];
+
+fn pointwise(program: Pointwise) -> Result<super::Linked, EmitError> {
+    link(Kernel::Pointwise, Some(&Expression::of_distinct(Kernel::Pointwise, program)))
+}
+
+/// (value + x1) · (x2 ? value : 0.5), the shape of a residual with a mask.
+fn residual() -> Pointwise {
+    Pointwise {
+        inputs: vec![Dtype::F32, Dtype::F32, Dtype::Bool],
+        instructions: vec![
+            Instruction::Binary(BinaryOp::Add, Operand::Input(0), Operand::Input(1)),
+            Instruction::Literal(Literal::F32(0.5_f32.to_bits())),
+            Instruction::Select {
+                condition: Operand::Input(2),
+                then: Operand::Input(0),
+                otherwise: Operand::Result(1),
+            },
+            Instruction::Binary(BinaryOp::Mul, Operand::Result(0), Operand::Result(2)),
+            Instruction::Unary(UnaryOp::GeluErf, Operand::Result(3)),
+        ],
+    }
+}
+
+fn sample(kernel: Kernel) -> Option<Expression> {
+    let program = match kernel.links() {
+        Links::None => return None,
+        Links::Epilogue | Links::Pointwise => residual(),
+        Links::ScoreMask => Pointwise::binary(BinaryOp::Add, Dtype::F32),
+    };
+    Some(Expression::of_distinct(kernel, program))
+}
+
+#[test]
+fn every_kernel_links_with_and_without_an_expression() {
+    let mut failures = Vec::new();
+    for row in &KERNELS {
+        failures.extend(link(row.kernel, sample(row.kernel).as_ref()).err().map(|e| e.to_string()));
+        if row.links != Links::Pointwise {
+            failures.extend(link(row.kernel, None).err().map(|e| e.to_string()));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn every_function_of_every_type_links_or_is_refused() {
+    let mut refused = Vec::new();
+    let mut judge = |name: String, result: Result<super::Linked, EmitError>| match result {
+        Ok(_) => {}
+        Err(EmitError::Unsupported { .. }) => refused.push(name),
+        Err(error) => panic!("{name}: {error}"),
+    };
+    for dtype in DTYPES {
+        for op in UNARY {
+            judge(format!("{op:?} {dtype:?}"), pointwise(Pointwise::unary(op, dtype)));
+        }
+        for op in BINARY {
+            judge(format!("{op:?} {dtype:?}"), pointwise(Pointwise::binary(op, dtype)));
+        }
+        for to in DTYPES {
+            judge(format!("cast {dtype:?} {to:?}"), pointwise(Pointwise::cast(dtype, to)));
+        }
+        judge(format!("select {dtype:?}"), pointwise(Pointwise::select(dtype)));
+    }
+    golden("refused.txt", &(refused.join("\n") + "\n"));
+}
+
+#[test]
+fn literals_of_any_bits_link() {
+    for literal in [
+        Literal::F32(f32::NAN.to_bits()),
+        Literal::F32(f32::INFINITY.to_bits()),
+        Literal::F32(f32::MIN.to_bits()),
+        Literal::F32(1),
+        Literal::F32((-0.0_f32).to_bits()),
+        Literal::F32(1e-7_f32.to_bits()),
+        Literal::I32(i32::MIN),
+        Literal::Bool(true),
+    ] {
+        let program = Pointwise { inputs: vec![], instructions: vec![Instruction::Literal(literal)] };
+        pointwise(program).unwrap_or_else(|e| panic!("{literal:?}: {e}"));
+    }
+}
+
+#[test]
+fn views_of_one_tensor_share_a_binding() {
+    let program = Pointwise::select(Dtype::F32);
+    let (expression, buffers) = Expression::shared(Kernel::Pointwise, program, &[7, 9, 9]);
+    assert_eq!((expression.buffers.as_slice(), buffers.as_slice()), (&[0, 1, 1][..], &[7, 9][..]));
+    let linked = link(Kernel::Pointwise, Some(&expression)).expect("links");
+    assert_eq!(linked.storage_bindings, 3);
+    golden("shared.wgsl", generated(&linked.source));
+
+    let add = Pointwise::binary(BinaryOp::Add, Dtype::F32);
+    let (expression, buffers) = Expression::shared(Kernel::Normalize, add, &[4, 4]);
+    assert_eq!((expression.buffers.as_slice(), buffers.as_slice()), (&[0][..], &[4][..]));
+    assert_eq!(link(Kernel::Normalize, Some(&expression)).expect("links").storage_bindings, 2);
+}
+
+#[test]
+fn generated_text_is_as_recorded() {
+    for (name, kernel) in [
+        ("pointwise.wgsl", Kernel::Pointwise),
+        ("epilogue.wgsl", Kernel::Normalize),
+        ("score_mask.wgsl", Kernel::Attention),
+    ] {
+        let linked = link(kernel, sample(kernel).as_ref()).expect("links");
+        golden(name, generated(&linked.source));
+    }
+}
+
+#[test]
+fn mistakes_are_reported_with_their_place() {
+    let no_expression = link(Kernel::Pointwise, None).expect_err("it needs one").to_string();
+    let unwanted = link(Kernel::Copy, Some(&Expression { program: residual(), buffers: vec![] }));
+    let unwanted = unwanted.expect_err("it takes none").to_string();
+    let wgsl = super::reflect::reflect(Kernel::Copy, "fn main() { let x = y; }\n", 0);
+    let wgsl = wgsl.err().expect("y is unknown").to_string();
+    golden("errors.txt", &[no_expression, unwanted, wgsl].join("\n"));
+}
+
+/// What follows the hand-written files in a linked module.
+fn generated(source: &str) -> &str {
+    let start = source.rfind("\n\n@group(0)").map_or(0, |at| at + 2);
+    &source[start..]
+}
+
+fn golden(name: &str, found: &str) {
+    let path = format!("{}/tests/golden/emit/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::create_dir_all(std::path::Path::new(&path).parent().expect("a folder")).expect("writable");
+        std::fs::write(&path, found).expect("writable");
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(found, expected, "{name} differs; BLESS=1 rewrites it");
+}

@@ -1,0 +1,84 @@
+//! Copies of strided views: what views alone cannot say.
+//!
+//! Words are copied whatever their type. A copy with more than eight axes left after merging is cut along its outermost axis.
+
+use super::strided::{cost, linear, walk, word};
+use crate::graph::NodeId;
+use crate::graph::constant::Dtype;
+use crate::kernels::Kernel;
+use crate::lower::LowerError;
+use crate::lower::context::{Call, Lowering};
+use crate::lower::view::{TensorId, View};
+use crate::schedule::problem::OperatorClass;
+
+/// The same elements in dense row-major order: the view itself when it is dense already.
+pub fn dense(lowering: &mut Lowering<'_>, view: &View, _dtype: Dtype, node: &str) -> View {
+    if view.is_dense() {
+        return view.clone();
+    }
+    copied(lowering, view, node)
+}
+
+/// A dense copy in a tensor of its own.
+pub fn copied(lowering: &mut Lowering<'_>, view: &View, node: &str) -> View {
+    let out = lowering.output(&view.shape);
+    copy_into(lowering, view, &out, node);
+    out
+}
+
+/// Copies the elements of one view to another of the same shape.
+pub fn copy_into(lowering: &mut Lowering<'_>, from: &View, to: &View, node: &str) {
+    if from.len() == 0 {
+        return;
+    }
+    let Some(walk) = walk(&from.shape, &[to.strides.clone(), from.strides.clone()]) else {
+        for index in 0..from.shape[0] {
+            copy_into(lowering, &row(from, index), &row(to, index), node);
+        }
+        return;
+    };
+    let (workgroups, width) = linear(walk.count);
+    let mut params = vec![walk.count as u32, walk.rank, width, 0];
+    params.extend(walk.extents);
+    params.extend([word(to.offset), word(from.offset), 0, 0]);
+    walk.strides.iter().for_each(|s| params.extend(s));
+    lowering.call(Call {
+        kernel: Kernel::Copy,
+        expression: None,
+        params,
+        output: to.tensor,
+        inputs: vec![from.tensor],
+        workgroups,
+        weight_texels: None,
+        node: node.to_owned(),
+        cost: cost(OperatorClass::Elemental, walk.count, walk.count, 0),
+    });
+}
+
+fn row(view: &View, index: usize) -> View {
+    View {
+        tensor: view.tensor,
+        offset: view.offset + index as i64 * view.strides[0],
+        shape: view.shape[1..].to_vec(),
+        strides: view.strides[1..].to_vec(),
+    }
+}
+
+/// Gives every public output a dense tensor of its own: views, constants, inputs and tensors that two outputs share are
+/// copied.
+pub fn lower_outputs(lowering: &mut Lowering<'_>) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let inputs: Vec<NodeId> = graph.inputs.iter().map(|i| i.node).filter(|id| lowering.has_view(*id)).collect();
+    let mut taken: Vec<TensorId> = inputs.into_iter().map(|id| lowering.view(id).tensor).collect();
+    for output in &graph.outputs {
+        let view = lowering.view(output.node);
+        let view = if lowering.is_whole_activation(&view) && !taken.contains(&view.tensor) {
+            view
+        } else {
+            copied(lowering, &view, &output.name)
+        };
+        taken.push(view.tensor);
+        lowering.push_output(view);
+    }
+    Ok(())
+}

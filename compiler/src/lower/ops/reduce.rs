@@ -1,0 +1,123 @@
+//! Reductions and indices of extrema.
+
+use super::copy::dense;
+use super::strided::{by_rows, cost, four, lanes, other_axes, word};
+use crate::graph::NodeId;
+use crate::graph::constant::Dtype;
+use crate::graph::op::ReduceKind;
+use crate::kernels::Kernel;
+use crate::lower::LowerError;
+use crate::lower::context::{Call, Lowering};
+use crate::schedule::problem::OperatorClass;
+
+/// `combine`, `map` and `finish` of the kernel.
+const fn codes(kind: ReduceKind) -> [u32; 3] {
+    match kind {
+        ReduceKind::Sum => [0, 0, 0],
+        ReduceKind::Mean => [0, 0, 1],
+        ReduceKind::SumSquare => [0, 1, 0],
+        ReduceKind::MeanSquare => [0, 1, 1],
+        ReduceKind::Max => [1, 0, 0],
+        ReduceKind::Min => [2, 0, 0],
+        ReduceKind::Product => [3, 0, 0],
+        ReduceKind::L1 => [0, 2, 0],
+        ReduceKind::L2 => [0, 1, 2],
+    }
+}
+
+/// Lowers a reduction; its epilogue is left.
+pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ReduceKind, axes: &[usize]) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let node = graph.node(id);
+    let operand = graph.operands(id)[0];
+    let dtype = graph.node(operand).dtype;
+    if dtype != Dtype::F32 && kind == ReduceKind::L2 {
+        let reason = "a root of integers is not an integer";
+        return Err(LowerError::NoKernel { node: node.name.clone(), op: "Reduce", reason });
+    }
+    let mut x = lowering.view(operand);
+    let mut outer = other_axes(x.shape.len(), axes);
+    let mut axes = axes.to_vec();
+    if four(&outer, &[&x]).is_none() || four(&axes, &[&x]).is_none() {
+        let order: Vec<usize> = outer.iter().chain(&axes).copied().collect();
+        x = dense(lowering, &x.transposed(&order), dtype, &node.name);
+        axes = (outer.len()..order.len()).collect();
+        outer = (0..outer.len()).collect();
+    }
+    let (row_axes, column_axes) = match (four(&outer, &[&x]), four(&axes, &[&x])) {
+        (Some(rows), Some(columns)) => (rows, columns),
+        _ => unreachable!("a dense tensor merges its leading and its trailing axes"),
+    };
+    let out = lowering.output(&node.shape);
+    lowering.set_view(id, out.clone());
+    let (rows, columns) = (out.len(), axes.iter().map(|a| x.shape[*a]).product::<usize>());
+    if rows == 0 {
+        return Ok(());
+    }
+    let lanes = lanes(rows, columns, i64::from(column_axes.strides[0][3] as i32));
+    let workgroups = by_rows(rows, lanes);
+    let [combine, map, finish] = codes(kind);
+    let combine = if dtype == Dtype::F32 { combine } else { combine + 4 };
+    let mut params = vec![rows as u32, columns as u32, lanes, workgroups[0], combine, map, finish, word(x.offset)];
+    params.extend(row_axes.extents);
+    params.extend(row_axes.strides[0]);
+    params.extend(column_axes.extents);
+    params.extend(column_axes.strides[0]);
+    lowering.call(Call {
+        kernel: Kernel::Reduce,
+        expression: None,
+        params,
+        output: out.tensor,
+        inputs: vec![x.tensor],
+        workgroups,
+        weight_texels: None,
+        node: node.name.clone(),
+        cost: cost(OperatorClass::Hierarchical, rows * columns, rows, rows * columns),
+    });
+    Ok(())
+}
+
+/// Lowers an index of an extremum; its epilogue is left.
+pub fn lower_arg(
+    lowering: &mut Lowering<'_>,
+    id: NodeId,
+    axis: usize,
+    max: bool,
+    last: bool,
+) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let node = graph.node(id);
+    let operand = graph.operands(id)[0];
+    let dtype = graph.node(operand).dtype;
+    let mut x = lowering.view(operand);
+    let outer = other_axes(x.shape.len(), &[axis]);
+    if four(&outer, &[&x]).is_none() {
+        x = dense(lowering, &x, dtype, &node.name);
+    }
+    let row_axes = four(&outer, &[&x]).expect("a dense tensor merges the axes on either side of one");
+    let out = lowering.output(&node.shape);
+    lowering.set_view(id, out.clone());
+    let (rows, columns) = (out.len(), x.shape[axis]);
+    if rows == 0 {
+        return Ok(());
+    }
+    let lanes = lanes(rows, columns, x.strides[axis]);
+    let workgroups = by_rows(rows, lanes);
+    let mut params = vec![rows as u32, columns as u32, lanes, workgroups[0]];
+    params.extend([u32::from(!max), u32::from(last), u32::from(dtype != Dtype::F32), word(x.offset)]);
+    params.extend(row_axes.extents);
+    params.extend(row_axes.strides[0]);
+    params.extend([word(x.strides[axis]), 0, 0, 0]);
+    lowering.call(Call {
+        kernel: Kernel::ArgReduce,
+        expression: None,
+        params,
+        output: out.tensor,
+        inputs: vec![x.tensor],
+        workgroups,
+        weight_texels: None,
+        node: node.name.clone(),
+        cost: cost(OperatorClass::Hierarchical, rows * columns, rows, rows * columns),
+    });
+    Ok(())
+}

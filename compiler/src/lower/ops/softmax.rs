@@ -1,0 +1,47 @@
+//! Softmax along one axis of any stride.
+
+use super::copy::dense;
+use super::strided::{by_rows, cost, four, lanes, other_axes, word};
+use crate::graph::NodeId;
+use crate::graph::constant::Dtype;
+use crate::kernels::Kernel;
+use crate::lower::LowerError;
+use crate::lower::context::{Call, Lowering};
+use crate::schedule::problem::OperatorClass;
+
+/// Lowers a softmax; its epilogue is left.
+pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, axis: usize, log: bool) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let node = graph.node(id);
+    let mut x = lowering.view(graph.operands(id)[0]);
+    let outer = other_axes(node.shape.len(), &[axis]);
+    if four(&outer, &[&x, &crate::lower::view::View::dense(x.tensor, &node.shape)]).is_none() {
+        x = dense(lowering, &x, Dtype::F32, &node.name);
+    }
+    let out = lowering.output(&node.shape);
+    lowering.set_view(id, out.clone());
+    if out.len() == 0 {
+        return Ok(());
+    }
+    let merged = four(&outer, &[&x, &out]).expect("dense tensors merge the axes on either side of one");
+    let columns = node.shape[axis];
+    let rows = out.len() / columns;
+    let lanes = lanes(rows, columns, x.strides[axis]);
+    let workgroups = by_rows(rows, lanes);
+    let mut params = vec![rows as u32, columns as u32, lanes, workgroups[0]];
+    params.extend([word(x.offset), word(x.strides[axis]), word(out.strides[axis]), u32::from(log)]);
+    params.extend(merged.extents);
+    merged.strides.iter().for_each(|s| params.extend(s));
+    lowering.call(Call {
+        kernel: Kernel::Softmax,
+        expression: None,
+        params,
+        output: out.tensor,
+        inputs: vec![x.tensor],
+        workgroups,
+        weight_texels: None,
+        node: node.name.clone(),
+        cost: cost(OperatorClass::Hierarchical, 3 * out.len(), out.len(), 40 * out.len()),
+    });
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Parameters that the light kernels share: linear and row-wise dispatches, merged axes as padded vectors.
+//!
+//! It deliberately knows no operator.
+
+use crate::lower::program::Cost;
+use crate::lower::view::{View, merge_axes};
+use crate::schedule::problem::OperatorClass;
+
+/// Invocations of one workgroup of every light kernel.
+pub const WORKGROUP: usize = 64;
+
+/// Workgroups that plain WebGPU allows along one dimension.
+const MAX_WORKGROUPS: usize = 65_535;
+
+/// A stride or offset as kernels hold it: negative numbers wrap around, and so does the address arithmetic.
+pub const fn word(value: i64) -> u32 {
+    value as u32
+}
+
+/// Workgroups over x and y, as square as needed.
+fn grid(groups: usize) -> [u32; 3] {
+    let rows = groups.div_ceil(MAX_WORKGROUPS).max(1);
+    [groups.div_ceil(rows).max(1) as u32, rows as u32, 1]
+}
+
+/// Dispatch of one invocation an element: workgroups, and invocations along x.
+pub fn linear(count: usize) -> ([u32; 3], u32) {
+    let workgroups = grid(count.div_ceil(WORKGROUP));
+    (workgroups, workgroups[0] * WORKGROUP as u32)
+}
+
+/// Invocations that share a row of `columns` elements, `stride` apart.
+pub fn lanes(rows: usize, columns: usize, stride: i64) -> u32 {
+    // Few rows need all invocations; many rows whose elements lie apart are read side by side, one invocation each.
+    if stride.abs() > 1 && rows >= 4096 {
+        return 1;
+    }
+    (columns.div_ceil(4).next_power_of_two()).clamp(1, WORKGROUP) as u32
+}
+
+/// Dispatch of rows that `lanes` invocations share: workgroups, of which the first is the number along x.
+pub fn by_rows(rows: usize, lanes: u32) -> [u32; 3] {
+    grid(rows.div_ceil(WORKGROUP / lanes as usize))
+}
+
+/// Innermost first, padded.
+pub fn reversed<const N: usize>(values: &[u32], padding: u32) -> [u32; N] {
+    let mut out = [padding; N];
+    for (to, from) in out.iter_mut().zip(values.iter().rev()) {
+        *to = *from;
+    }
+    out
+}
+
+/// Merged axes of one walk over several views, for the kernels that take up to eight axes.
+pub struct Walk {
+    /// Number of elements.
+    pub count: usize,
+    /// Axes.
+    pub rank: u32,
+    /// Extents, innermost first, padded with 1.
+    pub extents: [u32; 8],
+    /// Strides of each view, innermost first, padded with 0.
+    pub strides: Vec<[u32; 8]>,
+}
+
+/// Merges the axes of a walk; `None` when more than eight are left.
+pub fn walk(shape: &[usize], strides: &[Vec<i64>]) -> Option<Walk> {
+    let (merged, strides) = merge_axes(shape, strides);
+    let words = |list: &[i64]| reversed::<8>(&list.iter().map(|s| word(*s)).collect::<Vec<_>>(), 0);
+    (merged.len() <= 8).then(|| Walk {
+        count: shape.iter().product(),
+        rank: merged.len().max(1) as u32,
+        extents: reversed(&merged.iter().map(|d| *d as u32).collect::<Vec<_>>(), 1),
+        strides: strides.iter().map(|s| words(s)).collect(),
+    })
+}
+
+/// Axes merged to at most four, outermost first, padded in front.
+#[derive(Debug, Clone)]
+pub struct Four {
+    /// Extents, padded with 1.
+    pub extents: [u32; 4],
+    /// Strides of each view, padded with 0.
+    pub strides: Vec<[u32; 4]>,
+}
+
+/// The chosen axes of views of one shape merged to four; `None` when more are left.
+pub fn four(axes: &[usize], views: &[&View]) -> Option<Four> {
+    let shape: Vec<usize> = axes.iter().map(|a| views[0].shape[*a]).collect();
+    let strides: Vec<Vec<i64>> = views.iter().map(|v| axes.iter().map(|a| v.strides[*a]).collect()).collect();
+    let (merged, strides) = merge_axes(&shape, &strides);
+    let padded = |list: &[u32], padding: u32| {
+        let mut out = [padding; 4];
+        out[4 - list.len()..].copy_from_slice(list);
+        out
+    };
+    (merged.len() <= 4).then(|| Four {
+        extents: padded(&merged.iter().map(|d| *d as u32).collect::<Vec<_>>(), 1),
+        strides: strides.iter().map(|s| padded(&s.iter().map(|v| word(*v)).collect::<Vec<_>>(), 0)).collect(),
+    })
+}
+
+/// The one stride with which a view walks the chosen axes; `None` when one is not enough.
+pub fn single_stride(axes: &[usize], view: &View) -> Option<i64> {
+    let shape: Vec<usize> = axes.iter().map(|a| view.shape[*a]).collect();
+    let (merged, strides) = merge_axes(&shape, &[axes.iter().map(|a| view.strides[*a]).collect()]);
+    match merged.len() {
+        0 => Some(0),
+        1 => Some(strides[0][0]),
+        _ => None,
+    }
+}
+
+/// The axes that are not in `axes`.
+pub fn other_axes(rank: usize, axes: &[usize]) -> Vec<usize> {
+    (0..rank).filter(|a| !axes.contains(a)).collect()
+}
+
+/// Cost of a kernel that reads `read` and writes `written` elements and computes `flops` in all.
+pub fn cost(class: OperatorClass, read: usize, written: usize, flops: usize) -> Cost {
+    Cost { class, flops: flops as f64, bytes: 4.0 * (read + written) as f64 }
+}
