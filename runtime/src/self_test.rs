@@ -43,16 +43,15 @@ fn tensors(ports: &[Port], values: &[Vec<u8>]) -> Vec<(String, Tensor)> {
     ports.iter().zip(values).map(tensor).collect()
 }
 
-fn check_run(
-    run: u32, outputs: &Outputs, expected: &[(String, Tensor)], golden: &Golden,
-) -> Result<(), SelfTestError> {
+fn check_run(run: u32, outputs: &Outputs, expected: &[(String, Tensor)], golden: &Golden) -> Result<(), SelfTestError> {
     let tolerance = f64::from(golden.tolerance_relative_l2);
     for ((output, found), (_, expected)) in outputs.tensors.iter().zip(expected) {
         match (floats(found), floats(expected)) {
             (Some(found), Some(expected)) => {
                 let error = relative_l2(&found, &expected);
                 // Written so that a NaN fails.
-                if !matches!(error.partial_cmp(&tolerance), Some(std::cmp::Ordering::Less | std::cmp::Ordering::Equal)) {
+                if !matches!(error.partial_cmp(&tolerance), Some(std::cmp::Ordering::Less | std::cmp::Ordering::Equal))
+                {
                     return Err(SelfTestError::Tolerance { run, output: output.clone(), error, tolerance });
                 }
             }

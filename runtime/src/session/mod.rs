@@ -228,7 +228,11 @@ type Built = (Vec<ComputePipeline>, Vec<BindGroup>, Resources, HostBuffers);
 
 /// Allocates, and creates pipelines meanwhile.
 async fn build(
-    gpu: &Gpu, bundle: &Bundle, constants: Vec<u8>, ledger: &mut Ledger, options: &Options,
+    gpu: &Gpu,
+    bundle: &Bundle,
+    constants: Vec<u8>,
+    ledger: &mut Ledger,
+    options: &Options,
 ) -> Result<Built, Error> {
     let plan = &bundle.plan;
     let layouts = pipelines::Layouts::create(gpu, plan).await?;
@@ -240,8 +244,7 @@ async fn build(
             pollster::block_on(allocate)
         });
     #[cfg(target_arch = "wasm32")]
-    let (allocated, created) =
-        (allocate.await, pipelines::create_all(&gpu.device, &layouts, &plan.pipelines).await);
+    let (allocated, created) = (allocate.await, pipelines::create_all(&gpu.device, &layouts, &plan.pipelines).await);
     let (resources, buffers) = allocated?;
     let bind_groups = pipelines::bind_groups(gpu, &layouts, plan, &resources).await?;
     Ok((created?, bind_groups, resources, buffers))
