@@ -19,8 +19,7 @@ use crate::stats::Stats;
 use crate::tensor::{Outputs, Tensor};
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::plan::{Command, ElementType, PageId, Port};
-use flashmem_plan_format::source::{FileSource, ReadAt};
-use std::path::Path;
+use flashmem_plan_format::source::ReadAt;
 use std::sync::Arc;
 use wgpu::{BindGroup, ComputePipeline};
 
@@ -69,9 +68,10 @@ impl Session {
     /// # Errors
     /// Everything of [`Session::open_source`], and a file that cannot be opened.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
+    pub fn open(path: impl AsRef<std::path::Path>, options: &Options) -> Result<Self, Error> {
         let path = path.as_ref();
-        let source = FileSource::open(path).map_err(|source| Error::OpenFile { path: path.to_owned(), source })?;
+        let source = flashmem_plan_format::source::FileSource::open(path)
+            .map_err(|source| Error::OpenFile { path: path.to_owned(), source })?;
         Self::open_source(Arc::new(source), options)
     }
 
