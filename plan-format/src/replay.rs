@@ -6,8 +6,8 @@
 //! dispatch runs exactly once, in order; everything is submitted at the end; the arena is neither too small for the
 //! peak nor larger than the slots in use. It shares no code with a scheduler.
 //!
-//! Deliberately not checked: time, data flow between dispatches, and anything static (`validate`). It never panics, on
-//! plans that were not validated neither: what does not exist is reported.
+//! Deliberately not checked: time, data flow between dispatches, and anything static (`validate`). It never panics,
+//! not even on plans that were not validated: what does not exist is reported.
 
 use crate::container::limits::MAX_PAGES;
 use crate::plan::{Command, Dispatch, DispatchWeights, MAX_PAGES_PER_DISPATCH, PageId, Plan, SlotId};

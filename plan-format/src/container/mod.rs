@@ -1,7 +1,8 @@
 //! The `.fmplan` file: its layout, how it is opened and checked, and how it is written.
 //!
 //! `layout` holds the header and the section table, `limits` what a reader accepts, `sections` the sections that are
-//! neither raw bytes nor the plan, `read` and `verify` the reader, `write` the writer. The byte tables are in `docs/format.md`. Nothing here deliberately knows how pages travel to a device.
+//! neither raw bytes nor the plan, `read` and `verify` the reader, `write` and `target` the writer. The byte tables are in
+//! `docs/format.md`. Nothing here deliberately knows how pages travel to a device.
 
 mod error;
 mod layout;

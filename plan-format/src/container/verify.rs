@@ -1,6 +1,7 @@
 //! Reading a whole bundle to check every byte of it against its hashes, pages and rows included.
 //!
-//! Memory stays bounded by one page or one chunk. It deliberately repeats neither validation nor replay: an opened
+//! Memory stays bounded by one page, one chunk, or the golden values, which are decoded once when the bundle was opened
+//! without them. It deliberately repeats neither validation nor replay: an opened
 //! [`Bundle`] has passed both, and the header read here must be the one that it was opened with.
 
 use super::error::BundleError;
@@ -28,14 +29,10 @@ impl Bundle {
             return Err(BundleError::HeaderHash { end_bytes: head.len() as u64 });
         }
         check_padding(&self.layout, source)?;
-        for section in self.sections() {
-            self.verify_section(section, source, progress)?;
-        }
-        if let Some(golden) = self.layout.section(SectionKind::Golden) {
+        if self.golden.is_none() {
             let _: Option<Golden> = self.read_golden(source)?;
-            progress(golden.end_bytes(), self.file_bytes());
         }
-        Ok(())
+        self.sections().iter().try_for_each(|section| self.verify_section(section, source, progress))
     }
 
     fn verify_section(

@@ -14,6 +14,7 @@ use crate::plan::{PageGeometry, PageId, Plan};
 use crate::replay::replay;
 use crate::validate::validate;
 use blake3::Hasher;
+use std::borrow::Cow;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -164,26 +165,26 @@ impl<W: Write + Seek> BundleWriter<W> {
 }
 
 /// The sections before rows and pages, checked and encoded.
-struct SmallSections {
+struct SmallSections<'a> {
     layout: Layout,
     /// In file order; the page checksums are zeros for now.
-    contents: Vec<(SectionKind, Vec<u8>)>,
+    contents: Vec<(SectionKind, Cow<'a, [u8]>)>,
 }
 
-impl SmallSections {
-    fn new(plan: &Plan, constants: &[u8], golden: Option<&Golden>) -> Result<Self, WriteError> {
+impl<'a> SmallSections<'a> {
+    fn new(plan: &Plan, constants: &'a [u8], golden: Option<&Golden>) -> Result<Self, WriteError> {
         validate(plan, constants.len() as u64).map_err(WriteError::Invalid)?;
         replay(plan).map_err(WriteError::Replay)?;
-        let mut contents = vec![
-            (SectionKind::Plan, encode_plan_without_sources(plan)?),
-            (SectionKind::Kernels, sections::encode_kernels(&plan.pipelines)),
-            (SectionKind::Constants, constants.to_vec()),
-            (SectionKind::PageChecksums, sections::encode_checksums(&vec![0; plan.page_count as usize])),
+        let mut contents: Vec<(SectionKind, Cow<'_, [u8]>)> = vec![
+            (SectionKind::Plan, encode_plan_without_sources(plan)?.into()),
+            (SectionKind::Kernels, sections::encode_kernels(&plan.pipelines).into()),
+            (SectionKind::Constants, constants.into()),
+            (SectionKind::PageChecksums, sections::encode_checksums(&vec![0; plan.page_count as usize]).into()),
         ];
         if let Some(golden) = golden {
             let section = SectionKind::Golden;
             golden.check(plan).map_err(|source| WriteError::Section { section, source })?;
-            contents.push((section, golden.encode()));
+            contents.push((section, golden.encode().into()));
         }
         let mut lengths: Vec<_> = contents.iter().map(|(kind, bytes)| (*kind, bytes.len() as u64)).collect();
         lengths.push((SectionKind::Rows, plan.rows_bytes().ok_or(WriteError::LengthOverflow)?));
@@ -205,7 +206,7 @@ impl SmallSections {
     fn start<W: Write + Seek>(self, mut out: W, plan: &Plan) -> Result<BundleWriter<W>, WriteError> {
         let mut position_bytes = self.layout.head_bytes();
         out.write_all(&vec![0; position_bytes as usize])?;
-        let contents = self.contents.iter().map(|(_, bytes)| bytes.as_slice()).chain([&[][..]]);
+        let contents = self.contents.iter().map(|(_, bytes)| bytes.as_ref()).chain([&[][..]]);
         for (section, bytes) in self.layout.sections.iter().zip(contents) {
             out.write_all(&vec![0; (section.offset_bytes - position_bytes) as usize])?;
             out.write_all(bytes)?;

@@ -1,8 +1,8 @@
 //! What is written is what is read, from memory and from files, and writing twice gives the same bytes.
 
-use crate::container::{Bundle, BundleWriter, WriteError};
+use crate::container::Bundle;
 use crate::plan::PageId;
-use crate::source::{FileSource, MemorySource, ReadAt};
+use crate::source::{MemorySource, ReadAt};
 use crate::testing;
 
 #[test]
