@@ -7,9 +7,7 @@ use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::limits::limits_for;
 use flashmem_plan_format::plan::Requirements;
-use wgpu::{
-    Adapter, Backends, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, InstanceFlags, MemoryHints,
-};
+use wgpu::{Adapter, Backends, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, InstanceFlags, MemoryHints};
 
 /// Opens the device for a plan.
 pub(crate) async fn open(requirements: &Requirements, wanted: Option<&str>) -> Result<Gpu, Error> {

@@ -96,7 +96,9 @@ pub enum InputError {
     #[error("input `{name}`, element {index}: {value} does not fit 32 bits")]
     IntegerRange { name: String, index: u64, value: i64 },
     /// An index outside its table.
-    #[error("input `{name}`, element {position}: index {index} is outside the {rows} rows of `{table}` (node `{node}`)")]
+    #[error(
+        "input `{name}`, element {position}: index {index} is outside the {rows} rows of `{table}` (node `{node}`)"
+    )]
     RowIndex { name: String, position: u64, index: i64, rows: u32, table: String, node: String },
 }
 

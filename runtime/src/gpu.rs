@@ -103,7 +103,12 @@ impl Gpu {
     }
 
     /// Waits for a submission (for the last one without an index) and runs its callbacks.
-    pub(crate) fn poll_for(&self, submission: Option<SubmissionIndex>, timeout: Duration, during: &str) -> Result<(), Error> {
+    pub(crate) fn poll_for(
+        &self,
+        submission: Option<SubmissionIndex>,
+        timeout: Duration,
+        during: &str,
+    ) -> Result<(), Error> {
         let wait = PollType::Wait { submission_index: submission, timeout: Some(timeout) };
         match self.device.poll(wait) {
             Ok(_) => self.check(during),

@@ -60,10 +60,7 @@ mod tests {
         let requirements = Requirements { texture_array_layers: 300, ..Requirements::default() };
         let available = Limits { max_texture_array_layers: 256, ..Limits::default() };
         let error = limits_for(&requirements, "thin", &available).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "adapter `thin` has max_texture_array_layers = 256, and the plan needs 300"
-        );
+        assert_eq!(error.to_string(), "adapter `thin` has max_texture_array_layers = 256, and the plan needs 300");
     }
 
     #[test]

@@ -6,60 +6,84 @@
 use crate::error::{Error, SelfTestError};
 use crate::session::Session;
 use crate::tensor::{Outputs, Tensor};
-use flashmem_plan_format::Golden;
 use flashmem_plan_format::plan::{ElementType, Port};
 use half::f16;
 
-#[cfg(not(target_arch = "wasm32"))]
 impl Session {
     /// Runs the golden inputs twice and checks the outputs.
     ///
     /// # Errors
     /// [`Error::SelfTest`] when the bundle has no golden values, when a run is outside the tolerance, or when the runs
     /// differ; any error of a run.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn self_test(&mut self) -> Result<(), Error> {
-        let parts = self.parts();
+        let example = Example::of(self)?;
+        let first = self.run(&example.inputs)?;
+        example.check_run(1, &first)?;
+        let second = self.run(&example.inputs)?;
+        example.check_run(2, &second)?;
+        Ok(check_repeated(&first, &second)?)
+    }
+
+    /// As a blocking self-test, where blocking is not allowed.
+    ///
+    /// # Errors
+    /// As for a blocking self-test.
+    pub async fn self_test_async(&mut self) -> Result<(), Error> {
+        let example = Example::of(self)?;
+        let first = self.run_async(&example.inputs).await?;
+        example.check_run(1, &first)?;
+        let second = self.run_async(&example.inputs).await?;
+        example.check_run(2, &second)?;
+        Ok(check_repeated(&first, &second)?)
+    }
+}
+
+/// The golden values as tensors.
+struct Example {
+    inputs: Vec<(String, Tensor)>,
+    outputs: Vec<(String, Tensor)>,
+    /// Greatest accepted relative L2 error.
+    tolerance: f64,
+}
+
+impl Example {
+    fn of(session: &Session) -> Result<Self, Error> {
+        let parts = session.parts();
         let golden = parts.bundle.read_golden(&parts.source)?.ok_or(SelfTestError::NoGolden)?;
-        let inputs = tensors(&parts.bundle.plan.inputs, &golden.inputs);
-        let expected = tensors(&parts.bundle.plan.outputs, &golden.outputs);
-        let mut first = None;
-        for run in 1..=2 {
-            let outputs = self.run(&inputs)?;
-            check_run(run, &outputs, &expected, &golden)?;
-            match &first {
-                None => first = Some(outputs),
-                Some(first) => check_repeated(first, &outputs)?,
+        let plan = &parts.bundle.plan;
+        Ok(Self {
+            inputs: tensors(&plan.inputs, golden.inputs),
+            outputs: tensors(&plan.outputs, golden.outputs),
+            tolerance: golden.tolerance_relative_l2.into(),
+        })
+    }
+
+    fn check_run(&self, run: u32, outputs: &Outputs) -> Result<(), SelfTestError> {
+        for ((output, found), (_, expected)) in outputs.tensors.iter().zip(&self.outputs) {
+            match (floats(found), floats(expected)) {
+                (Some(found), Some(expected)) => self.check_floats(run, output, &found, &expected)?,
+                _ => check_exact(run, output, found, expected)?,
             }
         }
         Ok(())
     }
+
+    fn check_floats(&self, run: u32, output: &str, found: &[f64], expected: &[f64]) -> Result<(), SelfTestError> {
+        let (error, tolerance) = (relative_l2(found, expected), self.tolerance);
+        // A NaN is within no tolerance.
+        if error <= tolerance {
+            return Ok(());
+        }
+        Err(SelfTestError::Tolerance { run, output: output.to_owned(), error, tolerance })
+    }
 }
 
-fn tensors(ports: &[Port], values: &[Vec<u8>]) -> Vec<(String, Tensor)> {
-    let tensor = |(port, bytes): (&Port, &Vec<u8>)| {
-        let tensor = Tensor { element: port.element, shape: port.shape.clone(), bytes: bytes.clone() };
-        (port.name.clone(), tensor)
+fn tensors(ports: &[Port], values: Vec<Vec<u8>>) -> Vec<(String, Tensor)> {
+    let tensor = |(port, bytes): (&Port, Vec<u8>)| {
+        (port.name.clone(), Tensor { element: port.element, shape: port.shape.clone(), bytes })
     };
     ports.iter().zip(values).map(tensor).collect()
-}
-
-fn check_run(
-    run: u32, outputs: &Outputs, expected: &[(String, Tensor)], golden: &Golden,
-) -> Result<(), SelfTestError> {
-    let tolerance = f64::from(golden.tolerance_relative_l2);
-    for ((output, found), (_, expected)) in outputs.tensors.iter().zip(expected) {
-        match (floats(found), floats(expected)) {
-            (Some(found), Some(expected)) => {
-                let error = relative_l2(&found, &expected);
-                // Written so that a NaN fails.
-                if !matches!(error.partial_cmp(&tolerance), Some(std::cmp::Ordering::Less | std::cmp::Ordering::Equal)) {
-                    return Err(SelfTestError::Tolerance { run, output: output.clone(), error, tolerance });
-                }
-            }
-            _ => check_exact(run, output, found, expected)?,
-        }
-    }
-    Ok(())
 }
 
 fn check_exact(run: u32, output: &str, found: &Tensor, expected: &Tensor) -> Result<(), SelfTestError> {

@@ -47,7 +47,10 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
 
 /// Runs as often as wanted; gives the outputs of the first run, which all others must repeat bit for bit.
 fn repeat(
-    arguments: &Arguments, session: &mut Session, inputs: &[(String, Tensor)], process: ProcessClock,
+    arguments: &Arguments,
+    session: &mut Session,
+    inputs: &[(String, Tensor)],
+    process: ProcessClock,
     cold_ms: &mut Option<f64>,
 ) -> anyhow::Result<Outputs> {
     let first = session.run(inputs).context("run 1 failed")?;

@@ -51,7 +51,8 @@ pub fn decode(bytes: &[u8]) -> Result<Tensor, NpyError> {
 pub fn encode(tensor: &Tensor) -> Vec<u8> {
     let dimensions: String = tensor.shape.iter().map(|dimension| format!("{dimension}, ")).collect();
     let descriptor = descriptor_of(tensor.element);
-    let mut header = format!("{{'descr': '{descriptor}', 'fortran_order': False, 'shape': ({}), }}", dimensions.trim_end());
+    let mut header =
+        format!("{{'descr': '{descriptor}', 'fortran_order': False, 'shape': ({}), }}", dimensions.trim_end());
     // Magic, version, length and header together are a multiple of 64, and the header ends with a newline.
     let unpadded = MAGIC.len() + 4 + header.len() + 1;
     header.extend(std::iter::repeat_n(' ', unpadded.next_multiple_of(64) - unpadded));

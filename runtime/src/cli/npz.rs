@@ -25,8 +25,8 @@ pub fn read(path: &Path, ports: &[PortInfo]) -> anyhow::Result<Vec<(String, Tens
     let mut tensors = Vec::with_capacity(ports.len());
     for port in ports {
         let position = names.iter().position(|name| *name == port.name);
-        let position = position
-            .with_context(|| format!("{shown} has no array for input {}; it has {names:?}", describe(port)))?;
+        let position =
+            position.with_context(|| format!("{shown} has no array for input {}; it has {names:?}", describe(port)))?;
         let mut bytes = Vec::new();
         let entry = archive.by_index(position).with_context(|| format!("cannot read `{}` of {shown}", port.name))?;
         entry

@@ -13,7 +13,8 @@ use wgpu::{BufferViewMut, CommandEncoder};
 
 /// The given tensors in the order of the plan's inputs.
 pub(crate) fn bind_inputs<'a, N: AsRef<str>>(
-    plan: &Plan, given: &'a [(N, Tensor)],
+    plan: &Plan,
+    given: &'a [(N, Tensor)],
 ) -> Result<Vec<&'a Tensor>, InputError> {
     for (position, (name, _)) in given.iter().enumerate() {
         let name = name.as_ref();
@@ -27,9 +28,7 @@ pub(crate) fn bind_inputs<'a, N: AsRef<str>>(
     plan.inputs.iter().map(|port| bind_input(plan, port, given)).collect()
 }
 
-fn bind_input<'a, N: AsRef<str>>(
-    plan: &Plan, port: &Port, given: &'a [(N, Tensor)],
-) -> Result<&'a Tensor, InputError> {
+fn bind_input<'a, N: AsRef<str>>(plan: &Plan, port: &Port, given: &'a [(N, Tensor)]) -> Result<&'a Tensor, InputError> {
     let name = || port.name.clone();
     let found = given.iter().find(|(name, _)| name.as_ref() == port.name);
     let (_, tensor) = found.ok_or_else(|| InputError::Missing { name: name(), expected: expected(plan) })?;
@@ -55,7 +54,10 @@ fn expected(plan: &Plan) -> String {
 
 /// Fills the staging buffer and encodes its copies.
 pub(crate) fn upload(
-    parts: &Parts, staging: &mut WriteBuffer, inputs: &[&Tensor], encoder: &mut CommandEncoder,
+    parts: &Parts,
+    staging: &mut WriteBuffer,
+    inputs: &[&Tensor],
+    encoder: &mut CommandEncoder,
 ) -> Result<(), Error> {
     let plan = &parts.bundle.plan;
     let view = staging.buffer.get_mapped_range_mut(..);

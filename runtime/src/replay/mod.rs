@@ -24,14 +24,15 @@ use crate::tensor::{Outputs, Tensor};
 use feed::PageFeed;
 
 /// Runs with pages that are read when they are needed.
-pub(crate) async fn run_inline(
-    parts: &Parts, buffers: &mut HostBuffers, inputs: &[&Tensor],
-) -> Result<Outputs, Error> {
+pub(crate) async fn run_inline(parts: &Parts, buffers: &mut HostBuffers, inputs: &[&Tensor]) -> Result<Outputs, Error> {
     run(parts, buffers, inputs, &inline::InlineFeed::new(parts)).await
 }
 
 async fn run(
-    parts: &Parts, buffers: &mut HostBuffers, inputs: &[&Tensor], feed: &dyn PageFeed,
+    parts: &Parts,
+    buffers: &mut HostBuffers,
+    inputs: &[&Tensor],
+    feed: &dyn PageFeed,
 ) -> Result<Outputs, Error> {
     parts.gpu.check("preparing a run")?;
     let mut walk = walk::Walk::start(parts, &mut buffers.ring, feed)?;

@@ -23,7 +23,9 @@ struct Piece {
 
 /// Submits what `encoder` holds and returns all outputs.
 pub(crate) async fn outputs(
-    parts: &Parts, readback: Option<&mut ReadBuffer>, mut encoder: CommandEncoder,
+    parts: &Parts,
+    readback: Option<&mut ReadBuffer>,
+    mut encoder: CommandEncoder,
 ) -> Result<Outputs, Error> {
     let plan = &parts.bundle.plan;
     let mut tensors: Vec<_> = plan.outputs.iter().map(|port| (port.name.clone(), empty(port))).collect();
@@ -75,7 +77,8 @@ fn batches(plan: &Plan, buffer_bytes: u64) -> Vec<Vec<Piece>> {
 fn copy(parts: &Parts, encoder: &mut CommandEncoder, readback: &ReadBuffer, batch: &[Piece]) {
     let mut position_bytes = 0;
     for piece in batch {
-        let slice = parts.bundle.plan.outputs[piece.output].slice.expect("a validated plan's outputs are on the device");
+        let slice =
+            parts.bundle.plan.outputs[piece.output].slice.expect("a validated plan's outputs are on the device");
         let start_bytes = slice.offset_bytes + piece.offset_bytes;
         let source = parts.resources.buffer(slice);
         encoder.copy_buffer_to_buffer(source, start_bytes, &readback.buffer, position_bytes, piece.size_bytes);
@@ -84,7 +87,10 @@ fn copy(parts: &Parts, encoder: &mut CommandEncoder, readback: &ReadBuffer, batc
 }
 
 async fn receive(
-    parts: &Parts, readback: &mut ReadBuffer, batch: &[Piece], tensors: &mut [(String, Tensor)],
+    parts: &Parts,
+    readback: &mut ReadBuffer,
+    batch: &[Piece],
+    tensors: &mut [(String, Tensor)],
 ) -> Result<(), Error> {
     let mut ticket = parts.gpu.map(&readback.buffer, MapMode::Read);
     parts.gpu.wait(&mut ticket, DURING, parts.options.timeout).await?;

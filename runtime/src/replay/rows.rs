@@ -13,7 +13,11 @@ use wgpu::BufferViewMut;
 
 /// Writes the rows that `indices` select to `view` from `start_bytes` on.
 pub(crate) fn gather(
-    parts: &Parts, gather: &RowGather, indices: &Tensor, view: &mut BufferViewMut, start_bytes: u64,
+    parts: &Parts,
+    gather: &RowGather,
+    indices: &Tensor,
+    view: &mut BufferViewMut,
+    start_bytes: u64,
 ) -> Result<(), Error> {
     let table = &parts.bundle.plan.row_tables[gather.table as usize];
     let row_device_bytes = table.row_elements as usize * 4;
@@ -35,7 +39,10 @@ pub(crate) fn gather(
 
 /// Row and position of every index, in file order.
 fn wanted_rows(
-    parts: &Parts, gather: &RowGather, table: &RowTable, indices: &Tensor,
+    parts: &Parts,
+    gather: &RowGather,
+    table: &RowTable,
+    indices: &Tensor,
 ) -> Result<Vec<(u32, u32)>, InputError> {
     let row_of = |position: u32, index: i64| {
         let from_start = if index < 0 { index.checked_add(i64::from(table.rows)) } else { Some(index) };

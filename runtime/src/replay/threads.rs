@@ -15,9 +15,7 @@ use std::time::Duration;
 use wgpu::BufferViewMut;
 
 /// Runs with pages that threads read ahead, as far as the ring of staging buffers allows.
-pub(crate) fn run_with_threads(
-    parts: &Parts, buffers: &mut HostBuffers, inputs: &[&Tensor],
-) -> Result<Outputs, Error> {
+pub(crate) fn run_with_threads(parts: &Parts, buffers: &mut HostBuffers, inputs: &[&Tensor]) -> Result<Outputs, Error> {
     let feed = ThreadedFeed::new(parts);
     std::thread::scope(|scope| {
         let _stop = StopReaders(&feed);

@@ -191,7 +191,9 @@ impl<'a> Walk<'a> {
 
 /// Waits for one submission rather than for all, so that later work keeps the device busy.
 async fn wait_for_staging(
-    parts: &Parts, ticket: &mut crate::gpu::MapTicket, submission: wgpu::SubmissionIndex,
+    parts: &Parts,
+    ticket: &mut crate::gpu::MapTicket,
+    submission: wgpu::SubmissionIndex,
 ) -> Result<(), Error> {
     let timeout = parts.options.timeout;
     if !cfg!(target_arch = "wasm32") && !ticket.is_done() {

@@ -19,8 +19,7 @@ use crate::stats::Stats;
 use crate::tensor::{Outputs, Tensor};
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::plan::{Command, ElementType, PageId, Port};
-use flashmem_plan_format::source::{FileSource, ReadAt};
-use std::path::Path;
+use flashmem_plan_format::source::ReadAt;
 use std::sync::Arc;
 use wgpu::{BindGroup, ComputePipeline};
 
@@ -69,9 +68,10 @@ impl Session {
     /// # Errors
     /// Everything of [`Session::open_source`], and a file that cannot be opened.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Self, Error> {
+    pub fn open(path: impl AsRef<std::path::Path>, options: &Options) -> Result<Self, Error> {
         let path = path.as_ref();
-        let source = FileSource::open(path).map_err(|source| Error::OpenFile { path: path.to_owned(), source })?;
+        let source = flashmem_plan_format::source::FileSource::open(path)
+            .map_err(|source| Error::OpenFile { path: path.to_owned(), source })?;
         Self::open_source(Arc::new(source), options)
     }
 
@@ -228,7 +228,11 @@ type Built = (Vec<ComputePipeline>, Vec<BindGroup>, Resources, HostBuffers);
 
 /// Allocates, and creates pipelines meanwhile.
 async fn build(
-    gpu: &Gpu, bundle: &Bundle, constants: Vec<u8>, ledger: &mut Ledger, options: &Options,
+    gpu: &Gpu,
+    bundle: &Bundle,
+    constants: Vec<u8>,
+    ledger: &mut Ledger,
+    options: &Options,
 ) -> Result<Built, Error> {
     let plan = &bundle.plan;
     let layouts = pipelines::Layouts::create(gpu, plan).await?;
@@ -240,8 +244,7 @@ async fn build(
             pollster::block_on(allocate)
         });
     #[cfg(target_arch = "wasm32")]
-    let (allocated, created) =
-        (allocate.await, pipelines::create_all(&gpu.device, &layouts, &plan.pipelines).await);
+    let (allocated, created) = (allocate.await, pipelines::create_all(&gpu.device, &layouts, &plan.pipelines).await);
     let (resources, buffers) = allocated?;
     let bind_groups = pipelines::bind_groups(gpu, &layouts, plan, &resources).await?;
     Ok((created?, bind_groups, resources, buffers))

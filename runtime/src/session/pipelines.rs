@@ -88,7 +88,9 @@ async fn create_one(device: &Device, layouts: &Layouts, pipeline: &Pipeline) -> 
 /// Creates all pipelines one after another.
 #[cfg(target_arch = "wasm32")]
 pub(crate) async fn create_all(
-    device: &Device, layouts: &Layouts, pipelines: &[Pipeline],
+    device: &Device,
+    layouts: &Layouts,
+    pipelines: &[Pipeline],
 ) -> Result<Vec<ComputePipeline>, Error> {
     let mut created = Vec::with_capacity(pipelines.len());
     for pipeline in pipelines {
@@ -100,7 +102,11 @@ pub(crate) async fn create_all(
 /// Creates all pipelines on `threads` threads while this one does something else.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn create_while<T>(
-    device: &Device, layouts: &Layouts, pipelines: &[Pipeline], threads: u32, meanwhile: impl FnOnce() -> T,
+    device: &Device,
+    layouts: &Layouts,
+    pipelines: &[Pipeline],
+    threads: u32,
+    meanwhile: impl FnOnce() -> T,
 ) -> (Result<Vec<ComputePipeline>, Error>, T) {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -131,7 +137,10 @@ pub(crate) fn create_while<T>(
 
 /// One bind group for every dispatch.
 pub(crate) async fn bind_groups(
-    gpu: &Gpu, layouts: &Layouts, plan: &Plan, resources: &Resources,
+    gpu: &Gpu,
+    layouts: &Layouts,
+    plan: &Plan,
+    resources: &Resources,
 ) -> Result<Vec<BindGroup>, Error> {
     let mut groups = Vec::with_capacity(plan.dispatches.len());
     for dispatch in &plan.dispatches {

@@ -90,11 +90,18 @@ impl HostBuffers {
 
 /// Allocates all resources. Takes the constants, so that they are gone when the large resources come.
 pub(crate) async fn allocate(
-    gpu: &Gpu, plan: &Plan, constants: Vec<u8>, host_bytes: u64, ledger: &mut Ledger, timeout: Duration,
+    gpu: &Gpu,
+    plan: &Plan,
+    constants: Vec<u8>,
+    host_bytes: u64,
+    ledger: &mut Ledger,
+    timeout: Duration,
 ) -> Result<(Resources, HostBuffers), Error> {
     let mut new = Allocator { gpu, ledger };
-    let constants_buffer = new.buffer(Kind::Constants, constants.len() as u64, BINDING.union(BufferUsages::STORAGE)).await?;
-    let params = new.buffer(Kind::Params, plan.params.len().max(1) as u64, BINDING.union(BufferUsages::UNIFORM)).await?;
+    let constants_buffer =
+        new.buffer(Kind::Constants, constants.len() as u64, BINDING.union(BufferUsages::STORAGE)).await?;
+    let params =
+        new.buffer(Kind::Params, plan.params.len().max(1) as u64, BINDING.union(BufferUsages::UNIFORM)).await?;
     let params = params.expect("its size is not zero");
     let mut ring = Vec::new();
     for _ in 0..plan.staging_pages {
@@ -205,7 +212,11 @@ const fn texture_format(format: TexelFormat) -> TextureFormat {
 
 /// Copies `bytes` into `target`, a carrier's size at a time. The carrier is mapped before and after.
 async fn upload(
-    gpu: &Gpu, carrier: &mut WriteBuffer, target: &Buffer, bytes: &[u8], timeout: Duration,
+    gpu: &Gpu,
+    carrier: &mut WriteBuffer,
+    target: &Buffer,
+    bytes: &[u8],
+    timeout: Duration,
 ) -> Result<(), Error> {
     let during = "uploading constants and parameters";
     let piece_bytes = usize::try_from(carrier.buffer.size()).unwrap_or(usize::MAX);
