@@ -206,6 +206,12 @@ impl Session {
     }
 }
 
+impl std::fmt::Display for PortInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` ({:?} {:?})", self.name, self.element, self.shape)
+    }
+}
+
 impl PortInfo {
     fn of(port: &Port) -> Self {
         Self { name: port.name.clone(), element: port.element, shape: port.shape.clone() }
