@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use flashmem_plan_format::plan::{Command, PageId, SlotId};
 use proptest::prelude::{ProptestConfig, any, prop, prop_assert, prop_assert_eq, prop_assert_ne, proptest};
-use proptest::strategy::Strategy as Generate;
+use proptest::strategy::{Strategy as Generate, ValueTree};
+use proptest::test_runner::TestRunner;
 
 use super::optimal::meets;
 use super::pipeline::{is_feasible, plan_finish_us};
@@ -187,12 +188,12 @@ fn decoder(disk_bytes_per_us: f64, upload_bytes_per_us: f64, pace: f64, slot_cap
     let mut steps: Vec<StepShape> = Vec::new();
     for _ in 0..24 {
         for (us, capacity, pages, shared) in
-            [(40, 0, 0, 0), (650, 2, 9, 1), (80, 0, 0, 0), (60, 0, 0, 0), (60, 4, 0, 0), (250, 1, 3, 1), (30, 5, 0, 0)]
+            [(40, 0, 0, 0), (650, 2, 13, 1), (80, 0, 0, 0), (60, 0, 0, 0), (60, 4, 0, 0), (250, 1, 5, 1), (30, 5, 0, 0)]
         {
             steps.push(((f64::from(us) * pace) as u32, capacity, pages, shared));
         }
         for (us, capacity, pages, shared) in
-            [(40, 0, 0, 0), (900, 3, 16, 1), (60, 9, 0, 0), (900, 3, 16, 1), (30, 5, 0, 0), (0, 0, 0, 0), (25, 3, 0, 0)]
+            [(40, 0, 0, 0), (900, 3, 17, 1), (60, 9, 0, 0), (900, 3, 17, 1), (30, 5, 0, 0), (0, 0, 0, 0), (25, 3, 0, 0)]
         {
             steps.push(((f64::from(us) * pace) as u32, capacity, pages, shared));
         }
@@ -278,4 +279,43 @@ fn inconsistent_problems_are_named() {
     assert_eq!(error(&|p| p.steps[1].execute_us = -1.0), format!("{prefix}step 1 (`step1`) takes -1 us"));
     assert!(error(&|p| p.pages[4].first_step = 0).contains("page 4 is used from step 0 to 1"));
     assert_eq!(page_uses(&[Some(1..2)], 2), Err(ProblemError::UnusedPage { page: 0 }));
+}
+
+/// A long random program, and slots and rates at which neither disk nor compute dominates by far.
+fn long_case(steps: usize) -> impl Generate<Value = Case> {
+    let step = (0_u32..400, 0_u32..4, 0_u32..8, 0_u32..3);
+    let steps = prop::collection::vec(step, steps..steps + 1);
+    (steps, 20_u32..100, 5_u32..60, 1_u32..6, 0_u32..12).prop_map(|(steps, read, upload, staging, spare)| {
+        let mut case = case(&steps, f64::from(read), f64::from(upload), staging);
+        case.problem.slot_cap = Demand::new(&case.problem).smallest_slots() + spare;
+        case
+    })
+}
+
+#[test]
+fn zz_stats() {
+    let mut runner = TestRunner::deterministic();
+    for (steps, count) in [(60, 40), (350, 40), (700, 3), (1500, 2)] {
+        let (mut gaps, mut peaks, mut ms, mut searched) = (vec![], vec![], vec![], 0);
+        for _ in 0..count {
+            let case = long_case(steps).new_tree(&mut runner).expect("generates").current();
+            let s = checked(&case, Strategy::Optimal);
+            gaps.push(s.report.gap);
+            ms.push(s.report.ms);
+            peaks.push(s.peak_pages - s.report.peak_lower_bound_pages);
+            searched += u32::from(s.report.solver.starts_with("good"));
+        }
+        gaps.sort_by(f64::total_cmp);
+        ms.sort_by(f64::total_cmp);
+        peaks.sort();
+        println!(
+            "{steps} steps: searched {searched} of {count}; gap 0 for {}, median {:.6} max {:.6}; ms median {:.0} max {:.0}; peak above bound: {:?}",
+            gaps.iter().filter(|g| **g == 0.0).count(),
+            gaps[count / 2],
+            gaps[count - 1],
+            ms[count / 2],
+            ms[count - 1],
+            peaks
+        );
+    }
 }
