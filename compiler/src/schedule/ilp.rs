@@ -11,6 +11,7 @@
 //! `R` ring, `P` pages. See docs/schedule.md.
 
 use good_lp::solvers::microlp::{MicroLpProblem, microlp};
+use good_lp::variable::{ProblemVariables, VariableDefinition};
 use good_lp::{Constraint, Expression, SolverModel, Variable, constraint, variable, variables};
 
 use super::pipeline::{Interval, State};
@@ -49,6 +50,9 @@ pub struct Window {
     /// Slots; for [`Goal::Peak`] the most.
     pub slots: u32,
 }
+
+/// Distance from an integer that is a solver's rounding error.
+pub const ALMOST_INTEGRAL: f64 = 1e-6;
 
 /// How hard to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,19 +114,8 @@ pub fn solve(problem: &Problem, demand: &Demand, window: &Window, goal: Goal, ef
         Effort::Nodes(_) => variable().integer(),
     };
     let peak = vars.add(count().bounds(f64::from(least_slots)..=f64::from(window.slots)));
-    let pages = f64::from(problem.page_count());
     let boundaries: Vec<Boundary> = (window.first..window.end)
-        .map(|b| {
-            let most = demand.dead[b as usize].saturating_add(window.slots).min(problem.page_count());
-            Boundary {
-                // load before use: V_b ≥ needed(b); the upper bound is implied by residency.
-                uploaded: vars.add(count().bounds(f64::from(demand.needed[b as usize])..=f64::from(most))),
-                start: vars.add(variable().min(0)),
-                read: vars.add(variable().bounds(0.0..=pages)),
-                excess: vars.add(variable().min(0)),
-                waiting: vars.add(variable().min(0)),
-            }
-        })
+        .map(|b| boundary_variables(problem, demand, window, b, &mut vars, count()))
         .collect();
     let last = *boundaries.last()?;
 
@@ -163,10 +156,30 @@ pub fn solve(problem: &Problem, demand: &Demand, window: &Window, goal: Goal, ef
     };
     Some(IlpSolution {
         uploaded: uploaded.collect(),
-        slots: solved.values[0].ceil() as u32,
+        slots: (solved.values[0] - ALMOST_INTEGRAL).ceil() as u32,
         bound,
         proven: solved.proven,
     })
+}
+
+/// The variables of boundary `b`; `count` says whether counts are integers.
+fn boundary_variables(
+    problem: &Problem,
+    demand: &Demand,
+    window: &Window,
+    b: u32,
+    vars: &mut ProblemVariables,
+    count: VariableDefinition,
+) -> Boundary {
+    let most = demand.dead[b as usize].saturating_add(window.slots).min(problem.page_count());
+    Boundary {
+        // load before use: V_b ≥ needed(b); the upper bound is implied by residency.
+        uploaded: vars.add(count.bounds(f64::from(demand.needed[b as usize])..=f64::from(most))),
+        start: vars.add(variable().min(0)),
+        read: vars.add(variable().bounds(0.0..=f64::from(problem.page_count()))),
+        excess: vars.add(variable().min(0)),
+        waiting: vars.add(variable().min(0)),
+    }
 }
 
 /// Variables are created in this order: `peak`, then for each boundary the fields of [`Boundary`].

@@ -7,7 +7,7 @@
 
 use super::bounds::lower_bound_us;
 use super::greedy::{self, Rule};
-use super::ilp::{self, Effort, Goal, Window};
+use super::ilp::{self, ALMOST_INTEGRAL, Effort, Goal, Window};
 use super::pipeline::{Plan, State, is_feasible, plan_finish_us, simulate};
 use super::problem::{Demand, Problem};
 
@@ -16,7 +16,7 @@ pub const TIME_TOLERANCE: f64 = 1e-6;
 /// Programs up to this many steps are solved whole.
 const WHOLE_STEPS: u32 = 24;
 /// Programs up to this many steps have their linear relaxation solved.
-const RELAXED_STEPS: u32 = 800;
+const RELAXED_STEPS: u32 = 512;
 /// Branch-and-bound nodes of a whole program, per level.
 const WHOLE_NODES: u64 = 4000;
 /// Steps of a window, and by how many the next one starts later.
@@ -85,13 +85,18 @@ fn minimise_time(problem: &Problem, demand: &Demand, best: &mut Optimum) {
     raise_bound(problem, best, found.bound);
 }
 
+/// Ways to make fractional counts integers; all keep them ascending.
+const ROUNDINGS: [fn(f64) -> f64; 3] = [f64::floor, f64::round, f64::ceil];
+
+fn almost_integral_or(round: fn(f64) -> f64) -> impl Fn(f64) -> f64 {
+    move |count| if (count - count.round()).abs() < ALMOST_INTEGRAL { count.round() } else { round(count) }
+}
+
 /// Solves the linear relaxation for its bound, and tries its counts rounded.
 fn relax(problem: &Problem, demand: &Demand, window: &Window, best: &mut Optimum) {
     let Some(found) = ilp::solve(problem, demand, window, Goal::Time, Effort::Relaxed) else { return };
-    for round in [f64::floor, f64::round, f64::ceil] {
-        // An almost integral count is that integer.
-        let uploaded =
-            found.rounded(|count| if (count - count.round()).abs() < 1e-6 { count.round() } else { round(count) });
+    for round in ROUNDINGS {
+        let uploaded = found.rounded(almost_integral_or(round));
         accept(problem, demand, best, Plan { uploaded, slots: window.slots });
     }
     raise_bound(problem, best, found.bound);
@@ -165,22 +170,32 @@ fn minimise_slots(problem: &Problem, demand: &Demand, best: &mut Optimum) {
     } else {
         best.plan.slots = same_counts;
     }
-    if best.plan.slots > best.least_slots && problem.step_count() <= WHOLE_STEPS {
+    if best.plan.slots > best.least_slots && problem.step_count() <= RELAXED_STEPS {
         best.searched = true;
-        let goal = Goal::Peak { least_slots: best.least_slots, latest_us: solver_limit_us(problem, limit_us) };
-        let window = whole(problem, best.plan.slots);
-        if let Some(found) = ilp::solve(problem, demand, &window, goal, Effort::Nodes(WHOLE_NODES)) {
-            let plan = Plan { uploaded: found.rounded(f64::round), slots: found.slots };
-            let fast = is_feasible(problem, demand, &plan) && meets(plan_finish_us(problem, demand, &plan), limit_us);
-            if fast && plan.slots < best.plan.slots {
-                best.plan = plan;
-            }
-            if found.proven {
-                best.least_slots = best.least_slots.max(found.slots.min(best.plan.slots));
-            }
-        }
+        solve_slots(problem, demand, best, limit_us);
     }
     best.finish_us = plan_finish_us(problem, demand, &best.plan);
+}
+
+/// Fewer slots by the integer program, or for long programs by its relaxation, rounded.
+fn solve_slots(problem: &Problem, demand: &Demand, best: &mut Optimum, limit_us: f64) {
+    let goal = Goal::Peak { least_slots: best.least_slots, latest_us: solver_limit_us(problem, limit_us) };
+    let window = whole(problem, best.plan.slots);
+    let short = problem.step_count() <= WHOLE_STEPS;
+    let effort = if short { Effort::Nodes(WHOLE_NODES) } else { Effort::Relaxed };
+    let Some(found) = ilp::solve(problem, demand, &window, goal, effort) else { return };
+    for round in ROUNDINGS {
+        let uploaded = found.rounded(almost_integral_or(round));
+        let plan = Plan { uploaded, slots: found.slots };
+        let fast = is_feasible(problem, demand, &plan) && meets(plan_finish_us(problem, demand, &plan), limit_us);
+        if fast && plan.slots < best.plan.slots {
+            best.plan = plan;
+        }
+    }
+    if found.proven {
+        let bound = (found.bound - ALMOST_INTEGRAL).ceil() as u32;
+        best.least_slots = best.least_slots.max(bound.min(best.plan.slots));
+    }
 }
 
 /// Σ of resident pages over the steps, up to the constant Σ dead.
