@@ -1,25 +1,29 @@
 // attention_128.wgsl -- scaled dot-product attention with online softmax, head dimension at most 128.
 //
-// Formula:   out[b, h, i, :] = sum_j softmax_j(score_mask(scale * dot(q[b, h, i, :], k[b, h', j, :]))) * v[b, h', j, :]
+// Formula:   s[j] = score_mask(scale * dot(q[b, h, i, :], k[b, h', j, :]), b, h, i, j)
+//            out[b, h, i, :] = sum_j softmax_j(s)[j] * v[b, h', j, :]
 //            h' = h / kv_group (1 unless key heads are shared); 0 <= i < rows, 0 <= j < keys.
 // Bindings:  2 out, 3 q, 4 k, 5 v: f32; strides of (batch, head, row, d) in elements, any values.
 // Dispatch:  (ceil(rows / TILE_ROWS), heads, batch).
 // Expects:   score_mask(score: f32, batch: u32, head: u32, i: u32, j: u32) -> f32 (its bindings start at 6);
 //            epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32 (m = i, n = head * head_dim + d).
-//            Masked scores are finite (-3.4e38 and the like) or -infinity. A row with every key masked by the same finite
-//            value yields the mean of v. With causal = 1, keys j > i + causal_offset are never visited (they must be masked).
+//            Masked scores are finite (-3.4e38 and the like) or -infinity; at least one key of a row must have a score
+//            above -infinity. With causal = 1, tiles whose keys all have j > i + causal_offset are skipped: score_mask
+//            must mask these keys.
 //
-// A workgroup owns 32 query rows and walks over the keys in tiles of 32. Lanes run along rows, local y splits the keys of
-// a tile for the scores, then the head dimension for the values. Only probabilities and partial maxima cross invocations.
+// A workgroup owns 32 query rows and walks over the keys in tiles of 32. Lanes run along rows, local y splits the
+// keys of a tile for the scores, then the head dimension for the values. Only probabilities and partial maxima cross
+// invocations.
 
 struct Params {
     rows: u32, keys: u32, head_dim: u32, kv_group: u32,
-    causal: u32, causal_offset: u32, scale: f32, pad_0: u32,
+    causal: u32, causal_offset: u32, scale: f32, mask_offset: u32,
     q_offset: u32, k_offset: u32, v_offset: u32, out_offset: u32,
     q_stride: vec4<u32>,
     k_stride: vec4<u32>,
     v_stride: vec4<u32>,
     out_stride: vec4<u32>,
+    mask_stride: vec4<u32>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -184,9 +188,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         workgroupBarrier();
 
         // Probabilities relative to the new maximum of each row.
-        let new_max0 = max(max(max(max(max0, partial_max[0u + lane]), partial_max[32u + lane]), partial_max[64u + lane]), partial_max[96u + lane]);
-        let rescale0 = exp(max(max0 - new_max0, -200.0));
-        max0 = new_max0;
+        var top0 = max0;
+        top0 = max(top0, partial_max[0u + lane]);
+        top0 = max(top0, partial_max[32u + lane]);
+        top0 = max(top0, partial_max[64u + lane]);
+        top0 = max(top0, partial_max[96u + lane]);
+        let rescale0 = exp(max(max0 - top0, -200.0));
+        max0 = top0;
         sum0 *= rescale0;
         a0_0 *= rescale0;
         a0_1 *= rescale0;
@@ -206,9 +214,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         probability[(local.y * 8u + 5u) * TILE_ROWS + 0u + lane] = p01.y;
         probability[(local.y * 8u + 6u) * TILE_ROWS + 0u + lane] = p01.z;
         probability[(local.y * 8u + 7u) * TILE_ROWS + 0u + lane] = p01.w;
-        let new_max1 = max(max(max(max(max1, partial_max[8u + lane]), partial_max[40u + lane]), partial_max[72u + lane]), partial_max[104u + lane]);
-        let rescale1 = exp(max(max1 - new_max1, -200.0));
-        max1 = new_max1;
+        var top1 = max1;
+        top1 = max(top1, partial_max[8u + lane]);
+        top1 = max(top1, partial_max[40u + lane]);
+        top1 = max(top1, partial_max[72u + lane]);
+        top1 = max(top1, partial_max[104u + lane]);
+        let rescale1 = exp(max(max1 - top1, -200.0));
+        max1 = top1;
         sum1 *= rescale1;
         a1_0 *= rescale1;
         a1_1 *= rescale1;
@@ -228,9 +240,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         probability[(local.y * 8u + 5u) * TILE_ROWS + 8u + lane] = p11.y;
         probability[(local.y * 8u + 6u) * TILE_ROWS + 8u + lane] = p11.z;
         probability[(local.y * 8u + 7u) * TILE_ROWS + 8u + lane] = p11.w;
-        let new_max2 = max(max(max(max(max2, partial_max[16u + lane]), partial_max[48u + lane]), partial_max[80u + lane]), partial_max[112u + lane]);
-        let rescale2 = exp(max(max2 - new_max2, -200.0));
-        max2 = new_max2;
+        var top2 = max2;
+        top2 = max(top2, partial_max[16u + lane]);
+        top2 = max(top2, partial_max[48u + lane]);
+        top2 = max(top2, partial_max[80u + lane]);
+        top2 = max(top2, partial_max[112u + lane]);
+        let rescale2 = exp(max(max2 - top2, -200.0));
+        max2 = top2;
         sum2 *= rescale2;
         a2_0 *= rescale2;
         a2_1 *= rescale2;
@@ -250,9 +266,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         probability[(local.y * 8u + 5u) * TILE_ROWS + 16u + lane] = p21.y;
         probability[(local.y * 8u + 6u) * TILE_ROWS + 16u + lane] = p21.z;
         probability[(local.y * 8u + 7u) * TILE_ROWS + 16u + lane] = p21.w;
-        let new_max3 = max(max(max(max(max3, partial_max[24u + lane]), partial_max[56u + lane]), partial_max[88u + lane]), partial_max[120u + lane]);
-        let rescale3 = exp(max(max3 - new_max3, -200.0));
-        max3 = new_max3;
+        var top3 = max3;
+        top3 = max(top3, partial_max[24u + lane]);
+        top3 = max(top3, partial_max[56u + lane]);
+        top3 = max(top3, partial_max[88u + lane]);
+        top3 = max(top3, partial_max[120u + lane]);
+        let rescale3 = exp(max(max3 - top3, -200.0));
+        max3 = top3;
         sum3 *= rescale3;
         a3_0 *= rescale3;
         a3_1 *= rescale3;
@@ -328,22 +348,87 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
 
-    var tile_out = array<vec4<f32>, 32>(
-        a0_0 / sum0, a0_1 / sum0, a0_2 / sum0, a0_3 / sum0, a0_4 / sum0, a0_5 / sum0, a0_6 / sum0, a0_7 / sum0,
-        a1_0 / sum1, a1_1 / sum1, a1_2 / sum1, a1_3 / sum1, a1_4 / sum1, a1_5 / sum1, a1_6 / sum1, a1_7 / sum1,
-        a2_0 / sum2, a2_1 / sum2, a2_2 / sum2, a2_3 / sum2, a2_4 / sum2, a2_5 / sum2, a2_6 / sum2, a2_7 / sum2,
-        a3_0 / sum3, a3_1 / sum3, a3_2 / sum3, a3_3 / sum3, a3_4 / sum3, a3_5 / sum3, a3_6 / sum3, a3_7 / sum3,
-    );
+    a0_0 /= sum0;
+    a0_1 /= sum0;
+    a0_2 /= sum0;
+    a0_3 /= sum0;
+    a0_4 /= sum0;
+    a0_5 /= sum0;
+    a0_6 /= sum0;
+    a0_7 /= sum0;
+    a1_0 /= sum1;
+    a1_1 /= sum1;
+    a1_2 /= sum1;
+    a1_3 /= sum1;
+    a1_4 /= sum1;
+    a1_5 /= sum1;
+    a1_6 /= sum1;
+    a1_7 /= sum1;
+    a2_0 /= sum2;
+    a2_1 /= sum2;
+    a2_2 /= sum2;
+    a2_3 /= sum2;
+    a2_4 /= sum2;
+    a2_5 /= sum2;
+    a2_6 /= sum2;
+    a2_7 /= sum2;
+    a3_0 /= sum3;
+    a3_1 /= sum3;
+    a3_2 /= sum3;
+    a3_3 /= sum3;
+    a3_4 /= sum3;
+    a3_5 /= sum3;
+    a3_6 /= sum3;
+    a3_7 /= sum3;
     let out_base = params.out_offset + batch * params.out_stride.x + head * params.out_stride.y;
-    for (var r = 0u; r < 4u; r += 1u) {
-        let row = first_row + r * 8u + lane;
-        for (var c = 0u; c < 32u; c += 1u) {
-            let d = first_d + c;
-            if (row < params.rows && d < params.head_dim) {
-                out[out_base + row * params.out_stride.z + d * params.out_stride.w] =
-                    epilogue(tile_out[r * 8u + (c >> 2u)][c & 3u], batch, row, head * params.head_dim + d);
+    // Registers are rotated rather than indexed: a dynamic index would move them to memory.
+    for (var t = 0u; t < 32u; t += 4u) {
+        var v0 = a0_0;
+        var v1 = a1_0;
+        var v2 = a2_0;
+        var v3 = a3_0;
+        for (var r = 0u; r < 4u; r += 1u) {
+            let row = first_row + r * 8u + lane;
+            for (var c = t; c < t + 4u; c += 1u) {
+                if (row < params.rows && first_d + c < params.head_dim) {
+                    let d = first_d + c;
+                    out[out_base + row * params.out_stride.z + d * params.out_stride.w] =
+                        epilogue(v0.x, batch, row, head * params.head_dim + d);
+                }
+                v0 = v0.yzwx;
             }
+            v0 = v1;
+            v1 = v2;
+            v2 = v3;
         }
+        a0_0 = a0_1;
+        a0_1 = a0_2;
+        a0_2 = a0_3;
+        a0_3 = a0_4;
+        a0_4 = a0_5;
+        a0_5 = a0_6;
+        a0_6 = a0_7;
+        a1_0 = a1_1;
+        a1_1 = a1_2;
+        a1_2 = a1_3;
+        a1_3 = a1_4;
+        a1_4 = a1_5;
+        a1_5 = a1_6;
+        a1_6 = a1_7;
+        a2_0 = a2_1;
+        a2_1 = a2_2;
+        a2_2 = a2_3;
+        a2_3 = a2_4;
+        a2_4 = a2_5;
+        a2_5 = a2_6;
+        a2_6 = a2_7;
+        a3_0 = a3_1;
+        a3_1 = a3_2;
+        a3_2 = a3_3;
+        a3_3 = a3_4;
+        a3_4 = a3_5;
+        a3_5 = a3_6;
+        a3_6 = a3_7;
     }
 }
 

@@ -4,7 +4,8 @@
 //                                                        ow * stride_w + kw * dilation_w - pad_w] * W[n, kh, kw])
 //            x is 0 outside; n = n0 + 0 .. n_count - 1; output pixel m = oh * out_w + ow.
 // Bindings:  1 weights: taps = kernel_h * kernel_w floats per output channel, padded with zeros to tap_texels =
-//                       ceil(taps / 4) texels: texel (n - n0) * tap_texels + t / 4, component t % 4, t = kh * kernel_w + kw.
+//                       ceil(taps / 4) texels: texel (n - n0) * tap_texels + t / 4, component t % 4,
+//                       t = kh * kernel_w + kw.
 //            2 out, 3 x: f32; offsets and strides in elements; pixels of a channel are contiguous.
 // Dispatch:  (ceil(out_h * out_w / TILE_M), n_count, images).
 // Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = image, m = output pixel, n = absolute
@@ -19,6 +20,7 @@ struct Params {
     stride_w: u32, dilation_h: u32, dilation_w: u32, pad_h: u32,
     pad_w: u32, x_offset: u32, x_stride_batch: u32, x_stride_channel: u32,
     out_offset: u32, out_stride_batch: u32, out_stride_channel: u32, pad_0: u32,
+    operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,
 }
 

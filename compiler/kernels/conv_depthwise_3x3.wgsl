@@ -12,6 +12,7 @@ struct Params {
     stride_w: u32, dilation_h: u32, dilation_w: u32, pad_h: u32,
     pad_w: u32, x_offset: u32, x_stride_batch: u32, x_stride_channel: u32,
     out_offset: u32, out_stride_batch: u32, out_stride_channel: u32, pad_0: u32,
+    operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,
 }
 

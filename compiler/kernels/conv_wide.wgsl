@@ -5,11 +5,11 @@
 //            k = (c * kernel_h + kh) * kernel_w + kw, x is 0 outside; 0 <= n < n_count; output pixel
 //            m = oh * out_w + ow, m0 <= m < out_h * out_w.
 // Bindings:  1 weights: per group, panels of PANEL = 32 output channels; texel
-//                       (panel * k_extent + k) * 8 + j holds W[g, k, panel * 32 + 4 j .. + 3], zeros past the group's channels.
-//                       Group g starts at weight_base + g * weight_group_stride; both multiples of 8.
-//            2 out, 3 x: f32; offsets and strides in elements; pixels of a channel are contiguous (stride 1 along w, and
-//                       x row stride = in_w).
-// Dispatch:  (ceil((out_h * out_w - m0) / TILE_M), ceil(n_count / TILE_N), images * groups), z = image * groups + group.
+//                       (panel * k_extent + k) * 8 + j holds W[g, k, panel * 32 + 4 j .. + 3], zeros past the
+//                       group's channels. Group g starts at weight_base + g * weight_group_stride, multiples of 8.
+//            2 out, 3 x: f32; offsets and strides in elements; the pixels of a channel are contiguous rows.
+// Dispatch:  (ceil((out_h * out_w - m0) / TILE_M), ceil(n_count / TILE_N), images * groups),
+//            z = image * groups + group.
 // Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = image, m = output pixel,
 //            n = absolute output channel = group * n_per_group + n0 + n). weights_texture.wgsl is not needed.
 //
@@ -26,6 +26,7 @@ struct Params {
     dilation_h: u32, dilation_w: u32, pad_h: u32, pad_w: u32,
     x_offset: u32, x_stride_batch: u32, x_stride_channel: u32, out_offset: u32,
     out_stride_batch: u32, out_stride_channel: u32, m0: u32, pad_0: u32,
+    operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,
 }
 
@@ -408,24 +409,154 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     if (active_invocation) {
         let out_base = params.out_offset + image * params.out_stride_batch;
-        var tile = array<vec4<f32>, 128>(
-            a0_0, a0_1, a0_2, a0_3, a0_4, a0_5, a0_6, a0_7, a0_8, a0_9, a0_10, a0_11, a0_12, a0_13, a0_14, a0_15,
-            a1_0, a1_1, a1_2, a1_3, a1_4, a1_5, a1_6, a1_7, a1_8, a1_9, a1_10, a1_11, a1_12, a1_13, a1_14, a1_15,
-            a2_0, a2_1, a2_2, a2_3, a2_4, a2_5, a2_6, a2_7, a2_8, a2_9, a2_10, a2_11, a2_12, a2_13, a2_14, a2_15,
-            a3_0, a3_1, a3_2, a3_3, a3_4, a3_5, a3_6, a3_7, a3_8, a3_9, a3_10, a3_11, a3_12, a3_13, a3_14, a3_15,
-            a4_0, a4_1, a4_2, a4_3, a4_4, a4_5, a4_6, a4_7, a4_8, a4_9, a4_10, a4_11, a4_12, a4_13, a4_14, a4_15,
-            a5_0, a5_1, a5_2, a5_3, a5_4, a5_5, a5_6, a5_7, a5_8, a5_9, a5_10, a5_11, a5_12, a5_13, a5_14, a5_15,
-            a6_0, a6_1, a6_2, a6_3, a6_4, a6_5, a6_6, a6_7, a6_8, a6_9, a6_10, a6_11, a6_12, a6_13, a6_14, a6_15,
-            a7_0, a7_1, a7_2, a7_3, a7_4, a7_5, a7_6, a7_7, a7_8, a7_9, a7_10, a7_11, a7_12, a7_13, a7_14, a7_15,
-        );
-        for (var r = 0u; r < 8u; r += 1u) {
-            let pixel = m + r * 8u;
-            let columns = select(0u, min(params.n_count - panel * PANEL, 2u * PANEL), pixel < pixels);
-            for (var c = 0u; c < columns; c += 1u) {
-                let n = channel_group * params.n_per_group + params.n0 + panel * PANEL + c;
-                out[out_base + n * params.out_stride_channel + pixel] =
-                    epilogue(tile[r * 16u + (c >> 2u)][c & 3u], image, pixel, n);
+        // Registers are rotated rather than indexed: a dynamic index would move them to memory.
+        for (var t = 0u; t < 64u; t += 4u) {
+            var v0 = a0_0;
+            var v1 = a1_0;
+            var v2 = a2_0;
+            var v3 = a3_0;
+            var v4 = a4_0;
+            var v5 = a5_0;
+            var v6 = a6_0;
+            var v7 = a7_0;
+            for (var r = 0u; r < 8u; r += 1u) {
+                let pixel = m + r * 8u;
+                let columns = select(0u, params.n_count - panel * PANEL, pixel < pixels);
+                for (var c = t; c < t + 4u; c += 1u) {
+                    if (c < columns) {
+                        let n = channel_group * params.n_per_group + params.n0 + panel * PANEL + c;
+                        out[out_base + n * params.out_stride_channel + pixel] = epilogue(v0.x, image, pixel, n);
+                    }
+                    v0 = v0.yzwx;
+                }
+                v0 = v1;
+                v1 = v2;
+                v2 = v3;
+                v3 = v4;
+                v4 = v5;
+                v5 = v6;
+                v6 = v7;
             }
+            a0_0 = a0_1;
+            a0_1 = a0_2;
+            a0_2 = a0_3;
+            a0_3 = a0_4;
+            a0_4 = a0_5;
+            a0_5 = a0_6;
+            a0_6 = a0_7;
+            a0_7 = a0_8;
+            a0_8 = a0_9;
+            a0_9 = a0_10;
+            a0_10 = a0_11;
+            a0_11 = a0_12;
+            a0_12 = a0_13;
+            a0_13 = a0_14;
+            a0_14 = a0_15;
+            a1_0 = a1_1;
+            a1_1 = a1_2;
+            a1_2 = a1_3;
+            a1_3 = a1_4;
+            a1_4 = a1_5;
+            a1_5 = a1_6;
+            a1_6 = a1_7;
+            a1_7 = a1_8;
+            a1_8 = a1_9;
+            a1_9 = a1_10;
+            a1_10 = a1_11;
+            a1_11 = a1_12;
+            a1_12 = a1_13;
+            a1_13 = a1_14;
+            a1_14 = a1_15;
+            a2_0 = a2_1;
+            a2_1 = a2_2;
+            a2_2 = a2_3;
+            a2_3 = a2_4;
+            a2_4 = a2_5;
+            a2_5 = a2_6;
+            a2_6 = a2_7;
+            a2_7 = a2_8;
+            a2_8 = a2_9;
+            a2_9 = a2_10;
+            a2_10 = a2_11;
+            a2_11 = a2_12;
+            a2_12 = a2_13;
+            a2_13 = a2_14;
+            a2_14 = a2_15;
+            a3_0 = a3_1;
+            a3_1 = a3_2;
+            a3_2 = a3_3;
+            a3_3 = a3_4;
+            a3_4 = a3_5;
+            a3_5 = a3_6;
+            a3_6 = a3_7;
+            a3_7 = a3_8;
+            a3_8 = a3_9;
+            a3_9 = a3_10;
+            a3_10 = a3_11;
+            a3_11 = a3_12;
+            a3_12 = a3_13;
+            a3_13 = a3_14;
+            a3_14 = a3_15;
+            a4_0 = a4_1;
+            a4_1 = a4_2;
+            a4_2 = a4_3;
+            a4_3 = a4_4;
+            a4_4 = a4_5;
+            a4_5 = a4_6;
+            a4_6 = a4_7;
+            a4_7 = a4_8;
+            a4_8 = a4_9;
+            a4_9 = a4_10;
+            a4_10 = a4_11;
+            a4_11 = a4_12;
+            a4_12 = a4_13;
+            a4_13 = a4_14;
+            a4_14 = a4_15;
+            a5_0 = a5_1;
+            a5_1 = a5_2;
+            a5_2 = a5_3;
+            a5_3 = a5_4;
+            a5_4 = a5_5;
+            a5_5 = a5_6;
+            a5_6 = a5_7;
+            a5_7 = a5_8;
+            a5_8 = a5_9;
+            a5_9 = a5_10;
+            a5_10 = a5_11;
+            a5_11 = a5_12;
+            a5_12 = a5_13;
+            a5_13 = a5_14;
+            a5_14 = a5_15;
+            a6_0 = a6_1;
+            a6_1 = a6_2;
+            a6_2 = a6_3;
+            a6_3 = a6_4;
+            a6_4 = a6_5;
+            a6_5 = a6_6;
+            a6_6 = a6_7;
+            a6_7 = a6_8;
+            a6_8 = a6_9;
+            a6_9 = a6_10;
+            a6_10 = a6_11;
+            a6_11 = a6_12;
+            a6_12 = a6_13;
+            a6_13 = a6_14;
+            a6_14 = a6_15;
+            a7_0 = a7_1;
+            a7_1 = a7_2;
+            a7_2 = a7_3;
+            a7_3 = a7_4;
+            a7_4 = a7_5;
+            a7_5 = a7_6;
+            a7_6 = a7_7;
+            a7_7 = a7_8;
+            a7_8 = a7_9;
+            a7_9 = a7_10;
+            a7_10 = a7_11;
+            a7_11 = a7_12;
+            a7_12 = a7_13;
+            a7_13 = a7_14;
+            a7_14 = a7_15;
         }
     }
 }

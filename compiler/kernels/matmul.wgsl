@@ -19,6 +19,7 @@ struct Params {
     out_stride_m: u32, out_stride_n: u32, m0: u32, pad_0: u32,
     x_batch_stride: vec4<u32>,
     out_batch_stride: vec4<u32>,
+    operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,
 }
 
@@ -142,20 +143,55 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
 
     if (active_invocation) {
-        var tile = array<vec4<f32>, 32>(
-            a0_0, a0_1, a0_2, a0_3, a0_4, a0_5, a0_6, a0_7,
-            a1_0, a1_1, a1_2, a1_3, a1_4, a1_5, a1_6, a1_7,
-            a2_0, a2_1, a2_2, a2_3, a2_4, a2_5, a2_6, a2_7,
-            a3_0, a3_1, a3_2, a3_3, a3_4, a3_5, a3_6, a3_7,
-        );
-        for (var r = 0u; r < 4u; r += 1u) {
-            let row_m = m + r * 8u;
-            let columns = select(0u, min(params.n_count - panel * PANEL, PANEL), row_m < params.m);
-            for (var c = 0u; c < columns; c += 1u) {
-                let n = params.n0 + panel * PANEL + c;
-                out[out_base + row_m * params.out_stride_m + n * params.out_stride_n] =
-                    epilogue(tile[r * 8u + (c >> 2u)][c & 3u], group.z, row_m, n);
+        // Registers are rotated rather than indexed: a dynamic index would move them to memory.
+        for (var t = 0u; t < 32u; t += 4u) {
+            var v0 = a0_0;
+            var v1 = a1_0;
+            var v2 = a2_0;
+            var v3 = a3_0;
+            for (var r = 0u; r < 4u; r += 1u) {
+                let row_m = m + r * 8u;
+                let columns = select(0u, params.n_count - panel * PANEL, row_m < params.m);
+                for (var c = t; c < t + 4u; c += 1u) {
+                    if (c < columns) {
+                        let n = params.n0 + panel * PANEL + c;
+                        out[out_base + row_m * params.out_stride_m + n * params.out_stride_n] =
+                            epilogue(v0.x, group.z, row_m, n);
+                    }
+                    v0 = v0.yzwx;
+                }
+                v0 = v1;
+                v1 = v2;
+                v2 = v3;
             }
+            a0_0 = a0_1;
+            a0_1 = a0_2;
+            a0_2 = a0_3;
+            a0_3 = a0_4;
+            a0_4 = a0_5;
+            a0_5 = a0_6;
+            a0_6 = a0_7;
+            a1_0 = a1_1;
+            a1_1 = a1_2;
+            a1_2 = a1_3;
+            a1_3 = a1_4;
+            a1_4 = a1_5;
+            a1_5 = a1_6;
+            a1_6 = a1_7;
+            a2_0 = a2_1;
+            a2_1 = a2_2;
+            a2_2 = a2_3;
+            a2_3 = a2_4;
+            a2_4 = a2_5;
+            a2_5 = a2_6;
+            a2_6 = a2_7;
+            a3_0 = a3_1;
+            a3_1 = a3_2;
+            a3_2 = a3_3;
+            a3_3 = a3_4;
+            a3_4 = a3_5;
+            a3_5 = a3_6;
+            a3_6 = a3_7;
         }
     }
 }

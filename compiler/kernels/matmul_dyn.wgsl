@@ -5,7 +5,7 @@
 // Dispatch:  (ceil(m / TILE_M), ceil(n / TILE_N), batches); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
 // Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z).
 //
-// One invocation owns 4 rows x 16 columns in registers; lanes run along m. No barrier: see matmul.wgsl.
+// One invocation owns 8 rows x 16 columns in registers; lanes run along m. No barrier: see matmul.wgsl.
 
 struct Params {
     m: u32, n: u32, k: u32, batch_1: u32,
@@ -15,6 +15,7 @@ struct Params {
     a_batch_stride: vec4<u32>,
     c_batch_stride: vec4<u32>,
     out_batch_stride: vec4<u32>,
+    operands: array<vec4<u32>, 4>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -22,7 +23,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> a: array<f32>;
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;
 
-const TILE_M: u32 = 32u;
+const TILE_M: u32 = 64u;
 const TILE_N: u32 = 128u;
 
 @compute @workgroup_size(8, 8)
@@ -43,6 +44,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var i1 = a_base + min(m + 8u, params.m - 1u) * params.a_stride_m;
     var i2 = a_base + min(m + 16u, params.m - 1u) * params.a_stride_m;
     var i3 = a_base + min(m + 24u, params.m - 1u) * params.a_stride_m;
+    var i4 = a_base + min(m + 32u, params.m - 1u) * params.a_stride_m;
+    var i5 = a_base + min(m + 40u, params.m - 1u) * params.a_stride_m;
+    var i6 = a_base + min(m + 48u, params.m - 1u) * params.a_stride_m;
+    var i7 = a_base + min(m + 56u, params.m - 1u) * params.a_stride_m;
     let j0 = c_base + min(n + 0u, params.n - 1u) * params.c_stride_n;
     let j1 = c_base + min(n + 1u, params.n - 1u) * params.c_stride_n;
     let j2 = c_base + min(n + 2u, params.n - 1u) * params.c_stride_n;
@@ -77,6 +82,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var a3_1 = vec4<f32>();
     var a3_2 = vec4<f32>();
     var a3_3 = vec4<f32>();
+    var a4_0 = vec4<f32>();
+    var a4_1 = vec4<f32>();
+    var a4_2 = vec4<f32>();
+    var a4_3 = vec4<f32>();
+    var a5_0 = vec4<f32>();
+    var a5_1 = vec4<f32>();
+    var a5_2 = vec4<f32>();
+    var a5_3 = vec4<f32>();
+    var a6_0 = vec4<f32>();
+    var a6_1 = vec4<f32>();
+    var a6_2 = vec4<f32>();
+    var a6_3 = vec4<f32>();
+    var a7_0 = vec4<f32>();
+    var a7_1 = vec4<f32>();
+    var a7_2 = vec4<f32>();
+    var a7_3 = vec4<f32>();
 
     for (var k = 0u; k < k_end; k += 1u) {
         let x0 = a[i0];
@@ -87,43 +108,106 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         i2 += a_step;
         let x3 = a[i3];
         i3 += a_step;
+        let x4 = a[i4];
+        i4 += a_step;
+        let x5 = a[i5];
+        i5 += a_step;
+        let x6 = a[i6];
+        i6 += a_step;
+        let x7 = a[i7];
+        i7 += a_step;
         let y0 = vec4<f32>(c[j0 + c_row], c[j1 + c_row], c[j2 + c_row], c[j3 + c_row]);
         a0_0 += x0 * y0;
         a1_0 += x1 * y0;
         a2_0 += x2 * y0;
         a3_0 += x3 * y0;
+        a4_0 += x4 * y0;
+        a5_0 += x5 * y0;
+        a6_0 += x6 * y0;
+        a7_0 += x7 * y0;
         let y1 = vec4<f32>(c[j4 + c_row], c[j5 + c_row], c[j6 + c_row], c[j7 + c_row]);
         a0_1 += x0 * y1;
         a1_1 += x1 * y1;
         a2_1 += x2 * y1;
         a3_1 += x3 * y1;
+        a4_1 += x4 * y1;
+        a5_1 += x5 * y1;
+        a6_1 += x6 * y1;
+        a7_1 += x7 * y1;
         let y2 = vec4<f32>(c[j8 + c_row], c[j9 + c_row], c[j10 + c_row], c[j11 + c_row]);
         a0_2 += x0 * y2;
         a1_2 += x1 * y2;
         a2_2 += x2 * y2;
         a3_2 += x3 * y2;
+        a4_2 += x4 * y2;
+        a5_2 += x5 * y2;
+        a6_2 += x6 * y2;
+        a7_2 += x7 * y2;
         let y3 = vec4<f32>(c[j12 + c_row], c[j13 + c_row], c[j14 + c_row], c[j15 + c_row]);
         a0_3 += x0 * y3;
         a1_3 += x1 * y3;
         a2_3 += x2 * y3;
         a3_3 += x3 * y3;
+        a4_3 += x4 * y3;
+        a5_3 += x5 * y3;
+        a6_3 += x6 * y3;
+        a7_3 += x7 * y3;
         c_row += c_step;
     }
 
     if (active_invocation) {
-        var tile = array<vec4<f32>, 16>(
-            a0_0, a0_1, a0_2, a0_3,
-            a1_0, a1_1, a1_2, a1_3,
-            a2_0, a2_1, a2_2, a2_3,
-            a3_0, a3_1, a3_2, a3_3,
-        );
-        for (var r = 0u; r < 4u; r += 1u) {
-            let row_m = m + r * 8u;
-            let columns = select(0u, min(params.n - n, 16u), row_m < params.m);
-            for (var q = 0u; q < columns; q += 1u) {
-                out[out_base + row_m * params.out_stride_m + (n + q) * params.out_stride_n] =
-                    epilogue(tile[r * 4u + (q >> 2u)][q & 3u], group.z, row_m, n + q);
+        // Registers are rotated rather than indexed: a dynamic index would move them to memory.
+        for (var t = 0u; t < 16u; t += 4u) {
+            var v0 = a0_0;
+            var v1 = a1_0;
+            var v2 = a2_0;
+            var v3 = a3_0;
+            var v4 = a4_0;
+            var v5 = a5_0;
+            var v6 = a6_0;
+            var v7 = a7_0;
+            for (var r = 0u; r < 8u; r += 1u) {
+                let row_m = m + r * 8u;
+                let columns = select(0u, params.n - n, row_m < params.m);
+                for (var c = t; c < t + 4u; c += 1u) {
+                    if (c < columns) {
+                        out[out_base + row_m * params.out_stride_m + (n + c) * params.out_stride_n] =
+                            epilogue(v0.x, group.z, row_m, n + c);
+                    }
+                    v0 = v0.yzwx;
+                }
+                v0 = v1;
+                v1 = v2;
+                v2 = v3;
+                v3 = v4;
+                v4 = v5;
+                v5 = v6;
+                v6 = v7;
             }
+            a0_0 = a0_1;
+            a0_1 = a0_2;
+            a0_2 = a0_3;
+            a1_0 = a1_1;
+            a1_1 = a1_2;
+            a1_2 = a1_3;
+            a2_0 = a2_1;
+            a2_1 = a2_2;
+            a2_2 = a2_3;
+            a3_0 = a3_1;
+            a3_1 = a3_2;
+            a3_2 = a3_3;
+            a4_0 = a4_1;
+            a4_1 = a4_2;
+            a4_2 = a4_3;
+            a5_0 = a5_1;
+            a5_1 = a5_2;
+            a5_2 = a5_3;
+            a6_0 = a6_1;
+            a6_1 = a6_2;
+            a6_2 = a6_3;
+            a7_0 = a7_1;
+            a7_1 = a7_2;
+            a7_2 = a7_3;
         }
     }
 }

@@ -3,8 +3,8 @@
 // Formula, bindings, parameters, packing and linked functions: exactly those of matmul.wgsl.
 // Dispatch:  (ceil((m - m0) / TILE_M), ceil(n_count / TILE_N), batches).
 //
-// Lanes run along n: each owns 4 texels (16 columns, of 4 panels) and reads neighbouring texels of the same k, while x is
-// uniform in the workgroup.
+// Lanes run along n: each owns 4 texels (16 columns, of 4 panels) and reads neighbouring texels of the same k, while
+// x is uniform in the workgroup.
 
 struct Params {
     m: u32, n_count: u32, k: u32, weight_base: u32,
@@ -13,6 +13,7 @@ struct Params {
     out_stride_m: u32, out_stride_n: u32, m0: u32, pad_0: u32,
     x_batch_stride: vec4<u32>,
     out_batch_stride: vec4<u32>,
+    operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,
 }
 
@@ -133,14 +134,38 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         a3_3 += x3 * w3;
     }
 
-    var tile = array<vec4<f32>, 16>(a0_0, a0_1, a0_2, a0_3, a1_0, a1_1, a1_2, a1_3, a2_0, a2_1, a2_2, a2_3, a3_0, a3_1, a3_2, a3_3);
-    for (var i = 0u; i < 64u; i += 1u) {
-        let row_m = m + i / 16u;
-        let column = (panel + ((i >> 2u) % 4u) * 4u) * PANEL + j * 4u + (i & 3u);
-        if (row_m < params.m && column < params.n_count) {
-            let n = params.n0 + column;
-            out[out_base + row_m * params.out_stride_m + n * params.out_stride_n] =
-                epilogue(tile[i >> 2u][i & 3u], group.z, row_m, n);
+    // Registers are rotated rather than indexed: a dynamic index would move them to memory.
+    for (var t = 0u; t < 16u; t += 4u) {
+        var v0 = a0_0;
+        var v1 = a1_0;
+        var v2 = a2_0;
+        var v3 = a3_0;
+        for (var r = 0u; r < 4u; r += 1u) {
+            let row_m = m + r;
+            let first = (panel + (t >> 2u) * 4u) * PANEL + j * 4u - t;
+            for (var c = t; c < t + 4u; c += 1u) {
+                if (row_m < params.m && first + c < params.n_count) {
+                    let n = params.n0 + first + c;
+                    out[out_base + row_m * params.out_stride_m + n * params.out_stride_n] =
+                        epilogue(v0.x, group.z, row_m, n);
+                }
+                v0 = v0.yzwx;
+            }
+            v0 = v1;
+            v1 = v2;
+            v2 = v3;
         }
+        a0_0 = a0_1;
+        a0_1 = a0_2;
+        a0_2 = a0_3;
+        a1_0 = a1_1;
+        a1_1 = a1_2;
+        a1_2 = a1_3;
+        a2_0 = a2_1;
+        a2_1 = a2_2;
+        a2_2 = a2_3;
+        a3_0 = a3_1;
+        a3_1 = a3_2;
+        a3_2 = a3_3;
     }
 }

@@ -3,8 +3,8 @@
 // Formula, bindings, parameters, packing and linked functions: exactly those of matmul.wgsl.
 // Dispatch:  (ceil((m - m0) / TILE_M), ceil(n_count / TILE_N), batches).
 //
-// Lanes run along n: each owns 2 texels (8 columns, of 2 panels) and reads neighbouring texels of the same k, while x is
-// uniform in the workgroup.
+// Lanes run along n: each owns 2 texels (8 columns, of 2 panels) and reads neighbouring texels of the same k, while x
+// is uniform in the workgroup.
 
 struct Params {
     m: u32, n_count: u32, k: u32, weight_base: u32,
@@ -13,6 +13,7 @@ struct Params {
     out_stride_m: u32, out_stride_n: u32, m0: u32, pad_0: u32,
     x_batch_stride: vec4<u32>,
     out_batch_stride: vec4<u32>,
+    operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,
 }
 
@@ -81,14 +82,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         a0_1 += x0 * w1;
     }
 
-    var tile = array<vec4<f32>, 2>(a0_0, a0_1);
-    for (var i = 0u; i < 8u; i += 1u) {
-        let row_m = m + i / 8u;
-        let column = (panel + ((i >> 2u) % 2u) * 4u) * PANEL + j * 4u + (i & 3u);
-        if (row_m < params.m && column < params.n_count) {
-            let n = params.n0 + column;
-            out[out_base + row_m * params.out_stride_m + n * params.out_stride_n] =
-                epilogue(tile[i >> 2u][i & 3u], group.z, row_m, n);
+    // Registers are rotated rather than indexed: a dynamic index would move them to memory.
+    for (var t = 0u; t < 8u; t += 4u) {
+        var v0 = a0_0;
+        for (var r = 0u; r < 1u; r += 1u) {
+            let row_m = m + r;
+            let first = (panel + (t >> 2u) * 4u) * PANEL + j * 4u - t;
+            for (var c = t; c < t + 4u; c += 1u) {
+                if (row_m < params.m && first + c < params.n_count) {
+                    let n = params.n0 + first + c;
+                    out[out_base + row_m * params.out_stride_m + n * params.out_stride_n] =
+                        epilogue(v0.x, group.z, row_m, n);
+                }
+                v0 = v0.yzwx;
+            }
         }
+        a0_0 = a0_1;
     }
 }

@@ -134,7 +134,7 @@ pub fn compile(
         solver_status: String::new(),
         solver_gap: 0.0,
         profile: options.profile.name.clone(),
-        disk_bytes_per_second: options.profile.disk_bytes_per_second,
+        disk_bytes_per_second: options.profile.disk_bytes_per_second as u64,
     };
     let mut links = Links::default();
     let assembly = Assembly {

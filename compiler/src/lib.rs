@@ -1,9 +1,16 @@
-//! ONNX to `.fmplan`: one folder per stage, in order.
+//! ONNX to `.fmplan`: one folder per stage, in order; `compile` is the list.
 //!
-//! `graph` is the operator graph between import and lowering. The crate deliberately never sees a GPU.
+//! The crate deliberately never sees a GPU.
 
+pub mod bundle;
+pub mod compile;
 pub mod emit;
 pub mod graph;
+pub mod import;
 pub mod kernels;
 pub mod lower;
+pub mod optimize;
+pub mod pack;
+pub mod profile;
 pub mod schedule;
+pub mod size;

@@ -1,2 +1,7 @@
-//! `flashmem-compile`: compiles an ONNX model into a `.fmplan` bundle.
-fn main() {}
+//! `flashmem-compile`: compiles an ONNX model into a `.fmplan` bundle. See `cli/`.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -3,4 +3,23 @@
 //! The compiler writes bundles with this crate and the runtime reads them with it. It deliberately knows neither a GPU
 //! nor a solver, and makes no decisions. The format is specified in `docs/format.md`.
 
+pub mod codec;
+pub mod container;
+pub mod memory;
 pub mod plan;
+pub mod replay;
+pub mod requirements;
+pub mod sizes;
+pub mod source;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+pub mod validate;
+pub mod violations;
+
+pub use container::{Bundle, BundleError, BundleWriter, Golden, Summary, WriteError};
+pub use replay::{ReplayReport, ReplayViolation, replay};
+pub use source::{FileSource, MemorySource, ReadAt};
+pub use validate::{Place, PlanViolation, validate};
+pub use violations::Violations;

@@ -1,1 +1,39 @@
 //! Replays a `.fmplan` bundle on wgpu within the memory that it declares.
+//!
+//! [`Session::open`] opens and validates a bundle, checks the device's limits and the budget, and then allocates
+//! everything that it will ever hold. [`Session::run`] reads the weight pages in the plan's order, copies them into their
+//! slots and dispatches the kernels. Nothing is allocated on the device and no pipeline is created after loading.
+//!
+//! The runtime deliberately makes no decisions: order, slots, sizes and submissions are the plan's.
+//!
+//! ```no_run
+//! use flashmem_runtime::{Options, Session, Tensor};
+//!
+//! let mut session = Session::open("model.fmplan", &Options::default())?;
+//! let outputs = session.run(&[("x", Tensor::from_f32(&[1, 4], &[1.0, 2.0, 3.0, 4.0]))])?;
+//! println!("{:?}", outputs.get("y").and_then(Tensor::as_f32));
+//! # Ok::<(), flashmem_runtime::Error>(())
+//! ```
+
+mod clock;
+mod convert;
+mod counting;
+mod device;
+mod error;
+mod gpu;
+mod ledger;
+mod limits;
+mod options;
+mod replay;
+mod self_test;
+mod session;
+mod stats;
+mod tensor;
+
+pub use error::{Error, InputError, SelfTestError};
+pub use flashmem_plan_format::plan::{ElementType, PageId};
+pub use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};
+pub use options::Options;
+pub use session::{PortInfo, Session};
+pub use stats::Stats;
+pub use tensor::{Outputs, Tensor};

@@ -1,2 +1,23 @@
 //! `flashmem-run`: runs a bundle on inputs from an `.npz` file.
-fn main() {}
+//!
+//! It parses arguments, moves arrays between files and a [`flashmem_runtime::Session`], and reports. Everything else is
+//! the library's.
+
+mod cli;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // First, so that everything after it is counted.
+    let process = cli::ProcessClock::start();
+    // Exits with 2 for wrong usage, and with 0 for `--help` and `--version`.
+    let arguments = cli::Arguments::parse();
+    match cli::run(&arguments, process) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}

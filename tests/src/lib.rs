@@ -1,2 +1,129 @@
-//! Shared pieces of the end-to-end tests: where the test models lie and how arrays are compared.
-//! It deliberately holds no test itself; those are in `tests/tests/`.
+//! Shared pieces of the end-to-end tests: where the test models lie, how they are compiled and run, how arrays compare.
+//!
+//! It deliberately holds no test; those are in `tests/tests/`.
+
+use anyhow::{Context as _, ensure};
+use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, compile};
+use flashmem_compiler::import::ImportOptions;
+use flashmem_compiler::profile::DeviceProfile;
+use flashmem_compiler::schedule::Strategy;
+use flashmem_plan_format::plan::TexelFormat;
+use flashmem_runtime::{ElementType, Options, Outputs, Session, Stats, Tensor, npz};
+use std::path::{Path, PathBuf};
+
+/// `tests/models/FOLDER`.
+pub fn models(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(folder)
+}
+
+/// All `.onnx` files of a folder, in name order.
+pub fn onnx_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .with_context(|| folder.display().to_string())?
+        .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "onnx"))
+        .collect();
+    files.sort();
+    ensure!(!files.is_empty(), "{} holds no models", folder.display());
+    Ok(files)
+}
+
+/// Default options at a precision: no budget, the software profile.
+pub fn options(weights: TexelFormat) -> CompileOptions {
+    CompileOptions {
+        weights,
+        budget_bytes: None,
+        import: ImportOptions::default(),
+        profile: DeviceProfile::load("software").expect("a built-in profile"),
+        objective: Objective::Latency,
+        strategy: Strategy::Optimal,
+        golden: None,
+    }
+}
+
+/// Compiles without progress.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_quietly(model: &Path, output: &Path, options: &CompileOptions) -> Result<Compiled, CompileError> {
+    compile(model, output, options, &mut |_| ())
+}
+
+/// The smallest budget that works, as the refusal of a budget of one byte names it.
+pub fn smallest_budget(model: &Path, output: &Path, options: &CompileOptions) -> anyhow::Result<u64> {
+    let refused = compile_quietly(model, output, &CompileOptions { budget_bytes: Some(1), ..options.clone() });
+    let text = refused.err().context("a budget of one byte is refused")?.to_string();
+    let (_, rest) = text.split_once("smallest feasible budget: ").with_context(|| text.clone())?;
+    Ok(rest.trim_end_matches(" bytes").parse()?)
+}
+
+/// What one session gave.
+pub struct Ran {
+    /// Outputs of every run.
+    pub outputs: Vec<Outputs>,
+    /// Statistics after the last.
+    pub stats: Stats,
+}
+
+/// Opens a bundle and runs it `times` times on the arrays of an `.npz` file.
+pub fn run(bundle: &Path, inputs: &Path, times: usize, reader_threads: u32) -> anyhow::Result<Ran> {
+    let mut session = Session::open(bundle, &Options { reader_threads, ..Options::default() })?;
+    let arrays = npz::read(inputs, &session.inputs())?;
+    let mut outputs = Vec::new();
+    for _ in 0..times {
+        outputs.push(session.run(&arrays)?);
+    }
+    let stats = session.stats();
+    ensure!(
+        stats.measured_peak_bytes <= stats.declared_peak_bytes,
+        "measured peak {} exceeds the declared {}",
+        stats.measured_peak_bytes,
+        stats.declared_peak_bytes
+    );
+    Ok(Ran { outputs, stats })
+}
+
+/// ‖a − b‖ / ‖b‖ in f64; 0 when both are zero. NaNs and infinities must coincide.
+pub fn relative_l2(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len(), "as many elements");
+    let (mut difference, mut norm) = (0.0_f64, 0.0_f64);
+    for (f, e) in found.iter().zip(expected) {
+        if f.to_bits() == e.to_bits() || (f.is_nan() && e.is_nan()) {
+            norm += if e.is_finite() { f64::from(*e).powi(2) } else { 0.0 };
+            continue;
+        }
+        difference += (f64::from(*f) - f64::from(*e)).powi(2);
+        norm += f64::from(*e).powi(2);
+    }
+    if difference == 0.0 { 0.0 } else { (difference / norm.max(f64::MIN_POSITIVE)).sqrt() }
+}
+
+/// Largest relative L2 error of the outputs against the arrays of the same names in an `.npz` file. Integers and truth values
+/// must be equal.
+pub fn error_against(outputs: &Outputs, reference: &Path, session_outputs: &[flashmem_runtime::PortInfo]) -> anyhow::Result<f64> {
+    let expected = npz::read(reference, session_outputs)?;
+    let mut worst = 0.0_f64;
+    for (name, want) in &expected {
+        let got = outputs.get(name).with_context(|| format!("no output `{name}`"))?;
+        ensure!(got.shape == want.shape, "`{name}` has shape {:?}, expected {:?}", got.shape, want.shape);
+        ensure!(got.element == want.element, "`{name}` has type {:?}, expected {:?}", got.element, want.element);
+        worst = worst.max(match floats(got).zip(floats(want)) {
+            Some((g, w)) => relative_l2(&g, &w),
+            None => {
+                ensure!(got.bytes == want.bytes, "`{name}` differs");
+                0.0
+            }
+        });
+    }
+    Ok(worst)
+}
+
+fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
+    match tensor.element {
+        ElementType::F32 => tensor.as_f32(),
+        ElementType::F16 => Some(
+            tensor.bytes.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+        ),
+        ElementType::I32 | ElementType::I64 | ElementType::U8 | ElementType::I8 | ElementType::Bool => None,
+    }
+}

@@ -15,7 +15,7 @@ use crate::lower::program::Program;
 use crate::pack::{self, PackError, Packer};
 use crate::profile::DeviceProfile;
 use crate::schedule::{
-    Problem, Schedule, ScheduleError, StepData, Strategy, emit_commands, page_uses, schedule, verify as verify_schedule,
+    OperatorClass, Problem, Schedule, ScheduleError, SolverReport, StepData, Strategy, emit_commands, page_uses, schedule, verify as verify_schedule,
 };
 use flashmem_plan_format::container::{BundleWriter, Golden, Summary, WriteError};
 use flashmem_plan_format::plan::{
@@ -125,7 +125,7 @@ pub fn problem(program: &Program, assembly: &Assembly<'_>) -> Result<Problem, Bu
         .steps
         .iter()
         .map(|s| {
-            let execute_us = profile.step_cost(s.cost.class, s.cost.flops, s.cost.bytes);
+            let execute_us = profile.step_cost(s.cost.class, s.cost.flops as u64, s.cost.bytes as u64);
             let capacity_pages = profile.capacity_pages(s.cost.class, execute_us, page_bytes);
             StepData { node: s.node.clone(), class: s.cost.class, execute_us, capacity_pages }
         })
@@ -137,8 +137,8 @@ pub fn problem(program: &Program, assembly: &Assembly<'_>) -> Result<Problem, Bu
         pages,
         slot_cap: assembly.slot_cap,
         staging_pages: assembly.staging_pages,
-        disk_bytes_per_us: profile.disk_bytes_per_second as f64 / 1e6,
-        upload_bytes_per_us: profile.upload_bytes_per_second as f64 / 1e6,
+        disk_bytes_per_us: profile.disk_bytes_per_us(),
+        upload_bytes_per_us: profile.upload_bytes_per_us(),
     })
 }
 
@@ -281,4 +281,39 @@ pub fn write(
         progress(done, total);
     }
     Ok(writer.finish()?)
+}
+
+/// Solves the scheduling problem of a bundle again, from its dispatches, pages and slots, with its own strategy; the report's
+/// wall clock is that of this run.
+///
+/// # Errors
+/// See [`ScheduleError`].
+pub fn replan(plan: &Plan) -> Result<SolverReport, ScheduleError> {
+    let pages: Vec<Option<Range<u32>>> = plan
+        .dispatches
+        .iter()
+        .map(|d| d.weights.as_ref().map(|w| w.first_page.0..w.first_page.0 + w.page_count))
+        .collect();
+    let steps = plan
+        .dispatches
+        .iter()
+        .map(|d| StepData {
+            node: d.node.clone(),
+            class: OperatorClass::Reusable,
+            execute_us: f64::from(d.predicted_us),
+            capacity_pages: 0,
+        })
+        .collect();
+    let rate = plan.provenance.disk_bytes_per_second as f64 / 1e6;
+    let problem = Problem {
+        page_bytes: plan.page.page_bytes(),
+        steps,
+        pages: page_uses(&pages, plan.page_count)?,
+        slot_cap: plan.slot_count,
+        staging_pages: plan.staging_pages,
+        disk_bytes_per_us: rate,
+        upload_bytes_per_us: 10.0 * rate,
+    };
+    let strategy = Strategy::ALL.into_iter().find(|s| s.name() == plan.provenance.strategy).unwrap_or(Strategy::Optimal);
+    Ok(schedule(&problem, strategy)?.report)
 }

@@ -7,6 +7,7 @@
 pub mod constant;
 pub mod evaluate;
 mod infer;
+pub mod interpret;
 pub mod op;
 pub mod pointwise;
 pub mod verify;

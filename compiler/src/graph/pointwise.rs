@@ -301,7 +301,8 @@ impl Pointwise {
 }
 
 impl Instruction {
-    fn map_operands(&self, f: impl Fn(Operand) -> Operand) -> Self {
+    /// The same instruction with every operand replaced.
+    pub fn map_operands(&self, f: impl Fn(Operand) -> Operand) -> Self {
         match *self {
             Self::Literal(l) => Self::Literal(l),
             Self::Unary(op, a) => Self::Unary(op, f(a)),

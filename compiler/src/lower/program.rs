@@ -6,7 +6,7 @@
 use crate::emit::Expression;
 use crate::graph::constant::Constant;
 use crate::kernels::Kernel;
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 use flashmem_plan_format::plan::{BufferSlice, PageGeometry, Port, RowGather, RowTable};
 use std::ops::Range;
 

@@ -14,7 +14,7 @@ use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::program::Cost;
 use crate::lower::view::{View, merge_axes};
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 
 /// Leading axes of all tensors merged to (batch, head); `None` when more are left.
 fn leading(views: &[&View]) -> Option<([usize; 2], Vec<[i64; 2]>)> {

@@ -13,7 +13,7 @@ use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::program::{Cost, Packing};
 use crate::lower::view::{View, merge_axes};
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 
 /// Everything about one convolution, in two spatial axes.
 struct Geometry {

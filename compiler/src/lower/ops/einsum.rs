@@ -14,7 +14,7 @@ use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::program::{Cost, Packing};
 use crate::lower::view::{View, merge_axes};
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 
 /// Columns of a weight panel: what the product kernels expect.
 pub const PANEL: usize = 32;

@@ -1,0 +1,149 @@
+//! `flashmem-compile inspect`: what a bundle holds and needs, as text or JSON.
+//!
+//! Opening checks everything but pages and rows; `--verify` reads these too. `solver.ms` is measured by solving the
+//! bundle's own scheduling problem again, since a bundle deliberately holds no wall-clock time.
+
+use anyhow::Context as _;
+use flashmem_compiler::size;
+use flashmem_compiler::{bundle::replan, schedule::SolverReport};
+use flashmem_plan_format::container::Bundle;
+use flashmem_plan_format::plan::{Command, Plan, Port};
+use flashmem_plan_format::source::FileSource;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Prints a bundle.
+pub fn inspect(path: &Path, as_json: bool, verify: bool) -> anyhow::Result<()> {
+    let source = FileSource::open(path).with_context(|| path.display().to_string())?;
+    let bundle = Bundle::open(&source).with_context(|| path.display().to_string())?;
+    if verify {
+        bundle.verify_contents(&source, &mut |_, _| ()).with_context(|| path.display().to_string())?;
+    }
+    let solver = replan(&bundle.plan).context("the bundle's schedule cannot be solved again")?;
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&as_value(&bundle, &solver))?);
+    } else {
+        print_text(path, &bundle, verify);
+    }
+    Ok(())
+}
+
+fn port(port: &Port) -> Value {
+    json!({ "name": port.name, "element": format!("{:?}", port.element).to_lowercase(), "shape": port.shape })
+}
+
+fn steps(plan: &Plan) -> usize {
+    plan.commands.iter().filter(|c| matches!(c, Command::Dispatch { .. })).count()
+}
+
+fn as_value(bundle: &Bundle, solver: &SolverReport) -> Value {
+    let plan = &bundle.plan;
+    let memory = &plan.memory;
+    let r = &plan.requirements;
+    json!({
+        "inputs": plan.inputs.iter().map(port).collect::<Vec<_>>(),
+        "outputs": plan.outputs.iter().map(port).collect::<Vec<_>>(),
+        "weight_bytes": plan.weight_bytes,
+        "page_bytes": plan.page.page_bytes(),
+        "pages": plan.page_count,
+        "slots": plan.slot_count,
+        "staging_pages": plan.staging_pages,
+        "steps": steps(plan),
+        "commands": plan.commands.len(),
+        "pipelines": plan.pipelines.len(),
+        "budget_bytes": plan.budget_bytes,
+        "declared_peak_bytes": memory.total_bytes(),
+        "memory": {
+            "weight_arena_bytes": memory.weight_arena_bytes,
+            "staging_bytes": memory.staging_bytes,
+            "activation_bytes": memory.activation_bytes,
+            "constant_bytes": memory.constant_bytes,
+            "params_bytes": memory.params_bytes,
+            "input_staging_bytes": memory.input_staging_bytes,
+            "readback_bytes": memory.readback_bytes,
+            "host_bytes": memory.host_bytes,
+        },
+        "predicted_cold_ms": plan.predicted_cold_us as f64 / 1e3,
+        "strategy": plan.provenance.strategy,
+        "solver": {
+            "name": plan.provenance.solver,
+            "status": plan.provenance.solver_status,
+            "gap": plan.provenance.solver_gap,
+            "ms": solver.ms,
+        },
+        "requirements": {
+            "features": [],
+            "max_texture_array_layers": r.texture_array_layers,
+            "max_texture_dimension_2d": r.texture_side,
+            "max_buffer_size": r.buffer_bytes,
+            "max_storage_buffer_binding_size": r.storage_binding_bytes,
+            "max_uniform_buffer_binding_size": r.uniform_binding_bytes,
+            "max_storage_buffers_per_shader_stage": r.storage_buffers,
+            "max_compute_workgroup_storage_size": r.workgroup_bytes,
+            "max_compute_invocations_per_workgroup": r.workgroup_invocations,
+            "max_compute_workgroup_size": r.workgroup_size,
+            "max_compute_workgroups_per_dimension": r.workgroups_per_dimension,
+        },
+        "row_tables": plan.row_tables.iter().map(|t| json!({
+            "name": t.name, "rows": t.rows, "row_elements": t.row_elements,
+        })).collect::<Vec<_>>(),
+        "golden": bundle.golden.as_ref().map(|g| json!({ "tolerance_relative_l2": g.tolerance_relative_l2 })),
+        "provenance": {
+            "model": plan.provenance.model,
+            "model_blake3": plan.provenance.model_hash,
+            "compiler": plan.provenance.compiler,
+            "profile": plan.provenance.profile,
+            "disk_bytes_per_second": plan.provenance.disk_bytes_per_second,
+            "options": plan.provenance.options.iter().map(|(k, v)| json!([k, v])).collect::<Vec<_>>(),
+        },
+        "bundle_blake3": hex(&bundle.hash),
+    })
+}
+
+fn hex(hash: &[u8; 32]) -> String {
+    hash.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
+    let plan = &bundle.plan;
+    let line = |label: &str, value: String| println!("{label:<18} {value}");
+    println!("{}", path.display());
+    for (label, ports) in [("input", &plan.inputs), ("output", &plan.outputs)] {
+        for p in ports {
+            line(label, format!("`{}` {:?} {:?}", p.name, p.element, p.shape));
+        }
+    }
+    let size = size::format;
+    line("weights", format!("{} ({:?})", size(plan.weight_bytes), plan.page.format));
+    line("pages", format!("{} of {}", plan.page_count, size(plan.page.page_bytes())));
+    for table in &plan.row_tables {
+        line("rows on demand", format!("`{}`: {} rows of {}", table.name, table.rows, size(table.row_bytes())));
+    }
+    line("steps", format!("{} dispatches, {} pipelines, {} commands", steps(plan), plan.pipelines.len(), plan.commands.len()));
+    line("budget", plan.budget_bytes.map_or_else(|| "none".to_owned(), size));
+    line("declared peak", plan.memory.total_bytes().map_or_else(|| "overflow".to_owned(), size));
+    let m = &plan.memory;
+    for (label, bytes) in [
+        ("  weight arena", m.weight_arena_bytes),
+        ("  staging", m.staging_bytes),
+        ("  activations", m.activation_bytes),
+        ("  constants", m.constant_bytes),
+        ("  parameters", m.params_bytes),
+        ("  input staging", m.input_staging_bytes),
+        ("  read-back", m.readback_bytes),
+        ("  host", m.host_bytes),
+    ] {
+        line(label, size(bytes));
+    }
+    let p = &plan.provenance;
+    line("predicted cold", format!("{:.1} ms on `{}`", plan.predicted_cold_us as f64 / 1e3, p.profile));
+    line("schedule", format!("{}, {} by {}, gap {:.3} %", p.strategy, p.solver_status, p.solver, p.solver_gap * 100.0));
+    let r = &plan.requirements;
+    line("needs", format!("{} texture layers of {}², buffers of {}, bindings of {}", r.texture_array_layers, r.texture_side, size(r.buffer_bytes), size(r.storage_binding_bytes)));
+    line("", format!("{} storage buffers, {} of workgroup memory, {} invocations a workgroup, no optional feature", r.storage_buffers, size(r.workgroup_bytes.into()), r.workgroup_invocations));
+    line("self-test", bundle.golden.as_ref().map_or_else(|| "none".to_owned(), |g| format!("within {:e} relative L2", g.tolerance_relative_l2)));
+    line("model", format!("{} (BLAKE3 {})", p.model, p.model_hash));
+    let options: Vec<String> = p.options.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    line("compiler", format!("{} {}", p.compiler, options.join(" ")));
+    line("bundle", format!("BLAKE3 {}{}", hex(&bundle.hash), if verified { ", every byte verified" } else { "" }));
+}

@@ -1,0 +1,146 @@
+//! The command-line program: arguments in, exit code out.
+//!
+//! Exit codes: 0 done, 1 the input or the plan is at fault, 2 wrong usage. It deliberately computes nothing that the
+//! library does not offer.
+
+pub mod args;
+mod inspect;
+mod npz;
+mod parse;
+
+use anyhow::Context as _;
+use args::{Cli, CompileArgs, ObjectiveArg, WeightsArg};
+use clap::Parser as _;
+use flashmem_compiler::bundle::GoldenSource;
+use flashmem_compiler::compile::{CompileOptions, Compiled, Objective, Progress, compile};
+use flashmem_compiler::import::ImportOptions;
+use flashmem_compiler::profile::DeviceProfile;
+use flashmem_compiler::{schedule::Strategy, size};
+use flashmem_plan_format::plan::TexelFormat;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Wrong usage that clap cannot see.
+#[derive(Debug)]
+struct Usage(anyhow::Error);
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Some(args::Command::Inspect { bundle, json, verify }) => inspect::inspect(&bundle, json, verify).map_err(Ok),
+        None => run_compile(&cli.compile),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Ok(error)) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(1)
+        }
+        Err(Err(Usage(error))) => {
+            eprintln!("error: {error:#}\n\nFor more information, try '--help'.");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn options(args: &CompileArgs) -> anyhow::Result<CompileOptions> {
+    let budget_bytes = args.budget.as_deref().map(size::parse).transpose().context("--budget")?;
+    let strategy = Strategy::ALL.into_iter().find(|s| s.name() == args.strategy).with_context(|| {
+        let names: Vec<&str> = Strategy::ALL.iter().map(|s| s.name()).collect();
+        format!("--strategy {} is not one of {}", args.strategy, names.join(", "))
+    })?;
+    let inputs = args.input.iter().map(|t| parse::input(t)).collect::<anyhow::Result<_>>()?;
+    let dims = args.set.iter().map(|t| parse::dimension(t)).collect::<anyhow::Result<_>>()?;
+    Ok(CompileOptions {
+        weights: match args.weights {
+            WeightsArg::F32 => TexelFormat::Rgba32Float,
+            WeightsArg::F16 => TexelFormat::Rgba16Float,
+        },
+        budget_bytes,
+        import: ImportOptions { inputs, dims },
+        profile: DeviceProfile::load(&args.device).context("--device")?,
+        objective: match args.objective {
+            ObjectiveArg::Latency => Objective::Latency,
+            ObjectiveArg::Memory => Objective::Memory,
+        },
+        strategy,
+        golden: None,
+    })
+}
+
+fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
+    let mut options = options(args).map_err(|e| Err(Usage(e)))?;
+    let model = args.model.clone().expect("clap requires the model when there is no other task");
+    let output = args.output.clone().unwrap_or_else(|| model.with_extension("fmplan"));
+    options.golden = golden_source(args, &model, &options).map_err(Ok)?;
+    let started = Instant::now();
+    let bar = progress_bar(args.quiet);
+    let result = compile(&model, &output, &options, &mut |progress| match progress {
+        Progress::Stage(stage) => bar.set_message(stage),
+        Progress::Writing(done, total) => {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+    });
+    bar.finish_and_clear();
+    let compiled = result.map_err(|e| Ok(anyhow::Error::new(e).context(model.display().to_string())))?;
+    if !args.quiet {
+        report(&compiled, &output, started.elapsed());
+    }
+    Ok(())
+}
+
+fn golden_source(
+    args: &CompileArgs,
+    model: &std::path::Path,
+    options: &CompileOptions,
+) -> anyhow::Result<Option<GoldenSource>> {
+    match args.golden.as_deref() {
+        None => Ok(None),
+        Some("") => Ok(Some(GoldenSource::Seed)),
+        Some(path) => {
+            let imported = flashmem_compiler::import::import(model, &options.import)?;
+            Ok(Some(GoldenSource::Inputs(npz::inputs(std::path::Path::new(path), &imported.graph)?)))
+        }
+    }
+}
+
+fn progress_bar(quiet: bool) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {msg:10} {wide_bar} {bytes}/{total_bytes}")
+        .expect("a constant template is valid");
+    let bar = ProgressBar::new(0).with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+fn report(compiled: &Compiled, output: &PathBuf, elapsed: Duration) {
+    let plan = &compiled.plan;
+    let declared = plan.memory.total_bytes().unwrap_or(u64::MAX);
+    println!("{}: {}", output.display(), size::format(compiled.summary.file_bytes));
+    println!(
+        "  weights {} in {} pages of {}; {} dispatches, {} pipelines",
+        size::format(plan.weight_bytes),
+        plan.page_count,
+        size::format(plan.page.page_bytes()),
+        plan.dispatches.len(),
+        plan.pipelines.len(),
+    );
+    let budget = plan.budget_bytes.map_or_else(|| "none".to_owned(), size::format);
+    println!("  declared peak {} (budget {budget})", size::format(declared));
+    println!(
+        "  predicted cold time {:.1} ms on `{}`; schedule {} by {} (gap {:.2} %, {:.0} ms)",
+        plan.predicted_cold_us as f64 / 1e3,
+        plan.provenance.profile,
+        compiled.solver.status.name(),
+        compiled.solver.solver,
+        compiled.solver.gap * 100.0,
+        compiled.solver.ms,
+    );
+    println!("  compiled in {:.1} s", elapsed.as_secs_f64());
+}

@@ -1,0 +1,162 @@
+//! Sums, products, softmax and norms of the reference interpreter, accumulated in f64.
+
+use super::{Tensor, broadcast_strides, for_each_index, offset, strides, word};
+use crate::graph::constant::Dtype;
+use crate::graph::op::{NormKind, ReduceKind};
+
+/// Stride of each of `labels` in a tensor whose axes are `axes`; 0 where the tensor does not have it.
+fn label_strides(labels: &[u8], axes: &[u8], shape: &[usize]) -> Vec<usize> {
+    let own = strides(shape);
+    labels.iter().map(|l| axes.iter().position(|a| a == l).map_or(0, |axis| own[axis])).collect()
+}
+
+/// Σ over the labels that are not in `output` of a · b.
+pub fn einsum(axes: [&[u8]; 2], output: &[u8], operands: [&Tensor; 2], shape: &[usize]) -> Tensor {
+    let mut summed: Vec<(u8, usize)> = Vec::new();
+    for (labels, operand) in axes.iter().zip(operands) {
+        for (label, dim) in labels.iter().zip(&operand.shape) {
+            if !output.contains(label) && summed.iter().all(|(l, _)| l != label) {
+                summed.push((*label, *dim));
+            }
+        }
+    }
+    let labels: Vec<u8> = summed.iter().map(|s| s.0).collect();
+    let dims: Vec<usize> = summed.iter().map(|s| s.1).collect();
+    let outer = [0, 1].map(|i| label_strides(output, axes[i], &operands[i].shape));
+    let inner = [0, 1].map(|i| label_strides(&labels, axes[i], &operands[i].shape));
+    let [a, b] = operands;
+    let mut terms = Vec::new();
+    for_each_index(&dims, |k| terms.push((offset(k, &inner[0]), offset(k, &inner[1]))));
+    let mut words = Vec::with_capacity(shape.iter().product());
+    for_each_index(shape, |index| {
+        let (at_a, at_b) = (offset(index, &outer[0]), offset(index, &outer[1]));
+        let sum: f64 = terms.iter().map(|(i, j)| a.value(at_a + i) * b.value(at_b + j)).sum();
+        words.push(word(sum, a.dtype));
+    });
+    Tensor { shape: shape.to_vec(), dtype: a.dtype, words }
+}
+
+/// Calls `visit` with the element offsets of every slice of `shape` along `axes`.
+fn for_each_slice(shape: &[usize], axes: &[usize], mut visit: impl FnMut(&[usize])) {
+    let strides = strides(shape);
+    let (mut outer, mut inner) = (shape.to_vec(), vec![1; shape.len()]);
+    for axis in axes {
+        outer[*axis] = 1;
+        inner[*axis] = shape[*axis];
+    }
+    let mut relative = Vec::new();
+    for_each_index(&inner, |index| relative.push(offset(index, &strides)));
+    for_each_index(&outer, |index| {
+        let base = offset(index, &strides);
+        let slice: Vec<usize> = relative.iter().map(|r| base + r).collect();
+        visit(&slice);
+    });
+}
+
+/// exp(x − max) / Σ of every value, in place, or its logarithm.
+fn softmax_row(row: &mut [f64], log: bool) {
+    let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = row.iter().map(|v| (v - max).exp()).sum();
+    for v in row {
+        *v = if log { *v - max - sum.ln() } else { (*v - max).exp() / sum };
+    }
+}
+
+/// Softmax along an axis.
+pub fn softmax(x: &Tensor, axis: usize, log: bool) -> Tensor {
+    let mut words = vec![0; x.words.len()];
+    for_each_slice(&x.shape, &[axis], |slice| {
+        let mut row: Vec<f64> = slice.iter().map(|i| x.value(*i)).collect();
+        softmax_row(&mut row, log);
+        slice.iter().zip(&row).for_each(|(i, v)| words[*i] = word(*v, Dtype::F32));
+    });
+    Tensor { shape: x.shape.clone(), dtype: Dtype::F32, words }
+}
+
+/// Layer and RMS normalisation over the axes.
+pub fn normalize(kind: NormKind, axes: &[usize], epsilon: f32, x: &Tensor) -> Tensor {
+    let mut words = vec![0; x.words.len()];
+    for_each_slice(&x.shape, axes, |slice| {
+        let row: Vec<f64> = slice.iter().map(|i| x.value(*i)).collect();
+        let count = row.len() as f64;
+        let mean = match kind {
+            NormKind::Layer => row.iter().sum::<f64>() / count,
+            NormKind::Rms => 0.0,
+        };
+        let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
+        let factor = 1.0 / (variance + f64::from(epsilon)).sqrt();
+        slice.iter().zip(&row).for_each(|(i, v)| words[*i] = word((v - mean) * factor, x.dtype));
+    });
+    Tensor { shape: x.shape.clone(), dtype: x.dtype, words }
+}
+
+/// softmax(scale · q kᵀ + mask) v.
+pub fn attention(scale: f32, operands: &[&Tensor], shape: &[usize]) -> Tensor {
+    let (q, k, v) = (operands[0], operands[1], operands[2]);
+    let rank = shape.len();
+    let (keys, depth, width) = (k.shape[rank - 2], q.shape[rank - 1], shape[rank - 1]);
+    let mask_strides = operands.get(3).map(|mask| broadcast_strides(&mask.shape));
+    let mut words = Vec::with_capacity(shape.iter().product());
+    let queries = &shape[..rank - 1];
+    let mut row_number = 0;
+    for_each_index(queries, |index| {
+        let batch = row_number / queries[rank - 2].max(1);
+        let mut row: Vec<f64> = (0..keys)
+            .map(|j| {
+                let dot: f64 = (0..depth)
+                    .map(|d| q.value(row_number * depth + d) * k.value((batch * keys + j) * depth + d))
+                    .sum();
+                let mask = mask_strides.as_ref().map_or(0.0, |strides| {
+                    operands[3].value(offset(index, &strides[..rank - 1]) + j * strides[rank - 1])
+                });
+                dot * f64::from(scale) + mask
+            })
+            .collect();
+        softmax_row(&mut row, false);
+        for e in 0..width {
+            let sum: f64 = row.iter().enumerate().map(|(j, p)| p * v.value((batch * keys + j) * width + e)).sum();
+            words.push(word(sum, Dtype::F32));
+        }
+        row_number += 1;
+    });
+    Tensor { shape: shape.to_vec(), dtype: Dtype::F32, words }
+}
+
+/// Reduction over the axes.
+pub fn reduce(kind: ReduceKind, axes: &[usize], x: &Tensor, shape: &[usize]) -> Tensor {
+    let mut words = Vec::with_capacity(shape.iter().product());
+    for_each_slice(&x.shape, axes, |slice| {
+        let row = || slice.iter().map(|i| x.value(*i));
+        let count = slice.len() as f64;
+        let value = match kind {
+            ReduceKind::Sum => row().sum(),
+            ReduceKind::Mean => row().sum::<f64>() / count,
+            ReduceKind::SumSquare => row().map(|v| v * v).sum(),
+            ReduceKind::MeanSquare => row().map(|v| v * v).sum::<f64>() / count,
+            ReduceKind::Max => row().fold(f64::NEG_INFINITY, f64::max),
+            ReduceKind::Min => row().fold(f64::INFINITY, f64::min),
+            ReduceKind::Product => row().product(),
+            ReduceKind::L1 => row().map(f64::abs).sum(),
+            ReduceKind::L2 => row().map(|v| v * v).sum::<f64>().sqrt(),
+        };
+        words.push(word(value, x.dtype));
+    });
+    Tensor { shape: shape.to_vec(), dtype: x.dtype, words }
+}
+
+/// Index of the largest or smallest element along an axis.
+pub fn arg_reduce(axis: usize, max: bool, last: bool, x: &Tensor, shape: &[usize]) -> Tensor {
+    let mut words = Vec::with_capacity(shape.iter().product());
+    for_each_slice(&x.shape, &[axis], |slice| {
+        let mut best = 0;
+        for i in 1..slice.len() {
+            let (candidate, found) = (x.value(slice[i]), x.value(slice[best]));
+            let better = if max { candidate > found } else { candidate < found };
+            if better || (last && candidate == found) {
+                best = i;
+            }
+        }
+        words.push(best as u32);
+    });
+    Tensor { shape: shape.to_vec(), dtype: Dtype::I32, words }
+}

@@ -1,0 +1,207 @@
+//! The reference interpreter of graphs: naive, on the CPU, for every operator and its epilogue.
+//!
+//! It is the oracle for optimisation, lowering and kernels, and folds constants. Sums and products are accumulated in f64,
+//! so that it is better than what it judges. It deliberately ignores speed, memory and layouts: every tensor is dense,
+//! row-major, one 4-byte device word an element.
+
+mod arithmetic;
+mod movement;
+mod windows;
+
+pub use movement::source_indices;
+
+use super::constant::{Constant, Dtype};
+use super::op::Op;
+use super::pointwise::Pointwise;
+use super::{Graph, NodeId};
+use std::collections::BTreeMap;
+
+/// A dense row-major tensor of device words: f32 bits, i32, or 0 and 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tensor {
+    /// Dimensions.
+    pub shape: Vec<usize>,
+    /// Element type.
+    pub dtype: Dtype,
+    /// One word an element.
+    pub words: Vec<u32>,
+}
+
+impl Tensor {
+    /// A tensor of f32.
+    pub fn from_f32(shape: Vec<usize>, values: impl IntoIterator<Item = f32>) -> Self {
+        Self { shape, dtype: Dtype::F32, words: values.into_iter().map(f32::to_bits).collect() }
+    }
+
+    /// The elements of a constant.
+    pub fn from_constant(constant: &Constant) -> Self {
+        let words = (0..constant.len()).map(|i| constant.device_word_at(i)).collect();
+        Self { shape: constant.shape.clone(), dtype: constant.dtype(), words }
+    }
+
+    /// The tensor as a constant: f32, i32 or one byte a truth value.
+    pub fn to_constant(&self) -> Constant {
+        match self.dtype {
+            Dtype::F32 => Constant::from_f32(self.shape.clone(), &self.to_f32()),
+            Dtype::I32 => {
+                let values: Vec<i32> = self.words.iter().map(|w| *w as i32).collect();
+                Constant::from_i32(self.shape.clone(), &values)
+            }
+            Dtype::Bool => {
+                let values: Vec<bool> = self.words.iter().map(|w| *w != 0).collect();
+                Constant::from_bool(self.shape.clone(), &values)
+            }
+        }
+    }
+
+    /// The elements of an f32 tensor.
+    pub fn to_f32(&self) -> Vec<f32> {
+        self.words.iter().map(|w| f32::from_bits(*w)).collect()
+    }
+
+    /// Element `index` as f64, whatever the type.
+    fn value(&self, index: usize) -> f64 {
+        match self.dtype {
+            Dtype::F32 => f64::from(f32::from_bits(self.words[index])),
+            Dtype::I32 => f64::from(self.words[index] as i32),
+            Dtype::Bool => f64::from(self.words[index]),
+        }
+    }
+}
+
+/// A number as a word of `dtype`.
+fn word(value: f64, dtype: Dtype) -> u32 {
+    match dtype {
+        Dtype::F32 => (value as f32).to_bits(),
+        Dtype::I32 => (value as i64) as u32,
+        Dtype::Bool => u32::from(value != 0.0),
+    }
+}
+
+/// Row-major strides, in elements.
+pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis];
+    }
+    strides
+}
+
+/// Calls `visit` with every index of `shape`, in row-major order.
+pub(crate) fn for_each_index(shape: &[usize], mut visit: impl FnMut(&[usize])) {
+    let count: usize = shape.iter().product();
+    let mut index = vec![0; shape.len()];
+    for _ in 0..count {
+        visit(&index);
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            if index[axis] < shape[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+}
+
+/// The dot product of an index with strides.
+fn offset(index: &[usize], strides: &[usize]) -> usize {
+    index.iter().zip(strides).map(|(i, s)| i * s).sum()
+}
+
+/// Strides that read `from` as if it were broadcast to a shape of the same rank.
+fn broadcast_strides(from: &[usize]) -> Vec<usize> {
+    let mut strides = strides(from);
+    for (stride, dim) in strides.iter_mut().zip(from) {
+        if *dim == 1 {
+            *stride = 0;
+        }
+    }
+    strides
+}
+
+/// An element-wise program over operands that broadcast to `shape`.
+fn pointwise(program: &Pointwise, operands: &[&Tensor], shape: &[usize]) -> Tensor {
+    let reads: Vec<Vec<usize>> = operands.iter().map(|o| broadcast_strides(&o.shape)).collect();
+    let mut words = Vec::with_capacity(shape.iter().product());
+    let mut inputs = vec![0; operands.len()];
+    for_each_index(shape, |index| {
+        for ((input, operand), read) in inputs.iter_mut().zip(operands).zip(&reads) {
+            *input = operand.words[offset(index, read)];
+        }
+        words.push(program.evaluate(&inputs));
+    });
+    Tensor { shape: shape.to_vec(), dtype: program.dtype(), words }
+}
+
+/// The result of one operator without its epilogue; `shape` is the node's.
+///
+/// # Panics
+/// On `Op::Input`, whose value the caller holds, and on operands that `verify` rejects.
+pub fn evaluate(op: &Op, operands: &[&Tensor], shape: &[usize]) -> Tensor {
+    match op {
+        Op::Input => unreachable!("the caller supplies inputs"),
+        Op::Constant(c) => Tensor::from_constant(c),
+        Op::Pointwise(p) => pointwise(p, operands, shape),
+        Op::Einsum { a, b, output } => arithmetic::einsum([a, b], output, [operands[0], operands[1]], shape),
+        Op::Conv { window, groups } => windows::conv(window, *groups, operands[0], operands[1], shape),
+        Op::ConvTranspose { window, groups, .. } => {
+            windows::conv_transpose(window, *groups, operands[0], operands[1], shape)
+        }
+        Op::Pool { window, kind } => windows::pool(window, *kind, operands[0], shape),
+        Op::Softmax { axis, log } => arithmetic::softmax(operands[0], *axis, *log),
+        Op::Normalize { kind, axes, epsilon } => arithmetic::normalize(*kind, axes, *epsilon, operands[0]),
+        Op::Attention { scale, .. } => arithmetic::attention(*scale, operands, shape),
+        Op::Reduce { kind, axes } => arithmetic::reduce(*kind, axes, operands[0], shape),
+        Op::ArgReduce { axis, max, last } => arithmetic::arg_reduce(*axis, *max, *last, operands[0], shape),
+        Op::Gather { axis } => movement::gather(*axis, operands[0], operands[1], shape),
+        Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } => {
+            movement::view(op, operands[0], shape)
+        }
+        Op::Concat { axis } => movement::concat(*axis, operands, shape),
+        Op::Pad { before, mode, .. } => movement::pad(before, *mode, operands[0], shape),
+        Op::Resize { kind, coordinates, scales } => {
+            movement::resize(*kind, *coordinates, scales, operands[0], shape)
+        }
+    }
+}
+
+/// The value of a node from those of its operands, epilogue included.
+pub fn evaluate_node(graph: &Graph, id: NodeId, operands: &[&Tensor]) -> Tensor {
+    let node = graph.node(id);
+    let own = graph.op_operand_count(id);
+    let result = evaluate(&node.op, &operands[..own], &node.shape);
+    match &node.epilogue {
+        None => result,
+        Some(program) => {
+            let mut inputs = vec![&result];
+            inputs.extend_from_slice(&operands[own..]);
+            pointwise(program, &inputs, &node.shape)
+        }
+    }
+}
+
+/// Runs a graph: one list of device words for each public input, in order; the same for the outputs.
+///
+/// # Panics
+/// When the inputs do not fit the graph's, or the graph is not what `verify` accepts.
+pub fn interpret(graph: &Graph, inputs: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    assert_eq!(inputs.len(), graph.inputs.len(), "one list of words for each public input");
+    let mut values: BTreeMap<NodeId, Tensor> = BTreeMap::new();
+    for (port, words) in graph.inputs.iter().zip(inputs) {
+        let node = graph.node(port.node);
+        assert_eq!(words.len(), node.shape.iter().product::<usize>(), "input `{}`", port.name);
+        values.insert(port.node, Tensor { shape: node.shape.clone(), dtype: node.dtype, words: words.clone() });
+    }
+    for id in graph.topological_order() {
+        if !values.contains_key(&id) {
+            let ids = graph.operands(id);
+            let operands: Vec<&Tensor> = ids.iter().map(|o| &values[o]).collect();
+            let value = evaluate_node(graph, id, &operands);
+            values.insert(id, value);
+        }
+    }
+    graph.outputs.iter().map(|port| values[&port.node].words.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! Hand-computed values of the reference interpreter.
+
+use super::{Tensor, evaluate, interpret};
+use crate::graph::Graph;
+use crate::graph::GraphPort;
+use crate::graph::constant::Dtype;
+use crate::graph::op::{CoordinateMode, NearestMode, Op, PadMode, PoolKind, ResizeKind, Window};
+use crate::graph::pointwise::{BinaryOp, Pointwise};
+use flashmem_plan_format::plan::ElementType;
+
+fn t(shape: &[usize], values: &[f32]) -> Tensor {
+    Tensor::from_f32(shape.to_vec(), values.iter().copied())
+}
+
+fn window(kernel: &[usize], stride: usize, pad: usize) -> Window {
+    let n = kernel.len();
+    Window {
+        kernel: kernel.to_vec(),
+        strides: vec![stride; n],
+        dilations: vec![1; n],
+        pads_before: vec![pad; n],
+        pads_after: vec![pad; n],
+    }
+}
+
+#[test]
+fn conv_and_its_transpose() {
+    let x = t(&[1, 1, 4], &[1., 2., 3., 4.]);
+    let w = t(&[1, 1, 3], &[1., 0., -1.]);
+    let conv = Op::Conv { window: window(&[3], 1, 1), groups: 1 };
+    assert_eq!(evaluate(&conv, &[&x, &w], &[1, 1, 4]).to_f32(), [-2., -2., -2., 3.]);
+    let transpose = Op::ConvTranspose { window: window(&[2], 2, 0), groups: 1, output_padding: vec![0] };
+    let w = t(&[1, 1, 2], &[1., 10.]);
+    let y = evaluate(&transpose, &[&x, &w], &[1, 1, 8]).to_f32();
+    assert_eq!(y, [1., 10., 2., 20., 3., 30., 4., 40.]);
+}
+
+#[test]
+fn pools_ignore_or_count_padding() {
+    let x = t(&[1, 1, 3], &[1., 2., -6.]);
+    let pool = |kind| evaluate(&Op::Pool { window: window(&[3], 1, 1), kind }, &[&x], &[1, 1, 3]).to_f32();
+    assert_eq!(pool(PoolKind::Max), [2., 2., 2.]);
+    assert_eq!(pool(PoolKind::Average { count_include_pad: false }), [1.5, -1., -2.]);
+    assert_eq!(pool(PoolKind::Average { count_include_pad: true }), [1., -1., -4. / 3.]);
+}
+
+#[test]
+fn attention_is_softmax_of_scores_times_values() {
+    let (q, k) = (t(&[1, 2], &[1., 0.]), t(&[2, 2], &[0., 5., 0., 7.]));
+    let v = t(&[2, 1], &[10., 20.]);
+    let mask = t(&[1, 2], &[0., -1e30]);
+    let y = evaluate(&Op::Attention { scale: 0.5, has_mask: false }, &[&q, &k, &v], &[1, 1]);
+    assert_eq!(y.to_f32(), [15.]);
+    let y = evaluate(&Op::Attention { scale: 0.5, has_mask: true }, &[&q, &k, &v, &mask], &[1, 1]);
+    assert_eq!(y.to_f32(), [10.]);
+}
+
+#[test]
+fn movement() {
+    let x = t(&[1, 3], &[1., 2., 3.]);
+    let pad = |mode| evaluate(&Op::Pad { before: vec![0, 2], after: vec![0, 1], mode }, &[&x], &[1, 6]).to_f32();
+    assert_eq!(pad(PadMode::Constant(9.)), [9., 9., 1., 2., 3., 9.]);
+    assert_eq!(pad(PadMode::Reflect), [3., 2., 1., 2., 3., 2.]);
+    assert_eq!(pad(PadMode::Edge), [1., 1., 1., 2., 3., 3.]);
+    let slice = Op::Slice { starts: vec![0, 2], steps: vec![1, -2] };
+    assert_eq!(evaluate(&slice, &[&x], &[1, 2]).to_f32(), [3., 1.]);
+    let indices = Tensor { shape: vec![2], dtype: Dtype::I32, words: vec![-1_i32 as u32, 0] };
+    assert_eq!(evaluate(&Op::Gather { axis: 1 }, &[&x, &indices], &[1, 2]).to_f32(), [3., 1.]);
+    let resize = |kind| {
+        let op = Op::Resize { kind, coordinates: CoordinateMode::HalfPixel, scales: vec![1., 2.] };
+        evaluate(&op, &[&x], &[1, 6]).to_f32()
+    };
+    assert_eq!(resize(ResizeKind::Linear), [1., 1.25, 1.75, 2.25, 2.75, 3.]);
+    assert_eq!(resize(ResizeKind::Nearest(NearestMode::RoundPreferFloor)), [1., 1., 2., 2., 3., 3.]);
+}
+
+#[test]
+fn a_graph_with_an_epilogue() {
+    let mut graph = Graph::default();
+    let a = graph.add_shaped(Op::Input, &[], "a", vec![1, 2], Dtype::F32);
+    let b = graph.add_shaped(Op::Input, &[], "b", vec![2, 2], Dtype::F32);
+    let op = Op::Einsum { a: vec![0, 1], b: vec![1, 2], output: vec![0, 2] };
+    let y = graph.add(op, &[a, b], "y").expect("the shapes fit");
+    let c = graph.add_shaped(Op::Input, &[], "c", vec![1, 1], Dtype::F32);
+    graph.set_operands(y, &[a, b, c]);
+    graph.node_mut(y).epilogue = Some(Pointwise::binary(BinaryOp::Add, Dtype::F32));
+    for (name, node) in [("a", a), ("b", b), ("c", c)] {
+        graph.inputs.push(GraphPort { name: name.into(), element: ElementType::F32, node });
+    }
+    graph.outputs.push(GraphPort { name: "y".into(), element: ElementType::F32, node: y });
+    let words = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let y = interpret(&graph, &[words(&[1., 2.]), words(&[3., 4., 5., 6.]), words(&[100.])]);
+    assert_eq!(y, [words(&[113., 116.])]);
+}

@@ -1,0 +1,161 @@
+//! Convolutions and pooling of the reference interpreter. One or two spatial axes are three, the first of size 1.
+
+use super::{Tensor, word};
+use crate::graph::constant::Dtype;
+use crate::graph::op::{PoolKind, Window};
+
+/// A window over exactly three spatial axes.
+struct Window3 {
+    kernel: [usize; 3],
+    strides: [usize; 3],
+    dilations: [usize; 3],
+    pads_before: [usize; 3],
+    pads_after: [usize; 3],
+}
+
+/// The last values of a list of up to three, after as many of `fill` as are missing.
+fn three(values: &[usize], fill: usize) -> [usize; 3] {
+    let mut out = [fill; 3];
+    out[3 - values.len()..].copy_from_slice(values);
+    out
+}
+
+impl Window3 {
+    fn new(window: &Window) -> Self {
+        Self {
+            kernel: three(&window.kernel, 1),
+            strides: three(&window.strides, 1),
+            dilations: three(&window.dilations, 1),
+            pads_before: three(&window.pads_before, 0),
+            pads_after: three(&window.pads_after, 0),
+        }
+    }
+
+    /// Calls `visit` with the tap number and the place in the unpadded input, where there is one, of every tap.
+    fn for_each_tap(&self, at: [usize; 3], input: [usize; 3], mut visit: impl FnMut(usize, [Option<usize>; 3])) {
+        let place = |axis: usize, tap: usize| {
+            (at[axis] * self.strides[axis] + tap * self.dilations[axis])
+                .checked_sub(self.pads_before[axis])
+                .filter(|i| *i < input[axis])
+        };
+        let mut number = 0;
+        for z in 0..self.kernel[0] {
+            for y in 0..self.kernel[1] {
+                for x in 0..self.kernel[2] {
+                    visit(number, [place(0, z), place(1, y), place(2, x)]);
+                    number += 1;
+                }
+            }
+        }
+    }
+}
+
+/// The row-major offset of a place, when it is inside.
+fn inside(place: [Option<usize>; 3], dims: [usize; 3]) -> Option<usize> {
+    let [Some(z), Some(y), Some(x)] = place else { return None };
+    Some((z * dims[1] + y) * dims[2] + x)
+}
+
+fn for_each_place(dims: [usize; 3], mut visit: impl FnMut([usize; 3])) {
+    for z in 0..dims[0] {
+        for y in 0..dims[1] {
+            for x in 0..dims[2] {
+                visit([z, y, x]);
+            }
+        }
+    }
+}
+
+/// Convolution.
+pub fn conv(window: &Window, groups: usize, x: &Tensor, weight: &Tensor, shape: &[usize]) -> Tensor {
+    let w3 = Window3::new(window);
+    let (input, output) = (three(&x.shape[2..], 1), three(&shape[2..], 1));
+    let (channels, outputs) = (weight.shape[1], shape[1]);
+    let (plane, taps) = (input.iter().product::<usize>(), w3.kernel.iter().product::<usize>());
+    let mut words = Vec::with_capacity(shape.iter().product());
+    for n in 0..shape[0] {
+        for o in 0..outputs {
+            let first_channel = o / (outputs / groups) * channels;
+            for_each_place(output, |at| {
+                let mut sum = 0.0;
+                w3.for_each_tap(at, input, |tap, place| {
+                    let Some(place) = inside(place, input) else { return };
+                    for c in 0..channels {
+                        let value = x.value((n * x.shape[1] + first_channel + c) * plane + place);
+                        sum += value * weight.value((o * channels + c) * taps + tap);
+                    }
+                });
+                words.push(word(sum, Dtype::F32));
+            });
+        }
+    }
+    Tensor { shape: shape.to_vec(), dtype: Dtype::F32, words }
+}
+
+/// Transposed convolution: every input element adds its multiple of the kernel to the output.
+pub fn conv_transpose(window: &Window, groups: usize, x: &Tensor, weight: &Tensor, shape: &[usize]) -> Tensor {
+    let w3 = Window3::new(window);
+    let (input, output) = (three(&x.shape[2..], 1), three(&shape[2..], 1));
+    let (channels, outputs) = (x.shape[1], weight.shape[1]);
+    let (plane, taps) = (input.iter().product::<usize>(), w3.kernel.iter().product::<usize>());
+    let out_plane: usize = output.iter().product();
+    let mut sums = vec![0.0; shape.iter().product()];
+    for n in 0..shape[0] {
+        for c in 0..channels {
+            let group = c / (channels / groups);
+            let mut number = 0;
+            for_each_place(input, |at| {
+                let value = x.value((n * channels + c) * plane + number);
+                number += 1;
+                // The place of a tap in the forward convolution's input is its place in this output.
+                w3.for_each_tap(at, output, |tap, place| {
+                    let Some(place) = inside(place, output) else { return };
+                    for o in 0..outputs {
+                        let at = (n * shape[1] + group * outputs + o) * out_plane + place;
+                        sums[at] += value * weight.value((c * outputs + o) * taps + tap);
+                    }
+                });
+            });
+        }
+    }
+    Tensor { shape: shape.to_vec(), dtype: Dtype::F32, words: sums.into_iter().map(|s| word(s, Dtype::F32)).collect() }
+}
+
+/// Pooling.
+pub fn pool(window: &Window, kind: PoolKind, x: &Tensor, shape: &[usize]) -> Tensor {
+    let w3 = Window3::new(window);
+    let (input, output) = (three(&x.shape[2..], 1), three(&shape[2..], 1));
+    let plane: usize = input.iter().product();
+    let padded: Vec<usize> = (0..3).map(|i| w3.pads_before[i] + input[i] + w3.pads_after[i]).collect();
+    let mut words = Vec::with_capacity(shape.iter().product());
+    for image in 0..shape[0] * shape[1] {
+        for_each_place(output, |at| {
+            let (mut sum, mut max, mut count) = (0.0, f64::NEG_INFINITY, 0);
+            w3.for_each_tap(at, input, |_, place| {
+                if let Some(place) = inside(place, input) {
+                    let value = x.value(image * plane + place);
+                    sum += value;
+                    max = max.max(value);
+                    count += 1;
+                }
+            });
+            let value = match kind {
+                PoolKind::Max => max,
+                PoolKind::Average { count_include_pad: false } => sum / f64::from(count),
+                PoolKind::Average { count_include_pad: true } => sum / taps_within(&w3, at, &padded) as f64,
+            };
+            words.push(word(value, x.dtype));
+        });
+    }
+    Tensor { shape: shape.to_vec(), dtype: x.dtype, words }
+}
+
+/// How many taps of a window lie in the padded input.
+fn taps_within(window: &Window3, at: [usize; 3], padded: &[usize]) -> usize {
+    (0..3)
+        .map(|i| {
+            let inside = |tap: &usize| at[i] * window.strides[i] + tap * window.dilations[i] < padded[i];
+            (0..window.kernel[i]).filter(inside).count()
+        })
+        .product()
+}

@@ -1,0 +1,213 @@
+//! Why an ONNX model cannot become a graph.
+//!
+//! Every variant names the node, input, tensor or file that it is about. The reason that tract gives is kept as text, one
+//! line, because its errors have no types of their own.
+
+use crate::graph::ShapeError;
+use crate::graph::constant::Dtype;
+use crate::graph::verify::Violation;
+use std::path::PathBuf;
+
+/// An operator that no translation exists for, with every node that uses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsupportedOp {
+    /// ONNX operator type, or tract's name where no ONNX node is known; a reason in parentheses where only a variant of
+    /// the operator is unsupported.
+    pub op: String,
+    /// Number of nodes.
+    pub count: usize,
+    /// ONNX node names, in graph order.
+    pub nodes: Vec<String>,
+}
+
+/// How many node names an error message lists for one operator.
+const LISTED_NODES: usize = 3;
+
+fn list(ops: &[UnsupportedOp]) -> String {
+    let mut text = String::new();
+    for op in ops {
+        let shown = op.nodes.iter().take(LISTED_NODES).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        let more = op.count.saturating_sub(LISTED_NODES);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let plural = if op.count == 1 { "node" } else { "nodes" };
+        text.push_str(&format!("\n  {}: {} {plural}: {shown}{rest}", op.op, op.count));
+    }
+    text
+}
+
+/// Import failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// A file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not an ONNX model.
+    #[error("{path} is not an ONNX model: {reason}")]
+    NotOnnx {
+        /// The file.
+        path: PathBuf,
+        /// What was found instead.
+        reason: String,
+    },
+    /// tract cannot read or type the model.
+    #[error("tract cannot {action}: {reason}")]
+    Tract {
+        /// What it was asked to do.
+        action: &'static str,
+        /// Its error chain, outermost first, in one line.
+        reason: String,
+    },
+    /// tract panicked.
+    #[error("tract panicked when asked to {action}: {reason}")]
+    TractPanicked {
+        /// What it was asked to do.
+        action: &'static str,
+        /// The panic's message.
+        reason: String,
+    },
+    /// Operators that cannot be translated, all of them.
+    #[error("the model uses operators that are not supported:{}", list(.0))]
+    Unsupported(Vec<UnsupportedOp>),
+    /// A dimension of an input is symbolic.
+    #[error(
+        "input `{input}` has the symbolic dimension `{symbol}`: give its size with --set {symbol}=SIZE, or the whole shape with --input {input}:SHAPE"
+    )]
+    SymbolicDimension {
+        /// Graph input.
+        input: String,
+        /// The symbol.
+        symbol: String,
+    },
+    /// A dimension of an input is not known and has no name.
+    #[error("axis {axis} of input `{input}` has no size and no name: give the whole shape with --input {input}:SHAPE")]
+    UnknownDimension {
+        /// Graph input.
+        input: String,
+        /// The axis.
+        axis: usize,
+    },
+    /// An input has no shape at all.
+    #[error("input `{input}` has no shape: give it with --input {input}:SHAPE")]
+    UnknownShape {
+        /// Graph input.
+        input: String,
+    },
+    /// `--input` names no graph input.
+    #[error("--input {name}: the model has no such input; it has {}", .inputs.join(", "))]
+    NoSuchInput {
+        /// The name given.
+        name: String,
+        /// Names of the graph inputs.
+        inputs: Vec<String>,
+    },
+    /// `--set` names no dimension of the model.
+    #[error("--set {name}: the model has no such dimension; it has {}", if .dims.is_empty() { "none".to_owned() } else { .dims.join(", ") })]
+    NoSuchDimension {
+        /// The name given.
+        name: String,
+        /// Names of the symbolic dimensions.
+        dims: Vec<String>,
+    },
+    /// A graph input or output has an element type that bundles cannot have.
+    #[error("`{name}` has element type {element}, which is not supported at the model's interface")]
+    InterfaceElement {
+        /// Graph input or output.
+        name: String,
+        /// ONNX name of the type.
+        element: String,
+    },
+    /// A tensor's data is not inside the model's directory.
+    #[error("tensor `{tensor}` keeps its data at `{location}`, which is not a path inside the model's directory")]
+    ExternalEscape {
+        /// Initialiser.
+        tensor: String,
+        /// The location that it gives.
+        location: String,
+    },
+    /// A tensor's external data is not described well.
+    #[error("tensor `{tensor}`: bad external data entry `{key}`")]
+    ExternalEntry {
+        /// Initialiser.
+        tensor: String,
+        /// The key that is missing or not a number.
+        key: &'static str,
+    },
+    /// A file of external data is missing.
+    #[error("tensor `{tensor}` keeps its data in {path}, which cannot be opened: {source}")]
+    ExternalMissing {
+        /// Initialiser.
+        tensor: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of external data is too short.
+    #[error("tensor `{tensor}` needs bytes {offset}..{end} of {path}, which has {file_bytes}")]
+    ExternalTooShort {
+        /// Initialiser.
+        tensor: String,
+        /// The file.
+        path: PathBuf,
+        /// First byte.
+        offset: u64,
+        /// First byte not needed.
+        end: u64,
+        /// Size of the file.
+        file_bytes: u64,
+    },
+    /// The data of a tensor does not fit its shape.
+    #[error("tensor `{tensor}` of shape {shape:?} has {found} bytes of data instead of {expected}")]
+    TensorBytes {
+        /// Initialiser.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<i64>,
+        /// Bytes that the shape needs.
+        expected: u64,
+        /// Bytes of data.
+        found: u64,
+    },
+    /// An integer constant does not fit 32 bits.
+    #[error("constant `{name}` holds {value}, which does not fit a 32-bit integer")]
+    IntegerRange {
+        /// Initialiser or node.
+        name: String,
+        /// The value.
+        value: i64,
+    },
+    /// A translated node has another shape or type than tract inferred.
+    #[error("node `{node}`: translated to {ours:?}, tract inferred {tract:?}")]
+    Disagreement {
+        /// ONNX node name.
+        node: String,
+        /// Of our graph.
+        ours: (Vec<usize>, Dtype),
+        /// Of tract.
+        tract: (Vec<usize>, Dtype),
+    },
+    /// A translated node does not accept its operands.
+    #[error("node `{node}`: {error}")]
+    Rejected {
+        /// ONNX node name.
+        node: String,
+        /// Why.
+        error: ShapeError,
+    },
+    /// The graph's own checker rejects the result.
+    #[error("the imported graph is not well formed: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Malformed(Vec<Violation>),
+    /// A reference input does not fit the model.
+    #[error("reference input `{name}`: {reason}")]
+    ReferenceInput {
+        /// Graph input.
+        name: String,
+        /// What does not fit.
+        reason: String,
+    },
+}

@@ -1,0 +1,69 @@
+//! Import: ONNX file to [`Graph`]. The only folder that sees tract.
+//!
+//! tract parses, infers shapes, folds small constants and declutters; `translate` turns its typed operators into ours. Large
+//! float initialisers never reach tract: they become graph inputs of known shape for it and constants over mapped bytes for
+//! us, so that memory does not grow with the model. What tract would have folded into such a weight (a transpose, a reshape,
+//! a scale) therefore stays in the graph as operators on a constant. Symbolic dimensions have no defaults. Import
+//! deliberately recovers no pattern: layer norms, attention and activations arrive in pieces.
+
+mod error;
+mod golden;
+mod model;
+mod protobuf;
+mod reference;
+#[cfg(test)]
+mod tests;
+mod tract;
+mod translate;
+mod weights;
+
+pub use error::{ImportError, UnsupportedOp};
+pub use golden::golden_inputs;
+pub use reference::reference;
+pub use translate::supported_operators;
+
+use crate::graph::Graph;
+use std::path::Path;
+
+/// One dimension of a shape given on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dim {
+    /// A size.
+    Size(u64),
+    /// A name, whose size `--set` gives.
+    Symbol(String),
+}
+
+/// What the user says about shapes.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// `--input NAME:SHAPE`: replaces the shape of an input.
+    pub inputs: Vec<(String, Vec<Dim>)>,
+    /// `--set DIM=N`: sizes of symbolic dimensions.
+    pub dims: Vec<(String, u64)>,
+}
+
+/// An imported model.
+#[derive(Debug)]
+pub struct Imported {
+    /// The graph, well formed.
+    pub graph: Graph,
+    /// BLAKE3 of the ONNX file followed by its files of external data in path order, in hexadecimal.
+    pub model_hash: String,
+    /// Name of the file without its extension.
+    pub name: String,
+}
+
+/// Imports an ONNX file.
+///
+/// # Errors
+/// See [`ImportError`]; unsupported operators are reported all at once.
+pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
+    let mut model = model::read(path, options, false)?;
+    let typed = tract::decluttered(&model)?;
+    model.proto = tract_onnx::pb::ModelProto::default();
+    let (name, model_hash) = (model.name.clone(), model.hash.clone());
+    let graph = translate::translate(&typed, model)?;
+    let violations = crate::graph::verify::verify(&graph);
+    if violations.is_empty() { Ok(Imported { graph, model_hash, name }) } else { Err(ImportError::Malformed(violations)) }
+}

@@ -1,0 +1,303 @@
+//! An ONNX file as a message that tract can type: shapes fixed, large weights replaced by inputs.
+//!
+//! Takes a path and the options; gives the decoded message, the weights that were taken out of it (each is now a graph input
+//! of known shape, after the public ones), and the public ports. It deliberately does not interpret operators, beyond knowing
+//! which of them need the value of a weight at compile time.
+
+use super::error::{ImportError, UnsupportedOp};
+use super::protobuf::{Skeleton, skim};
+use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
+use super::{Dim, ImportOptions};
+use crate::graph::constant::Storage;
+use flashmem_plan_format::plan::ElementType;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
+use tract_onnx::pb::{
+    GraphProto, ModelProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
+};
+use tract_onnx::prelude::Framework;
+
+/// Operators of which tract wants the value of a float operand when it types the model.
+const NEEDS_VALUES: &[&str] = &[
+    "BatchNormalization",
+    "Clip",
+    "CumSum",
+    "DequantizeLinear",
+    "Dropout",
+    "GatherBlockQuantized",
+    "MatMulNBits",
+    "OneHot",
+    "Pad",
+    "QLinearConv",
+    "QLinearMatMul",
+    "QuantizeLinear",
+    "Range",
+    "Resize",
+    "Upsample",
+];
+
+/// Operators that tract reads but that never become ours, listed so that a model that has them gets one complete report.
+const NEVER_SUPPORTED: &[&str] = &["GRU", "LSTM", "Loop", "NonMaxSuppression", "NonZero", "RNN", "Scan", "Unique"];
+
+/// A public input or output.
+#[derive(Debug, Clone)]
+pub struct Port {
+    /// ONNX name.
+    pub name: String,
+    /// Element type at the API.
+    pub element: ElementType,
+}
+
+/// A model that tract can type.
+#[derive(Debug)]
+pub struct Model {
+    /// The message.
+    pub proto: ModelProto,
+    /// Public inputs, in ONNX order.
+    pub inputs: Vec<Port>,
+    /// Public outputs, in ONNX order.
+    pub outputs: Vec<Port>,
+    /// Weights, in the order of the graph inputs that follow the public ones.
+    pub weights: Vec<Weight>,
+    /// Operator type of every ONNX node.
+    pub op_types: BTreeMap<String, String>,
+    /// BLAKE3 of the file, followed by its files of external data in path order, in hexadecimal.
+    pub hash: String,
+    /// Name of the file without its extension.
+    pub name: String,
+}
+
+/// Reads a model. With `own_weights`, tract gets every initialiser, as it would by itself.
+pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<Model, ImportError> {
+    let read_error = |source| ImportError::Read { path: path.to_owned(), source };
+    let map = map_file(path).map_err(read_error)?;
+    let Skeleton { bytes, large } = skim(&map);
+    let not_onnx = |reason: String| ImportError::NotOnnx { path: path.to_owned(), reason };
+    let mut proto = tract_onnx::onnx()
+        .proto_model_for_read(&mut bytes.as_slice())
+        .map_err(|e| not_onnx(super::tract::one_line(&e)))?;
+    drop(bytes);
+    let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
+    let mut weights = large.iter().map(|t| from_model_file(&map, t)).collect::<Result<Vec<_>, _>>()?;
+    let mut external = ExternalFiles::beside(path);
+    external.resolve_graph(graph, &mut weights)?;
+    take_constants(graph, &mut weights)?;
+    name_nodes(graph);
+    let op_types: BTreeMap<String, String> =
+        graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
+    refuse_unknown_operators(graph)?;
+
+    let initialised: BTreeSet<String> = names_of_initialisers(graph, &weights);
+    graph.input.retain(|i| !initialised.contains(&i.name));
+    let inputs = graph.input.iter().map(port).collect::<Result<Vec<_>, _>>()?;
+    let outputs = graph.output.iter().map(port).collect::<Result<Vec<_>, _>>()?;
+    fix_shapes(graph, options)?;
+    let wanted = if own_weights { None } else { Some(names_with_needed_values(graph)) };
+    weights = split_weights(graph, weights, wanted.as_ref());
+
+    let mut hasher = blake3::Hasher::new();
+    hash_file(&mut hasher, path)?;
+    for file in external.paths() {
+        hash_file(&mut hasher, file)?;
+    }
+    let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+    let hash = hasher.finalize().to_hex().to_string();
+    Ok(Model { proto, inputs, outputs, weights, op_types, hash, name })
+}
+
+/// Large tensors of `Constant` nodes are weights like any other.
+fn take_constants(graph: &mut GraphProto, weights: &mut Vec<Weight>) -> Result<(), ImportError> {
+    let mut kept = Vec::with_capacity(graph.node.len());
+    for mut node in std::mem::take(&mut graph.node) {
+        if node.op_type == "Constant"
+            && let [output] = node.output.as_slice()
+            && let [attribute] = node.attribute.as_mut_slice()
+            && let Some(weight) = attribute.t.as_mut().and_then(|t| from_decoded(output, t))
+        {
+            weights.push(weight?);
+            continue;
+        }
+        kept.push(node);
+    }
+    graph.node = kept;
+    Ok(())
+}
+
+/// Gives every node a name of its own, as tract would, so that tract's derived names lead back to it.
+fn name_nodes(graph: &mut GraphProto) {
+    let mut used = BTreeSet::new();
+    for (index, node) in graph.node.iter_mut().enumerate() {
+        if node.name.is_empty() {
+            node.name = node.output.iter().find(|o| !o.is_empty()).cloned().unwrap_or_default();
+        }
+        if node.name.is_empty() || used.contains(&node.name) {
+            node.name = format!("{}#{index}", if node.name.is_empty() { &node.op_type } else { &node.name });
+        }
+        used.insert(node.name.clone());
+    }
+}
+
+fn refuse_unknown_operators(graph: &GraphProto) -> Result<(), ImportError> {
+    let known = tract_onnx::onnx().op_register.0;
+    let mut unknown: Vec<UnsupportedOp> = Vec::new();
+    for node in &graph.node {
+        if known.contains_key(&node.op_type) && !NEVER_SUPPORTED.contains(&node.op_type.as_str()) {
+            continue;
+        }
+        match unknown.iter_mut().find(|u| u.op == node.op_type) {
+            Some(entry) => {
+                entry.count += 1;
+                entry.nodes.push(node.name.clone());
+            }
+            None => {
+                unknown.push(UnsupportedOp { op: node.op_type.clone(), count: 1, nodes: vec![node.name.clone()] });
+            }
+        }
+    }
+    if unknown.is_empty() { Ok(()) } else { Err(ImportError::Unsupported(unknown)) }
+}
+
+fn names_of_initialisers(graph: &GraphProto, weights: &[Weight]) -> BTreeSet<String> {
+    let small = graph.initializer.iter().map(|t| t.name.clone());
+    small.chain(weights.iter().map(|w| w.name.clone())).collect()
+}
+
+/// Names that an operator wants the value of, or that a subgraph may refer to, or that are outputs themselves.
+fn names_with_needed_values(graph: &GraphProto) -> BTreeSet<String> {
+    fn subgraph_names(graph: &GraphProto, names: &mut BTreeSet<String>) {
+        for node in &graph.node {
+            names.extend(node.input.iter().cloned());
+            for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
+                subgraph_names(inner, names);
+            }
+        }
+        names.extend(graph.output.iter().map(|o| o.name.clone()));
+    }
+    let mut names: BTreeSet<String> = graph.output.iter().map(|o| o.name.clone()).collect();
+    for node in &graph.node {
+        if NEEDS_VALUES.contains(&node.op_type.as_str()) {
+            names.extend(node.input.iter().cloned());
+        }
+        for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
+            subgraph_names(inner, &mut names);
+        }
+    }
+    names
+}
+
+/// Weights that are wanted by value go back into the message, the others become graph inputs.
+fn split_weights(graph: &mut GraphProto, weights: Vec<Weight>, wanted: Option<&BTreeSet<String>>) -> Vec<Weight> {
+    let mut outside = Vec::new();
+    for weight in weights {
+        if wanted.is_none_or(|names| names.contains(&weight.name)) {
+            graph.initializer.push(into_initialiser(&weight));
+        } else {
+            graph.input.push(weight_input(&weight));
+            outside.push(weight);
+        }
+    }
+    outside
+}
+
+fn weight_input(weight: &Weight) -> ValueInfoProto {
+    let elem_type = if weight.constant.storage == Storage::F16 { DataType::Float16 } else { DataType::Float };
+    let dim = weight.constant.shape.iter().map(|d| fixed(*d as i64)).collect();
+    let tensor = type_proto::Tensor { elem_type: elem_type as i32, shape: Some(TensorShapeProto { dim }) };
+    let value = Some(type_proto::Value::TensorType(tensor));
+    ValueInfoProto {
+        name: weight.name.clone(),
+        r#type: Some(TypeProto { value, ..TypeProto::default() }),
+        ..ValueInfoProto::default()
+    }
+}
+
+fn fixed(size: i64) -> Dimension {
+    Dimension { value: Some(dimension::Value::DimValue(size)), ..Dimension::default() }
+}
+
+fn tensor_type(info: &mut ValueInfoProto) -> Option<&mut type_proto::Tensor> {
+    let type_proto::Value::TensorType(tensor) = info.r#type.as_mut()?.value.as_mut()?;
+    Some(tensor)
+}
+
+fn port(info: &ValueInfoProto) -> Result<Port, ImportError> {
+    let refused =
+        |element: &str| ImportError::InterfaceElement { name: info.name.clone(), element: element.to_owned() };
+    let tensor = info.r#type.as_ref().and_then(|t| t.value.as_ref());
+    let Some(type_proto::Value::TensorType(tensor)) = tensor else {
+        return Err(refused("of no tensor"));
+    };
+    let data_type = DataType::try_from(tensor.elem_type).map_err(|_| refused(&tensor.elem_type.to_string()))?;
+    let element = match data_type {
+        DataType::Float => ElementType::F32,
+        DataType::Float16 => ElementType::F16,
+        DataType::Int32 => ElementType::I32,
+        DataType::Int64 => ElementType::I64,
+        DataType::Uint8 => ElementType::U8,
+        DataType::Int8 => ElementType::I8,
+        DataType::Bool => ElementType::Bool,
+        other => return Err(refused(&format!("{other:?}").to_uppercase())),
+    };
+    Ok(Port { name: info.name.clone(), element })
+}
+
+/// Replaces the shapes of public inputs by sizes.
+fn fix_shapes(graph: &mut GraphProto, options: &ImportOptions) -> Result<(), ImportError> {
+    let names: Vec<String> = graph.input.iter().map(|i| i.name.clone()).collect();
+    for (name, dims) in &options.inputs {
+        let input = graph.input.iter_mut().find(|i| i.name == *name);
+        let input = input.ok_or_else(|| ImportError::NoSuchInput { name: name.clone(), inputs: names.clone() })?;
+        let dim = dims.iter().map(|d| match d {
+            Dim::Size(size) => fixed(*size as i64),
+            Dim::Symbol(symbol) => {
+                Dimension { value: Some(dimension::Value::DimParam(symbol.clone())), ..Dimension::default() }
+            }
+        });
+        let shape = TensorShapeProto { dim: dim.collect() };
+        if let Some(tensor) = tensor_type(input) {
+            tensor.shape = Some(shape);
+        }
+    }
+    let sizes: BTreeMap<&str, u64> = options.dims.iter().map(|(n, s)| (n.as_str(), *s)).collect();
+    let mut symbols = BTreeSet::new();
+    let mut first_error = None;
+    for input in &mut graph.input {
+        if let Err(error) = fix_input(input, &sizes, &mut symbols) {
+            first_error.get_or_insert(error);
+        }
+    }
+    if let Some((name, _)) = options.dims.iter().find(|(n, _)| !symbols.contains(n)) {
+        return Err(ImportError::NoSuchDimension { name: name.clone(), dims: symbols.into_iter().collect() });
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+fn fix_input(
+    input: &mut ValueInfoProto,
+    sizes: &BTreeMap<&str, u64>,
+    symbols: &mut BTreeSet<String>,
+) -> Result<(), ImportError> {
+    let name = input.name.clone();
+    let shape = tensor_type(input).and_then(|t| t.shape.as_mut());
+    let shape = shape.ok_or_else(|| ImportError::UnknownShape { input: name.clone() })?;
+    let mut result = Ok(());
+    for (axis, dim) in shape.dim.iter_mut().enumerate() {
+        let error = match &dim.value {
+            Some(dimension::Value::DimValue(size)) if *size >= 0 => continue,
+            Some(dimension::Value::DimParam(symbol)) if !symbol.is_empty() => {
+                symbols.insert(symbol.clone());
+                if let Some(size) = sizes.get(symbol.as_str()) {
+                    *dim = fixed(*size as i64);
+                    continue;
+                }
+                ImportError::SymbolicDimension { input: name.clone(), symbol: symbol.clone() }
+            }
+            _ => ImportError::UnknownDimension { input: name.clone(), axis },
+        };
+        if result.is_ok() {
+            result = Err(error);
+        }
+    }
+    result
+}

@@ -1,0 +1,167 @@
+//! A skim over an ONNX file that finds the large initialisers without reading them.
+//!
+//! Takes the bytes of a `ModelProto`, usually a mapped file; gives the same message without the large float initialisers
+//! (the skeleton, small enough to decode the ordinary way) and, for each of these, its name, type, shape and where its
+//! data lies. It deliberately interprets nothing else: a malformed message goes into the skeleton, whose decoder reports it.
+
+use std::ops::Range;
+
+/// Initialisers below this size stay in the skeleton: the importer needs the values of small ones.
+pub const LARGE_BYTES: usize = 16 * 1024;
+
+/// ONNX `TensorProto.DataType`.
+pub const FLOAT: i32 = 1;
+/// ONNX `TensorProto.DataType`.
+pub const FLOAT16: i32 = 10;
+
+/// An initialiser that was left out of the skeleton.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LargeTensor {
+    /// Name.
+    pub name: String,
+    /// `FLOAT` or `FLOAT16`.
+    pub data_type: i32,
+    /// Dimensions.
+    pub dims: Vec<i64>,
+    /// Where the data lies in the file.
+    pub data: Range<usize>,
+    /// Where the whole `TensorProto` lies, should it be wanted in the skeleton after all.
+    pub message: Range<usize>,
+}
+
+/// What `skim` finds.
+#[derive(Debug, Default)]
+pub struct Skeleton {
+    /// The model without the large initialisers.
+    pub bytes: Vec<u8>,
+    /// The large initialisers, in file order.
+    pub large: Vec<LargeTensor>,
+}
+
+struct Field {
+    number: u64,
+    /// Tag and value.
+    whole: Range<usize>,
+    /// Contents of a length-delimited field, `None` for the others.
+    contents: Option<Range<usize>>,
+    varint: u64,
+}
+
+fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let mut value = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let byte = *bytes.get(*at)?;
+        *at += 1;
+        value |= u64::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn fields(bytes: &[u8], range: Range<usize>) -> Option<Vec<Field>> {
+    let mut found = Vec::new();
+    let mut at = range.start;
+    while at < range.end {
+        let start = at;
+        let tag = varint(bytes, &mut at)?;
+        let mut value = 0;
+        let mut contents = None;
+        match tag & 7 {
+            0 => value = varint(bytes, &mut at)?,
+            1 => at = at.checked_add(8)?,
+            2 => {
+                let length = usize::try_from(varint(bytes, &mut at)?).ok()?;
+                let end = at.checked_add(length)?;
+                contents = Some(at..end);
+                at = end;
+            }
+            5 => at = at.checked_add(4)?,
+            _ => return None,
+        }
+        if at > range.end {
+            return None;
+        }
+        found.push(Field { number: tag >> 3, whole: start..at, contents, varint: value });
+    }
+    Some(found)
+}
+
+/// The tensor when it is large, float, and its data is one piece inside the file.
+fn large_tensor(bytes: &[u8], message: Range<usize>) -> Option<LargeTensor> {
+    if message.len() < LARGE_BYTES {
+        return None;
+    }
+    let mut tensor =
+        LargeTensor { name: String::new(), data_type: 0, dims: vec![], data: 0..0, message: message.clone() };
+    for field in fields(bytes, message)? {
+        match (field.number, field.contents) {
+            (1, None) => tensor.dims.push(field.varint as i64),
+            (1, Some(packed)) => {
+                let mut at = packed.start;
+                while at < packed.end {
+                    tensor.dims.push(varint(bytes, &mut at)? as i64);
+                }
+            }
+            (2, None) => tensor.data_type = field.varint as i32,
+            (8, Some(name)) => tensor.name = std::str::from_utf8(&bytes[name]).ok()?.to_owned(),
+            // raw_data, and packed float_data, which has the same bytes.
+            (9 | 4, Some(data)) if tensor.data.is_empty() => tensor.data = data,
+            (12, Some(_)) => {}
+            _ => return None,
+        }
+    }
+    let element_bytes = match tensor.data_type {
+        FLOAT => 4,
+        FLOAT16 => 2,
+        _ => return None,
+    };
+    let elements = tensor.dims.iter().try_fold(1_usize, |n, d| n.checked_mul(usize::try_from(*d).ok()?))?;
+    let fits = elements.checked_mul(element_bytes)? == tensor.data.len() && tensor.data.len() >= LARGE_BYTES;
+    fits.then_some(tensor)
+}
+
+fn push_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn skim_graph(bytes: &[u8], graph: Range<usize>, large: &mut Vec<LargeTensor>) -> Option<Vec<u8>> {
+    let mut kept = Vec::new();
+    for field in fields(bytes, graph)? {
+        let tensor = match (field.number, field.contents) {
+            (5, Some(message)) => large_tensor(bytes, message),
+            _ => None,
+        };
+        match tensor {
+            Some(tensor) => large.push(tensor),
+            None => kept.extend_from_slice(&bytes[field.whole]),
+        }
+    }
+    Some(kept)
+}
+
+/// Splits a model into its skeleton and its large initialisers; a message that cannot be followed is its own skeleton.
+pub fn skim(bytes: &[u8]) -> Skeleton {
+    try_skim(bytes).unwrap_or_else(|| Skeleton { bytes: bytes.to_vec(), large: vec![] })
+}
+
+fn try_skim(bytes: &[u8]) -> Option<Skeleton> {
+    let mut skeleton = Skeleton::default();
+    for field in fields(bytes, 0..bytes.len())? {
+        match (field.number, field.contents) {
+            (7, Some(graph)) => {
+                let kept = skim_graph(bytes, graph, &mut skeleton.large)?;
+                skeleton.bytes.push(7 << 3 | 2);
+                push_varint(&mut skeleton.bytes, kept.len() as u64);
+                skeleton.bytes.extend_from_slice(&kept);
+            }
+            _ => skeleton.bytes.extend_from_slice(&bytes[field.whole]),
+        }
+    }
+    Some(skeleton)
+}

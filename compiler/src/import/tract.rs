@@ -1,0 +1,70 @@
+//! Running tract without letting its errors or panics out as they are.
+//!
+//! Takes a model; gives tract's typed, decluttered model. Shape inference, constant folding and decluttering are tract's;
+//! nothing here knows an operator.
+
+use super::error::ImportError;
+use super::model::Model;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
+use tract_onnx::prelude::{InferenceModel, InferenceModelExt, TractError, TractResult, TypedModel};
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+static HOOK: Once = Once::new();
+
+/// An error chain in one line, outermost first.
+pub fn one_line(error: &TractError) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        if parts.last() != Some(&text) {
+            parts.push(text);
+        }
+    }
+    parts.join(": ")
+}
+
+/// Runs tract; its errors and panics become ours, and a panic prints nothing.
+pub fn guarded<T>(action: &'static str, run: impl FnOnce() -> TractResult<T>) -> Result<T, ImportError> {
+    HOOK.call_once(|| {
+        let previous = take_hook();
+        set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                previous(info);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    QUIET.set(false);
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(ImportError::Tract { action, reason: one_line(&error) }),
+        Err(payload) => {
+            let text = payload.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Err(ImportError::TractPanicked { action, reason: text.split_whitespace().collect::<Vec<_>>().join(" ") })
+        }
+    }
+}
+
+/// The model as tract parses it.
+pub fn inferred(model: &Model) -> TractResult<InferenceModel> {
+    let onnx = tract_onnx::onnx().with_ignore_value_info(true);
+    let parsed = onnx.parse(&model.proto, None)?;
+    if let Some(name) = parsed.unresolved_inputs.first() {
+        return Err(TractError::msg(format!("tensor `{name}` is used but nothing computes it")));
+    }
+    Ok(parsed.model)
+}
+
+/// The typed, decluttered model.
+pub fn decluttered(model: &Model) -> Result<TypedModel, ImportError> {
+    let inferred = guarded("read the model", || inferred(model))?;
+    let typed = guarded("infer the model's shapes", || inferred.into_typed())?;
+    guarded("simplify the model", || typed.into_decluttered())
+}

@@ -1,0 +1,359 @@
+//! What a translation works with: the graph under construction, tract's values that were translated, and helpers that emit
+//! nodes under the name of the ONNX node being translated.
+//!
+//! Constants are translated when something first reads them, so that parameters that tract keeps as tensors (sizes of a
+//! resize, say) leave nothing behind. It deliberately knows no operator.
+
+use super::super::error::{ImportError, UnsupportedOp};
+use super::super::model::Model;
+use crate::graph::constant::{Constant, Dtype, SharedBytes, Storage};
+use crate::graph::op::Op;
+use crate::graph::pointwise::{Literal, Pointwise};
+use crate::graph::{Graph, GraphPort, NodeId, ShapeError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tract_onnx::prelude::{DatumType, OutletId, TDim, Tensor, TractError, TypedFact, TypedModel, TypedNode};
+use tract_onnx::tract_core::ops::konst::Const;
+use tract_onnx::tract_hir::internal::DimLike;
+
+/// Why a node is not translated.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The operator has no translation.
+    Operator,
+    /// This variant of the operator has none.
+    Variant(String),
+    /// Import cannot go on.
+    Fatal(ImportError),
+}
+
+impl From<ImportError> for Refusal {
+    fn from(error: ImportError) -> Self {
+        Self::Fatal(error)
+    }
+}
+
+impl From<TractError> for Refusal {
+    fn from(error: TractError) -> Self {
+        let reason = super::super::tract::one_line(&error);
+        Self::Fatal(ImportError::Tract { action: "describe an operator", reason })
+    }
+}
+
+/// The outputs of a node.
+pub type Outcome = Result<Vec<NodeId>, Refusal>;
+
+/// A refusal of one variant of an operator.
+pub fn variant<T>(reason: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::Variant(reason.into()))
+}
+
+/// A size that tract knows.
+pub fn size(dim: &TDim) -> Result<usize, Refusal> {
+    dim.to_usize().or_else(|_| variant("a size that depends on data"))
+}
+
+struct TensorBytes(Arc<Tensor>);
+
+impl AsRef<[u8]> for TensorBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// What the device sees of a tract type; `None` for types that have no counterpart.
+pub fn dtype(datum: DatumType) -> Option<Dtype> {
+    if matches!(datum, DatumType::F32 | DatumType::F16) {
+        Some(Dtype::F32)
+    } else if datum == DatumType::Bool {
+        Some(Dtype::Bool)
+    } else if datum == DatumType::TDim || (datum.is_integer() && !datum.is_quantized() && datum != DatumType::U64) {
+        Some(Dtype::I32)
+    } else {
+        None
+    }
+}
+
+/// The graph under construction.
+pub struct Translator<'m> {
+    typed: &'m TypedModel,
+    model: Model,
+    graph: Graph,
+    values: BTreeMap<(usize, usize), NodeId>,
+    /// ONNX name of the node being translated.
+    name: String,
+    unsupported: Vec<UnsupportedOp>,
+}
+
+impl<'m> Translator<'m> {
+    /// Starts with the public inputs and the weights.
+    pub fn new(typed: &'m TypedModel, mut model: Model) -> Result<Self, ImportError> {
+        let weights = std::mem::take(&mut model.weights);
+        let mut this = Self {
+            typed,
+            model,
+            graph: Graph::default(),
+            values: BTreeMap::new(),
+            name: String::new(),
+            unsupported: vec![],
+        };
+        let sources = super::super::tract::guarded("list the inputs", || Ok(typed.input_outlets()?.to_vec()))?;
+        let ports = this.model.inputs.clone();
+        for (port, outlet) in ports.iter().zip(&sources) {
+            let (shape, dtype) = this.fact(*outlet).map_err(|_| ImportError::InterfaceElement {
+                name: port.name.clone(),
+                element: format!("{:?}", port.element),
+            })?;
+            let node = this.graph.add_shaped(Op::Input, &[], &port.name, shape, dtype);
+            this.graph.inputs.push(GraphPort { name: port.name.clone(), element: port.element, node });
+            this.values.insert((outlet.node, outlet.slot), node);
+        }
+        for (weight, outlet) in weights.into_iter().zip(&sources[ports.len()..]) {
+            let node = this.graph.add_constant(weight.constant, weight.name);
+            this.values.insert((outlet.node, outlet.slot), node);
+        }
+        Ok(this)
+    }
+
+    /// Sets the provenance of the nodes to come.
+    pub fn enter(&mut self, node: &TypedNode) {
+        self.name = self.onnx_name(&node.name).unwrap_or(&node.name).to_owned();
+    }
+
+    /// Records the outputs of a node, checked against tract, or why it has none.
+    pub fn leave(&mut self, node: &TypedNode, outcome: Outcome) -> Result<(), ImportError> {
+        let reason = match outcome {
+            Ok(outputs) => return self.record(node, &outputs),
+            Err(Refusal::Fatal(error)) => return Err(error),
+            Err(Refusal::Operator) => None,
+            Err(Refusal::Variant(reason)) => Some(reason),
+        };
+        let op_type = self.model.op_types.get(&self.name).cloned().unwrap_or_else(|| node.op.name().to_string());
+        let op = reason.map_or_else(|| op_type.clone(), |r| format!("{op_type} ({r})"));
+        match self.unsupported.iter_mut().find(|u| u.op == op) {
+            Some(entry) if entry.nodes.contains(&self.name) => {}
+            Some(entry) => {
+                entry.count += 1;
+                entry.nodes.push(self.name.clone());
+            }
+            None => self.unsupported.push(UnsupportedOp { op, count: 1, nodes: vec![self.name.clone()] }),
+        }
+        for slot in 0..node.outputs.len() {
+            // Stands for the missing value, so that the rest of the model is looked at too.
+            let (shape, dtype) = self.fact(OutletId::new(node.id, slot)).unwrap_or((vec![], Dtype::F32));
+            let placeholder = self.graph.add_shaped(Op::Input, &[], &self.name, shape, dtype);
+            self.values.insert((node.id, slot), placeholder);
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, node: &TypedNode, outputs: &[NodeId]) -> Result<(), ImportError> {
+        for (slot, id) in outputs.iter().enumerate() {
+            let ours = (self.graph.node(*id).shape.clone(), self.graph.node(*id).dtype);
+            if let Ok(tract) = self.fact(OutletId::new(node.id, slot))
+                && tract != ours
+                && self.unsupported.is_empty()
+            {
+                return Err(ImportError::Disagreement { node: self.name.clone(), ours, tract });
+            }
+            self.values.insert((node.id, slot), *id);
+        }
+        Ok(())
+    }
+
+    /// Sets the public outputs and gives the graph, or the report of everything unsupported.
+    pub fn finish(mut self) -> Result<Graph, ImportError> {
+        let outlets = super::super::tract::guarded("list the outputs", || Ok(self.typed.output_outlets()?.to_vec()))?;
+        for (port, outlet) in self.model.outputs.clone().iter().zip(outlets) {
+            self.name = port.name.clone();
+            match self.operand(outlet) {
+                Ok(node) => {
+                    self.graph.outputs.push(GraphPort { name: port.name.clone(), element: port.element, node });
+                }
+                Err(Refusal::Fatal(error)) => return Err(error),
+                Err(Refusal::Operator | Refusal::Variant(_)) => {
+                    let element = format!("{:?}", port.element);
+                    return Err(ImportError::InterfaceElement { name: port.name.clone(), element });
+                }
+            }
+        }
+        if !self.unsupported.is_empty() {
+            return Err(ImportError::Unsupported(self.unsupported));
+        }
+        self.graph.prune();
+        Ok(self.graph)
+    }
+
+    /// The longest ONNX node name that a tract name starts with: tract appends to ONNX names what it adds.
+    fn onnx_name<'a>(&self, tract: &'a str) -> Option<&'a str> {
+        let ends = tract.char_indices().map(|(i, _)| i).chain([tract.len()]).rev();
+        ends.map(|end| &tract[..end]).find(|prefix| {
+            let rest = tract[prefix.len()..].chars().next();
+            self.model.op_types.contains_key(*prefix) && !rest.is_some_and(char::is_alphanumeric)
+        })
+    }
+
+    /// Shape and type of a tract value.
+    pub fn fact(&self, outlet: OutletId) -> Result<(Vec<usize>, Dtype), Refusal> {
+        self.described(self.typed.outlet_fact(outlet)?)
+    }
+
+    fn described(&self, fact: &TypedFact) -> Result<(Vec<usize>, Dtype), Refusal> {
+        let Some(shape) = fact.shape.as_concrete() else {
+            return variant("its shape depends on data");
+        };
+        match dtype(fact.datum_type) {
+            Some(dtype) => Ok((shape.to_vec(), dtype)),
+            None => variant(format!("element type {:?}", fact.datum_type)),
+        }
+    }
+
+    /// Shape and type of a node's output as tract sees them.
+    pub fn output_fact(&self, node: &TypedNode) -> Result<(Vec<usize>, Dtype), Refusal> {
+        self.fact(OutletId::new(node.id, 0))
+    }
+
+    /// tract's own type of an input.
+    pub fn datum_type(&self, node: &TypedNode, input: usize) -> Result<DatumType, Refusal> {
+        Ok(self.typed.outlet_fact(node.inputs[input])?.datum_type)
+    }
+
+    /// The value of an input that tract knows.
+    pub fn known(&self, node: &TypedNode, input: usize) -> Option<Arc<Tensor>> {
+        let outlet = *node.inputs.get(input)?;
+        self.typed.outlet_fact(outlet).ok()?.konst.clone()
+    }
+
+    /// Our node of an input.
+    pub fn input(&mut self, node: &TypedNode, input: usize) -> Result<NodeId, Refusal> {
+        self.operand(node.inputs[input])
+    }
+
+    /// Our nodes of all inputs.
+    pub fn inputs(&mut self, node: &TypedNode) -> Result<Vec<NodeId>, Refusal> {
+        node.inputs.iter().map(|outlet| self.operand(*outlet)).collect()
+    }
+
+    fn operand(&mut self, outlet: OutletId) -> Result<NodeId, Refusal> {
+        if let Some(id) = self.values.get(&(outlet.node, outlet.slot)) {
+            return Ok(*id);
+        }
+        let source = &self.typed.nodes()[outlet.node];
+        let Some(konst) = source.op_as::<Const>() else {
+            return variant("an operand that is never computed");
+        };
+        let constant = self.constant(&source.name, konst.val())?;
+        let id = self.graph.add_constant(constant, &source.name);
+        self.values.insert((outlet.node, outlet.slot), id);
+        Ok(id)
+    }
+
+    fn constant(&self, name: &str, tensor: &Arc<Tensor>) -> Result<Constant, Refusal> {
+        let shape = tensor.shape().to_vec();
+        let datum = tensor.datum_type();
+        if !tensor.is_plain() {
+            return variant("a packed constant");
+        }
+        let storage = match dtype(datum) {
+            Some(Dtype::F32) if datum == DatumType::F16 => Storage::F16,
+            Some(Dtype::F32) => Storage::F32,
+            Some(Dtype::Bool) => Storage::Bool,
+            Some(Dtype::I32) => return integers(name, shape, tensor),
+            None => return variant(format!("element type {datum:?}")),
+        };
+        let bytes: SharedBytes = Arc::new(TensorBytes(Arc::clone(tensor)));
+        Ok(Constant::new(shape, storage, bytes).expect("a plain tract tensor is dense"))
+    }
+
+    /// Shape of one of our nodes.
+    pub fn shape(&self, id: NodeId) -> Vec<usize> {
+        self.graph.node(id).shape.clone()
+    }
+
+    /// Type of one of our nodes.
+    pub fn dtype(&self, id: NodeId) -> Dtype {
+        self.graph.node(id).dtype
+    }
+
+    /// Adds a node whose shape follows from its operands.
+    pub fn emit(&mut self, op: Op, operands: &[NodeId]) -> Result<NodeId, Refusal> {
+        let added = self.graph.add(op, operands, &self.name);
+        added.map_err(|error: ShapeError| {
+            if self.unsupported.is_empty() {
+                Refusal::Fatal(ImportError::Rejected { node: self.name.clone(), error })
+            } else {
+                // The operands include placeholders whose shape may be unknown.
+                Refusal::Variant("depends on an unsupported operator".to_owned())
+            }
+        })
+    }
+
+    /// Adds a node whose shape is a parameter.
+    pub fn emit_shaped(&mut self, op: Op, operand: NodeId, shape: Vec<usize>) -> NodeId {
+        let dtype = self.dtype(operand);
+        self.graph.add_shaped(op, &[operand], &self.name, shape, dtype)
+    }
+
+    /// Adds a constant.
+    pub fn emit_constant(&mut self, constant: Constant) -> NodeId {
+        self.graph.add_constant(constant, &self.name)
+    }
+
+    /// The same elements under another shape.
+    pub fn reshape(&mut self, id: NodeId, shape: &[usize]) -> NodeId {
+        if self.graph.node(id).shape == shape { id } else { self.emit_shaped(Op::Reshape, id, shape.to_vec()) }
+    }
+
+    /// Axes in another order.
+    pub fn transpose(&mut self, id: NodeId, permutation: Vec<usize>) -> Result<NodeId, Refusal> {
+        if permutation.iter().enumerate().all(|(i, p)| i == *p) {
+            return Ok(id);
+        }
+        self.emit(Op::Transpose { permutation }, &[id])
+    }
+
+    /// An element-wise program; operands of lower rank get leading axes, constants of one element become literals.
+    pub fn pointwise(&mut self, mut program: Pointwise, operands: &[NodeId]) -> Result<NodeId, Refusal> {
+        let rank_of = |id: &NodeId| self.graph.node(*id).shape.len();
+        let rank = operands.iter().map(rank_of).max().unwrap_or(0);
+        // Some operand must stay to give the result its rank.
+        let full = |id: &&NodeId| rank_of(id) == rank;
+        let runtime = operands.iter().filter(full).find(|id| self.literal(**id).is_none());
+        let shaping = runtime.or_else(|| operands.iter().find(full)).copied();
+        let mut kept = Vec::with_capacity(operands.len());
+        for id in operands {
+            match self.literal(*id) {
+                Some(literal) if Some(*id) != shaping => {
+                    program = program.with_literal(kept.len() as u32, literal);
+                }
+                _ => {
+                    let mut shape = vec![1; rank - self.graph.node(*id).shape.len()];
+                    shape.extend_from_slice(&self.graph.node(*id).shape);
+                    kept.push(self.reshape(*id, &shape));
+                }
+            }
+        }
+        self.emit(Op::Pointwise(program), &kept)
+    }
+
+    fn literal(&self, id: NodeId) -> Option<Literal> {
+        let constant = self.graph.constant(id).filter(|c| c.len() == 1)?;
+        let word = constant.device_word_at(0);
+        Some(match constant.dtype() {
+            Dtype::F32 => Literal::F32(word),
+            Dtype::I32 => Literal::I32(word as i32),
+            Dtype::Bool => Literal::Bool(word != 0),
+        })
+    }
+}
+
+fn integers(name: &str, shape: Vec<usize>, tensor: &Tensor) -> Result<Constant, Refusal> {
+    let wide = tensor.cast_to::<i64>()?;
+    let wide = wide.try_as_plain_ram()?;
+    let narrow: Result<Vec<i32>, ImportError> = wide
+        .as_slice::<i64>()?
+        .iter()
+        .map(|v| i32::try_from(*v).map_err(|_| ImportError::IntegerRange { name: name.to_owned(), value: *v }))
+        .collect();
+    Ok(Constant::from_i32(shape, &narrow?))
+}

@@ -1,0 +1,173 @@
+//! Convolution and its transpose.
+//!
+//! tract may drop the batch axis, put channels last, or hold a kernel as HWIO or OHWI; ours is always (batch, channels,
+//! spatial…) and (outputs, channels / groups, kernel…), reached by reshapes and transposes. The bias becomes an addition.
+//! Quantised convolutions are refused.
+
+use super::context::{Outcome, Refusal, Translator, variant};
+use crate::graph::NodeId;
+use crate::graph::op::{Op, Window};
+use crate::graph::pointwise::{BinaryOp, Pointwise};
+use tract_onnx::prelude::TypedNode;
+use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, KernelFormat, PoolSpec};
+use tract_onnx::tract_core::ops::nn::DataFormat;
+
+/// A tensor in tract's data format as (batch, channels, spatial…).
+pub fn channels_first(t: &mut Translator<'_>, id: NodeId, format: DataFormat) -> Result<NodeId, Refusal> {
+    let mut shape = t.shape(id);
+    let id = if format.has_n() {
+        id
+    } else {
+        shape.insert(0, 1);
+        t.reshape(id, &shape)
+    };
+    let rank = shape.len();
+    if !format.c_is_last() {
+        return Ok(id);
+    }
+    let permutation = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
+    t.transpose(id, permutation)
+}
+
+/// The inverse of [`channels_first`].
+pub fn in_format(t: &mut Translator<'_>, id: NodeId, format: DataFormat) -> Result<NodeId, Refusal> {
+    let rank = t.shape(id).len();
+    let id = if format.c_is_last() {
+        t.transpose(id, [0].into_iter().chain(2..rank).chain([1]).collect())?
+    } else {
+        id
+    };
+    if format.has_n() {
+        return Ok(id);
+    }
+    let shape = t.shape(id)[1..].to_vec();
+    Ok(t.reshape(id, &shape))
+}
+
+/// A kernel as (groups, outputs / groups, channels / groups, kernel…).
+fn grouped_kernel(t: &mut Translator<'_>, id: NodeId, format: KernelFormat, groups: usize) -> Result<NodeId, Refusal> {
+    let shape = t.shape(id);
+    let spatial_rank = shape.len() - 2;
+    let mut split = shape.clone();
+    let axis = match format {
+        KernelFormat::OIHW => 0,
+        KernelFormat::HWIO => spatial_rank,
+        KernelFormat::OHWI => spatial_rank + 1,
+    };
+    split[axis] /= groups;
+    split.insert(axis, groups);
+    let id = t.reshape(id, &split);
+    let permutation = match format {
+        KernelFormat::OIHW => return Ok(id),
+        // (kernel…, g, i, o)
+        KernelFormat::HWIO => {
+            [spatial_rank, spatial_rank + 2, spatial_rank + 1].into_iter().chain(0..spatial_rank).collect()
+        }
+        // (o, kernel…, g, i)
+        KernelFormat::OHWI => [spatial_rank + 1, 0, spatial_rank + 2].into_iter().chain(1..=spatial_rank).collect(),
+    };
+    t.transpose(id, permutation)
+}
+
+/// Padding before and after each spatial axis, as the floor rule needs it to give `output` elements.
+///
+/// Where a rounded-up output reads past the padding, the padding grows; where it was rounded up and then cut, it shrinks.
+fn window(spec: &PoolSpec, pads: &[(usize, usize)], spatial: &[usize], output: &[usize]) -> Result<Window, Refusal> {
+    let (strides, dilations) = (spec.strides().to_vec(), spec.dilations().to_vec());
+    let mut pads_after = Vec::with_capacity(spatial.len());
+    for (axis, (before, after)) in pads.iter().enumerate() {
+        let extent = (spec.kernel_shape[axis] - 1) * dilations[axis] + 1;
+        let reach = (output[axis].max(1) - 1) * strides[axis] + extent;
+        let Some(needed) = reach.checked_sub(spatial[axis] + before).or(Some(0)) else {
+            return variant("a window that does not fit");
+        };
+        let padded = spatial[axis] + before + after;
+        let by_floor = padded.checked_sub(extent).map(|room| room / strides[axis] + 1);
+        pads_after.push(if by_floor == Some(output[axis]) { *after } else { needed });
+    }
+    Ok(Window {
+        kernel: spec.kernel_shape.to_vec(),
+        strides,
+        dilations,
+        pads_before: pads.iter().map(|p| p.0).collect(),
+        pads_after,
+    })
+}
+
+/// The window of a forward operator over an input in (batch, channels, spatial…), and the padding that the model asked for.
+pub fn forward_window(spec: &PoolSpec, input: &[usize]) -> Result<(Window, Vec<usize>), Refusal> {
+    if input.len() != spec.rank() + 2 || spec.rank() == 0 || spec.rank() > 3 {
+        return variant(format!("{} spatial axes", spec.rank()));
+    }
+    let computed = spec.computed_padding(&input[2..]);
+    let pads: Vec<(usize, usize)> = computed.iter().map(|p| (p.pad_before, p.pad_after)).collect();
+    let output: Vec<usize> = computed.iter().map(|p| p.convoluted).collect();
+    Ok((window(spec, &pads, &input[2..], &output)?, pads.into_iter().map(|p| p.1).collect()))
+}
+
+/// Adds a bias of one element or one a channel.
+fn add_bias(t: &mut Translator<'_>, node: &TypedNode, id: NodeId) -> Result<NodeId, Refusal> {
+    if let Some(known) = t.known(node, 2)
+        && known.is_zero()?
+    {
+        return Ok(id);
+    }
+    let bias = t.input(node, 2)?;
+    let mut shape = vec![1; t.shape(id).len()];
+    shape[1] = t.shape(bias).iter().product();
+    let bias = t.reshape(bias, &shape);
+    t.pointwise(Pointwise::binary(BinaryOp::Add, t.dtype(id)), &[id, bias])
+}
+
+/// Convolution.
+pub fn conv(t: &mut Translator<'_>, node: &TypedNode, op: &Conv) -> Outcome {
+    if op.q_params.is_some() {
+        return variant("quantised");
+    }
+    let x = t.input(node, 0)?;
+    let x = channels_first(t, x, op.pool_spec.data_format)?;
+    let kernel = t.input(node, 1)?;
+    let kernel = grouped_kernel(t, kernel, op.kernel_fmt, op.group)?;
+    let grouped = t.shape(kernel);
+    let merged: Vec<usize> = [grouped[0] * grouped[1]].iter().chain(&grouped[2..]).copied().collect();
+    let kernel = t.reshape(kernel, &merged);
+    let (window, _) = forward_window(&op.pool_spec, &t.shape(x))?;
+    let y = t.emit(Op::Conv { window, groups: op.group }, &[x, kernel])?;
+    let y = add_bias(t, node, y)?;
+    Ok(vec![in_format(t, y, op.pool_spec.data_format)?])
+}
+
+/// Transposed convolution.
+pub fn deconv(t: &mut Translator<'_>, node: &TypedNode, op: &Deconv) -> Outcome {
+    let spec = &op.pool_spec;
+    let x = t.input(node, 0)?;
+    let x = channels_first(t, x, spec.data_format)?;
+    let spatial = t.shape(x)[2..].to_vec();
+    let kernel = t.input(node, 1)?;
+    let kernel = grouped_kernel(t, kernel, op.kernel_format, op.group)?;
+    // (g, o / g, i / g, kernel…) to (g · i / g, o / g, kernel…)
+    let rank = t.shape(kernel).len();
+    let kernel = t.transpose(kernel, [0, 2, 1].into_iter().chain(3..rank).collect())?;
+    let grouped = t.shape(kernel);
+    let merged: Vec<usize> = [grouped[0] * grouped[1]].iter().chain(&grouped[2..]).copied().collect();
+    let kernel = t.reshape(kernel, &merged);
+    let (strides, dilations) = (spec.strides().to_vec(), spec.dilations().to_vec());
+    let pads =
+        spec.padding.compute_for_deconv(&spatial, &spec.kernel_shape, &dilations, &strides, &op.adjustments)?;
+    let window = Window {
+        kernel: spec.kernel_shape.to_vec(),
+        strides,
+        dilations,
+        pads_before: pads.iter().map(|p| p.pad_before).collect(),
+        pads_after: pads.iter().map(|p| p.pad_after).collect(),
+    };
+    let output_padding = (0..spatial.len())
+        .map(|i| {
+            let full = (spatial[i] - 1) * window.strides[i] + (window.kernel[i] - 1) * window.dilations[i] + 1;
+            (pads[i].deconvoluted + window.pads_before[i] + window.pads_after[i]).saturating_sub(full)
+        })
+        .collect();
+    let y = t.emit(Op::ConvTranspose { window, groups: op.group, output_padding }, &[x, kernel])?;
+    let y = add_bias(t, node, y)?;
+    Ok(vec![in_format(t, y, spec.data_format)?])
+}

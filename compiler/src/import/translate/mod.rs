@@ -1,0 +1,95 @@
+//! From tract's typed operators to ours: the table of translations, and the walk over the model.
+//!
+//! [`TRANSLATIONS`] is the one registration point. Each entry translates one tract operator type into any number of our
+//! nodes; every result is compared with the shape and type that tract inferred. Operators that have no entry, or that refuse,
+//! are collected and reported together.
+
+mod context;
+mod convolution;
+mod einsum;
+mod elementwise;
+mod indexing;
+mod normalisation;
+mod pool;
+mod program;
+mod resize;
+mod shape;
+
+use super::error::ImportError;
+use super::model::Model;
+use crate::graph::Graph;
+use context::{Outcome, Refusal, Translator};
+use tract_onnx::prelude::{TypedModel, TypedNode};
+use tract_onnx::tract_core::ops;
+
+/// A translation of one tract operator type.
+struct Translation {
+    /// tract's name of the operator.
+    tract: &'static str,
+    /// `None` when the node is of another type.
+    translate: fn(&mut Translator<'_>, &TypedNode) -> Option<Outcome>,
+}
+
+macro_rules! translations {
+    ($($name:literal: $op:ty => $translate:path,)*) => {
+        &[$(Translation {
+            tract: $name,
+            translate: |translator, node| node.op_as::<$op>().map(|op| $translate(translator, node, op)),
+        }),*]
+    };
+}
+
+/// Every operator that import understands.
+const TRANSLATIONS: &[Translation] = translations! {
+    "Unary": ops::element_wise::ElementWiseOp => elementwise::unary,
+    "Binary": ops::binary::TypedBinOp => elementwise::binary,
+    "Iff": ops::logic::Iff => elementwise::select,
+    "Cast": ops::cast::Cast => elementwise::cast,
+    "EinSum": ops::einsum::EinSum => einsum::einsum,
+    "Conv": ops::cnn::Conv => convolution::conv,
+    "Deconv": ops::cnn::Deconv => convolution::deconv,
+    "MaxPool": ops::cnn::MaxPool => pool::max_pool,
+    "SumPool": ops::cnn::SumPool => pool::sum_pool,
+    "Softmax": ops::nn::Softmax => normalisation::softmax,
+    "RmsNorm": ops::nn::RmsNorm => normalisation::rms_norm,
+    "Reduce": ops::nn::Reduce => normalisation::reduce,
+    "AxisOp": ops::change_axes::AxisOp => shape::axis_op,
+    "Identity": ops::identity::Identity => shape::identity,
+    "Concat": ops::array::TypedConcat => shape::concat,
+    "Slice": ops::array::Slice => shape::slice,
+    "Downsample": ops::Downsample => shape::downsample,
+    "Pad": ops::array::Pad => shape::pad,
+    "Tile": ops::array::Tile => shape::tile,
+    "MultiBroadcastTo": ops::array::MultiBroadcastTo => shape::broadcast,
+    "Gather": ops::array::Gather => indexing::gather,
+    "GatherElements": ops::array::GatherElements => indexing::gather_elements,
+    "GatherNd": ops::array::GatherNd => indexing::gather_nd,
+    "OneHot": ops::array::OneHot => indexing::one_hot,
+    "Trilu": ops::array::Trilu => indexing::trilu,
+    "CumSum": ops::array::CumSum => indexing::cumulative_sum,
+    "Resize": ops::nn::Resize => resize::resize,
+    "NearestUpsample": ops::nn::NearestUpsample => resize::nearest_upsample,
+    "OnnxResize": tract_onnx_opl::resize::Resize => resize::onnx_resize,
+};
+
+/// tract's names of the operators that import translates.
+pub fn supported_operators() -> impl Iterator<Item = &'static str> {
+    TRANSLATIONS.iter().map(|t| t.tract)
+}
+
+/// Translates a typed model; `model` gives the ports, the weights and the ONNX nodes.
+pub fn translate(typed: &TypedModel, model: Model) -> Result<Graph, ImportError> {
+    let order = super::tract::guarded("order the model", || typed.eval_order())?;
+    let mut translator = Translator::new(typed, model)?;
+    for id in order {
+        let node = &typed.nodes()[id];
+        if node.op_is::<ops::konst::Const>() || node.op_is::<ops::source::TypedSource>() {
+            continue;
+        }
+        translator.enter(node);
+        let outcome = TRANSLATIONS.iter().find_map(|t| (t.translate)(&mut translator, node));
+        let outcome = outcome.unwrap_or_else(|| Err(Refusal::Operator));
+        translator.leave(node, outcome)?;
+    }
+    translator.finish()
+}

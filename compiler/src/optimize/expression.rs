@@ -1,0 +1,457 @@
+//! Element-wise programs as hash-consed expressions: the place where instructions are simplified.
+//!
+//! Interning an expression first applies the rewrite rules: literal arithmetic, neutral elements, powers, casts, and the
+//! spelled-out forms of activations. Equal subexpressions are one. Every rule keeps the value to about 1e-6 relative;
+//! signs of zero are not kept. It deliberately knows nothing about graphs.
+
+use crate::graph::constant::Dtype;
+use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
+use std::collections::BTreeMap;
+
+/// Index of an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id(u32);
+
+/// One expression over earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Expression {
+    /// Input of the program.
+    Input(u32),
+    /// A literal.
+    Literal(Literal),
+    /// f(a).
+    Unary(UnaryOp, Id),
+    /// f(a, b).
+    Binary(BinaryOp, Id, Id),
+    /// Condition, then, otherwise.
+    Select(Id, Id, Id),
+    /// Conversion.
+    Cast(Id, Dtype),
+}
+
+/// The expressions of one program.
+pub struct Expressions {
+    inputs: Vec<Dtype>,
+    nodes: Vec<Expression>,
+    dtypes: Vec<Dtype>,
+    index: BTreeMap<Expression, Id>,
+}
+
+/// What is left of a program: an input unchanged, or another program.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Simplified {
+    /// The value is that input.
+    Identity(u32),
+    /// A program over the same inputs, some perhaps unused.
+    Program(Pointwise),
+}
+
+/// Simplifies a program.
+pub fn simplify(program: &Pointwise) -> Simplified {
+    let mut expressions = Expressions {
+        inputs: program.inputs.clone(),
+        nodes: Vec::new(),
+        dtypes: Vec::new(),
+        index: BTreeMap::new(),
+    };
+    let mut results: Vec<Id> = Vec::new();
+    for instruction in &program.instructions {
+        let mut at = |operand: Operand| match operand {
+            Operand::Input(i) => expressions.intern(Expression::Input(i)),
+            Operand::Result(i) => results[i as usize],
+        };
+        let expression = match *instruction {
+            Instruction::Literal(l) => Expression::Literal(l),
+            Instruction::Unary(op, a) => Expression::Unary(op, at(a)),
+            Instruction::Binary(op, a, b) => Expression::Binary(op, at(a), at(b)),
+            Instruction::Select { condition, then, otherwise } => {
+                Expression::Select(at(condition), at(then), at(otherwise))
+            }
+            Instruction::Cast(a, to) => Expression::Cast(at(a), to),
+        };
+        let id = expressions.make(expression);
+        results.push(id);
+    }
+    let root = *results.last().expect("a program has at least one instruction");
+    match expressions.get(root) {
+        Expression::Input(i) => Simplified::Identity(i),
+        _ => Simplified::Program(expressions.emit(root)),
+    }
+}
+
+/// Relative equality of coefficients.
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-6 * b.abs().max(1e-30)
+}
+
+impl Expressions {
+    fn get(&self, id: Id) -> Expression {
+        self.nodes[id.0 as usize]
+    }
+
+    fn dtype(&self, id: Id) -> Dtype {
+        self.dtypes[id.0 as usize]
+    }
+
+    fn f32(&self, id: Id) -> Option<f64> {
+        match self.get(id) {
+            Expression::Literal(Literal::F32(bits)) => Some(f64::from(f32::from_bits(bits))),
+            _ => None,
+        }
+    }
+
+    fn literal_f32(&mut self, value: f64) -> Id {
+        self.intern(Expression::Literal(Literal::F32((value as f32).to_bits())))
+    }
+
+    /// The expression as it is, once.
+    fn intern(&mut self, expression: Expression) -> Id {
+        if let Some(id) = self.index.get(&expression) {
+            return *id;
+        }
+        let dtype = match expression {
+            Expression::Input(i) => self.inputs[i as usize],
+            Expression::Literal(Literal::F32(_)) => Dtype::F32,
+            Expression::Literal(Literal::I32(_)) => Dtype::I32,
+            Expression::Literal(Literal::Bool(_))
+            | Expression::Unary(UnaryOp::IsNan | UnaryOp::IsInf | UnaryOp::Not, _) => Dtype::Bool,
+            Expression::Binary(op, _, _) if op.compares() => Dtype::Bool,
+            Expression::Unary(_, a) | Expression::Binary(_, a, _) | Expression::Select(_, a, _) => self.dtype(a),
+            Expression::Cast(_, to) => to,
+        };
+        let id = Id(self.nodes.len() as u32);
+        self.nodes.push(expression);
+        self.dtypes.push(dtype);
+        self.index.insert(expression, id);
+        id
+    }
+
+    /// The expression, simplified.
+    fn make(&mut self, expression: Expression) -> Id {
+        let expression = self.ordered(expression);
+        if let Some(literal) = self.fold(expression) {
+            return self.intern(Expression::Literal(literal));
+        }
+        match expression {
+            Expression::Input(_) | Expression::Literal(_) => self.intern(expression),
+            Expression::Unary(op, a) => self.unary(op, a),
+            Expression::Binary(op, a, b) => self.binary(op, a, b),
+            Expression::Select(condition, then, otherwise) => match self.get(condition) {
+                Expression::Literal(Literal::Bool(true)) => then,
+                Expression::Literal(Literal::Bool(false)) => otherwise,
+                _ if then == otherwise => then,
+                Expression::Unary(UnaryOp::Not, c) => self.make(Expression::Select(c, otherwise, then)),
+                _ => self.intern(expression),
+            },
+            Expression::Cast(a, to) => self.cast(a, to),
+        }
+    }
+
+    /// Literals stand on the right of sums and products.
+    fn ordered(&self, expression: Expression) -> Expression {
+        match expression {
+            Expression::Binary(op @ (BinaryOp::Add | BinaryOp::Mul | BinaryOp::Min | BinaryOp::Max), a, b)
+                if matches!(self.get(a), Expression::Literal(_)) =>
+            {
+                Expression::Binary(op, b, a)
+            }
+            other => other,
+        }
+    }
+
+    /// The value of an expression of literals.
+    fn fold(&self, expression: Expression) -> Option<Literal> {
+        let operands = match expression {
+            Expression::Input(_) | Expression::Literal(_) => return None,
+            Expression::Unary(_, a) | Expression::Cast(a, _) => vec![a],
+            Expression::Binary(_, a, b) => vec![a, b],
+            Expression::Select(c, a, b) => vec![c, a, b],
+        };
+        let mut instructions = Vec::new();
+        for operand in &operands {
+            let Expression::Literal(l) = self.get(*operand) else { return None };
+            instructions.push(Instruction::Literal(l));
+        }
+        let at = Operand::Result;
+        instructions.push(match expression {
+            Expression::Unary(op, _) => Instruction::Unary(op, at(0)),
+            Expression::Cast(_, to) => Instruction::Cast(at(0), to),
+            Expression::Binary(op, _, _) => Instruction::Binary(op, at(0), at(1)),
+            Expression::Select(..) => Instruction::Select { condition: at(0), then: at(1), otherwise: at(2) },
+            Expression::Input(_) | Expression::Literal(_) => return None,
+        });
+        let program = Pointwise { inputs: vec![], instructions };
+        let word = program.evaluate(&[]);
+        Some(match program.dtype() {
+            Dtype::F32 => Literal::F32(word),
+            Dtype::I32 => Literal::I32(word as i32),
+            Dtype::Bool => Literal::Bool(word != 0),
+        })
+    }
+
+    fn cast(&mut self, a: Id, to: Dtype) -> Id {
+        if self.dtype(a) == to {
+            return a;
+        }
+        match self.get(a) {
+            // From a truth value every way leads to the same number.
+            Expression::Cast(b, _) if self.dtype(b) == Dtype::Bool => self.cast(b, to),
+            _ => self.intern(Expression::Cast(a, to)),
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, a: Id) -> Id {
+        match (op, self.get(a)) {
+            (UnaryOp::Neg, Expression::Unary(UnaryOp::Neg, x)) | (UnaryOp::Not, Expression::Unary(UnaryOp::Not, x)) => x,
+            (UnaryOp::Reciprocal, Expression::Unary(UnaryOp::Sqrt, x)) => self.unary(UnaryOp::Rsqrt, x),
+            (UnaryOp::Reciprocal, Expression::Unary(UnaryOp::Rsqrt, x)) => self.unary(UnaryOp::Sqrt, x),
+            (UnaryOp::Relu, Expression::Unary(UnaryOp::Relu, _)) => a,
+            (UnaryOp::Reciprocal, _) => match self.sigmoid_denominator(a) {
+                Some(x) => self.unary(UnaryOp::Sigmoid, x),
+                None => self.intern(Expression::Unary(op, a)),
+            },
+            _ => self.intern(Expression::Unary(op, a)),
+        }
+    }
+
+    /// x of 1 + exp(−x).
+    fn sigmoid_denominator(&self, a: Id) -> Option<Id> {
+        let Expression::Binary(BinaryOp::Add, e, one) = self.get(a) else { return None };
+        let Expression::Unary(UnaryOp::Exp, negated) = self.get(e) else { return None };
+        let Expression::Unary(UnaryOp::Neg, x) = self.get(negated) else { return None };
+        (self.f32(one) == Some(1.0)).then_some(x)
+    }
+
+    fn binary(&mut self, op: BinaryOp, a: Id, b: Id) -> Id {
+        let integer = match self.get(b) {
+            Expression::Literal(Literal::I32(v)) => Some(f64::from(v)),
+            _ => None,
+        };
+        let literal = self.f32(b);
+        match (op, literal.or(integer)) {
+            (BinaryOp::Add | BinaryOp::Sub, Some(0.0)) | (BinaryOp::Mul | BinaryOp::Div, Some(1.0)) => return a,
+            (BinaryOp::Pow, Some(exponent)) if literal.is_some() => {
+                if let Some(power) = self.power(a, exponent) {
+                    return power;
+                }
+            }
+            _ => {}
+        }
+        if op == BinaryOp::Max && literal == Some(0.0) {
+            return self.unary(UnaryOp::Relu, a);
+        }
+        if op == BinaryOp::Div && self.f32(a) == Some(1.0) {
+            return self.unary(UnaryOp::Reciprocal, b);
+        }
+        if op == BinaryOp::Mul && self.dtype(a) == Dtype::F32 {
+            return self.product(a, b);
+        }
+        if op == BinaryOp::Div && self.dtype(a) == Dtype::F32 {
+            if let Some(activation) = self.activation(Expression::Binary(op, a, b)) {
+                return activation;
+            }
+            if let Some(x) = self.sigmoid_denominator(b) {
+                let sigmoid = self.unary(UnaryOp::Sigmoid, x);
+                return self.product(a, sigmoid);
+            }
+        }
+        self.intern(Expression::Binary(op, a, b))
+    }
+
+    fn product(&mut self, a: Id, b: Id) -> Id {
+        let expression = Expression::Binary(BinaryOp::Mul, a, b);
+        match self.activation(expression) {
+            Some(id) => id,
+            None => self.intern(expression),
+        }
+    }
+
+    /// x to a small power, without `Pow`.
+    fn power(&mut self, x: Id, exponent: f64) -> Option<Id> {
+        let mut times = |a, b| self.intern(Expression::Binary(BinaryOp::Mul, a, b));
+        Some(if exponent == 1.0 {
+            x
+        } else if exponent == 2.0 {
+            times(x, x)
+        } else if exponent == 3.0 {
+            let square = times(x, x);
+            times(square, x)
+        } else if exponent == 4.0 {
+            let square = times(x, x);
+            times(square, square)
+        } else if exponent == 0.5 {
+            self.unary(UnaryOp::Sqrt, x)
+        } else if exponent == -0.5 {
+            self.unary(UnaryOp::Rsqrt, x)
+        } else if exponent == -1.0 {
+            self.unary(UnaryOp::Reciprocal, x)
+        } else {
+            return None;
+        })
+    }
+
+    /// A product as its coefficient and its factors that are not literals.
+    fn factors(&self, expression: Expression, factors: &mut Vec<Id>) -> f64 {
+        let side = |id: Id, factors: &mut Vec<Id>| match (self.f32(id), self.get(id)) {
+            (Some(literal), _) => literal,
+            (None, inner @ (Expression::Binary(BinaryOp::Mul, ..) | Expression::Unary(UnaryOp::Neg, _))) => {
+                self.factors(inner, factors)
+            }
+            (None, inner @ Expression::Binary(BinaryOp::Div, _, d)) if self.f32(d).is_some() => {
+                self.factors(inner, factors)
+            }
+            _ => {
+                factors.push(id);
+                1.0
+            }
+        };
+        match expression {
+            Expression::Binary(BinaryOp::Mul, a, b) => {
+                let left = side(a, factors);
+                left * side(b, factors)
+            }
+            Expression::Binary(BinaryOp::Div, a, b) => side(a, factors) / self.f32(b).unwrap_or(f64::NAN),
+            Expression::Unary(UnaryOp::Neg, a) => -side(a, factors),
+            _ => f64::NAN,
+        }
+    }
+
+    /// Coefficients c0 + c1 x + c2 x² + c3 x³ of `id`, when it is such a polynomial.
+    fn polynomial(&self, id: Id, x: Id) -> Option<[f64; 4]> {
+        if id == x {
+            return Some([0.0, 1.0, 0.0, 0.0]);
+        }
+        if let Some(literal) = self.f32(id) {
+            return Some([literal, 0.0, 0.0, 0.0]);
+        }
+        match self.get(id) {
+            Expression::Unary(UnaryOp::Neg, a) => Some(self.polynomial(a, x)?.map(|c| -c)),
+            Expression::Binary(op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div), a, b) => {
+                let (p, q) = (self.polynomial(a, x)?, self.polynomial(b, x)?);
+                let mut sum = [0.0; 4];
+                match op {
+                    BinaryOp::Add => (0..4).for_each(|i| sum[i] = p[i] + q[i]),
+                    BinaryOp::Sub => (0..4).for_each(|i| sum[i] = p[i] - q[i]),
+                    BinaryOp::Div => {
+                        let divisor = self.f32(b)?;
+                        (0..4).for_each(|i| sum[i] = p[i] / divisor);
+                    }
+                    _ => {
+                        for (i, pi) in p.iter().enumerate().filter(|(_, c)| **c != 0.0) {
+                            for (j, qj) in q.iter().enumerate().filter(|(_, c)| **c != 0.0) {
+                                *sum.get_mut(i + j)? += pi * qj;
+                            }
+                        }
+                    }
+                }
+                Some(sum)
+            }
+            _ => None,
+        }
+    }
+
+    /// A product or quotient that spells out an activation function of one of its factors.
+    fn activation(&mut self, expression: Expression) -> Option<Id> {
+        let mut factors = Vec::new();
+        let coefficient = match expression {
+            Expression::Binary(BinaryOp::Div, _, d) if self.f32(d).is_none() => return None,
+            _ => self.factors(expression, &mut factors),
+        };
+        let &[a, b] = factors.as_slice() else { return None };
+        let (op, x, unit) = self.gate(a, b).map(|(op, c)| (op, a, c)).or_else(|| {
+            let (op, c) = self.gate(b, a)?;
+            Some((op, b, c))
+        })?;
+        let result = self.intern(Expression::Unary(op, x));
+        let rest = coefficient * unit;
+        if close(rest, 1.0) {
+            return Some(result);
+        }
+        let rest = self.literal_f32(rest);
+        Some(self.intern(Expression::Binary(BinaryOp::Mul, result, rest)))
+    }
+
+    /// The activation f and the constant c for which x · gate = c · f(x).
+    fn gate(&self, x: Id, gate: Id) -> Option<(UnaryOp, f64)> {
+        const TANH_SCALE: f64 = 0.797_884_560_802_865_4;
+        let cubic = |id: Id, scale: f64| {
+            let p = self.polynomial(id, x)?;
+            (p[0] == 0.0 && p[2] == 0.0 && close(p[1], scale) && close(p[3], scale * 0.044_715)).then_some(())
+        };
+        match self.get(gate) {
+            Expression::Unary(UnaryOp::Sigmoid, inner) if inner == x => Some((UnaryOp::Silu, 1.0)),
+            Expression::Unary(UnaryOp::Sigmoid, inner) => {
+                cubic(inner, 2.0 * TANH_SCALE).map(|()| (UnaryOp::GeluTanh, 1.0))
+            }
+            Expression::Binary(BinaryOp::Add, inner, one) if self.f32(one) == Some(1.0) => match self.get(inner) {
+                Expression::Unary(UnaryOp::Erf, argument) => {
+                    let p = self.polynomial(argument, x)?;
+                    let linear = p[0] == 0.0 && p[2] == 0.0 && p[3] == 0.0;
+                    (linear && close(p[1], std::f64::consts::FRAC_1_SQRT_2)).then_some((UnaryOp::GeluErf, 2.0))
+                }
+                Expression::Unary(UnaryOp::Tanh, argument) => {
+                    cubic(argument, TANH_SCALE).map(|()| (UnaryOp::GeluTanh, 2.0))
+                }
+                _ => None,
+            },
+            _ => {
+                let (inner, top) = self.clamp_from_zero(gate)?;
+                let p = self.polynomial(inner, x)?;
+                let fits = p[2] == 0.0 && p[3] == 0.0 && close(p[1] / top, 1.0 / 6.0) && close(p[0] / top, 0.5);
+                fits.then_some((UnaryOp::HardSwish, top))
+            }
+        }
+    }
+
+    /// v and h of min(max(v, 0), h) or max(min(v, h), 0).
+    fn clamp_from_zero(&self, id: Id) -> Option<(Id, f64)> {
+        match self.get(id) {
+            Expression::Binary(BinaryOp::Min, inner, top) => match self.get(inner) {
+                Expression::Unary(UnaryOp::Relu, v) => Some((v, self.f32(top)?)),
+                _ => None,
+            },
+            Expression::Unary(UnaryOp::Relu, inner) => match self.get(inner) {
+                Expression::Binary(BinaryOp::Min, v, top) => Some((v, self.f32(top)?)),
+                _ => None,
+            },
+            _ => None,
+        }
+        .filter(|(_, top)| *top > 0.0)
+    }
+
+    /// The program of what `root` needs.
+    fn emit(&self, root: Id) -> Pointwise {
+        let mut needed = vec![false; self.nodes.len()];
+        let mut stack = vec![root];
+        while let Some(id) = stack.pop() {
+            if !std::mem::replace(&mut needed[id.0 as usize], true) {
+                match self.get(id) {
+                    Expression::Input(_) | Expression::Literal(_) => {}
+                    Expression::Unary(_, a) | Expression::Cast(a, _) => stack.push(a),
+                    Expression::Binary(_, a, b) => stack.extend([a, b]),
+                    Expression::Select(c, a, b) => stack.extend([c, a, b]),
+                }
+            }
+        }
+        let mut instructions = Vec::new();
+        let mut place: BTreeMap<Id, Operand> = BTreeMap::new();
+        for id in (0..=root.0).map(Id).filter(|id| needed[id.0 as usize]) {
+            let instruction = match self.get(id) {
+                Expression::Input(i) => {
+                    place.insert(id, Operand::Input(i));
+                    continue;
+                }
+                Expression::Literal(l) => Instruction::Literal(l),
+                Expression::Unary(op, a) => Instruction::Unary(op, place[&a]),
+                Expression::Binary(op, a, b) => Instruction::Binary(op, place[&a], place[&b]),
+                Expression::Select(c, a, b) => {
+                    Instruction::Select { condition: place[&c], then: place[&a], otherwise: place[&b] }
+                }
+                Expression::Cast(a, to) => Instruction::Cast(place[&a], to),
+            };
+            place.insert(id, Operand::Result(instructions.len() as u32));
+            instructions.push(instruction);
+        }
+        Pointwise { inputs: self.inputs.clone(), instructions }
+    }
+}

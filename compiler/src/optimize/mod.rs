@@ -1,0 +1,242 @@
+//! `Graph` → `Graph`: fewer, larger operators, and nothing computed at run time that is known now.
+//!
+//! Every pass is one file, takes the graph in place and counts what it did; [`optimize`] runs the list until nothing
+//! changes. Passes run in an order that matters: patterns (norms, attention) are recovered from single operators before
+//! fusion merges these. Everything is deterministic: nodes are visited in an order that depends on the graph alone. No pass
+//! copies an activation or decides a layout; transposes and reshapes that stay are views for lowering.
+
+mod algebra;
+mod attention;
+mod constants;
+mod duplicates;
+mod einsum;
+mod expression;
+mod fuse;
+mod norms;
+mod pattern;
+mod programs;
+mod reductions;
+mod scales;
+mod views;
+
+pub use fuse::epilogue_operand_fits;
+
+use crate::graph::op::Op;
+use crate::graph::pointwise::Pointwise;
+use crate::graph::verify::{Violation, verify};
+use crate::graph::{Graph, NodeId, ShapeError};
+use std::collections::BTreeSet;
+
+/// What optimisation may do.
+#[derive(Debug, Clone)]
+pub struct OptimizeOptions {
+    /// Constants that are larger than this are not computed, in bytes of the result.
+    pub fold_limit_bytes: usize,
+    /// Rounds over all passes, at most.
+    pub max_rounds: u32,
+    /// Attention is recovered up to this size of head (d and e).
+    pub max_head_size: usize,
+    /// Distinct operands of a fused element-wise node, at most.
+    pub max_pointwise_operands: usize,
+    /// Operands of an epilogue beside the operator's result, at most.
+    pub max_epilogue_operands: usize,
+    /// Instructions of an element-wise program, at most.
+    pub max_instructions: usize,
+    /// Names of element-wise nodes that stay on their own: how scheduling undoes a fusion that costs it load capacity.
+    pub keep_apart: BTreeSet<String>,
+}
+
+impl Default for OptimizeOptions {
+    fn default() -> Self {
+        Self {
+            fold_limit_bytes: 64 << 20,
+            max_rounds: 12,
+            max_head_size: 128,
+            max_pointwise_operands: 6,
+            max_epilogue_operands: 3,
+            max_instructions: 64,
+            keep_apart: BTreeSet::new(),
+        }
+    }
+}
+
+/// How often each rewrite happened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OptimizeReport {
+    /// Rounds until nothing changed.
+    pub rounds: u32,
+    /// Nodes computed from constants alone.
+    pub constants_folded: usize,
+    /// Operands that became literals.
+    pub literals: usize,
+    /// Element-wise programs made simpler.
+    pub programs_simplified: usize,
+    /// Of these, activations recovered: GELU, SiLU, hard swish.
+    pub activations: usize,
+    /// Nodes that did nothing, removed.
+    pub identities: usize,
+    /// Views merged with views.
+    pub views_merged: usize,
+    /// Transposes that became labels of an einsum.
+    pub transposes_absorbed: usize,
+    /// Nodes equal to another one.
+    pub duplicates: usize,
+    /// Sums and squares merged into reductions.
+    pub reductions: usize,
+    /// Norms recovered.
+    pub norms: usize,
+    /// Attentions recovered.
+    pub attentions: usize,
+    /// Scales folded into convolution weights.
+    pub scales_folded: usize,
+    /// Element-wise nodes fused into element-wise nodes.
+    pub pointwise_fused: usize,
+    /// Element-wise nodes that became an epilogue.
+    pub epilogues_fused: usize,
+}
+
+impl OptimizeReport {
+    /// All rewrites together; a round that leaves it unchanged is the last.
+    fn total(&self) -> usize {
+        self.constants_folded
+            + self.literals
+            + self.programs_simplified
+            + self.identities
+            + self.views_merged
+            + self.transposes_absorbed
+            + self.duplicates
+            + self.reductions
+            + self.norms
+            + self.attentions
+            + self.scales_folded
+            + self.pointwise_fused
+            + self.epilogues_fused
+    }
+}
+
+/// A pass broke the graph: a bug of ours, as a value, so that a model in the field gets a report and not a crash.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OptimizeError {
+    /// An operator that a pass made does not accept its operands.
+    #[error("optimisation of node `{node}`: {error}")]
+    Shape {
+        /// ONNX name.
+        node: String,
+        /// Why.
+        error: ShapeError,
+    },
+    /// The graph is not well formed after a pass.
+    #[error("after pass `{pass}`: {}", violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Violations {
+        /// The pass.
+        pass: &'static str,
+        /// Everything that is wrong.
+        violations: Vec<Violation>,
+    },
+}
+
+/// One pass.
+type Pass = fn(&mut Graph, &OptimizeOptions, &mut OptimizeReport) -> Result<(), OptimizeError>;
+
+/// The passes, in order.
+const PASSES: &[(&str, Pass)] = &[
+    ("constants", constants::run),
+    ("programs", programs::run),
+    ("algebra", algebra::run),
+    ("views", views::run),
+    ("einsum", einsum::run),
+    ("duplicates", duplicates::run),
+    ("reductions", reductions::run),
+    ("norms", norms::run),
+    ("attention", attention::run),
+    ("scales", scales::run),
+    ("fuse", fuse::run),
+];
+
+/// Rewrites the graph until no pass changes it.
+///
+/// # Errors
+/// When a pass made something that is not well formed; debug builds check after every pass, release builds leave it to the
+/// caller's check between stages.
+pub fn optimize(graph: &mut Graph, options: &OptimizeOptions) -> Result<OptimizeReport, OptimizeError> {
+    let mut report = OptimizeReport::default();
+    graph.prune();
+    while report.rounds < options.max_rounds {
+        let before = report.total();
+        report.rounds += 1;
+        for (name, pass) in PASSES {
+            pass(graph, options, &mut report)?;
+            graph.prune();
+            if cfg!(debug_assertions) {
+                let violations = verify(graph);
+                if !violations.is_empty() {
+                    return Err(OptimizeError::Violations { pass: name, violations });
+                }
+            }
+        }
+        if report.total() == before {
+            break;
+        }
+    }
+    Ok(report)
+}
+
+/// Adds a node whose operator a pass chose.
+fn add(graph: &mut Graph, op: Op, operands: &[NodeId], name: &str) -> Result<NodeId, OptimizeError> {
+    graph.add(op, operands, name).map_err(|error| OptimizeError::Shape { node: name.to_owned(), error })
+}
+
+/// `node` under another shape of as many elements: itself, or a `Reshape` of it.
+fn reshape(graph: &mut Graph, node: NodeId, shape: &[usize], name: &str) -> NodeId {
+    if graph.node(node).shape == shape {
+        return node;
+    }
+    let dtype = graph.node(node).dtype;
+    graph.add_shaped(Op::Reshape, &[node], name, shape.to_vec(), dtype)
+}
+
+/// `node` with its axes permuted: itself, or a `Transpose` of it.
+fn transpose(
+    graph: &mut Graph,
+    node: NodeId,
+    permutation: Vec<usize>,
+    name: &str,
+) -> Result<NodeId, OptimizeError> {
+    if permutation.iter().enumerate().all(|(i, p)| i == *p) {
+        return Ok(node);
+    }
+    add(graph, Op::Transpose { permutation }, &[node], name)
+}
+
+/// The node that alone reads `id`, when it is not a public output either. It may read it in several positions.
+fn single_user(graph: &Graph, id: NodeId) -> Option<NodeId> {
+    let users = graph.users(id);
+    let public = graph.outputs.iter().any(|o| o.node == id);
+    (users.len() == 1 && !public).then(|| users[0])
+}
+
+/// The program of a `Pointwise` node.
+fn program(graph: &Graph, id: NodeId) -> Option<&Pointwise> {
+    match &graph.node(id).op {
+        Op::Pointwise(p) => Some(p),
+        _ => None,
+    }
+}
+
+/// Whether operands of these shapes broadcast to exactly `shape`.
+fn broadcasts_to(graph: &Graph, operands: &[NodeId], shape: &[usize]) -> bool {
+    !operands.is_empty()
+        && (0..shape.len()).all(|axis| operands.iter().any(|o| graph.node(*o).shape[axis] == shape[axis]))
+}
+
+/// Names of merged nodes, joined by `+`, of bounded length.
+fn join_names(first: &str, second: &str) -> String {
+    const LIMIT: usize = 160;
+    if first.len() + second.len() < LIMIT {
+        return format!("{first}+{second}");
+    }
+    if first.ends_with("+…") { first.to_owned() } else { format!("{first}+…") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Schedules built in one pass, without search.
+//!
+//! Takes a [`Problem`] and a number of slots; gives a [`Plan`] that is feasible for it (if any is). Each rule decides, start
+//! by start, how many pages are uploaded beside the running step. Not optimal in general; `bounds` often proves it is.
+
+use super::pipeline::{Interval, Plan, State, advance, plan_finish_us};
+use super::problem::{Demand, Problem};
+
+/// How far a one-pass schedule uploads ahead of need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Nothing ahead: each step's missing pages, just before it.
+    OnDemand,
+    /// Pages that have arrived and that the running step hides.
+    Hidden,
+    /// As `Hidden`, and as many more as keep the ring from filling up.
+    FeedDisk,
+    /// Every page that has arrived.
+    Arrived,
+}
+
+impl Rule {
+    /// All rules that upload ahead.
+    pub const AHEAD: [Self; 3] = [Self::Hidden, Self::FeedDisk, Self::Arrived];
+}
+
+/// Pages are counted as arrived when less than this fraction is missing, since times are rounded.
+const ARRIVED: f64 = 1e-9;
+
+/// The plan of one rule. `slots` must be at least [`Demand::smallest_slots`].
+pub fn one_pass(problem: &Problem, demand: &Demand, slots: u32, rule: Rule) -> Plan {
+    let mut state = State::INITIAL;
+    let uploaded = (0..problem.step_count())
+        .map(|boundary| {
+            let interval = Interval::before(problem, demand, boundary);
+            let count = count_at(problem, demand, slots, rule, boundary, interval, state);
+            state = advance(problem, interval, slots, state, count);
+            count
+        })
+        .collect();
+    Plan { uploaded, slots }
+}
+
+/// Pages that shall be uploaded when step `boundary` starts.
+fn count_at(
+    problem: &Problem,
+    demand: &Demand,
+    slots: u32,
+    rule: Rule,
+    boundary: u32,
+    interval: Interval,
+    state: State,
+) -> u32 {
+    let least = demand.needed[boundary as usize].max(state.uploaded);
+    let most = demand.dead[boundary as usize].saturating_add(slots).min(problem.page_count());
+    let reach = (state.read_pages + interval.execute_us / problem.read_us()).min(f64::from(problem.page_count()));
+    // Neither a page that is still being read nor one that must wait for a slot comes for free.
+    let arrived = ((reach + ARRIVED).floor() as u32).min(interval.dead.saturating_add(slots));
+    let hidden = arrived.min(state.uploaded.saturating_add(interval.capacity_pages));
+    let ahead = match rule {
+        Rule::OnDemand => least,
+        Rule::Hidden => hidden,
+        Rule::FeedDisk => {
+            let unstalled = ((reach - ARRIVED).ceil().max(0.0) as u32).saturating_sub(problem.staging_pages);
+            hidden.max(arrived.min(unstalled))
+        }
+        Rule::Arrived => arrived,
+    };
+    least.max(ahead).min(most)
+}
+
+/// The fastest one-pass plan; the first rule wins ties.
+pub fn fastest(problem: &Problem, demand: &Demand, slots: u32) -> (Plan, f64) {
+    let mut plans = Rule::AHEAD.into_iter().map(|rule| {
+        let plan = one_pass(problem, demand, slots, rule);
+        let finish_us = plan_finish_us(problem, demand, &plan);
+        (plan, finish_us)
+    });
+    let first = plans.next().expect("there are three rules");
+    plans.fold(first, |best, next| if next.1 < best.1 { next } else { best })
+}

@@ -1,0 +1,220 @@
+//! The schedule as an integer program, for a whole program or a window of it.
+//!
+//! Takes a [`Window`] of boundaries (starts of steps) and a [`Goal`]; gives integer counts, a bound and whether they are
+//! proven optimal. The search is limited by branch-and-bound nodes, never by the clock, so that results do not depend on the
+//! machine. Times are in units of one page read, relative to the window's first state, which keeps all coefficients near 1.
+//! It decides neither windows nor goals (`optimal.rs`), and does not trust the solver: callers simulate what it returns.
+//!
+//! Variables at boundary b, where `s = b − 1` is the step that runs before it (before the first step nothing runs):
+//! `V_b` ∈ ℤ pages uploaded by then (`u_s = V_b − V_{b−1}`), `τ_b` start, `a_b` pages read, `e_b` pages whose upload is paid for,
+//! `w_b` pages that wait for a slot of step s, `peak` slots. Constants: `t_s` time, `C_s` capacity, `β` upload time of a page,
+//! `R` ring, `P` pages. See docs/schedule.md.
+
+use good_lp::solvers::microlp::{MicroLpProblem, microlp};
+use good_lp::{Constraint, Expression, SolverModel, Variable, constraint, variable, variables};
+
+use super::pipeline::{Interval, State};
+use super::problem::{Demand, Problem};
+
+/// What is minimised.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Goal {
+    /// The start of the last boundary.
+    Time,
+    /// The number of slots, at least `least_slots`, with the last boundary starting no later than `latest_us`.
+    Peak {
+        /// Known lower bound.
+        least_slots: u32,
+        /// Limit of the last start.
+        latest_us: f64,
+    },
+    /// Σ of resident pages over the boundaries, with the last one starting no later than `latest_us`.
+    Residency {
+        /// Limit of the last start.
+        latest_us: f64,
+    },
+}
+
+/// Boundaries `first..end`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// First boundary.
+    pub first: u32,
+    /// State at the boundary before it.
+    pub before: State,
+    /// One past the last boundary.
+    pub end: u32,
+    /// If the program goes on after the window: a known plan's last state in it, which the result must dominate.
+    pub goes_on_from: Option<State>,
+    /// Slots; for [`Goal::Peak`] the most.
+    pub slots: u32,
+}
+
+/// Counts found by the solver.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IlpSolution {
+    /// `V_b` for every boundary of the window.
+    pub uploaded: Vec<u32>,
+    /// Slots: the window's, or the minimised ones.
+    pub slots: u32,
+    /// Proven lower bound of the objective: microseconds from time 0, slots, or pages.
+    pub bound: f64,
+    /// Whether the counts are proven optimal.
+    pub proven: bool,
+}
+
+/// The variables of one boundary.
+#[derive(Clone, Copy)]
+struct Boundary {
+    uploaded: Variable,
+    start: Variable,
+    read: Variable,
+    excess: Variable,
+    waiting: Variable,
+}
+
+/// Values of the previous boundary: constants before the window, variables inside.
+struct Previous {
+    uploaded: Expression,
+    start: Expression,
+    read: Expression,
+}
+
+/// Solves one window. `None` when the solver found nothing within `node_limit` nodes or failed.
+pub fn solve(problem: &Problem, demand: &Demand, window: &Window, goal: Goal, node_limit: u64) -> Option<IlpSolution> {
+    let unit_us = problem.read_us();
+    let relative = |time_us: f64| (time_us - window.before.start_us) / unit_us;
+    let mut vars = variables!();
+    let least_slots = match goal {
+        Goal::Peak { least_slots, .. } => least_slots,
+        Goal::Time | Goal::Residency { .. } => window.slots,
+    };
+    let peak = vars.add(variable().integer().bounds(f64::from(least_slots)..=f64::from(window.slots)));
+    let pages = f64::from(problem.page_count());
+    let boundaries: Vec<Boundary> = (window.first..window.end)
+        .map(|b| {
+            let most = demand.dead[b as usize].saturating_add(window.slots).min(problem.page_count());
+            Boundary {
+                // load before use: V_b ≥ needed(b); the upper bound is implied by residency.
+                uploaded: vars.add(variable().integer().bounds(f64::from(demand.needed[b as usize])..=f64::from(most))),
+                start: vars.add(variable().min(0)),
+                read: vars.add(variable().bounds(0.0..=pages)),
+                excess: vars.add(variable().min(0)),
+                waiting: vars.add(variable().min(0)),
+            }
+        })
+        .collect();
+    let last = *boundaries.last()?;
+
+    let objective: Expression = match goal {
+        Goal::Time => last.start.into(),
+        Goal::Peak { .. } => peak.into(),
+        Goal::Residency { .. } => boundaries.iter().map(|boundary| boundary.uploaded).sum(),
+    };
+    let mut model = vars.minimise(objective).using(microlp);
+    let mut previous = Previous {
+        uploaded: f64::from(window.before.uploaded).into(),
+        start: 0.0.into(),
+        read: window.before.read_pages.into(),
+    };
+    for (b, boundary) in (window.first..).zip(&boundaries) {
+        for row in boundary_rows(problem, demand, b, boundary, &previous, peak) {
+            model.add_constraint(row);
+        }
+        previous =
+            Previous { uploaded: boundary.uploaded.into(), start: boundary.start.into(), read: boundary.read.into() };
+    }
+    match goal {
+        Goal::Time => {}
+        // The latest finish of the levels above: τ_last ≤ latest.
+        Goal::Peak { latest_us, .. } | Goal::Residency { latest_us } => {
+            model.add_constraint(constraint!(last.start <= relative(latest_us)));
+        }
+    }
+    for row in end_rows(window, last, relative) {
+        model.add_constraint(row);
+    }
+
+    let solved = run(&model, node_limit)?;
+    let count = |value: f64| value.round().max(0.0) as u32;
+    let uploaded = (0..boundaries.len()).map(|index| count(solved.values[1 + index * VARIABLES_PER_BOUNDARY]));
+    let bound = match goal {
+        Goal::Time => window.before.start_us + solved.bound * unit_us,
+        Goal::Peak { .. } | Goal::Residency { .. } => solved.bound,
+    };
+    Some(IlpSolution { uploaded: uploaded.collect(), slots: count(solved.values[0]), bound, proven: solved.proven })
+}
+
+/// Variables are created in this order: `peak`, then for each boundary the fields of [`Boundary`].
+const VARIABLES_PER_BOUNDARY: usize = 5;
+
+/// The rows of one boundary.
+fn boundary_rows(
+    problem: &Problem,
+    demand: &Demand,
+    b: u32,
+    boundary: &Boundary,
+    previous: &Previous,
+    peak: Variable,
+) -> Vec<Constraint> {
+    let Interval { execute_us, capacity_pages, dead } = Interval::before(problem, demand, b);
+    let execute = execute_us / problem.read_us();
+    let upload = problem.upload_us() / problem.read_us();
+    let staging = f64::from(problem.staging_pages);
+    let dead_after = f64::from(demand.dead[b as usize]);
+    let Boundary { uploaded, start, read, excess, waiting } = *boundary;
+    vec![
+        // order: V_b ≥ V_{b−1}
+        constraint!(uploaded >= previous.uploaded.clone()),
+        // residency: V_b − dead(b) ≤ peak
+        constraint!(uploaded - peak <= dead_after),
+        // waiting: w_b ≥ V_b − dead(s) − peak   (slots that step s still holds)
+        constraint!(waiting >= uploaded - peak - f64::from(dead)),
+        // excess: e_b ≥ w_b  and  e_b ≥ V_b − V_{b−1} − C_s
+        constraint!(excess >= waiting),
+        constraint!(excess >= uploaded - previous.uploaded.clone() - f64::from(capacity_pages)),
+        // execution: τ_b ≥ τ_{b−1} + t_s + β·e_b
+        constraint!(start >= previous.start.clone() + execute + upload * excess),
+        // disk: a_b − a_{b−1} ≤ τ_b − τ_{b−1}
+        constraint!(read - previous.read.clone() <= start - previous.start.clone()),
+        // arrival: V_b ≤ a_b
+        constraint!(uploaded <= read),
+        // ring: a_b ≤ V_b + R  and  a_b ≤ V_b − w_b + R + (τ_b − τ_{b−1} − t_s)
+        constraint!(read <= uploaded + staging),
+        constraint!(read <= uploaded - waiting + staging + start - previous.start.clone() - execute),
+    ]
+}
+
+/// Completeness, or what the rest of the program needs from the window's end.
+fn end_rows(window: &Window, last: Boundary, relative: impl Fn(f64) -> f64) -> Vec<Constraint> {
+    match window.goes_on_from {
+        // completeness V_last = P: the last boundary's lower bound, since every page is needed by the last step.
+        None => Vec::new(),
+        Some(end) => vec![
+            // The same counts go on from a state that is no later and has read no less: V = V°, τ ≤ τ°, a + (τ° − τ) ≥ a°
+            constraint!(last.uploaded == f64::from(end.uploaded)),
+            constraint!(last.start <= relative(end.start_us)),
+            constraint!(last.read - last.start >= end.read_pages - relative(end.start_us) - DOMINATION_SLACK),
+        ],
+    }
+}
+
+/// Rounding allowance, in pages, of the row that compares two states.
+const DOMINATION_SLACK: f64 = 1e-9;
+
+/// What comes back from microlp.
+struct Solved {
+    values: Vec<f64>,
+    bound: f64,
+    proven: bool,
+}
+
+fn run(model: &MicroLpProblem, node_limit: u64) -> Option<Solved> {
+    // good_lp has no node limit, so the model it built is handed to microlp directly.
+    let mut options = microlp::SolveOptions::default();
+    options.node_limit = Some(node_limit);
+    let solution = model.as_inner().solve_with(options).ok()?.into_solution().ok()?;
+    let values = solution.iter().map(|(_, value)| value).collect();
+    let bound = solution.stats().best_bound.unwrap_or(f64::NEG_INFINITY);
+    Some(Solved { values, bound, proven: solution.status() == microlp::SolutionStatus::Optimal })
+}

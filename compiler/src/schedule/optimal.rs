@@ -1,0 +1,210 @@
+//! Lexicographic search: least time, then fewest slots, then least residency.
+//!
+//! Takes a [`Problem`]; gives the best [`Plan`] found, and for its time a proven lower bound. A one-pass plan that meets the
+//! closed-form bound is optimal and nothing is solved. Otherwise short programs are solved whole, long ones in windows, and the
+//! better of both plans is kept. Everything is judged by `pipeline`, never by what the solver says about itself, except for
+//! the bound that a finished search proves. All limits are counts, so equal problems give equal schedules.
+
+use super::bounds::lower_bound_us;
+use super::greedy::{self, Rule};
+use super::ilp::{self, Goal, Window};
+use super::pipeline::{Plan, State, is_feasible, plan_finish_us, simulate};
+use super::problem::{Demand, Problem};
+
+/// Relative difference below which two times are the same.
+pub const TIME_TOLERANCE: f64 = 1e-6;
+/// Programs up to this many steps are solved whole.
+const WHOLE_STEPS: u32 = 24;
+/// Branch-and-bound nodes of a whole program, per level.
+const WHOLE_NODES: u64 = 4000;
+/// Steps of a window, and by how many the next one starts later.
+const WINDOW_STEPS: u32 = 16;
+const WINDOW_STRIDE: u32 = 8;
+/// Branch-and-bound nodes of a window.
+const WINDOW_NODES: u64 = 60;
+/// Most passes of the residency descent.
+const DESCENT_PASSES: u32 = 4;
+
+/// A plan and what is known about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Optimum {
+    /// The plan.
+    pub plan: Plan,
+    /// Its finish time.
+    pub finish_us: f64,
+    /// Proven lower bound of the finish time.
+    pub lower_bound_us: f64,
+    /// Proven lower bound of the slots of any plan that is as fast.
+    pub least_slots: u32,
+    /// Whether the integer program was solved (otherwise one pass and bounds sufficed).
+    pub searched: bool,
+}
+
+/// The best plan with at most `problem.slot_cap` slots. The cap must be feasible.
+pub fn optimise(problem: &Problem, demand: &Demand) -> Optimum {
+    let cap = problem.slot_cap.min(problem.page_count());
+    let (plan, finish_us) = greedy::fastest(problem, demand, cap);
+    let lower_bound_us = lower_bound_us(problem, demand, cap);
+    let mut best = Optimum { plan, finish_us, lower_bound_us, least_slots: 0, searched: false };
+    if !meets(best.finish_us, best.lower_bound_us) {
+        minimise_time(problem, demand, &mut best);
+    }
+    minimise_slots(problem, demand, &mut best);
+    minimise_residency(problem, demand, &mut best);
+    best
+}
+
+/// Whether `time_us` is no later than `limit_us`, up to the tolerance.
+pub fn meets(time_us: f64, limit_us: f64) -> bool {
+    time_us <= limit_us * (1.0 + TIME_TOLERANCE)
+}
+
+/// A limit that the solver's own tolerance cannot push beyond [`meets`].
+fn solver_limit_us(problem: &Problem, time_us: f64) -> f64 {
+    let last_start = time_us - problem.steps.last().map_or(0.0, |step| step.execute_us);
+    last_start + 0.5 * TIME_TOLERANCE * time_us
+}
+
+fn whole(problem: &Problem, slots: u32) -> Window {
+    Window { first: 0, before: State::INITIAL, end: problem.step_count(), goes_on_from: None, slots }
+}
+
+fn minimise_time(problem: &Problem, demand: &Demand, best: &mut Optimum) {
+    best.searched = true;
+    if problem.step_count() > WHOLE_STEPS {
+        return improve_in_windows(problem, demand, best);
+    }
+    let window = whole(problem, best.plan.slots);
+    let Some(found) = ilp::solve(problem, demand, &window, Goal::Time, WHOLE_NODES) else { return };
+    let tail_us = problem.steps.last().map_or(0.0, |step| step.execute_us);
+    accept(problem, demand, best, Plan { uploaded: found.uploaded, slots: window.slots });
+    // The bound of the solver holds up to its tolerance; it never exceeds what a plan reaches.
+    best.lower_bound_us = best.lower_bound_us.max((found.bound + tail_us).min(best.finish_us));
+}
+
+/// Keeps `plan` when it is feasible and strictly faster.
+fn accept(problem: &Problem, demand: &Demand, best: &mut Optimum, plan: Plan) {
+    if is_feasible(problem, demand, &plan) {
+        let finish_us = plan_finish_us(problem, demand, &plan);
+        if finish_us < best.finish_us {
+            (best.plan, best.finish_us) = (plan, finish_us);
+        }
+    }
+}
+
+/// Solves overlapping windows front to back; each keeps the rest of the plan and may only improve the state it ends in.
+fn improve_in_windows(problem: &Problem, demand: &Demand, best: &mut Optimum) {
+    let steps = problem.step_count();
+    for first in (0..steps).step_by(WINDOW_STRIDE as usize) {
+        let states = simulate(problem, demand, &best.plan);
+        let end = (first + WINDOW_STEPS).min(steps);
+        let window = Window {
+            first,
+            before: first.checked_sub(1).map_or(State::INITIAL, |before| states[before as usize]),
+            end,
+            goes_on_from: (end < steps).then(|| states[end as usize - 1]),
+            slots: best.plan.slots,
+        };
+        let Some(found) = ilp::solve(problem, demand, &window, Goal::Time, WINDOW_NODES) else { continue };
+        let mut plan = best.plan.clone();
+        plan.uploaded[first as usize..end as usize].copy_from_slice(&found.uploaded);
+        accept(problem, demand, best, plan);
+        if meets(best.finish_us, best.lower_bound_us) {
+            return;
+        }
+    }
+}
+
+/// The smallest value in `low..=high` for which `holds`, which must hold for `high` and from its first value on.
+fn first_that(mut low: u32, mut high: u32, holds: impl Fn(u32) -> bool) -> u32 {
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if holds(middle) { high = middle } else { low = middle + 1 }
+    }
+    low
+}
+
+fn minimise_slots(problem: &Problem, demand: &Demand, best: &mut Optimum) {
+    let as_fast = |time_us: f64| meets(time_us, best.finish_us);
+    let smallest = demand.smallest_slots();
+    best.least_slots = first_that(smallest, best.plan.slots, |slots| as_fast(lower_bound_us(problem, demand, slots)));
+    let one_pass = first_that(best.least_slots, best.plan.slots, |slots| {
+        slots == best.plan.slots || as_fast(greedy::fastest(problem, demand, slots).1)
+    });
+    let (plan, finish_us) = greedy::fastest(problem, demand, one_pass);
+    let same_counts = first_that(smallest, best.plan.slots, |slots| {
+        let plan = Plan { uploaded: best.plan.uploaded.clone(), slots };
+        is_feasible(problem, demand, &plan) && as_fast(plan_finish_us(problem, demand, &plan))
+    });
+    let limit_us = best.finish_us;
+    if as_fast(finish_us) && one_pass < same_counts {
+        best.plan = plan;
+    } else {
+        best.plan.slots = same_counts;
+    }
+    if best.plan.slots > best.least_slots && problem.step_count() <= WHOLE_STEPS {
+        best.searched = true;
+        let goal = Goal::Peak { least_slots: best.least_slots, latest_us: solver_limit_us(problem, limit_us) };
+        let window = whole(problem, best.plan.slots);
+        if let Some(found) = ilp::solve(problem, demand, &window, goal, WHOLE_NODES) {
+            let plan = Plan { uploaded: found.uploaded, slots: found.slots };
+            let fast = is_feasible(problem, demand, &plan) && meets(plan_finish_us(problem, demand, &plan), limit_us);
+            if fast && plan.slots < best.plan.slots {
+                best.plan = plan;
+            }
+            if found.proven {
+                best.least_slots = best.least_slots.max(found.slots.min(best.plan.slots));
+            }
+        }
+    }
+    best.finish_us = plan_finish_us(problem, demand, &best.plan);
+}
+
+/// Σ of resident pages over the steps, up to the constant Σ dead.
+fn residency(plan: &Plan) -> u64 {
+    plan.uploaded.iter().map(|count| u64::from(*count)).sum()
+}
+
+fn minimise_residency(problem: &Problem, demand: &Demand, best: &mut Optimum) {
+    let limit_us = best.finish_us.max(best.lower_bound_us);
+    let fits =
+        |plan: &Plan| is_feasible(problem, demand, plan) && meets(plan_finish_us(problem, demand, plan), limit_us);
+    let least = greedy::one_pass(problem, demand, best.plan.slots, Rule::OnDemand);
+    if fits(&least) {
+        best.plan = least;
+    } else {
+        descend(problem, demand, &mut best.plan, &fits);
+        if problem.step_count() <= WHOLE_STEPS {
+            let goal = Goal::Residency { latest_us: solver_limit_us(problem, limit_us) };
+            let window = whole(problem, best.plan.slots);
+            if let Some(found) = ilp::solve(problem, demand, &window, goal, WHOLE_NODES) {
+                let plan = Plan { uploaded: found.uploaded, slots: window.slots };
+                if fits(&plan) && residency(&plan) < residency(&best.plan) {
+                    best.plan = plan;
+                }
+            }
+        }
+    }
+    best.finish_us = plan_finish_us(problem, demand, &best.plan);
+}
+
+/// Lowers one count after another as far as the limit allows, until nothing moves. The feasible counts of one boundary,
+/// others fixed, are an interval, because the model is convex.
+fn descend(problem: &Problem, demand: &Demand, plan: &mut Plan, fits: &impl Fn(&Plan) -> bool) {
+    for _ in 0..DESCENT_PASSES {
+        let before = residency(plan);
+        for boundary in 0..problem.steps.len() {
+            let current = plan.uploaded[boundary];
+            let before = boundary.checked_sub(1).map_or(0, |earlier| plan.uploaded[earlier]);
+            let least = demand.needed[boundary].max(before);
+            plan.uploaded[boundary] = first_that(least, current, |count| {
+                let mut lowered = plan.clone();
+                lowered.uploaded[boundary] = count;
+                count == current || fits(&lowered)
+            });
+        }
+        if residency(plan) == before {
+            return;
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Properties of schedules on random small problems, against exhaustive search; long synthetic ones; mutations.
+
+use std::ops::Range;
+
+use flashmem_plan_format::plan::{Command, PageId, SlotId};
+use proptest::prelude::{ProptestConfig, any, prop, prop_assert, prop_assert_eq, prop_assert_ne, proptest};
+use proptest::strategy::Strategy as Generate;
+
+use super::optimal::meets;
+use super::pipeline::{is_feasible, plan_finish_us};
+use super::verify::verify;
+use super::{
+    Demand, OperatorClass, Plan, Problem, ProblemError, Schedule, ScheduleError, SolverStatus, StepData, Strategy,
+    emit_commands, page_uses, schedule,
+};
+
+/// A problem and the pages that its steps read.
+#[derive(Debug, Clone)]
+struct Case {
+    problem: Problem,
+    step_pages: Vec<Option<Range<u32>>>,
+}
+
+/// Steps as (time, capacity, new pages, pages shared with what came before).
+type StepShape = (u32, u32, u32, u32);
+
+fn case(steps: &[StepShape], read_us: f64, upload_us: f64, staging_pages: u32) -> Case {
+    let (mut page_count, mut step_pages, mut data) = (0_u32, Vec::new(), Vec::new());
+    for (index, (execute_us, capacity_pages, new, shared)) in steps.iter().enumerate() {
+        let start = page_count.saturating_sub(*shared);
+        page_count += new;
+        step_pages.push((start < page_count).then_some(start..page_count));
+        data.push(StepData {
+            node: format!("step{index}"),
+            class: OperatorClass::Reusable,
+            execute_us: f64::from(*execute_us),
+            capacity_pages: *capacity_pages,
+        });
+    }
+    let pages = page_uses(&step_pages, page_count).expect("every page is new in some step");
+    let problem = Problem {
+        page_bytes: 1000,
+        steps: data,
+        pages,
+        slot_cap: page_count,
+        staging_pages,
+        disk_bytes_per_us: 1000.0 / read_us,
+        upload_bytes_per_us: 1000.0 / upload_us,
+    };
+    Case { problem, step_pages }
+}
+
+fn small_case() -> impl Generate<Value = Case> {
+    let step = (0_u32..30, 0_u32..3, 0_u32..4, 0_u32..3);
+    let steps = prop::collection::vec(step, 1..6);
+    (steps, 1_u32..12, 1_u32..12, 1_u32..4, 0_u32..5).prop_map(|(steps, read, upload, staging, spare)| {
+        let mut case = case(&steps, f64::from(read), f64::from(upload) / 2.0, staging);
+        case.problem.slot_cap = Demand::new(&case.problem).smallest_slots() + spare;
+        case
+    })
+}
+
+/// The lexicographic optimum by trying all counts: (time, slots, residency).
+fn exhaustive(problem: &Problem) -> (f64, u32, u64) {
+    let demand = Demand::new(problem);
+    let mut all = Vec::new();
+    let cap = problem.slot_cap.min(problem.page_count());
+    enumerate(problem, &demand, &mut Vec::new(), &mut |uploaded| {
+        for slots in demand.smallest_slots()..=cap {
+            let plan = Plan { uploaded: uploaded.to_vec(), slots };
+            if is_feasible(problem, &demand, &plan) {
+                let residency = uploaded.iter().map(|count| u64::from(*count)).sum();
+                all.push((plan_finish_us(problem, &demand, &plan), slots, residency));
+            }
+        }
+    });
+    let least_us = all.iter().map(|plan: &(f64, u32, u64)| plan.0).fold(f64::INFINITY, f64::min);
+    let fast = all.iter().filter(|plan| meets(plan.0, least_us));
+    let (slots, residency) = fast.map(|plan| (plan.1, plan.2)).min().expect("the cap is feasible");
+    (least_us, slots, residency)
+}
+
+fn enumerate(problem: &Problem, demand: &Demand, prefix: &mut Vec<u32>, visit: &mut impl FnMut(&[u32])) {
+    if prefix.len() == problem.steps.len() {
+        return visit(prefix);
+    }
+    let boundary = prefix.len();
+    let least = demand.needed[boundary].max(prefix.last().copied().unwrap_or(0));
+    let most = (demand.dead[boundary] + problem.slot_cap).min(problem.page_count());
+    for count in least..=most {
+        prefix.push(count);
+        enumerate(problem, demand, prefix, visit);
+        prefix.pop();
+    }
+}
+
+fn checked(case: &Case, strategy: Strategy) -> Schedule {
+    let schedule = schedule(&case.problem, strategy).expect("feasible");
+    let stream = emit_commands(&case.problem, &schedule, &case.step_pages);
+    assert_eq!(verify(&case.problem, &schedule, &stream, &case.step_pages), vec![], "{strategy:?}");
+    assert!(schedule.report.lower_bound_us <= schedule.finish_us);
+    schedule
+}
+
+fn residency(schedule: &Schedule) -> u64 {
+    let mut sum = 0_u64;
+    schedule.uploads_before_step.iter().fold(0_u64, |total, uploads| {
+        sum += total + u64::from(*uploads);
+        total + u64::from(*uploads)
+    });
+    sum
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_optimum_is_that_of_exhaustive_search(case in small_case()) {
+        let schedule = checked(&case, Strategy::Optimal);
+        let (least_us, slots, residency_pages) = exhaustive(&case.problem);
+        prop_assert!(meets(schedule.finish_us, least_us), "{} against {least_us}", schedule.finish_us);
+        prop_assert!(meets(schedule.report.lower_bound_us, least_us));
+        prop_assert_eq!(schedule.report.status, SolverStatus::Optimal);
+        prop_assert_eq!(schedule.peak_pages, slots);
+        prop_assert_eq!(residency(&schedule), residency_pages);
+    }
+
+    #[test]
+    fn every_strategy_passes_the_checker(case in small_case()) {
+        let mut case = case;
+        let optimal = checked(&case, Strategy::Optimal).finish_us;
+        for strategy in [Strategy::Greedy, Strategy::OnDemand] {
+            prop_assert!(meets(optimal, checked(&case, strategy).finish_us));
+        }
+        case.problem.slot_cap = case.problem.page_count();
+        checked(&case, Strategy::PreloadAll);
+    }
+
+    #[test]
+    fn infeasible_exactly_below_the_smallest_slots(case in small_case()) {
+        let mut case = case;
+        let smallest = Demand::new(&case.problem).smallest_slots();
+        case.problem.slot_cap = smallest;
+        checked(&case, Strategy::Optimal);
+        if smallest > 0 {
+            case.problem.slot_cap = smallest - 1;
+            for strategy in [Strategy::Optimal, Strategy::Greedy, Strategy::OnDemand] {
+                let error = schedule(&case.problem, strategy).expect_err("too few slots");
+                prop_assert_eq!(error, ScheduleError::Infeasible { smallest_slots: smallest, slot_cap: smallest - 1 });
+            }
+        }
+    }
+
+    #[test]
+    fn mutations_are_caught(case in small_case(), pick in any::<prop::sample::Index>(), kind in 0_u32..6) {
+        let schedule = checked(&case, Strategy::Optimal);
+        let stream = emit_commands(&case.problem, &schedule, &case.step_pages);
+        let mut bad = (schedule.clone(), stream.clone());
+        let at = pick.index(stream.commands.len());
+        match kind {
+            0 => { bad.1.commands.remove(at); }
+            1 => bad.1.commands.insert(at, stream.commands[at]),
+            2 => {
+                let step = pick.index(schedule.uploads_before_step.len());
+                bad.0.uploads_before_step[step] += 1;
+            }
+            3 => bad.0.finish_us *= 0.9,
+            4 => match &mut bad.1.commands[at] {
+                Command::Load { slot, .. } => *slot = SlotId(slot.0 + 1),
+                Command::Drop { page } => *page = PageId(page.0 + 1),
+                Command::Dispatch { index } => *index += 1,
+                Command::Submit => { bad.1.commands.remove(at); }
+            },
+            _ => bad.0.step_start_us.iter_mut().for_each(|start_us| *start_us *= 0.9),
+        }
+        // A submit may be superfluous, and a time of zero stays zero; anything else must be found.
+        let submit = matches!(stream.commands[at], Command::Submit) && matches!(kind, 0 | 1 | 4);
+        let zero = matches!(kind, 3 | 5) && (schedule.finish_us == 0.0 || (kind == 5 && schedule.step_start_us.iter().all(|t| *t == 0.0)));
+        if bad != (schedule, stream) && !submit && !zero {
+            prop_assert_ne!(verify(&case.problem, &bad.0, &bad.1, &case.step_pages), vec![]);
+        }
+    }
+}
+
+/// Like a decoder: 350 steps, 157 of which read weights, about 1,300 pages of 2 MiB.
+fn decoder(disk_bytes_per_us: f64, upload_bytes_per_us: f64, pace: f64, slot_cap: u32, staging_pages: u32) -> Case {
+    let mut steps: Vec<StepShape> = Vec::new();
+    for _ in 0..24 {
+        for (us, capacity, pages, shared) in
+            [(40, 0, 0, 0), (650, 2, 9, 1), (80, 0, 0, 0), (60, 0, 0, 0), (60, 4, 0, 0), (250, 1, 3, 1), (30, 5, 0, 0)]
+        {
+            steps.push(((f64::from(us) * pace) as u32, capacity, pages, shared));
+        }
+        for (us, capacity, pages, shared) in
+            [(40, 0, 0, 0), (900, 3, 16, 1), (60, 9, 0, 0), (900, 3, 16, 1), (30, 5, 0, 0), (0, 0, 0, 0), (25, 3, 0, 0)]
+        {
+            steps.push(((f64::from(us) * pace) as u32, capacity, pages, shared));
+        }
+    }
+    steps.extend([(50, 0, 0, 0); 12]);
+    steps.push(((2500.0 * pace) as u32, 10, 48, 1));
+    steps.push((100, 0, 0, 0));
+    let page_bytes = 2 << 20;
+    let mut case = case(&steps, 1.0, 1.0, staging_pages);
+    case.problem = Problem { page_bytes, disk_bytes_per_us, upload_bytes_per_us, ..case.problem };
+    case.problem.slot_cap = slot_cap;
+    case
+}
+
+#[test]
+fn long_programs_are_scheduled_in_seconds() {
+    let mut worst_gap = 0.0_f64;
+    for (label, disk, upload, pace, cap, staging) in [
+        ("phone, disk-bound", 1500.0, 65000.0, 1.0, 400, 8),
+        ("phone, tight", 1500.0, 65000.0, 1.0, 56, 4),
+        ("phone, compute-bound", 1500.0, 65000.0, 4.0, 200, 8),
+        ("balanced", 3000.0, 10000.0, 1.0, 100, 4),
+        ("balanced, tight", 3000.0, 10000.0, 1.0, 49, 2),
+        ("slow uploads", 6000.0, 4000.0, 1.0, 64, 4),
+        ("slow uploads, disk-bound", 1500.0, 2000.0, 1.0, 64, 3),
+        ("slow compute, tight", 1500.0, 10000.0, 2.0, 50, 2),
+    ] {
+        let case = decoder(disk, upload, pace, cap, staging);
+        let schedule = checked(&case, Strategy::Optimal);
+        let again = checked(&case, Strategy::Optimal);
+        assert_eq!(schedule.uploads_before_step, again.uploads_before_step, "deterministic");
+        let report = &schedule.report;
+        println!(
+            "{label:26} {} steps {} pages: {:9.1} us, bound {:9.1}, gap {:.5}, {:?}, peak {} (≥ {}), {}, {:.0} ms",
+            case.problem.step_count(),
+            case.problem.page_count(),
+            schedule.finish_us,
+            report.lower_bound_us,
+            report.gap,
+            report.status,
+            schedule.peak_pages,
+            report.peak_lower_bound_pages,
+            report.solver,
+            report.ms
+        );
+        worst_gap = worst_gap.max(report.gap);
+    }
+    assert!(worst_gap < 0.03, "{worst_gap}");
+}
+
+#[test]
+fn a_program_without_weights_or_steps_has_a_schedule() {
+    for steps in [vec![], vec![(5, 0, 0, 0), (7, 1, 0, 0)]] {
+        let mut case = case(&steps, 1.0, 1.0, 0);
+        case.problem.page_bytes = 0;
+        for strategy in Strategy::ALL {
+            let schedule = checked(&case, strategy);
+            assert_eq!(schedule.peak_pages, 0);
+            assert_eq!(schedule.finish_us, case.problem.execute_us());
+        }
+    }
+}
+
+#[test]
+fn preloading_everything_needs_a_slot_for_every_page() {
+    let mut case = case(&[(1, 0, 2, 0), (1, 0, 3, 0)], 1.0, 1.0, 1);
+    case.problem.slot_cap = 4;
+    let error = schedule(&case.problem, Strategy::PreloadAll).expect_err("five pages");
+    assert_eq!(error.to_string(), "4 page slots do not suffice: at least 5 are needed");
+}
+
+#[test]
+fn inconsistent_problems_are_named() {
+    let good = case(&[(1, 0, 2, 0), (1, 0, 3, 0)], 1.0, 1.0, 1).problem;
+    let error = |change: &dyn Fn(&mut Problem)| {
+        let mut problem = good.clone();
+        change(&mut problem);
+        schedule(&problem, Strategy::Optimal).expect_err("inconsistent").to_string()
+    };
+    let prefix = "the scheduling problem is inconsistent: ";
+    assert_eq!(error(&|p| p.disk_bytes_per_us = 0.0), format!("{prefix}disk_bytes_per_us is 0, not a positive number"));
+    assert_eq!(error(&|p| p.staging_pages = 0), format!("{prefix}staging_pages is 0 although there are pages"));
+    assert_eq!(error(&|p| p.steps[1].execute_us = -1.0), format!("{prefix}step 1 (`step1`) takes -1 us"));
+    assert!(error(&|p| p.pages[4].first_step = 0).contains("page 4 is used from step 0 to 1"));
+    assert_eq!(page_uses(&[Some(1..2)], 2), Err(ProblemError::UnusedPage { page: 0 }));
+}

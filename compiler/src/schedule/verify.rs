@@ -1,0 +1,314 @@
+//! The independent checker of schedules and command streams. It shares no code with what made them.
+//!
+//! It replays the commands and checks: every page loaded once, in ascending order, into a slot below the peak that holds no
+//! live page; dropped once, not before its last use; every dispatch once, in order, with its pages resident in the slots that it
+//! was told; the ring rule (a submit between load k − R and load k); a submit at the end; the counts of the schedule. It also
+//! replays the disk, the ring and the uploads page by page (the solver counts in fluid amounts) and checks that no step starts
+//! before its pages and its predecessor allow, and the finish time. It does not check optimality, nor what `problem` was
+//! made from beyond `step_pages`. All violations are returned.
+
+use std::ops::Range;
+
+use flashmem_plan_format::plan::{Command, PageId, SlotId};
+
+use super::{CommandStream, Problem, Schedule};
+
+/// Relative difference between predicted times that is accepted as rounding.
+const TOLERANCE: f64 = 1e-6;
+
+/// One thing that is wrong with a schedule or its commands.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Violation {
+    /// A table of another length than the program.
+    #[error("{table} has {entries} entries for {steps} steps")]
+    Length {
+        /// Which table.
+        table: &'static str,
+        /// Its length.
+        entries: usize,
+        /// Steps of the program.
+        steps: usize,
+    },
+    /// A load out of page order, of a page that does not exist, or a second one.
+    #[error("command {command}: loads page {page}, expected {expected}")]
+    LoadOrder {
+        /// Position in the program.
+        command: usize,
+        /// The page.
+        page: u32,
+        /// The next page of the stream.
+        expected: u32,
+    },
+    /// A load into a slot that holds a live page.
+    #[error("command {command}: page {page} overwrites page {live} in slot {slot}")]
+    Overwrite {
+        /// Position in the program.
+        command: usize,
+        /// The new page.
+        page: u32,
+        /// The page that is still live.
+        live: u32,
+        /// The slot.
+        slot: u32,
+    },
+    /// A slot that the arena does not have.
+    #[error("command {command}: slot {slot} of {slots}")]
+    SlotRange {
+        /// Position in the program.
+        command: usize,
+        /// The slot.
+        slot: u32,
+        /// Slots of the arena.
+        slots: u32,
+    },
+    /// More slots than allowed.
+    #[error("{what} {slots} exceeds {limit}")]
+    Cap {
+        /// Which number.
+        what: &'static str,
+        /// Its value.
+        slots: u32,
+        /// The limit.
+        limit: u32,
+    },
+    /// Staging buffer reused without a submit in between.
+    #[error("command {command}: load {load} reuses a staging buffer that was not submitted")]
+    Ring {
+        /// Position in the program.
+        command: usize,
+        /// Number of the load.
+        load: usize,
+    },
+    /// A drop of a page that is not resident.
+    #[error("command {command}: drops page {page}, which is not resident")]
+    DropAbsent {
+        /// Position in the program.
+        command: usize,
+        /// The page.
+        page: u32,
+    },
+    /// A drop of a page that a later step reads, or that was read by none.
+    #[error("command {command}: drops page {page} before its last use")]
+    DropEarly {
+        /// Position in the program.
+        command: usize,
+        /// The page.
+        page: u32,
+    },
+    /// A dispatch out of order, twice, or of a step that does not exist.
+    #[error("command {command}: dispatches step {step}, expected {expected}")]
+    DispatchOrder {
+        /// Position in the program.
+        command: usize,
+        /// The step.
+        step: u32,
+        /// The next step.
+        expected: u32,
+    },
+    /// A dispatch whose page is not resident, or not in the slot that it was told.
+    #[error("command {command}: step {step} reads page {page} in slot {told:?}, it is in {actual:?}")]
+    NotResident {
+        /// Position in the program.
+        command: usize,
+        /// The step.
+        step: u32,
+        /// The page.
+        page: u32,
+        /// Slot in `slots_of_step`.
+        told: Option<u32>,
+        /// Slot that holds it.
+        actual: Option<u32>,
+    },
+    /// A number of uploads before a step other than the schedule's.
+    #[error("{actual} loads precede step {step} since the one before it, the schedule says {scheduled}")]
+    UploadCount {
+        /// The step.
+        step: u32,
+        /// Loads in the program.
+        actual: u32,
+        /// Uploads in the schedule.
+        scheduled: u32,
+    },
+    /// Something never happened.
+    #[error("{count} {what}")]
+    Missing {
+        /// What is missing.
+        what: &'static str,
+        /// How many.
+        count: u32,
+    },
+    /// A step that starts before it can.
+    #[error("step {step} starts at {start_us} us, not possible before {earliest_us} us: {reason}")]
+    TooEarly {
+        /// The step.
+        step: u32,
+        /// Its start in the schedule.
+        start_us: f64,
+        /// Earliest possible start.
+        earliest_us: f64,
+        /// What it must wait for.
+        reason: &'static str,
+    },
+    /// A finish time that is not the end of the last step.
+    #[error("finishes at {finish_us} us, the last step ends at {end_us} us")]
+    Finish {
+        /// Finish time in the schedule.
+        finish_us: f64,
+        /// End of the last step.
+        end_us: f64,
+    },
+}
+
+/// Replays a schedule and its commands; empty when both are right.
+pub fn verify(
+    problem: &Problem,
+    schedule: &Schedule,
+    stream: &CommandStream,
+    step_pages: &[Option<Range<u32>>],
+) -> Vec<Violation> {
+    let steps = problem.steps.len();
+    let tables = [
+        ("uploads_before_step", schedule.uploads_before_step.len()),
+        ("step_start_us", schedule.step_start_us.len()),
+        ("slots_of_step", stream.slots_of_step.len()),
+        ("step_pages", step_pages.len()),
+    ];
+    let mut violations: Vec<Violation> = tables
+        .into_iter()
+        .filter(|(_, entries)| *entries != steps)
+        .map(|(table, entries)| Violation::Length { table, entries, steps })
+        .collect();
+    if violations.is_empty() {
+        let limits =
+            [("slot count", stream.slot_count, schedule.peak_pages), ("peak", schedule.peak_pages, problem.slot_cap)];
+        let over = limits.into_iter().filter(|(_, slots, limit)| slots > limit);
+        violations.extend(over.map(|(what, slots, limit)| Violation::Cap { what, slots, limit }));
+        violations.extend(Replay::new(problem, schedule, stream, step_pages).run());
+        violations.extend(super::verify_time::check_times(problem, schedule, TOLERANCE));
+    }
+    violations
+}
+
+struct Replay<'a> {
+    problem: &'a Problem,
+    schedule: &'a Schedule,
+    stream: &'a CommandStream,
+    step_pages: &'a [Option<Range<u32>>],
+    holder: Vec<Option<u32>>,
+    /// Position of the last submit, if any.
+    last_submit: Option<usize>,
+    load_commands: Vec<usize>,
+    next_step: u32,
+    loads_since_step: u32,
+    dropped: u32,
+    violations: Vec<Violation>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(
+        problem: &'a Problem,
+        schedule: &'a Schedule,
+        stream: &'a CommandStream,
+        step_pages: &'a [Option<Range<u32>>],
+    ) -> Self {
+        Self {
+            problem,
+            schedule,
+            stream,
+            step_pages,
+            holder: vec![None; stream.slot_count as usize],
+            last_submit: None,
+            load_commands: Vec::new(),
+            next_step: 0,
+            loads_since_step: 0,
+            dropped: 0,
+            violations: Vec::new(),
+        }
+    }
+
+    fn run(mut self) -> Vec<Violation> {
+        for (at, command) in self.stream.commands.iter().enumerate() {
+            match *command {
+                Command::Load { page: PageId(page), slot: SlotId(slot) } => self.load(at, page, slot),
+                Command::Drop { page: PageId(page) } => self.drop(at, page),
+                Command::Dispatch { index } => self.dispatch(at, index),
+                Command::Submit => self.last_submit = Some(at),
+            }
+        }
+        let loaded = self.load_commands.len() as u32;
+        let missing = [
+            ("pages are never loaded", self.problem.pages.len() as u32, loaded),
+            ("pages are never dropped", self.problem.pages.len() as u32, self.dropped),
+            ("steps are never dispatched", self.problem.steps.len() as u32, self.next_step),
+        ];
+        for (what, expected, actual) in missing {
+            if actual < expected {
+                self.violations.push(Violation::Missing { what, count: expected - actual });
+            }
+        }
+        let work =
+            self.stream.commands.iter().rposition(|c| matches!(c, Command::Load { .. } | Command::Dispatch { .. }));
+        if work > self.last_submit {
+            self.violations.push(Violation::Missing { what: "submits after the last command", count: 1 });
+        }
+        self.violations
+    }
+
+    fn load(&mut self, at: usize, page: u32, slot: u32) {
+        let expected = self.load_commands.len() as u32;
+        if page != expected || page as usize >= self.problem.pages.len() {
+            self.violations.push(Violation::LoadOrder { command: at, page, expected });
+        }
+        let load = self.load_commands.len();
+        let reused = load
+            .checked_sub(self.problem.staging_pages as usize)
+            .and_then(|earlier| self.load_commands.get(earlier).copied());
+        if reused.is_some_and(|earlier| self.last_submit.is_none_or(|submit| submit < earlier)) {
+            self.violations.push(Violation::Ring { command: at, load });
+        }
+        self.load_commands.push(at);
+        self.loads_since_step += 1;
+        match self.holder.get_mut(slot as usize) {
+            None => self.violations.push(Violation::SlotRange { command: at, slot, slots: self.stream.slot_count }),
+            Some(holder) => {
+                if let Some(live) = holder.replace(page) {
+                    self.violations.push(Violation::Overwrite { command: at, page, live, slot });
+                }
+            }
+        }
+    }
+
+    fn drop(&mut self, at: usize, page: u32) {
+        self.dropped += 1;
+        match self.holder.iter().position(|holder| *holder == Some(page)) {
+            None => self.violations.push(Violation::DropAbsent { command: at, page }),
+            Some(slot) => self.holder[slot] = None,
+        }
+        let reads = |range: &Option<Range<u32>>| range.as_ref().is_some_and(|pages| pages.contains(&page));
+        let (past, future) = self.step_pages.split_at((self.next_step as usize).min(self.step_pages.len()));
+        if future.iter().any(reads) || !past.iter().any(reads) {
+            self.violations.push(Violation::DropEarly { command: at, page });
+        }
+    }
+
+    fn dispatch(&mut self, at: usize, step: u32) {
+        if step != self.next_step {
+            self.violations.push(Violation::DispatchOrder { command: at, step, expected: self.next_step });
+        }
+        self.next_step += 1;
+        let actual = std::mem::take(&mut self.loads_since_step);
+        let Some(pages) = self.step_pages.get(step as usize) else { return };
+        let scheduled = self.schedule.uploads_before_step[step as usize];
+        if actual != scheduled {
+            self.violations.push(Violation::UploadCount { step, actual, scheduled });
+        }
+        let told = &self.stream.slots_of_step[step as usize];
+        for (index, page) in pages.clone().into_iter().flatten().enumerate() {
+            let told = told.get(index).map(|slot| slot.0);
+            let actual = self.holder.iter().position(|holder| *holder == Some(page)).map(|slot| slot as u32);
+            if actual.is_none() || told != actual {
+                self.violations.push(Violation::NotResident { command: at, step, page, told, actual });
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The `.fmplan` file: its layout, how it is opened and checked, and how it is written.
+//!
+//! `layout` holds the header and the section table, `limits` what a reader accepts, `sections` the sections that are
+//! neither raw bytes nor the plan, `read` and `verify` the reader, `write` and `target` the writer. The byte tables are in
+//! `docs/format.md`. Nothing here deliberately knows how pages travel to a device.
+
+mod error;
+mod layout;
+pub mod limits;
+mod read;
+mod sections;
+mod target;
+mod verify;
+mod write;
+
+pub use error::{BundleError, SectionError, WriteError};
+pub use layout::{MAGIC, PAGES_ALIGNMENT, SECTION_ALIGNMENT, Section, SectionKind, VERSION};
+pub use read::Bundle;
+pub use sections::Golden;
+pub use target::PartialFile;
+pub use write::{BundleWriter, Summary};

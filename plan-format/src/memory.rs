@@ -1,0 +1,69 @@
+//! The exact formula of the memory declaration, shared by the compiler (which declares) and `validate` (which checks).
+//!
+//! It deliberately covers what a session holds because of the plan, and nothing that a driver or an allocator adds.
+
+use crate::codec;
+use crate::plan::{ALLOCATION_GRANULE_BYTES, MemoryDeclaration, Plan};
+
+/// Outputs are read back in pieces of at most this size.
+pub const MAX_READBACK_BYTES: u64 = 1 << 20;
+
+/// Rows of the largest table that the host may hold at once while it gathers.
+pub const GATHERED_ROWS_IN_FLIGHT: u64 = 64;
+
+/// Bytes of all readers' buffers together: pages pass them on their way into staging memory, and are checked there.
+pub const READ_BUFFERS_BYTES: u64 = 512 * 1024;
+
+/// The decoded plan is counted as this many times its encoding: the encoding itself, held while it is decoded, and
+/// tables that are up to twice as large in memory.
+pub const DECODED_PLAN_FACTOR: u64 = 3;
+
+/// Bytes of one page checksum.
+pub const PAGE_CHECKSUM_BYTES: u64 = 4;
+
+impl MemoryDeclaration {
+    /// What the plan implies, by kind. `None` on overflow. With `G(x)` = `x` rounded up to [`ALLOCATION_GRANULE_BYTES`]:
+    ///
+    /// | kind | bytes |
+    /// |---|---|
+    /// | weight arena | G(`slot_count` × page bytes) |
+    /// | staging | `staging_pages` × G(page bytes): every staging buffer is its own allocation |
+    /// | activations | G(`activation_bytes`) |
+    /// | constants | G(`constant_bytes`) |
+    /// | params | G(length of `params`) |
+    /// | input staging | G(Σ input slices + Σ row gather destinations) |
+    /// | read-back | G(min(largest output slice, [`MAX_READBACK_BYTES`])) |
+    /// | host | Σ outputs at the API + [`DECODED_PLAN_FACTOR`] × encoded plan with kernel sources + 4 × `page_count` + `constant_bytes` (their copy while loading) + [`GATHERED_ROWS_IN_FLIGHT`] × largest row stride + [`READ_BUFFERS_BYTES`] if there are pages |
+    ///
+    /// `plan.memory` itself does not influence the result; every other field must be final (the presence of
+    /// `budget_bytes`, for one, changes the length of the encoding).
+    pub fn of(plan: &Plan, constant_bytes: u64) -> Option<Self> {
+        let page_bytes = plan.page.wide_page_bytes();
+        let largest_output = plan.outputs.iter().filter_map(|port| port.slice).map(|slice| slice.size_bytes).max();
+        Some(Self {
+            weight_arena_bytes: granules(page_bytes.checked_mul(u64::from(plan.slot_count))?)?,
+            staging_bytes: granules(page_bytes)?.checked_mul(u64::from(plan.staging_pages))?,
+            activation_bytes: granules(plan.activation_bytes)?,
+            constant_bytes: granules(constant_bytes)?,
+            params_bytes: granules(plan.params.len() as u64)?,
+            input_staging_bytes: granules(plan.input_upload_bytes()?)?,
+            readback_bytes: granules(largest_output.unwrap_or(0).min(MAX_READBACK_BYTES))?,
+            host_bytes: host_bytes(plan, constant_bytes)?,
+        })
+    }
+}
+
+/// Rounds up to whole allocation granules.
+fn granules(bytes: u64) -> Option<u64> {
+    bytes.checked_next_multiple_of(ALLOCATION_GRANULE_BYTES)
+}
+
+fn host_bytes(plan: &Plan, constant_bytes: u64) -> Option<u64> {
+    let outputs = plan.outputs.iter().try_fold(0_u64, |sum, port| sum.checked_add(port.api_bytes()?))?;
+    let decoded_plan = codec::encoded_plan_bytes(plan)?.checked_mul(DECODED_PLAN_FACTOR)?;
+    let checksums = u64::from(plan.page_count) * PAGE_CHECKSUM_BYTES;
+    let largest_row = plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0);
+    let rows = largest_row.checked_mul(GATHERED_ROWS_IN_FLIGHT)?;
+    let read_buffers = if plan.page_count > 0 { READ_BUFFERS_BYTES } else { 0 };
+    [decoded_plan, checksums, constant_bytes, rows, read_buffers].iter().try_fold(outputs, |sum, bytes| sum.checked_add(*bytes))
+}

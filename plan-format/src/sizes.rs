@@ -1,0 +1,70 @@
+//! Sizes that several checks and both sides of a bundle derive from plan types, with checked arithmetic.
+//!
+//! `None` means overflow. It deliberately holds no rules: limits are in `container/limits.rs` and `validate`.
+
+use crate::plan::{ElementType, PAGE_WIDTH_TEXELS, PageGeometry, Plan, Port, RowTable};
+
+/// Bytes of every element on the device, whatever its type at the API.
+pub const DEVICE_ELEMENT_BYTES: u64 = 4;
+
+impl ElementType {
+    /// Bytes of one element at the API (and in golden inputs and outputs).
+    pub const fn api_bytes(self) -> u64 {
+        match self {
+            Self::I64 => 8,
+            Self::F32 | Self::I32 => 4,
+            Self::F16 => 2,
+            Self::U8 | Self::I8 | Self::Bool => 1,
+        }
+    }
+}
+
+impl Port {
+    /// Product of the dimensions; 1 for a scalar.
+    pub fn elements(&self) -> Option<u64> {
+        self.shape.iter().try_fold(1_u64, |product, dimension| product.checked_mul(*dimension))
+    }
+
+    /// Bytes of the dense tensor at the API.
+    pub fn api_bytes(&self) -> Option<u64> {
+        self.elements()?.checked_mul(self.element.api_bytes())
+    }
+
+    /// Bytes of the dense tensor on the device.
+    pub fn device_bytes(&self) -> Option<u64> {
+        self.elements()?.checked_mul(DEVICE_ELEMENT_BYTES)
+    }
+}
+
+impl PageGeometry {
+    /// As [`PageGeometry::page_bytes`], but right for any number of rows: less than 2^44, so it cannot overflow.
+    pub const fn wide_page_bytes(self) -> u64 {
+        PAGE_WIDTH_TEXELS as u64 * self.rows as u64 * self.format.texel_bytes() as u64
+    }
+}
+
+impl RowTable {
+    /// Bytes of all rows with their checksums.
+    pub fn table_bytes(&self) -> Option<u64> {
+        self.row_stride_bytes().checked_mul(u64::from(self.rows))
+    }
+}
+
+impl Plan {
+    /// Length of the bundle's `rows` section.
+    pub fn rows_bytes(&self) -> Option<u64> {
+        self.row_tables.iter().try_fold(0_u64, |sum, table| sum.checked_add(table.table_bytes()?))
+    }
+
+    /// Length of the bundle's `pages` section.
+    pub fn pages_bytes(&self) -> Option<u64> {
+        self.page.wide_page_bytes().checked_mul(u64::from(self.page_count))
+    }
+
+    /// Bytes that a run uploads when it starts: all inputs and gathered rows that have a place on the device.
+    pub fn input_upload_bytes(&self) -> Option<u64> {
+        let inputs = self.inputs.iter().filter_map(|port| port.slice);
+        let gathers = self.row_gathers.iter().map(|gather| gather.destination);
+        inputs.chain(gathers).try_fold(0_u64, |sum, slice| sum.checked_add(slice.size_bytes))
+    }
+}

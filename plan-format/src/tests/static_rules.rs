@@ -1,0 +1,189 @@
+//! Every kind of static violation is caught, and the small plan has none.
+
+use crate::plan::{
+    Buffer, BufferSlice, Command, ElementType, MemoryDeclaration, PageId, Plan, Port, Requirements, SlotId,
+};
+use crate::testing::{constants, declare, small_plan};
+use crate::tests::kinds;
+use crate::validate::{PlanViolation, validate};
+use std::collections::BTreeSet;
+
+kinds!(PlanViolation: TooMany, WeightCounts, PageGeometry, Index, SliceAlignment, SliceSize, SliceEnd,
+    NotInActivations, OutputWithoutSlice, Rank, Elements, TensorBytes, NameEmpty, NameRepeated, HostWritesOverlap,
+    RowTableSize, RowTableOffset, GatherElement, SourceEmpty, ParamsBytes, WorkgroupSize, PipelineOrder,
+    ParamsAlignment, ParamsEnd, BindingCount, WorkgroupsZero, WeightsUse, PagesOfDispatch, PageRange, SlotTable,
+    CommandPage, CommandSlot, Requirement, ConstantBytes, WeightBytes, SolverGap, Memory, MemoryOverflow, Budget);
+
+/// The kind that an edit must cause, and the edit.
+struct Case(&'static str, fn(&mut Plan));
+
+const CASES: &[Case] = &[
+    Case("TooMany", |plan| plan.staging_pages = 1025),
+    Case("TooMany", |plan| plan.page_count = (4 << 20) + 1),
+    Case("WeightCounts", |plan| plan.slot_count = 0),
+    Case("WeightCounts", |plan| plan.staging_pages = 0),
+    Case("PageGeometry", |plan| plan.page.rows = 0),
+    Case("PageGeometry", |plan| plan.page.rows = 1),
+    Case("PageGeometry", |plan| plan.page.rows = 6),
+    Case("PageGeometry", |plan| plan.page.rows = 1 << 31),
+    Case("Index", |plan| plan.dispatches[0].pipeline = 2),
+    Case("Index", |plan| plan.commands[3] = Command::Dispatch { index: 3 }),
+    Case("Index", |plan| plan.row_gathers[0].table = 1),
+    Case("Index", |plan| plan.row_gathers[0].input = 2),
+    Case("SliceAlignment", |plan| plan.dispatches[0].bindings[0].offset_bytes = 128),
+    Case("SliceSize", |plan| plan.dispatches[0].bindings[0].size_bytes = 0),
+    Case("SliceSize", |plan| plan.dispatches[0].bindings[0].size_bytes = 6),
+    Case("SliceEnd", |plan| plan.dispatches[0].bindings[0].size_bytes = 1284),
+    Case("SliceEnd", |plan| plan.dispatches[0].bindings[0].offset_bytes = u64::MAX - 255),
+    Case("SliceEnd", |plan| plan.dispatches[2].bindings[1].size_bytes = 260),
+    Case("NotInActivations", |plan| output(plan).buffer = Buffer::Constants),
+    Case("NotInActivations", |plan| plan.row_gathers[0].destination.buffer = Buffer::Constants),
+    Case("OutputWithoutSlice", |plan| plan.outputs[0].slice = None),
+    Case("Rank", |plan| plan.inputs[0].shape = vec![1; 17]),
+    Case("Elements", |plan| plan.inputs[0].shape = vec![0, 64]),
+    Case("Elements", |plan| plan.inputs[0].shape = vec![1 << 31, 2]),
+    Case("Elements", |plan| plan.inputs[0].shape = vec![u64::MAX, u64::MAX]),
+    Case("Elements", |plan| {
+        plan.inputs[1].shape = vec![1 << 30];
+        plan.row_tables[0].row_elements = 1 << 20;
+    }),
+    Case("TensorBytes", |plan| plan.outputs[0].shape = vec![63]),
+    Case("TensorBytes", |plan| plan.inputs[1].shape = vec![3]),
+    Case("NameEmpty", |plan| plan.outputs[0].name.clear()),
+    Case("NameRepeated", |plan| plan.inputs[1].name = "x".into()),
+    Case("HostWritesOverlap", |plan| plan.row_gathers[0].destination.offset_bytes = 0),
+    Case("RowTableSize", |plan| plan.row_tables[0].rows = 0),
+    Case("RowTableSize", |plan| plan.row_tables[0].row_elements = 0),
+    Case("RowTableSize", |plan| plan.row_tables[0].row_elements = u32::MAX),
+    Case("RowTableOffset", |plan| plan.row_tables[0].offset_bytes = 4),
+    Case("RowTableOffset", |plan| plan.row_tables.push(plan.row_tables[0].clone())),
+    Case("GatherElement", |plan| plan.inputs[1].element = ElementType::F32),
+    Case("SourceEmpty", |plan| plan.pipelines[1].source.clear()),
+    Case("ParamsBytes", |plan| plan.pipelines[1].params_bytes = 0),
+    Case("ParamsBytes", |plan| plan.pipelines[1].params_bytes = 15),
+    Case("WorkgroupSize", |plan| plan.pipelines[0].workgroup_size = [64, 0, 1]),
+    Case("PipelineOrder", |plan| plan.pipelines.push(plan.pipelines[0].clone())),
+    Case("PipelineOrder", |plan| {
+        plan.pipelines.swap(0, 1);
+        for dispatch in &mut plan.dispatches {
+            dispatch.pipeline = 1 - dispatch.pipeline;
+        }
+    }),
+    Case("ParamsAlignment", |plan| plan.dispatches[1].params_offset_bytes = 384),
+    Case("ParamsEnd", |plan| plan.params.truncate(1024 + 12)),
+    Case("ParamsEnd", |plan| plan.dispatches[1].params_offset_bytes = u64::MAX - 255),
+    Case("BindingCount", |plan| plan.dispatches[2].bindings.truncate(3)),
+    Case("WorkgroupsZero", |plan| plan.dispatches[2].workgroups[2] = 0),
+    Case("WeightsUse", |plan| plan.dispatches[1].weights = None),
+    Case("WeightsUse", |plan| plan.pipelines[0].uses_weights = false),
+    Case("PagesOfDispatch", |plan| weights(plan).page_count = 0),
+    Case("PagesOfDispatch", |plan| weights(plan).page_count = 65),
+    Case("PageRange", |plan| weights(plan).first_page = PageId(3)),
+    Case("PageRange", |plan| weights(plan).first_page = PageId(u32::MAX)),
+    Case("SlotTable", |plan| weights(plan).slots_offset_bytes = 268),
+    Case("SlotTable", |plan| weights(plan).slots_offset_bytes = 17),
+    Case("SlotTable", |plan| weights(plan).slots_offset_bytes = u32::MAX - 3),
+    Case("CommandPage", |plan| plan.commands[0] = Command::Load { page: PageId(4), slot: SlotId(0) }),
+    Case("CommandPage", |plan| plan.commands[5] = Command::Drop { page: PageId(4) }),
+    Case("CommandSlot", |plan| plan.commands[0] = Command::Load { page: PageId(0), slot: SlotId(3) }),
+    Case("WeightBytes", |plan| plan.weight_bytes = 4 * 4096 + 5 * 20 + 1),
+    Case("SolverGap", |plan| plan.provenance.solver_gap = f64::NAN),
+    Case("SolverGap", |plan| plan.provenance.solver_gap = -0.1),
+    Case("Memory", |plan| plan.memory.host_bytes += 1),
+    Case("MemoryOverflow", |plan| plan.outputs[0].shape = vec![u64::MAX, 2]),
+    Case("MemoryOverflow", |plan| plan.memory.host_bytes = u64::MAX),
+    Case("Budget", |plan| plan.budget_bytes = Some(1000)),
+];
+
+fn output(plan: &mut Plan) -> &mut BufferSlice {
+    plan.outputs[0].slice.as_mut().expect("the output has a slice")
+}
+
+fn weights(plan: &mut Plan) -> &mut crate::plan::DispatchWeights {
+    plan.dispatches[1].weights.as_mut().expect("the dispatch reads weights")
+}
+
+fn violations(plan: &Plan, constant_bytes: u64) -> Vec<PlanViolation> {
+    validate(plan, constant_bytes).err().map_or(Vec::new(), |violations| violations.list)
+}
+
+#[test]
+fn the_small_plan_is_valid() {
+    assert_eq!(violations(&small_plan(), constants().len() as u64), []);
+}
+
+#[test]
+fn every_kind_is_caught() {
+    for (index, Case(expected, edit)) in CASES.iter().enumerate() {
+        let mut plan = small_plan();
+        edit(&mut plan);
+        let found = violations(&plan, constants().len() as u64);
+        assert!(found.iter().any(|violation| kind(violation) == *expected), "case {index} {expected}: {found:?}");
+    }
+}
+
+#[test]
+fn every_kind_has_a_case() {
+    let mut covered: BTreeSet<_> = CASES.iter().map(|case| case.0).collect();
+    covered.extend(["Requirement", "ConstantBytes"]);
+    assert_eq!(covered, KINDS.iter().copied().collect());
+}
+
+#[test]
+fn constants_have_whole_elements() {
+    let found = violations(&small_plan(), 258);
+    assert!(found.contains(&PlanViolation::ConstantBytes { constant_bytes: 258 }), "{found:?}");
+}
+
+#[test]
+fn every_requirement_is_needed() {
+    type Lower = fn(&mut Requirements);
+    let lower: [Lower; 11] = [
+        |limits| limits.texture_array_layers -= 1,
+        |limits| limits.texture_side -= 1,
+        |limits| limits.buffer_bytes -= 1,
+        |limits| limits.storage_binding_bytes -= 1,
+        |limits| limits.uniform_binding_bytes -= 1,
+        |limits| limits.storage_buffers -= 1,
+        |limits| limits.workgroup_invocations -= 1,
+        |limits| limits.workgroup_size[0] -= 1,
+        |limits| limits.workgroup_size[1] -= 1,
+        |limits| limits.workgroup_size[2] -= 1,
+        |limits| limits.workgroups_per_dimension -= 1,
+    ];
+    for lower in lower {
+        let mut plan = small_plan();
+        lower(&mut plan.requirements);
+        let found = violations(&plan, constants().len() as u64);
+        assert!(!found.is_empty() && found.iter().all(|violation| kind(violation) == "Requirement"), "{found:?}");
+    }
+    let mut plan = small_plan();
+    plan.pipelines[1].workgroup_bytes = 16;
+    declare(&mut plan, 256);
+    plan.requirements.workgroup_bytes = 15;
+    let found = validate(&plan, 256).expect_err("the workgroup memory is not covered");
+    let text = "pipeline 1 (add_rest): needs max_compute_workgroup_storage_size of 16, and the plan requires 15";
+    assert_eq!(found.to_string(), format!("1 violation(s):\n  {text}"));
+}
+
+#[test]
+fn memory_is_what_the_formula_says() {
+    let plan = small_plan();
+    let memory = MemoryDeclaration::of(&plan, 256).expect("small");
+    let granule = 64 << 10;
+    assert_eq!(memory.weight_arena_bytes, granule);
+    assert_eq!(memory.staging_bytes, 2 * granule);
+    assert_eq!([memory.activation_bytes, memory.constant_bytes, memory.params_bytes], [granule; 3]);
+    assert_eq!([memory.input_staging_bytes, memory.readback_bytes], [granule; 2]);
+    let encoded = crate::codec::encode(&plan).expect("small").len() as u64;
+    assert_eq!(memory.host_bytes, 256 + 3 * encoded + 4 * 4 + 256 + 64 * 20);
+}
+
+#[test]
+fn names_in_messages_are_short() {
+    let mut plan = small_plan();
+    plan.outputs[0] = Port { name: "y".repeat(10_000), slice: None, ..plan.outputs[0].clone() };
+    declare(&mut plan, 256);
+    let text = validate(&plan, 256).expect_err("the output has no slice").to_string();
+    assert!(text.len() < 200, "{text}");
+}

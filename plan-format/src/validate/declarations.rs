@@ -1,0 +1,118 @@
+//! Rules for what a plan declares about itself: counts, page shape, requirements, memory and budget.
+//!
+//! The implied values come from `requirements.rs` and `memory.rs`; this file deliberately only compares.
+
+use super::violation::shown;
+use super::{Check, MAX_PAGE_ROWS, MAX_STAGING_PAGES, MAX_TABLE_ENTRIES, PAGE_BYTES_MULTIPLE, Place, PlanViolation};
+use crate::container::limits::{MAX_CONSTANT_BYTES, MAX_PAGES};
+use crate::plan::{MemoryDeclaration, Plan};
+use crate::requirements::{User, for_each_use};
+
+impl Check<'_> {
+    pub(super) fn counts(&mut self) {
+        let plan = self.plan;
+        let entries = u64::from(MAX_TABLE_ENTRIES);
+        let counts = [
+            ("pages", plan.page_count.into(), MAX_PAGES.into()),
+            ("slots", plan.slot_count.into(), MAX_PAGES.into()),
+            ("staging pages", plan.staging_pages.into(), MAX_STAGING_PAGES.into()),
+            ("bytes of constants", self.constant_bytes, MAX_CONSTANT_BYTES),
+            ("inputs", plan.inputs.len() as u64, entries),
+            ("outputs", plan.outputs.len() as u64, entries),
+            ("row tables", plan.row_tables.len() as u64, entries),
+            ("row gathers", plan.row_gathers.len() as u64, entries),
+            ("pipelines", plan.pipelines.len() as u64, entries),
+        ];
+        for (table, count, limit) in counts {
+            if count > limit {
+                self.found.push(PlanViolation::TooMany { table, count, limit });
+            }
+        }
+        let &Plan { page_count, slot_count, staging_pages, .. } = plan;
+        let zeros = [page_count, slot_count, staging_pages].iter().filter(|count| **count == 0).count();
+        if zeros != 0 && zeros != 3 {
+            self.found.push(PlanViolation::WeightCounts { page_count, slot_count, staging_pages });
+        }
+        if !self.constant_bytes.is_multiple_of(4) {
+            self.found.push(PlanViolation::ConstantBytes { constant_bytes: self.constant_bytes });
+        }
+        let gap = plan.provenance.solver_gap;
+        if !(gap.is_finite() && gap >= 0.0) {
+            self.found.push(PlanViolation::SolverGap { gap });
+        }
+    }
+
+    pub(super) fn page_geometry(&mut self) {
+        let plan = self.plan;
+        let (rows, page_bytes) = (plan.page.rows, plan.page.wide_page_bytes());
+        let rows_fit = rows.is_power_of_two() && rows <= MAX_PAGE_ROWS;
+        if !rows_fit || !page_bytes.is_multiple_of(PAGE_BYTES_MULTIPLE) {
+            let (max_rows, multiple) = (MAX_PAGE_ROWS, PAGE_BYTES_MULTIPLE);
+            self.found.push(PlanViolation::PageGeometry { rows, page_bytes, max_rows, multiple });
+        }
+        let stored_bytes = plan.pages_bytes().zip(plan.rows_bytes()).and_then(|(pages, rows)| pages.checked_add(rows));
+        if stored_bytes.is_none_or(|stored| plan.weight_bytes > stored) {
+            self.found.push(PlanViolation::WeightBytes { weight_bytes: plan.weight_bytes, stored_bytes });
+        }
+    }
+
+    pub(super) fn requirements(&mut self) {
+        let plan = self.plan;
+        for_each_use(plan, self.constant_bytes, &mut |limit, user, used| {
+            let declared = plan.requirements.get(limit);
+            if used > declared {
+                let place = user_place(plan, user);
+                self.found.push(PlanViolation::Requirement { place, limit, used, declared });
+            }
+        });
+    }
+
+    pub(super) fn memory(&mut self) {
+        let declared = self.plan.memory;
+        let implied = MemoryDeclaration::of(self.plan, self.constant_bytes);
+        let (Some(implied), Some(total_bytes)) = (implied, declared.total_bytes()) else {
+            self.found.push(PlanViolation::MemoryOverflow);
+            return;
+        };
+        for ((kind, declared_bytes), (_, implied_bytes)) in kinds(declared).into_iter().zip(kinds(implied)) {
+            if declared_bytes != implied_bytes {
+                self.found.push(PlanViolation::Memory { kind, declared_bytes, implied_bytes });
+            }
+        }
+        if let Some(budget_bytes) = self.plan.budget_bytes.filter(|budget| *budget < total_bytes) {
+            self.found.push(PlanViolation::Budget { total_bytes, budget_bytes });
+        }
+    }
+}
+
+fn user_place(plan: &Plan, user: User) -> Place {
+    match user {
+        User::Plan => Place::Plan,
+        User::Pipeline(index) => Place::Pipeline { index, label: shown(&plan.pipelines[index as usize].label) },
+        User::Dispatch(index) => Place::Dispatch { index, node: shown(&plan.dispatches[index as usize].node) },
+    }
+}
+
+/// The fields by name; destructured, so that a new field cannot be forgotten.
+fn kinds(memory: MemoryDeclaration) -> [(&'static str, u64); 8] {
+    let MemoryDeclaration {
+        weight_arena_bytes,
+        staging_bytes,
+        activation_bytes,
+        constant_bytes,
+        params_bytes,
+        input_staging_bytes,
+        readback_bytes,
+        host_bytes,
+    } = memory;
+    [
+        ("weight arena", weight_arena_bytes),
+        ("staging", staging_bytes),
+        ("activation", activation_bytes),
+        ("constant", constant_bytes),
+        ("parameter", params_bytes),
+        ("input staging", input_staging_bytes),
+        ("read-back", readback_bytes),
+        ("host", host_bytes),
+    ]
+}

@@ -1,0 +1,138 @@
+//! Rules for ports, row tables and row gathers: what a caller and the host see.
+//!
+//! It deliberately knows no dispatches.
+
+use super::violation::shown;
+use super::{Check, MAX_ELEMENTS, MAX_RANK, MAX_ROW_BYTES, Place, PlanViolation};
+use crate::plan::{Buffer, BufferSlice, ElementType, Port};
+use crate::sizes::DEVICE_ELEMENT_BYTES;
+use std::collections::BTreeSet;
+
+impl Check<'_> {
+    pub(super) fn ports(&mut self) {
+        let plan = self.plan;
+        let inputs = (0_u32..).zip(&plan.inputs).map(|(index, port)| (input_place(index, port), port));
+        let outputs = (0_u32..).zip(&plan.outputs).map(|(index, port)| (output_place(index, port), port));
+        for (place, port) in inputs.clone().chain(outputs.clone()) {
+            self.port(&place, port);
+        }
+        for (place, _) in outputs.clone().filter(|(_, port)| port.slice.is_none()) {
+            self.found.push(PlanViolation::OutputWithoutSlice { place });
+        }
+        self.unique_names(inputs.map(|(place, port)| (place, port.name.as_str())));
+        self.unique_names(outputs.map(|(place, port)| (place, port.name.as_str())));
+    }
+
+    fn port(&mut self, place: &Place, port: &Port) {
+        let rank = port.shape.len() as u64;
+        if rank > u64::from(MAX_RANK) {
+            self.found.push(PlanViolation::Rank { place: place.clone(), rank, limit: MAX_RANK });
+        }
+        let elements = port.elements().filter(|elements| (1..=MAX_ELEMENTS).contains(elements));
+        if elements.is_none() {
+            let shape = port.shape.iter().copied().take(MAX_RANK as usize).collect();
+            self.found.push(PlanViolation::Elements { place: place.clone(), shape, limit: MAX_ELEMENTS });
+        }
+        if let Some(slice) = port.slice {
+            self.slice(place, slice);
+            self.in_activations(place, slice);
+            self.tensor_bytes(place, slice, elements);
+        }
+    }
+
+    /// Checks a slice against the elements that it holds, when their number is known.
+    fn tensor_bytes(&mut self, place: &Place, slice: BufferSlice, elements: Option<u64>) {
+        let Some(expected_bytes) = elements.and_then(|elements| elements.checked_mul(DEVICE_ELEMENT_BYTES)) else {
+            return;
+        };
+        if slice.size_bytes != expected_bytes {
+            let place = place.clone();
+            self.found.push(PlanViolation::TensorBytes { place, found_bytes: slice.size_bytes, expected_bytes });
+        }
+    }
+
+    fn unique_names<'n>(&mut self, names: impl Iterator<Item = (Place, &'n str)>) {
+        let mut seen = BTreeSet::new();
+        for (place, name) in names {
+            if name.is_empty() {
+                self.found.push(PlanViolation::NameEmpty { place });
+            } else if !seen.insert(name) {
+                self.found.push(PlanViolation::NameRepeated { place });
+            }
+        }
+    }
+
+    pub(super) fn row_tables(&mut self) {
+        let plan = self.plan;
+        let places = (0_u32..).zip(&plan.row_tables).map(|(index, table)| {
+            let place = Place::RowTable { index, name: shown(&table.name) };
+            (place, table)
+        });
+        let mut expected_bytes = Some(0_u64);
+        for (place, table) in places.clone() {
+            let (rows, row_bytes) = (table.rows, table.row_bytes());
+            if rows == 0 || !(1..=MAX_ROW_BYTES).contains(&row_bytes) {
+                let place = place.clone();
+                let limit_bytes = MAX_ROW_BYTES;
+                self.found.push(PlanViolation::RowTableSize { place, rows, row_bytes, limit_bytes });
+            }
+            if expected_bytes != Some(table.offset_bytes) {
+                let offset_bytes = table.offset_bytes;
+                self.found.push(PlanViolation::RowTableOffset { place, offset_bytes, expected_bytes });
+            }
+            expected_bytes = expected_bytes.and_then(|start| start.checked_add(table.table_bytes()?));
+        }
+        self.unique_names(places.map(|(place, table)| (place, table.name.as_str())));
+    }
+
+    pub(super) fn row_gathers(&mut self) {
+        let plan = self.plan;
+        for (index, gather) in (0_u32..).zip(&plan.row_gathers) {
+            let place = Place::RowGather { index, node: shown(&gather.node) };
+            self.slice(&place, gather.destination);
+            self.in_activations(&place, gather.destination);
+            let table = self.entry(place.clone(), "row tables", &plan.row_tables, gather.table);
+            let input = self.entry(place.clone(), "inputs", &plan.inputs, gather.input);
+            if input.is_some_and(|input| !matches!(input.element, ElementType::I32 | ElementType::I64)) {
+                self.found.push(PlanViolation::GatherElement { place: place.clone() });
+            }
+            let elements = table.zip(input).and_then(|(table, input)| {
+                input.elements()?.checked_mul(table.row_elements.into()).filter(|elements| *elements <= MAX_ELEMENTS)
+            });
+            if let (Some(_), Some(input), None) = (table, input, elements) {
+                let shape = input.shape.iter().copied().take(MAX_RANK as usize).collect();
+                self.found.push(PlanViolation::Elements { place: place.clone(), shape, limit: MAX_ELEMENTS });
+            }
+            self.tensor_bytes(&place, gather.destination, elements);
+        }
+    }
+
+    /// Checks that inputs and gathered rows, which the host writes before a run, do not overlap.
+    pub(super) fn host_writes(&mut self) {
+        let plan = self.plan;
+        let inputs = (0_u32..).zip(&plan.inputs);
+        let inputs = inputs.filter_map(|(index, port)| port.slice.map(|slice| (slice, input_place(index, port))));
+        let gathers = (0_u32..).zip(&plan.row_gathers).map(|(index, gather)| {
+            let place = Place::RowGather { index, node: shown(&gather.node) };
+            (gather.destination, place)
+        });
+        let mut writes: Vec<_> =
+            inputs.chain(gathers).filter(|(slice, _)| slice.buffer == Buffer::Activations).collect();
+        writes.sort_by_key(|(slice, _)| slice.offset_bytes);
+        for pair in writes.windows(2) {
+            let [(first_slice, first), (second_slice, second)] = pair else { continue };
+            if first_slice.offset_bytes.saturating_add(first_slice.size_bytes) > second_slice.offset_bytes {
+                let (first, second) = (first.clone(), second.clone());
+                self.found.push(PlanViolation::HostWritesOverlap { first, second });
+            }
+        }
+    }
+}
+
+fn input_place(index: u32, port: &Port) -> Place {
+    Place::Input { index, name: shown(&port.name) }
+}
+
+fn output_place(index: u32, port: &Port) -> Place {
+    Place::Output { index, name: shown(&port.name) }
+}

@@ -1,0 +1,60 @@
+//! The command line.
+
+use clap::Parser;
+use std::path::PathBuf;
+
+/// Runs a compiled model within the memory that its bundle declares.
+#[derive(Debug, Parser)]
+#[command(
+    name = "flashmem-run",
+    version,
+    after_help = "Examples:
+  flashmem-run model.fmplan --inputs in.npz --outputs out.npz
+  flashmem-run model.fmplan --inputs in.npz --outputs out.npz --repeat 5 --stats stats.json
+  flashmem-run model.fmplan --self-test --adapter llvmpipe
+
+The arrays of in.npz are named as the model's inputs; others are ignored.
+Exit codes: 0 done, 1 the inputs, the bundle or the device are at fault, 2 wrong usage."
+)]
+pub struct Arguments {
+    /// The bundle.
+    #[arg(value_name = "OUT.fmplan")]
+    pub bundle: PathBuf,
+    /// Arrays to run on, named as the model's inputs (.npz, compressed or not).
+    #[arg(long, value_name = "IN.npz", required_unless_present = "self_test")]
+    pub inputs: Option<PathBuf>,
+    /// Where the outputs go, named as the model's outputs (.npz).
+    #[arg(long, value_name = "OUT.npz", requires = "inputs")]
+    pub outputs: Option<PathBuf>,
+    /// Runs on the same inputs; later runs must repeat the first bit for bit.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: u32,
+    /// Where the statistics go (.json).
+    #[arg(long, value_name = "STATS.json")]
+    pub stats: Option<PathBuf>,
+    /// Use the first adapter whose name contains this text, in any case.
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Run the bundle's own example twice and check the outputs.
+    #[arg(long)]
+    pub self_test: bool,
+    /// Threads that read weight pages.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=32))]
+    pub reader_threads: u32,
+    /// Refuse a bundle whose declared peak exceeds this many bytes (suffixes K, M, G: powers of 1024).
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub budget: Option<u64>,
+}
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    let upper = text.trim().to_uppercase();
+    let upper = upper.trim_end_matches('B').trim_end_matches('I');
+    let (digits, shift) = match upper.as_bytes().last() {
+        Some(b'K') => (&upper[..upper.len() - 1], 10),
+        Some(b'M') => (&upper[..upper.len() - 1], 20),
+        Some(b'G') => (&upper[..upper.len() - 1], 30),
+        _ => (upper, 0),
+    };
+    let number: u64 = digits.trim().parse().map_err(|_| format!("`{text}` is no number of bytes; try 200M"))?;
+    number.checked_mul(1 << shift).ok_or_else(|| format!("`{text}` is too many bytes"))
+}

@@ -1,0 +1,69 @@
+//! What the command line does, in order: open, self-test, read inputs, run, write outputs, report.
+
+mod arguments;
+mod npy;
+mod npz;
+mod process_clock;
+mod report;
+
+pub use arguments::Arguments;
+pub use process_clock::ProcessClock;
+
+use anyhow::Context as _;
+use flashmem_runtime::{Options, Outputs, PortInfo, Session, Stats, Tensor};
+use std::fs;
+
+/// Does what the arguments say.
+pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
+    let options = Options {
+        adapter: arguments.adapter.clone(),
+        reader_threads: arguments.reader_threads,
+        budget_bytes: arguments.budget,
+        ..Options::default()
+    };
+    let bundle = arguments.bundle.display();
+    let mut session = Session::open(&arguments.bundle, &options).with_context(|| format!("cannot open {bundle}"))?;
+    report::opened(&session.stats());
+    let mut cold_ms = None;
+    if arguments.self_test {
+        session.self_test().context("self-test failed")?;
+        report::self_tested();
+    }
+    if let Some(path) = &arguments.inputs {
+        let inputs = npz::read(path, &session.inputs())?;
+        let outputs = repeat(arguments, &mut session, &inputs, process, &mut cold_ms)?;
+        if let Some(path) = &arguments.outputs {
+            npz::write(path, &outputs.tensors)?;
+        }
+    }
+    let stats = Stats { cold_ms, ..session.stats() };
+    report::finished(&stats);
+    if let Some(path) = &arguments.stats {
+        let text = serde_json::to_string_pretty(&stats).context("cannot encode the statistics")?;
+        fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Runs as often as wanted; gives the outputs of the first run, which all others must repeat bit for bit.
+fn repeat(
+    arguments: &Arguments,
+    session: &mut Session,
+    inputs: &[(String, Tensor)],
+    process: ProcessClock,
+    cold_ms: &mut Option<f64>,
+) -> anyhow::Result<Outputs> {
+    let first = session.run(inputs).context("run 1 failed")?;
+    // After a self-test the first run is not cold.
+    *cold_ms = (!arguments.self_test).then(|| process.elapsed_ms());
+    for run in 2..=arguments.repeat {
+        let outputs = session.run(inputs).with_context(|| format!("run {run} failed"))?;
+        anyhow::ensure!(outputs == first, "run {run} gives other outputs than run 1");
+    }
+    Ok(first)
+}
+
+/// `name (type shape)`, as messages show ports.
+fn describe(port: &PortInfo) -> String {
+    format!("`{}` ({:?} {:?})", port.name, port.element, port.shape)
+}

@@ -1,0 +1,41 @@
+//! Short lines on standard error.
+
+use flashmem_runtime::Stats;
+
+/// After opening.
+pub fn opened(stats: &Stats) {
+    eprintln!("adapter: {} ({})", stats.adapter, stats.backend);
+    if stats.software {
+        eprintln!("note: this adapter computes on the CPU; no hardware adapter was found or chosen");
+    }
+    eprintln!(
+        "loaded in {:.0} ms: {} pipelines, {} dispatches, {} of weights",
+        stats.load_ms,
+        stats.pipelines,
+        stats.dispatches,
+        mebibytes(stats.weight_bytes_total)
+    );
+}
+
+/// After a self-test that passed.
+pub fn self_tested() {
+    eprintln!("self-test: passed (two runs within the tolerance, and equal bit for bit)");
+}
+
+/// At the end.
+pub fn finished(stats: &Stats) {
+    let runs: Vec<_> = stats.runs_ms.iter().map(|ms| format!("{ms:.1}")).collect();
+    eprintln!("runs: {} ms", runs.join(", "));
+    if let Some(cold_ms) = stats.cold_ms {
+        eprintln!("cold: {cold_ms:.0} ms from process start to first outputs");
+    }
+    let (measured, declared) = (mebibytes(stats.measured_peak_bytes), mebibytes(stats.declared_peak_bytes));
+    eprintln!("peak: {measured} measured, {declared} declared");
+    if stats.declared_exceeded {
+        eprintln!("BUG: the measured peak exceeds the declared one; please report this bundle");
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.2} MiB", bytes as f64 / (1024.0 * 1024.0))
+}

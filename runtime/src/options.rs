@@ -1,0 +1,30 @@
+//! What a caller may choose about a session. None of it changes what a run computes.
+
+use std::time::Duration;
+
+/// How a session is opened and run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Use the first adapter whose name contains this text (in any case). `None`: hardware before software.
+    pub adapter: Option<String>,
+    /// Threads that read pages, at least 1. Ignored where there are no threads.
+    pub reader_threads: u32,
+    /// Refuse a bundle that declares a higher peak.
+    pub budget_bytes: Option<u64>,
+    /// Threads that create pipelines while a session is opened, at least 1.
+    pub pipeline_threads: u32,
+    /// Longest wait for the device, or for a page, before the run fails.
+    pub timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            adapter: None,
+            reader_threads: 2,
+            budget_bytes: None,
+            pipeline_threads: 4,
+            timeout: Duration::from_secs(300),
+        }
+    }
+}

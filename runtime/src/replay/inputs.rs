@@ -1,0 +1,102 @@
+//! Checks the inputs of a run and brings them, and the rows that they select, into the activation arena.
+//!
+//! Inputs and gathered rows stand one after another in the input staging buffer, in the plan's order; one copy each places
+//! them. Nothing is touched before all names, types and shapes are right.
+
+use super::rows;
+use crate::convert;
+use crate::error::{Error, InputError};
+use crate::session::{Parts, WriteBuffer, WriteState, unmapped};
+use crate::tensor::Tensor;
+use flashmem_plan_format::plan::{BufferSlice, Plan, Port};
+use wgpu::{BufferViewMut, CommandEncoder};
+
+/// The given tensors in the order of the plan's inputs.
+pub(crate) fn bind_inputs<'a, N: AsRef<str>>(
+    plan: &Plan,
+    given: &'a [(N, Tensor)],
+) -> Result<Vec<&'a Tensor>, InputError> {
+    for (position, (name, _)) in given.iter().enumerate() {
+        let name = name.as_ref();
+        if plan.inputs.iter().all(|port| port.name != name) {
+            return Err(InputError::Unknown { name: name.to_owned(), expected: expected(plan) });
+        }
+        if given[..position].iter().any(|(other, _)| other.as_ref() == name) {
+            return Err(InputError::Duplicate { name: name.to_owned() });
+        }
+    }
+    plan.inputs.iter().map(|port| bind_input(plan, port, given)).collect()
+}
+
+fn bind_input<'a, N: AsRef<str>>(plan: &Plan, port: &Port, given: &'a [(N, Tensor)]) -> Result<&'a Tensor, InputError> {
+    let name = || port.name.clone();
+    let found = given.iter().find(|(name, _)| name.as_ref() == port.name);
+    let (_, tensor) = found.ok_or_else(|| InputError::Missing { name: name(), expected: expected(plan) })?;
+    if tensor.element != port.element {
+        return Err(InputError::Element { name: name(), found: tensor.element, expected: port.element });
+    }
+    if tensor.shape != port.shape {
+        return Err(InputError::Shape { name: name(), found: tensor.shape.clone(), expected: port.shape.clone() });
+    }
+    let expected_bytes = port.api_bytes().expect("a validated plan's sizes do not overflow");
+    let found_bytes = tensor.bytes.len() as u64;
+    if found_bytes != expected_bytes {
+        return Err(InputError::Length { name: name(), found_bytes, expected_bytes });
+    }
+    Ok(tensor)
+}
+
+/// All inputs with type and shape, for messages.
+fn expected(plan: &Plan) -> String {
+    let ports = plan.inputs.iter().map(|port| format!("`{}` ({:?} {:?})", port.name, port.element, port.shape));
+    ports.collect::<Vec<_>>().join(", ")
+}
+
+/// Fills the staging buffer and encodes its copies.
+pub(crate) fn upload(
+    parts: &Parts,
+    staging: &mut WriteBuffer,
+    inputs: &[&Tensor],
+    encoder: &mut CommandEncoder,
+) -> Result<(), Error> {
+    let plan = &parts.bundle.plan;
+    let view = staging.buffer.get_mapped_range_mut(..);
+    let mut view = view.map_err(|error| unmapped("writing inputs", &error))?;
+    let mut placed = Vec::new();
+    let mut next_bytes = 0;
+    let mut place = |slice: BufferSlice| {
+        let start_bytes = next_bytes;
+        next_bytes += slice.size_bytes;
+        placed.push((start_bytes, slice));
+        start_bytes
+    };
+    for (port, tensor) in plan.inputs.iter().zip(inputs) {
+        if let Some(slice) = port.slice {
+            write_input(&mut view, place(slice), port, tensor)?;
+        }
+    }
+    for gather in &plan.row_gathers {
+        rows::gather(parts, gather, inputs[gather.input as usize], &mut view, place(gather.destination))?;
+    }
+    drop(view);
+    staging.buffer.unmap();
+    staging.state = WriteState::Encoded;
+    for (start_bytes, slice) in placed {
+        let target = parts.resources.buffer(slice);
+        encoder.copy_buffer_to_buffer(&staging.buffer, start_bytes, target, slice.offset_bytes, slice.size_bytes);
+    }
+    Ok(())
+}
+
+fn write_input(view: &mut BufferViewMut, start_bytes: u64, port: &Port, tensor: &Tensor) -> Result<(), InputError> {
+    let mut position = start_bytes as usize;
+    let converted = convert::to_device(tensor.element, &tensor.bytes, |piece| {
+        view.slice(position..position + piece.len()).copy_from_slice(piece);
+        position += piece.len();
+    });
+    converted.map_err(|convert::OutOfRange { index, value }| InputError::IntegerRange {
+        name: port.name.clone(),
+        index,
+        value,
+    })
+}

@@ -1,0 +1,110 @@
+//! Fetches the outputs of a run through the read-back buffer, as many pieces at a time as fit, and converts them.
+//!
+//! Nothing is returned unless everything is: a failure in the last piece fails the run.
+
+use crate::convert;
+use crate::error::Error;
+use crate::session::{Parts, ReadBuffer, unmapped};
+use crate::tensor::{Outputs, Tensor};
+use flashmem_plan_format::plan::{Plan, Port};
+use wgpu::{CommandEncoder, CommandEncoderDescriptor, MapMode};
+
+const DURING: &str = "reading outputs";
+
+/// A part of an output, as it travels.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    /// Position in the plan's outputs.
+    output: usize,
+    /// Start within the output's slice.
+    offset_bytes: u64,
+    size_bytes: u64,
+}
+
+/// Submits what `encoder` holds and returns all outputs.
+pub(crate) async fn outputs(
+    parts: &Parts,
+    readback: Option<&mut ReadBuffer>,
+    mut encoder: CommandEncoder,
+) -> Result<Outputs, Error> {
+    let plan = &parts.bundle.plan;
+    let mut tensors: Vec<_> = plan.outputs.iter().map(|port| (port.name.clone(), empty(port))).collect();
+    if let Some(readback) = readback {
+        for batch in batches(plan, readback.buffer.size()) {
+            copy(parts, &mut encoder, readback, &batch);
+            let next = parts.gpu.device.create_command_encoder(&CommandEncoderDescriptor { label: Some(DURING) });
+            parts.gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]);
+            receive(parts, readback, &batch, &mut tensors).await?;
+        }
+    }
+    finish(parts, encoder)?;
+    Ok(Outputs { tensors })
+}
+
+/// Whatever is left is work of the run, and must not fail unseen.
+fn finish(parts: &Parts, encoder: CommandEncoder) -> Result<(), Error> {
+    parts.gpu.queue.submit([encoder.finish()]);
+    parts.gpu.check(DURING)
+}
+
+fn empty(port: &Port) -> Tensor {
+    let bytes = port.api_bytes().expect("a validated plan's sizes do not overflow");
+    Tensor { element: port.element, shape: port.shape.clone(), bytes: Vec::with_capacity(bytes as usize) }
+}
+
+/// All outputs, cut and grouped so that every group fits the buffer.
+fn batches(plan: &Plan, buffer_bytes: u64) -> Vec<Vec<Piece>> {
+    let mut batches = vec![Vec::new()];
+    let mut free_bytes = buffer_bytes;
+    for (output, port) in plan.outputs.iter().enumerate() {
+        let total_bytes = port.device_bytes().expect("a validated plan's sizes do not overflow");
+        let mut offset_bytes = 0;
+        while offset_bytes < total_bytes {
+            if free_bytes == 0 {
+                batches.push(Vec::new());
+                free_bytes = buffer_bytes;
+            }
+            let size_bytes = free_bytes.min(total_bytes - offset_bytes);
+            batches.last_mut().expect("there is always one").push(Piece { output, offset_bytes, size_bytes });
+            offset_bytes += size_bytes;
+            free_bytes -= size_bytes;
+        }
+    }
+    batches.retain(|batch| !batch.is_empty());
+    batches
+}
+
+fn copy(parts: &Parts, encoder: &mut CommandEncoder, readback: &ReadBuffer, batch: &[Piece]) {
+    let mut position_bytes = 0;
+    for piece in batch {
+        let slice =
+            parts.bundle.plan.outputs[piece.output].slice.expect("a validated plan's outputs are on the device");
+        let start_bytes = slice.offset_bytes + piece.offset_bytes;
+        let source = parts.resources.buffer(slice);
+        encoder.copy_buffer_to_buffer(source, start_bytes, &readback.buffer, position_bytes, piece.size_bytes);
+        position_bytes += piece.size_bytes;
+    }
+}
+
+async fn receive(
+    parts: &Parts,
+    readback: &mut ReadBuffer,
+    batch: &[Piece],
+    tensors: &mut [(String, Tensor)],
+) -> Result<(), Error> {
+    let mut ticket = parts.gpu.map(&readback.buffer, MapMode::Read);
+    parts.gpu.wait(&mut ticket, DURING, parts.options.timeout).await?;
+    readback.mapped = true;
+    let view = readback.buffer.get_mapped_range(..).map_err(|error| unmapped(DURING, &error))?;
+    let mut rest = &*view;
+    for piece in batch {
+        let (bytes, after) = rest.split_at(piece.size_bytes as usize);
+        let tensor = &mut tensors[piece.output].1;
+        convert::from_device(tensor.element, bytes, &mut tensor.bytes);
+        rest = after;
+    }
+    drop(view);
+    readback.buffer.unmap();
+    readback.mapped = false;
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! Runs a bundle's own example twice: against the golden outputs, and against itself.
+//!
+//! Floats are compared by the relative L2 error of each output, integers and truth values exactly, and the two runs bit for
+//! bit. It deliberately tests only what the bundle brings.
+
+use crate::error::{Error, SelfTestError};
+use crate::session::Session;
+use crate::tensor::{Outputs, Tensor};
+use flashmem_plan_format::plan::{ElementType, Port};
+use half::f16;
+
+impl Session {
+    /// Runs the golden inputs twice and checks the outputs.
+    ///
+    /// # Errors
+    /// [`Error::SelfTest`] when the bundle has no golden values, when a run is outside the tolerance, or when the runs
+    /// differ; any error of a run.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn self_test(&mut self) -> Result<(), Error> {
+        let example = Example::of(self)?;
+        let first = self.run(&example.inputs)?;
+        example.check_run(1, &first)?;
+        let second = self.run(&example.inputs)?;
+        example.check_run(2, &second)?;
+        Ok(check_repeated(&first, &second)?)
+    }
+
+    /// As a blocking self-test, where blocking is not allowed.
+    ///
+    /// # Errors
+    /// As for a blocking self-test.
+    pub async fn self_test_async(&mut self) -> Result<(), Error> {
+        let example = Example::of(self)?;
+        let first = self.run_async(&example.inputs).await?;
+        example.check_run(1, &first)?;
+        let second = self.run_async(&example.inputs).await?;
+        example.check_run(2, &second)?;
+        Ok(check_repeated(&first, &second)?)
+    }
+}
+
+/// The golden values as tensors.
+struct Example {
+    inputs: Vec<(String, Tensor)>,
+    outputs: Vec<(String, Tensor)>,
+    /// Greatest accepted relative L2 error.
+    tolerance: f64,
+}
+
+impl Example {
+    fn of(session: &Session) -> Result<Self, Error> {
+        let parts = session.parts();
+        let golden = parts.bundle.read_golden(&parts.source)?.ok_or(SelfTestError::NoGolden)?;
+        let plan = &parts.bundle.plan;
+        Ok(Self {
+            inputs: tensors(&plan.inputs, golden.inputs),
+            outputs: tensors(&plan.outputs, golden.outputs),
+            tolerance: golden.tolerance_relative_l2.into(),
+        })
+    }
+
+    fn check_run(&self, run: u32, outputs: &Outputs) -> Result<(), SelfTestError> {
+        for ((output, found), (_, expected)) in outputs.tensors.iter().zip(&self.outputs) {
+            match (floats(found), floats(expected)) {
+                (Some(found), Some(expected)) => self.check_floats(run, output, &found, &expected)?,
+                _ => check_exact(run, output, found, expected)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn check_floats(&self, run: u32, output: &str, found: &[f64], expected: &[f64]) -> Result<(), SelfTestError> {
+        let (error, tolerance) = (relative_l2(found, expected), self.tolerance);
+        // A NaN is within no tolerance.
+        if error <= tolerance {
+            return Ok(());
+        }
+        Err(SelfTestError::Tolerance { run, output: output.to_owned(), error, tolerance })
+    }
+}
+
+fn tensors(ports: &[Port], values: Vec<Vec<u8>>) -> Vec<(String, Tensor)> {
+    let tensor = |(port, bytes): (&Port, Vec<u8>)| {
+        (port.name.clone(), Tensor { element: port.element, shape: port.shape.clone(), bytes })
+    };
+    ports.iter().zip(values).map(tensor).collect()
+}
+
+fn check_exact(run: u32, output: &str, found: &Tensor, expected: &Tensor) -> Result<(), SelfTestError> {
+    match first_difference(&found.bytes, &expected.bytes) {
+        None => Ok(()),
+        Some(byte) => {
+            let element = byte / found.element.api_bytes();
+            Err(SelfTestError::Value { run, output: output.to_owned(), element })
+        }
+    }
+}
+
+fn check_repeated(first: &Outputs, second: &Outputs) -> Result<(), SelfTestError> {
+    for ((output, first), (_, second)) in first.tensors.iter().zip(&second.tensors) {
+        if let Some(byte) = first_difference(&first.bytes, &second.bytes) {
+            return Err(SelfTestError::NotRepeatable { output: output.clone(), byte });
+        }
+    }
+    Ok(())
+}
+
+fn first_difference(a: &[u8], b: &[u8]) -> Option<u64> {
+    let differing = a.iter().zip(b).position(|(a, b)| a != b);
+    differing.or_else(|| (a.len() != b.len()).then(|| a.len().min(b.len()))).map(|byte| byte as u64)
+}
+
+/// The elements of a tensor of floats.
+fn floats(tensor: &Tensor) -> Option<Vec<f64>> {
+    match tensor.element {
+        ElementType::F32 => {
+            Some(tensor.bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes).into()).collect())
+        }
+        ElementType::F16 => {
+            Some(tensor.bytes.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes).into()).collect())
+        }
+        ElementType::I32 | ElementType::I64 | ElementType::U8 | ElementType::I8 | ElementType::Bool => None,
+    }
+}
+
+/// ‖found − expected‖ / ‖expected‖; the absolute error where the expected norm is 0.
+fn relative_l2(found: &[f64], expected: &[f64]) -> f64 {
+    let squares = found.iter().zip(expected).map(|(found, expected)| (found - expected).powi(2));
+    let error = squares.sum::<f64>().sqrt();
+    let norm = expected.iter().map(|value| value.powi(2)).sum::<f64>().sqrt();
+    if norm > 0.0 { error / norm } else { error }
+}

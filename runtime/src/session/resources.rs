@@ -1,0 +1,243 @@
+//! Allocates everything that a session holds on the device, and fills constants and parameters.
+//!
+//! Filling goes through a mapped buffer of the session in pieces, since the queue's own writes would allocate staging that
+//! no plan declares. Constants are uploaded before the large resources exist, so that their host copy never adds to these.
+
+use crate::error::Error;
+use crate::gpu::Gpu;
+use crate::ledger::{Kind, Ledger};
+use flashmem_plan_format::memory::MAX_READBACK_BYTES;
+use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, PAGE_WIDTH_TEXELS, Plan, TexelFormat};
+use std::time::Duration;
+use wgpu::{
+    Buffer, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Extent3d, MapMode, SubmissionIndex, Texture,
+    TextureDescriptor, TextureDimension, TextureFormat, TextureUsages, TextureView, TextureViewDescriptor,
+    TextureViewDimension,
+};
+
+/// What dispatches and copies use.
+pub(crate) struct Resources {
+    pub(crate) arena: Option<Arena>,
+    pub(crate) activations: Buffer,
+    pub(crate) constants: Option<Buffer>,
+    pub(crate) params: Buffer,
+}
+
+/// The weight arena: one layer a slot.
+pub(crate) struct Arena {
+    pub(crate) texture: Texture,
+    pub(crate) view: TextureView,
+}
+
+/// What the host maps.
+pub(crate) struct HostBuffers {
+    pub(crate) ring: Vec<WriteBuffer>,
+    pub(crate) input: Option<WriteBuffer>,
+    pub(crate) readback: Option<ReadBuffer>,
+}
+
+/// A buffer that the host writes and copies read. Between runs it is mapped.
+pub(crate) struct WriteBuffer {
+    pub(crate) buffer: Buffer,
+    pub(crate) state: WriteState,
+}
+
+/// Who has a [`WriteBuffer`].
+pub(crate) enum WriteState {
+    /// The host.
+    Mapped,
+    /// An encoder that is not submitted.
+    Encoded,
+    /// The device, which will map it when it is done.
+    InFlight { ticket: crate::gpu::MapTicket, submission: SubmissionIndex },
+}
+
+/// A buffer that copies write and the host reads. Between runs it is not mapped.
+pub(crate) struct ReadBuffer {
+    pub(crate) buffer: Buffer,
+    pub(crate) mapped: bool,
+}
+
+impl WriteBuffer {
+    /// Brings the buffer back to the host, wherever it is.
+    pub(crate) async fn settle(&mut self, gpu: &Gpu, timeout: Duration) -> Result<(), Error> {
+        let during = "getting a staging buffer back";
+        let mut ticket = match &self.state {
+            WriteState::Mapped => return Ok(()),
+            WriteState::Encoded => gpu.map(&self.buffer, MapMode::Write),
+            WriteState::InFlight { ticket, .. } => ticket.clone(),
+        };
+        gpu.wait(&mut ticket, during, timeout).await?;
+        self.state = WriteState::Mapped;
+        Ok(())
+    }
+}
+
+impl HostBuffers {
+    /// Brings every buffer back to its state between runs.
+    pub(crate) async fn settle(&mut self, gpu: &Gpu, timeout: Duration) -> Result<(), Error> {
+        for buffer in self.ring.iter_mut().chain(&mut self.input) {
+            buffer.settle(gpu, timeout).await?;
+        }
+        if let Some(readback) = &mut self.readback
+            && std::mem::take(&mut readback.mapped)
+        {
+            readback.buffer.unmap();
+        }
+        Ok(())
+    }
+}
+
+/// Allocates all resources. Takes the constants, so that they are gone when the large resources come.
+pub(crate) async fn allocate(
+    gpu: &Gpu,
+    plan: &Plan,
+    constants: Vec<u8>,
+    host_bytes: u64,
+    ledger: &mut Ledger,
+    timeout: Duration,
+) -> Result<(Resources, HostBuffers), Error> {
+    let mut new = Allocator { gpu, ledger };
+    let constants_buffer =
+        new.buffer(Kind::Constants, constants.len() as u64, BINDING.union(BufferUsages::STORAGE)).await?;
+    let params =
+        new.buffer(Kind::Params, plan.params.len().max(1) as u64, BINDING.union(BufferUsages::UNIFORM)).await?;
+    let params = params.expect("its size is not zero");
+    let mut ring = Vec::new();
+    for _ in 0..plan.staging_pages {
+        ring.extend(new.write_buffer(Kind::Staging, plan.page.page_bytes()).await?);
+    }
+    let input_bytes = plan.input_upload_bytes().expect("a validated plan's sizes do not overflow");
+    let mut input = new.write_buffer(Kind::InputStaging, input_bytes).await?;
+
+    let mut temporary = None;
+    if ring.is_empty() && input.is_none() {
+        temporary = Some(new.temporary_buffer().await?);
+    }
+    let carrier = ring.first_mut().or(input.as_mut()).or(temporary.as_mut()).expect("one of them exists");
+    upload(gpu, carrier, &params, &plan.params, timeout).await?;
+    if let Some(buffer) = &constants_buffer {
+        upload(gpu, carrier, buffer, &constants, timeout).await?;
+    }
+    new.ledger.sample(&gpu.device, host_bytes + constants.len() as u64);
+    drop((temporary, constants));
+
+    let activation_bytes = plan.activation_bytes.max(4);
+    let usages = BINDING.union(BufferUsages::STORAGE).union(BufferUsages::COPY_SRC);
+    let activations = new.buffer(Kind::Activations, activation_bytes, usages).await?.expect("its size is not zero");
+    let arena = new.arena(plan).await?;
+    let readback = new.buffer(Kind::Readback, readback_bytes(plan), READ).await?;
+    let readback = readback.map(|buffer| ReadBuffer { buffer, mapped: false });
+    let resources = Resources { arena, activations, constants: constants_buffer, params };
+    Ok((resources, HostBuffers { ring, input, readback }))
+}
+
+const BINDING: BufferUsages = BufferUsages::COPY_DST;
+const WRITE: BufferUsages = BufferUsages::MAP_WRITE.union(BufferUsages::COPY_SRC);
+const READ: BufferUsages = BufferUsages::MAP_READ.union(BufferUsages::COPY_DST);
+
+fn readback_bytes(plan: &Plan) -> u64 {
+    let slices = plan.outputs.iter().filter_map(|port| port.slice);
+    slices.map(|slice| slice.size_bytes).max().unwrap_or(0).min(MAX_READBACK_BYTES)
+}
+
+struct Allocator<'a> {
+    gpu: &'a Gpu,
+    ledger: &'a mut Ledger,
+}
+
+impl Allocator<'_> {
+    /// `None` for a buffer of no bytes.
+    async fn buffer(&mut self, kind: Kind, size_bytes: u64, usage: BufferUsages) -> Result<Option<Buffer>, Error> {
+        if size_bytes == 0 {
+            return Ok(None);
+        }
+        let size = size_bytes.next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+        let mapped_at_creation = usage.contains(BufferUsages::MAP_WRITE);
+        let descriptor = BufferDescriptor { label: Some(kind.label()), size, usage, mapped_at_creation };
+        let during = format!("allocating {size} bytes of {}", kind.label());
+        let buffer = self.gpu.checked(&during, || self.gpu.device.create_buffer(&descriptor)).await?;
+        self.ledger.record(kind, size);
+        Ok(Some(buffer))
+    }
+
+    async fn write_buffer(&mut self, kind: Kind, size_bytes: u64) -> Result<Option<WriteBuffer>, Error> {
+        let buffer = self.buffer(kind, size_bytes, WRITE).await?;
+        Ok(buffer.map(|buffer| WriteBuffer { buffer, state: WriteState::Mapped }))
+    }
+
+    /// Carries parameters and constants of a plan that stages nothing else; gone before the large resources come.
+    async fn temporary_buffer(&self) -> Result<WriteBuffer, Error> {
+        let size = ALLOCATION_GRANULE_BYTES;
+        let descriptor = BufferDescriptor { label: Some("upload"), size, usage: WRITE, mapped_at_creation: true };
+        let during = "allocating a temporary upload buffer";
+        let buffer = self.gpu.checked(during, || self.gpu.device.create_buffer(&descriptor)).await?;
+        Ok(WriteBuffer { buffer, state: WriteState::Mapped })
+    }
+
+    async fn arena(&mut self, plan: &Plan) -> Result<Option<Arena>, Error> {
+        if plan.slot_count == 0 {
+            return Ok(None);
+        }
+        let size =
+            Extent3d { width: PAGE_WIDTH_TEXELS, height: plan.page.rows, depth_or_array_layers: plan.slot_count };
+        let descriptor = TextureDescriptor {
+            label: Some(Kind::WeightArena.label()),
+            size,
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: TextureDimension::D2,
+            format: texture_format(plan.page.format),
+            usage: TextureUsages::TEXTURE_BINDING | TextureUsages::COPY_DST,
+            view_formats: &[],
+        };
+        let bytes = plan.page.page_bytes() * u64::from(plan.slot_count);
+        let during = format!("allocating {bytes} bytes of {}", Kind::WeightArena.label());
+        let texture = self.gpu.checked(&during, || self.gpu.device.create_texture(&descriptor)).await?;
+        self.ledger.record(Kind::WeightArena, bytes);
+        // An arena of one slot is an array, too.
+        let dimension = Some(TextureViewDimension::D2Array);
+        let descriptor = TextureViewDescriptor { dimension, ..TextureViewDescriptor::default() };
+        let view = self.gpu.checked(&during, || texture.create_view(&descriptor)).await?;
+        Ok(Some(Arena { texture, view }))
+    }
+}
+
+const fn texture_format(format: TexelFormat) -> TextureFormat {
+    match format {
+        TexelFormat::Rgba32Float => TextureFormat::Rgba32Float,
+        TexelFormat::Rgba16Float => TextureFormat::Rgba16Float,
+    }
+}
+
+/// Copies `bytes` into `target`, a carrier's size at a time. The carrier is mapped before and after.
+async fn upload(
+    gpu: &Gpu,
+    carrier: &mut WriteBuffer,
+    target: &Buffer,
+    bytes: &[u8],
+    timeout: Duration,
+) -> Result<(), Error> {
+    let during = "uploading constants and parameters";
+    let piece_bytes = usize::try_from(carrier.buffer.size()).unwrap_or(usize::MAX);
+    let mut offset_bytes = 0;
+    for piece in bytes.chunks(piece_bytes) {
+        let mut view = carrier.buffer.get_mapped_range_mut(..).map_err(|error| unmapped(during, &error))?;
+        view.slice(..piece.len()).copy_from_slice(piece);
+        drop(view);
+        carrier.buffer.unmap();
+        let copied_bytes = (piece.len() as u64).next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
+        let mut encoder = gpu.device.create_command_encoder(&CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(&carrier.buffer, 0, target, offset_bytes, copied_bytes);
+        let submission = gpu.queue.submit([encoder.finish()]);
+        carrier.state = WriteState::InFlight { ticket: gpu.map(&carrier.buffer, MapMode::Write), submission };
+        carrier.settle(gpu, timeout).await?;
+        offset_bytes += copied_bytes;
+    }
+    gpu.check(during)
+}
+
+/// A mapped range that the device refuses although the buffer is mapped.
+pub(crate) fn unmapped(during: &str, error: &wgpu::MapRangeError) -> Error {
+    Error::Device { during: during.to_owned(), message: error.to_string() }
+}

@@ -1,0 +1,122 @@
+//! `flashmem-run` from outside: files in, files out, statistics, exit codes.
+
+mod support;
+
+use flashmem_plan_format::testing;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+struct Files {
+    directory: tempfile::TempDir,
+}
+
+impl Files {
+    fn new() -> Self {
+        let files = Self { directory: tempfile::tempdir().unwrap() };
+        std::fs::write(files.path("small.fmplan"), testing::small_bundle()).unwrap();
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Runs in the directory of the files.
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flashmem-run"));
+        command.args(arguments).current_dir(self.directory.path()).output().unwrap()
+    }
+}
+
+fn npy(descriptor: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+    let header = format!("{{'descr': '{descriptor}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(data);
+    bytes
+}
+
+fn write_npz(path: &Path, method: CompressionMethod, arrays: &[(&str, Vec<u8>)]) {
+    let mut archive = ZipWriter::new(std::fs::File::create(path).unwrap());
+    for (name, bytes) in arrays {
+        archive.start_file(format!("{name}.npy"), SimpleFileOptions::default().compression_method(method)).unwrap();
+        archive.write_all(bytes).unwrap();
+    }
+    archive.finish().unwrap();
+}
+
+fn golden_arrays() -> Vec<(&'static str, Vec<u8>)> {
+    let golden = testing::golden();
+    vec![("x", npy("<f4", "(1, 64)", &golden.inputs[0])), ("ids", npy("<i8", "(2,)", &golden.inputs[1]))]
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn arrays_go_in_and_come_out() {
+    let files = Files::new();
+    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+        let mut arrays = golden_arrays();
+        arrays.push(("unused", npy("<f8", "(1,)", &[0; 8])));
+        write_npz(&files.path("in.npz"), method, &arrays);
+        let arguments = ["small.fmplan", "--inputs", "in.npz", "--outputs", "out.npz", "--repeat", "3"];
+        let output = files.run(&[&arguments[..], &["--stats", "stats.json", "--reader-threads", "3"]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("note: in.npz has arrays that the model does not take: [\"unused\"]"));
+
+        let mut archive = ZipArchive::new(std::fs::File::open(files.path("out.npz")).unwrap()).unwrap();
+        let mut bytes = Vec::new();
+        archive.by_name("y.npy").unwrap().read_to_end(&mut bytes).unwrap();
+        assert!(bytes.ends_with(&testing::golden().outputs[0]));
+        assert!(text(&bytes[10..128]).starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 64,), }"));
+
+        let stats: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(files.path("stats.json")).unwrap()).unwrap();
+        for key in ["adapter", "declared_peak_bytes", "measured_peak_bytes", "weight_bytes_total", "bytes_read"]
+            .into_iter()
+            .chain(["cold_ms", "load_ms", "runs_ms", "pipelines", "dispatches"])
+        {
+            assert!(!stats[key].is_null(), "{key}");
+        }
+        assert_eq!(stats["runs_ms"].as_array().unwrap().len(), 3);
+        assert_eq!(stats["declared_exceeded"], false);
+    }
+}
+
+#[test]
+fn what_is_at_fault_is_said() {
+    let files = Files::new();
+    let mut missing = golden_arrays();
+    missing.pop();
+    let mut double = golden_arrays();
+    double[0].1 = npy("<f8", "(1, 64)", &[0; 512]);
+    let cases = [
+        (missing, "no array for input `ids` (I64 [2])"),
+        (double, "cannot use `x` of in.npz: its type is `<f8`; convert it to float32"),
+    ];
+    for (arrays, message) in cases {
+        write_npz(&files.path("in.npz"), CompressionMethod::Stored, &arrays);
+        let output = files.run(&["small.fmplan", "--inputs", "in.npz", "--outputs", "out.npz"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
+        assert!(!files.path("out.npz").exists());
+    }
+    assert_eq!(files.run(&["none.fmplan", "--self-test"]).status.code(), Some(1));
+    assert_eq!(files.run(&["small.fmplan"]).status.code(), Some(2));
+    assert_eq!(files.run(&["small.fmplan", "--self-test", "--repeat", "0"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_self_test_and_help_succeed() {
+    let files = Files::new();
+    let output = files.run(&["small.fmplan", "--self-test"]);
+    assert!(output.status.success() && text(&output.stderr).contains("self-test: passed"), "{}", text(&output.stderr));
+    let help = files.run(&["--help"]);
+    assert!(help.status.success() && text(&help.stdout).contains("Examples:"));
+}

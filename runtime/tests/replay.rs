@@ -1,0 +1,95 @@
+//! Runs on the adapter of the machine: outputs, repetition, ring and slots smaller than the model, memory.
+
+mod support;
+
+use flashmem_plan_format::testing;
+use flashmem_runtime::{Options, Session, Tensor};
+use support::{PAGE_FLOATS, Product, open, open_with};
+
+const PRODUCT: Product = Product { pages: 23, slots: 3, ring: 2, rows: 16 };
+
+fn small_inputs() -> [(&'static str, Tensor); 2] {
+    let golden = testing::golden();
+    let x: Vec<f32> = golden.inputs[0].as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    [("x", Tensor::from_f32(&[1, 64], &x)), ("ids", Tensor::from_i64(&[2], &[3, -1]))]
+}
+
+#[test]
+fn a_product_is_right_and_repeats_bit_for_bit() {
+    let mut session = open(PRODUCT.bundle()).unwrap();
+    for _ in 0..3 {
+        let outputs = session.run(&[("x", PRODUCT.input())]).unwrap();
+        assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), PRODUCT.expected());
+    }
+    let stats = session.stats();
+    assert_eq!((stats.runs_ms.len(), stats.dispatches, stats.pipelines, stats.loads), (3, 23, 1, 23));
+    assert!(stats.bytes_read >= 3 * stats.weight_bytes_total, "{stats:?}");
+    assert!(!stats.declared_exceeded, "{stats:?}");
+}
+
+#[test]
+fn readers_ring_and_slots_change_nothing() {
+    for (slots, ring, reader_threads) in [(1, 1, 1), (1, 1, 4), (2, 4, 4), (23, 23, 3), (5, 2, 32)] {
+        let product = Product { slots, ring, ..PRODUCT };
+        let options = Options { reader_threads, ..Options::default() };
+        let mut session = open_with(product.bundle(), &options).unwrap();
+        for _ in 0..2 {
+            let outputs = session.run(&[("x", product.input())]).unwrap();
+            assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), product.expected(), "{slots} {ring}");
+        }
+        assert!(!session.stats().declared_exceeded, "{:?}", session.stats());
+    }
+}
+
+#[test]
+fn rows_constants_and_wide_integers_arrive() {
+    let mut session = open(testing::small_bundle()).unwrap();
+    let outputs = session.run(&small_inputs()).unwrap();
+    assert_eq!(outputs.get("y").unwrap().bytes, testing::golden().outputs[0]);
+    let stats = session.stats();
+    assert!(!stats.declared_exceeded, "{stats:?}");
+    assert!(stats.measured_peak_bytes > 0 && stats.device_allocated_bytes != Some(0), "{stats:?}");
+}
+
+#[test]
+fn outputs_larger_than_the_read_back_buffer_come_in_pieces() {
+    // 1500 pages of 256 floats are 1.5 MB, and the read-back buffer has 1 MiB.
+    let product = Product { pages: 1500, slots: 4, ring: 4, rows: 1 };
+    assert!(u64::from(product.pages * PAGE_FLOATS) * 4 > 1 << 20);
+    let mut session = open(product.bundle()).unwrap();
+    let outputs = session.run(&[("x", product.input())]).unwrap();
+    assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), product.expected());
+    assert!(!session.stats().declared_exceeded, "{:?}", session.stats());
+}
+
+#[test]
+fn a_run_without_threads_gives_the_same() {
+    let mut session = open(PRODUCT.bundle()).unwrap();
+    for _ in 0..2 {
+        let outputs = pollster::block_on(session.run_async(&[("x", PRODUCT.input())])).unwrap();
+        assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), PRODUCT.expected());
+    }
+}
+
+#[test]
+fn a_file_runs_like_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("product.fmplan");
+    std::fs::write(&path, PRODUCT.bundle()).unwrap();
+    let mut session = Session::open(&path, &Options::default()).unwrap();
+    let outputs = session.run(&[("x", PRODUCT.input())]).unwrap();
+    assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), PRODUCT.expected());
+}
+
+#[test]
+fn ports_are_described_in_order() {
+    let session = open(testing::small_bundle()).unwrap();
+    let names: Vec<_> = session.inputs().into_iter().map(|port| (port.name, port.shape)).collect();
+    assert_eq!(names, [("x".to_owned(), vec![1, 64]), ("ids".to_owned(), vec![2])]);
+    assert_eq!(session.outputs()[0].name, "y");
+}
+
+#[test]
+fn a_self_test_passes() {
+    open(testing::small_bundle()).unwrap().self_test().unwrap();
+}

@@ -1,0 +1,158 @@
+//! The tiny networks: right answers, streaming, determinism, budgets, damage.
+
+use anyhow::Context as _;
+use flashmem_compiler::bundle::GoldenSource;
+use flashmem_compiler::compile::CompileOptions;
+use flashmem_plan_format::plan::TexelFormat;
+use flashmem_runtime::{Error, Options, Session, npz};
+use flashmem_tests::{compile_quietly, error_against, models, options, run, smallest_budget};
+use std::path::{Path, PathBuf};
+
+const NETWORKS: [&str; 3] = ["resnet50", "vit", "gptneo-s"];
+
+fn tiny(name: &str) -> (PathBuf, PathBuf) {
+    let folder = models("tiny");
+    (folder.join(format!("{name}.onnx")), folder.join(format!("{name}.npz")))
+}
+
+fn error_of(bundle: &Path, reference: &Path) -> anyhow::Result<f64> {
+    let ran = run(bundle, reference, 1, 2)?;
+    error_against(&ran.outputs[0], reference, &Session::open(bundle, &Options::default())?.outputs())
+}
+
+#[test]
+fn networks_match_onnx_runtime() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let bundle = folder.path().join("a.fmplan");
+    // f32: rounding of sums in another order. f16: weights rounded to 11 bits.
+    for (format, tolerance) in [(TexelFormat::Rgba32Float, 1e-5), (TexelFormat::Rgba16Float, 5e-3)] {
+        for name in NETWORKS {
+            let (model, reference) = tiny(name);
+            compile_quietly(&model, &bundle, &options(format))?;
+            let error = error_of(&bundle, &reference).with_context(|| name.to_owned())?;
+            assert!(error <= tolerance, "{name} {format:?}: relative L2 error {error:.2e} exceeds {tolerance:e}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn external_data_gives_the_same_bits() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let outputs: Vec<_> = ["gptneo-s", "gptneo-s-external"]
+        .iter()
+        .map(|name| {
+            let bundle = folder.path().join(name);
+            compile_quietly(&tiny(name).0, &bundle, &options(TexelFormat::Rgba32Float))?;
+            Ok(run(&bundle, &tiny("gptneo-s").1, 1, 2)?.outputs.remove(0).tensors)
+        })
+        .collect::<anyhow::Result<_>>()?;
+    assert!(outputs[0] == outputs[1], "inline and external weights give different bits");
+    Ok(())
+}
+
+#[test]
+fn outputs_are_bit_identical_at_any_budget_thread_count_and_run() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    for name in NETWORKS {
+        let (model, inputs) = tiny(name);
+        let bundle = folder.path().join("a.fmplan");
+        let options = options(TexelFormat::Rgba16Float);
+        let least = smallest_budget(&model, &bundle, &options)?;
+        let mut all = Vec::new();
+        for budget_bytes in [Some(least), Some(least + 200_000), None] {
+            let compiled = compile_quietly(&model, &bundle, &CompileOptions { budget_bytes, ..options.clone() })?;
+            if budget_bytes == Some(least) {
+                assert!(compiled.plan.slot_count < compiled.plan.page_count, "{name}: the smallest budget streams");
+            }
+            for threads in [1, 4] {
+                let ran = run(&bundle, &inputs, 3, threads)?;
+                assert!(budget_bytes.is_none_or(|b| ran.stats.measured_peak_bytes <= b), "{name}: over budget");
+                all.extend(ran.outputs);
+            }
+        }
+        assert!(all.iter().all(|o| o.tensors == all[0].tensors), "{name}: outputs differ");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_smallest_budget_works_and_one_byte_less_does_not() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let bundle = folder.path().join("a.fmplan");
+    for name in NETWORKS {
+        for format in [TexelFormat::Rgba32Float, TexelFormat::Rgba16Float] {
+            let options = options(format);
+            let least = smallest_budget(&tiny(name).0, &bundle, &options)?;
+            let with = |budget| CompileOptions { budget_bytes: Some(budget), ..options.clone() };
+            let compiled = compile_quietly(&tiny(name).0, &bundle, &with(least))?;
+            assert!(compiled.plan.memory.total_bytes().is_some_and(|total| total <= least));
+            let refused = compile_quietly(&tiny(name).0, &bundle, &with(least - 1)).err().context("one byte less")?;
+            assert!(refused.to_string().contains(&format!("smallest feasible budget: {least} bytes")), "{refused}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn compiling_twice_gives_the_same_bytes() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    for name in NETWORKS {
+        let mut options = options(TexelFormat::Rgba16Float);
+        options.golden = Some(GoldenSource::Seed);
+        let bytes: Vec<Vec<u8>> = ["a", "b"]
+            .iter()
+            .map(|file| {
+                let path = folder.path().join(file);
+                compile_quietly(&tiny(name).0, &path, &options)?;
+                Ok(std::fs::read(path)?)
+            })
+            .collect::<anyhow::Result<_>>()?;
+        assert!(bytes[0] == bytes[1], "{name}: two compilations differ");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_golden_self_test_passes() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let bundle = folder.path().join("a.fmplan");
+    for name in NETWORKS {
+        let mut options = options(TexelFormat::Rgba32Float);
+        options.golden = Some(GoldenSource::Seed);
+        compile_quietly(&tiny(name).0, &bundle, &options)?;
+        Session::open(&bundle, &Options::default())?.self_test().with_context(|| name.to_owned())?;
+    }
+    Ok(())
+}
+
+/// Opens and runs a bundle; the error, if there is any.
+fn attempt(bundle: &Path, inputs: &Path) -> Result<(), Error> {
+    let mut session = Session::open(bundle, &Options::default())?;
+    let arrays = npz::read(inputs, &session.inputs()).expect("the reference file is sound");
+    session.run(&arrays).map(|_| ())
+}
+
+#[test]
+fn damage_is_noticed() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let bundle = folder.path().join("a.fmplan");
+    let (model, inputs) = tiny("vit");
+    compile_quietly(&model, &bundle, &options(TexelFormat::Rgba16Float))?;
+    attempt(&bundle, &inputs)?;
+    let good = std::fs::read(&bundle)?;
+    let damaged = folder.path().join("damaged.fmplan");
+    for i in 0..100 {
+        std::fs::write(&damaged, &good[..good.len() * i / 100])?;
+        assert!(attempt(&damaged, &inputs).is_err(), "truncated at {i} %");
+    }
+    // A stride that is coprime to every alignment reaches headers, plan, kernels, padding and pages.
+    let step = good.len() / 61 | 1;
+    for at in (0..good.len()).step_by(step) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0x20;
+        std::fs::write(&damaged, &bytes)?;
+        assert!(attempt(&damaged, &inputs).is_err(), "byte {at} flipped");
+    }
+    Ok(())
+}
