@@ -181,7 +181,10 @@ fn sign_f32(x: f32) -> f32 {
     return select(with_sign_of(1.0, x), x, x == 0.0 || is_nan_f32(x));
 }
 
-// x - n pi/2 and n, for |x| up to about 1e5 (the error grows in proportion beyond).
+// Beyond this the reduction below loses digits, and the built-in function is as good.
+const LARGEST_ANGLE: f32 = 1.0e5;
+
+// x - n pi/2 and n, for |x| up to LARGEST_ANGLE.
 fn reduce_quadrant(x: f32) -> vec2<f32> {
     let n = round(x * 0.636619772);
     let r = ((x - n * 1.5703125) - n * 4.837512969970703e-4) - n * 7.549789954891888e-8;
@@ -202,16 +205,25 @@ fn undefined_at_inf(x: f32, value: f32) -> f32 {
 }
 
 fn sin_f32(x: f32) -> f32 {
+    if (abs(x) > LARGEST_ANGLE) {
+        return undefined_at_inf(x, sin(x));
+    }
     let r = reduce_quadrant(x);
     return undefined_at_inf(x, sin_quadrant(r.x, i32(r.y)));
 }
 
 fn cos_f32(x: f32) -> f32 {
+    if (abs(x) > LARGEST_ANGLE) {
+        return undefined_at_inf(x, cos(x));
+    }
     let r = reduce_quadrant(x);
     return undefined_at_inf(x, sin_quadrant(r.x, i32(r.y) + 1));
 }
 
 fn tan_f32(x: f32) -> f32 {
+    if (abs(x) > LARGEST_ANGLE) {
+        return undefined_at_inf(x, tan(x));
+    }
     let r = reduce_quadrant(x);
     let n = i32(r.y);
     return undefined_at_inf(x, sin_quadrant(r.x, n) / sin_quadrant(r.x, n + 1));
@@ -329,19 +341,22 @@ fn pow_f32(x: f32, y: f32) -> f32 {
     if (a == 0.0 || is_inf_f32(x) || is_inf_f32(y)) {
         magnitude = select(0.0, infinity, (a > 1.0) == (y > 0.0));
     } else {
-        let s = split_float(a);
-        let limited = clamp(y, -3.0e9, 3.0e9);
-        let y_high = bitcast<f32>(bitcast<u32>(limited) & 0xffff0000u);
-        let scale = clamp(s.y * y_high, -1.0e6, 1.0e6);
-        let n = round(scale);
-        let rest = (scale - n) + s.y * (limited - y_high);
-        let exponent = clamp(rest * 0.693147181 + limited * log_mantissa(s.x), -1.0e6, 1.0e6);
-        let k = round(exponent * 1.44269504);
-        let r = (exponent - k * 0.693359375) + k * 2.12194440e-4;
-        let total = i32(clamp(n + k, -400.0, 400.0));
-        let first = clamp(total, -126, 127);
-        let second = clamp(total - first, -126, 127);
-        magnitude = exp_f32(r) * power_of_two(first) * power_of_two(second);
+        let estimate = y * log_f32(a);
+        if (abs(estimate) > 110.0) {
+            magnitude = select(0.0, infinity, estimate > 0.0);
+        } else {
+            let s = split_float(a);
+            let y_high = bitcast<f32>(bitcast<u32>(y) & 0xffff0000u);
+            let scale = s.y * y_high;
+            let n = round(scale);
+            let rest = (scale - n) + s.y * (y - y_high);
+            let exponent = rest * 0.693147181 + y * log_mantissa(s.x);
+            let k = round(exponent * 1.44269504);
+            let r = (exponent - k * 0.693359375) + k * 2.12194440e-4;
+            let total = i32(n + k);
+            let first = clamp(total, -126, 127);
+            magnitude = exp_f32(r) * power_of_two(first) * power_of_two(clamp(total - first, -126, 127));
+        }
     }
     let odd = integral && abs(y) < 16777216.0 && (i32(y) & 1) != 0;
     let signed_power = select(magnitude, with_sign_of(magnitude, x), odd);

@@ -19,9 +19,9 @@ pub struct Generated {
 
 const EPILOGUE: &str = "fn epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32 {\n";
 const SCORE_MASK: &str = "fn score_mask(score: f32, batch: u32, head: u32, i: u32, j: u32) -> f32 {\n";
-const IDENTITY_EPILOGUE: &str =
-    "fn epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32 {\n    return value;\n}\n";
-const IDENTITY_MASK: &str = "fn score_mask(score: f32, batch: u32, head: u32, i: u32, j: u32) -> f32 {\n    return score;\n}\n";
+const IDENTITY_EPILOGUE: &str = "fn epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32 {\n    return value;\n}\n";
+const IDENTITY_MASK: &str =
+    "fn score_mask(score: f32, batch: u32, head: u32, i: u32, j: u32) -> f32 {\n    return score;\n}\n";
 
 /// The text that a kernel's body expects.
 pub fn generate(kernel: Kernel, expression: Option<&Expression>) -> Result<Generated, EmitError> {
@@ -165,9 +165,7 @@ fn load(kernel: Kernel, expression: &Expression, operand: usize, text: &mut Stri
             writeln!(text, "    let p{operand} = params.operands[{operand}];").expect("writing to a string");
             format!("p{operand}.x + batch * p{operand}.y + m * p{operand}.z + n * p{operand}.w")
         }
-        Links::ScoreMask => {
-            "params.mask_offset + dot(vec4<u32>(batch, head, i, j), params.mask_strides)".to_owned()
-        }
+        Links::ScoreMask => "params.mask_offset + dot(vec4<u32>(batch, head, i, j), params.mask_strides)".to_owned(),
     };
     let name = buffer_name(kernel, expression.buffers[operand]);
     let truth = if expression.program.inputs[input] == Dtype::Bool { " != 0u" } else { "" };
@@ -241,7 +239,7 @@ impl Body<'_> {
         match (from, to) {
             (Dtype::F32, Dtype::F32) | (Dtype::I32, Dtype::I32) | (Dtype::Bool, Dtype::Bool) => a.to_owned(),
             (Dtype::F32, Dtype::I32) => self.call("cast_f32_to_i32", &[a]),
-            (Dtype::F32, Dtype::Bool) => format!("{a} != 0.0"),
+            (Dtype::F32, Dtype::Bool) => format!("!({a} == 0.0)"),
             (Dtype::I32, Dtype::F32) => format!("f32({a})"),
             (Dtype::I32, Dtype::Bool) => format!("{a} != 0"),
             (Dtype::Bool, Dtype::F32) => format!("select(0.0, 1.0, {a})"),
@@ -311,13 +309,15 @@ impl Body<'_> {
     fn binary(&mut self, op: BinaryOp, dtype: Dtype, a: &str, b: &str) -> Result<String, EmitError> {
         let infix = |symbol: &str| Ok(format!("{a} {symbol} {b}"));
         // Truth values compare as numbers and combine as such where the result is one again.
-        let (x, y) = if dtype == Dtype::Bool { (format!("u32({a})"), format!("u32({b})")) } else { (a.into(), b.into()) };
+        let (x, y) =
+            if dtype == Dtype::Bool { (format!("u32({a})"), format!("u32({b})")) } else { (a.into(), b.into()) };
         let compare = |symbol: &str| Ok(format!("{x} {symbol} {y}"));
         let truth = |v: &str| if dtype == Dtype::Bool { v.to_owned() } else { format!("({v} != 0)") };
-        let integer = |symbol: &str| Ok(format!("{a} {symbol} {b}"));
         match (op, dtype) {
             (BinaryOp::Equal, _) => compare("=="),
-            (BinaryOp::NotEqual, _) => compare("!="),
+            // Drivers differ on NaN != x; the negation of an equality is always right.
+            (BinaryOp::NotEqual, Dtype::F32) => Ok(format!("!({a} == {b})")),
+            (BinaryOp::NotEqual, Dtype::I32 | Dtype::Bool) => compare("!="),
             (BinaryOp::Less, _) => compare("<"),
             (BinaryOp::LessEqual, _) => compare("<="),
             (BinaryOp::Greater, _) => compare(">"),
@@ -341,9 +341,9 @@ impl Body<'_> {
             (BinaryOp::Pow, Dtype::I32) => Ok(self.call("pow_i32", &[a, b])),
             (BinaryOp::Fmod, Dtype::I32) => Ok(self.call("fmod_i32", &[a, b])),
             (BinaryOp::FloorMod, Dtype::I32) => Ok(self.call("floor_mod_i32", &[a, b])),
-            (BinaryOp::BitAnd, Dtype::I32) => integer("&"),
-            (BinaryOp::BitOr, Dtype::I32) => integer("|"),
-            (BinaryOp::BitXor, Dtype::I32) => integer("^"),
+            (BinaryOp::BitAnd, Dtype::I32) => infix("&"),
+            (BinaryOp::BitOr, Dtype::I32) => infix("|"),
+            (BinaryOp::BitXor, Dtype::I32) => infix("^"),
             (BinaryOp::ShiftLeft, Dtype::I32) => Ok(format!("{a} << (u32({b}) & 31u)")),
             (BinaryOp::ShiftRight, Dtype::I32) => Ok(format!("{a} >> (u32({b}) & 31u)")),
             (

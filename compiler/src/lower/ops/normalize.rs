@@ -25,7 +25,11 @@ struct Rows {
 }
 
 fn rows(outer: &[usize], axes: &[usize], x: &View, out: &View) -> Option<Rows> {
-    Some(Rows { outer: four(outer, &[x, out])?, x_stride: single_stride(axes, x)?, out_stride: single_stride(axes, out)? })
+    Some(Rows {
+        outer: four(outer, &[x, out])?,
+        x_stride: single_stride(axes, x)?,
+        out_stride: single_stride(axes, out)?,
+    })
 }
 
 /// The epilogue's operand words, when the kernel can address every operand by (row, column).

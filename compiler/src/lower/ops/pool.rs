@@ -33,7 +33,8 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: Poo
         PoolKind::Average { count_include_pad: false } => 1,
         PoolKind::Average { count_include_pad: true } => 2,
     };
-    let words = |list: &[usize], padding: u32| reversed::<4>(&list.iter().map(|v| *v as u32).collect::<Vec<_>>(), padding);
+    let words =
+        |list: &[usize], padding: u32| reversed::<4>(&list.iter().map(|v| *v as u32).collect::<Vec<_>>(), padding);
     let (workgroups, width) = linear(count);
     let mut params = vec![count as u32, x.shape[1] as u32, width, mode];
     params.extend([word(x.offset), word(x.strides[0]), word(x.strides[1]), 0]);

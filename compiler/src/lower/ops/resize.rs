@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn halves_round_as_their_mode_says() {
-        let modes = [NearestMode::Floor, NearestMode::Ceil, NearestMode::RoundPreferFloor, NearestMode::RoundPreferCeil];
+        let modes =
+            [NearestMode::Floor, NearestMode::Ceil, NearestMode::RoundPreferFloor, NearestMode::RoundPreferCeil];
         let rounded = |x: f32| modes.map(|m| nearest(x, m));
         assert_eq!(rounded(1.5), [1, 2, 1, 2]);
         assert_eq!(rounded(-0.25), [-1, 0, 0, 0]);
