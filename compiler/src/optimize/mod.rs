@@ -239,4 +239,4 @@ fn join_names(first: &str, second: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;
