@@ -145,7 +145,12 @@ fn candidates(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<V
         let page = PageGeometry { format: search.format, rows: (page_bytes / row_bytes) as u32 };
         let mut last: Option<usize> = None;
         for max_pages_per_call in PAGES_PER_CALL {
-            let options = LowerOptions { page, max_pages_per_call, max_binding_bytes: search.max_binding_bytes };
+            let options = LowerOptions {
+                page,
+                max_pages_per_call,
+                max_binding_bytes: search.max_binding_bytes,
+                tiles: search.assembly.profile.tiles,
+            };
             let program = match lower(graph, &options) {
                 Ok(program) => program,
                 Err(error @ LowerError::PanelTooLarge { .. }) => {

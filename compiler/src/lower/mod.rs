@@ -12,6 +12,7 @@ pub mod program;
 pub mod view;
 
 use crate::graph::Graph;
+use crate::profile::Tiles;
 use context::Lowering;
 use flashmem_plan_format::plan::PageGeometry;
 use program::Program;
@@ -25,6 +26,8 @@ pub struct LowerOptions {
     pub max_pages_per_call: u32,
     /// Most bytes of one tensor: what a device may bind.
     pub max_binding_bytes: u64,
+    /// Variants of the heavy kernels.
+    pub tiles: Tiles,
 }
 
 /// A graph cannot be lowered.

@@ -32,10 +32,24 @@ pub struct DeviceProfile {
     pub upload_bytes_per_second: f64,
     /// Fixed cost of a kernel call.
     pub launch_us: f64,
+    /// Which variants of the heavy kernels suit it.
+    #[serde(default)]
+    pub tiles: Tiles,
     /// Sustained rates of kernels.
     pub throughput: Throughput,
     /// Slowdown that a kernel may suffer from uploads beside it.
     pub load_capacity: LoadCapacity,
+}
+
+/// How products, convolutions and attention tile their work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tiles {
+    /// Tiles for graphics processors.
+    #[default]
+    Gpu,
+    /// Wide register tiles without barriers, for software adapters, where registers are memory and barriers are slow.
+    Software,
 }
 
 /// Sustained rates of kernels by class.

@@ -14,6 +14,7 @@ use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::program::Cost;
 use crate::lower::view::{View, merge_axes};
+use crate::profile::Tiles;
 use crate::schedule::OperatorClass;
 
 /// Leading axes of all tensors merged to (batch, head); `None` when more are left.
@@ -48,8 +49,14 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
     let (head_dim, value_dim) = (graph.node(operands[0]).shape[rank - 1], node.shape[rank - 1]);
     let kernel = match head_dim {
         _ if head_dim != value_dim => return Err(no_kernel("keys and values have different sizes")),
-        0..=64 => Kernel::Attention,
-        65..=128 => Kernel::Attention128,
+        0..=64 => match lowering.options().tiles {
+            Tiles::Gpu => Kernel::Attention,
+            Tiles::Software => Kernel::AttentionWide,
+        },
+        65..=128 => match lowering.options().tiles {
+            Tiles::Gpu => Kernel::Attention128,
+            Tiles::Software => Kernel::AttentionWide128,
+        },
         _ => return Err(no_kernel("a head is larger than 128")),
     };
     let mut inputs: Vec<View> = operands[..3].iter().map(|o| lowering.view(*o)).collect();

@@ -13,6 +13,7 @@ use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::program::{Cost, Packing};
 use crate::lower::view::{View, merge_axes};
+use crate::profile::Tiles;
 use crate::schedule::OperatorClass;
 
 /// Everything about one convolution, in two spatial axes.
@@ -92,7 +93,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
             attach_epilogue(&[], |_| (0, 0, 0))
         }
     };
-    let call = Convolution { geometry: &geometry, node: &node.name, input: &input, out: &out, operand_words };
+    let call = Convolution { geometry: &geometry, node: &node.name, input: &input, out: &out, tiles: lowering.options().tiles, operand_words };
     if geometry.groups == geometry.channels && geometry.groups > 1 {
         call.depthwise(lowering, weight, constant)?;
     } else {
@@ -128,6 +129,7 @@ struct Convolution<'a> {
     node: &'a str,
     input: &'a View,
     out: &'a Output,
+    tiles: Tiles,
     operand_words: Vec<u32>,
 }
 
@@ -201,10 +203,14 @@ impl Convolution<'_> {
                 let out = &self.out.view;
                 params.extend([word(out.offset), word(out.strides[0]), word(out.strides[1]), 0, 0]);
                 params.extend(&self.operand_words);
-                let tile = Kernel::Conv.tile();
+                let kernel = match self.tiles {
+                    Tiles::Gpu => Kernel::Conv,
+                    Tiles::Software => Kernel::ConvWide,
+                };
+                let tile = kernel.tile();
                 let columns = n_count.div_ceil(tile.1) as u32;
                 Call {
-                    kernel: Kernel::Conv,
+                    kernel,
                     expression: self.out.expression.clone(),
                     params,
                     output: out.tensor,
@@ -231,7 +237,7 @@ impl Convolution<'_> {
         let (x, out) = (self.input, &self.out.view);
         let rows = g.pixels();
         // A single pixel with many channels is a row vector; lanes along rows would idle.
-        let kernel = super::heavy::Rows::of(rows).kernel();
+        let kernel = super::heavy::product_kernel(self.tiles, rows);
         let mut params = vec![rows as u32, n_count as u32, g.channels as u32, base];
         params.extend([n0 as u32, page_texels.trailing_zeros(), 1, g.images as u32]);
         params.extend([word(x.offset), 1, word(x.strides[1]), word(out.offset), 1, word(out.strides[1]), 0, 0]);
@@ -292,14 +298,21 @@ impl Convolution<'_> {
             params.extend([word(x.offset), word(x.strides[0]), word(x.strides[1])]);
             params.extend([word(out.offset), word(out.strides[0]), word(out.strides[1]), 0]);
             params.extend(&self.operand_words);
-            let tile = Kernel::ConvDepthwise.tile();
+            let channels = (last - first) as u32;
+            let small = (&g.kernel, &g.strides, &g.dilations) == (&[3, 3], &[1, 1], &[1, 1]);
+            let (kernel, workgroups) = if small {
+                let blocks = (last - first) * g.output[0].div_ceil(4) * g.output[1].div_ceil(4);
+                (Kernel::ConvDepthwise3x3, [blocks.div_ceil(Kernel::ConvDepthwise3x3.tile().0) as u32, 1])
+            } else {
+                (Kernel::ConvDepthwise, [g.pixels().div_ceil(Kernel::ConvDepthwise.tile().0) as u32, channels])
+            };
             let call = Call {
-                kernel: Kernel::ConvDepthwise,
+                kernel,
                 expression: self.out.expression.clone(),
                 params,
                 output: out.tensor,
                 inputs: self.inputs(),
-                workgroups: [g.pixels().div_ceil(tile.0) as u32, (last - first) as u32, g.images as u32],
+                workgroups: [workgroups[0], workgroups[1], g.images as u32],
                 weight_texels: Some(texels),
                 node: self.node.to_owned(),
                 cost: self.cost(last - first, taps),

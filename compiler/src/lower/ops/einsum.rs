@@ -6,7 +6,7 @@
 //! first. A constant second operand without batch axes is a streamed weight.
 
 use super::copy::dense;
-use super::heavy::{Output, Rows, attach_epilogue, output_for, panel_calls, word};
+use super::heavy::{Output, attach_epilogue, output_for, panel_calls, product_kernel, word};
 use crate::graph::NodeId;
 use crate::graph::op::Op;
 use crate::kernels::Kernel;
@@ -14,6 +14,7 @@ use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::program::{Cost, Packing};
 use crate::lower::view::{View, merge_axes};
+use crate::profile::Tiles;
 use crate::schedule::OperatorClass;
 
 /// Columns of a weight panel: what the product kernels expect.
@@ -193,7 +194,7 @@ fn weighted(
     let weight = lowering.weight(b, packing);
     let rows = merged.m.0;
     let batches: usize = merged.batch_shape.iter().product();
-    let kernel = Rows::of(rows).kernel();
+    let kernel = product_kernel(lowering.options().tiles, rows);
     let (sizes, x_batch) = batch3(&merged.batch_shape, &merged.batch_strides[0]);
     let (_, out_batch) = batch3(&merged.batch_shape, &merged.batch_strides[2]);
     let operand_words = attach_epilogue(&epilogue, |i| {
@@ -314,9 +315,13 @@ fn dynamic(
         let z = flat_stride(&merged.batch_shape, &merged.batch_strides[3 + i]).expect("checked by epilogue_fits");
         (z, merged.m.1[3 + i], merged.n.1[3 + i])
     }));
-    let tile = Kernel::MatmulDyn.tile();
+    let kernel = match lowering.options().tiles {
+        Tiles::Gpu => Kernel::MatmulDyn,
+        Tiles::Software => Kernel::MatmulDynWide,
+    };
+    let tile = kernel.tile();
     lowering.call(Call {
-        kernel: Kernel::MatmulDyn,
+        kernel,
         expression: out.expression.clone(),
         params,
         output: out.view.tensor,

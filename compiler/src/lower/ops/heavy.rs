@@ -8,6 +8,7 @@ use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
 use crate::graph::pointwise::Pointwise;
 use crate::kernels::Kernel;
+use crate::profile::Tiles;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::view::{View, dense_strides};
@@ -22,33 +23,13 @@ pub const fn word(value: i64) -> u32 {
     value as u32
 }
 
-/// Which product kernel suits a number of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rows {
-    /// One row.
-    One,
-    /// A few rows.
-    Few,
-    /// Many rows.
-    Many,
-}
-
-impl Rows {
-    /// The class of a row count.
-    pub const fn of(rows: usize) -> Self {
-        match rows {
-            0 | 1 => Self::One,
-            2..=8 => Self::Few,
-            _ => Self::Many,
-        }
-    }
-    /// Its kernel.
-    pub const fn kernel(self) -> Kernel {
-        match self {
-            Self::One => Kernel::MatmulVec,
-            Self::Few => Kernel::MatmulRows,
-            Self::Many => Kernel::Matmul,
-        }
+/// The product kernel for a number of rows. Few rows run with lanes along the columns.
+pub const fn product_kernel(tiles: Tiles, rows: usize) -> Kernel {
+    match (tiles, rows) {
+        (_, 0 | 1) => Kernel::MatmulVec,
+        (_, 2..=20) => Kernel::MatmulRows,
+        (Tiles::Software, 33..) => Kernel::MatmulWide,
+        (Tiles::Gpu | Tiles::Software, _) => Kernel::Matmul,
     }
 }
 
