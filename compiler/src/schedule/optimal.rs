@@ -78,6 +78,7 @@ fn minimise_time(problem: &Problem, demand: &Demand, best: &mut Optimum) {
         if problem.step_count() <= RELAXED_STEPS {
             relax(problem, demand, &window, best);
         }
+        improve_counts(problem, demand, best);
         return improve_in_windows(problem, demand, best);
     }
     let Some(found) = ilp::solve(problem, demand, &window, Goal::Time, Effort::Nodes(WHOLE_NODES)) else { return };
@@ -85,21 +86,46 @@ fn minimise_time(problem: &Problem, demand: &Demand, best: &mut Optimum) {
     raise_bound(problem, best, found.bound);
 }
 
-/// Ways to make fractional counts integers; all keep them ascending.
-const ROUNDINGS: [fn(f64) -> f64; 3] = [f64::floor, f64::round, f64::ceil];
+/// Ways to make fractional counts integers: the fraction from which they are rounded up. All keep counts ascending.
+const ROUND_UP_FROM: [f64; 9] = [0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0];
+/// Most passes of the descent in time.
+const TIME_PASSES: u32 = 6;
+/// Lengths of the runs of counts that it moves together.
+const RUN_LENGTHS: [usize; 4] = [1, 2, 4, 8];
 
-fn almost_integral_or(round: fn(f64) -> f64) -> impl Fn(f64) -> f64 {
-    move |count| if (count - count.round()).abs() < ALMOST_INTEGRAL { count.round() } else { round(count) }
+fn rounded_up_from(fraction: f64) -> impl Fn(f64) -> f64 {
+    move |count| (count - fraction.clamp(ALMOST_INTEGRAL, 1.0 - ALMOST_INTEGRAL)).ceil()
 }
 
 /// Solves the linear relaxation for its bound, and tries its counts rounded.
 fn relax(problem: &Problem, demand: &Demand, window: &Window, best: &mut Optimum) {
     let Some(found) = ilp::solve(problem, demand, window, Goal::Time, Effort::Relaxed) else { return };
-    for round in ROUNDINGS {
-        let uploaded = found.rounded(almost_integral_or(round));
+    for fraction in ROUND_UP_FROM {
+        let uploaded = found.rounded(rounded_up_from(fraction));
         accept(problem, demand, best, Plan { uploaded, slots: window.slots });
     }
     raise_bound(problem, best, found.bound);
+}
+
+/// Moves runs of neighbouring counts up or down by one as long as that is faster.
+fn improve_counts(problem: &Problem, demand: &Demand, best: &mut Optimum) {
+    for _ in 0..TIME_PASSES {
+        let before_us = best.finish_us;
+        for first in 0..problem.steps.len() {
+            for length in RUN_LENGTHS {
+                for up in [true, false] {
+                    let mut plan = best.plan.clone();
+                    for count in plan.uploaded.iter_mut().skip(first).take(length) {
+                        *count = if up { *count + 1 } else { count.saturating_sub(1) };
+                    }
+                    accept(problem, demand, best, plan);
+                }
+            }
+        }
+        if meets(best.finish_us, best.lower_bound_us) || best.finish_us >= before_us {
+            return;
+        }
+    }
 }
 
 /// Takes over a solver's bound of the last start. It holds up to the solver's tolerance and never exceeds what a plan reaches.
@@ -184,8 +210,8 @@ fn solve_slots(problem: &Problem, demand: &Demand, best: &mut Optimum, limit_us:
     let short = problem.step_count() <= WHOLE_STEPS;
     let effort = if short { Effort::Nodes(WHOLE_NODES) } else { Effort::Relaxed };
     let Some(found) = ilp::solve(problem, demand, &window, goal, effort) else { return };
-    for round in ROUNDINGS {
-        let uploaded = found.rounded(almost_integral_or(round));
+    for fraction in ROUND_UP_FROM {
+        let uploaded = found.rounded(rounded_up_from(fraction));
         let plan = Plan { uploaded, slots: found.slots };
         let fast = is_feasible(problem, demand, &plan) && meets(plan_finish_us(problem, demand, &plan), limit_us);
         if fast && plan.slots < best.plan.slots {

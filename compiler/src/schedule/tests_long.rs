@@ -38,12 +38,12 @@ fn long_programs_are_scheduled_in_seconds() {
     for (label, disk, upload, pace, cap, staging) in [
         ("phone, disk-bound", 1500.0, 65000.0, 1.0, 400, 8),
         ("phone, tight", 1500.0, 65000.0, 1.0, 56, 4),
-        ("phone, compute-bound", 1500.0, 65000.0, 4.0, 200, 8),
-        ("balanced", 3000.0, 10000.0, 1.0, 100, 4),
-        ("balanced, tight", 3000.0, 10000.0, 1.0, 49, 2),
+        ("phone, compute-bound", 1500.0, 65000.0, 40.0, 200, 8),
+        ("balanced", 3000.0, 10000.0, 12.0, 100, 4),
+        ("balanced, tight", 3000.0, 10000.0, 12.0, 49, 2),
         ("slow uploads", 6000.0, 4000.0, 1.0, 64, 4),
         ("slow uploads, disk-bound", 1500.0, 2000.0, 1.0, 64, 3),
-        ("slow compute, tight", 1500.0, 10000.0, 2.0, 50, 2),
+        ("even, tight", 1500.0, 10000.0, 25.0, 50, 2),
     ] {
         let case = decoder(disk, upload, pace, cap, staging);
         let schedule = checked(&case, Strategy::Optimal);
@@ -65,7 +65,7 @@ fn long_programs_are_scheduled_in_seconds() {
         );
         worst_gap = worst_gap.max(report.gap);
     }
-    assert!(worst_gap < 0.001, "{worst_gap}");
+    assert!(worst_gap < 0.005, "{worst_gap}");
 }
 
 /// A long random program, and slots and rates at which neither disk nor compute dominates by far.
@@ -86,7 +86,7 @@ fn random_long_programs_stay_close_to_the_bound() {
         for _ in 0..5 {
             let case = long_case(steps).new_tree(&mut runner).expect("generates").current();
             let report = checked(&case, Strategy::Optimal).report;
-            assert!(report.gap < 0.01, "{report:?}");
+            assert!(report.gap < 0.005, "{report:?}");
         }
     }
 }
