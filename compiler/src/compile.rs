@@ -6,7 +6,7 @@
 use crate::bundle::budget::{BudgetError, Planned, Search, search};
 use crate::bundle::{self, Assembly, BundleError, GoldenError, GoldenSource, Links, golden};
 use crate::graph::verify::{Violation, verify};
-use crate::import::{ImportError, ImportOptions, import};
+use crate::import::{Dim, ImportError, ImportOptions, import};
 use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize};
 use crate::profile::DeviceProfile;
 use crate::schedule::{SolverReport, Strategy};
@@ -189,7 +189,13 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
     ];
     list.extend(options.import.dims.iter().map(|(name, size)| (format!("set {name}"), size.to_string())));
     list.extend(options.import.inputs.iter().map(|(name, dims)| {
-        let dims: Vec<String> = dims.iter().map(ToString::to_string).collect();
+        let dims: Vec<String> = dims
+            .iter()
+            .map(|dim| match dim {
+                Dim::Size(size) => size.to_string(),
+                Dim::Symbol(name) => name.clone(),
+            })
+            .collect();
         (format!("input {name}"), dims.join("x"))
     }));
     list

@@ -14,12 +14,15 @@ pub enum Kernel {
     MatmulRows,
     MatmulVec,
     MatmulDyn,
+    MatmulDynWide,
     Conv,
     ConvWide,
     ConvDepthwise,
     ConvDepthwise3x3,
     Attention,
     Attention128,
+    AttentionWide,
+    AttentionWide128,
     Pointwise,
     Softmax,
     Normalize,
@@ -116,12 +119,13 @@ const PRODUCT: &[&str] = &["out", "x"];
 const ATTENTION: &[&str] = &["out", "q", "k", "v"];
 
 /// Every kernel, in the order of [`Kernel`].
-pub const KERNELS: [KernelRow; 21] = [
+pub const KERNELS: [KernelRow; 24] = [
     row(Kernel::Matmul, body!("matmul"), Links::Epilogue, PRODUCT).weights().tile(64, 128),
     row(Kernel::MatmulWide, body!("matmul_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256),
     row(Kernel::MatmulRows, body!("matmul_rows"), Links::Epilogue, PRODUCT).weights().weight_texel().tile(4, 512),
     row(Kernel::MatmulVec, body!("matmul_vec"), Links::Epilogue, PRODUCT).weights().weight_texel().tile(1, 256),
-    row(Kernel::MatmulDyn, body!("matmul_dyn"), Links::Epilogue, &["out", "a", "c"]).tile(32, 128),
+    row(Kernel::MatmulDyn, body!("matmul_dyn"), Links::Epilogue, &["out", "a", "c"]).tile(64, 128),
+    row(Kernel::MatmulDynWide, body!("matmul_dyn_wide"), Links::Epilogue, &["out", "a", "c"]).tile(128, 64),
     row(Kernel::Conv, body!("conv"), Links::Epilogue, PRODUCT).weights().tile(64, 128),
     row(Kernel::ConvWide, body!("conv_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256),
     row(Kernel::ConvDepthwise, body!("conv_depthwise"), Links::Epilogue, PRODUCT)
@@ -134,6 +138,8 @@ pub const KERNELS: [KernelRow; 21] = [
         .tile_named("INVOCATIONS", 64),
     row(Kernel::Attention, body!("attention"), Links::ScoreMask, ATTENTION).tile_named("TILE_ROWS", 32),
     row(Kernel::Attention128, body!("attention_128"), Links::ScoreMask, ATTENTION).tile_named("TILE_ROWS", 32),
+    row(Kernel::AttentionWide, body!("attention_wide"), Links::ScoreMask, ATTENTION).tile_named("TILE_ROWS", 32),
+    row(Kernel::AttentionWide128, body!("attention_wide_128"), Links::ScoreMask, ATTENTION).tile_named("TILE_ROWS", 32),
     row(Kernel::Pointwise, body!("pointwise"), Links::Pointwise, &["out"]),
     row(Kernel::Softmax, body!("softmax"), Links::None, PRODUCT).functions(),
     row(Kernel::Normalize, body!("normalize"), Links::Epilogue, PRODUCT),

@@ -91,9 +91,9 @@ impl Ledger {
         Some(self.last?.allocated.saturating_sub(self.before?.allocated))
     }
 
-    /// What the allocator took from the driver since the start, at the last sample.
+    /// What the allocator has from the driver for everything, wgpu's own resources included, at the last sample.
     pub(crate) fn device_reserved_bytes(&self) -> Option<u64> {
-        Some(self.last?.reserved.saturating_sub(self.before?.reserved))
+        Some(self.last?.reserved)
     }
 
     /// Bytes by kind, in whole granules, in order of creation.

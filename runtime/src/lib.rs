@@ -23,6 +23,8 @@ mod error;
 mod gpu;
 mod ledger;
 mod limits;
+#[cfg(feature = "npz")]
+pub mod npz;
 mod options;
 mod replay;
 mod self_test;

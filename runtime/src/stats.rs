@@ -19,7 +19,7 @@ pub struct Stats {
     pub declared_exceeded: bool,
     /// What the device allocator handed out; `None` where the backend does not tell.
     pub device_allocated_bytes: Option<u64>,
-    /// What the device allocator took from the driver, unused parts of its blocks included.
+    /// What the device allocator has from the driver: unused parts of its blocks and wgpu's own resources included.
     pub device_reserved_bytes: Option<u64>,
     /// Recorded device resources in whole granules.
     pub device_recorded_bytes: u64,

@@ -52,8 +52,8 @@ pub fn golden(
         GoldenSource::Seed => golden_inputs(graph),
         GoldenSource::Inputs(inputs) => inputs.clone(),
     };
-    let named: Vec<(String, Vec<u8>)> =
-        graph.inputs.iter().map(|port| port.name.clone()).zip(inputs.iter().cloned()).collect();
+    let named: Vec<(&str, &[u8])> =
+        graph.inputs.iter().map(|port| port.name.as_str()).zip(inputs.iter().map(Vec::as_slice)).collect();
     let outputs = reference(model, options, &named)?;
     for (port, bytes) in graph.outputs.iter().zip(&outputs) {
         let is_float = port.element == flashmem_plan_format::plan::ElementType::F32;

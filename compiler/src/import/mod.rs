@@ -65,5 +65,9 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportEr
     let (name, model_hash) = (model.name.clone(), model.hash.clone());
     let graph = translate::translate(&typed, model)?;
     let violations = crate::graph::verify::verify(&graph);
-    if violations.is_empty() { Ok(Imported { graph, model_hash, name }) } else { Err(ImportError::Malformed(violations)) }
+    if violations.is_empty() {
+        Ok(Imported { graph, model_hash, name })
+    } else {
+        Err(ImportError::Malformed(violations))
+    }
 }

@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{
-    GraphProto, ModelProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    attribute_proto, tensor_proto::DataType, type_proto,
 };
 use tract_onnx::prelude::Framework;
 
@@ -62,6 +63,8 @@ pub struct Model {
     pub weights: Vec<Weight>,
     /// Operator type of every ONNX node.
     pub op_types: BTreeMap<String, String>,
+    /// Names of the initialisers, weights included.
+    pub initialisers: BTreeSet<String>,
     /// BLAKE3 of the file, followed by its files of external data in path order, in hexadecimal.
     pub hash: String,
     /// Name of the file without its extension.
@@ -84,12 +87,12 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     external.resolve_graph(graph, &mut weights)?;
     take_constants(graph, &mut weights)?;
     name_nodes(graph);
-    let op_types: BTreeMap<String, String> =
-        graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
+    state_defaults(graph);
+    let op_types: BTreeMap<String, String> = graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
     refuse_unknown_operators(graph)?;
 
-    let initialised: BTreeSet<String> = names_of_initialisers(graph, &weights);
-    graph.input.retain(|i| !initialised.contains(&i.name));
+    let initialisers = names_of_initialisers(graph, &weights);
+    graph.input.retain(|i| !initialisers.contains(&i.name));
     let inputs = graph.input.iter().map(port).collect::<Result<Vec<_>, _>>()?;
     let outputs = graph.output.iter().map(port).collect::<Result<Vec<_>, _>>()?;
     fix_shapes(graph, options)?;
@@ -103,7 +106,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     }
     let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let hash = hasher.finalize().to_hex().to_string();
-    Ok(Model { proto, inputs, outputs, weights, op_types, hash, name })
+    Ok(Model { proto, inputs, outputs, weights, op_types, initialisers, hash, name })
 }
 
 /// Large tensors of `Constant` nodes are weights like any other.
@@ -135,6 +138,25 @@ fn name_nodes(graph: &mut GraphProto) {
             node.name = format!("{}#{index}", if node.name.is_empty() { &node.op_type } else { &node.name });
         }
         used.insert(node.name.clone());
+    }
+}
+
+/// Writes out a default that tract takes to be a 64-bit float where ONNX says 32-bit.
+fn state_defaults(graph: &mut GraphProto) {
+    let unstated = |node: &&mut NodeProto| node.op_type == "ConstantOfShape" && node.attribute.is_empty();
+    for node in graph.node.iter_mut().filter(unstated) {
+        let zero = TensorProto {
+            dims: vec![1],
+            data_type: DataType::Float as i32,
+            raw_data: vec![0; 4],
+            ..TensorProto::default()
+        };
+        node.attribute.push(AttributeProto {
+            name: "value".to_owned(),
+            r#type: attribute_proto::AttributeType::Tensor as i32,
+            t: Some(zero),
+            ..AttributeProto::default()
+        });
     }
 }
 

@@ -14,8 +14,8 @@ pub fn lower_bound_us(problem: &Problem, demand: &Demand, slots: u32) -> f64 {
     let mut bound = vec![0.0_f64; steps];
     for later in 0..steps {
         let mut best = from_start(problem, demand, &sums, later);
-        for earlier in 0..later {
-            best = best.max(bound[earlier] + between(problem, demand, &sums, slots, earlier, later));
+        for (earlier, start_us) in bound[..later].iter().enumerate() {
+            best = best.max(start_us + between(problem, demand, &sums, slots, earlier, later));
         }
         if later > 0 {
             let room = demand.dead[later - 1].saturating_add(slots).saturating_add(problem.staging_pages);

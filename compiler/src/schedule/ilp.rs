@@ -11,6 +11,7 @@
 //! `R` ring, `P` pages. See docs/schedule.md.
 
 use good_lp::solvers::microlp::{MicroLpProblem, microlp};
+use good_lp::variable::{ProblemVariables, VariableDefinition};
 use good_lp::{Constraint, Expression, SolverModel, Variable, constraint, variable, variables};
 
 use super::pipeline::{Interval, State};
@@ -50,17 +51,36 @@ pub struct Window {
     pub slots: u32,
 }
 
+/// Distance from an integer that is a solver's rounding error.
+pub const ALMOST_INTEGRAL: f64 = 1e-6;
+
+/// How hard to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// Counts may be fractions: one linear program, whose value bounds the integer program's.
+    Relaxed,
+    /// Branch and bound of at most so many nodes.
+    Nodes(u64),
+}
+
 /// Counts found by the solver.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IlpSolution {
-    /// `V_b` for every boundary of the window.
-    pub uploaded: Vec<u32>,
+    /// `V_b` for every boundary of the window; integers up to rounding unless relaxed.
+    pub uploaded: Vec<f64>,
     /// Slots: the window's, or the minimised ones.
     pub slots: u32,
     /// Proven lower bound of the objective: microseconds from time 0, slots, or pages.
     pub bound: f64,
-    /// Whether the counts are proven optimal.
+    /// Whether the objective is proven optimal.
     pub proven: bool,
+}
+
+impl IlpSolution {
+    /// The counts as integers, fractions rounded by `round`, which must be monotone.
+    pub fn rounded(&self, round: impl Fn(f64) -> f64) -> Vec<u32> {
+        self.uploaded.iter().map(|count| round(*count).max(0.0) as u32).collect()
+    }
 }
 
 /// The variables of one boundary.
@@ -80,8 +100,8 @@ struct Previous {
     read: Expression,
 }
 
-/// Solves one window. `None` when the solver found nothing within `node_limit` nodes or failed.
-pub fn solve(problem: &Problem, demand: &Demand, window: &Window, goal: Goal, node_limit: u64) -> Option<IlpSolution> {
+/// Solves one window. `None` when the solver found nothing within its effort or failed.
+pub fn solve(problem: &Problem, demand: &Demand, window: &Window, goal: Goal, effort: Effort) -> Option<IlpSolution> {
     let unit_us = problem.read_us();
     let relative = |time_us: f64| (time_us - window.before.start_us) / unit_us;
     let mut vars = variables!();
@@ -89,20 +109,13 @@ pub fn solve(problem: &Problem, demand: &Demand, window: &Window, goal: Goal, no
         Goal::Peak { least_slots, .. } => least_slots,
         Goal::Time | Goal::Residency { .. } => window.slots,
     };
-    let peak = vars.add(variable().integer().bounds(f64::from(least_slots)..=f64::from(window.slots)));
-    let pages = f64::from(problem.page_count());
+    let count = || match effort {
+        Effort::Relaxed => variable(),
+        Effort::Nodes(_) => variable().integer(),
+    };
+    let peak = vars.add(count().bounds(f64::from(least_slots)..=f64::from(window.slots)));
     let boundaries: Vec<Boundary> = (window.first..window.end)
-        .map(|b| {
-            let most = demand.dead[b as usize].saturating_add(window.slots).min(problem.page_count());
-            Boundary {
-                // load before use: V_b ≥ needed(b); the upper bound is implied by residency.
-                uploaded: vars.add(variable().integer().bounds(f64::from(demand.needed[b as usize])..=f64::from(most))),
-                start: vars.add(variable().min(0)),
-                read: vars.add(variable().bounds(0.0..=pages)),
-                excess: vars.add(variable().min(0)),
-                waiting: vars.add(variable().min(0)),
-            }
-        })
+        .map(|b| boundary_variables(problem, demand, window, b, &mut vars, count()))
         .collect();
     let last = *boundaries.last()?;
 
@@ -135,14 +148,38 @@ pub fn solve(problem: &Problem, demand: &Demand, window: &Window, goal: Goal, no
         model.add_constraint(row);
     }
 
-    let solved = run(&model, node_limit)?;
-    let count = |value: f64| value.round().max(0.0) as u32;
-    let uploaded = (0..boundaries.len()).map(|index| count(solved.values[1 + index * VARIABLES_PER_BOUNDARY]));
+    let solved = run(&model, effort)?;
+    let uploaded = (0..boundaries.len()).map(|index| solved.values[1 + index * VARIABLES_PER_BOUNDARY]);
     let bound = match goal {
         Goal::Time => window.before.start_us + solved.bound * unit_us,
         Goal::Peak { .. } | Goal::Residency { .. } => solved.bound,
     };
-    Some(IlpSolution { uploaded: uploaded.collect(), slots: count(solved.values[0]), bound, proven: solved.proven })
+    Some(IlpSolution {
+        uploaded: uploaded.collect(),
+        slots: (solved.values[0] - ALMOST_INTEGRAL).ceil() as u32,
+        bound,
+        proven: solved.proven,
+    })
+}
+
+/// The variables of boundary `b`; `count` says whether counts are integers.
+fn boundary_variables(
+    problem: &Problem,
+    demand: &Demand,
+    window: &Window,
+    b: u32,
+    vars: &mut ProblemVariables,
+    count: VariableDefinition,
+) -> Boundary {
+    let most = demand.dead[b as usize].saturating_add(window.slots).min(problem.page_count());
+    Boundary {
+        // load before use: V_b ≥ needed(b); the upper bound is implied by residency.
+        uploaded: vars.add(count.bounds(f64::from(demand.needed[b as usize])..=f64::from(most))),
+        start: vars.add(variable().min(0)),
+        read: vars.add(variable().bounds(0.0..=f64::from(problem.page_count()))),
+        excess: vars.add(variable().min(0)),
+        waiting: vars.add(variable().min(0)),
+    }
 }
 
 /// Variables are created in this order: `peak`, then for each boundary the fields of [`Boundary`].
@@ -209,10 +246,13 @@ struct Solved {
     proven: bool,
 }
 
-fn run(model: &MicroLpProblem, node_limit: u64) -> Option<Solved> {
+fn run(model: &MicroLpProblem, effort: Effort) -> Option<Solved> {
     // good_lp has no node limit, so the model it built is handed to microlp directly.
     let mut options = microlp::SolveOptions::default();
-    options.node_limit = Some(node_limit);
+    options.node_limit = match effort {
+        Effort::Relaxed => None,
+        Effort::Nodes(limit) => Some(limit),
+    };
     let solution = model.as_inner().solve_with(options).ok()?.into_solution().ok()?;
     let values = solution.iter().map(|(_, value)| value).collect();
     let bound = solution.stats().best_bound.unwrap_or(f64::NEG_INFINITY);

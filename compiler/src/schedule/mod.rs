@@ -14,8 +14,11 @@ mod pipeline;
 mod problem;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_long;
 pub mod verify;
 mod verify_time;
+mod violation;
 
 pub use commands::{CommandStream, emit_commands};
 pub use problem::{Demand, OperatorClass, PageUse, Problem, ProblemError, StepData, page_uses};

@@ -7,7 +7,7 @@
 
 use super::bounds::lower_bound_us;
 use super::greedy::{self, Rule};
-use super::ilp::{self, Goal, Window};
+use super::ilp::{self, ALMOST_INTEGRAL, Effort, Goal, Window};
 use super::pipeline::{Plan, State, is_feasible, plan_finish_us, simulate};
 use super::problem::{Demand, Problem};
 
@@ -15,6 +15,8 @@ use super::problem::{Demand, Problem};
 pub const TIME_TOLERANCE: f64 = 1e-6;
 /// Programs up to this many steps are solved whole.
 const WHOLE_STEPS: u32 = 24;
+/// Programs up to this many steps have their linear relaxation solved.
+const RELAXED_STEPS: u32 = 512;
 /// Branch-and-bound nodes of a whole program, per level.
 const WHOLE_NODES: u64 = 4000;
 /// Steps of a window, and by how many the next one starts later.
@@ -71,15 +73,39 @@ fn whole(problem: &Problem, slots: u32) -> Window {
 
 fn minimise_time(problem: &Problem, demand: &Demand, best: &mut Optimum) {
     best.searched = true;
+    let window = whole(problem, best.plan.slots);
     if problem.step_count() > WHOLE_STEPS {
+        if problem.step_count() <= RELAXED_STEPS {
+            relax(problem, demand, &window, best);
+        }
         return improve_in_windows(problem, demand, best);
     }
-    let window = whole(problem, best.plan.slots);
-    let Some(found) = ilp::solve(problem, demand, &window, Goal::Time, WHOLE_NODES) else { return };
+    let Some(found) = ilp::solve(problem, demand, &window, Goal::Time, Effort::Nodes(WHOLE_NODES)) else { return };
+    accept(problem, demand, best, Plan { uploaded: found.rounded(f64::round), slots: window.slots });
+    raise_bound(problem, best, found.bound);
+}
+
+/// Ways to make fractional counts integers; all keep them ascending.
+const ROUNDINGS: [fn(f64) -> f64; 3] = [f64::floor, f64::round, f64::ceil];
+
+fn almost_integral_or(round: fn(f64) -> f64) -> impl Fn(f64) -> f64 {
+    move |count| if (count - count.round()).abs() < ALMOST_INTEGRAL { count.round() } else { round(count) }
+}
+
+/// Solves the linear relaxation for its bound, and tries its counts rounded.
+fn relax(problem: &Problem, demand: &Demand, window: &Window, best: &mut Optimum) {
+    let Some(found) = ilp::solve(problem, demand, window, Goal::Time, Effort::Relaxed) else { return };
+    for round in ROUNDINGS {
+        let uploaded = found.rounded(almost_integral_or(round));
+        accept(problem, demand, best, Plan { uploaded, slots: window.slots });
+    }
+    raise_bound(problem, best, found.bound);
+}
+
+/// Takes over a solver's bound of the last start. It holds up to the solver's tolerance and never exceeds what a plan reaches.
+fn raise_bound(problem: &Problem, best: &mut Optimum, last_start_us: f64) {
     let tail_us = problem.steps.last().map_or(0.0, |step| step.execute_us);
-    accept(problem, demand, best, Plan { uploaded: found.uploaded, slots: window.slots });
-    // The bound of the solver holds up to its tolerance; it never exceeds what a plan reaches.
-    best.lower_bound_us = best.lower_bound_us.max((found.bound + tail_us).min(best.finish_us));
+    best.lower_bound_us = best.lower_bound_us.max((last_start_us + tail_us).min(best.finish_us));
 }
 
 /// Keeps `plan` when it is feasible and strictly faster.
@@ -96,6 +122,9 @@ fn accept(problem: &Problem, demand: &Demand, best: &mut Optimum, plan: Plan) {
 fn improve_in_windows(problem: &Problem, demand: &Demand, best: &mut Optimum) {
     let steps = problem.step_count();
     for first in (0..steps).step_by(WINDOW_STRIDE as usize) {
+        if meets(best.finish_us, best.lower_bound_us) {
+            return;
+        }
         let states = simulate(problem, demand, &best.plan);
         let end = (first + WINDOW_STEPS).min(steps);
         let window = Window {
@@ -105,13 +134,12 @@ fn improve_in_windows(problem: &Problem, demand: &Demand, best: &mut Optimum) {
             goes_on_from: (end < steps).then(|| states[end as usize - 1]),
             slots: best.plan.slots,
         };
-        let Some(found) = ilp::solve(problem, demand, &window, Goal::Time, WINDOW_NODES) else { continue };
+        let Some(found) = ilp::solve(problem, demand, &window, Goal::Time, Effort::Nodes(WINDOW_NODES)) else {
+            continue;
+        };
         let mut plan = best.plan.clone();
-        plan.uploaded[first as usize..end as usize].copy_from_slice(&found.uploaded);
+        plan.uploaded[first as usize..end as usize].copy_from_slice(&found.rounded(f64::round));
         accept(problem, demand, best, plan);
-        if meets(best.finish_us, best.lower_bound_us) {
-            return;
-        }
     }
 }
 
@@ -142,22 +170,32 @@ fn minimise_slots(problem: &Problem, demand: &Demand, best: &mut Optimum) {
     } else {
         best.plan.slots = same_counts;
     }
-    if best.plan.slots > best.least_slots && problem.step_count() <= WHOLE_STEPS {
+    if best.plan.slots > best.least_slots && problem.step_count() <= RELAXED_STEPS {
         best.searched = true;
-        let goal = Goal::Peak { least_slots: best.least_slots, latest_us: solver_limit_us(problem, limit_us) };
-        let window = whole(problem, best.plan.slots);
-        if let Some(found) = ilp::solve(problem, demand, &window, goal, WHOLE_NODES) {
-            let plan = Plan { uploaded: found.uploaded, slots: found.slots };
-            let fast = is_feasible(problem, demand, &plan) && meets(plan_finish_us(problem, demand, &plan), limit_us);
-            if fast && plan.slots < best.plan.slots {
-                best.plan = plan;
-            }
-            if found.proven {
-                best.least_slots = best.least_slots.max(found.slots.min(best.plan.slots));
-            }
-        }
+        solve_slots(problem, demand, best, limit_us);
     }
     best.finish_us = plan_finish_us(problem, demand, &best.plan);
+}
+
+/// Fewer slots by the integer program, or for long programs by its relaxation, rounded.
+fn solve_slots(problem: &Problem, demand: &Demand, best: &mut Optimum, limit_us: f64) {
+    let goal = Goal::Peak { least_slots: best.least_slots, latest_us: solver_limit_us(problem, limit_us) };
+    let window = whole(problem, best.plan.slots);
+    let short = problem.step_count() <= WHOLE_STEPS;
+    let effort = if short { Effort::Nodes(WHOLE_NODES) } else { Effort::Relaxed };
+    let Some(found) = ilp::solve(problem, demand, &window, goal, effort) else { return };
+    for round in ROUNDINGS {
+        let uploaded = found.rounded(almost_integral_or(round));
+        let plan = Plan { uploaded, slots: found.slots };
+        let fast = is_feasible(problem, demand, &plan) && meets(plan_finish_us(problem, demand, &plan), limit_us);
+        if fast && plan.slots < best.plan.slots {
+            best.plan = plan;
+        }
+    }
+    if found.proven {
+        let bound = (found.bound - ALMOST_INTEGRAL).ceil() as u32;
+        best.least_slots = best.least_slots.max(bound.min(best.plan.slots));
+    }
 }
 
 /// Σ of resident pages over the steps, up to the constant Σ dead.
@@ -177,8 +215,8 @@ fn minimise_residency(problem: &Problem, demand: &Demand, best: &mut Optimum) {
         if problem.step_count() <= WHOLE_STEPS {
             let goal = Goal::Residency { latest_us: solver_limit_us(problem, limit_us) };
             let window = whole(problem, best.plan.slots);
-            if let Some(found) = ilp::solve(problem, demand, &window, goal, WHOLE_NODES) {
-                let plan = Plan { uploaded: found.uploaded, slots: window.slots };
+            if let Some(found) = ilp::solve(problem, demand, &window, goal, Effort::Nodes(WHOLE_NODES)) {
+                let plan = Plan { uploaded: found.rounded(f64::round), slots: window.slots };
                 if fits(&plan) && residency(&plan) < residency(&best.plan) {
                     best.plan = plan;
                 }

@@ -5,7 +5,7 @@
 //! that uploads cost is the step's: every page beyond its capacity, or that waited for it, delays the next start. It shares
 //! no code with the solver and deliberately not its formulation.
 
-use super::verify::Violation;
+use super::violation::Violation;
 use super::{Problem, Schedule};
 
 /// Checks every start and the finish.

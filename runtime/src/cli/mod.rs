@@ -1,8 +1,6 @@
 //! What the command line does, in order: open, self-test, read inputs, run, write outputs, report.
 
 mod arguments;
-mod npy;
-mod npz;
 mod process_clock;
 mod report;
 
@@ -10,7 +8,8 @@ pub use arguments::Arguments;
 pub use process_clock::ProcessClock;
 
 use anyhow::Context as _;
-use flashmem_runtime::{Options, Outputs, PortInfo, Session, Stats, Tensor};
+use flashmem_runtime::{Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
+use std::path::Path;
 use std::fs;
 
 /// Does what the arguments say.
@@ -30,6 +29,7 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
         report::self_tested();
     }
     if let Some(path) = &arguments.inputs {
+        note_extra_arrays(path, &session.inputs())?;
         let inputs = npz::read(path, &session.inputs())?;
         let outputs = repeat(arguments, &mut session, &inputs, process, &mut cold_ms)?;
         if let Some(path) = &arguments.outputs {
@@ -63,7 +63,13 @@ fn repeat(
     Ok(first)
 }
 
-/// `name (type shape)`, as messages show ports.
-fn describe(port: &PortInfo) -> String {
-    format!("`{}` ({:?} {:?})", port.name, port.element, port.shape)
+/// Says which arrays of the file the model does not take.
+fn note_extra_arrays(path: &Path, ports: &[PortInfo]) -> anyhow::Result<()> {
+    let mut extra = npz::names(path)?;
+    extra.retain(|name| ports.iter().all(|port| port.name != *name));
+    extra.sort();
+    if !extra.is_empty() {
+        eprintln!("note: {} has arrays that the model does not take: {extra:?}", path.display());
+    }
+    Ok(())
 }

@@ -206,6 +206,12 @@ impl Session {
     }
 }
 
+impl std::fmt::Display for PortInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` ({:?} {:?})", self.name, self.element, self.shape)
+    }
+}
+
 impl PortInfo {
     fn of(port: &Port) -> Self {
         Self { name: port.name.clone(), element: port.element, shape: port.shape.clone() }
@@ -274,4 +280,52 @@ fn checksum_bytes(bundle: &Bundle) -> u64 {
 /// What a session holds on the host between runs.
 fn host_bytes(parts: &Parts) -> u64 {
     plan_bytes(&parts.bundle.plan) + checksum_bytes(&parts.bundle) + size_of_val(&*parts.loads) as u64
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use flashmem_plan_format::MemorySource;
+    use flashmem_plan_format::testing;
+
+    fn session() -> Session {
+        let source = Arc::new(MemorySource::from(testing::small_bundle()));
+        Session::open_source(source, &Options::default()).unwrap()
+    }
+
+    fn inputs() -> [(&'static str, Tensor); 2] {
+        [("x", Tensor::from_f32(&[1, 64], &[0.0; 64])), ("ids", Tensor::from_i64(&[2], &[0, 1]))]
+    }
+
+    #[test]
+    fn a_lost_device_ends_the_session() {
+        let mut session = session();
+        session.run(&inputs()).unwrap();
+        session.parts.gpu.device.destroy();
+        let error = session.run(&inputs()).unwrap_err();
+        assert!(error.loses_session(), "{error}");
+        let error = session.run(&inputs()).unwrap_err();
+        assert!(matches!(error, Error::SessionLost { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_load_into_a_buffer_that_is_not_submitted_is_refused() {
+        let mut session = session();
+        session.parts.bundle.plan.commands.retain(|command| *command != Command::Submit);
+        let error = session.run(&inputs()).unwrap_err();
+        assert!(matches!(error, Error::RingStalled { page: PageId(2), .. }), "{error}");
+        session.parts.bundle.plan = testing::small_plan();
+        session.run(&inputs()).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_allocated_after_loading() {
+        let mut session = session();
+        let loaded = session.parts.gpu.device.generate_allocator_report().map(|report| report.allocations.len());
+        for _ in 0..2 {
+            session.run(&inputs()).unwrap();
+            let now = session.parts.gpu.device.generate_allocator_report().map(|report| report.allocations.len());
+            assert_eq!(now, loaded);
+        }
+    }
 }

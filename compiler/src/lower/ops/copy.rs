@@ -9,7 +9,7 @@ use crate::kernels::Kernel;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::view::{TensorId, View};
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 
 /// The same elements in dense row-major order: the view itself when it is dense already.
 pub fn dense(lowering: &mut Lowering<'_>, view: &View, _dtype: Dtype, node: &str) -> View {

@@ -144,7 +144,7 @@ fn weighted(
     let constant = graph.constant(b).expect("the caller checked").clone();
     let size = |label: u8| {
         let in_a = a_labels.iter().position(|l| *l == label).map(|i| graph.node(a).shape[i]);
-        in_a.unwrap_or_else(|| constant.shape[b_labels.iter().position(|l| *l == label).expect("in an operand")])
+        in_a.unwrap_or_else(|| graph.node(b).shape[b_labels.iter().position(|l| *l == label).expect("in an operand")])
     };
     let element_strides: Vec<usize> =
         crate::lower::view::dense_strides(&constant.shape).iter().map(|s| *s as usize).collect();

@@ -11,7 +11,7 @@ use crate::kernels::Kernel;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::program::RowSource;
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 use flashmem_plan_format::plan::{Buffer, BufferSlice, RowGather, RowTable};
 
 /// Largest table that stays in memory.

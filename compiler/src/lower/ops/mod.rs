@@ -2,9 +2,13 @@
 //!
 //! `lower_node` is the one registration point. Nothing here decides memory or time.
 
+mod attention;
 mod concat;
+mod conv;
 mod copy;
+mod einsum;
 mod gather;
+mod heavy;
 mod normalize;
 mod pad;
 mod pointwise;
@@ -19,7 +23,7 @@ use super::LowerError;
 use super::context::Lowering;
 use crate::graph::NodeId;
 use crate::graph::op::Op;
-pub use copy::{dense, lower_outputs};
+pub use copy::lower_outputs;
 
 /// Lowers one node whose operands are lowered.
 pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
@@ -31,10 +35,14 @@ pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerEr
             pointwise::epilogue(lowering, id)
         }
         Op::Pointwise(program) => pointwise::lower(lowering, id, program),
-        Op::Einsum { .. } => todo!(),
-        Op::Conv { .. } => todo!(),
-        Op::ConvTranspose { .. } => todo!(),
-        Op::Attention { .. } => todo!(),
+        Op::Einsum { .. } => einsum::lower(lowering, id),
+        Op::Conv { .. } => conv::lower(lowering, id),
+        Op::ConvTranspose { .. } => Err(LowerError::NoKernel {
+            node: lowering.graph().node(id).name.clone(),
+            op: "ConvTranspose",
+            reason: "there is no kernel for it yet",
+        }),
+        Op::Attention { .. } => attention::lower(lowering, id),
         Op::Pool { window, kind } => {
             pool::lower(lowering, id, window, *kind)?;
             pointwise::epilogue(lowering, id)

@@ -12,7 +12,7 @@ use crate::kernels::Kernel;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::view::View;
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 
 /// Operands that an epilogue may have.
 const MAX_OPERANDS: usize = 4;

@@ -7,7 +7,7 @@ use crate::graph::op::PadMode;
 use crate::kernels::Kernel;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 
 /// A padding value as the word that a buffer holds.
 const fn fill_word(value: f32, dtype: Dtype) -> u32 {

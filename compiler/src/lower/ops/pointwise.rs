@@ -10,7 +10,7 @@ use crate::kernels::Kernel;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::view::{TensorId, View, dense_strides};
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 
 /// Views that one call may read: the size of the kernel's tables.
 const MAX_VIEWS: usize = 8;

@@ -7,7 +7,7 @@ use crate::graph::op::{PoolKind, Window};
 use crate::kernels::Kernel;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 
 /// Lowers a pooling; its epilogue is left.
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: PoolKind) -> Result<(), LowerError> {

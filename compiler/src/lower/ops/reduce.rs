@@ -8,7 +8,7 @@ use crate::graph::op::ReduceKind;
 use crate::kernels::Kernel;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 
 /// `combine`, `map` and `finish` of the kernel.
 const fn codes(kind: ReduceKind) -> [u32; 3] {

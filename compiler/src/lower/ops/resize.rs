@@ -12,7 +12,7 @@ use crate::kernels::Kernel;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::view::View;
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 
 /// Axes of the kernel.
 const MAX_AXES: usize = 4;

@@ -7,7 +7,7 @@ use crate::graph::constant::Dtype;
 use crate::kernels::Kernel;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 
 /// Lowers a softmax; its epilogue is left.
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, axis: usize, log: bool) -> Result<(), LowerError> {

@@ -4,7 +4,7 @@
 
 use crate::lower::program::Cost;
 use crate::lower::view::{View, merge_axes};
-use crate::schedule::problem::OperatorClass;
+use crate::schedule::OperatorClass;
 
 /// Invocations of one workgroup of every light kernel.
 pub const WORKGROUP: usize = 64;

@@ -3,7 +3,7 @@
 //! Read are little-endian arrays of the public element types in C or Fortran order; written is version 1.0 in C order.
 //! Other types give an error that says what to convert to. It deliberately converts no element types.
 
-use flashmem_runtime::{ElementType, Tensor};
+use crate::{ElementType, Tensor};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 

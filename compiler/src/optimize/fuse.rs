@@ -1,0 +1,249 @@
+//! Fuses element-wise nodes into each other, and into the operator before them as its epilogue.
+//!
+//! A producer must be read by the fused node alone and have its shape, so that nothing is computed twice. An epilogue's other
+//! operands cannot depend on the operator: they would have to pass through the fused node itself. Of two possible operators
+//! (a residual sum) the later one in execution order takes the node, because the other's result exists by then. A view
+//! between the operator and the node does not prevent fusion where the node can be computed before the view.
+
+use super::programs::merge_equal_operands;
+use super::{OptimizeError, OptimizeOptions, OptimizeReport, join_names, program, reshape, single_user, transpose};
+use crate::graph::op::Op;
+use crate::graph::pointwise::{Operand, Pointwise};
+use crate::graph::{Graph, NodeId};
+use std::collections::BTreeMap;
+
+mod through_view;
+
+use through_view::shape_before_view;
+
+/// See the file's header.
+pub fn run(graph: &mut Graph, options: &OptimizeOptions, report: &mut OptimizeReport) -> Result<(), OptimizeError> {
+    let order = graph.topological_order();
+    let rank: BTreeMap<NodeId, usize> = order.iter().enumerate().map(|(i, id)| (*id, i)).collect();
+    for id in &order {
+        if program(graph, *id).is_some() && !apart(graph, *id, options) && fuse_epilogue(graph, *id, &rank, options)? {
+            report.epilogues_fused += 1;
+        }
+    }
+    for id in order {
+        if program(graph, id).is_none() {
+            continue;
+        }
+        while let Some(producer) = pointwise_producer(graph, id, options) {
+            fuse_pointwise(graph, id, producer);
+            report.pointwise_fused += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Whether scheduling wants the node to stay on its own.
+fn apart(graph: &Graph, id: NodeId, options: &OptimizeOptions) -> bool {
+    options.keep_apart.contains(&graph.node(id).name)
+}
+
+/// Whether an epilogue of `op` may read an operand of this shape: lowering gives it one stride for all leading axes, one for
+/// the second to last and one for the last axis of einsums and norms; convolutions read one element a channel or all.
+pub fn epilogue_operand_fits(op: &Op, node_shape: &[usize], operand_shape: &[usize]) -> bool {
+    if operand_shape.len() != node_shape.len() {
+        return false;
+    }
+    let varies = |axis: usize| operand_shape[axis] != 1;
+    let full = |axis: usize| operand_shape[axis] == node_shape[axis];
+    let rank = node_shape.len();
+    let scalar = !(0..rank).any(varies);
+    match op {
+        Op::Einsum { .. } | Op::Normalize { .. } => {
+            let leading = rank.saturating_sub(2);
+            !(0..leading).any(varies) || (0..leading).all(full)
+        }
+        Op::Conv { .. } | Op::ConvTranspose { .. } => {
+            let per_channel = (0..rank).all(|axis| !varies(axis) || axis == 1);
+            scalar || per_channel || (0..rank).all(full)
+        }
+        Op::Input
+        | Op::Constant(_)
+        | Op::Pointwise(_)
+        | Op::Pool { .. }
+        | Op::Softmax { .. }
+        | Op::Attention { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Gather { .. }
+        | Op::Reshape
+        | Op::Transpose { .. }
+        | Op::Broadcast
+        | Op::Slice { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Resize { .. } => false,
+    }
+}
+
+/// Whether an operator can have an epilogue.
+fn takes_epilogue(op: &Op) -> bool {
+    matches!(op, Op::Einsum { .. } | Op::Conv { .. } | Op::ConvTranspose { .. } | Op::Normalize { .. })
+}
+
+/// An element-wise operand of an element-wise node that can be computed inside it.
+fn pointwise_producer(graph: &Graph, id: NodeId, options: &OptimizeOptions) -> Option<NodeId> {
+    let operands = graph.operands(id);
+    operands.iter().copied().find(|producer| {
+        let fits = single_user(graph, *producer) == Some(id)
+            && graph.node(*producer).shape == graph.node(id).shape
+            && !apart(graph, id, options)
+            && !apart(graph, *producer, options);
+        fits && program(graph, *producer).is_some() && {
+            let (fused, operands) = fused_program(graph, id, *producer);
+            operands.len() <= options.max_pointwise_operands && fused.instructions.len() <= options.max_instructions
+        }
+    })
+}
+
+/// The program of `id` with that of `producer` inside, and its operands.
+fn fused_program(graph: &Graph, id: NodeId, producer: NodeId) -> (Pointwise, Vec<NodeId>) {
+    let consumer = program(graph, id).expect("the caller checked that it is element-wise").clone();
+    let (consumer, mut operands) = merge_equal_operands(consumer, graph.operands(id));
+    let position = operands.iter().position(|o| *o == producer).expect("the producer is an operand");
+    let inner = program(graph, producer).expect("the caller checked that it is element-wise");
+    let fused = inner.then(&consumer, position as u32);
+    operands.remove(position);
+    operands.extend(graph.operands(producer));
+    merge_equal_operands(fused, operands)
+}
+
+fn fuse_pointwise(graph: &mut Graph, id: NodeId, producer: NodeId) {
+    let (fused, operands) = fused_program(graph, id, producer);
+    let name = join_names(&graph.node(producer).name, &graph.node(id).name);
+    graph.set_operands(id, &operands);
+    graph.set_operands(producer, &[]);
+    let node = graph.node_mut(id);
+    node.op = Op::Pointwise(fused);
+    node.name = name;
+}
+
+/// A way to fuse: the operator, the view between it and the node, if any, and the new epilogue.
+struct Fusion {
+    producer: NodeId,
+    view: Option<NodeId>,
+    epilogue: Pointwise,
+    /// Of the epilogue, after the operator's result, as they are now: of the node's shape where there is a view.
+    operands: Vec<(NodeId, Option<Vec<usize>>)>,
+}
+
+fn fuse_epilogue(
+    graph: &mut Graph,
+    id: NodeId,
+    rank: &BTreeMap<NodeId, usize>,
+    options: &OptimizeOptions,
+) -> Result<bool, OptimizeError> {
+    let candidates = graph.operands(id).into_iter().filter_map(|operand| epilogue_fusion(graph, id, operand, options));
+    let Some(fusion) = candidates.max_by_key(|f| rank.get(&f.producer)) else { return Ok(false) };
+    let (producer, name) = (fusion.producer, graph.node(id).name.clone());
+    let permutation = fusion.view.and_then(|view| match &graph.node(view).op {
+        Op::Transpose { permutation } => Some(permutation.clone()),
+        _ => None,
+    });
+    let own = graph.op_operand_count(producer);
+    let mut operands = graph.operands(producer)[..own].to_vec();
+    for (operand, shape) in &fusion.operands {
+        operands.push(match (shape, &permutation) {
+            (None, _) => *operand,
+            (Some(shape), None) => reshape(graph, *operand, shape, &name),
+            (Some(_), Some(permutation)) => {
+                let mut back = vec![0; permutation.len()];
+                permutation.iter().enumerate().for_each(|(to, from)| back[*from] = to);
+                transpose(graph, *operand, back, &name)?
+            }
+        });
+    }
+    let dtype = fusion.epilogue.dtype();
+    graph.set_operands(id, &[]);
+    graph.set_operands(producer, &operands);
+    let node = graph.node_mut(producer);
+    node.name = join_names(&node.name, &name);
+    node.epilogue = Some(fusion.epilogue);
+    node.dtype = dtype;
+    let last = fusion.view.unwrap_or(producer);
+    graph.node_mut(last).dtype = dtype;
+    graph.replace_uses(id, last);
+    // The node is unread; until it is pruned nothing may take it for an element-wise node.
+    graph.node_mut(id).op = Op::Input;
+    Ok(true)
+}
+
+/// How `id` fuses into what makes its operand `direct`, if it can.
+fn epilogue_fusion(graph: &Graph, id: NodeId, direct: NodeId, options: &OptimizeOptions) -> Option<Fusion> {
+    if single_user(graph, direct) != Some(id) || graph.node(direct).shape != graph.node(id).shape {
+        return None;
+    }
+    let view = matches!(graph.node(direct).op, Op::Reshape | Op::Transpose { .. }).then_some(direct);
+    let producer = match view {
+        Some(view) => *graph.operands(view).first()?,
+        None => direct,
+    };
+    let node = graph.node(producer);
+    if !takes_epilogue(&node.op) || single_user(graph, producer).is_none() {
+        return None;
+    }
+    let (consumer, mut inputs) = merge_equal_operands(program(graph, id)?.clone(), graph.operands(id));
+    let position = inputs.iter().position(|o| *o == direct)?;
+    inputs.remove(position);
+    let mut operands = Vec::new();
+    for input in inputs {
+        let shape = match view {
+            None => None,
+            Some(view) => Some(shape_before_view(graph, view, input)?),
+        };
+        operands.push((input, shape));
+    }
+    let (epilogue, own) = match &node.epilogue {
+        None => (consumer, position as u32),
+        // The inputs of the result: the node's others, the operator's result, the epilogue's others.
+        Some(first) => (first.then(&consumer, position as u32), operands.len() as u32),
+    };
+    let epilogue = input_first(&epilogue, own);
+    let all = graph.operands(producer);
+    operands.extend(all[graph.op_operand_count(producer)..].iter().map(|o| (*o, None)));
+    let fits = |(operand, shape): &(NodeId, Option<Vec<usize>>)| {
+        let shape = shape.as_ref().unwrap_or(&graph.node(*operand).shape);
+        epilogue_operand_fits(&node.op, &node.shape, shape)
+    };
+    let (epilogue, operands) = merge_repeated(epilogue, operands);
+    let small =
+        operands.len() <= options.max_epilogue_operands && epilogue.instructions.len() <= options.max_instructions;
+    (small && operands.iter().all(fits)).then_some(Fusion { producer, view, epilogue, operands })
+}
+
+/// The same program with input `position` as input 0.
+fn input_first(program: &Pointwise, position: u32) -> Pointwise {
+    let rename = |operand: Operand| match operand {
+        Operand::Input(i) if i == position => Operand::Input(0),
+        Operand::Input(i) if i < position => Operand::Input(i + 1),
+        Operand::Input(_) | Operand::Result(_) => operand,
+    };
+    let mut inputs = program.inputs.clone();
+    let first = inputs.remove(position as usize);
+    inputs.insert(0, first);
+    Pointwise { inputs, instructions: program.instructions.iter().map(|i| i.map_operands(rename)).collect() }
+}
+
+type EpilogueOperand = (NodeId, Option<Vec<usize>>);
+
+/// One input for every distinct operand of an epilogue.
+fn merge_repeated(
+    mut epilogue: Pointwise,
+    mut operands: Vec<EpilogueOperand>,
+) -> (Pointwise, Vec<EpilogueOperand>) {
+    let mut position = 1;
+    while position < operands.len() {
+        match operands[..position].iter().position(|o| *o == operands[position]) {
+            Some(first) => {
+                epilogue = epilogue.merge_inputs(first as u32 + 1, position as u32 + 1);
+                operands.remove(position);
+            }
+            None => position += 1,
+        }
+    }
+    (epilogue, operands)
+}

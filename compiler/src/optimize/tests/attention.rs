@@ -1,0 +1,153 @@
+//! Layouts, scales and masks of attention, and what must not match.
+
+use super::{Build, check, operators};
+use crate::graph::NodeId;
+use crate::graph::constant::{Constant, Dtype};
+use crate::graph::op::Op;
+use crate::graph::pointwise::{BinaryOp, Pointwise};
+
+fn softmax(b: &mut Build, x: NodeId) -> NodeId {
+    let axis = b.graph.node(x).shape.len() - 1;
+    b.add(Op::Softmax { axis, log: false }, &[x])
+}
+
+/// where(mask, scores, fill) with a constant mask given by position.
+fn masked(b: &mut Build, scores: NodeId, fill: f32, keep: impl Fn(usize, usize) -> bool) -> NodeId {
+    let shape = b.graph.node(scores).shape.clone();
+    let (rows, keys) = (shape[shape.len() - 2], shape[shape.len() - 1]);
+    let values: Vec<bool> = (0..rows * keys).map(|i| keep(i / keys, i % keys)).collect();
+    let mut mask_shape = vec![1; shape.len() - 2];
+    mask_shape.extend([rows, keys]);
+    let mask = b.graph.add_constant(Constant::from_bool(mask_shape, &values), "mask");
+    let fill = b.scalar(scores, fill);
+    b.add(Op::Pointwise(Pointwise::select(Dtype::F32)), &[mask, scores, fill])
+}
+
+fn expect(b: Build, nodes: &[&str], scale: f32, has_mask: bool) {
+    let (graph, report) = check(b);
+    assert_eq!(report.attentions, 1, "{}", super::dump(&graph));
+    assert_eq!(operators(&graph), nodes);
+    let found = graph.node_ids().into_iter().find_map(|id| match graph.node(id).op {
+        Op::Attention { scale, has_mask } => Some((scale, has_mask)),
+        _ => None,
+    });
+    let (found_scale, found_mask) = found.expect("an attention was reported");
+    assert!((found_scale - scale).abs() < 1e-6);
+    assert_eq!(found_mask, has_mask);
+}
+
+#[test]
+fn plain_with_scale() {
+    let mut b = Build::default();
+    let (q, k, v) = (b.input(&[1, 2, 5, 8]), b.input(&[1, 2, 6, 8]), b.input(&[1, 2, 6, 4]));
+    let s = b.einsum("abmk", "abnk", "abmn", [q, k]);
+    let s = b.with(BinaryOp::Div, s, 8.0_f32.sqrt());
+    let p = softmax(&mut b, s);
+    let y = b.einsum("abmn", "abnk", "abmk", [p, v]);
+    b.output(y);
+    expect(b, &["Reshape", "Reshape", "Reshape", "Attention", "Reshape"], 1.0 / 8.0_f32.sqrt(), false);
+}
+
+#[test]
+fn heads_between_tokens_with_scaled_queries_and_a_causal_mask() {
+    let mut b = Build::default();
+    let (q, k, v) = (b.input(&[5, 3, 8]), b.input(&[5, 3, 8]), b.input(&[5, 3, 8]));
+    let q = b.with(BinaryOp::Mul, q, 0.25);
+    let s = b.einsum("mbk", "nbk", "bmn", [q, k]);
+    let s = b.reshape(s, &[1, 3, 5, 5]);
+    let s = masked(&mut b, s, f32::MIN, |i, j| j <= i);
+    let p = softmax(&mut b, s);
+    let y = b.einsum("abmk", "kbn", "mbn", [p, v]);
+    b.output(y);
+    expect(b, &["Transpose", "Transpose", "Transpose", "Attention", "Transpose"], 0.25, true);
+}
+
+#[test]
+fn keys_first_and_a_runtime_mask() {
+    let mut b = Build::default();
+    let (q, k, v) = (b.input(&[2, 5, 8]), b.input(&[2, 8, 6]), b.input(&[2, 6, 4]));
+    let mask = b.input(&[1, 1, 6]);
+    let s = b.einsum("bkn", "bmk", "bmn", [k, q]);
+    let s = b.binary(BinaryOp::Add, mask, s);
+    let p = softmax(&mut b, s);
+    let y = b.einsum("bnk", "bmn", "bmk", [v, p]);
+    b.output(y);
+    expect(b, &["Transpose", "Attention"], 1.0, true);
+}
+
+#[test]
+fn one_query() {
+    let mut b = Build::default();
+    let (q, k, v) = (b.input(&[2, 1, 8]), b.input(&[2, 6, 8]), b.input(&[2, 6, 8]));
+    let s = b.einsum("bmk", "bnk", "bmn", [q, k]);
+    let p = softmax(&mut b, s);
+    let y = b.einsum("bmn", "bnk", "bmk", [p, v]);
+    b.output(y);
+    expect(b, &["Attention"], 1.0, false);
+}
+
+/// Nothing is recovered from these.
+fn expect_none(b: Build) {
+    let (_, report) = check(b);
+    assert_eq!(report.attentions, 0);
+}
+
+#[test]
+fn a_row_without_any_key_is_left_alone() {
+    let mut b = Build::default();
+    let (q, k, v) = (b.input(&[2, 4, 8]), b.input(&[2, 4, 8]), b.input(&[2, 4, 8]));
+    let s = b.einsum("bmk", "bnk", "bmn", [q, k]);
+    let s = masked(&mut b, s, f32::MIN, |i, j| j < i);
+    let p = softmax(&mut b, s);
+    let y = b.einsum("bmn", "bnk", "bmk", [p, v]);
+    b.output(y);
+    expect_none(b);
+}
+
+#[test]
+fn a_fill_that_matters_is_left_alone() {
+    let mut b = Build::default();
+    let (q, k, v) = (b.input(&[2, 4, 8]), b.input(&[2, 4, 8]), b.input(&[2, 4, 8]));
+    let s = b.einsum("bmk", "bnk", "bmn", [q, k]);
+    let s = masked(&mut b, s, -1.0, |i, j| j <= i);
+    let p = softmax(&mut b, s);
+    let y = b.einsum("bmn", "bnk", "bmk", [p, v]);
+    b.output(y);
+    expect_none(b);
+}
+
+#[test]
+fn mixed_heads_are_left_alone() {
+    let mut b = Build::default();
+    let (q, k, v) = (b.input(&[3, 4, 8]), b.input(&[3, 4, 8]), b.input(&[3, 4, 8]));
+    let mixing = b.constant(&[3, 3]);
+    let s = b.einsum("bmk", "bnk", "bmn", [q, k]);
+    let p = softmax(&mut b, s);
+    let p = b.einsum("bmn", "bc", "cmn", [p, mixing]);
+    let y = b.einsum("bmn", "bnk", "bmk", [p, v]);
+    b.output(y);
+    expect_none(b);
+}
+
+#[test]
+fn probabilities_that_are_read_twice_are_left_alone() {
+    let mut b = Build::default();
+    let (q, k, v) = (b.input(&[3, 4, 8]), b.input(&[3, 4, 8]), b.input(&[3, 4, 8]));
+    let s = b.einsum("bmk", "bnk", "bmn", [q, k]);
+    let p = softmax(&mut b, s);
+    let y = b.einsum("bmn", "bnk", "bmk", [p, v]);
+    b.output(y);
+    b.output(p);
+    expect_none(b);
+}
+
+#[test]
+fn large_heads_are_left_alone() {
+    let mut b = Build::default();
+    let (q, k, v) = (b.input(&[2, 160]), b.input(&[3, 160]), b.input(&[3, 4]));
+    let s = b.einsum("mk", "nk", "mn", [q, k]);
+    let p = softmax(&mut b, s);
+    let y = b.einsum("mn", "nk", "mk", [p, v]);
+    b.output(y);
+    expect_none(b);
+}

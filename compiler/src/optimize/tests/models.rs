@@ -1,0 +1,122 @@
+//! Real models: what the interpreter computes before and after optimisation is what the reference runtime computed.
+//!
+//! Models lie in the repository's folders, and in those that the variable `FLASHMEM_MODELS` lists, separated by colons: each
+//! an ONNX file beside an npz of its inputs and outputs by name. `FLASHMEM_PRINT=1` prints what was recovered.
+
+use super::{difference, operators};
+use crate::graph::Graph;
+use crate::graph::constant::Dtype;
+use crate::graph::interpret::interpret;
+use crate::import::{ImportError, ImportOptions, import};
+use crate::optimize::{OptimizeOptions, optimize};
+use ndarray_npy::{NpzReader, ReadNpzError};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Every model with a reference.
+fn models() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models");
+    let listed = std::env::var("FLASHMEM_MODELS").unwrap_or_default();
+    let listed = listed.split(':').filter(|f| !f.is_empty()).map(PathBuf::from);
+    let mut paths: Vec<PathBuf> = [root.join("ops"), root.join("tiny")]
+        .into_iter()
+        .chain(listed)
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "onnx") && path.with_extension("npz").exists())
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// The words of an array of any element type.
+fn words(npz: &mut NpzReader<std::fs::File>, name: &str) -> Option<Vec<u32>> {
+    fn get<T: ndarray_npy::ReadableElement>(
+        npz: &mut NpzReader<std::fs::File>,
+        name: &str,
+        word: impl Fn(&T) -> u32,
+    ) -> Result<Vec<u32>, ReadNpzError> {
+        let array: ndarray::ArrayD<T> = npz.by_name(name)?;
+        Ok(array.iter().map(word).collect())
+    }
+    get(npz, name, |v: &f32| v.to_bits())
+        .or_else(|_| get(npz, name, |v: &i64| *v as i32 as u32))
+        .or_else(|_| get(npz, name, |v: &i32| *v as u32))
+        .or_else(|_| get(npz, name, |v: &bool| u32::from(*v)))
+        .ok()
+}
+
+/// The imported graph; symbolic dimensions as the reference inputs have them is what the repository's models use: 2.
+fn imported(path: &Path) -> Result<Graph, ImportError> {
+    let mut options = ImportOptions::default();
+    loop {
+        match import(path, &options) {
+            Err(ImportError::SymbolicDimension { symbol, .. }) => options.dims.push((symbol, 2)),
+            Err(error) => return Err(error),
+            Ok(imported) => return Ok(imported.graph),
+        }
+    }
+}
+
+/// Compares outputs with the reference; the largest relative difference.
+fn error(graph: &Graph, expected: &[Vec<u32>], found: &[Vec<u32>]) -> f32 {
+    let mut worst = 0.0_f32;
+    for ((port, expected), found) in graph.outputs.iter().zip(expected).zip(found) {
+        let d = match graph.node(port.node).dtype {
+            Dtype::F32 => difference(std::slice::from_ref(expected), std::slice::from_ref(found)),
+            Dtype::I32 | Dtype::Bool => f32::from(u8::from(expected != found)),
+        };
+        worst = worst.max(d);
+    }
+    worst
+}
+
+/// What is wrong with a model; what was recovered goes to the standard output.
+fn judge(path: &Path) -> Result<(), String> {
+    let before = imported(path).map_err(|e| e.to_string())?;
+    let mut after = before.clone();
+    let report = optimize(&mut after, &OptimizeOptions::default()).map_err(|e| e.to_string())?;
+    if std::env::var_os("FLASHMEM_PRINT").is_some() {
+        let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+        operators(&after).into_iter().for_each(|name| *left.entry(name).or_default() += 1);
+        println!("{}: {report:?} {} -> {left:?}", path.display(), operators(&before).len());
+        if std::env::var("FLASHMEM_PRINT").is_ok_and(|v| path.ends_with(format!("{v}.onnx"))) {
+            println!("{}", super::dump(&after));
+        }
+    }
+    let file = std::fs::File::open(path.with_extension("npz")).map_err(|e| e.to_string())?;
+    let mut npz = NpzReader::new(file).map_err(|e| e.to_string())?;
+    let mut read = |name: &String| words(&mut npz, name).ok_or_else(|| format!("no array `{name}`"));
+    let names = |ports: &[crate::graph::GraphPort]| ports.iter().map(|p| p.name.clone()).collect::<Vec<_>>();
+    let inputs = names(&before.inputs).iter().map(&mut read).collect::<Result<Vec<_>, _>>()?;
+    let expected = names(&before.outputs).iter().map(&mut read).collect::<Result<Vec<_>, _>>()?;
+    for (stage, graph) in [("import", &before), ("optimisation", &after)] {
+        let d = error(graph, &expected, &interpret(graph, &inputs));
+        if d > 1e-4 {
+            return Err(format!("after {stage} the outputs differ by {d}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn models_compute_what_the_reference_computed() {
+    let paths = models();
+    let failures: Vec<String> =
+        paths.iter().filter_map(|p| judge(p).err().map(|e| format!("{}: {e}", p.display()))).collect();
+    assert!(failures.is_empty(), "{} of {} models fail:\n{}", failures.len(), paths.len(), failures.join("\n"));
+}
+
+#[test]
+fn optimisation_is_deterministic() {
+    for path in models().into_iter().take(20) {
+        let Ok(graph) = imported(&path) else { continue };
+        let texts = [0, 1].map(|_| {
+            let mut graph = graph.clone();
+            optimize(&mut graph, &OptimizeOptions::default()).expect("optimisation succeeds");
+            super::dump(&graph)
+        });
+        assert_eq!(texts[0], texts[1], "{}", path.display());
+    }
+}
