@@ -165,7 +165,7 @@ fn load(kernel: Kernel, expression: &Expression, operand: usize, text: &mut Stri
             writeln!(text, "    let p{operand} = params.operands[{operand}];").expect("writing to a string");
             format!("p{operand}.x + batch * p{operand}.y + m * p{operand}.z + n * p{operand}.w")
         }
-        Links::ScoreMask => "params.mask_offset + dot(vec4<u32>(batch, head, i, j), params.mask_strides)".to_owned(),
+        Links::ScoreMask => "params.mask_offset + dot(vec4<u32>(batch, head, i, j), params.mask_stride)".to_owned(),
     };
     let name = buffer_name(kernel, expression.buffers[operand]);
     let truth = if expression.program.inputs[input] == Dtype::Bool { " != 0u" } else { "" };
