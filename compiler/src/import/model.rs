@@ -4,18 +4,18 @@
 //! of known shape, after the public ones), and the public ports. It deliberately does not interpret operators, beyond knowing
 //! which of them need the value of a weight at compile time.
 
+use super::corrections::correct;
 use super::error::{ImportError, UnsupportedOp};
 use super::protobuf::{Skeleton, skim};
 use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
 use super::{Dim, ImportOptions};
 use crate::graph::constant::Storage;
 use flashmem_plan_format::plan::ElementType;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    attribute_proto, tensor_proto::DataType, type_proto,
+    GraphProto, ModelProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
 };
 use tract_onnx::prelude::Framework;
 
@@ -87,7 +87,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     external.resolve_graph(graph, &mut weights)?;
     take_constants(graph, &mut weights)?;
     name_nodes(graph);
-    state_defaults(graph);
+    correct(graph);
     let op_types: BTreeMap<String, String> = graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
     refuse_unknown_operators(graph)?;
 
@@ -141,39 +141,33 @@ fn name_nodes(graph: &mut GraphProto) {
     }
 }
 
-/// Writes out a default that tract takes to be a 64-bit float where ONNX says 32-bit.
-fn state_defaults(graph: &mut GraphProto) {
-    let unstated = |node: &&mut NodeProto| node.op_type == "ConstantOfShape" && node.attribute.is_empty();
-    for node in graph.node.iter_mut().filter(unstated) {
-        let zero = TensorProto {
-            dims: vec![1],
-            data_type: DataType::Float as i32,
-            raw_data: vec![0; 4],
-            ..TensorProto::default()
-        };
-        node.attribute.push(AttributeProto {
-            name: "value".to_owned(),
-            r#type: attribute_proto::AttributeType::Tensor as i32,
-            t: Some(zero),
-            ..AttributeProto::default()
-        });
-    }
+/// Whether tract can read a node. It looks up operators by name alone, so other domains are kept away from it.
+fn is_readable<Builder>(node: &NodeProto, known: &HashMap<String, Builder>) -> bool {
+    let domain_known = match node.domain.as_str() {
+        "" | "ai.onnx" => true,
+        // The standard operators of these names take other operands.
+        "com.microsoft" => !matches!(node.op_type.as_str(), "Attention" | "RotaryEmbedding"),
+        _ => false,
+    };
+    domain_known && known.contains_key(&node.op_type) && !NEVER_SUPPORTED.contains(&node.op_type.as_str())
 }
 
 fn refuse_unknown_operators(graph: &GraphProto) -> Result<(), ImportError> {
     let known = tract_onnx::onnx().op_register.0;
     let mut unknown: Vec<UnsupportedOp> = Vec::new();
     for node in &graph.node {
-        if known.contains_key(&node.op_type) && !NEVER_SUPPORTED.contains(&node.op_type.as_str()) {
+        if is_readable(node, &known) {
             continue;
         }
-        match unknown.iter_mut().find(|u| u.op == node.op_type) {
+        let prefix = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain) };
+        let op = format!("{prefix}{}", node.op_type);
+        match unknown.iter_mut().find(|u| u.op == op) {
             Some(entry) => {
                 entry.count += 1;
                 entry.nodes.push(node.name.clone());
             }
             None => {
-                unknown.push(UnsupportedOp { op: node.op_type.clone(), count: 1, nodes: vec![node.name.clone()] });
+                unknown.push(UnsupportedOp { op, count: 1, nodes: vec![node.name.clone()] });
             }
         }
     }

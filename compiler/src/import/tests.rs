@@ -269,6 +269,14 @@ fn everything_unsupported_is_reported_at_once() {
 }
 
 #[test]
+fn operators_of_unknown_domains_are_not_taken_for_standard_ones() {
+    let foreign = [node("Relu", "r", &["x"], "y"), field(7, b"com.example")].concat();
+    let bytes = model(&[foreign], &[], &[info("x", &[fixed(5)])], &[info("y", &[])]);
+    let error = error_of(&bytes, &ImportOptions::default());
+    assert!(matches!(&error, ImportError::Unsupported(ops) if ops[0].op == "com.example.Relu"), "{error}");
+}
+
+#[test]
 fn refusals_of_translations_name_the_onnx_nodes() {
     let nodes = [node("Det", "d", &["x"], "a"), node("Relu", "r", &["a"], "y")];
     let bytes = model(&nodes, &[], &[info("x", &[fixed(5), fixed(5)])], &[info("y", &[])]);
