@@ -65,5 +65,7 @@ fn host_bytes(plan: &Plan, constant_bytes: u64) -> Option<u64> {
     let largest_row = plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0);
     let rows = largest_row.checked_mul(GATHERED_ROWS_IN_FLIGHT)?;
     let read_buffers = if plan.page_count > 0 { READ_BUFFERS_BYTES } else { 0 };
-    [decoded_plan, checksums, constant_bytes, rows, read_buffers].iter().try_fold(outputs, |sum, bytes| sum.checked_add(*bytes))
+    [decoded_plan, checksums, constant_bytes, rows, read_buffers]
+        .iter()
+        .try_fold(outputs, |sum, bytes| sum.checked_add(*bytes))
 }
