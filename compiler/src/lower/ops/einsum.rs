@@ -28,12 +28,13 @@ struct Kinds {
     k: Vec<u8>,
 }
 
-fn classify(a: &[u8], b: &[u8], output: &[u8]) -> Option<Kinds> {
+/// `None` when an axis larger than 1 occurs in one operand only. Such axes of size 1 carry nothing and are left out.
+fn classify(a: &[u8], b: &[u8], output: &[u8], size: impl Fn(u8) -> usize) -> Option<Kinds> {
     let pick = |in_a: bool, in_b: bool| -> Vec<u8> {
         output.iter().copied().filter(|l| a.contains(l) == in_a && b.contains(l) == in_b).collect()
     };
     let k: Vec<u8> = a.iter().copied().filter(|l| b.contains(l) && !output.contains(l)).collect();
-    let lonely = |labels: &[u8], other: &[u8]| labels.iter().any(|l| !other.contains(l) && !output.contains(l));
+    let lonely = |labels: &[u8], other: &[u8]| labels.iter().any(|l| !other.contains(l) && !output.contains(l) && size(*l) != 1);
     (!lonely(a, b) && !lonely(b, a)).then(|| Kinds { batch: pick(true, true), m: pick(true, false), n: pick(false, true), k })
 }
 
@@ -125,7 +126,12 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
         std::mem::swap(&mut a, &mut b);
         std::mem::swap(&mut first, &mut second);
     }
-    let kinds = classify(&a, &b, output).ok_or_else(|| no_kernel("an axis occurs in one operand and not in the output"))?;
+    let size = |label: u8| {
+        let in_a = a.iter().position(|l| *l == label).map(|i| graph.node(first).shape[i]);
+        let in_b = b.iter().position(|l| *l == label).map(|i| graph.node(second).shape[i]);
+        in_a.or(in_b).unwrap_or(1)
+    };
+    let kinds = classify(&a, &b, output, size).ok_or_else(|| no_kernel("an axis occurs in one operand and not in the output"))?;
     if graph.constant(second).is_some() && kinds.batch.is_empty() {
         return weighted(lowering, id, &kinds, (&a, first), (&b, second), output);
     }
