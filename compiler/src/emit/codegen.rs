@@ -248,21 +248,17 @@ impl Body<'_> {
     }
 
     fn unary(&mut self, op: UnaryOp, dtype: Dtype, a: &str) -> Result<String, EmitError> {
-        match dtype {
-            Dtype::F32 => self.unary_f32(op, a),
-            Dtype::I32 => match op {
-                UnaryOp::Abs => Ok(format!("abs({a})")),
-                UnaryOp::Neg => Ok(format!("-{a}")),
-                UnaryOp::Relu => Ok(format!("max({a}, 0)")),
-                UnaryOp::Sign => Ok(format!("sign({a})")),
-                UnaryOp::Not => Ok(format!("{a} == 0")),
-                UnaryOp::BitNot => Ok(format!("~{a}")),
-                _ => Err(self.unsupported(op, dtype)),
-            },
-            Dtype::Bool => match op {
-                UnaryOp::Not => Ok(format!("!{a}")),
-                _ => Err(self.unsupported(op, dtype)),
-            },
+        match (dtype, op) {
+            (Dtype::F32, _) => self.unary_f32(op, a),
+            (Dtype::I32, UnaryOp::Abs) => Ok(format!("abs({a})")),
+            (Dtype::I32, UnaryOp::Neg) => Ok(format!("-{a}")),
+            (Dtype::I32, UnaryOp::Relu) => Ok(format!("max({a}, 0)")),
+            (Dtype::I32, UnaryOp::Sign) => Ok(format!("sign({a})")),
+            (Dtype::I32, UnaryOp::Not) => Ok(format!("{a} == 0")),
+            (Dtype::I32, UnaryOp::BitNot) => Ok(format!("~{a}")),
+            (Dtype::Bool, UnaryOp::Not) => Ok(format!("!{a}")),
+            // `unary_f32` is the exhaustive list; other types have only what stands above.
+            (Dtype::I32 | Dtype::Bool, _) => Err(self.unsupported(op, dtype)),
         }
     }
 

@@ -17,6 +17,8 @@ mod reduce;
 mod resize;
 mod softmax;
 mod strided;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use super::LowerError;

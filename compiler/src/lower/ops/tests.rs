@@ -1,0 +1,114 @@
+//! What lowering decides without a device: row gathers, outputs, shared bindings, refusals.
+//!
+//! That the kernels compute the right values is tested where there is a device, in the tests crate.
+
+use super::super::{LowerError, LowerOptions, lower};
+use crate::graph::constant::{Constant, Dtype};
+use crate::graph::op::Op;
+use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
+use crate::graph::{Graph, GraphPort, NodeId};
+use crate::kernels::Kernel;
+use crate::lower::program::Program;
+use flashmem_plan_format::plan::{ElementType, PageGeometry, TexelFormat};
+
+fn options() -> LowerOptions {
+    let page = PageGeometry { format: TexelFormat::Rgba16Float, rows: 16 };
+    LowerOptions { page, max_pages_per_call: 64, max_binding_bytes: 128 << 20 }
+}
+
+fn input(graph: &mut Graph, shape: &[usize], dtype: Dtype) -> NodeId {
+    let node = graph.add_shaped(Op::Input, &[], "input", shape.to_vec(), dtype);
+    let element = if dtype == Dtype::F32 { ElementType::F32 } else { ElementType::I64 };
+    graph.inputs.push(GraphPort { name: "input".into(), element, node });
+    node
+}
+
+fn output(graph: &mut Graph, node: NodeId) {
+    graph.outputs.push(GraphPort { name: "output".into(), element: ElementType::F32, node });
+}
+
+fn lowered(graph: &Graph) -> Program {
+    lower(graph, &options()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn table(graph: &mut Graph, rows: usize, columns: usize) -> NodeId {
+    graph.add_constant(Constant::from_f32(vec![rows, columns], &vec![0.5; rows * columns]), "table")
+}
+
+#[test]
+fn rows_at_public_indices_are_gathered_by_the_host_once_a_table() {
+    let mut graph = Graph::default();
+    let indices = input(&mut graph, &[2, 4], Dtype::I32);
+    let table = table(&mut graph, 50, 12);
+    let flat = graph.add_shaped(Op::Reshape, &[indices], "flat", vec![8], Dtype::I32);
+    for operand in [indices, flat] {
+        let rows = graph.add(Op::Gather { axis: 0 }, &[table, operand], "rows").expect("fits");
+        output(&mut graph, rows);
+    }
+    let program = lowered(&graph);
+    assert_eq!((program.row_sources.len(), program.row_gathers.len(), program.steps.len()), (1, 2, 0));
+    assert!(program.inputs[0].slice.is_none(), "only the host reads the indices");
+    assert!(program.row_gathers.iter().all(|g| g.destination.size_bytes == 8 * 12 * 4));
+}
+
+#[test]
+fn indices_that_a_kernel_reads_too_stay_on_the_device() {
+    let mut graph = Graph::default();
+    let indices = input(&mut graph, &[4], Dtype::I32);
+    let table = table(&mut graph, 50, 12);
+    let rows = graph.add(Op::Gather { axis: 0 }, &[table, indices], "rows").expect("fits");
+    let negative = Op::Pointwise(Pointwise::unary(UnaryOp::Neg, Dtype::I32));
+    let negative = graph.add(negative, &[indices], "negative").expect("fits");
+    output(&mut graph, rows);
+    output(&mut graph, negative);
+    let program = lowered(&graph);
+    assert!(program.inputs[0].slice.is_some());
+    assert_eq!((program.row_gathers.len(), program.steps.len()), (1, 1));
+}
+
+#[test]
+fn computed_indices_of_a_large_table_are_refused() {
+    let mut graph = Graph::default();
+    let indices = input(&mut graph, &[4], Dtype::I32);
+    let table = table(&mut graph, 1 << 16, 65);
+    let negative = Op::Pointwise(Pointwise::unary(UnaryOp::Neg, Dtype::I32));
+    let negative = graph.add(negative, &[indices], "negative").expect("fits");
+    let rows = graph.add(Op::Gather { axis: 0 }, &[table, negative], "rows").expect("fits");
+    output(&mut graph, rows);
+    let refused = lower(&graph, &options()).expect_err("17 MB");
+    assert!(matches!(refused, LowerError::NoKernel { op: "Gather", .. }), "{refused}");
+}
+
+#[test]
+fn every_output_is_a_tensor_of_its_own() {
+    let mut graph = Graph::default();
+    let x = input(&mut graph, &[3, 4], Dtype::F32);
+    let turned = graph.add(Op::Transpose { permutation: vec![1, 0] }, &[x], "turned").expect("fits");
+    let relu = graph.add(Op::Pointwise(Pointwise::unary(UnaryOp::Relu, Dtype::F32)), &[x], "relu").expect("fits");
+    for node in [x, turned, relu, relu] {
+        output(&mut graph, node);
+    }
+    let program = lowered(&graph);
+    let mut offsets: Vec<u64> = program.outputs.iter().map(|p| p.slice.expect("on the device").offset_bytes).collect();
+    offsets.sort_unstable();
+    offsets.dedup();
+    assert_eq!(offsets.len(), 4);
+    let copies = program.steps.iter().filter(|s| s.kernel == Kernel::Copy).count();
+    assert_eq!(copies, 3, "the input, the view and the second use of relu");
+}
+
+#[test]
+fn two_views_of_one_tensor_are_bound_once() {
+    let mut graph = Graph::default();
+    let x = input(&mut graph, &[4, 4], Dtype::F32);
+    let turned = graph.add(Op::Transpose { permutation: vec![1, 0] }, &[x], "turned").expect("fits");
+    let add = Op::Pointwise(Pointwise::binary(BinaryOp::Add, Dtype::F32));
+    let sum = graph.add(add.clone(), &[x, turned], "sum").expect("fits");
+    let twice = graph.add(add, &[sum, sum], "twice").expect("fits");
+    output(&mut graph, twice);
+    let program = lowered(&graph);
+    let views: Vec<usize> =
+        program.steps.iter().map(|s| s.expression.as_ref().map_or(0, |e| e.buffers.len())).collect();
+    assert_eq!(views, [2, 1], "different views are two operands, equal ones are one");
+    assert!(program.steps.iter().all(|s| s.bindings.len() == 2));
+}
