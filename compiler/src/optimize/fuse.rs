@@ -231,10 +231,7 @@ fn input_first(program: &Pointwise, position: u32) -> Pointwise {
 type EpilogueOperand = (NodeId, Option<Vec<usize>>);
 
 /// One input for every distinct operand of an epilogue.
-fn merge_repeated(
-    mut epilogue: Pointwise,
-    mut operands: Vec<EpilogueOperand>,
-) -> (Pointwise, Vec<EpilogueOperand>) {
+fn merge_repeated(mut epilogue: Pointwise, mut operands: Vec<EpilogueOperand>) -> (Pointwise, Vec<EpilogueOperand>) {
     let mut position = 1;
     while position < operands.len() {
         match operands[..position].iter().position(|o| *o == operands[position]) {

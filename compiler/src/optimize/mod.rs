@@ -196,12 +196,7 @@ fn reshape(graph: &mut Graph, node: NodeId, shape: &[usize], name: &str) -> Node
 }
 
 /// `node` with its axes permuted: itself, or a `Transpose` of it.
-fn transpose(
-    graph: &mut Graph,
-    node: NodeId,
-    permutation: Vec<usize>,
-    name: &str,
-) -> Result<NodeId, OptimizeError> {
+fn transpose(graph: &mut Graph, node: NodeId, permutation: Vec<usize>, name: &str) -> Result<NodeId, OptimizeError> {
     if permutation.iter().enumerate().all(|(i, p)| i == *p) {
         return Ok(node);
     }
