@@ -6,6 +6,7 @@
 //! a scale) therefore stays in the graph as operators on a constant. Symbolic dimensions have no defaults. Import
 //! deliberately recovers no pattern: layer norms, attention and activations arrive in pieces.
 
+mod corrections;
 mod error;
 mod golden;
 mod model;
@@ -65,5 +66,9 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportEr
     let (name, model_hash) = (model.name.clone(), model.hash.clone());
     let graph = translate::translate(&typed, model)?;
     let violations = crate::graph::verify::verify(&graph);
-    if violations.is_empty() { Ok(Imported { graph, model_hash, name }) } else { Err(ImportError::Malformed(violations)) }
+    if violations.is_empty() {
+        Ok(Imported { graph, model_hash, name })
+    } else {
+        Err(ImportError::Malformed(violations))
+    }
 }

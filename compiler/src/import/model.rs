@@ -4,17 +4,18 @@
 //! of known shape, after the public ones), and the public ports. It deliberately does not interpret operators, beyond knowing
 //! which of them need the value of a weight at compile time.
 
+use super::corrections::correct;
 use super::error::{ImportError, UnsupportedOp};
 use super::protobuf::{Skeleton, skim};
 use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
 use super::{Dim, ImportOptions};
 use crate::graph::constant::Storage;
 use flashmem_plan_format::plan::ElementType;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{
-    GraphProto, ModelProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
+    GraphProto, ModelProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
 };
 use tract_onnx::prelude::Framework;
 
@@ -62,6 +63,8 @@ pub struct Model {
     pub weights: Vec<Weight>,
     /// Operator type of every ONNX node.
     pub op_types: BTreeMap<String, String>,
+    /// Names of the initialisers, weights included.
+    pub initialisers: BTreeSet<String>,
     /// BLAKE3 of the file, followed by its files of external data in path order, in hexadecimal.
     pub hash: String,
     /// Name of the file without its extension.
@@ -84,12 +87,12 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     external.resolve_graph(graph, &mut weights)?;
     take_constants(graph, &mut weights)?;
     name_nodes(graph);
-    let op_types: BTreeMap<String, String> =
-        graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
+    correct(graph);
+    let op_types: BTreeMap<String, String> = graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
     refuse_unknown_operators(graph)?;
 
-    let initialised: BTreeSet<String> = names_of_initialisers(graph, &weights);
-    graph.input.retain(|i| !initialised.contains(&i.name));
+    let initialisers = names_of_initialisers(graph, &weights);
+    graph.input.retain(|i| !initialisers.contains(&i.name));
     let inputs = graph.input.iter().map(port).collect::<Result<Vec<_>, _>>()?;
     let outputs = graph.output.iter().map(port).collect::<Result<Vec<_>, _>>()?;
     fix_shapes(graph, options)?;
@@ -103,7 +106,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     }
     let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let hash = hasher.finalize().to_hex().to_string();
-    Ok(Model { proto, inputs, outputs, weights, op_types, hash, name })
+    Ok(Model { proto, inputs, outputs, weights, op_types, initialisers, hash, name })
 }
 
 /// Large tensors of `Constant` nodes are weights like any other.
@@ -138,20 +141,33 @@ fn name_nodes(graph: &mut GraphProto) {
     }
 }
 
+/// Whether tract can read a node. It looks up operators by name alone, so other domains are kept away from it.
+fn is_readable<Builder>(node: &NodeProto, known: &HashMap<String, Builder>) -> bool {
+    let domain_known = match node.domain.as_str() {
+        "" | "ai.onnx" => true,
+        // The standard operators of these names take other operands.
+        "com.microsoft" => !matches!(node.op_type.as_str(), "Attention" | "RotaryEmbedding"),
+        _ => false,
+    };
+    domain_known && known.contains_key(&node.op_type) && !NEVER_SUPPORTED.contains(&node.op_type.as_str())
+}
+
 fn refuse_unknown_operators(graph: &GraphProto) -> Result<(), ImportError> {
     let known = tract_onnx::onnx().op_register.0;
     let mut unknown: Vec<UnsupportedOp> = Vec::new();
     for node in &graph.node {
-        if known.contains_key(&node.op_type) && !NEVER_SUPPORTED.contains(&node.op_type.as_str()) {
+        if is_readable(node, &known) {
             continue;
         }
-        match unknown.iter_mut().find(|u| u.op == node.op_type) {
+        let prefix = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain) };
+        let op = format!("{prefix}{}", node.op_type);
+        match unknown.iter_mut().find(|u| u.op == op) {
             Some(entry) => {
                 entry.count += 1;
                 entry.nodes.push(node.name.clone());
             }
             None => {
-                unknown.push(UnsupportedOp { op: node.op_type.clone(), count: 1, nodes: vec![node.name.clone()] });
+                unknown.push(UnsupportedOp { op, count: 1, nodes: vec![node.name.clone()] });
             }
         }
     }

@@ -8,7 +8,7 @@ use super::tract::{guarded, inferred};
 use super::{ImportOptions, model};
 use flashmem_plan_format::plan::ElementType;
 use std::path::Path;
-use tract_onnx::prelude::{DatumType, InferenceModelExt, IntoRunnable, IntoTValue, TVec, TValue, Tensor, TypedModel};
+use tract_onnx::prelude::{DatumType, InferenceModelExt, IntoRunnable, IntoTValue, TValue, TVec, Tensor, TypedModel};
 
 fn datum_type(element: ElementType) -> DatumType {
     match element {
@@ -48,12 +48,7 @@ pub fn reference(path: &Path, options: &ImportOptions, inputs: &[(&str, &[u8])])
         .collect()
 }
 
-fn value(
-    model: &TypedModel,
-    position: usize,
-    port: &model::Port,
-    bytes: Option<&[u8]>,
-) -> Result<TValue, ImportError> {
+fn value(model: &TypedModel, position: usize, port: &model::Port, bytes: Option<&[u8]>) -> Result<TValue, ImportError> {
     let refused = |reason: String| ImportError::ReferenceInput { name: port.name.clone(), reason };
     let fact = guarded("describe an input", || Ok(model.input_fact(position)?.clone()))?;
     let shape = fact.shape.as_concrete().ok_or_else(|| refused("its shape is not fixed".to_owned()))?;

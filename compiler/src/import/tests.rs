@@ -1,7 +1,9 @@
-//! Tests of import: every model of the repository, and every error.
+//! Tests of import: every model of the repository, weights outside tract, external data, and every kind of error.
 
 use super::{Dim, ImportError, ImportOptions, UnsupportedOp, golden_inputs, import, reference};
+use crate::graph::op::Op;
 use std::path::{Path, PathBuf};
+use tract_onnx::pb::{tensor_shape_proto::dimension::Value, type_proto};
 use tract_onnx::prelude::Framework;
 
 fn models(folder: &str) -> Vec<PathBuf> {
@@ -15,7 +17,7 @@ fn models(folder: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// Sizes for the symbolic dimensions of the repository's models.
+/// Gives every symbolic dimension of a model the size 2.
 fn options_for(path: &Path) -> ImportOptions {
     let mut options = ImportOptions::default();
     while let Err(ImportError::SymbolicDimension { symbol, .. }) = super::model::read(path, &options, false) {
@@ -25,7 +27,6 @@ fn options_for(path: &Path) -> ImportOptions {
 }
 
 fn declared_shapes(path: &Path) -> Vec<Option<Vec<usize>>> {
-    use tract_onnx::pb::{tensor_shape_proto::dimension::Value, type_proto};
     let proto = tract_onnx::onnx().proto_model_for_path(path).unwrap();
     let outputs = proto.graph.unwrap().output;
     outputs
@@ -63,4 +64,252 @@ fn import_reads_every_model_of_the_repository() {
         }
     }
     assert!(failures.is_empty(), "{} of {count} models fail:\n{}", failures.len(), failures.join("\n"));
+}
+
+// The models below are built by hand, field by field, so that the tests need no file and no exporter.
+
+fn field(number: u8, contents: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![number << 3 | 2];
+    let mut length = contents.len();
+    while length >= 0x80 {
+        bytes.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+    bytes.extend_from_slice(contents);
+    bytes
+}
+
+fn number(field: u8, value: u8) -> Vec<u8> {
+    vec![field << 3, value]
+}
+
+fn info(name: &str, dims: &[Vec<u8>]) -> Vec<u8> {
+    let shape: Vec<u8> = dims.iter().flat_map(|d| field(1, d)).collect();
+    let tensor = [number(1, 1), field(2, &shape)].concat();
+    [field(1, name.as_bytes()), field(2, &field(1, &tensor))].concat()
+}
+
+fn fixed(size: u8) -> Vec<u8> {
+    number(1, size)
+}
+
+fn symbol(name: &str) -> Vec<u8> {
+    field(2, name.as_bytes())
+}
+
+fn node(op: &str, name: &str, inputs: &[&str], output: &str) -> Vec<u8> {
+    let inputs: Vec<u8> = inputs.iter().flat_map(|i| field(1, i.as_bytes())).collect();
+    [inputs, field(2, output.as_bytes()), field(3, name.as_bytes()), field(4, op.as_bytes())].concat()
+}
+
+fn model(nodes: &[Vec<u8>], initialisers: &[Vec<u8>], inputs: &[Vec<u8>], outputs: &[Vec<u8>]) -> Vec<u8> {
+    let all = |tag: u8, parts: &[Vec<u8>]| parts.iter().flat_map(|p| field(tag, p)).collect::<Vec<u8>>();
+    let graph = [all(1, nodes), field(2, b"g"), all(5, initialisers), all(11, inputs), all(12, outputs)].concat();
+    [number(1, 8), field(7, &graph), field(8, &[field(1, b""), number(2, 17)].concat())].concat()
+}
+
+/// A 64 × 64 weight, w[i][j] = (64 i + j) / 4096, with the given fields for its data.
+fn weight(data: &[u8]) -> Vec<u8> {
+    [number(1, 64), number(1, 64), number(2, 1), field(8, b"w"), data.to_vec()].concat()
+}
+
+fn weight_bytes() -> Vec<u8> {
+    (0..64 * 64).flat_map(|i| (i as f32 / 4096.0).to_le_bytes()).collect()
+}
+
+fn external(location: &str, offset: &str, length: &str) -> Vec<u8> {
+    let entry = |key: &str, value: &str| field(13, &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat());
+    [entry("location", location), entry("offset", offset), entry("length", length), number(14, 1)].concat()
+}
+
+fn matmul(initialiser: &[u8]) -> Vec<u8> {
+    let nodes = [node("MatMul", "product", &["x", "w"], "y")];
+    model(&nodes, &[initialiser.to_vec()], &[info("x", &[fixed(3), fixed(64)])], &[info("y", &[])])
+}
+
+fn write(directory: &Path, bytes: &[u8]) -> PathBuf {
+    let path = directory.join("model.onnx");
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn error_of(bytes: &[u8], options: &ImportOptions) -> ImportError {
+    let directory = tempfile::tempdir().unwrap();
+    import(&write(directory.path(), bytes), options).expect_err("the model is refused")
+}
+
+fn weight_of(path: &Path) -> Vec<u8> {
+    let imported = import(path, &ImportOptions::default()).unwrap();
+    let graph = &imported.graph;
+    let constants: Vec<_> = graph.node_ids().into_iter().filter_map(|id| graph.constant(id)).collect();
+    assert_eq!(constants.len(), 1);
+    assert!(graph.node_ids().iter().any(|id| matches!(graph.node(*id).op, Op::Einsum { .. })));
+    constants[0].bytes().to_vec()
+}
+
+#[test]
+fn large_weights_are_found_in_the_file_and_beside_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let inline = write(directory.path(), &matmul(&weight(&field(9, &weight_bytes()))));
+    assert_eq!(weight_of(&inline), weight_bytes());
+    let packed = write(directory.path(), &matmul(&weight(&field(4, &weight_bytes()))));
+    assert_eq!(weight_of(&packed), weight_bytes());
+    std::fs::write(directory.path().join("w.bin"), [vec![7; 100], weight_bytes()].concat()).unwrap();
+    let outside = write(directory.path(), &matmul(&weight(&external("w.bin", "100", "16384"))));
+    assert_eq!(weight_of(&outside), weight_bytes());
+}
+
+#[test]
+fn the_hash_covers_external_data() {
+    let directory = tempfile::tempdir().unwrap();
+    let bytes = matmul(&weight(&external("w.bin", "0", "16384")));
+    let hash_with = |data: Vec<u8>| {
+        std::fs::write(directory.path().join("w.bin"), &data).unwrap();
+        let imported = import(&write(directory.path(), &bytes), &ImportOptions::default()).unwrap();
+        assert_eq!(imported.model_hash, blake3::hash(&[bytes.clone(), data].concat()).to_hex().to_string());
+        imported.model_hash
+    };
+    assert_ne!(hash_with(weight_bytes()), hash_with(vec![0; 64 * 64 * 4]));
+}
+
+#[test]
+fn bad_external_data_is_refused() {
+    let options = ImportOptions::default();
+    for location in ["../w.bin", "/etc/passwd", "a/../../w.bin", ""] {
+        let error = error_of(&matmul(&weight(&external(location, "0", "16384"))), &options);
+        assert!(matches!(error, ImportError::ExternalEscape { .. }), "{location}: {error}");
+    }
+    let missing = error_of(&matmul(&weight(&external("absent.bin", "0", "16384"))), &options);
+    assert!(matches!(missing, ImportError::ExternalMissing { .. }), "{missing}");
+    let entry = error_of(&matmul(&weight(&external("w.bin", "zero", "16384"))), &options);
+    assert!(matches!(entry, ImportError::ExternalMissing { .. } | ImportError::ExternalEntry { .. }), "{entry}");
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("w.bin"), [0; 20_000]).unwrap();
+    let path = write(directory.path(), &matmul(&weight(&external("w.bin", "4000", "16384"))));
+    let short = import(&path, &options).unwrap_err().to_string();
+    assert!(short.contains("bytes 4000..20384") && short.contains("which has 20000"), "{short}");
+    let path = write(directory.path(), &matmul(&weight(&external("w.bin", "0", "16388"))));
+    assert!(matches!(import(&path, &options), Err(ImportError::TensorBytes { expected: 16384, found: 16388, .. })));
+}
+
+#[test]
+fn the_reference_runs_the_original_model() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), &matmul(&weight(&field(9, &weight_bytes()))));
+    let options = ImportOptions::default();
+    let imported = import(&path, &options).unwrap();
+    let inputs = golden_inputs(&imported.graph);
+    assert_eq!(inputs, golden_inputs(&imported.graph));
+    let outputs = reference(&path, &options, &[("x", &inputs[0])]).unwrap();
+    let floats = |bytes: &[u8]| -> Vec<f32> {
+        bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+    };
+    let (x, w, y) = (floats(&inputs[0]), floats(&weight_bytes()), floats(&outputs[0]));
+    assert!(x.iter().all(|v| v.abs() <= 1.0) && x.iter().any(|v| *v < 0.0));
+    for (index, value) in y.iter().enumerate() {
+        let (row, column) = (index / 64, index % 64);
+        let expected: f32 = (0..64).map(|k| x[64 * row + k] * w[64 * k + column]).sum();
+        assert!((value - expected).abs() < 1e-4, "{index}: {value} and {expected}");
+    }
+    let missing = reference(&path, &options, &[]).unwrap_err().to_string();
+    assert_eq!(missing, "reference input `x`: no value is given");
+}
+
+#[test]
+fn symbolic_dimensions_need_a_size() {
+    let nodes = [node("Relu", "activation", &["x"], "y")];
+    let bytes = model(&nodes, &[], &[info("x", &[symbol("batch"), fixed(5)])], &[info("y", &[])]);
+    let unset = error_of(&bytes, &ImportOptions::default()).to_string();
+    assert_eq!(
+        unset,
+        "input `x` has the symbolic dimension `batch`: give its size with --set batch=SIZE, or the whole shape with \
+         --input x:SHAPE"
+    );
+    let set = |name: &str| ImportOptions { dims: vec![(name.to_owned(), 3)], ..ImportOptions::default() };
+    let wrong = error_of(&bytes, &set("length")).to_string();
+    assert_eq!(wrong, "--set length: the model has no such dimension; it has batch");
+    let input = |name: &str, dims: Vec<Dim>| ImportOptions { inputs: vec![(name.to_owned(), dims)], dims: vec![] };
+    let absent = error_of(&bytes, &input("z", vec![])).to_string();
+    assert_eq!(absent, "--input z: the model has no such input; it has x");
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), &bytes);
+    for options in [set("batch"), input("x", vec![Dim::Size(3), Dim::Size(5)])] {
+        let graph = import(&path, &options).unwrap().graph;
+        assert_eq!(graph.node(graph.outputs[0].node).shape, [3, 5]);
+    }
+}
+
+#[test]
+fn everything_unsupported_is_reported_at_once() {
+    let nodes = [
+        node("Relu", "r", &["x"], "a"),
+        node("Hologram", "h1", &["a"], "b"),
+        node("Hologram", "h2", &["b"], "c"),
+        node("NonZero", "n", &["c"], "y"),
+    ];
+    let bytes = model(&nodes, &[], &[info("x", &[fixed(5)])], &[info("y", &[])]);
+    let error = error_of(&bytes, &ImportOptions::default());
+    let ImportError::Unsupported(ops) = &error else {
+        panic!("{error}");
+    };
+    let expected = [("Hologram", 2, vec!["h1", "h2"]), ("NonZero", 1, vec!["n"])].map(|(op, count, nodes)| {
+        UnsupportedOp { op: op.to_owned(), count, nodes: nodes.into_iter().map(str::to_owned).collect() }
+    });
+    assert_eq!(*ops, expected);
+    let many = UnsupportedOp {
+        op: "Hologram".to_owned(),
+        count: 5,
+        nodes: ["a", "b", "c", "d", "e"].map(str::to_owned).into(),
+    };
+    assert_eq!(
+        ImportError::Unsupported(vec![many]).to_string(),
+        "the model uses operators that are not supported:\n  Hologram: 5 nodes: `a`, `b`, `c` and 2 more"
+    );
+}
+
+#[test]
+fn operators_of_unknown_domains_are_not_taken_for_standard_ones() {
+    let foreign = [node("Relu", "r", &["x"], "y"), field(7, b"com.example")].concat();
+    let bytes = model(&[foreign], &[], &[info("x", &[fixed(5)])], &[info("y", &[])]);
+    let error = error_of(&bytes, &ImportOptions::default());
+    assert!(matches!(&error, ImportError::Unsupported(ops) if ops[0].op == "com.example.Relu"), "{error}");
+}
+
+#[test]
+fn refusals_of_translations_name_the_onnx_nodes() {
+    let nodes = [node("Det", "d", &["x"], "a"), node("Relu", "r", &["a"], "y")];
+    let bytes = model(&nodes, &[], &[info("x", &[fixed(5), fixed(5)])], &[info("y", &[])]);
+    let error = error_of(&bytes, &ImportOptions::default());
+    assert!(matches!(&error, ImportError::Unsupported(ops) if ops[0].nodes == ["d"]), "{error}");
+}
+
+#[test]
+fn what_is_no_model_is_an_error() {
+    let options = ImportOptions::default();
+    for bytes in [&b"this is no model"[..], &[], &[0xff; 300], &[7 << 3 | 2, 0x80]] {
+        let error = error_of(bytes, &options);
+        assert!(matches!(error, ImportError::NotOnnx { .. } | ImportError::Read { .. }), "{error}");
+        assert!(!error.to_string().contains('\n'));
+    }
+    let absent = import(Path::new("/absent/model.onnx"), &options).unwrap_err();
+    assert!(matches!(absent, ImportError::Read { .. }), "{absent}");
+    let nodes = [node("Add", "sum", &["x", "nowhere"], "y")];
+    let bytes = model(&nodes, &[], &[info("x", &[fixed(5)])], &[info("y", &[])]);
+    let error = error_of(&bytes, &options).to_string();
+    assert_eq!(error, "tract cannot read the model: tensor `nowhere` is used but nothing computes it");
+    let nodes = [node("MatMul", "product", &["x", "z"], "y")];
+    let inputs = [info("x", &[fixed(5), fixed(5)]), info("z", &[fixed(4), fixed(4)])];
+    let error = error_of(&model(&nodes, &[], &inputs, &[info("y", &[])]), &options);
+    assert!(matches!(error, ImportError::Tract { .. }), "{error}");
+    assert!(!error.to_string().contains('\n'), "{error}");
+}
+
+#[test]
+fn truncated_models_never_panic() {
+    let bytes = matmul(&weight(&field(9, &weight_bytes())));
+    for end in (0..bytes.len()).step_by(97) {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(import(&write(directory.path(), &bytes[..end]), &ImportOptions::default()).is_err(), "{end}");
+    }
 }

@@ -184,12 +184,13 @@ impl<'m> Translator<'m> {
         Ok(self.graph)
     }
 
-    /// The longest ONNX node name that a tract name starts with: tract appends to ONNX names what it adds.
+    /// The longest name of an ONNX node or initialiser that a tract name starts with: tract appends to ONNX names what it adds.
     fn onnx_name<'a>(&self, tract: &'a str) -> Option<&'a str> {
         let ends = tract.char_indices().map(|(i, _)| i).chain([tract.len()]).rev();
         ends.map(|end| &tract[..end]).find(|prefix| {
             let rest = tract[prefix.len()..].chars().next();
-            self.model.op_types.contains_key(*prefix) && !rest.is_some_and(char::is_alphanumeric)
+            let known = self.model.op_types.contains_key(*prefix) || self.model.initialisers.contains(*prefix);
+            known && !rest.is_some_and(char::is_alphanumeric)
         })
     }
 
@@ -200,7 +201,7 @@ impl<'m> Translator<'m> {
 
     fn described(&self, fact: &TypedFact) -> Result<(Vec<usize>, Dtype), Refusal> {
         let Some(shape) = fact.shape.as_concrete() else {
-            return variant("its shape depends on data");
+            return variant(format!("its shape is not fixed: {:?}", fact.shape));
         };
         match dtype(fact.datum_type) {
             Some(dtype) => Ok((shape.to_vec(), dtype)),
@@ -243,7 +244,8 @@ impl<'m> Translator<'m> {
             return variant("an operand that is never computed");
         };
         let constant = self.constant(&source.name, konst.val())?;
-        let id = self.graph.add_constant(constant, &source.name);
+        let name = self.onnx_name(&source.name).unwrap_or(&source.name);
+        let id = self.graph.add_constant(constant, name);
         self.values.insert((outlet.node, outlet.slot), id);
         Ok(id)
     }
@@ -299,13 +301,32 @@ impl<'m> Translator<'m> {
         self.graph.add_constant(constant, &self.name)
     }
 
-    /// The same elements under another shape.
+    /// The same elements under another shape: of a constant another constant over the same bytes, of a reshape one reshape.
     pub fn reshape(&mut self, id: NodeId, shape: &[usize]) -> NodeId {
-        if self.graph.node(id).shape == shape { id } else { self.emit_shaped(Op::Reshape, id, shape.to_vec()) }
+        let node = self.graph.node(id);
+        if node.shape == shape {
+            return id;
+        }
+        if let Op::Constant(constant) = &node.op
+            && let Some(reshaped) = constant.reshaped(shape.to_vec())
+        {
+            let name = node.name.clone();
+            return self.graph.add_constant(reshaped, name);
+        }
+        if matches!(node.op, Op::Reshape) {
+            let source = self.graph.operands(id)[0];
+            return self.reshape(source, shape);
+        }
+        self.emit_shaped(Op::Reshape, id, shape.to_vec())
     }
 
-    /// Axes in another order.
-    pub fn transpose(&mut self, id: NodeId, permutation: Vec<usize>) -> Result<NodeId, Refusal> {
+    /// Axes in another order; two transposes become one.
+    pub fn transpose(&mut self, id: NodeId, mut permutation: Vec<usize>) -> Result<NodeId, Refusal> {
+        let mut id = id;
+        if let Op::Transpose { permutation: inner } = &self.graph.node(id).op {
+            permutation.iter_mut().for_each(|axis| *axis = inner[*axis]);
+            id = self.graph.operands(id)[0];
+        }
         if permutation.iter().enumerate().all(|(i, p)| i == *p) {
             return Ok(id);
         }

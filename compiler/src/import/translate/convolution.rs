@@ -32,11 +32,8 @@ pub fn channels_first(t: &mut Translator<'_>, id: NodeId, format: DataFormat) ->
 /// The inverse of [`channels_first`].
 pub fn in_format(t: &mut Translator<'_>, id: NodeId, format: DataFormat) -> Result<NodeId, Refusal> {
     let rank = t.shape(id).len();
-    let id = if format.c_is_last() {
-        t.transpose(id, [0].into_iter().chain(2..rank).chain([1]).collect())?
-    } else {
-        id
-    };
+    let id =
+        if format.c_is_last() { t.transpose(id, [0].into_iter().chain(2..rank).chain([1]).collect())? } else { id };
     if format.has_n() {
         return Ok(id);
     }
@@ -152,8 +149,7 @@ pub fn deconv(t: &mut Translator<'_>, node: &TypedNode, op: &Deconv) -> Outcome 
     let merged: Vec<usize> = [grouped[0] * grouped[1]].iter().chain(&grouped[2..]).copied().collect();
     let kernel = t.reshape(kernel, &merged);
     let (strides, dilations) = (spec.strides().to_vec(), spec.dilations().to_vec());
-    let pads =
-        spec.padding.compute_for_deconv(&spatial, &spec.kernel_shape, &dilations, &strides, &op.adjustments)?;
+    let pads = spec.padding.compute_for_deconv(&spatial, &spec.kernel_shape, &dilations, &strides, &op.adjustments)?;
     let window = Window {
         kernel: spec.kernel_shape.to_vec(),
         strides,

@@ -43,11 +43,13 @@ fn drop_axes(t: &mut Translator<'_>, operand: Labelled, keep: impl Fn(u8) -> boo
 
 /// Sums the axes that `keep` does not say.
 fn sum_axes(t: &mut Translator<'_>, operand: Labelled, keep: impl Fn(u8) -> bool) -> Result<Labelled, Refusal> {
-    let axes: Vec<usize> = (0..operand.labels.len()).filter(|axis| !keep(operand.labels[*axis])).collect();
-    if axes.is_empty() {
-        return Ok(operand);
-    }
-    let id = t.emit(Op::Reduce { kind: ReduceKind::Sum, axes }, &[operand.id])?;
+    let shape = t.shape(operand.id);
+    let gone = (0..shape.len()).filter(|axis| !keep(operand.labels[*axis]));
+    let axes: Vec<usize> = gone.filter(|axis| shape[*axis] != 1).collect();
+    let id = match axes.as_slice() {
+        [] => operand.id,
+        _ => t.emit(Op::Reduce { kind: ReduceKind::Sum, axes }, &[operand.id])?,
+    };
     Ok(drop_axes(t, Labelled { id, labels: operand.labels }, keep))
 }
 

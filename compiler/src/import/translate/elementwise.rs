@@ -198,9 +198,7 @@ pub fn binary(t: &mut Translator<'_>, node: &TypedNode, op: &TypedBinOp) -> Outc
     let (x, y) = (p.input(input), p.input(input));
     let (x, y) = match (ours, input) {
         // On integers these ask whether the operands are zero.
-        (BinaryOp::And | BinaryOp::Or | BinaryOp::Xor, Dtype::I32) => {
-            (p.cast(x, Dtype::Bool), p.cast(y, Dtype::Bool))
-        }
+        (BinaryOp::And | BinaryOp::Or | BinaryOp::Xor, Dtype::I32) => (p.cast(x, Dtype::Bool), p.cast(y, Dtype::Bool)),
         _ => (x, y),
     };
     let value = p.binary(ours, x, y);

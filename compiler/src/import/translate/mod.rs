@@ -88,7 +88,7 @@ pub fn translate(typed: &TypedModel, model: Model) -> Result<Graph, ImportError>
         }
         translator.enter(node);
         let outcome = TRANSLATIONS.iter().find_map(|t| (t.translate)(&mut translator, node));
-        let outcome = outcome.unwrap_or_else(|| Err(Refusal::Operator));
+        let outcome = outcome.unwrap_or(Err(Refusal::Operator));
         translator.leave(node, outcome)?;
     }
     translator.finish()
