@@ -148,8 +148,7 @@ fn classify_values(
     if node.epilogue.is_some() || operands[0] == operands[1] {
         return None;
     }
-    let (own, other, v) =
-        if operands[0] == probabilities { (a, b, operands[1]) } else { (b, a, operands[0]) };
+    let (own, other, v) = if operands[0] == probabilities { (a, b, operands[1]) } else { (b, a, operands[0]) };
     // The einsum's own labels for the axes of the probabilities, in the labels of the scores.
     let translate = |label: u8| own.iter().position(|l| *l == label).and_then(|axis| axes[axis]);
     const OWN: u8 = 0x80;
@@ -199,7 +198,8 @@ fn build(graph: &mut Graph, found: &Found) -> Result<Option<NodeId>, OptimizeErr
         // A tensor in two roles would be scaled in both.
         let roles = operands.iter().filter(|o| **o == operand).count();
         while roles == 1
-            && let Some(factor) = take_scale(graph, operand) {
+            && let Some(factor) = take_scale(graph, operand)
+        {
             scale *= factor;
         }
     }

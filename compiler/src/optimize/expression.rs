@@ -48,12 +48,8 @@ pub enum Simplified {
 
 /// Simplifies a program.
 pub fn simplify(program: &Pointwise) -> Simplified {
-    let mut expressions = Expressions {
-        inputs: program.inputs.clone(),
-        nodes: Vec::new(),
-        dtypes: Vec::new(),
-        index: BTreeMap::new(),
-    };
+    let mut expressions =
+        Expressions { inputs: program.inputs.clone(), nodes: Vec::new(), dtypes: Vec::new(), index: BTreeMap::new() };
     let mut results: Vec<Id> = Vec::new();
     for instruction in &program.instructions {
         let mut at = |operand: Operand| match operand {
@@ -202,7 +198,9 @@ impl Expressions {
 
     fn unary(&mut self, op: UnaryOp, a: Id) -> Id {
         match (op, self.get(a)) {
-            (UnaryOp::Neg, Expression::Unary(UnaryOp::Neg, x)) | (UnaryOp::Not, Expression::Unary(UnaryOp::Not, x)) => x,
+            (UnaryOp::Neg, Expression::Unary(UnaryOp::Neg, x)) | (UnaryOp::Not, Expression::Unary(UnaryOp::Not, x)) => {
+                x
+            }
             (UnaryOp::Reciprocal, Expression::Unary(UnaryOp::Sqrt, x)) => self.unary(UnaryOp::Rsqrt, x),
             (UnaryOp::Reciprocal, Expression::Unary(UnaryOp::Rsqrt, x)) => self.unary(UnaryOp::Sqrt, x),
             (UnaryOp::Relu, Expression::Unary(UnaryOp::Relu, _)) => a,
@@ -259,6 +257,17 @@ impl Expressions {
     }
 
     fn product(&mut self, a: Id, b: Id) -> Id {
+        if let (Some(outer), Expression::Binary(BinaryOp::Mul, x, inner)) = (self.f32(b), self.get(a))
+            && let Some(inner) = self.f32(inner)
+            && (1e-30..1e30).contains(&(outer * inner).abs())
+        {
+            let factor = outer * inner;
+            if close(factor, 1.0) {
+                return x;
+            }
+            let factor = self.literal_f32(factor);
+            return self.product(x, factor);
+        }
         let expression = Expression::Binary(BinaryOp::Mul, a, b);
         match self.activation(expression) {
             Some(id) => id,

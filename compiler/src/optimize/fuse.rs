@@ -12,12 +12,14 @@ use crate::graph::pointwise::{Operand, Pointwise};
 use crate::graph::{Graph, NodeId};
 use std::collections::BTreeMap;
 
+mod refine;
 mod through_view;
 
 use through_view::shape_before_view;
 
 /// See the file's header.
 pub fn run(graph: &mut Graph, options: &OptimizeOptions, report: &mut OptimizeReport) -> Result<(), OptimizeError> {
+    refine::refine_norms(graph);
     let order = graph.topological_order();
     let rank: BTreeMap<NodeId, usize> = order.iter().enumerate().map(|(i, id)| (*id, i)).collect();
     for id in &order {
@@ -231,10 +233,7 @@ fn input_first(program: &Pointwise, position: u32) -> Pointwise {
 type EpilogueOperand = (NodeId, Option<Vec<usize>>);
 
 /// One input for every distinct operand of an epilogue.
-fn merge_repeated(
-    mut epilogue: Pointwise,
-    mut operands: Vec<EpilogueOperand>,
-) -> (Pointwise, Vec<EpilogueOperand>) {
+fn merge_repeated(mut epilogue: Pointwise, mut operands: Vec<EpilogueOperand>) -> (Pointwise, Vec<EpilogueOperand>) {
     let mut position = 1;
     while position < operands.len() {
         match operands[..position].iter().position(|o| *o == operands[position]) {

@@ -196,12 +196,7 @@ fn reshape(graph: &mut Graph, node: NodeId, shape: &[usize], name: &str) -> Node
 }
 
 /// `node` with its axes permuted: itself, or a `Transpose` of it.
-fn transpose(
-    graph: &mut Graph,
-    node: NodeId,
-    permutation: Vec<usize>,
-    name: &str,
-) -> Result<NodeId, OptimizeError> {
+fn transpose(graph: &mut Graph, node: NodeId, permutation: Vec<usize>, name: &str) -> Result<NodeId, OptimizeError> {
     if permutation.iter().enumerate().all(|(i, p)| i == *p) {
         return Ok(node);
     }
@@ -229,13 +224,18 @@ fn broadcasts_to(graph: &Graph, operands: &[NodeId], shape: &[usize]) -> bool {
         && (0..shape.len()).all(|axis| operands.iter().any(|o| graph.node(*o).shape[axis] == shape[axis]))
 }
 
-/// Names of merged nodes, joined by `+`, of bounded length.
+/// Names of merged nodes, each once, joined by `+`, of bounded length.
 fn join_names(first: &str, second: &str) -> String {
     const LIMIT: usize = 160;
-    if first.len() + second.len() < LIMIT {
-        return format!("{first}+{second}");
+    let mut joined = first.to_owned();
+    for name in second.split('+') {
+        if joined.split('+').any(|n| n == name || n == "…") {
+            continue;
+        }
+        joined.push('+');
+        joined.push_str(if joined.len() + name.len() < LIMIT { name } else { "…" });
     }
-    if first.ends_with("+…") { first.to_owned() } else { format!("{first}+…") }
+    joined
 }
 
 #[cfg(test)]

@@ -62,9 +62,9 @@ pub fn view(graph: &Graph, at: Value) -> View {
         Instruction::Literal(Literal::F32(bits)) => View::Literal(f32::from_bits(bits)),
         Instruction::Unary(op, a) => View::Unary(op, operand(graph, id, a)),
         Instruction::Binary(op, a, b) => View::Binary(op, operand(graph, id, a), operand(graph, id, b)),
-        Instruction::Literal(Literal::I32(_) | Literal::Bool(_)) | Instruction::Select { .. } | Instruction::Cast(..) => {
-            View::Other
-        }
+        Instruction::Literal(Literal::I32(_) | Literal::Bool(_))
+        | Instruction::Select { .. }
+        | Instruction::Cast(..) => View::Other,
     }
 }
 

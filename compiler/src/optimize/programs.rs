@@ -24,10 +24,7 @@ pub fn run(graph: &mut Graph, _: &OptimizeOptions, report: &mut OptimizeReport) 
 
 fn activation_count(program: &Pointwise) -> usize {
     let activation = |i: &&Instruction| {
-        matches!(
-            i,
-            Instruction::Unary(UnaryOp::GeluErf | UnaryOp::GeluTanh | UnaryOp::Silu | UnaryOp::HardSwish, _)
-        )
+        matches!(i, Instruction::Unary(UnaryOp::GeluErf | UnaryOp::GeluTanh | UnaryOp::Silu | UnaryOp::HardSwish, _))
     };
     program.instructions.iter().filter(activation).count()
 }

@@ -40,10 +40,8 @@ fn per_channel(graph: &Graph, id: NodeId, op: BinaryOp) -> Option<(NodeId, Vec<f
             constant(1).map(|v| (operands[0], v)).or_else(|| constant(0).map(|v| (operands[1], v)))
         }
         [Instruction::Literal(Literal::F32(bits)), Instruction::Binary(found, a, b)] if *found == op => {
-            let one_each = matches!(
-                (a, b),
-                (Operand::Input(0), Operand::Result(0)) | (Operand::Result(0), Operand::Input(0))
-            );
+            let one_each =
+                matches!((a, b), (Operand::Input(0), Operand::Result(0)) | (Operand::Result(0), Operand::Input(0)));
             (one_each && operands.len() == 1).then(|| (operands[0], vec![f32::from_bits(*bits); channels]))
         }
         _ => None,
@@ -81,8 +79,10 @@ fn fold(graph: &mut Graph, product: NodeId, options: &OptimizeOptions) -> Option
             shape[1] = values.len();
             let name = graph.node(operand).name.clone();
             let shift = graph.add_constant(Constant::from_f32(shape, &values), name);
-            graph.node_mut(operand).op =
-                Op::Pointwise(crate::graph::pointwise::Pointwise::binary(BinaryOp::Add, crate::graph::constant::Dtype::F32));
+            graph.node_mut(operand).op = Op::Pointwise(crate::graph::pointwise::Pointwise::binary(
+                BinaryOp::Add,
+                crate::graph::constant::Dtype::F32,
+            ));
             graph.set_operands(operand, &[conv, shift]);
             graph.replace_uses(product, operand);
         }

@@ -103,9 +103,8 @@ pub fn attention(scale: f32, operands: &[&Tensor], shape: &[usize]) -> Tensor {
         let batch = row_number / queries[rank - 2].max(1);
         let mut row: Vec<f64> = (0..keys)
             .map(|j| {
-                let dot: f64 = (0..depth)
-                    .map(|d| q.value(row_number * depth + d) * k.value((batch * keys + j) * depth + d))
-                    .sum();
+                let dot: f64 =
+                    (0..depth).map(|d| q.value(row_number * depth + d) * k.value((batch * keys + j) * depth + d)).sum();
                 let mask = mask_strides.as_ref().map_or(0.0, |strides| {
                     operands[3].value(offset(index, &strides[..rank - 1]) + j * strides[rank - 1])
                 });

@@ -154,14 +154,10 @@ pub fn evaluate(op: &Op, operands: &[&Tensor], shape: &[usize]) -> Tensor {
         Op::Reduce { kind, axes } => arithmetic::reduce(*kind, axes, operands[0], shape),
         Op::ArgReduce { axis, max, last } => arithmetic::arg_reduce(*axis, *max, *last, operands[0], shape),
         Op::Gather { axis } => movement::gather(*axis, operands[0], operands[1], shape),
-        Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } => {
-            movement::view(op, operands[0], shape)
-        }
+        Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } => movement::view(op, operands[0], shape),
         Op::Concat { axis } => movement::concat(*axis, operands, shape),
         Op::Pad { before, mode, .. } => movement::pad(before, *mode, operands[0], shape),
-        Op::Resize { kind, coordinates, scales } => {
-            movement::resize(*kind, *coordinates, scales, operands[0], shape)
-        }
+        Op::Resize { kind, coordinates, scales } => movement::resize(*kind, *coordinates, scales, operands[0], shape),
     }
 }
 

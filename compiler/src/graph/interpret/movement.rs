@@ -88,9 +88,8 @@ pub fn pad(before: &[usize], mode: PadMode, x: &Tensor, shape: &[usize]) -> Tens
     };
     let mut words = Vec::with_capacity(shape.iter().product());
     for_each_index(shape, |index| {
-        let source: Option<usize> = (0..shape.len())
-            .map(|i| padded_source(index[i], before[i], x.shape[i], mode).map(|at| at * own[i]))
-            .sum();
+        let source: Option<usize> =
+            (0..shape.len()).map(|i| padded_source(index[i], before[i], x.shape[i], mode).map(|at| at * own[i])).sum();
         words.push(source.map_or(fill, |at| x.words[at]));
     });
     Tensor { shape: shape.to_vec(), dtype: x.dtype, words }
@@ -130,13 +129,7 @@ fn taps(kind: ResizeKind, coordinate: f64, dim: usize) -> Vec<(usize, f64)> {
 }
 
 /// Resampling.
-pub fn resize(
-    kind: ResizeKind,
-    coordinates: CoordinateMode,
-    scales: &[f32],
-    x: &Tensor,
-    shape: &[usize],
-) -> Tensor {
+pub fn resize(kind: ResizeKind, coordinates: CoordinateMode, scales: &[f32], x: &Tensor, shape: &[usize]) -> Tensor {
     let own = strides(&x.shape);
     let axis_taps: Vec<Vec<Vec<(usize, f64)>>> = (0..shape.len())
         .map(|axis| {

@@ -6,13 +6,7 @@ use crate::optimize::{OptimizeError, reshape, transpose};
 
 /// `node`, whose axes are `from`, as a tensor whose axes are `to`: both have the same labels, and any number of axes of size
 /// 1 (`None`). Gives the node itself, a reshape, a transpose, or a reshape of a transpose.
-pub fn arrange(
-    graph: &mut Graph,
-    node: NodeId,
-    from: &Axes,
-    to: &Axes,
-    name: &str,
-) -> Result<NodeId, OptimizeError> {
+pub fn arrange(graph: &mut Graph, node: NodeId, from: &Axes, to: &Axes, name: &str) -> Result<NodeId, OptimizeError> {
     let shape = graph.node(node).shape.clone();
     let position = |label: u8| from.iter().position(|l| *l == Some(label));
     let sizes: Vec<usize> = to.iter().map(|l| l.and_then(position).map_or(1, |axis| shape[axis])).collect();

@@ -107,9 +107,7 @@ fn through_program(graph: &Graph, id: NodeId, position: u32, scores: Scores) -> 
     let mut steps: Vec<Step> = Vec::new();
     for instruction in &program.instructions {
         let at = |operand: Operand| match operand {
-            Operand::Input(i) if i == position => {
-                Step::Scores { scale: scores.scale, masks: scores.masks.clone() }
-            }
+            Operand::Input(i) if i == position => Step::Scores { scale: scores.scale, masks: scores.masks.clone() },
             Operand::Input(i) => Step::Other { operand: operands[i as usize], negated: false },
             Operand::Result(i) => steps[i as usize].clone(),
         };

@@ -23,7 +23,7 @@ pub fn shape_before_view(graph: &Graph, view: NodeId, operand: NodeId) -> Option
 
 /// Shape for the source of a reshape of an operand that broadcasts to its result. Axes are matched in the smallest groups
 /// of equal size; in each group the operand has all elements, or one, or the group is one axis on both sides.
-fn before_reshape(source: &[usize], result: &[usize], operand: &[usize]) -> Option<Vec<usize>> {
+pub fn before_reshape(source: &[usize], result: &[usize], operand: &[usize]) -> Option<Vec<usize>> {
     let mut before = vec![1; source.len()];
     let (mut s, mut r) = (0, 0);
     while s < source.len() || r < result.len() {

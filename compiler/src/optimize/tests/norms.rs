@@ -82,6 +82,39 @@ fn layer_from_rms_of_a_difference_over_channels() {
 }
 
 #[test]
+fn group_norm_takes_its_channel_scale_and_activation() {
+    let mut b = Build::default();
+    let x = b.input(&[2, 8, 3, 5]);
+    let groups = b.reshape(x, &[2, 4, 30]);
+    let m = mean(&mut b, groups, &[2]);
+    let d = b.binary(BinaryOp::Sub, groups, m);
+    let y = b.add(Op::Normalize { kind: NormKind::Rms, axes: vec![2], epsilon: 1e-5 }, &[d]);
+    let y = b.reshape(y, &[2, 8, 3, 5]);
+    let (gamma, beta) = (b.constant(&[1, 8, 1, 1]), b.constant(&[1, 8, 1, 1]));
+    let y = b.binary(BinaryOp::Mul, y, gamma);
+    let y = b.binary(BinaryOp::Add, y, beta);
+    let s = b.unary(UnaryOp::Sigmoid, y);
+    let y = b.binary(BinaryOp::Mul, y, s);
+    b.output(y);
+    // With two images the leading axes (image, group) are neither all broadcast nor all full: the scale stays outside.
+    expect(b, NormKind::Layer, &["Reshape", "Normalize", "Reshape", "Pointwise"]);
+
+    let mut b = Build::default();
+    let x = b.input(&[1, 8, 3, 5]);
+    let groups = b.reshape(x, &[1, 4, 30]);
+    let m = mean(&mut b, groups, &[2]);
+    let d = b.binary(BinaryOp::Sub, groups, m);
+    let y = b.add(Op::Normalize { kind: NormKind::Rms, axes: vec![2], epsilon: 1e-5 }, &[d]);
+    let y = b.reshape(y, &[1, 8, 3, 5]);
+    let gamma = b.constant(&[1, 8, 1, 1]);
+    let y = b.binary(BinaryOp::Mul, y, gamma);
+    let s = b.unary(UnaryOp::Sigmoid, y);
+    let y = b.binary(BinaryOp::Mul, y, s);
+    b.output(y);
+    expect(b, NormKind::Layer, &["Reshape", "Normalize", "Reshape"]);
+}
+
+#[test]
 fn a_mean_over_other_axes_is_no_layer_norm() {
     let mut b = Build::default();
     let x = b.input(&[3, 10]);

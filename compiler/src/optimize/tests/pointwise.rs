@@ -109,7 +109,7 @@ fn a_broadcast_survives_as_shape() {
 fn bias_activation_and_residual_become_the_later_epilogue() {
     let mut b = Build::default();
     let x = b.input(&[1, 6, 8]);
-    let (w, v) = (b.constant(&[8, 8]), b.constant(&[8, 8]));
+    let (w, v) = (b.constant(&[8, 8]), b.values(&[8, 8], &super::samples(64, 3)));
     let bias = b.constant(&[1, 1, 8]);
     let left = b.einsum("amk", "kn", "amn", [x, w]);
     let right = b.einsum("amk", "kn", "amn", [left, v]);

@@ -32,7 +32,11 @@ fn grow(build: &mut Build, nodes: &mut Vec<NodeId>, choice: u8, a: u8, b: u8) {
         }
         6 => {
             let mut to = shape.clone();
-            if b % 2 == 0 { to.insert(b as usize % (rank + 1), 1) } else { to = vec![shape.iter().product(), 1] }
+            if b % 2 == 0 {
+                to.insert(b as usize % (rank + 1), 1)
+            } else {
+                to = vec![shape.iter().product(), 1]
+            }
             if to.len() > 4 { x } else { build.reshape(x, &to) }
         }
         7 => {
