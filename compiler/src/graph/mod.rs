@@ -65,7 +65,7 @@ impl Graph {
     ///
     /// # Errors
     /// A sentence that says which operand does not fit, when the operator does not accept these operands.
-    pub fn add(&mut self, op: Op, operands: &[NodeId], name: impl Into<String>) -> Result<NodeId, infer::ShapeError> {
+    pub fn add(&mut self, op: Op, operands: &[NodeId], name: impl Into<String>) -> Result<NodeId, ShapeError> {
         let shapes: Vec<(&[usize], Dtype)> =
             operands.iter().map(|id| (self.node(*id).shape.as_slice(), self.node(*id).dtype)).collect();
         let (shape, dtype) = infer::infer(&op, &shapes)?;
