@@ -17,6 +17,7 @@ mod pattern;
 mod programs;
 mod reductions;
 mod scales;
+mod slices;
 mod views;
 
 pub use fuse::epilogue_operand_fits;
@@ -79,6 +80,8 @@ pub struct OptimizeReport {
     pub views_merged: usize,
     /// Transposes that became labels of an einsum.
     pub transposes_absorbed: usize,
+    /// Slices moved before the operator that they read.
+    pub slices_moved: usize,
     /// Nodes equal to another one.
     pub duplicates: usize,
     /// Sums and squares merged into reductions.
@@ -104,6 +107,7 @@ impl OptimizeReport {
             + self.identities
             + self.views_merged
             + self.transposes_absorbed
+            + self.slices_moved
             + self.duplicates
             + self.reductions
             + self.norms
@@ -145,6 +149,7 @@ const PASSES: &[(&str, Pass)] = &[
     ("algebra", algebra::run),
     ("views", views::run),
     ("einsum", einsum::run),
+    ("slices", slices::run),
     ("duplicates", duplicates::run),
     ("reductions", reductions::run),
     ("norms", norms::run),

@@ -76,6 +76,19 @@ fn keys_first_and_a_runtime_mask() {
 }
 
 #[test]
+fn rows_dropped_after_the_softmax() {
+    let mut b = Build::default();
+    let (q, k, v) = (b.input(&[2, 6, 8]), b.input(&[2, 6, 8]), b.input(&[2, 6, 8]));
+    let s = b.einsum("bmk", "bnk", "bmn", [q, k]);
+    let s = b.with(BinaryOp::Mul, s, 0.5);
+    let p = softmax(&mut b, s);
+    let p = b.shaped(Op::Slice { starts: vec![0, 1, 0], steps: vec![1; 3] }, p, &[2, 5, 6]);
+    let y = b.einsum("bmn", "bnk", "bmk", [p, v]);
+    b.output(y);
+    expect(b, &["Slice", "Attention"], 0.5, false);
+}
+
+#[test]
 fn one_query() {
     let mut b = Build::default();
     let (q, k, v) = (b.input(&[2, 1, 8]), b.input(&[2, 6, 8]), b.input(&[2, 6, 8]));

@@ -8,11 +8,11 @@ use crate::graph::{Graph, NodeId};
 
 /// The instructions of the only element-wise node.
 fn instructions(graph: &Graph) -> Vec<Instruction> {
-    let programs = graph.node_ids().into_iter().filter_map(|id| match &graph.node(id).op {
+    let mut programs = graph.node_ids().into_iter().filter_map(|id| match &graph.node(id).op {
         Op::Pointwise(p) => Some(p.instructions.clone()),
         _ => None,
     });
-    programs.last().expect("an element-wise node is left")
+    programs.next_back().expect("an element-wise node is left")
 }
 
 /// What a chain of element-wise nodes over one input becomes.
