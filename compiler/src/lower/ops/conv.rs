@@ -204,7 +204,7 @@ impl Convolution<'_> {
                 params.extend([word(out.offset), word(out.strides[0]), word(out.strides[1]), 0, 0]);
                 params.extend(&self.operand_words);
                 let kernel = match self.tiles {
-                    Tiles::Gpu => Kernel::Conv,
+                    Tiles::Gpu => Kernel::ConvTiled,
                     Tiles::Software => Kernel::ConvWide,
                 };
                 let tile = kernel.tile();

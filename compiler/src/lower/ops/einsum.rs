@@ -322,7 +322,7 @@ fn dynamic(
         (z, merged.m.1[3 + i], merged.n.1[3 + i])
     }));
     let kernel = match lowering.options().tiles {
-        Tiles::Gpu => Kernel::MatmulDyn,
+        Tiles::Gpu => Kernel::MatmulDynTiled,
         Tiles::Software => Kernel::MatmulDynWide,
     };
     let tile = kernel.tile();

@@ -28,8 +28,9 @@ pub const fn product_kernel(tiles: Tiles, rows: usize) -> Kernel {
     match (tiles, rows) {
         (_, 0 | 1) => Kernel::MatmulVec,
         (_, 2..=20) => Kernel::MatmulRows,
-        (Tiles::Software, 33..) => Kernel::MatmulWide,
-        (Tiles::Gpu | Tiles::Software, _) => Kernel::Matmul,
+        (Tiles::Gpu, _) => Kernel::MatmulTiled,
+        (Tiles::Software, 21..=32) => Kernel::Matmul,
+        (Tiles::Software, _) => Kernel::MatmulWide,
     }
 }
 
