@@ -3,8 +3,8 @@
 // Formula, bindings, parameters and linked functions: exactly those of matmul_dyn.wgsl.
 // Dispatch:  (ceil(m / TILE_M), ceil(n / TILE_N), batches); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
 //
-// A workgroup of 128 owns 64 x 64 outputs, an invocation 8 x 4 of them in registers. Tiles of 16 k go through
-// workgroup memory: a as vec4 of the rows i, i + 16, i + 32, i + 48, c likewise of columns i + 16 j. Each operand
+// A workgroup of 128 owns 32 x 64 outputs, an invocation 4 x 4 of them in registers. Tiles of 16 k go through
+// workgroup memory: a as vec4 of the rows i, i + 8, i + 16, i + 24, c likewise of columns i + 16 j. Each operand
 // is read along k when its k stride is 1, along its other dimension otherwise. The next tile is fetched into registers
 // while this one is multiplied. k runs upwards in every sum; a k past the end contributes 0 * 0.
 // Padded rows avoid bank conflicts.
@@ -25,11 +25,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> a: array<f32>;
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;
 
-const TILE_M: u32 = 64u;
+const TILE_M: u32 = 32u;
 const TILE_N: u32 = 64u;
 const TILE_K: u32 = 16u;
 
-var<workgroup> a_tile: array<array<vec4<f32>, 17>, 16>;
+var<workgroup> a_tile: array<array<vec4<f32>, 9>, 16>;
 var<workgroup> c_tile: array<array<vec4<f32>, 17>, 16>;
 
 fn load_a(row: vec4<u32>, k: u32) -> vec4<f32> {
@@ -58,14 +58,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // What this invocation fetches; lanes follow the contiguous dimension.
     let a_along_k = params.a_stride_k == 1u;
     let c_along_k = params.c_stride_k == 1u;
-    let ak0 = select(local / 16u, local % 16u, a_along_k);
-    let ai0 = select(local % 16u, local / 16u, a_along_k);
+    let ak0 = select(local / 8u, local % 16u, a_along_k);
+    let ai0 = select(local % 8u, local / 16u, a_along_k);
     let a_row0 = a_base
-        + min(tile_m + ai0 + vec4<u32>(0u, 16u, 32u, 48u), vec4<u32>(last_m)) * params.a_stride_m;
-    let ak1 = select((local + 128u) / 16u, (local + 128u) % 16u, a_along_k);
-    let ai1 = select((local + 128u) % 16u, (local + 128u) / 16u, a_along_k);
-    let a_row1 = a_base
-        + min(tile_m + ai1 + vec4<u32>(0u, 16u, 32u, 48u), vec4<u32>(last_m)) * params.a_stride_m;
+        + min(tile_m + ai0 + vec4<u32>(0u, 8u, 16u, 24u), vec4<u32>(last_m)) * params.a_stride_m;
     let ck0 = select(local / 16u, local % 16u, c_along_k);
     let ci0 = select(local % 16u, local / 16u, c_along_k);
     let c_column0 = c_base
@@ -83,205 +79,118 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var a1_0 = vec4<f32>();
     var a2_0 = vec4<f32>();
     var a3_0 = vec4<f32>();
-    var a4_0 = vec4<f32>();
-    var a5_0 = vec4<f32>();
-    var a6_0 = vec4<f32>();
-    var a7_0 = vec4<f32>();
 
     var next_x0 = load_a(a_row0, ak0);
-    var next_x1 = load_a(a_row1, ak1);
     var next_w0 = load_c(c_column0, ck0);
     var next_w1 = load_c(c_column1, ck1);
     for (var k0 = 0u; k0 < k_end; k0 += TILE_K) {
         workgroupBarrier();
         a_tile[ak0][ai0] = next_x0;
-        a_tile[ak1][ai1] = next_x1;
         c_tile[ck0][ci0] = next_w0;
         c_tile[ck1][ci1] = next_w1;
         workgroupBarrier();
         if (k0 + TILE_K < k_end) {
             let k1 = k0 + TILE_K;
             next_x0 = load_a(a_row0, k1 + ak0);
-            next_x1 = load_a(a_row1, k1 + ak1);
             next_w0 = load_c(c_column0, k1 + ck0);
             next_w1 = load_c(c_column1, k1 + ck1);
         }
         let x0_0 = a_tile[0][ty];
-        let x0_1 = a_tile[0][ty + 8u];
         let w0_0 = c_tile[0][tx];
         a0_0 += x0_0.x * w0_0;
         a1_0 += x0_0.y * w0_0;
         a2_0 += x0_0.z * w0_0;
         a3_0 += x0_0.w * w0_0;
-        a4_0 += x0_1.x * w0_0;
-        a5_0 += x0_1.y * w0_0;
-        a6_0 += x0_1.z * w0_0;
-        a7_0 += x0_1.w * w0_0;
         let x1_0 = a_tile[1][ty];
-        let x1_1 = a_tile[1][ty + 8u];
         let w1_0 = c_tile[1][tx];
         a0_0 += x1_0.x * w1_0;
         a1_0 += x1_0.y * w1_0;
         a2_0 += x1_0.z * w1_0;
         a3_0 += x1_0.w * w1_0;
-        a4_0 += x1_1.x * w1_0;
-        a5_0 += x1_1.y * w1_0;
-        a6_0 += x1_1.z * w1_0;
-        a7_0 += x1_1.w * w1_0;
         let x2_0 = a_tile[2][ty];
-        let x2_1 = a_tile[2][ty + 8u];
         let w2_0 = c_tile[2][tx];
         a0_0 += x2_0.x * w2_0;
         a1_0 += x2_0.y * w2_0;
         a2_0 += x2_0.z * w2_0;
         a3_0 += x2_0.w * w2_0;
-        a4_0 += x2_1.x * w2_0;
-        a5_0 += x2_1.y * w2_0;
-        a6_0 += x2_1.z * w2_0;
-        a7_0 += x2_1.w * w2_0;
         let x3_0 = a_tile[3][ty];
-        let x3_1 = a_tile[3][ty + 8u];
         let w3_0 = c_tile[3][tx];
         a0_0 += x3_0.x * w3_0;
         a1_0 += x3_0.y * w3_0;
         a2_0 += x3_0.z * w3_0;
         a3_0 += x3_0.w * w3_0;
-        a4_0 += x3_1.x * w3_0;
-        a5_0 += x3_1.y * w3_0;
-        a6_0 += x3_1.z * w3_0;
-        a7_0 += x3_1.w * w3_0;
         let x4_0 = a_tile[4][ty];
-        let x4_1 = a_tile[4][ty + 8u];
         let w4_0 = c_tile[4][tx];
         a0_0 += x4_0.x * w4_0;
         a1_0 += x4_0.y * w4_0;
         a2_0 += x4_0.z * w4_0;
         a3_0 += x4_0.w * w4_0;
-        a4_0 += x4_1.x * w4_0;
-        a5_0 += x4_1.y * w4_0;
-        a6_0 += x4_1.z * w4_0;
-        a7_0 += x4_1.w * w4_0;
         let x5_0 = a_tile[5][ty];
-        let x5_1 = a_tile[5][ty + 8u];
         let w5_0 = c_tile[5][tx];
         a0_0 += x5_0.x * w5_0;
         a1_0 += x5_0.y * w5_0;
         a2_0 += x5_0.z * w5_0;
         a3_0 += x5_0.w * w5_0;
-        a4_0 += x5_1.x * w5_0;
-        a5_0 += x5_1.y * w5_0;
-        a6_0 += x5_1.z * w5_0;
-        a7_0 += x5_1.w * w5_0;
         let x6_0 = a_tile[6][ty];
-        let x6_1 = a_tile[6][ty + 8u];
         let w6_0 = c_tile[6][tx];
         a0_0 += x6_0.x * w6_0;
         a1_0 += x6_0.y * w6_0;
         a2_0 += x6_0.z * w6_0;
         a3_0 += x6_0.w * w6_0;
-        a4_0 += x6_1.x * w6_0;
-        a5_0 += x6_1.y * w6_0;
-        a6_0 += x6_1.z * w6_0;
-        a7_0 += x6_1.w * w6_0;
         let x7_0 = a_tile[7][ty];
-        let x7_1 = a_tile[7][ty + 8u];
         let w7_0 = c_tile[7][tx];
         a0_0 += x7_0.x * w7_0;
         a1_0 += x7_0.y * w7_0;
         a2_0 += x7_0.z * w7_0;
         a3_0 += x7_0.w * w7_0;
-        a4_0 += x7_1.x * w7_0;
-        a5_0 += x7_1.y * w7_0;
-        a6_0 += x7_1.z * w7_0;
-        a7_0 += x7_1.w * w7_0;
         let x8_0 = a_tile[8][ty];
-        let x8_1 = a_tile[8][ty + 8u];
         let w8_0 = c_tile[8][tx];
         a0_0 += x8_0.x * w8_0;
         a1_0 += x8_0.y * w8_0;
         a2_0 += x8_0.z * w8_0;
         a3_0 += x8_0.w * w8_0;
-        a4_0 += x8_1.x * w8_0;
-        a5_0 += x8_1.y * w8_0;
-        a6_0 += x8_1.z * w8_0;
-        a7_0 += x8_1.w * w8_0;
         let x9_0 = a_tile[9][ty];
-        let x9_1 = a_tile[9][ty + 8u];
         let w9_0 = c_tile[9][tx];
         a0_0 += x9_0.x * w9_0;
         a1_0 += x9_0.y * w9_0;
         a2_0 += x9_0.z * w9_0;
         a3_0 += x9_0.w * w9_0;
-        a4_0 += x9_1.x * w9_0;
-        a5_0 += x9_1.y * w9_0;
-        a6_0 += x9_1.z * w9_0;
-        a7_0 += x9_1.w * w9_0;
         let x10_0 = a_tile[10][ty];
-        let x10_1 = a_tile[10][ty + 8u];
         let w10_0 = c_tile[10][tx];
         a0_0 += x10_0.x * w10_0;
         a1_0 += x10_0.y * w10_0;
         a2_0 += x10_0.z * w10_0;
         a3_0 += x10_0.w * w10_0;
-        a4_0 += x10_1.x * w10_0;
-        a5_0 += x10_1.y * w10_0;
-        a6_0 += x10_1.z * w10_0;
-        a7_0 += x10_1.w * w10_0;
         let x11_0 = a_tile[11][ty];
-        let x11_1 = a_tile[11][ty + 8u];
         let w11_0 = c_tile[11][tx];
         a0_0 += x11_0.x * w11_0;
         a1_0 += x11_0.y * w11_0;
         a2_0 += x11_0.z * w11_0;
         a3_0 += x11_0.w * w11_0;
-        a4_0 += x11_1.x * w11_0;
-        a5_0 += x11_1.y * w11_0;
-        a6_0 += x11_1.z * w11_0;
-        a7_0 += x11_1.w * w11_0;
         let x12_0 = a_tile[12][ty];
-        let x12_1 = a_tile[12][ty + 8u];
         let w12_0 = c_tile[12][tx];
         a0_0 += x12_0.x * w12_0;
         a1_0 += x12_0.y * w12_0;
         a2_0 += x12_0.z * w12_0;
         a3_0 += x12_0.w * w12_0;
-        a4_0 += x12_1.x * w12_0;
-        a5_0 += x12_1.y * w12_0;
-        a6_0 += x12_1.z * w12_0;
-        a7_0 += x12_1.w * w12_0;
         let x13_0 = a_tile[13][ty];
-        let x13_1 = a_tile[13][ty + 8u];
         let w13_0 = c_tile[13][tx];
         a0_0 += x13_0.x * w13_0;
         a1_0 += x13_0.y * w13_0;
         a2_0 += x13_0.z * w13_0;
         a3_0 += x13_0.w * w13_0;
-        a4_0 += x13_1.x * w13_0;
-        a5_0 += x13_1.y * w13_0;
-        a6_0 += x13_1.z * w13_0;
-        a7_0 += x13_1.w * w13_0;
         let x14_0 = a_tile[14][ty];
-        let x14_1 = a_tile[14][ty + 8u];
         let w14_0 = c_tile[14][tx];
         a0_0 += x14_0.x * w14_0;
         a1_0 += x14_0.y * w14_0;
         a2_0 += x14_0.z * w14_0;
         a3_0 += x14_0.w * w14_0;
-        a4_0 += x14_1.x * w14_0;
-        a5_0 += x14_1.y * w14_0;
-        a6_0 += x14_1.z * w14_0;
-        a7_0 += x14_1.w * w14_0;
         let x15_0 = a_tile[15][ty];
-        let x15_1 = a_tile[15][ty + 8u];
         let w15_0 = c_tile[15][tx];
         a0_0 += x15_0.x * w15_0;
         a1_0 += x15_0.y * w15_0;
         a2_0 += x15_0.z * w15_0;
         a3_0 += x15_0.w * w15_0;
-        a4_0 += x15_1.x * w15_0;
-        a5_0 += x15_1.y * w15_0;
-        a6_0 += x15_1.z * w15_0;
-        a7_0 += x15_1.w * w15_0;
     }
 
     // Registers are rotated rather than indexed: a dynamic index would move them to memory.
@@ -289,12 +198,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var v1 = a1_0;
     var v2 = a2_0;
     var v3 = a3_0;
-    var v4 = a4_0;
-    var v5 = a5_0;
-    var v6 = a6_0;
-    var v7 = a7_0;
-    for (var i = 0u; i < 8u; i += 1u) {
-        let m = tile_m + ty + (i >> 2u) * 8u + (i & 3u) * 16u;
+    for (var i = 0u; i < 4u; i += 1u) {
+        let m = tile_m + ty + i * 8u;
         for (var j = 0u; j < 4u; j += 1u) {
             let column = tile_n + tx + j * 16u;
             if (m < params.m && column < params.n) {
@@ -306,9 +211,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         v0 = v1;
         v1 = v2;
         v2 = v3;
-        v3 = v4;
-        v4 = v5;
-        v5 = v6;
-        v6 = v7;
     }
 }

@@ -183,10 +183,8 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
         TexelFormat::Rgba32Float => "f32",
         TexelFormat::Rgba16Float => "f16",
     };
-    let mut list = vec![
-        ("weights".to_owned(), weights.to_owned()),
-        ("objective".to_owned(), options.objective.name().to_owned()),
-    ];
+    let mut list =
+        vec![("weights".to_owned(), weights.to_owned()), ("objective".to_owned(), options.objective.name().to_owned())];
     list.extend(options.import.dims.iter().map(|(name, size)| (format!("set {name}"), size.to_string())));
     list.extend(options.import.inputs.iter().map(|(name, dims)| {
         let dims: Vec<String> = dims

@@ -3,7 +3,7 @@
 //! It deliberately covers what a session holds because of the plan, and nothing that a driver or an allocator adds.
 
 use crate::codec;
-use crate::plan::{ALLOCATION_GRANULE_BYTES, MemoryDeclaration, Plan};
+use crate::plan::{ALLOCATION_GRANULE_BYTES, MemoryDeclaration, Plan, TEXTURE_GRANULE_BYTES};
 
 /// Outputs are read back in pieces of at most this size.
 pub const MAX_READBACK_BYTES: u64 = 1 << 20;
@@ -21,19 +21,27 @@ pub const DECODED_PLAN_FACTOR: u64 = 3;
 /// Bytes of one page checksum.
 pub const PAGE_CHECKSUM_BYTES: u64 = 4;
 
+impl Plan {
+    /// Bytes of the buffers through which all readers together pass pages: [`READ_BUFFERS_BYTES`], or the ring's size when
+    /// that is less.
+    pub fn read_buffers_bytes(&self) -> u64 {
+        self.page.wide_page_bytes().saturating_mul(u64::from(self.staging_pages)).min(READ_BUFFERS_BYTES)
+    }
+}
+
 impl MemoryDeclaration {
     /// What the plan implies, by kind. `None` on overflow. With `G(x)` = `x` rounded up to [`ALLOCATION_GRANULE_BYTES`]:
     ///
     /// | kind | bytes |
     /// |---|---|
-    /// | weight arena | G(`slot_count` × page bytes) |
+    /// | weight arena | `slot_count` × page bytes, rounded up to [`TEXTURE_GRANULE_BYTES`] |
     /// | staging | `staging_pages` × G(page bytes): every staging buffer is its own allocation |
-    /// | activations | G(`activation_bytes`) |
+    /// | activations | G(`activation_bytes`), at least one granule |
     /// | constants | G(`constant_bytes`) |
-    /// | params | G(length of `params`) |
+    /// | params | G(length of `params`), at least one granule |
     /// | input staging | G(Σ input slices + Σ row gather destinations) |
     /// | read-back | G(min(largest output slice, [`MAX_READBACK_BYTES`])) |
-    /// | host | Σ outputs at the API + [`DECODED_PLAN_FACTOR`] × encoded plan with kernel sources + 4 × `page_count` + `constant_bytes` (their copy while loading) + [`GATHERED_ROWS_IN_FLIGHT`] × largest row stride + [`READ_BUFFERS_BYTES`] if there are pages |
+    /// | host | Σ outputs at the API + [`DECODED_PLAN_FACTOR`] × encoded plan with kernel sources + 4 × `page_count` + `constant_bytes` (their copy while loading) + [`GATHERED_ROWS_IN_FLIGHT`] × largest row stride + read buffers: min([`READ_BUFFERS_BYTES`], `staging_pages` × page bytes) |
     ///
     /// `plan.memory` itself does not influence the result; every other field must be final (the presence of
     /// `budget_bytes`, for one, changes the length of the encoding).
@@ -41,11 +49,13 @@ impl MemoryDeclaration {
         let page_bytes = plan.page.wide_page_bytes();
         let largest_output = plan.outputs.iter().filter_map(|port| port.slice).map(|slice| slice.size_bytes).max();
         Some(Self {
-            weight_arena_bytes: granules(page_bytes.checked_mul(u64::from(plan.slot_count))?)?,
+            weight_arena_bytes: page_bytes
+                .checked_mul(u64::from(plan.slot_count))?
+                .checked_next_multiple_of(TEXTURE_GRANULE_BYTES)?,
             staging_bytes: granules(page_bytes)?.checked_mul(u64::from(plan.staging_pages))?,
-            activation_bytes: granules(plan.activation_bytes)?,
+            activation_bytes: granules(plan.activation_bytes.max(1))?,
             constant_bytes: granules(constant_bytes)?,
-            params_bytes: granules(plan.params.len() as u64)?,
+            params_bytes: granules((plan.params.len() as u64).max(1))?,
             input_staging_bytes: granules(plan.input_upload_bytes()?)?,
             readback_bytes: granules(largest_output.unwrap_or(0).min(MAX_READBACK_BYTES))?,
             host_bytes: host_bytes(plan, constant_bytes)?,
@@ -64,7 +74,7 @@ fn host_bytes(plan: &Plan, constant_bytes: u64) -> Option<u64> {
     let checksums = u64::from(plan.page_count) * PAGE_CHECKSUM_BYTES;
     let largest_row = plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0);
     let rows = largest_row.checked_mul(GATHERED_ROWS_IN_FLIGHT)?;
-    let read_buffers = if plan.page_count > 0 { READ_BUFFERS_BYTES } else { 0 };
+    let read_buffers = plan.read_buffers_bytes();
     [decoded_plan, checksums, constant_bytes, rows, read_buffers]
         .iter()
         .try_fold(outputs, |sum, bytes| sum.checked_add(*bytes))

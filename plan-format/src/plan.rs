@@ -16,8 +16,11 @@ pub const MAX_PAGES_PER_DISPATCH: u32 = 64;
 /// Alignment in bytes of every buffer binding and of every parameter block.
 pub const BINDING_ALIGNMENT: u64 = 256;
 
-/// Device resources are counted in whole granules: no allocation is declared as less than its size rounded up to this.
-pub const ALLOCATION_GRANULE_BYTES: u64 = 64 * 1024;
+/// Buffers are counted in whole granules: no buffer is declared as less than its size rounded up to this.
+pub const ALLOCATION_GRANULE_BYTES: u64 = 4096;
+
+/// The weight arena is counted in whole granules of this size, to which drivers align tiled textures.
+pub const TEXTURE_GRANULE_BYTES: u64 = 64 * 1024;
 
 /// Position of a page in the page stream (and in the file).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -235,7 +238,8 @@ pub enum Command {
     Submit,
 }
 
-/// Bytes of everything that a session holds, by kind. Device kinds are rounded up to [`ALLOCATION_GRANULE_BYTES`].
+/// Bytes of everything that a session holds, by kind. Buffers are rounded up to [`ALLOCATION_GRANULE_BYTES`], the arena to
+/// [`TEXTURE_GRANULE_BYTES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MemoryDeclaration {
     /// Weight arena: slots × page bytes.

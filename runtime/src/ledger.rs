@@ -5,7 +5,7 @@
 //! The measured peak is the larger view plus the host's bytes, at the worst of all samples. What drivers hold for
 //! pipelines, descriptors and command buffers is deliberately not in it: no API tells.
 
-use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, Plan};
+use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, Plan, TEXTURE_GRANULE_BYTES};
 use std::mem::size_of_val;
 use wgpu::Device;
 
@@ -22,6 +22,19 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Size of a resource of this kind, in whole granules.
+    const fn whole_granules(self, size_bytes: u64) -> u64 {
+        match self {
+            Self::WeightArena => size_bytes.next_multiple_of(TEXTURE_GRANULE_BYTES),
+            Self::Staging
+            | Self::Activations
+            | Self::Constants
+            | Self::Params
+            | Self::InputStaging
+            | Self::Readback => size_bytes.next_multiple_of(ALLOCATION_GRANULE_BYTES),
+        }
+    }
+
     /// Label of the resource, and how errors name it.
     pub(crate) const fn label(self) -> &'static str {
         match self {
@@ -83,7 +96,7 @@ impl Ledger {
 
     /// Recorded resources in whole granules.
     pub(crate) fn recorded_bytes(&self) -> u64 {
-        self.entries.iter().map(|(_, bytes)| bytes.next_multiple_of(ALLOCATION_GRANULE_BYTES)).sum()
+        self.entries.iter().map(|(kind, bytes)| kind.whole_granules(*bytes)).sum()
     }
 
     /// What the allocator handed out since the start, at the last sample.
@@ -100,7 +113,7 @@ impl Ledger {
     pub(crate) fn by_kind(&self) -> Vec<(&'static str, u64)> {
         let mut kinds: Vec<(&'static str, u64)> = Vec::new();
         for (kind, bytes) in &self.entries {
-            let bytes = bytes.next_multiple_of(ALLOCATION_GRANULE_BYTES);
+            let bytes = kind.whole_granules(*bytes);
             match kinds.iter_mut().find(|(label, _)| *label == kind.label()) {
                 Some((_, sum)) => *sum += bytes,
                 None => kinds.push((kind.label(), bytes)),

@@ -100,7 +100,11 @@ pub fn relative_l2(found: &[f32], expected: &[f32]) -> f64 {
 
 /// Largest relative L2 error of the outputs against the arrays of the same names in an `.npz` file. Integers and truth values
 /// must be equal.
-pub fn error_against(outputs: &Outputs, reference: &Path, session_outputs: &[flashmem_runtime::PortInfo]) -> anyhow::Result<f64> {
+pub fn error_against(
+    outputs: &Outputs,
+    reference: &Path,
+    session_outputs: &[flashmem_runtime::PortInfo],
+) -> anyhow::Result<f64> {
     let expected = npz::read(reference, session_outputs)?;
     let mut worst = 0.0_f64;
     for (name, want) in &expected {
@@ -121,9 +125,9 @@ pub fn error_against(outputs: &Outputs, reference: &Path, session_outputs: &[fla
 fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
     match tensor.element {
         ElementType::F32 => tensor.as_f32(),
-        ElementType::F16 => Some(
-            tensor.bytes.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-        ),
+        ElementType::F16 => {
+            Some(tensor.bytes.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect())
+        }
         ElementType::I32 | ElementType::I64 | ElementType::U8 | ElementType::I8 | ElementType::Bool => None,
     }
 }

@@ -13,7 +13,10 @@ use crate::schedule::{Demand, Strategy};
 use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS, PageGeometry, TexelFormat};
 
 /// Page sizes that are tried, in bytes.
-const PAGE_BYTES: [u64; 7] = [64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
+const PAGE_BYTES: [u64; 9] = [16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
+
+/// Most pages of a bundle: smaller pages are not tried for larger models, where each would cost a command and a read.
+const MOST_PAGES: u64 = 8192;
 
 /// Most pages of one call that are tried.
 const PAGES_PER_CALL: [u32; 5] = [MAX_PAGES_PER_DISPATCH, 16, 6, 3, 2];
@@ -113,10 +116,8 @@ pub fn search(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<P
     let mut scored = Vec::new();
     for (index, candidate) in candidates.iter().enumerate() {
         let Some((slots, staging)) = share(candidate, search.budget_bytes) else { continue };
-        let greedy = Search {
-            assembly: Assembly { strategy: Strategy::Greedy, ..search.assembly.clone() },
-            ..search.clone()
-        };
+        let greedy =
+            Search { assembly: Assembly { strategy: Strategy::Greedy, ..search.assembly.clone() }, ..search.clone() };
         let assembled = at(candidate, slots, staging, links, &greedy)?;
         scored.push((assembled.schedule.finish_us, candidate.program.steps.len(), index, slots, staging));
     }
@@ -159,6 +160,9 @@ fn candidates(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<V
                 }
                 Err(error) => return Err(error.into()),
             };
+            if program.pages() > MOST_PAGES && page_bytes < PAGE_BYTES[PAGE_BYTES.len() - 1] {
+                break;
+            }
             // A lower limit that cuts nothing more gives the same program.
             if last.replace(program.steps.len()) == Some(program.steps.len()) {
                 continue;

@@ -15,7 +15,8 @@ use crate::lower::program::Program;
 use crate::pack::{self, PackError, Packer};
 use crate::profile::DeviceProfile;
 use crate::schedule::{
-    OperatorClass, Problem, Schedule, ScheduleError, SolverReport, StepData, Strategy, emit_commands, page_uses, schedule, verify as verify_schedule,
+    OperatorClass, Problem, Schedule, ScheduleError, SolverReport, StepData, Strategy, emit_commands, page_uses,
+    schedule, verify as verify_schedule,
 };
 use flashmem_plan_format::container::{BundleWriter, Golden, Summary, WriteError};
 use flashmem_plan_format::plan::{
@@ -59,7 +60,9 @@ pub enum BundleError {
     #[error("the schedule violates its own rules: {}", .0.join("; "))]
     ScheduleInvalid(Vec<String>),
     /// Lowering and the kernel disagree about the parameter block: a mistake of lowering.
-    #[error("node `{node}`: lowering gives {found} bytes of parameters before the slots, kernel {kernel:?} expects {expected}")]
+    #[error(
+        "node `{node}`: lowering gives {found} bytes of parameters before the slots, kernel {kernel:?} expects {expected}"
+    )]
     Params {
         /// ONNX names.
         node: String,
@@ -240,11 +243,8 @@ pub fn assemble(program: &Program, links: &mut Links, assembly: &Assembly<'_>) -
 /// Bytes of weights at the stored precision: elements of streamed weights and of row tables, without padding.
 fn weight_bytes(program: &Program) -> u64 {
     let element = u64::from(program.page.format.texel_bytes() / 4);
-    let streamed: u64 = program
-        .weights
-        .iter()
-        .map(|w| w.packing.groups as u64 * w.packing.k() as u64 * w.packing.n() as u64)
-        .sum();
+    let streamed: u64 =
+        program.weights.iter().map(|w| w.packing.groups as u64 * w.packing.k() as u64 * w.packing.n() as u64).sum();
     let rows: u64 = program.row_sources.iter().map(|s| s.table.row_bytes() * u64::from(s.table.rows)).sum();
     streamed * element + rows
 }
@@ -262,8 +262,8 @@ pub fn write(
 ) -> Result<Summary, BundleError> {
     let mut writer = BundleWriter::create(path, plan, &program.constants, golden)?;
     let page_bytes = plan.page.page_bytes();
-    let total =
-        page_bytes * u64::from(plan.page_count) + plan.row_tables.iter().map(|t| t.row_bytes() * u64::from(t.rows)).sum::<u64>();
+    let total = page_bytes * u64::from(plan.page_count)
+        + plan.row_tables.iter().map(|t| t.row_bytes() * u64::from(t.rows)).sum::<u64>();
     let mut done = 0;
     for source in &program.row_sources {
         for row in 0..source.table.rows {
@@ -314,6 +314,7 @@ pub fn replan(plan: &Plan) -> Result<SolverReport, ScheduleError> {
         disk_bytes_per_us: rate,
         upload_bytes_per_us: 10.0 * rate,
     };
-    let strategy = Strategy::ALL.into_iter().find(|s| s.name() == plan.provenance.strategy).unwrap_or(Strategy::Optimal);
+    let strategy =
+        Strategy::ALL.into_iter().find(|s| s.name() == plan.provenance.strategy).unwrap_or(Strategy::Optimal);
     Ok(schedule(&problem, strategy)?.report)
 }

@@ -119,7 +119,10 @@ fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
     for table in &plan.row_tables {
         line("rows on demand", format!("`{}`: {} rows of {}", table.name, table.rows, size(table.row_bytes())));
     }
-    line("steps", format!("{} dispatches, {} pipelines, {} commands", steps(plan), plan.pipelines.len(), plan.commands.len()));
+    line(
+        "steps",
+        format!("{} dispatches, {} pipelines, {} commands", steps(plan), plan.pipelines.len(), plan.commands.len()),
+    );
     line("budget", plan.budget_bytes.map_or_else(|| "none".to_owned(), size));
     line("declared peak", plan.memory.total_bytes().map_or_else(|| "overflow".to_owned(), size));
     let m = &plan.memory;
@@ -139,9 +142,32 @@ fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
     line("predicted cold", format!("{:.1} ms on `{}`", plan.predicted_cold_us as f64 / 1e3, p.profile));
     line("schedule", format!("{}, {} by {}, gap {:.3} %", p.strategy, p.solver_status, p.solver, p.solver_gap * 100.0));
     let r = &plan.requirements;
-    line("needs", format!("{} texture layers of {}², buffers of {}, bindings of {}", r.texture_array_layers, r.texture_side, size(r.buffer_bytes), size(r.storage_binding_bytes)));
-    line("", format!("{} storage buffers, {} of workgroup memory, {} invocations a workgroup, no optional feature", r.storage_buffers, size(r.workgroup_bytes.into()), r.workgroup_invocations));
-    line("self-test", bundle.golden.as_ref().map_or_else(|| "none".to_owned(), |g| format!("within {:e} relative L2", g.tolerance_relative_l2)));
+    line(
+        "needs",
+        format!(
+            "{} texture layers of {}², buffers of {}, bindings of {}",
+            r.texture_array_layers,
+            r.texture_side,
+            size(r.buffer_bytes),
+            size(r.storage_binding_bytes)
+        ),
+    );
+    line(
+        "",
+        format!(
+            "{} storage buffers, {} of workgroup memory, {} invocations a workgroup, no optional feature",
+            r.storage_buffers,
+            size(r.workgroup_bytes.into()),
+            r.workgroup_invocations
+        ),
+    );
+    line(
+        "self-test",
+        bundle
+            .golden
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), |g| format!("within {:e} relative L2", g.tolerance_relative_l2)),
+    );
     line("model", format!("{} (BLAKE3 {})", p.model, p.model_hash));
     let options: Vec<String> = p.options.iter().map(|(k, v)| format!("{k}={v}")).collect();
     line("compiler", format!("{} {}", p.compiler, options.join(" ")));

@@ -109,7 +109,7 @@ pub fn link(kernel: Kernel, expression: Option<&Expression>) -> Result<Linked, E
     let reflected = reflect::reflect(kernel, &source, added)?;
     Ok(Linked {
         label: codegen::label(kernel, expression),
-        source,
+        source: without_comments(&source),
         params_bytes: reflected.params_bytes,
         slots_offset: reflected.slots_offset,
         operands_offset: reflected.operands_offset,
@@ -118,4 +118,11 @@ pub fn link(kernel: Kernel, expression: Option<&Expression>) -> Result<Linked, E
         workgroup_size: reflected.workgroup_size,
         workgroup_bytes: reflected.workgroup_bytes,
     })
+}
+
+/// The text without line comments, indentation and empty lines: what a bundle carries and a session holds in memory. WGSL
+/// has no string literals, so `//` always starts a comment; our files have no block comments.
+fn without_comments(source: &str) -> String {
+    let lines = source.lines().map(|line| line.split("//").next().unwrap_or_default().trim());
+    lines.filter(|line| !line.is_empty()).flat_map(|line| [line, "\n"]).collect()
 }

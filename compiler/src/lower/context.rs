@@ -284,7 +284,8 @@ impl<'a> Lowering<'a> {
             shape: self.graph.node(port.node).shape.iter().map(|d| *d as u64).collect(),
             slice,
         };
-        let inputs = self.graph.inputs.iter().map(|p| port(p, self.views.get(&p.node).map(|v| slice(v.tensor)))).collect();
+        let inputs =
+            self.graph.inputs.iter().map(|p| port(p, self.views.get(&p.node).map(|v| slice(v.tensor)))).collect();
         let outputs =
             self.graph.outputs.iter().zip(&self.outputs).map(|(p, view)| port(p, Some(slice(view.tensor)))).collect();
         let steps = self

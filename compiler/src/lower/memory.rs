@@ -57,8 +57,10 @@ mod tests {
         let (offsets, arena) = place(&tensors);
         for a in 0..tensors.len() {
             for b in 0..a {
-                let lives = tensors[a].first_step <= tensors[b].last_step && tensors[b].first_step <= tensors[a].last_step;
-                let overlap = offsets[a] < offsets[b] + tensors[b].size_bytes && offsets[b] < offsets[a] + tensors[a].size_bytes;
+                let lives =
+                    tensors[a].first_step <= tensors[b].last_step && tensors[b].first_step <= tensors[a].last_step;
+                let overlap =
+                    offsets[a] < offsets[b] + tensors[b].size_bytes && offsets[b] < offsets[a] + tensors[a].size_bytes;
                 assert!(!(lives && overlap), "{a} and {b}");
             }
         }

@@ -89,7 +89,12 @@ impl View {
             }
         }
         if self.len() == 0 {
-            return Some(Self { tensor: self.tensor, offset: self.offset, shape: shape.to_vec(), strides: dense_strides(shape) });
+            return Some(Self {
+                tensor: self.tensor,
+                offset: self.offset,
+                shape: shape.to_vec(),
+                strides: dense_strides(shape),
+            });
         }
         let mut strides = vec![0_i64; shape.len()];
         let mut axis = shape.len();
@@ -121,8 +126,8 @@ pub fn merge_axes(shape: &[usize], strides: &[Vec<i64>]) -> (Vec<usize>, Vec<Vec
     let mut out_shape: Vec<usize> = Vec::new();
     let mut out: Vec<Vec<i64>> = vec![Vec::new(); strides.len()];
     for (axis, dim) in shape.iter().enumerate().filter(|(_, d)| **d != 1) {
-        let joins = !out_shape.is_empty()
-            && strides.iter().zip(&out).all(|(s, o)| o[o.len() - 1] == s[axis] * *dim as i64);
+        let joins =
+            !out_shape.is_empty() && strides.iter().zip(&out).all(|(s, o)| o[o.len() - 1] == s[axis] * *dim as i64);
         if joins {
             *out_shape.last_mut().expect("checked to be non-empty") *= dim;
             for (s, o) in strides.iter().zip(&mut out) {

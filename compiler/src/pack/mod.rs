@@ -12,7 +12,9 @@ use flashmem_plan_format::plan::{PageGeometry, TexelFormat};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PackError {
     /// A finite element is too large for half precision.
-    #[error("weight `{weight}`: element {element} is {value}, which f16 cannot hold (largest: 65504); use --weights f32")]
+    #[error(
+        "weight `{weight}`: element {element} is {value}, which f16 cannot hold (largest: 65504); use --weights f32"
+    )]
     F16Overflow {
         /// ONNX initialiser name.
         weight: String,

@@ -9,8 +9,8 @@ pub use process_clock::ProcessClock;
 
 use anyhow::Context as _;
 use flashmem_runtime::{Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
-use std::path::Path;
 use std::fs;
+use std::path::Path;
 
 /// Does what the arguments say.
 pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {

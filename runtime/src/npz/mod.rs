@@ -91,12 +91,12 @@ pub fn read(path: &Path, ports: &[PortInfo]) -> Result<Vec<(String, Tensor)>, Np
             return Err(NpzError::Missing { path: path.to_owned(), port: port.to_string(), names });
         };
         let mut bytes = Vec::new();
-        let entry =
-            archive.by_index(position).map_err(|source| NpzError::Archive { path: path.to_owned(), source })?;
-        entry
-            .take(MAX_ARRAY_BYTES)
-            .read_to_end(&mut bytes)
-            .map_err(|source| NpzError::File { action: "read", path: path.to_owned(), source })?;
+        let entry = archive.by_index(position).map_err(|source| NpzError::Archive { path: path.to_owned(), source })?;
+        entry.take(MAX_ARRAY_BYTES).read_to_end(&mut bytes).map_err(|source| NpzError::File {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        })?;
         let tensor = npy::decode(&bytes).map_err(|source| NpzError::Array {
             path: path.to_owned(),
             name: port.name.clone(),

@@ -6,7 +6,6 @@
 use crate::error::Error;
 use crate::session::Parts;
 use flashmem_plan_format::container::BundleError;
-use flashmem_plan_format::memory::READ_BUFFERS_BYTES;
 use flashmem_plan_format::plan::PageId;
 use flashmem_plan_format::source::ReadAt;
 use wgpu::BufferViewMut;
@@ -21,7 +20,8 @@ pub(crate) fn readers(parts: &Parts) -> u32 {
 
 /// Bytes of one reader's buffer: its share of what is declared, and never more than a page.
 pub(crate) fn read_buffer_bytes(parts: &Parts) -> u64 {
-    (READ_BUFFERS_BYTES / u64::from(readers(parts))).min(parts.bundle.plan.page.page_bytes())
+    let plan = &parts.bundle.plan;
+    (plan.read_buffers_bytes() / u64::from(readers(parts))).min(plan.page.page_bytes())
 }
 
 /// Bytes of all readers' buffers.

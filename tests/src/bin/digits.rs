@@ -61,10 +61,7 @@ fn predict(logits: &[f32]) -> (usize, f32) {
 fn draw(pixels: &[f32], digit: usize, confidence: f32, label: i64) {
     const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
     for (row, line) in pixels.chunks(8).enumerate() {
-        let text: String = line
-            .iter()
-            .flat_map(|p| [SHADES[((p * 4.99) as usize).min(4)]; 2])
-            .collect();
+        let text: String = line.iter().flat_map(|p| [SHADES[((p * 4.99) as usize).min(4)]; 2]).collect();
         let note = match row {
             3 => format!("   predicted {digit} ({:.1} %)", confidence * 100.0),
             4 if digit as i64 == label => format!("   label     {label}"),

@@ -93,7 +93,14 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
             attach_epilogue(&[], |_| (0, 0, 0))
         }
     };
-    let call = Convolution { geometry: &geometry, node: &node.name, input: &input, out: &out, tiles: lowering.options().tiles, operand_words };
+    let call = Convolution {
+        geometry: &geometry,
+        node: &node.name,
+        input: &input,
+        out: &out,
+        tiles: lowering.options().tiles,
+        operand_words,
+    };
     if geometry.groups == geometry.channels && geometry.groups > 1 {
         call.depthwise(lowering, weight, constant)?;
     } else {

@@ -34,8 +34,14 @@ fn classify(a: &[u8], b: &[u8], output: &[u8], size: impl Fn(u8) -> usize) -> Op
         output.iter().copied().filter(|l| a.contains(l) == in_a && b.contains(l) == in_b).collect()
     };
     let k: Vec<u8> = a.iter().copied().filter(|l| b.contains(l) && !output.contains(l)).collect();
-    let lonely = |labels: &[u8], other: &[u8]| labels.iter().any(|l| !other.contains(l) && !output.contains(l) && size(*l) != 1);
-    (!lonely(a, b) && !lonely(b, a)).then(|| Kinds { batch: pick(true, true), m: pick(true, false), n: pick(false, true), k })
+    let lonely =
+        |labels: &[u8], other: &[u8]| labels.iter().any(|l| !other.contains(l) && !output.contains(l) && size(*l) != 1);
+    (!lonely(a, b) && !lonely(b, a)).then(|| Kinds {
+        batch: pick(true, true),
+        m: pick(true, false),
+        n: pick(false, true),
+        k,
+    })
 }
 
 /// Stride and size of a label in a view whose axes are `labels`; stride 0 when it does not occur.
@@ -131,7 +137,8 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
         let in_b = b.iter().position(|l| *l == label).map(|i| graph.node(second).shape[i]);
         in_a.or(in_b).unwrap_or(1)
     };
-    let kinds = classify(&a, &b, output, size).ok_or_else(|| no_kernel("an axis occurs in one operand and not in the output"))?;
+    let kinds = classify(&a, &b, output, size)
+        .ok_or_else(|| no_kernel("an axis occurs in one operand and not in the output"))?;
     if graph.constant(second).is_some() && kinds.batch.is_empty() {
         return weighted(lowering, id, &kinds, (&a, first), (&b, second), output);
     }
@@ -164,7 +171,8 @@ fn weighted(
     let packing =
         Packing { constant, group_stride: 0, k_shape, k_strides, n_shape, n_strides, groups: 1, panel_width: PANEL };
 
-    let weight_view = View { tensor: crate::lower::view::TensorId(u32::MAX), offset: 0, shape: vec![], strides: vec![] };
+    let weight_view =
+        View { tensor: crate::lower::view::TensorId(u32::MAX), offset: 0, shape: vec![], strides: vec![] };
     let mut labels = a_labels.to_vec();
     let mut view = lowering.view(a);
     let mut out = output_for(lowering, id);
@@ -231,11 +239,7 @@ fn weighted(
             workgroups: [rows.div_ceil(tile.0) as u32, n_count.div_ceil(tile.1) as u32, batches as u32],
             weight_texels: Some(texels),
             node: node.name.clone(),
-            cost: Cost {
-                class: OperatorClass::Reusable,
-                flops,
-                bytes: 4.0 * (batches * rows * (k + n_count)) as f64,
-            },
+            cost: Cost { class: OperatorClass::Reusable, flops, bytes: 4.0 * (batches * rows * (k + n_count)) as f64 },
         }
     })?;
     out.finish(lowering, id)

@@ -8,10 +8,10 @@ use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
 use crate::graph::pointwise::Pointwise;
 use crate::kernels::Kernel;
-use crate::profile::Tiles;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::view::{View, dense_strides};
+use crate::profile::Tiles;
 use flashmem_plan_format::plan::PageGeometry;
 use std::ops::Range;
 
@@ -75,11 +75,11 @@ pub fn output_for(lowering: &mut Lowering<'_>, id: NodeId) -> Output {
     let own = graph.op_operand_count(id);
     let operands = graph.operands(id);
     let order = memory_order(lowering, id);
-    let epilogue_views: Vec<View> =
-        operands[own..].iter().map(|o| lowering.view(*o).broadcast(&node.shape)).collect();
+    let epilogue_views: Vec<View> = operands[own..].iter().map(|o| lowering.view(*o).broadcast(&node.shape)).collect();
     let view = ordered(lowering, &node.shape, &order);
     let mut output = Output { view, expression: node.epilogue.clone(), epilogue_views, rest: None };
-    let inputs_are_f32 = node.epilogue.as_ref().is_none_or(|e| e.inputs.iter().all(|d| *d == Dtype::F32) && e.dtype() == Dtype::F32);
+    let inputs_are_f32 =
+        node.epilogue.as_ref().is_none_or(|e| e.inputs.iter().all(|d| *d == Dtype::F32) && e.dtype() == Dtype::F32);
     if output.epilogue_views.len() > MAX_EPILOGUE_OPERANDS || !inputs_are_f32 {
         output.split_epilogue();
     }
@@ -164,9 +164,8 @@ pub fn panel_calls(
     let weight = lowering.weight_at(weight).clone();
     let (panels, panel_texels) = (weight.packing.panels(), weight.packing.panel_texels() as u64);
     let start = weight.texel_offset + (group * panels) as u64 * panel_texels;
-    let texels = |range: &Range<usize>| {
-        start + range.start as u64 * panel_texels..start + range.end as u64 * panel_texels
-    };
+    let texels =
+        |range: &Range<usize>| start + range.start as u64 * panel_texels..start + range.end as u64 * panel_texels;
     let mut first = 0;
     while first < panels {
         let mut last = panels;

@@ -9,11 +9,12 @@ use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
 use crate::graph::{Graph, GraphPort, NodeId};
 use crate::kernels::Kernel;
 use crate::lower::program::Program;
+use crate::profile::Tiles;
 use flashmem_plan_format::plan::{ElementType, PageGeometry, TexelFormat};
 
 fn options() -> LowerOptions {
     let page = PageGeometry { format: TexelFormat::Rgba16Float, rows: 16 };
-    LowerOptions { page, max_pages_per_call: 64, max_binding_bytes: 128 << 20 }
+    LowerOptions { page, max_pages_per_call: 64, max_binding_bytes: 128 << 20, tiles: Tiles::Gpu }
 }
 
 fn input(graph: &mut Graph, shape: &[usize], dtype: Dtype) -> NodeId {
