@@ -147,7 +147,7 @@ fn damage_is_noticed() -> anyhow::Result<()> {
         assert!(attempt(&damaged, &inputs).is_err(), "truncated at {i} %");
     }
     // A stride that is coprime to every alignment reaches headers, plan, kernels, padding and pages.
-    let step = good.len() / 61 | 1;
+    let step = (good.len() / 61) | 1;
     for at in (0..good.len()).step_by(step) {
         let mut bytes = good.clone();
         bytes[at] ^= 0x20;

@@ -18,7 +18,7 @@ use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::{schedule::Strategy, size};
 use flashmem_plan_format::plan::TexelFormat;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -93,17 +93,13 @@ fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
     Ok(())
 }
 
-fn golden_source(
-    args: &CompileArgs,
-    model: &std::path::Path,
-    options: &CompileOptions,
-) -> anyhow::Result<Option<GoldenSource>> {
+fn golden_source(args: &CompileArgs, model: &Path, options: &CompileOptions) -> anyhow::Result<Option<GoldenSource>> {
     match args.golden.as_deref() {
         None => Ok(None),
         Some("") => Ok(Some(GoldenSource::Seed)),
         Some(path) => {
             let imported = flashmem_compiler::import::import(model, &options.import)?;
-            Ok(Some(GoldenSource::Inputs(npz::inputs(std::path::Path::new(path), &imported.graph)?)))
+            Ok(Some(GoldenSource::Inputs(npz::inputs(Path::new(path), &imported.graph)?)))
         }
     }
 }
@@ -119,7 +115,7 @@ fn progress_bar(quiet: bool) -> ProgressBar {
     bar
 }
 
-fn report(compiled: &Compiled, output: &PathBuf, elapsed: Duration) {
+fn report(compiled: &Compiled, output: &Path, elapsed: Duration) {
     let plan = &compiled.plan;
     let declared = plan.memory.total_bytes().unwrap_or(u64::MAX);
     println!("{}: {}", output.display(), size::format(compiled.summary.file_bytes));

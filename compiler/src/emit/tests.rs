@@ -2,10 +2,10 @@
 //!
 //! `BLESS=1` rewrites the golden files.
 
-use super::{EmitError, Expression, link};
+use super::{EmitError, Expression, link, without_comments};
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
-use crate::kernels::{KERNELS, Kernel, Links};
+use crate::kernels::{FUNCTIONS, KERNELS, Kernel, Links, WEIGHT_TEXEL};
 
 const UNARY: [UnaryOp; 35] = [
     UnaryOp::Abs,
@@ -163,7 +163,7 @@ fn views_of_one_tensor_share_a_binding() {
     assert_eq!((expression.buffers.as_slice(), buffers.as_slice()), (&[0, 1, 1][..], &[7, 9][..]));
     let linked = link(Kernel::Pointwise, Some(&expression)).expect("links");
     assert_eq!(linked.storage_bindings, 3);
-    golden("shared.wgsl", generated(&linked.source));
+    golden("shared.wgsl", &generated(Kernel::Pointwise, &linked.source));
 
     let add = Pointwise::binary(BinaryOp::Add, Dtype::F32);
     let (expression, buffers) = Expression::shared(Kernel::Normalize, add, &[4, 4]);
@@ -179,7 +179,7 @@ fn generated_text_is_as_recorded() {
         ("score_mask.wgsl", Kernel::Attention),
     ] {
         let linked = link(kernel, sample(kernel).as_ref()).expect("links");
-        golden(name, generated(&linked.source));
+        golden(name, &generated(kernel, &linked.source));
     }
 }
 
@@ -193,10 +193,10 @@ fn mistakes_are_reported_with_their_place() {
     golden("errors.txt", &[no_expression, unwanted, wgsl].join("\n"));
 }
 
-/// What follows the hand-written files in a linked module.
-fn generated(source: &str) -> &str {
-    let start = source.rfind("\n\n@group(0)").map_or(0, |at| at + 2);
-    &source[start..]
+/// What a linked module has besides the hand-written files.
+fn generated(kernel: Kernel, source: &str) -> String {
+    let by_hand = [kernel.body(), FUNCTIONS, WEIGHT_TEXEL].map(without_comments);
+    by_hand.iter().fold(source.to_owned(), |rest, text| rest.replace(text, ""))
 }
 
 fn golden(name: &str, found: &str) {

@@ -40,6 +40,11 @@ impl View {
         self.shape.iter().product()
     }
 
+    /// Whether no element is seen.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Whether elements lie in row-major order without gaps (axes of size 1 do not matter).
     pub fn is_dense(&self) -> bool {
         let dense = dense_strides(&self.shape);
@@ -88,7 +93,7 @@ impl View {
                 _ => runs.push((*dim, *stride)),
             }
         }
-        if self.len() == 0 {
+        if self.is_empty() {
             return Some(Self {
                 tensor: self.tensor,
                 offset: self.offset,

@@ -28,7 +28,7 @@ pub fn copied(lowering: &mut Lowering<'_>, view: &View, node: &str) -> View {
 
 /// Copies the elements of one view to another of the same shape.
 pub fn copy_into(lowering: &mut Lowering<'_>, from: &View, to: &View, node: &str) {
-    if from.len() == 0 {
+    if from.is_empty() {
         return;
     }
     let Some(walk) = walk(&from.shape, &[to.strides.clone(), from.strides.clone()]) else {

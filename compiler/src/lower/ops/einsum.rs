@@ -171,24 +171,20 @@ fn weighted(
     let packing =
         Packing { constant, group_stride: 0, k_shape, k_strides, n_shape, n_strides, groups: 1, panel_width: PANEL };
 
-    let weight_view =
-        View { tensor: crate::lower::view::TensorId(u32::MAX), offset: 0, shape: vec![], strides: vec![] };
     let mut labels = a_labels.to_vec();
     let mut view = lowering.view(a);
     let mut out = output_for(lowering, id);
     let mut epilogue = out.epilogue_views.clone();
     let mut plan = None;
     for attempt in 0..3 {
-        let mut tensors: Vec<(&[u8], &View)> = vec![(&labels, &view), (&[], &weight_view), (output, &out.view)];
-        tensors.extend(epilogue.iter().map(|v| (output, v)));
         // The weight's own k order is free, so only the activation's strides count: it stands in for both operands.
-        tensors[1] = tensors[0];
-        let own: Vec<(&[u8], &View)> = tensors.clone();
-        if let Some(merged) = merge_weighted(kinds, size, &own) {
-            if epilogue_fits(&merged, 3) {
-                plan = Some(merged);
-                break;
-            }
+        let mut tensors: Vec<(&[u8], &View)> = vec![(&labels, &view), (&labels, &view), (output, &out.view)];
+        tensors.extend(epilogue.iter().map(|v| (output, v)));
+        if let Some(merged) = merge(kinds, size, &tensors, false)
+            && epilogue_fits(&merged, 3)
+        {
+            plan = Some(merged);
+            break;
         }
         match attempt {
             0 => {
@@ -245,10 +241,6 @@ fn weighted(
     out.finish(lowering, id)
 }
 
-fn merge_weighted(kinds: &Kinds, size: impl Fn(u8) -> usize, tensors: &[(&[u8], &View)]) -> Option<Merged> {
-    merge(kinds, size, tensors, false)
-}
-
 /// The one stride of a flat index over the batch axes, when there is one.
 fn flat_stride(shape: &[usize], strides: &[i64]) -> Option<i64> {
     let (merged, strides) = merge_axes(shape, &[strides.to_vec()]);
@@ -287,11 +279,11 @@ fn dynamic(
     for attempt in 0..3 {
         let mut tensors: Vec<(&[u8], &View)> = vec![(&a_labels, &left), (&b_labels, &right), (output, &out.view)];
         tensors.extend(epilogue.iter().map(|v| (output, v)));
-        if let Some(merged) = merge(kinds, size, &tensors, true) {
-            if epilogue_fits(&merged, 3) {
-                plan = Some(merged);
-                break;
-            }
+        if let Some(merged) = merge(kinds, size, &tensors, true)
+            && epilogue_fits(&merged, 3)
+        {
+            plan = Some(merged);
+            break;
         }
         match attempt {
             0 => {

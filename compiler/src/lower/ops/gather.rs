@@ -108,7 +108,7 @@ fn gather_elements(lowering: &mut Lowering<'_>, id: NodeId, axis: usize) -> Resu
     let index_strides = [&vec![0; outer][..], &indices.strides, &vec![0; inner]].concat();
     let out = lowering.output(&node.shape);
     lowering.set_view(id, out.clone());
-    if out.len() == 0 {
+    if out.is_empty() {
         return Ok(());
     }
     let walk = walk(&node.shape, &[x_strides, index_strides, out.strides.clone()])

@@ -69,7 +69,7 @@ pub fn lower(
         lowering.output(&shape).transposed(&inverse)
     };
     lowering.set_view(id, out.clone());
-    if out.len() == 0 {
+    if out.is_empty() {
         return super::pointwise::epilogue(lowering, id);
     }
     let walk = rows(&outer, axes, &x, &out).expect("outer axes and columns lie together in both tensors");

@@ -37,7 +37,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, before: &[usize], mode: Pa
         PadMode::Constant(value) => (0, fill_word(value, graph.node(operand).dtype)),
         PadMode::Reflect if (0..rank).all(reaches_once) => (1, 0),
         PadMode::Reflect => return Err(no_kernel("it mirrors more elements than the axis has")),
-        PadMode::Edge if x.len() > 0 => (2, 0),
+        PadMode::Edge if !x.is_empty() => (2, 0),
         PadMode::Edge => return Err(no_kernel("an empty tensor has no edge")),
     };
     let out = lowering.output(&node.shape);

@@ -117,7 +117,7 @@ pub fn lower(
     let operand = graph.operands(id)[0];
     let dtype = graph.node(operand).dtype;
     let mut x = lowering.view(operand);
-    if x.len() == 0 && node.shape.iter().product::<usize>() > 0 {
+    if x.is_empty() && node.shape.iter().product::<usize>() > 0 {
         return Err(no_kernel("an empty tensor cannot be enlarged"));
     }
     let mut list = axes(&x, &node.shape, scales);

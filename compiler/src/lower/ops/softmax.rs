@@ -20,7 +20,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, axis: usize, log: bool) ->
     }
     let out = lowering.output(&node.shape);
     lowering.set_view(id, out.clone());
-    if out.len() == 0 {
+    if out.is_empty() {
         return Ok(());
     }
     let merged = four(&outer, &[&x, &out]).expect("dense tensors merge the axes on either side of one");
