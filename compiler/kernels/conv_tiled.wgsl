@@ -1,6 +1,6 @@
 // conv_tiled.wgsl -- 2-D convolution (1-D: height 1), NCHW, for GPUs with workgroup memory.
 //
-// Formula, bindings, parameters, packing and linked functions: exactly those of conv.wgsl.
+// Formula, bindings, parameters, packing and linked functions: exactly those of conv_wide.wgsl.
 // Dispatch:  (ceil((out_h * out_w - m0) / TILE_M), ceil(n_count / TILE_N), images * groups),
 //            z = image * groups + group.
 //

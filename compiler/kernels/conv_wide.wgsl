@@ -14,7 +14,7 @@
 //            n = absolute output channel = group * n_per_group + n0 + n). weights_texture.wgsl is not needed.
 //
 // The tile for software adapters (registers are memory there); everything but the tile constants, results included, is
-// that of conv.wgsl.
+// that of conv_tiled.wgsl.
 //
 // One invocation owns 8 pixels x 64 channels; see matmul.wgsl. 1x1 stride 1 without padding: use matmul.wgsl.
 

@@ -1,6 +1,6 @@
 // matmul_dyn_tiled.wgsl -- matrix product of two activations, for GPUs with workgroup memory.
 //
-// Formula, bindings, parameters and linked functions: exactly those of matmul_dyn.wgsl.
+// Formula, bindings, parameters and linked functions: exactly those of matmul_dyn_wide.wgsl.
 // Dispatch:  (ceil(m / TILE_M), ceil(n / TILE_N), batches); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
 //
 // A workgroup of 128 owns 32 x 64 outputs, an invocation 4 x 4 of them in registers. Tiles of 16 k go through

@@ -6,7 +6,7 @@
 // Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z).
 //
 // The tile for software adapters (registers are memory there); everything but the tile constants, results included, is
-// that of matmul_dyn.wgsl.
+// that of matmul_dyn_tiled.wgsl.
 //
 // One invocation owns 16 rows x 16 columns in registers; lanes run along m. No barrier: see matmul.wgsl.
 

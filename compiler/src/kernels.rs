@@ -14,10 +14,8 @@ pub enum Kernel {
     MatmulWide,
     MatmulRows,
     MatmulVec,
-    MatmulDyn,
     MatmulDynTiled,
     MatmulDynWide,
-    Conv,
     ConvTiled,
     ConvWide,
     ConvDepthwise,
@@ -122,16 +120,14 @@ const PRODUCT: &[&str] = &["out", "x"];
 const ATTENTION: &[&str] = &["out", "q", "k", "v"];
 
 /// Every kernel, in the order of [`Kernel`].
-pub const KERNELS: [KernelRow; 27] = [
+pub const KERNELS: [KernelRow; 25] = [
     row(Kernel::Matmul, body!("matmul"), Links::Epilogue, PRODUCT).weights().tile(64, 128),
     row(Kernel::MatmulTiled, body!("matmul_tiled"), Links::Epilogue, PRODUCT).weights().tile(32, 64),
     row(Kernel::MatmulWide, body!("matmul_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256),
     row(Kernel::MatmulRows, body!("matmul_rows"), Links::Epilogue, PRODUCT).weights().weight_texel().tile(4, 512),
     row(Kernel::MatmulVec, body!("matmul_vec"), Links::Epilogue, PRODUCT).weights().weight_texel().tile(1, 256),
-    row(Kernel::MatmulDyn, body!("matmul_dyn"), Links::Epilogue, &["out", "a", "c"]).tile(64, 128),
     row(Kernel::MatmulDynTiled, body!("matmul_dyn_tiled"), Links::Epilogue, &["out", "a", "c"]).tile(32, 64),
     row(Kernel::MatmulDynWide, body!("matmul_dyn_wide"), Links::Epilogue, &["out", "a", "c"]).tile(128, 64),
-    row(Kernel::Conv, body!("conv"), Links::Epilogue, PRODUCT).weights().tile(64, 128),
     row(Kernel::ConvTiled, body!("conv_tiled"), Links::Epilogue, PRODUCT).weights().tile(32, 64),
     row(Kernel::ConvWide, body!("conv_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256),
     row(Kernel::ConvDepthwise, body!("conv_depthwise"), Links::Epilogue, PRODUCT)

@@ -132,7 +132,10 @@ pub fn search(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<P
                 let mut candidates = candidates;
                 return Ok(Planned { program: candidates.swap_remove(index).program, assembled });
             }
-            slots -= 1;
+            match slots.checked_sub(1) {
+                Some(fewer) => slots = fewer,
+                None => break,
+            }
         }
     }
     Ok(fallback(candidates))

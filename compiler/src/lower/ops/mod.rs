@@ -23,8 +23,8 @@ mod views;
 
 use super::LowerError;
 use super::context::Lowering;
-use crate::graph::NodeId;
 use crate::graph::op::Op;
+use crate::graph::{Graph, NodeId};
 pub use copy::lower_outputs;
 
 /// Lowers one node whose operands are lowered.
@@ -39,11 +39,7 @@ pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerEr
         Op::Pointwise(program) => pointwise::lower(lowering, id, program),
         Op::Einsum { .. } => einsum::lower(lowering, id),
         Op::Conv { .. } => conv::lower(lowering, id),
-        Op::ConvTranspose { .. } => Err(LowerError::NoKernel {
-            node: lowering.graph().node(id).name.clone(),
-            op: "ConvTranspose",
-            reason: "there is no kernel for it yet",
-        }),
+        Op::ConvTranspose { .. } => unreachable!("`without_kernels` refuses it before any node is lowered"),
         Op::Attention { .. } => attention::lower(lowering, id),
         Op::Pool { window, kind } => {
             pool::lower(lowering, id, window, *kind)?;
@@ -79,4 +75,16 @@ pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerEr
             pointwise::epilogue(lowering, id)
         }
     }
+}
+
+/// Operators of the graph that have no kernel, with the ONNX names of their nodes, so that all are reported at once.
+pub fn without_kernels(graph: &Graph) -> Vec<(&'static str, Vec<String>)> {
+    let mut missing: std::collections::BTreeMap<&'static str, Vec<String>> = std::collections::BTreeMap::new();
+    for id in graph.topological_order() {
+        let node = graph.node(id);
+        if let Op::ConvTranspose { .. } = node.op {
+            missing.entry(node.op.name()).or_default().push(node.name.clone());
+        }
+    }
+    missing.into_iter().collect()
 }
