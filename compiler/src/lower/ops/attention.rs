@@ -4,7 +4,8 @@
 //! form such nodes.
 
 use super::copy::dense;
-use super::heavy::{output_for, word};
+use super::heavy::output_for;
+use super::strided::word;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::Op;

@@ -5,7 +5,8 @@
 
 use super::copy::dense;
 use super::einsum::PANEL;
-use super::heavy::{Output, attach_epilogue, element_strides, output_for, panel_calls, word};
+use super::heavy::{Output, attach_epilogue, element_strides, output_for, panel_calls};
+use super::strided::word;
 use crate::graph::NodeId;
 use crate::graph::op::{Op, Window};
 use crate::kernels::Kernel;

@@ -6,7 +6,8 @@
 //! first. A constant second operand without batch axes is a streamed weight.
 
 use super::copy::dense;
-use super::heavy::{Output, attach_epilogue, output_for, panel_calls, product_kernel, word};
+use super::heavy::{Output, attach_epilogue, output_for, panel_calls, product_kernel};
+use super::strided::word;
 use crate::graph::NodeId;
 use crate::graph::op::Op;
 use crate::kernels::Kernel;

@@ -2,6 +2,7 @@
 //!
 //! It deliberately knows no operator.
 
+use super::strided::word;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
@@ -16,11 +17,6 @@ use std::ops::Range;
 
 /// Extra operands that an epilogue may have: the size of `operands` in every kernel's parameters.
 pub const MAX_EPILOGUE_OPERANDS: usize = 4;
-
-/// A stride or offset as kernels hold it: negative numbers wrap around, and so does the address arithmetic.
-pub const fn word(value: i64) -> u32 {
-    value as u32
-}
 
 /// The product kernel for a number of rows. Few rows run with lanes along the columns.
 pub const fn product_kernel(tiles: Tiles, rows: usize) -> Kernel {
