@@ -3,6 +3,8 @@
 # and draws them with their predictions. Arguments go to the `digits` program (see --help).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# Without it, the software Vulkan driver complains at every start.
+export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-${TMPDIR:-/tmp}}"
 tests/setup.sh
 cargo build --release --quiet --bin flashmem-compile --bin flashmem-run --bin digits
 bin="${CARGO_TARGET_DIR:-target}/release"
