@@ -11,9 +11,11 @@ use flashmem_plan_format::plan::TexelFormat;
 use flashmem_runtime::{ElementType, Options, Outputs, Session, Stats, Tensor, npz};
 use std::path::{Path, PathBuf};
 
-/// `tests/models/FOLDER`.
+/// `tests/models/FOLDER`. Cargo says at run time where the crate lies; with a target directory shared by several clones, what
+/// was compiled in may be another one.
 pub fn models(folder: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(folder)
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&here).join("models").join(folder)
 }
 
 /// All `.onnx` files of a folder, in name order.

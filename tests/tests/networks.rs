@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use flashmem_compiler::bundle::GoldenSource;
 use flashmem_compiler::compile::CompileOptions;
+use flashmem_compiler::schedule::Strategy;
 use flashmem_plan_format::plan::TexelFormat;
 use flashmem_runtime::{Error, Options, Session, npz};
 use flashmem_tests::{compile_quietly, error_against, models, options, run, smallest_budget};
@@ -60,8 +61,17 @@ fn outputs_are_bit_identical_at_any_budget_thread_count_and_run() -> anyhow::Res
         let options = options(TexelFormat::Rgba16Float);
         let least = smallest_budget(&model, &bundle, &options)?;
         let mut all = Vec::new();
-        for budget_bytes in [Some(least), Some(least + 200_000), None] {
-            let compiled = compile_quietly(&model, &bundle, &CompileOptions { budget_bytes, ..options.clone() })?;
+        for (budget_bytes, strategy) in [
+            (Some(least), Strategy::Optimal),
+            (Some(least + 200_000), Strategy::Optimal),
+            (None, Strategy::Optimal),
+            (None, Strategy::PreloadAll),
+        ] {
+            let options = CompileOptions { budget_bytes, strategy, ..options.clone() };
+            let compiled = compile_quietly(&model, &bundle, &options)?;
+            if strategy == Strategy::PreloadAll {
+                assert_eq!(compiled.plan.slot_count, compiled.plan.page_count, "{name}: everything is resident");
+            }
             if budget_bytes == Some(least) {
                 assert!(compiled.plan.slot_count < compiled.plan.page_count, "{name}: the smallest budget streams");
             }
