@@ -6,7 +6,7 @@
 //! first. A constant second operand without batch axes is a streamed weight.
 
 use super::copy::dense;
-use super::heavy::{Output, attach_epilogue, output_for, panel_calls, product_kernel};
+use super::heavy::{Output, attach_epilogue, element_strides, output_for, panel_calls, product_kernel};
 use super::strided::word;
 use crate::graph::NodeId;
 use crate::graph::op::Op;
@@ -161,11 +161,10 @@ fn weighted(
         let in_a = a_labels.iter().position(|l| *l == label).map(|i| graph.node(a).shape[i]);
         in_a.unwrap_or_else(|| graph.node(b).shape[b_labels.iter().position(|l| *l == label).expect("in an operand")])
     };
-    let element_strides: Vec<usize> =
-        crate::lower::view::dense_strides(&constant.shape).iter().map(|s| *s as usize).collect();
+    let strides = element_strides(&constant.shape);
     let weight_axes = |labels: &[u8]| -> (Vec<usize>, Vec<usize>) {
         let at = |l: &u8| b_labels.iter().position(|x| x == l).expect("a k or n label is in the weight");
-        (labels.iter().map(|l| size(*l)).collect(), labels.iter().map(|l| element_strides[at(l)]).collect())
+        (labels.iter().map(|l| size(*l)).collect(), labels.iter().map(|l| strides[at(l)]).collect())
     };
     let (k_shape, k_strides) = weight_axes(&kinds.k);
     let (n_shape, n_strides) = weight_axes(&kinds.n);
