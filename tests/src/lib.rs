@@ -3,6 +3,7 @@
 //! It deliberately holds no test; those are in `tests/tests/`.
 
 use anyhow::{Context as _, ensure};
+use flashmem_compiler::bundle::Keep;
 use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, compile};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
@@ -39,6 +40,7 @@ pub fn options(weights: TexelFormat) -> CompileOptions {
         profile: DeviceProfile::load("software").expect("a built-in profile"),
         objective: Objective::Latency,
         strategy: Strategy::Optimal,
+        keep: Keep::Auto,
         golden: None,
     }
 }
