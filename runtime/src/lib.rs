@@ -1,8 +1,9 @@
 //! Replays a `.fmplan` bundle on wgpu within the memory that it declares.
 //!
 //! [`Session::open`] opens and validates a bundle, checks the device's limits and the budget, and then allocates
-//! everything that it will ever hold. [`Session::run`] reads the weight pages in the plan's order, copies them into their
-//! slots and dispatches the kernels. Nothing is allocated on the device and no pipeline is created after loading.
+//! everything that it will ever hold; pages are read and pipelines created in the background from there on.
+//! [`Session::run`] takes the weight pages in the plan's order, copies them into their slots and dispatches the kernels.
+//! Nothing is allocated on the device after loading, and no pipeline is created after the first run.
 //!
 //! The runtime deliberately makes no decisions: order, slots, sizes and submissions are the plan's.
 //!
@@ -31,6 +32,7 @@ mod self_test;
 mod session;
 mod stats;
 mod tensor;
+mod timeline;
 
 pub use error::{Error, InputError, SelfTestError};
 pub use flashmem_plan_format::plan::{ElementType, PageId};

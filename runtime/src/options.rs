@@ -7,11 +7,11 @@ use std::time::Duration;
 pub struct Options {
     /// Use the first adapter whose name contains this text (in any case). `None`: hardware before software.
     pub adapter: Option<String>,
-    /// Threads that read pages, at least 1. Ignored where there are no threads.
+    /// Threads that read pages ahead. 0, and where there are no threads: a page is read when it is needed.
     pub reader_threads: u32,
     /// Refuse a bundle that declares a higher peak.
     pub budget_bytes: Option<u64>,
-    /// Threads that create pipelines while a session is opened, at least 1.
+    /// Threads that create pipelines while a session is opened and runs first, at least 1.
     pub pipeline_threads: u32,
     /// Longest wait for the device, or for a page, before the run fails.
     pub timeout: Duration,
