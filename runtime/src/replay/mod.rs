@@ -19,18 +19,23 @@ pub(crate) use inputs::bind_inputs;
 pub(crate) use page::{PageReader, useful_readers};
 
 use crate::error::Error;
-use crate::session::{HostBuffers, Parts};
+use crate::session::{HostBuffers, Parts, Program};
 use crate::tensor::{Outputs, Tensor};
 use crate::timeline::Mark;
 
 /// Runs once. Reading may have begun already.
-pub(crate) async fn run(parts: &Parts, buffers: &mut HostBuffers, inputs: &[&Tensor]) -> Result<Outputs, Error> {
+pub(crate) async fn run(
+    parts: &Parts,
+    program: Program<'_>,
+    buffers: &mut HostBuffers,
+    inputs: &[&Tensor],
+) -> Result<Outputs, Error> {
     parts.gpu.check("preparing a run")?;
-    let mut walk = walk::Walk::start(parts, &mut buffers.ring)?;
+    let mut walk = walk::Walk::start(parts, program.loads, &mut buffers.ring)?;
     if let Some(input) = &mut buffers.input {
         inputs::upload(parts, input, inputs, walk.encoder())?;
     }
-    walk.commands().await?;
+    walk.commands(program.commands).await?;
     parts.timeline.mark(Mark::LastDispatch);
     let encoder = walk.finish();
     let outputs = readback::outputs(parts, buffers.readback.as_mut(), encoder).await?;

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::session::{Parts, WriteBuffer, WriteState};
 use crate::timeline::{Mark, Span};
 use flashmem_plan_format::plan::{Command, PAGE_WIDTH_TEXELS, PageId, SlotId};
+use std::sync::Arc;
 use std::time::Duration;
 use wgpu::{
     CommandEncoder, CommandEncoderDescriptor, ComputePass, ComputePassDescriptor, Extent3d, MapMode, Origin3d,
@@ -39,8 +40,8 @@ struct OpenPass {
 
 impl<'a> Walk<'a> {
     /// Gives all staging buffers to the feed, which starts reading, unless it has them already.
-    pub(crate) fn start(parts: &'a Parts, ring: &'a mut [WriteBuffer]) -> Result<Self, Error> {
-        start_reading(&parts.feed, &parts.loads, ring)?;
+    pub(crate) fn start(parts: &'a Parts, loads: &Arc<[PageId]>, ring: &'a mut [WriteBuffer]) -> Result<Self, Error> {
+        start_reading(&parts.feed, loads, ring)?;
         Ok(Self { parts, ring, encoder: new_encoder(parts), pass: None, next_load: 0 })
     }
 
@@ -56,9 +57,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Replays all commands.
-    pub(crate) async fn commands(&mut self) -> Result<(), Error> {
-        let parts = self.parts;
-        for (position, command) in (0_u32..).zip(&parts.bundle.plan.commands) {
+    pub(crate) async fn commands(&mut self, commands: &[Command]) -> Result<(), Error> {
+        for (position, command) in (0_u32..).zip(commands) {
             match *command {
                 Command::Load { page, slot } => self.load(position, page, slot).await?,
                 Command::Drop { .. } => {}
