@@ -22,6 +22,7 @@ mod counting;
 mod device;
 mod error;
 mod gpu;
+mod io;
 mod ledger;
 mod limits;
 #[cfg(feature = "npz")]
@@ -37,6 +38,9 @@ mod timeline;
 pub use error::{Error, InputError, SelfTestError};
 pub use flashmem_plan_format::plan::{ElementType, PageId};
 pub use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};
+#[cfg(all(feature = "http", not(target_arch = "wasm32")))]
+pub use io::{HttpError, HttpSource};
+pub use io::{IoMode, IoNote};
 pub use options::Options;
 pub use session::{PortInfo, Session};
 pub use stats::Stats;

@@ -5,6 +5,7 @@
 //! same buffer is what direct I/O reads into, so it is aligned for that. A reader knows pages and nothing of a plan's
 //! commands, and it is shared by all threads.
 
+use crate::clock::Stopwatch;
 use crate::counting::CountingSource;
 use crate::error::Error;
 use crate::timeline::{Mark, Span, Timeline};
@@ -74,10 +75,30 @@ impl PageReader {
         PieceBuffer::new(self.buffer_bytes as usize)
     }
 
+    /// Tells the source that `page` comes soon.
+    pub(crate) fn announce(&self, page: PageId) {
+        self.timeline.mark(Mark::ReadingBegan);
+        self.source.will_read(self.range_of(page));
+    }
+
+    /// Pages that make up about this many bytes, at least one.
+    pub(crate) const fn pages_of(&self, bytes: u64) -> u32 {
+        let pages = bytes / self.page_bytes;
+        if pages == 0 {
+            1
+        } else if pages > u32::MAX as u64 {
+            u32::MAX
+        } else {
+            pages as u32
+        }
+    }
+
     /// Reads `page` into `view`, through `buffer`.
     pub(crate) fn read(&self, page: PageId, view: &mut BufferViewMut, buffer: &mut PieceBuffer) -> Result<(), Error> {
-        let reading = crate::clock::Stopwatch::start();
+        let reading = Stopwatch::start();
+        self.timeline.mark(Mark::ReadingBegan);
         let read = self.read_pieces(page, view, buffer.bytes());
+        self.source.was_read(self.range_of(page));
         self.timeline.add(Span::Reading, reading.elapsed());
         if read.is_ok() {
             self.timeline.mark(Mark::FirstPage);
@@ -154,7 +175,7 @@ mod tests {
             let mut buffer = PieceBuffer::new(length);
             let bytes = buffer.bytes();
             assert!(bytes.len() == length && length > 0 && length as u64 <= share_bytes, "{share_bytes}");
-            assert!(length < BLOCK_BYTES || bytes.as_ptr() as usize % BLOCK_BYTES == 0);
+            assert!(length < BLOCK_BYTES || (bytes.as_ptr() as usize).is_multiple_of(BLOCK_BYTES));
         }
     }
 

@@ -1,6 +1,8 @@
 //! A feed of bounded reader threads, which live as long as the session and sleep while there is nothing to read.
 //!
-//! Readers take loads in order and wait until the load's staging buffer is given. After a failure, or when the sequence
+//! Readers take loads in order and wait until the load's staging buffer is given. Meanwhile, and with every page, they
+//! announce what comes next to the source, up to a window: so the disk goes on when the ring is full, and starts before
+//! there is any staging memory at all. After a failure, or when the sequence
 //! ends, none starts another page. A read that the operating system never finishes cannot be abandoned: ending the sequence
 //! then fails after its time limit, the session is lost, and the reader is left behind when the feed is dropped.
 
@@ -8,12 +10,18 @@ use super::page::PageReader;
 use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::gpu::lock;
-use crate::timeline::Span;
+use crate::timeline::{Mark, Span};
 use flashmem_plan_format::plan::PageId;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use wgpu::BufferViewMut;
+
+/// What is announced ahead of the reads, once there is staging memory. It hides pauses of the replay of some 20 ms.
+const WINDOW_BYTES: u64 = 64 << 20;
+
+/// What is announced before there is staging memory: about what a fast disk reads while a driver is loaded.
+const EARLY_WINDOW_BYTES: u64 = 256 << 20;
 
 /// Longest wait for reads in progress when a feed is dropped.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,6 +46,12 @@ struct State {
     loads: Arc<[PageId]>,
     /// First load that no reader took.
     next_load: u32,
+    /// First load that was not announced.
+    next_announced: u32,
+    /// Loads that are announced ahead.
+    window: u32,
+    /// Loads of the sequence that were read.
+    done: u32,
     /// By ring index.
     places: Vec<Place>,
     /// Readers that are at work.
@@ -69,14 +83,23 @@ enum Place {
 impl ThreadedFeed {
     pub(crate) fn start(reader: PageReader, staging_pages: u32, readers: u32) -> Result<Self, Error> {
         let places = (0..staging_pages).map(|_| Place::Away).collect();
-        let state = State { loads: Arc::default(), next_load: 0, places, busy: 0, stage: Stage::Stopped };
+        let state = State {
+            loads: Arc::default(),
+            next_load: 0,
+            next_announced: 0,
+            window: reader.pages_of(EARLY_WINDOW_BYTES),
+            done: 0,
+            places,
+            busy: 0,
+            stage: Stage::Stopped,
+        };
         let (given, arrived, idle) = Default::default();
         let shared = Arc::new(Shared { reader, state: Mutex::new(state), given, arrived, idle });
         let mut feed = Self { shared, threads: Vec::new() };
         for _ in 0..readers {
             let shared = Arc::clone(&feed.shared);
             let thread = std::thread::Builder::new().name("flashmem-reader".to_owned());
-            let spawned = thread.spawn(move || shared.read_pages());
+            let spawned = thread.spawn(move || shared.work());
             feed.threads.push(spawned.map_err(|source| Error::Threads { source })?);
         }
         Ok(feed)
@@ -93,13 +116,16 @@ impl ThreadedFeed {
     pub(crate) fn begin(&self, loads: &Arc<[PageId]>) {
         let mut state = lock(&self.shared.state);
         state.loads = Arc::clone(loads);
-        state.next_load = 0;
+        (state.next_load, state.next_announced, state.done) = (0, 0, 0);
         state.stage = Stage::Reading;
         self.shared.given.notify_all();
     }
 
     pub(crate) fn give(&self, ring_index: u32, view: BufferViewMut) {
-        lock(&self.shared.state).places[ring_index as usize] = Place::Free(view);
+        let mut state = lock(&self.shared.state);
+        state.places[ring_index as usize] = Place::Free(view);
+        state.window = self.shared.reader.pages_of(WINDOW_BYTES);
+        drop(state);
         // Only the reader of the next load can use it, and which one that is is unknown.
         self.shared.given.notify_all();
     }
@@ -147,32 +173,47 @@ impl Drop for ThreadedFeed {
 
 impl Shared {
     /// A reader's life.
-    fn read_pages(&self) {
+    fn work(&self) {
         let mut buffer = self.reader.new_buffer();
-        while let Some((load, page, mut view)) = self.next() {
-            let result = self.reader.read(page, &mut view, &mut buffer).map(|()| view);
-            let mut state = lock(&self.state);
-            if result.is_err() && state.stage == Stage::Reading {
-                state.stage = Stage::Stopped;
+        loop {
+            match self.next() {
+                Task::Announce(page) => self.reader.announce(page),
+                Task::Read { load, page, mut view, announce } => {
+                    announce.into_iter().flatten().for_each(|page| self.reader.announce(page));
+                    let result = self.reader.read(page, &mut view, &mut buffer).map(|()| view);
+                    self.finish(load, result);
+                }
+                Task::End => return,
             }
-            state.busy -= 1;
-            let ring_index = state.ring_index(load);
-            state.places[ring_index] = Place::Arrived(load, result);
-            self.arrived.notify_all();
-            self.idle.notify_all();
         }
     }
 
-    /// Waits for the next load whose buffer is there; `None` when the thread must end.
-    fn next(&self) -> Option<(u32, PageId, BufferViewMut)> {
+    fn finish(&self, load: u32, result: Result<BufferViewMut, Error>) {
+        let mut state = lock(&self.state);
+        if result.is_err() && state.stage == Stage::Reading {
+            state.stage = Stage::Stopped;
+        }
+        state.busy -= 1;
+        state.done += 1;
+        if state.done as usize == state.loads.len() && result.is_ok() {
+            self.reader.timeline.mark(Mark::LastPage);
+        }
+        let ring_index = state.ring_index(load);
+        state.places[ring_index] = Place::Arrived(load, result);
+        self.arrived.notify_all();
+        self.idle.notify_all();
+    }
+
+    /// Waits for something to do.
+    fn next(&self) -> Task {
         let mut state = lock(&self.state);
         loop {
             match state.stage {
-                Stage::Closed => return None,
+                Stage::Closed => return Task::End,
                 Stage::Stopped => state = self.given.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Stage::Reading => {
-                    if let Some(next) = state.claim() {
-                        return Some(next);
+                    if let Some(task) = state.claim() {
+                        return task;
                     }
                     let is_short_of_buffers = (state.next_load as usize) < state.loads.len();
                     let waiting = Stopwatch::start();
@@ -186,13 +227,23 @@ impl Shared {
     }
 }
 
+/// What a reader does next.
+enum Task {
+    /// Tells the source of a page that comes soon.
+    Announce(PageId),
+    /// Reads a page, and announces others first.
+    Read { load: u32, page: PageId, view: BufferViewMut, announce: [Option<PageId>; 2] },
+    /// Ends.
+    End,
+}
+
 impl State {
     fn ring_index(&self, load: u32) -> usize {
         load as usize % self.places.len()
     }
 
-    /// The next load, if there is one and its buffer is there.
-    fn claim(&mut self) -> Option<(u32, PageId, BufferViewMut)> {
+    /// The next load when its buffer is there, else a page to announce; `None` when there is neither.
+    fn claim(&mut self) -> Option<Task> {
         let load = self.next_load;
         let page = *self.loads.get(load as usize)?;
         let ring_index = self.ring_index(load);
@@ -200,13 +251,26 @@ impl State {
             Place::Free(view) => {
                 self.next_load += 1;
                 self.busy += 1;
-                Some((load, page, view))
+                // Two with every page let the window open; one would only keep it.
+                let announce = [self.announce(), self.announce()];
+                Some(Task::Read { load, page, view, announce })
             }
             other @ (Place::Away | Place::Arrived(..)) => {
                 self.places[ring_index] = other;
-                None
+                self.announce().map(Task::Announce)
             }
         }
+    }
+
+    /// The next page to announce, if the window is open.
+    fn announce(&mut self) -> Option<PageId> {
+        let next = self.next_announced.max(self.next_load);
+        if next >= self.next_load.saturating_add(self.window) {
+            return None;
+        }
+        let page = *self.loads.get(next as usize)?;
+        self.next_announced = next + 1;
+        Some(page)
     }
 
     fn take(&mut self, load: u32) -> Option<Result<BufferViewMut, Error>> {

@@ -1,7 +1,8 @@
 //! Opens a session: everything that must happen before the first dispatch, overlapped as far as it can be.
 //!
-//! The adapter is found on its own thread while the bundle is read and checked. Then come the device, staging memory, and
-//! with it the first reads; pipelines are created on threads of their own from there on, and a run waits for each only when
+//! The adapter is found on its own thread while the bundle is read and checked. Checked, the first pages are announced to
+//! the source, which may fetch them while there is no device yet. Then come the device, staging memory, and with it the
+//! first reads; pipelines are created on threads of their own from there on, and a run waits for each only when
 //! it needs it. Bundle, budget and limits are checked before anything is allocated on the device.
 
 use super::pipelines::{Layouts, Pipelines, bind_groups};
@@ -24,13 +25,13 @@ use std::sync::Arc;
 pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<Session, Error> {
     let timeline = Arc::new(Timeline::start());
     let source = Arc::new(CountingSource::new(source));
-    let (bundle, chosen) = check_and_choose(&source, options, &timeline).await;
-    let bundle = bundle?;
-    let bytes_read_before = source.bytes_read();
-    let gpu = device::open(chosen?, &bundle.plan.requirements).await?;
+    let (checked, chosen) = check_and_choose(&source, options, &timeline).await;
+    let checked = checked?;
+    let gpu = device::open(chosen?, &checked.bundle.plan.requirements).await?;
     timeline.mark(Mark::Device);
     let mut ledger = Ledger::start(&gpu.device);
-    let (parts, buffers) = build(gpu, source, bundle, options, &mut ledger, timeline).await?;
+    let bytes_read_before = checked.bytes_read;
+    let (parts, buffers) = build(gpu, source, checked, options, &mut ledger, timeline).await?;
     ledger.sample(&parts.gpu.device, host_bytes(&parts));
     let load_ms = parts.timeline.elapsed_ms();
     Ok(Session {
@@ -44,14 +45,26 @@ pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<S
         bytes_read_runs: Vec::new(),
         bytes_read_before,
         lost: None,
+        io: None,
     })
 }
 
-type Checked = (Result<Bundle, Error>, Result<Chosen, Error>);
+/// A bundle that may be run, and the feed that reads its pages.
+struct Checked {
+    bundle: Bundle,
+    loads: Arc<[PageId]>,
+    feed: Feed,
+    /// What checking took.
+    bytes_read: u64,
+}
 
 /// Checks the bundle while the adapter is found.
 #[cfg(not(target_arch = "wasm32"))]
-async fn check_and_choose(source: &CountingSource, options: &Options, timeline: &Timeline) -> Checked {
+async fn check_and_choose(
+    source: &Arc<CountingSource>,
+    options: &Options,
+    timeline: &Arc<Timeline>,
+) -> (Result<Checked, Error>, Result<Chosen, Error>) {
     let choose = || {
         let chosen = pollster::block_on(device::choose(options.adapter.as_deref()));
         timeline.mark(Mark::Adapter);
@@ -59,52 +72,58 @@ async fn check_and_choose(source: &CountingSource, options: &Options, timeline: 
     };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("flashmem-adapter".to_owned()).spawn_scoped(scope, choose);
-        let bundle = check(source, options, timeline);
+        let checked = check(source, options, timeline);
         let chosen = match thread {
             Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             // Without another thread this one does it.
             Err(_) => choose(),
         };
-        (bundle, chosen)
+        (checked, chosen)
     })
 }
 
 #[cfg(target_arch = "wasm32")]
-async fn check_and_choose(source: &CountingSource, options: &Options, timeline: &Timeline) -> Checked {
-    let bundle = check(source, options, timeline);
+async fn check_and_choose(
+    source: &Arc<CountingSource>,
+    options: &Options,
+    timeline: &Arc<Timeline>,
+) -> (Result<Checked, Error>, Result<Chosen, Error>) {
+    let checked = check(source, options, timeline);
     let chosen = device::choose(options.adapter.as_deref()).await;
     timeline.mark(Mark::Adapter);
-    (bundle, chosen)
+    (checked, chosen)
 }
 
-fn check(source: &CountingSource, options: &Options, timeline: &Timeline) -> Result<Bundle, Error> {
-    let bundle = Bundle::open_without_golden(source)?;
+fn check(source: &Arc<CountingSource>, options: &Options, timeline: &Arc<Timeline>) -> Result<Checked, Error> {
+    let mut bundle = Bundle::open_without_golden(source)?;
     let declared_bytes = declared_peak_bytes(&bundle);
     if let Some(budget_bytes) = options.budget_bytes.filter(|budget| *budget < declared_bytes) {
         return Err(Error::Budget { declared_bytes, budget_bytes });
     }
     timeline.mark(Mark::Validated);
-    Ok(bundle)
+    let bytes_read = source.bytes_read();
+    let loads = loads(&bundle.plan.commands);
+    let readers = useful_readers(&bundle.plan, options.reader_threads);
+    let reader = PageReader::new(Arc::clone(source), &mut bundle, readers, Arc::clone(timeline));
+    let feed = Feed::start(reader, bundle.plan.staging_pages, readers)?;
+    feed.begin(&loads);
+    Ok(Checked { bundle, loads, feed, bytes_read })
 }
 
 /// Allocates, starts reading and creating pipelines, and binds.
 async fn build(
     gpu: Gpu,
     source: Arc<CountingSource>,
-    mut bundle: Bundle,
+    checked: Checked,
     options: &Options,
     ledger: &mut Ledger,
     timeline: Arc<Timeline>,
 ) -> Result<(Parts, HostBuffers), Error> {
+    let Checked { mut bundle, loads, feed, .. } = checked;
     let constants = std::mem::take(&mut bundle.constants);
-    let (loads, repeat_loads) = (loads(&bundle.plan.commands), loads(&bundle.plan.repeat_commands));
-    let readers = useful_readers(&bundle.plan, options.reader_threads);
-    let reader = PageReader::new(Arc::clone(&source), &mut bundle, readers, Arc::clone(&timeline));
-    let feed = Feed::start(reader, bundle.plan.staging_pages, readers)?;
-
+    let repeat_loads = self::loads(&bundle.plan.repeat_commands);
     let mut staging = Staging::allocate(&gpu, &bundle.plan, &constants, ledger).await?;
     timeline.mark(Mark::Staging);
-    feed.begin(&loads);
     let last = staging.ring.len().saturating_sub(1);
     for (ring_index, buffer) in (0..).zip(&mut staging.ring[..last]) {
         buffer.give(ring_index, &feed)?;
