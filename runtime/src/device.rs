@@ -1,4 +1,4 @@
-//! Chooses an adapter and opens a device with just the limits that a plan needs.
+//! Chooses an adapter and opens a device: with just the limits that a plan needs, or with all that the adapter has.
 //!
 //! Hardware comes before software; software is used when there is nothing else, and said so. No optional feature is ever
 //! requested, so every kernel is plain WebGPU.
@@ -7,18 +7,34 @@ use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::limits::limits_for;
 use flashmem_plan_format::plan::Requirements;
-use wgpu::{Adapter, Backends, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, InstanceFlags, MemoryHints};
+use wgpu::{
+    Adapter, Backends, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, InstanceFlags, Limits, MemoryHints,
+};
 
 /// Opens the device for a plan.
 pub(crate) async fn open(requirements: &Requirements, wanted: Option<&str>) -> Result<Gpu, Error> {
+    let adapter = adapter(wanted).await?;
+    let limits = limits_for(requirements, &adapter.get_info().name, &adapter.limits())?;
+    request(&adapter, limits).await
+}
+
+/// Opens a device with all limits that its adapter has, for plans that are not known yet.
+pub(crate) async fn open_whole(wanted: Option<&str>) -> Result<Gpu, Error> {
+    let adapter = adapter(wanted).await?;
+    request(&adapter, adapter.limits()).await
+}
+
+async fn adapter(wanted: Option<&str>) -> Result<Adapter, Error> {
     let instance = Instance::new(InstanceDescriptor {
         backends: backends(),
         flags: InstanceFlags::empty(),
         ..InstanceDescriptor::new_without_display_handle()
     });
-    let adapter = choose(adapters(&instance).await, wanted)?;
+    choose(adapters(&instance).await, wanted)
+}
+
+async fn request(adapter: &Adapter, required_limits: Limits) -> Result<Gpu, Error> {
     let info = adapter.get_info();
-    let required_limits = limits_for(requirements, &info.name, &adapter.limits())?;
     let descriptor = DeviceDescriptor {
         label: Some("flashmem"),
         required_limits,

@@ -2,7 +2,8 @@
 //!
 //! [`Session::open`] opens and validates a bundle, checks the device's limits and the budget, and then allocates
 //! everything that it will ever hold. [`Session::run`] reads the weight pages in the plan's order, copies them into their
-//! slots and dispatches the kernels. Nothing is allocated on the device and no pipeline is created after loading.
+//! slots and dispatches the kernels. Nothing is allocated on the device and no pipeline is created after loading. Sessions
+//! that are to share one device are opened on a [`Context`].
 //!
 //! The runtime deliberately makes no decisions: order, slots, sizes and submissions are the plan's.
 //!
@@ -16,6 +17,7 @@
 //! ```
 
 mod clock;
+mod context;
 mod convert;
 mod counting;
 mod device;
@@ -32,6 +34,7 @@ mod session;
 mod stats;
 mod tensor;
 
+pub use context::Context;
 pub use error::{Error, InputError, SelfTestError};
 pub use flashmem_plan_format::plan::{ElementType, PageId};
 pub use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};

@@ -5,10 +5,59 @@
 
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto, tensor_proto::DataType};
 
-/// Corrects a graph in place.
-pub fn correct(graph: &mut GraphProto) {
+/// Corrects a graph in place; `opset` is that of the standard domain.
+pub fn correct(graph: &mut GraphProto, opset: i64) {
     state_fill_values(graph);
     scale_celu(graph);
+    divide_by_norms(graph, opset);
+}
+
+/// From this version on, reductions take their axes as an operand.
+const AXES_ARE_OPERANDS: i64 = 18;
+
+/// LpNormalization is x / ‖x‖, NaN where the norm is zero; tract divides by 1 there.
+fn divide_by_norms(graph: &mut GraphProto, opset: i64) {
+    let mut nodes = Vec::with_capacity(graph.node.len());
+    for mut node in std::mem::take(&mut graph.node) {
+        let integer = |name: &str, or: i64| node.attribute.iter().find(|a| a.name == name).map_or(or, |a| a.i);
+        let (axis, p) = (integer("axis", -1), integer("p", 2));
+        if node.op_type != "LpNormalization" || node.input.is_empty() || !matches!(p, 1 | 2) {
+            nodes.push(node);
+            continue;
+        }
+        let norm = format!("{}.norm", node.name);
+        let mut reduce = NodeProto {
+            name: norm.clone(),
+            op_type: format!("ReduceL{p}"),
+            input: vec![node.input[0].clone()],
+            output: vec![norm.clone()],
+            ..NodeProto::default()
+        };
+        if opset >= AXES_ARE_OPERANDS {
+            let axes = format!("{}.axes", node.name);
+            graph.initializer.push(TensorProto {
+                name: axes.clone(),
+                dims: vec![1],
+                data_type: DataType::Int64 as i32,
+                raw_data: axis.to_le_bytes().to_vec(),
+                ..TensorProto::default()
+            });
+            reduce.input.push(axes);
+        } else {
+            reduce.attribute.push(AttributeProto {
+                name: "axes".to_owned(),
+                r#type: attribute_proto::AttributeType::Ints as i32,
+                ints: vec![axis],
+                ..AttributeProto::default()
+            });
+        }
+        nodes.push(reduce);
+        node.op_type = "Div".to_owned();
+        node.attribute.clear();
+        node.input.push(norm);
+        nodes.push(node);
+    }
+    graph.node = nodes;
 }
 
 fn float_tensor(name: &str, dims: Vec<i64>, value: f32) -> TensorProto {

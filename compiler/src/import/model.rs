@@ -81,14 +81,16 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
         .proto_model_for_read(&mut bytes.as_slice())
         .map_err(|e| not_onnx(super::tract::one_line(&e)))?;
     drop(bytes);
+    let standard = |domain: &str| matches!(domain, "" | "ai.onnx");
+    let opset = proto.opset_import.iter().find(|set| standard(&set.domain)).map_or(1, |set| set.version);
     let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
     let mut weights = large.iter().map(|t| from_model_file(&map, t)).collect::<Result<Vec<_>, _>>()?;
     let mut external = ExternalFiles::beside(path);
     external.resolve_graph(graph, &mut weights)?;
     take_constants(graph, &mut weights)?;
     name_nodes(graph);
-    correct(graph);
     let op_types: BTreeMap<String, String> = graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
+    correct(graph, opset);
     refuse_unknown_operators(graph)?;
 
     let initialisers = names_of_initialisers(graph, &weights);

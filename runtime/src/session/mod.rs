@@ -5,9 +5,11 @@
 mod pipelines;
 mod resources;
 
+pub(crate) use pipelines::Shared as SharedPipelines;
 pub(crate) use resources::{HostBuffers, ReadBuffer, Resources, WriteBuffer, WriteState, unmapped};
 
 use crate::clock::Stopwatch;
+use crate::context::Context;
 use crate::counting::CountingSource;
 use crate::device;
 use crate::error::Error;
@@ -90,15 +92,40 @@ impl Session {
     /// # Errors
     /// As [`Session::open_source`].
     pub async fn open_async(source: Arc<dyn ReadAt>, options: &Options) -> Result<Self, Error> {
+        Self::open_with(None, source, options).await
+    }
+
+    /// Opens a bundle on a device that other sessions use too; `options.adapter` is ignored.
+    ///
+    /// # Errors
+    /// As [`Session::open_source`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open_on(context: &Context, source: Arc<dyn ReadAt>, options: &Options) -> Result<Self, Error> {
+        pollster::block_on(Self::open_on_async(context, source, options))
+    }
+
+    /// Opens a bundle on a shared device where blocking is not allowed.
+    ///
+    /// # Errors
+    /// As [`Session::open_source`].
+    pub async fn open_on_async(context: &Context, source: Arc<dyn ReadAt>, options: &Options) -> Result<Self, Error> {
+        Self::open_with(Some(context), source, options).await
+    }
+
+    async fn open_with(context: Option<&Context>, source: Arc<dyn ReadAt>, options: &Options) -> Result<Self, Error> {
         let opened = Stopwatch::start();
         let source = CountingSource::new(source);
         let mut bundle = Bundle::open_without_golden(&source)?;
         check_budget(&bundle, options)?;
-        let gpu = device::open(&bundle.plan.requirements, options.adapter.as_deref()).await?;
+        let gpu = match context {
+            Some(context) => context.gpu_for(&bundle.plan.requirements)?,
+            None => device::open(&bundle.plan.requirements, options.adapter.as_deref()).await?,
+        };
+        let shared = context.map(Context::shared_pipelines);
         let mut ledger = Ledger::start(&gpu.device);
         let constants = std::mem::take(&mut bundle.constants);
         let (pipelines, bind_groups, resources, buffers) =
-            build(&gpu, &bundle, constants, &mut ledger, options).await?;
+            build(&gpu, shared, &bundle, constants, &mut ledger, options).await?;
         strip(&mut bundle);
         let loads = loads(&bundle);
         let options = options.clone();
@@ -235,6 +262,7 @@ type Built = (Vec<ComputePipeline>, Vec<BindGroup>, Resources, HostBuffers);
 /// Allocates, and creates pipelines meanwhile.
 async fn build(
     gpu: &Gpu,
+    shared: Option<&SharedPipelines>,
     bundle: &Bundle,
     constants: Vec<u8>,
     ledger: &mut Ledger,
@@ -245,12 +273,17 @@ async fn build(
     let host_bytes = plan_bytes(plan) + checksum_bytes(bundle);
     let allocate = resources::allocate(gpu, plan, constants, host_bytes, ledger, options.timeout);
     #[cfg(not(target_arch = "wasm32"))]
-    let (created, allocated) =
-        pipelines::create_while(&gpu.device, &layouts, &plan.pipelines, options.pipeline_threads.max(1), || {
-            pollster::block_on(allocate)
-        });
+    let (created, allocated) = pipelines::create_while(
+        &gpu.device,
+        shared,
+        &layouts,
+        &plan.pipelines,
+        options.pipeline_threads.max(1),
+        || pollster::block_on(allocate),
+    );
     #[cfg(target_arch = "wasm32")]
-    let (allocated, created) = (allocate.await, pipelines::create_all(&gpu.device, &layouts, &plan.pipelines).await);
+    let (allocated, created) =
+        (allocate.await, pipelines::create_all(&gpu.device, shared, &layouts, &plan.pipelines).await);
     let (resources, buffers) = allocated?;
     let bind_groups = pipelines::bind_groups(gpu, &layouts, plan, &resources).await?;
     Ok((created?, bind_groups, resources, buffers))

@@ -5,9 +5,11 @@
 
 use super::resources::Resources;
 use crate::error::Error;
-use crate::gpu::{Gpu, checked};
+use crate::gpu::{Gpu, checked, lock};
 use flashmem_plan_format::plan::{Buffer, BufferSlice, Dispatch, Pipeline, Plan};
+use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::sync::Mutex;
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry,
     BindingResource, BindingType, BufferBinding, BufferBindingType, ComputePipeline, ComputePipelineDescriptor, Device,
@@ -20,11 +22,34 @@ pub(crate) struct Layouts(Vec<(Shape, BindGroupLayout, PipelineLayout)>);
 
 type Shape = (bool, u32);
 
+const fn shape_of(pipeline: &Pipeline) -> Shape {
+    (pipeline.uses_weights, pipeline.storage_bindings)
+}
+
+/// Pipelines that the sessions of one device have in common, by the shape of their layout and their source. wgpu takes
+/// layouts of equal entries for one another, so a pipeline goes with every session's own layouts.
+#[derive(Default)]
+pub(crate) struct Shared(Mutex<BTreeMap<(Shape, String), ComputePipeline>>);
+
+impl Shared {
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
+
+    fn find(&self, pipeline: &Pipeline) -> Option<ComputePipeline> {
+        lock(&self.0).get(&(shape_of(pipeline), pipeline.source.clone())).cloned()
+    }
+
+    fn keep(&self, pipeline: &Pipeline, created: &ComputePipeline) {
+        lock(&self.0).insert((shape_of(pipeline), pipeline.source.clone()), created.clone());
+    }
+}
+
 impl Layouts {
     pub(crate) async fn create(gpu: &Gpu, plan: &Plan) -> Result<Self, Error> {
         let mut layouts: Vec<(Shape, BindGroupLayout, PipelineLayout)> = Vec::new();
         for pipeline in &plan.pipelines {
-            let shape = (pipeline.uses_weights, pipeline.storage_bindings);
+            let shape = shape_of(pipeline);
             if layouts.iter().all(|(known, ..)| *known != shape) {
                 let (group, layout) = gpu.checked("creating layouts", || layout_of(&gpu.device, shape)).await?;
                 layouts.push((shape, group, layout));
@@ -34,7 +59,7 @@ impl Layouts {
     }
 
     fn of(&self, pipeline: &Pipeline) -> (&BindGroupLayout, &PipelineLayout) {
-        let shape = (pipeline.uses_weights, pipeline.storage_bindings);
+        let shape = shape_of(pipeline);
         let found = self.0.iter().find(|(known, ..)| *known == shape);
         let (_, group, layout) = found.expect("there is a layout for every pipeline");
         (group, layout)
@@ -68,9 +93,18 @@ const fn buffer_binding(ty: BufferBindingType) -> BindingType {
     BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None }
 }
 
-async fn create_one(device: &Device, layouts: &Layouts, pipeline: &Pipeline) -> Result<ComputePipeline, Error> {
+/// A pipeline that another session has made, or a new one.
+async fn create_one(
+    device: &Device,
+    shared: Option<&Shared>,
+    layouts: &Layouts,
+    pipeline: &Pipeline,
+) -> Result<ComputePipeline, Error> {
+    if let Some(found) = shared.and_then(|shared| shared.find(pipeline)) {
+        return Ok(found);
+    }
     let during = format!("creating pipeline `{}`", pipeline.label);
-    checked(device, &during, || {
+    let created = checked(device, &during, || {
         let source = ShaderSource::Wgsl(pipeline.source.as_str().into());
         let module = device.create_shader_module(ShaderModuleDescriptor { label: Some(&pipeline.label), source });
         device.create_compute_pipeline(&ComputePipelineDescriptor {
@@ -82,19 +116,24 @@ async fn create_one(device: &Device, layouts: &Layouts, pipeline: &Pipeline) -> 
             cache: None,
         })
     })
-    .await
+    .await?;
+    if let Some(shared) = shared {
+        shared.keep(pipeline, &created);
+    }
+    Ok(created)
 }
 
 /// Creates all pipelines one after another.
 #[cfg(target_arch = "wasm32")]
 pub(crate) async fn create_all(
     device: &Device,
+    shared: Option<&Shared>,
     layouts: &Layouts,
     pipelines: &[Pipeline],
 ) -> Result<Vec<ComputePipeline>, Error> {
     let mut created = Vec::with_capacity(pipelines.len());
     for pipeline in pipelines {
-        created.push(create_one(device, layouts, pipeline).await?);
+        created.push(create_one(device, shared, layouts, pipeline).await?);
     }
     Ok(created)
 }
@@ -103,12 +142,12 @@ pub(crate) async fn create_all(
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn create_while<T>(
     device: &Device,
+    shared: Option<&Shared>,
     layouts: &Layouts,
     pipelines: &[Pipeline],
     threads: u32,
     meanwhile: impl FnOnce() -> T,
 ) -> (Result<Vec<ComputePipeline>, Error>, T) {
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     let next = AtomicUsize::new(0);
@@ -117,8 +156,8 @@ pub(crate) fn create_while<T>(
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(pipeline) = pipelines.get(index) else { return };
-            let result = pollster::block_on(create_one(device, layouts, pipeline));
-            crate::gpu::lock(&created).push((index, result));
+            let result = pollster::block_on(create_one(device, shared, layouts, pipeline));
+            lock(&created).push((index, result));
         }
     };
     let done = std::thread::scope(|scope| {
