@@ -7,13 +7,14 @@ use crate::device;
 use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::limits::limits_for;
-use crate::session::SharedPipelines;
+use crate::session::PipelineCache;
 use flashmem_plan_format::plan::Requirements;
+use std::sync::Arc;
 
 /// An open device. Sessions on it may outlive it.
 pub struct Context {
     gpu: Gpu,
-    pipelines: SharedPipelines,
+    pipelines: Arc<PipelineCache>,
 }
 
 impl Context {
@@ -31,8 +32,9 @@ impl Context {
     /// # Errors
     /// As for blocking.
     pub async fn open_async(adapter: Option<&str>) -> Result<Self, Error> {
-        let gpu = device::open_whole(adapter).await?;
-        Ok(Self { gpu, pipelines: SharedPipelines::default() })
+        let chosen = device::choose(adapter).await?;
+        let gpu = device::open_whole(chosen).await?;
+        Ok(Self { gpu, pipelines: Arc::default() })
     }
 
     /// Name of the adapter.
@@ -51,7 +53,7 @@ impl Context {
         Ok(self.gpu.clone())
     }
 
-    pub(crate) const fn shared_pipelines(&self) -> &SharedPipelines {
-        &self.pipelines
+    pub(crate) fn pipeline_cache(&self) -> Arc<PipelineCache> {
+        Arc::clone(&self.pipelines)
     }
 }
