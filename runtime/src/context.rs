@@ -7,14 +7,14 @@ use crate::device;
 use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::limits::limits_for;
-use crate::session::PipelineCache;
+use crate::session::KnownPipelines;
 use flashmem_plan_format::plan::Requirements;
 use std::sync::Arc;
 
 /// An open device. Sessions on it may outlive it.
 pub struct Context {
     gpu: Gpu,
-    pipelines: Arc<PipelineCache>,
+    pipelines: Arc<KnownPipelines>,
 }
 
 impl Context {
@@ -53,7 +53,7 @@ impl Context {
         Ok(self.gpu.clone())
     }
 
-    pub(crate) fn pipeline_cache(&self) -> Arc<PipelineCache> {
+    pub(crate) fn known_pipelines(&self) -> Arc<KnownPipelines> {
         Arc::clone(&self.pipelines)
     }
 }

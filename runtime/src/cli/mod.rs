@@ -1,6 +1,7 @@
 //! What the command line does, in order: open, self-test, read inputs, run, write outputs, report.
 
 mod arguments;
+mod bench;
 mod process_clock;
 mod report;
 
@@ -8,22 +9,28 @@ pub use arguments::Arguments;
 pub use process_clock::ProcessClock;
 
 use anyhow::Context as _;
+use arguments::Command;
 use flashmem_runtime::{Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
 use std::fs;
 use std::path::Path;
 
 /// Does what the arguments say.
 pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
+    if let Some(Command::Bench(bench)) = &arguments.command {
+        return bench::run(bench, process);
+    }
+    let path = arguments.bundle.as_ref().expect("it is required without a command");
     let options = Options {
         adapter: arguments.adapter.clone(),
         reader_threads: arguments.reader_threads,
         budget_bytes: arguments.budget,
         io_mode: arguments.io,
+        cache_dir: arguments.cache_dir.clone(),
         ..Options::default()
     };
-    let bundle = arguments.bundle.display();
+    let bundle = path.display();
     let before_open_ms = Some(process.elapsed_ms());
-    let mut session = Session::open(&arguments.bundle, &options).with_context(|| format!("cannot open {bundle}"))?;
+    let mut session = Session::open(path, &options).with_context(|| format!("cannot open {bundle}"))?;
     report::opened(&session.stats());
     let mut cold_ms = None;
     if arguments.self_test {

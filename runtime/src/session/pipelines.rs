@@ -4,6 +4,8 @@
 //! opened and while its first run goes on. Layouts follow from the plan's binding rules alone (parameters, arena, storage
 //! buffers); nothing is reflected from WGSL here.
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::pipeline_cache::DiskCache;
 use super::resources::Resources;
 use crate::clock::Stopwatch;
 use crate::error::Error;
@@ -17,8 +19,8 @@ use std::time::Duration;
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry,
     BindingResource, BindingType, BufferBinding, BufferBindingType, ComputePipeline, ComputePipelineDescriptor, Device,
-    PipelineLayout, PipelineLayoutDescriptor, ShaderModuleDescriptor, ShaderSource, ShaderStages, TextureSampleType,
-    TextureViewDimension,
+    PipelineCache, PipelineLayout, PipelineLayoutDescriptor, ShaderModuleDescriptor, ShaderSource, ShaderStages,
+    TextureSampleType, TextureViewDimension,
 };
 
 /// Layouts by shape: whether the arena is bound, and how many storage buffers are.
@@ -33,9 +35,9 @@ const fn shape_of(pipeline: &Pipeline) -> Shape {
 /// Pipelines that the sessions of one device have in common, by the shape of their layout and their source. wgpu takes
 /// layouts of equal entries for one another, so a pipeline goes with every session's own layouts.
 #[derive(Default)]
-pub(crate) struct PipelineCache(Mutex<BTreeMap<(Shape, String), ComputePipeline>>);
+pub(crate) struct KnownPipelines(Mutex<BTreeMap<(Shape, String), ComputePipeline>>);
 
-impl PipelineCache {
+impl KnownPipelines {
     pub(crate) fn len(&self) -> usize {
         lock(&self.0).len()
     }
@@ -106,9 +108,11 @@ pub(crate) struct Pipelines {
 
 struct Shared {
     device: Device,
-    cache: Option<Arc<PipelineCache>>,
+    known: Option<Arc<KnownPipelines>>,
     layouts: Arc<Layouts>,
     timeline: Arc<Timeline>,
+    #[cfg(not(target_arch = "wasm32"))]
+    cache: Option<DiskCache>,
     /// By pipeline.
     created: Box<[OnceLock<ComputePipeline>]>,
     state: Mutex<State>,
@@ -131,10 +135,11 @@ impl Pipelines {
     /// is created here.
     pub(crate) async fn start(
         gpu: &Gpu,
-        cache: Option<Arc<PipelineCache>>,
+        known: Option<Arc<KnownPipelines>>,
         layouts: &Arc<Layouts>,
         pipelines: &mut [Pipeline],
         threads: u32,
+        #[cfg(not(target_arch = "wasm32"))] cache: Option<DiskCache>,
         timeline: &Arc<Timeline>,
     ) -> Result<Self, Error> {
         let take = |pipeline: &mut Pipeline| {
@@ -150,9 +155,11 @@ impl Pipelines {
         }
         let shared = Shared {
             device: gpu.device.clone(),
-            cache,
+            known,
             layouts: Arc::clone(layouts),
             timeline: Arc::clone(timeline),
+            #[cfg(not(target_arch = "wasm32"))]
+            cache,
             created,
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -248,6 +255,9 @@ impl Shared {
                     state.missing -= 1;
                     if state.missing == 0 {
                         self.timeline.mark(Mark::Pipelines);
+                        self.changed.notify_all();
+                        drop(state);
+                        return self.save_cache();
                     }
                 }
                 Err(error) => {
@@ -261,14 +271,31 @@ impl Shared {
         }
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
+    fn cache(&self) -> Option<&PipelineCache> {
+        self.cache.as_ref().map(|cache| &cache.cache)
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn cache(&self) -> Option<&PipelineCache> {
+        None
+    }
+
+    fn save_cache(&self) {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Some(cache) = &self.cache {
+            cache.save();
+        }
+    }
+
     /// A pipeline that another session has made, or a new one.
     async fn find_or_create(&self, pipeline: &Pipeline) -> Result<ComputePipeline, Error> {
-        if let Some(found) = self.cache.as_ref().and_then(|cache| cache.find(pipeline)) {
+        if let Some(found) = self.known.as_ref().and_then(|known| known.find(pipeline)) {
             return Ok(found);
         }
-        let created = create_one(&self.device, &self.layouts, pipeline).await?;
-        if let Some(cache) = &self.cache {
-            cache.keep(pipeline, &created);
+        let created = create_one(&self.device, &self.layouts, pipeline, self.cache()).await?;
+        if let Some(known) = &self.known {
+            known.keep(pipeline, &created);
         }
         Ok(created)
     }
@@ -278,7 +305,12 @@ impl Shared {
     }
 }
 
-async fn create_one(device: &Device, layouts: &Layouts, pipeline: &Pipeline) -> Result<ComputePipeline, Error> {
+async fn create_one(
+    device: &Device,
+    layouts: &Layouts,
+    pipeline: &Pipeline,
+    cache: Option<&PipelineCache>,
+) -> Result<ComputePipeline, Error> {
     let during = format!("creating pipeline `{}`", pipeline.label);
     checked(device, &during, || {
         let source = ShaderSource::Wgsl(pipeline.source.as_str().into());
@@ -289,7 +321,7 @@ async fn create_one(device: &Device, layouts: &Layouts, pipeline: &Pipeline) -> 
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions::default(),
-            cache: None,
+            cache,
         })
     })
     .await
