@@ -41,6 +41,7 @@ pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<S
         load_ms,
         runs_ms: Vec::new(),
         setup_runs_ms: Vec::new(),
+        submit_runs_ms: Vec::new(),
         cold_ms: None,
         repeats: false,
         bytes_read_runs: Vec::new(),
@@ -124,27 +125,7 @@ async fn build(
     let constants = std::mem::take(&mut bundle.constants);
     let repeat_loads = self::loads(&bundle.plan.repeat_commands);
     let layouts = Arc::new(Layouts::create(&gpu, &bundle.plan).await?);
-    let threads = pipeline_threads(options);
-    #[cfg(not(target_arch = "wasm32"))]
-    let (cache, cache_state) = match &options.cache_dir {
-        Some(directory) => {
-            let (cache, state) = super::pipeline_cache::open(&gpu, directory);
-            (cache, Some(state.name()))
-        }
-        None => (None, None),
-    };
-    #[cfg(target_arch = "wasm32")]
-    let cache_state = None;
-    let pipelines = Pipelines::start(
-        &gpu,
-        &layouts,
-        &mut bundle.plan.pipelines,
-        threads,
-        #[cfg(not(target_arch = "wasm32"))]
-        cache,
-        &timeline,
-    )
-    .await?;
+    let (pipelines, cache_state) = start_pipelines(&gpu, &mut bundle, &layouts, options, &timeline).await?;
 
     let mut staging = Staging::allocate(&gpu, &bundle.plan, &constants, ledger).await?;
     timeline.mark(Mark::Staging);
@@ -183,6 +164,25 @@ async fn build(
         timeline,
     };
     Ok((parts, buffers))
+}
+
+/// Starts creating pipelines, with a cache if one is wanted; tells what became of the cache.
+async fn start_pipelines(
+    gpu: &Gpu,
+    bundle: &mut Bundle,
+    layouts: &Arc<Layouts>,
+    options: &Options,
+    timeline: &Arc<Timeline>,
+) -> Result<(Pipelines, Option<&'static str>), Error> {
+    let threads = pipeline_threads(options);
+    let pipelines = &mut bundle.plan.pipelines;
+    #[cfg(not(target_arch = "wasm32"))]
+    if let Some(directory) = &options.cache_dir {
+        let (cache, state) = super::pipeline_cache::open(gpu, directory);
+        let pipelines = Pipelines::start(gpu, layouts, pipelines, threads, cache, timeline).await?;
+        return Ok((pipelines, Some(state.name())));
+    }
+    Ok((Pipelines::start(gpu, layouts, pipelines, threads, None, timeline).await?, None))
 }
 
 /// Threads that create pipelines: as wanted, or one a core, within reason.

@@ -4,7 +4,6 @@
 //! opened and while its first run goes on. Layouts follow from the plan's binding rules alone (parameters, arena, storage
 //! buffers); nothing is reflected from WGSL here.
 
-#[cfg(not(target_arch = "wasm32"))]
 use super::pipeline_cache::DiskCache;
 use super::resources::Resources;
 use crate::clock::Stopwatch;
@@ -87,7 +86,6 @@ struct Shared {
     device: Device,
     layouts: Arc<Layouts>,
     timeline: Arc<Timeline>,
-    #[cfg(not(target_arch = "wasm32"))]
     cache: Option<DiskCache>,
     /// By pipeline.
     created: Box<[OnceLock<ComputePipeline>]>,
@@ -114,7 +112,7 @@ impl Pipelines {
         layouts: &Arc<Layouts>,
         pipelines: &mut [Pipeline],
         threads: u32,
-        #[cfg(not(target_arch = "wasm32"))] cache: Option<DiskCache>,
+        cache: Option<DiskCache>,
         timeline: &Arc<Timeline>,
     ) -> Result<Self, Error> {
         let take = |pipeline: &mut Pipeline| {
@@ -132,7 +130,6 @@ impl Pipelines {
             device: gpu.device.clone(),
             layouts: Arc::clone(layouts),
             timeline: Arc::clone(timeline),
-            #[cfg(not(target_arch = "wasm32"))]
             cache,
             created,
             state: Mutex::new(state),
@@ -218,8 +215,9 @@ impl Drop for Pipelines {
 
 impl Shared {
     async fn create_pending(&self) {
+        let cache = self.cache.as_ref().map(DiskCache::pipelines);
         while let Some((index, pipeline)) = self.next() {
-            let result = create_one(&self.device, &self.layouts, &pipeline, self.cache()).await;
+            let result = create_one(&self.device, &self.layouts, &pipeline, cache).await;
             let mut state = lock(&self.state);
             state.source_bytes -= pipeline.source.capacity() as u64;
             match result {
@@ -231,7 +229,7 @@ impl Shared {
                         self.timeline.mark(Mark::Pipelines);
                         self.changed.notify_all();
                         drop(state);
-                        return self.save_cache();
+                        return self.cache.iter().for_each(DiskCache::save);
                     }
                 }
                 Err(error) => {
@@ -242,23 +240,6 @@ impl Shared {
                 }
             }
             self.changed.notify_all();
-        }
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn cache(&self) -> Option<&PipelineCache> {
-        self.cache.as_ref().map(|cache| &cache.cache)
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    fn cache(&self) -> Option<&PipelineCache> {
-        None
-    }
-
-    fn save_cache(&self) {
-        #[cfg(not(target_arch = "wasm32"))]
-        if let Some(cache) = &self.cache {
-            cache.save();
         }
     }
 
