@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
     };
     let bundle = path.display();
     let before_open_ms = Some(process.elapsed_ms());
-    let mut session = Session::open(path, &options).with_context(|| format!("cannot open {bundle}"))?;
+    let mut session = open(path, &options).with_context(|| format!("cannot open {bundle}"))?;
     report::opened(&session.stats());
     let mut cold_ms = None;
     if arguments.self_test {
@@ -53,6 +53,20 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Opens a file, or a bundle on a web server.
+fn open(path: &Path, options: &Options) -> anyhow::Result<Session> {
+    #[cfg(feature = "http")]
+    if let Some(url) = path.to_str().filter(|text| text.starts_with("http://")) {
+        let source = flashmem_runtime::HttpSource::open(url, HTTP_TIMEOUT)?;
+        return Ok(Session::open_source(std::sync::Arc::new(source), options)?);
+    }
+    Ok(Session::open(path, options)?)
+}
+
+/// Longest wait for a server at every step.
+#[cfg(feature = "http")]
+const HTTP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Runs as often as wanted; gives the outputs of the first run, which all others must repeat bit for bit.
 fn repeat(

@@ -22,14 +22,16 @@ use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::session::{HostBuffers, Parts, Program};
 use crate::tensor::{Outputs, Tensor};
-use crate::timeline::Mark;
+use crate::timeline::{Mark, Span};
 use std::time::Duration;
 
 /// A completed run.
 pub(crate) struct Ran {
     pub(crate) outputs: Outputs,
-    /// Time until the last submission, without waiting for pages and pipelines.
+    /// Time until the last submission, without waiting for pages and pipelines, and without submitting.
     pub(crate) setup: Duration,
+    /// Time of submitting.
+    pub(crate) submit: Duration,
 }
 
 /// Runs once. Reading may have begun already.
@@ -39,22 +41,24 @@ pub(crate) async fn run(
     buffers: &mut HostBuffers,
     inputs: &[&Tensor],
 ) -> Result<Ran, Error> {
-    let (running, waited_before) = (Stopwatch::start(), parts.timeline.run_waits());
+    let timeline = &parts.timeline;
+    let (running, waits, submits) = (Stopwatch::start(), timeline.run_waits(), timeline.span(Span::Submit));
     parts.gpu.check("preparing a run")?;
     let mut walk = walk::Walk::start(parts, program.loads, &mut buffers.ring)?;
     if let Some(input) = &mut buffers.input {
         inputs::upload(parts, input, inputs, walk.encoder())?;
     }
     walk.commands(program.commands).await?;
-    parts.timeline.mark(Mark::LastDispatch);
-    let setup = running.elapsed().saturating_sub(parts.timeline.run_waits() - waited_before);
+    timeline.mark(Mark::LastDispatch);
+    let submit = timeline.span(Span::Submit) - submits;
+    let setup = running.elapsed().saturating_sub(timeline.run_waits() - waits + submit);
     let encoder = walk.finish();
     let outputs = readback::outputs(parts, buffers.readback.as_mut(), encoder).await?;
     if let Some(input) = &mut buffers.input {
         input.settle(&parts.gpu, parts.options.timeout).await?;
     }
-    parts.timeline.mark(Mark::Readback);
-    Ok(Ran { outputs, setup })
+    timeline.mark(Mark::Readback);
+    Ok(Ran { outputs, setup, submit })
 }
 
 /// Does everything of a first run but dispatches, and waits for the device.

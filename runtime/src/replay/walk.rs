@@ -131,7 +131,10 @@ impl<'a> Walk<'a> {
         self.pass = None;
         let encoder = std::mem::replace(&mut self.encoder, new_encoder(self.parts));
         let gpu = &self.parts.gpu;
-        let submission = gpu.queue.submit([encoder.finish()]);
+        let commands = encoder.finish();
+        let submitting = Stopwatch::start();
+        let submission = gpu.queue.submit([commands]);
+        self.parts.timeline.add(Span::Submit, submitting.elapsed());
         for staging in &mut *self.ring {
             if matches!(staging.state, WriteState::Encoded) {
                 let ticket = gpu.map(&staging.buffer, MapMode::Write);

@@ -3,7 +3,7 @@
 //! Opening checks first and allocates then; see `opening.rs` for the order. A session is used by one thread at a time.
 
 mod opening;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "a browser keeps its own cache"))]
 mod pipeline_cache;
 mod pipelines;
 mod resources;
@@ -51,8 +51,10 @@ pub struct Session {
     /// Whether the arena holds what a completed run leaves there, so that the next run may repeat. False before the
     /// first run, during every run, after one that failed, and when the arena is gone.
     repeats: bool,
-    /// Time of every completed run on the CPU until its last submission, without waiting.
+    /// Time of every completed run on the CPU until its last submission, without waiting and submitting.
     setup_runs_ms: Vec<f64>,
+    /// Time that every completed run took to submit.
+    submit_runs_ms: Vec<f64>,
     /// Bytes read by every completed run. What is read ahead counts for the run that it is for.
     bytes_read_runs: Vec<u64>,
     /// Bytes read before the run that is going on, or the next one.
@@ -212,6 +214,7 @@ impl Session {
             load_ms: self.load_ms,
             runs_ms: self.runs_ms.clone(),
             setup_runs_ms: self.setup_runs_ms.clone(),
+            submit_runs_ms: self.submit_runs_ms.clone(),
             cold_ms: self.cold_ms,
             pipelines: self.parts.pipelines.count(),
             dispatches: plan.dispatches.len() as u32,
@@ -236,6 +239,7 @@ impl Session {
             readback_ms: timeline.mark_ms(Mark::Readback),
             read_busy_ms: timeline.span_ms(Span::Reading),
             readers_wait_ms: timeline.span_ms(Span::ReadersWait),
+            submit_ms: timeline.span_ms(Span::Submit),
             page_wait_ms: timeline.span_ms(Span::PageWait),
             pipeline_wait_ms: timeline.span_ms(Span::PipelineWait),
             before_open_ms: None,
@@ -267,6 +271,7 @@ impl Session {
         self.repeats = true;
         self.runs_ms.push(clock.elapsed_ms());
         self.setup_runs_ms.push(ran.setup.as_secs_f64() * 1e3);
+        self.submit_runs_ms.push(ran.submit.as_secs_f64() * 1e3);
         self.bytes_read_runs.push(bytes_read);
         if self.cold_ms.is_none() {
             self.cold_ms = Some(self.parts.timeline.elapsed_ms());

@@ -5,7 +5,7 @@
 //! first reads; pipelines are created on threads of their own from there on, and a run waits for each only when
 //! it needs it. Bundle, budget and limits are checked before anything is allocated on the device.
 
-use super::pipelines::{Layouts, Pipelines, bind_groups};
+use super::pipelines::{KnownPipelines, Layouts, Pipelines, bind_groups};
 use super::resources::{HostBuffers, Staging};
 use super::{Parts, Session, declared_peak_bytes, host_bytes};
 use crate::context::Context;
@@ -57,6 +57,7 @@ pub(super) async fn open(
         load_ms,
         runs_ms: Vec::new(),
         setup_runs_ms: Vec::new(),
+        submit_runs_ms: Vec::new(),
         cold_ms: None,
         repeats: false,
         bytes_read_runs: Vec::new(),
@@ -141,28 +142,8 @@ async fn build(
     let constants = std::mem::take(&mut bundle.constants);
     let repeat_loads = self::loads(&bundle.plan.repeat_commands);
     let layouts = Arc::new(Layouts::create(&gpu, &bundle.plan).await?);
-    let threads = pipeline_threads(options);
-    #[cfg(not(target_arch = "wasm32"))]
-    let (cache, cache_state) = match &options.cache_dir {
-        Some(directory) => {
-            let (cache, state) = super::pipeline_cache::open(&gpu, directory);
-            (cache, Some(state.name()))
-        }
-        None => (None, None),
-    };
-    #[cfg(target_arch = "wasm32")]
-    let cache_state = None;
-    let pipelines = Pipelines::start(
-        &gpu,
-        context.map(Context::known_pipelines),
-        &layouts,
-        &mut bundle.plan.pipelines,
-        threads,
-        #[cfg(not(target_arch = "wasm32"))]
-        cache,
-        &timeline,
-    )
-    .await?;
+    let known = context.map(Context::known_pipelines);
+    let (pipelines, cache_state) = start_pipelines(&gpu, known, &mut bundle, &layouts, options, &timeline).await?;
 
     let mut staging = Staging::allocate(&gpu, &bundle.plan, &constants, ledger).await?;
     timeline.mark(Mark::Staging);
@@ -201,6 +182,26 @@ async fn build(
         timeline,
     };
     Ok((parts, buffers))
+}
+
+/// Starts creating pipelines, with a cache if one is wanted; tells what became of the cache.
+async fn start_pipelines(
+    gpu: &Gpu,
+    known: Option<Arc<KnownPipelines>>,
+    bundle: &mut Bundle,
+    layouts: &Arc<Layouts>,
+    options: &Options,
+    timeline: &Arc<Timeline>,
+) -> Result<(Pipelines, Option<&'static str>), Error> {
+    let threads = pipeline_threads(options);
+    let pipelines = &mut bundle.plan.pipelines;
+    #[cfg(not(target_arch = "wasm32"))]
+    if let Some(directory) = &options.cache_dir {
+        let (cache, state) = super::pipeline_cache::open(gpu, directory);
+        let pipelines = Pipelines::start(gpu, known, layouts, pipelines, threads, cache, timeline).await?;
+        return Ok((pipelines, Some(state.name())));
+    }
+    Ok((Pipelines::start(gpu, known, layouts, pipelines, threads, None, timeline).await?, None))
 }
 
 /// Threads that create pipelines: as wanted, or one a core, within reason.

@@ -4,7 +4,6 @@
 //! opened and while its first run goes on. Layouts follow from the plan's binding rules alone (parameters, arena, storage
 //! buffers); nothing is reflected from WGSL here.
 
-#[cfg(not(target_arch = "wasm32"))]
 use super::pipeline_cache::DiskCache;
 use super::resources::Resources;
 use crate::clock::Stopwatch;
@@ -111,7 +110,6 @@ struct Shared {
     known: Option<Arc<KnownPipelines>>,
     layouts: Arc<Layouts>,
     timeline: Arc<Timeline>,
-    #[cfg(not(target_arch = "wasm32"))]
     cache: Option<DiskCache>,
     /// By pipeline.
     created: Box<[OnceLock<ComputePipeline>]>,
@@ -139,7 +137,7 @@ impl Pipelines {
         layouts: &Arc<Layouts>,
         pipelines: &mut [Pipeline],
         threads: u32,
-        #[cfg(not(target_arch = "wasm32"))] cache: Option<DiskCache>,
+        cache: Option<DiskCache>,
         timeline: &Arc<Timeline>,
     ) -> Result<Self, Error> {
         let take = |pipeline: &mut Pipeline| {
@@ -158,7 +156,6 @@ impl Pipelines {
             known,
             layouts: Arc::clone(layouts),
             timeline: Arc::clone(timeline),
-            #[cfg(not(target_arch = "wasm32"))]
             cache,
             created,
             state: Mutex::new(state),
@@ -244,8 +241,9 @@ impl Drop for Pipelines {
 
 impl Shared {
     async fn create_pending(&self) {
+        let cache = self.cache.as_ref().map(DiskCache::pipelines);
         while let Some((index, pipeline)) = self.next() {
-            let result = self.find_or_create(&pipeline).await;
+            let result = self.find_or_create(&pipeline, cache).await;
             let mut state = lock(&self.state);
             state.source_bytes -= pipeline.source.capacity() as u64;
             match result {
@@ -257,7 +255,7 @@ impl Shared {
                         self.timeline.mark(Mark::Pipelines);
                         self.changed.notify_all();
                         drop(state);
-                        return self.save_cache();
+                        return self.cache.iter().for_each(DiskCache::save);
                     }
                 }
                 Err(error) => {
@@ -271,29 +269,16 @@ impl Shared {
         }
     }
 
-    #[cfg(not(target_arch = "wasm32"))]
-    fn cache(&self) -> Option<&PipelineCache> {
-        self.cache.as_ref().map(|cache| &cache.cache)
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    fn cache(&self) -> Option<&PipelineCache> {
-        None
-    }
-
-    fn save_cache(&self) {
-        #[cfg(not(target_arch = "wasm32"))]
-        if let Some(cache) = &self.cache {
-            cache.save();
-        }
-    }
-
     /// A pipeline that another session has made, or a new one.
-    async fn find_or_create(&self, pipeline: &Pipeline) -> Result<ComputePipeline, Error> {
+    async fn find_or_create(
+        &self,
+        pipeline: &Pipeline,
+        cache: Option<&PipelineCache>,
+    ) -> Result<ComputePipeline, Error> {
         if let Some(found) = self.known.as_ref().and_then(|known| known.find(pipeline)) {
             return Ok(found);
         }
-        let created = create_one(&self.device, &self.layouts, pipeline, self.cache()).await?;
+        let created = create_one(&self.device, &self.layouts, pipeline, cache).await?;
         if let Some(known) = &self.known {
             known.keep(pipeline, &created);
         }
