@@ -22,6 +22,9 @@ use super::{Schedule, timed};
 /// Numbers of kept pages that are compared: this many from the most down, and as many evenly over the rest.
 const COMPARED: u32 = 16;
 
+/// Share of a later run's time that loads for it by the run before must save: they are reads that the first run would not need.
+const HEAD_GAIN: f64 = 0.01;
+
 /// Rounds after which the number of pages loaded ahead is halved instead of lowered to what was possible.
 const PATIENT_ROUNDS: u32 = 4;
 
@@ -106,6 +109,7 @@ struct Made {
 }
 
 /// A scheduling problem with its solution.
+#[derive(Clone)]
 struct Part {
     problem: Problem,
     step_pages: Vec<Option<Range<u32>>>,
@@ -158,12 +162,23 @@ impl Maker<'_> {
 
     fn make(&self, kept: u32) -> Made {
         let first = self.first_part(kept);
+        let most = tail(&first, &Coloured::new(&first, self.slots, kept), kept, self.slots - kept).len() as u32;
+        let with_head = self.make_ahead(&first, kept, most);
+        if with_head.programs.ahead == 0 {
+            return with_head;
+        }
+        let without = self.make_ahead(&first, kept, 0);
+        let worth_it = with_head.programs.warm_us < without.programs.warm_us * (1.0 - HEAD_GAIN);
+        if worth_it { with_head } else { without }
+    }
+
+    /// Programs that load at most `ahead` pages for the next run.
+    fn make_ahead(&self, first: &Part, kept: u32, mut ahead: u32) -> Made {
         // The more pages are loaded ahead, the earlier a later run ends, and the less it hides the next one's.
-        let mut ahead = tail(&first, &Coloured::new(&first, self.slots, kept), kept, self.slots - kept).len() as u32;
         for round in 0_u32.. {
             let repeat = self.repeat_part(kept, ahead);
-            match combine(&first, &repeat, kept, ahead) {
-                Ok(programs) => return Made { programs, first, repeat },
+            match combine(first, &repeat, kept, ahead) {
+                Ok(programs) => return Made { programs, first: first.clone(), repeat },
                 Err(fewer) => ahead = if round < PATIENT_ROUNDS { fewer } else { fewer.min(ahead / 2) },
             }
         }
