@@ -5,9 +5,11 @@
 //! `budget.rs`.
 
 pub mod budget;
+mod fusion;
 mod golden;
 mod keep;
 
+pub use fusion::{FusionReport, Proposal, Split, propose};
 pub use keep::{Keep, keep_pages};
 
 pub use golden::{GoldenError, GoldenSource, golden};

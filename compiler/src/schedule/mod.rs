@@ -186,6 +186,14 @@ pub fn schedule(problem: &Problem, strategy: Strategy) -> Result<Schedule, Sched
     Ok(schedule)
 }
 
+/// Finish time of the fastest one-pass schedule; `None` when there is none within the cap.
+pub fn one_pass_finish_us(problem: &Problem) -> Option<f64> {
+    problem.check().ok()?;
+    let demand = Demand::new(problem);
+    let cap = problem.slot_cap.min(problem.page_count());
+    (demand.smallest_slots() <= cap).then(|| greedy::fastest(problem, &demand, cap).1)
+}
+
 /// Names of the solvers, as stored in bundles.
 const ILP_SOLVER: &str = "good_lp 1.15 with microlp 0.6";
 const ONE_PASS: &str = "one pass and closed-form bounds";
