@@ -141,7 +141,7 @@ def row(a, name, model, reference, weights, budget):
             pipelines=plan["pipelines"], dispatches=plan["steps"], declared_bytes=plan["declared_peak_bytes"],
             arena_bytes=memory["weight_arena_bytes"], staging_bytes=memory["staging_bytes"],
             activation_bytes=memory["activation_bytes"], constant_bytes=memory["constant_bytes"],
-            measured_bytes=s["measured_peak_bytes"], bytes_read_runs=s["bytes_read_runs"], cold_ms=s["cold_ms"],
+            measured_bytes=s["measured_peak_bytes"], bytes_read_runs=s.get("bytes_read_runs"), cold_ms=s["cold_ms"],
             load_ms=s["load_ms"], runs_ms=s["runs_ms"], compile_s=compile_s, compile_anonymous_bytes=compile_bytes,
             adapter=s["adapter"])
         if not result["ok"]:
