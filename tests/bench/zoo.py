@@ -102,14 +102,17 @@ def inspect(a, bundle):
                                      check=True, capture_output=True, text=True).stdout)
 
 
-def compile_for(a, name, model, bundle, weights, budget):
-    """Compiles; gives the seconds, the most anonymous memory and what `inspect` says."""
+def compile_for(a, name, model, bundle, weights, budget, resident):
+    """Compiles; gives the seconds, the most anonymous memory and what `inspect` says. `resident` is the row of the other
+    budget, if there is one: what it holds beside arena and staging is a first guess."""
     command = [a.bin / "flashmem-compile", model, "-o", bundle, "--weights", weights, "--device", a.device, "--quiet"]
     if budget == "resident":
         seconds, memory = call([*command, "--strategy", "preload-all"], a.limit, watch=True)
         return seconds, memory, inspect(a, bundle)
-    limit = SMALL.get(name)
-    wanted = None
+    limit, wanted = SMALL.get(name), None
+    if resident:
+        limit = limit or resident["weight_bytes"] // (1 if weights == "f16" else 2) // SHARE
+        wanted = resident["declared_bytes"] - resident["arena_bytes"] - resident["staging_bytes"] + limit
     for _ in range(4):  # the plan itself counts, and depends a little on the budget
         seconds, memory = call([*command, *(["--budget", str(wanted)] if wanted else [])], a.limit, watch=True)
         found = inspect(a, bundle)
@@ -124,10 +127,10 @@ def compile_for(a, name, model, bundle, weights, budget):
     raise Failed(f"arena and staging of {streamed} bytes exceed {limit}")
 
 
-def row(a, name, model, reference, weights, budget):
+def row(a, name, model, reference, weights, budget, resident):
     bundle, outputs, stats = (a.work / f"{name}.{end}" for end in ("fmplan", "out.npz", "stats.json"))
     try:
-        compile_s, compile_bytes, plan = compile_for(a, name, model, bundle, weights, budget)
+        compile_s, compile_bytes, plan = compile_for(a, name, model, bundle, weights, budget, resident)
         drop_from_page_cache(bundle)
         adapter = ["--adapter", a.adapter] if a.adapter else []
         call([a.bin / "flashmem-run", bundle, "--inputs", reference, "--outputs", outputs, "--stats", stats,
@@ -181,7 +184,9 @@ def run_model(a, name, results, store):
         for weights, budget in wanted:
             key = f"{name}/{weights}/{budget}"
             try:
-                results[key] = row(a, name, model, reference, weights, budget)
+                other = results.get(f"{name}/{weights}/resident")
+                resident = other if budget == "tight" and other and "failed" not in other else None
+                results[key] = row(a, name, model, reference, weights, budget, resident)
                 note(f"{key}: {results[key]['rel_l2']:.1e}, cold {results[key]['cold_ms']:.0f} ms, "
                      f"{time.monotonic() - started:.1f} s so far")
             except Failed as error:

@@ -1,10 +1,10 @@
 //! Cuts tensors that are larger than one binding may be.
 //!
 //! An operator whose result fits but which reads such a tensor is computed in parts: along one axis of its own result, through
-//! all the large tensors before it, and the parts are joined (a wide hidden layer is computed for half of the rows at a time); or,
-//! where that is a convolution, as a sum over parts of its input channels. So no large tensor exists at any time, and less memory
-//! is needed at once. What no such cut reaches stays, and lowering refuses it by name. It runs once, behind the other passes, so
-//! that these see whole operators.
+//! all the large tensors before it, and the parts are joined (a wide hidden layer is computed for half of the rows at a time); a
+//! slice of a product becomes a product with part of the weight; and a convolution becomes a sum over parts of its input channels.
+//! So no large tensor exists at any time, and less memory is needed at once. What no such cut reaches stays, and lowering refuses
+//! it by name. It runs once, behind the other passes, so that these see whole operators.
 
 use super::{OptimizeError, add};
 use crate::graph::constant::Constant;
@@ -65,6 +65,9 @@ fn ranges(size: usize, parts: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 fn in_parts(graph: &mut Graph, id: NodeId, limit_bytes: u64) -> Result<Option<NodeId>, OptimizeError> {
+    if let Some(part) = instead_of_slice(graph, id, limit_bytes) {
+        return Ok(Some(part));
+    }
     let shape = graph.node(id).shape.clone();
     for parts in PARTS {
         for axis in (0..shape.len()).filter(|axis| shape[*axis] >= parts) {
@@ -83,6 +86,21 @@ fn in_parts(graph: &mut Graph, id: NodeId, limit_bytes: u64) -> Result<Option<No
     Ok(None)
 }
 
+/// What a slice along one axis reads, computed for the elements that it takes.
+fn instead_of_slice(graph: &mut Graph, id: NodeId, limit_bytes: u64) -> Option<NodeId> {
+    let node = graph.node(id);
+    let Op::Slice { starts, steps } = &node.op else { return None };
+    let operand = graph.operands(id)[0];
+    let whole = &graph.node(operand).shape;
+    let mut cut = (0..whole.len()).filter(|axis| node.shape[*axis] != whole[*axis]);
+    let (axis, None) = (cut.next()?, cut.next()) else { return None };
+    if node.epilogue.is_some() || steps.iter().any(|step| *step != 1) {
+        return None;
+    }
+    let range = starts[axis]..starts[axis] + node.shape[axis];
+    Cut { graph, limit_bytes, known: Known::new() }.part(operand, axis, &range)
+}
+
 /// A convolution as a sum over parts of its input channels.
 fn channel_sum(graph: &mut Graph, id: NodeId, parts: usize, limit_bytes: u64) -> Result<Option<NodeId>, OptimizeError> {
     let node = graph.node(id).clone();
@@ -98,7 +116,7 @@ fn channel_sum(graph: &mut Graph, id: NodeId, parts: usize, limit_bytes: u64) ->
     for range in ranges(channels, parts) {
         let mut cut = Cut { graph, limit_bytes, known: Known::new() };
         let Some(part) = cut.part(x, 1, &range) else { return Ok(None) };
-        let Some(slice) = channels_of(&weight, &range) else { return Ok(None) };
+        let Some(slice) = part_of_constant(&weight, 1, &range) else { return Ok(None) };
         let slice = graph.add_constant(slice, weight_name.clone());
         let product = add(graph, node.op.clone(), &[part, slice], &node.name)?;
         if let Some(before) = sum {
@@ -116,19 +134,18 @@ fn channel_sum(graph: &mut Graph, id: NodeId, parts: usize, limit_bytes: u64) ->
     }
 }
 
-/// Input channels `range` of a convolution's weight.
-fn channels_of(weight: &Constant, range: &Range<usize>) -> Option<Constant> {
-    let taps = weight.shape[2..].iter().product::<usize>() * weight.storage.element_bytes();
-    let row = weight.shape[1] * taps;
-    let bytes: Vec<u8> = weight
+/// Elements `range` of a constant along an axis, copied.
+fn part_of_constant(constant: &Constant, axis: usize, range: &Range<usize>) -> Option<Constant> {
+    let inner = constant.shape[axis + 1..].iter().product::<usize>() * constant.storage.element_bytes();
+    let bytes: Vec<u8> = constant
         .bytes()
-        .chunks_exact(row.max(1))
-        .flat_map(|output| &output[range.start * taps..range.end * taps])
+        .chunks_exact((constant.shape[axis] * inner).max(1))
+        .flat_map(|outer| &outer[range.start * inner..range.end * inner])
         .copied()
         .collect();
-    let mut shape = weight.shape.clone();
-    shape[1] = range.len();
-    Constant::new(shape, weight.storage, Arc::new(bytes))
+    let mut shape = constant.shape.clone();
+    shape[axis] = range.len();
+    Constant::new(shape, constant.storage, Arc::new(bytes))
 }
 
 /// One attempt at a cut. Nodes of an attempt that fails stay unread, and are pruned.
@@ -166,6 +183,12 @@ impl Cut<'_> {
         self.graph.add_shaped(Op::Slice { starts, steps }, &[id], name, shape, dtype)
     }
 
+    /// Part of a weight, which is laid out in the stream on its own.
+    fn part_of_weight(&mut self, id: NodeId, weight: &Constant, axis: usize, range: &Range<usize>) -> Option<NodeId> {
+        let name = self.graph.node(id).name.clone();
+        part_of_constant(weight, axis, range).map(|part| self.graph.add_constant(part, name))
+    }
+
     /// An operand that broadcasts to the node.
     fn broadcast(&mut self, operand: NodeId, axis: usize, size: usize, range: &Range<usize>) -> Option<NodeId> {
         let own = self.graph.node(operand).shape[axis];
@@ -186,6 +209,9 @@ impl Cut<'_> {
         let (op, mut parts) = self.operator(&node.op, own, &node.shape, axis, range)?;
         for operand in extra {
             parts.push(self.broadcast(*operand, axis, size, range)?);
+        }
+        if parts.iter().any(|p| is_large(self.graph, *p, self.limit_bytes)) {
+            return None;
         }
         let part = self.graph.add_shaped(op, &parts, node.name, shape, node.dtype);
         self.graph.node_mut(part).epilogue = node.epilogue;
@@ -211,11 +237,10 @@ impl Cut<'_> {
                 let mut parts = own.to_vec();
                 for (labels, operand) in [a, b].into_iter().zip(&mut parts) {
                     if let Some(at) = labels.iter().position(|l| *l == output[axis]) {
-                        // A weight is laid out once, whole.
-                        if self.graph.constant(*operand).is_some() {
-                            return None;
-                        }
-                        *operand = self.part(*operand, at, range)?;
+                        *operand = match self.graph.constant(*operand).cloned() {
+                            Some(weight) => self.part_of_weight(*operand, &weight, at, range)?,
+                            None => self.part(*operand, at, range)?,
+                        };
                     }
                 }
                 parts
@@ -349,6 +374,23 @@ mod tests {
         let product = Op::Einsum { a: vec![0, 1], b: vec![1, 2], output: vec![0, 2] };
         let out = graph.add(product, &[flat, down], "down")?;
         check(graph, out, 2 * 6 * 4 * 40, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn slices_of_a_wide_product_are_products_with_part_of_the_weight() -> Result<(), crate::graph::ShapeError> {
+        let mut graph = Graph::default();
+        let x = input(&mut graph, &[12, 5]);
+        let weight = graph.add_constant(noise(&[5, 30], 1), "qkv");
+        let product = Op::Einsum { a: vec![0, 1], b: vec![1, 2], output: vec![0, 2] };
+        let wide = graph.add(product, &[x, weight], "qkv")?;
+        let mut slice = |start: usize| {
+            let op = Op::Slice { starts: vec![0, start], steps: vec![1, 1] };
+            graph.add_shaped(op, &[wide], "slice", vec![12, 10], Dtype::F32)
+        };
+        let (q, k) = (slice(0), slice(20));
+        let out = graph.add(Op::Pointwise(Pointwise::binary(BinaryOp::Mul, Dtype::F32)), &[q, k], "mul")?;
+        check(graph, out, 4 * 12 * 20, 2);
         Ok(())
     }
 
