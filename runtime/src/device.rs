@@ -1,14 +1,14 @@
 //! Chooses an adapter and opens a device with just the limits that a plan needs.
 //!
-//! Hardware comes before software; software is used when there is nothing else, and said so. No optional feature is ever
-//! requested, so every kernel is plain WebGPU.
+//! Hardware comes before software; software is used when there is nothing else, and said so. No optional feature is
+//! requested for kernels, so every kernel is plain WebGPU; tracing asks for timestamps.
 
 use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::limits::limits_for;
 use flashmem_plan_format::plan::Requirements;
 use wgpu::{
-    Adapter, AdapterInfo, Backends, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, InstanceFlags,
+    Adapter, AdapterInfo, Backends, DeviceDescriptor, DeviceType, Features, Instance, InstanceDescriptor, InstanceFlags,
     MemoryHints,
 };
 
@@ -45,12 +45,13 @@ pub(crate) async fn choose(wanted: Option<&str>) -> Result<Chosen, Error> {
     pick(found, wanted)
 }
 
-/// Opens the device for a plan.
-pub(crate) async fn open(chosen: Chosen, requirements: &Requirements) -> Result<Gpu, Error> {
+/// Opens the device for a plan; for tracing with timestamps, where the adapter has them.
+pub(crate) async fn open(chosen: Chosen, requirements: &Requirements, trace: bool) -> Result<Gpu, Error> {
     let Chosen { adapter, info } = chosen;
     let required_limits = limits_for(requirements, &info.name, &adapter.limits())?;
     let descriptor = DeviceDescriptor {
         label: Some("flashmem"),
+        required_features: if trace { adapter.features() & Features::TIMESTAMP_QUERY } else { Features::empty() },
         required_limits,
         memory_hints: MemoryHints::MemoryUsage,
         ..DeviceDescriptor::default()

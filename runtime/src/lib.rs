@@ -17,6 +17,7 @@
 //! ```
 
 mod clock;
+mod control;
 mod convert;
 mod counting;
 mod device;
@@ -27,13 +28,19 @@ mod limits;
 #[cfg(feature = "npz")]
 pub mod npz;
 mod options;
+mod patience;
 mod replay;
 mod self_test;
 mod session;
 mod stats;
 mod tensor;
 mod timeline;
+#[cfg(not(target_arch = "wasm32"))]
+mod timer;
+mod trace;
+mod watch;
 
+pub use control::{CancelToken, Progress, ProgressFn, RunControl};
 pub use error::{Error, InputError, SelfTestError};
 pub use flashmem_plan_format::plan::{ElementType, PageId};
 pub use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};

@@ -13,8 +13,10 @@ pub struct Options {
     pub budget_bytes: Option<u64>,
     /// Threads that create pipelines while a session is opened and runs first, at least 1.
     pub pipeline_threads: u32,
-    /// Longest wait for the device, or for a page, before the run fails.
+    /// Longest wait for the device, or for a read, before opening or a run fails.
     pub timeout: Duration,
+    /// Keep what the session does, for [`Session::trace`](crate::Session::trace). Its memory is outside the declared peak.
+    pub trace: bool,
 }
 
 impl Default for Options {
@@ -25,6 +27,7 @@ impl Default for Options {
             budget_bytes: None,
             pipeline_threads: 4,
             timeout: Duration::from_secs(300),
+            trace: false,
         }
     }
 }

@@ -84,6 +84,11 @@ impl Timeline {
         self.spans[span as usize].load(Ordering::Relaxed) as f64 / 1e6
     }
 
+    /// The clock that all marks count by.
+    pub(crate) const fn clock(&self) -> Stopwatch {
+        self.opened
+    }
+
     /// Milliseconds since opening began.
     pub(crate) fn elapsed_ms(&self) -> f64 {
         self.opened.elapsed_ms()

@@ -22,7 +22,7 @@ struct State {
 impl InlineFeed {
     pub(crate) fn new(reader: PageReader, staging_pages: u32) -> Self {
         let views = (0..staging_pages).map(|_| None).collect();
-        let state = State { loads: Arc::default(), views, buffer: reader.new_buffer() };
+        let state = State { loads: Arc::default(), views, buffer: reader.new_buffer(0) };
         Self { reader, state: Mutex::new(state) }
     }
 

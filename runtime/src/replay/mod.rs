@@ -5,6 +5,8 @@
 //! itself needs no threads and never blocks but in `gpu.rs`. It deliberately decides nothing.
 
 mod feed;
+#[cfg(not(target_arch = "wasm32"))]
+mod handover;
 mod inline;
 mod inputs;
 mod page;
@@ -14,34 +16,61 @@ mod rows;
 mod threads;
 mod walk;
 
+/// The locks of `handover.rs`, which its model replaces.
+#[cfg(not(target_arch = "wasm32"))]
+mod sync {
+    pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
+}
+
 pub(crate) use feed::Feed;
 pub(crate) use inputs::bind_inputs;
 pub(crate) use page::{PageReader, useful_readers};
 
+use crate::control::RunControl;
 use crate::error::Error;
+use crate::patience::Patience;
 use crate::session::{HostBuffers, Parts};
 use crate::tensor::{Outputs, Tensor};
 use crate::timeline::Mark;
+use flashmem_plan_format::memory::GATHERED_ROWS_IN_FLIGHT;
+use std::time::Duration;
 
 /// Runs once. Reading may have begun already.
-pub(crate) async fn run(parts: &Parts, buffers: &mut HostBuffers, inputs: &[&Tensor]) -> Result<Outputs, Error> {
+pub(crate) async fn run(
+    parts: &Parts,
+    buffers: &mut HostBuffers,
+    inputs: &[&Tensor],
+    patience: &Patience,
+    control: &mut RunControl<'_>,
+) -> Result<Outputs, Error> {
+    let trace = parts.trace.as_ref();
+    let run_start = trace.map(|trace| trace.begin_run()).unwrap_or_default();
+    let phase = |name: &str, start: Duration| trace.map(|trace| (trace.phase(name, start), trace.now()).1);
     parts.gpu.check("preparing a run")?;
-    let mut walk = walk::Walk::start(parts, &mut buffers.ring)?;
+    let mut walk = walk::Walk::start(parts, &mut buffers.ring, patience)?;
     if let Some(input) = &mut buffers.input {
-        inputs::upload(parts, input, inputs, walk.encoder())?;
+        inputs::upload(parts, input, inputs, walk.encoder(), patience).await?;
     }
-    walk.commands().await?;
+    let replay_start = phase("inputs", run_start).unwrap_or_default();
+    walk.commands(control).await?;
     parts.timeline.mark(Mark::LastDispatch);
     let encoder = walk.finish();
-    let outputs = readback::outputs(parts, buffers.readback.as_mut(), encoder).await?;
-    if let Some(input) = &mut buffers.input {
-        input.settle(&parts.gpu, parts.options.timeout).await?;
-    }
+    let readback_start = phase("replay", replay_start).unwrap_or_default();
+    let outputs = readback::outputs(parts, buffers.readback.as_mut(), encoder, patience).await?;
     parts.timeline.mark(Mark::Readback);
+    if let Some(trace) = trace {
+        trace.phase("read outputs", readback_start);
+        trace.end_run(run_start);
+        if let Some(timestamps) = &trace.timestamps {
+            trace.timed(timestamps.read(&parts.gpu, patience).await?.into_iter());
+        }
+    }
     Ok(outputs)
 }
 
-/// Host memory of a run itself, outputs aside: one row of the widest table.
+/// Host memory of a run itself, outputs aside: a batch of rows of the widest table.
 pub(crate) fn host_bytes(parts: &Parts) -> u64 {
-    parts.bundle.plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0)
+    let plan = &parts.bundle.plan;
+    let row_bytes = plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0);
+    row_bytes * GATHERED_ROWS_IN_FLIGHT
 }

@@ -5,7 +5,9 @@
 
 use super::feed::start_reading;
 use crate::clock::Stopwatch;
+use crate::control::RunControl;
 use crate::error::Error;
+use crate::patience::{POLL_INTERVAL, Patience};
 use crate::session::{Parts, WriteBuffer, WriteState};
 use crate::timeline::{Mark, Span};
 use flashmem_plan_format::plan::{Command, PAGE_WIDTH_TEXELS, PageId, SlotId};
@@ -15,9 +17,6 @@ use wgpu::{
     TexelCopyBufferInfo, TexelCopyBufferLayout, TexelCopyTextureInfo, TextureAspect,
 };
 
-/// Longest sleep between looks at a busy device. A look costs microseconds; a page takes a disk about a millisecond.
-const POLL_INTERVAL: Duration = Duration::from_micros(200);
-
 /// Longest sleep when only readers are at work.
 const READ_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -26,10 +25,20 @@ const DURING: &str = "replaying the plan";
 pub(crate) struct Walk<'a> {
     parts: &'a Parts,
     ring: &'a mut [WriteBuffer],
+    patience: &'a Patience,
     encoder: CommandEncoder,
     /// The open compute pass of `encoder`, if any.
     pass: Option<OpenPass>,
     next_load: u32,
+    traced: Traced,
+}
+
+/// What only tracing wants to know.
+#[derive(Default)]
+struct Traced {
+    /// Dispatches since the last submission.
+    dispatches: Vec<u32>,
+    resident_pages: u64,
 }
 
 struct OpenPass {
@@ -39,9 +48,10 @@ struct OpenPass {
 
 impl<'a> Walk<'a> {
     /// Gives all staging buffers to the feed, which starts reading, unless it has them already.
-    pub(crate) fn start(parts: &'a Parts, ring: &'a mut [WriteBuffer]) -> Result<Self, Error> {
+    pub(crate) fn start(parts: &'a Parts, ring: &'a mut [WriteBuffer], patience: &'a Patience) -> Result<Self, Error> {
         start_reading(&parts.feed, &parts.loads, ring)?;
-        Ok(Self { parts, ring, encoder: new_encoder(parts), pass: None, next_load: 0 })
+        let (encoder, traced) = (new_encoder(parts), Traced::default());
+        Ok(Self { parts, ring, patience, encoder, pass: None, next_load: 0, traced })
     }
 
     /// For copies that come before the first command.
@@ -52,17 +62,26 @@ impl<'a> Walk<'a> {
     /// What is encoded and not submitted.
     pub(crate) fn finish(mut self) -> CommandEncoder {
         self.pass = None;
+        if let Some(timestamps) = self.parts.trace.as_ref().and_then(|trace| trace.timestamps.as_ref()) {
+            timestamps.resolve(&mut self.encoder);
+        }
         self.encoder
     }
 
     /// Replays all commands.
-    pub(crate) async fn commands(&mut self) -> Result<(), Error> {
+    pub(crate) async fn commands(&mut self, control: &mut RunControl<'_>) -> Result<(), Error> {
         let parts = self.parts;
+        let pages_total = parts.loads.len() as u32;
+        control.report(0, pages_total);
         for (position, command) in (0_u32..).zip(&parts.bundle.plan.commands) {
+            self.patience.check(DURING)?;
             match *command {
-                Command::Load { page, slot } => self.load(position, page, slot).await?,
-                Command::Drop { .. } => {}
-                Command::Dispatch { index } => self.dispatch(index)?,
+                Command::Load { page, slot } => {
+                    self.load(position, page, slot).await?;
+                    control.report(self.next_load, pages_total);
+                }
+                Command::Drop { .. } => self.trace_residency(-1),
+                Command::Dispatch { index } => self.dispatch(index).await?,
                 Command::Submit => self.submit()?,
             }
         }
@@ -92,15 +111,34 @@ impl<'a> Walk<'a> {
             Extent3d { width: PAGE_WIDTH_TEXELS, height: geometry.rows, depth_or_array_layers: 1 },
         );
         self.next_load += 1;
+        if let Some(trace) = &self.parts.trace {
+            trace.upload(ring_index as u32, page, slot);
+        }
+        self.trace_residency(1);
         Ok(())
     }
 
-    fn dispatch(&mut self, index: u32) -> Result<(), Error> {
+    fn trace_residency(&mut self, change: i64) {
+        if let Some(trace) = &self.parts.trace {
+            self.traced.resident_pages = self.traced.resident_pages.saturating_add_signed(change);
+            trace.resident(self.traced.resident_pages * self.parts.bundle.plan.page.page_bytes());
+        }
+    }
+
+    async fn dispatch(&mut self, index: u32) -> Result<(), Error> {
         let parts = self.parts;
         let dispatch = &parts.bundle.plan.dispatches[index as usize];
-        let pipeline = parts.pipelines.get(dispatch.pipeline, parts.options.timeout)?;
+        let pipeline = parts.pipelines.get(dispatch.pipeline, self.patience).await?;
+        let mut descriptor = ComputePassDescriptor::default();
+        if let Some(trace) = &parts.trace {
+            self.traced.dispatches.push(index);
+            if let Some(timestamps) = &trace.timestamps {
+                self.pass = None;
+                descriptor.timestamp_writes = Some(timestamps.of(index));
+            }
+        }
         let open = self.pass.get_or_insert_with(|| {
-            let pass = self.encoder.begin_compute_pass(&ComputePassDescriptor::default());
+            let pass = self.encoder.begin_compute_pass(&descriptor);
             OpenPass { pass: pass.forget_lifetime(), pipeline: None }
         });
         if open.pipeline != Some(dispatch.pipeline) {
@@ -119,10 +157,13 @@ impl<'a> Walk<'a> {
         let encoder = std::mem::replace(&mut self.encoder, new_encoder(self.parts));
         let gpu = &self.parts.gpu;
         let submission = gpu.queue.submit([encoder.finish()]);
+        if let Some(trace) = &self.parts.trace {
+            trace.submitted(&gpu.queue, std::mem::take(&mut self.traced.dispatches));
+        }
         for staging in &mut *self.ring {
             if matches!(staging.state, WriteState::Encoded) {
                 let ticket = gpu.map(&staging.buffer, MapMode::Write);
-                staging.state = WriteState::InFlight { ticket, submission: submission.clone() };
+                staging.state = WriteState::InFlight { ticket, submission: Some(submission.clone()) };
             }
         }
         gpu.check(DURING)?;
@@ -132,8 +173,7 @@ impl<'a> Walk<'a> {
     /// Waits until the next load's page is in its staging buffer.
     async fn wait_for_page(&mut self, command: u32, page: PageId) -> Result<(), Error> {
         let waiting = Stopwatch::start();
-        let timeout = self.parts.options.timeout;
-        let ring_index = self.ring_index();
+        let timeout = self.patience.timeout;
         let mut wait = Duration::ZERO;
         loop {
             self.collect()?;
@@ -141,23 +181,38 @@ impl<'a> Walk<'a> {
                 self.parts.timeline.add(Span::PageWait, waiting.elapsed());
                 return arrived.map(drop);
             }
-            if waiting.elapsed() > timeout {
-                return Err(Error::Timeout { during: format!("waiting for page {}", page.0), waited: timeout });
+            self.patience.check(DURING)?;
+            let left = timeout.checked_sub(waiting.elapsed()).filter(|left| !left.is_zero());
+            let left = left.ok_or_else(|| self.page_is_late(page))?;
+            wait = self.patience.piece(self.wait_for_staging(command, page).await?.min(left));
+            self.patience.pause().await;
+        }
+    }
+
+    /// Waits until the next load's staging buffer is with the feed, and gives how long its page may then be waited for.
+    async fn wait_for_staging(&mut self, command: u32, page: PageId) -> Result<Duration, Error> {
+        let (ring_index, is_device_busy) = (self.ring_index(), self.is_device_busy());
+        let gpu = &self.parts.gpu;
+        match &mut self.ring[ring_index].state {
+            WriteState::Encoded => Err(Error::RingStalled { command, page }),
+            WriteState::InFlight { ticket, submission } => {
+                // One submission rather than all, so that later work keeps the device busy.
+                gpu.wait(ticket, submission.as_ref(), DURING, self.patience).await?;
+                Ok(Duration::ZERO)
             }
-            wait = match &self.ring[ring_index].state {
-                WriteState::Encoded => return Err(Error::RingStalled { command, page }),
-                WriteState::InFlight { ticket, submission } => {
-                    let submission = submission.clone();
-                    let mut ticket = ticket.clone();
-                    wait_for_staging(self.parts, &mut ticket, submission).await?;
-                    Duration::ZERO
-                }
-                WriteState::Reading | WriteState::Mapped if self.is_device_busy() => {
-                    self.parts.gpu.poll(DURING)?;
-                    POLL_INTERVAL
-                }
-                WriteState::Reading | WriteState::Mapped => READ_INTERVAL,
-            };
+            WriteState::Reading | WriteState::Mapped if is_device_busy => {
+                gpu.poll(DURING)?;
+                Ok(POLL_INTERVAL)
+            }
+            WriteState::Reading | WriteState::Mapped => Ok(READ_INTERVAL),
+        }
+    }
+
+    fn page_is_late(&self, page: PageId) -> Error {
+        Error::ReadTimeout {
+            during: format!("waiting for page {}", page.0),
+            offset_bytes: self.parts.bundle.page_offset_bytes(page),
+            waited: self.patience.timeout,
         }
     }
 
@@ -166,6 +221,9 @@ impl<'a> Walk<'a> {
         for (ring_index, staging) in (0_u32..).zip(&mut *self.ring) {
             if matches!(&staging.state, WriteState::InFlight { ticket, .. } if ticket.is_done()) {
                 staging.state = WriteState::Mapped;
+                if let Some(trace) = &self.parts.trace {
+                    trace.returned(ring_index);
+                }
                 staging.give(ring_index, &self.parts.feed)?;
             }
         }
@@ -179,19 +237,6 @@ impl<'a> Walk<'a> {
     fn ring_index(&self) -> usize {
         self.next_load as usize % self.ring.len()
     }
-}
-
-/// Waits for one submission rather than for all, so that later work keeps the device busy.
-async fn wait_for_staging(
-    parts: &Parts,
-    ticket: &mut crate::gpu::MapTicket,
-    submission: wgpu::SubmissionIndex,
-) -> Result<(), Error> {
-    let timeout = parts.options.timeout;
-    if !cfg!(target_arch = "wasm32") && !ticket.is_done() {
-        parts.gpu.poll_for(Some(submission), timeout, DURING)?;
-    }
-    parts.gpu.wait(ticket, DURING, timeout).await
 }
 
 fn new_encoder(parts: &Parts) -> CommandEncoder {

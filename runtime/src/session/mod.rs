@@ -10,15 +10,18 @@ pub(crate) use pipelines::Pipelines;
 pub(crate) use resources::{HostBuffers, ReadBuffer, Resources, WriteBuffer, WriteState, unmapped};
 
 use crate::clock::Stopwatch;
+use crate::control::RunControl;
 use crate::counting::CountingSource;
 use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::ledger::{Ledger, plan_bytes};
 use crate::options::Options;
+use crate::patience::Patience;
 use crate::replay::{self, Feed};
 use crate::stats::Stats;
 use crate::tensor::{Outputs, Tensor};
 use crate::timeline::{Mark, Span, Timeline};
+use crate::trace::Trace;
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::plan::{ElementType, PageId, Port};
 use flashmem_plan_format::source::ReadAt;
@@ -44,6 +47,8 @@ pub struct Session {
     load_ms: f64,
     runs_ms: Vec<f64>,
     cold_ms: Option<f64>,
+    /// Whether a run ended early, so that buffers must come back before the next one.
+    unsettled: bool,
     /// Why the session cannot run any more.
     lost: Option<String>,
 }
@@ -60,11 +65,12 @@ pub(crate) struct Parts {
     pub(crate) gpu: Gpu,
     pub(crate) source: Arc<CountingSource>,
     /// Without constants, parameters and kernel sources, which the device has, and without checksums, which the feed has.
-    pub(crate) bundle: Bundle,
+    pub(crate) bundle: Arc<Bundle>,
     pub(crate) options: Options,
     /// Pages in order of loading.
     pub(crate) loads: Arc<[PageId]>,
     pub(crate) timeline: Arc<Timeline>,
+    pub(crate) trace: Option<Arc<Trace>>,
 }
 
 impl Session {
@@ -116,19 +122,60 @@ impl Session {
     /// returned then, and the session can run again unless the error says that it is lost.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run<N: AsRef<str>>(&mut self, inputs: &[(N, Tensor)]) -> Result<Outputs, Error> {
-        pollster::block_on(self.run_async(inputs))
+        self.run_with(inputs, RunControl::new())
     }
 
-    /// Runs the model once where blocking is not allowed.
+    /// As [`Session::run`], with progress or cancellation.
+    ///
+    /// # Errors
+    /// As [`Session::run`], and [`Error::Cancelled`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run_with<N: AsRef<str>>(&mut self, inputs: &[(N, Tensor)], control: RunControl<'_>) -> Result<Outputs, Error> {
+        pollster::block_on(self.run_in(inputs, control, true))
+    }
+
+    /// Runs the model once without sleeping in the thread that polls it. Dropping the future ends the run, and the session
+    /// can run again. Where there are no reader threads, a page is read by the thread that polls.
     ///
     /// # Errors
     /// As for a blocking run.
     pub async fn run_async<N: AsRef<str>>(&mut self, inputs: &[(N, Tensor)]) -> Result<Outputs, Error> {
-        self.before_run()?;
+        self.run_async_with(inputs, RunControl::new()).await
+    }
+
+    /// As [`Session::run_async`], with progress or cancellation.
+    ///
+    /// # Errors
+    /// As [`Session::run_async`], and [`Error::Cancelled`].
+    pub async fn run_async_with<N: AsRef<str>>(
+        &mut self,
+        inputs: &[(N, Tensor)],
+        control: RunControl<'_>,
+    ) -> Result<Outputs, Error> {
+        self.run_in(inputs, control, false).await
+    }
+
+    async fn run_in<N: AsRef<str>>(
+        &mut self,
+        inputs: &[(N, Tensor)],
+        mut control: RunControl<'_>,
+        may_block: bool,
+    ) -> Result<Outputs, Error> {
+        let patience = Patience::new(self.parts.options.timeout, may_block, control.cancel.take());
+        self.check_lost()?;
         let inputs = replay::bind_inputs(&self.parts.bundle.plan, inputs)?;
+        self.settle(&patience).await?;
         let running = Stopwatch::start();
-        let result = replay::run(&self.parts, &mut self.buffers, &inputs).await;
-        self.after_run(running, result).await
+        self.unsettled = true;
+        let result = replay::run(&self.parts, &mut self.buffers, &inputs, &patience, &mut control).await;
+        self.after_run(running, result, &patience).await
+    }
+
+    /// What the session did so far, beside what the plan predicts, in the Chrome trace format (for Perfetto); `None` unless
+    /// [`Options::trace`] is set.
+    pub fn trace(&self) -> Option<String> {
+        let trace = self.parts.trace.as_ref()?;
+        Some(trace.export(&self.parts.bundle.plan, &self.parts.timeline))
     }
 
     /// What was measured so far.
@@ -181,25 +228,36 @@ impl Session {
         &self.parts
     }
 
-    fn before_run(&self) -> Result<(), Error> {
+    fn check_lost(&self) -> Result<(), Error> {
         match &self.lost {
             Some(reason) => Err(Error::SessionLost { reason: reason.clone() }),
             None => Ok(()),
         }
     }
 
-    /// Brings the buffers back, whatever happened, and takes the run into the statistics.
-    async fn after_run(&mut self, running: Stopwatch, result: Result<Outputs, Error>) -> Result<Outputs, Error> {
-        let timeout = self.parts.options.timeout;
-        let settled = match &result {
-            Err(error) if error.loses_session() => Err(error.to_string()),
-            _ => {
-                self.buffers.settle(&self.parts.gpu, &self.parts.feed, timeout).await.map_err(|error| error.to_string())
-            }
-        };
-        self.lost = settled.err();
+    /// Brings back what a run left with readers or with the device.
+    async fn settle(&mut self, patience: &Patience) -> Result<(), Error> {
+        if !self.unsettled {
+            return Ok(());
+        }
+        match self.buffers.settle(&self.parts.gpu, &self.parts.feed, patience).await {
+            Ok(()) => self.unsettled = false,
+            Err(error) if error.loses_session() => self.lost = Some(error.to_string()),
+            Err(error) => return Err(error),
+        }
+        self.check_lost()
+    }
+
+    /// Takes a run into the statistics. The buffers of a run that failed come back when the next one starts.
+    async fn after_run(
+        &mut self,
+        running: Stopwatch,
+        result: Result<Outputs, Error>,
+        patience: &Patience,
+    ) -> Result<Outputs, Error> {
+        self.lost = result.as_ref().err().filter(|error| error.loses_session()).map(ToString::to_string);
         let outputs = result?;
-        self.before_run()?;
+        self.settle(patience).await?;
         self.runs_ms.push(running.elapsed_ms());
         if self.cold_ms.is_none() {
             self.cold_ms = Some(self.parts.timeline.elapsed_ms());
@@ -265,10 +323,10 @@ mod tests {
     #[test]
     fn a_load_into_a_buffer_that_is_not_submitted_is_refused() {
         let mut session = session();
-        session.parts.bundle.plan.commands.retain(|command| *command != Command::Submit);
+        Arc::make_mut(&mut session.parts.bundle).plan.commands.retain(|command| *command != Command::Submit);
         let error = session.run(&inputs()).unwrap_err();
         assert!(matches!(error, Error::RingStalled { page: PageId(2), .. }), "{error}");
-        session.parts.bundle.plan = testing::small_plan();
+        Arc::make_mut(&mut session.parts.bundle).plan = testing::small_plan();
         session.run(&inputs()).unwrap();
     }
 

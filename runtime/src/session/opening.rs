@@ -13,8 +13,11 @@ use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::ledger::{Ledger, plan_bytes};
 use crate::options::Options;
+use crate::patience::Patience;
 use crate::replay::{Feed, PageReader, useful_readers};
 use crate::timeline::{Mark, Timeline};
+use crate::trace::{Timestamps, Trace};
+use crate::watch::watched;
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::plan::{Command, PageId};
 use flashmem_plan_format::source::ReadAt;
@@ -26,20 +29,22 @@ pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<S
     let source = Arc::new(CountingSource::new(source));
     let (bundle, chosen) = check_and_choose(&source, options, &timeline).await;
     let bundle = bundle?;
-    let gpu = device::open(chosen?, &bundle.plan.requirements).await?;
+    let gpu = device::open(chosen?, &bundle.plan.requirements, options.trace).await?;
     timeline.mark(Mark::Device);
+    // Before the ledger starts: tracing's own memory is not in it.
+    let trace = start_trace(&gpu, &bundle, options, &timeline).await?;
     let mut ledger = Ledger::start(&gpu.device);
-    let (parts, buffers) = build(gpu, source, bundle, options, &mut ledger, timeline).await?;
+    let (parts, buffers) = build(gpu, source, bundle, options, &mut ledger, timeline, trace).await?;
     ledger.sample(&parts.gpu.device, host_bytes(&parts));
     let load_ms = parts.timeline.elapsed_ms();
-    Ok(Session { parts, buffers, ledger, load_ms, runs_ms: Vec::new(), cold_ms: None, lost: None })
+    Ok(Session { parts, buffers, ledger, load_ms, runs_ms: Vec::new(), cold_ms: None, unsettled: false, lost: None })
 }
 
 type Checked = (Result<Bundle, Error>, Result<Chosen, Error>);
 
 /// Checks the bundle while the adapter is found.
 #[cfg(not(target_arch = "wasm32"))]
-async fn check_and_choose(source: &CountingSource, options: &Options, timeline: &Timeline) -> Checked {
+async fn check_and_choose(source: &Arc<CountingSource>, options: &Options, timeline: &Timeline) -> Checked {
     let choose = || {
         let chosen = pollster::block_on(device::choose(options.adapter.as_deref()));
         timeline.mark(Mark::Adapter);
@@ -47,7 +52,7 @@ async fn check_and_choose(source: &CountingSource, options: &Options, timeline: 
     };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("flashmem-adapter".to_owned()).spawn_scoped(scope, choose);
-        let bundle = check(source, options, timeline);
+        let bundle = pollster::block_on(check(source, options, timeline));
         let chosen = match thread {
             Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             // Without another thread this one does it.
@@ -58,15 +63,16 @@ async fn check_and_choose(source: &CountingSource, options: &Options, timeline: 
 }
 
 #[cfg(target_arch = "wasm32")]
-async fn check_and_choose(source: &CountingSource, options: &Options, timeline: &Timeline) -> Checked {
-    let bundle = check(source, options, timeline);
+async fn check_and_choose(source: &Arc<CountingSource>, options: &Options, timeline: &Timeline) -> Checked {
+    let bundle = check(source, options, timeline).await;
     let chosen = device::choose(options.adapter.as_deref()).await;
     timeline.mark(Mark::Adapter);
     (bundle, chosen)
 }
 
-fn check(source: &CountingSource, options: &Options, timeline: &Timeline) -> Result<Bundle, Error> {
-    let bundle = Bundle::open_without_golden(source)?;
+async fn check(source: &Arc<CountingSource>, options: &Options, timeline: &Timeline) -> Result<Bundle, Error> {
+    let patience = Patience::blocking(options.timeout);
+    let bundle = watched(source, &patience, "opening the bundle", Bundle::open_without_golden).await??;
     let declared_bytes = declared_peak_bytes(&bundle);
     if let Some(budget_bytes) = options.budget_bytes.filter(|budget| *budget < declared_bytes) {
         return Err(Error::Budget { declared_bytes, budget_bytes });
@@ -83,11 +89,12 @@ async fn build(
     options: &Options,
     ledger: &mut Ledger,
     timeline: Arc<Timeline>,
+    trace: Option<Arc<Trace>>,
 ) -> Result<(Parts, HostBuffers), Error> {
     let constants = std::mem::take(&mut bundle.constants);
     let loads = loads(&bundle);
     let readers = useful_readers(&bundle.plan, options.reader_threads);
-    let reader = PageReader::new(Arc::clone(&source), &mut bundle, readers, Arc::clone(&timeline));
+    let reader = PageReader::new(Arc::clone(&source), &mut bundle, readers, Arc::clone(&timeline), trace.clone());
     let feed = Feed::start(reader, bundle.plan.staging_pages, readers)?;
 
     let mut staging = Staging::allocate(&gpu, &bundle.plan, &constants, ledger).await?;
@@ -101,7 +108,7 @@ async fn build(
     let threads = options.pipeline_threads.max(1);
     let pipelines = Pipelines::start(&gpu, &layouts, &mut bundle.plan.pipelines, threads, &timeline).await?;
 
-    staging.upload(&gpu, &bundle.plan, &constants, options.timeout).await?;
+    staging.upload(&gpu, &bundle.plan, &constants, &Patience::blocking(options.timeout)).await?;
     if let Some(buffer) = staging.ring.last_mut() {
         buffer.give(last as u32, &feed)?;
     }
@@ -114,8 +121,22 @@ async fn build(
     bundle.plan.params = Vec::new();
     timeline.mark(Mark::Allocated);
     let options = options.clone();
-    let parts = Parts { feed, pipelines, bind_groups, resources, gpu, source, bundle, options, loads, timeline };
+    let bundle = Arc::new(bundle);
+    let parts = Parts { feed, pipelines, bind_groups, resources, gpu, source, bundle, options, loads, timeline, trace };
     Ok((parts, buffers))
+}
+
+async fn start_trace(
+    gpu: &Gpu,
+    bundle: &Bundle,
+    options: &Options,
+    timeline: &Timeline,
+) -> Result<Option<Arc<Trace>>, Error> {
+    if !options.trace {
+        return Ok(None);
+    }
+    let timestamps = Timestamps::create(gpu, bundle.plan.dispatches.len() as u32).await?;
+    Ok(Some(Arc::new(Trace::new(timeline.clock(), timestamps))))
 }
 
 /// Pages in order of loading.
