@@ -106,3 +106,21 @@ fn reading_starts_before_the_first_run() {
     assert!(stats.first_page_ms > stats.staging_ms && stats.staging_ms > stats.device_ms, "{stats:?}");
     assert_eq!((stats.first_dispatch_ms, stats.readback_ms, stats.runs_ms.len()), (None, None, 0));
 }
+
+#[test]
+fn later_runs_read_only_what_the_plan_says() {
+    let bundle = testing::bundle_of(&testing::repeating_plan(), None);
+    let mut session = open(bundle).unwrap();
+    for _ in 0..4 {
+        let outputs = session.run(&small_inputs()).unwrap();
+        assert_eq!(outputs.get("y").unwrap().bytes, testing::golden().outputs[0]);
+    }
+    let stats = session.stats();
+    assert_eq!((stats.loads, stats.loads_repeat), (5, 3));
+    // Two rows of 20 bytes besides the pages.
+    assert_eq!(stats.bytes_read_runs, [5 * 4096 + 40, 3 * 4096 + 40, 3 * 4096 + 40, 3 * 4096 + 40]);
+    assert!(!stats.declared_exceeded, "{stats:?}");
+    let outputs = pollster::block_on(session.run_async(&small_inputs())).unwrap();
+    assert_eq!(outputs.get("y").unwrap().bytes, testing::golden().outputs[0]);
+    assert_eq!(session.stats().bytes_read_runs.last(), Some(&(3 * 4096 + 40)));
+}

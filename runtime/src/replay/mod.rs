@@ -29,7 +29,7 @@ pub(crate) use page::{PageReader, useful_readers};
 use crate::control::RunControl;
 use crate::error::Error;
 use crate::patience::Patience;
-use crate::session::{HostBuffers, Parts};
+use crate::session::{HostBuffers, Parts, Program};
 use crate::tensor::{Outputs, Tensor};
 use crate::timeline::Mark;
 use flashmem_plan_format::memory::GATHERED_ROWS_IN_FLIGHT;
@@ -38,6 +38,7 @@ use std::time::Duration;
 /// Runs once. Reading may have begun already.
 pub(crate) async fn run(
     parts: &Parts,
+    program: Program<'_>,
     buffers: &mut HostBuffers,
     inputs: &[&Tensor],
     patience: &Patience,
@@ -47,7 +48,7 @@ pub(crate) async fn run(
     let run_start = trace.map(|trace| trace.begin_run()).unwrap_or_default();
     let phase = |name: &str, start: Duration| trace.map(|trace| (trace.phase(name, start), trace.now()).1);
     parts.gpu.check("preparing a run")?;
-    let mut walk = walk::Walk::start(parts, &mut buffers.ring, patience)?;
+    let mut walk = walk::Walk::start(parts, program, &mut buffers.ring, patience)?;
     if let Some(input) = &mut buffers.input {
         inputs::upload(parts, input, inputs, walk.encoder(), patience).await?;
     }

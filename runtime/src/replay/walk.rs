@@ -8,7 +8,7 @@ use crate::clock::Stopwatch;
 use crate::control::RunControl;
 use crate::error::Error;
 use crate::patience::{POLL_INTERVAL, Patience};
-use crate::session::{Parts, WriteBuffer, WriteState};
+use crate::session::{Parts, Program, WriteBuffer, WriteState};
 use crate::timeline::{Mark, Span};
 use flashmem_plan_format::plan::{Command, PAGE_WIDTH_TEXELS, PageId, SlotId};
 use std::time::Duration;
@@ -24,6 +24,7 @@ const DURING: &str = "replaying the plan";
 
 pub(crate) struct Walk<'a> {
     parts: &'a Parts,
+    program: Program<'a>,
     ring: &'a mut [WriteBuffer],
     patience: &'a Patience,
     encoder: CommandEncoder,
@@ -34,11 +35,25 @@ pub(crate) struct Walk<'a> {
 }
 
 /// What only tracing wants to know.
-#[derive(Default)]
 struct Traced {
     /// Dispatches since the last submission.
     dispatches: Vec<u32>,
     resident_pages: u64,
+}
+
+impl Traced {
+    /// A program for runs after a completed one starts with what that left.
+    fn start(parts: &Parts, program: Program<'_>) -> Self {
+        let first = &parts.bundle.plan.commands;
+        let is_first = std::ptr::eq(program.commands, first.as_slice());
+        let change = |command: &Command| match command {
+            Command::Load { .. } => 1_i64,
+            Command::Drop { .. } => -1,
+            Command::Dispatch { .. } | Command::Submit => 0,
+        };
+        let resident_pages = if is_first || parts.trace.is_none() { 0 } else { first.iter().map(change).sum() };
+        Self { dispatches: Vec::new(), resident_pages: u64::try_from(resident_pages).unwrap_or(0) }
+    }
 }
 
 struct OpenPass {
@@ -48,10 +63,15 @@ struct OpenPass {
 
 impl<'a> Walk<'a> {
     /// Gives all staging buffers to the feed, which starts reading, unless it has them already.
-    pub(crate) fn start(parts: &'a Parts, ring: &'a mut [WriteBuffer], patience: &'a Patience) -> Result<Self, Error> {
-        start_reading(&parts.feed, &parts.loads, ring)?;
-        let (encoder, traced) = (new_encoder(parts), Traced::default());
-        Ok(Self { parts, ring, patience, encoder, pass: None, next_load: 0, traced })
+    pub(crate) fn start(
+        parts: &'a Parts,
+        program: Program<'a>,
+        ring: &'a mut [WriteBuffer],
+        patience: &'a Patience,
+    ) -> Result<Self, Error> {
+        start_reading(&parts.feed, program.loads, ring)?;
+        let (encoder, traced) = (new_encoder(parts), Traced::start(parts, program));
+        Ok(Self { parts, program, ring, patience, encoder, pass: None, next_load: 0, traced })
     }
 
     /// For copies that come before the first command.
@@ -70,10 +90,9 @@ impl<'a> Walk<'a> {
 
     /// Replays all commands.
     pub(crate) async fn commands(&mut self, control: &mut RunControl<'_>) -> Result<(), Error> {
-        let parts = self.parts;
-        let pages_total = parts.loads.len() as u32;
+        let pages_total = self.program.loads.len() as u32;
         control.report(0, pages_total);
-        for (position, command) in (0_u32..).zip(&parts.bundle.plan.commands) {
+        for (position, command) in (0_u32..).zip(self.program.commands) {
             self.patience.check(DURING)?;
             match *command {
                 Command::Load { page, slot } => {

@@ -23,7 +23,7 @@ use crate::tensor::{Outputs, Tensor};
 use crate::timeline::{Mark, Span, Timeline};
 use crate::trace::Trace;
 use flashmem_plan_format::Bundle;
-use flashmem_plan_format::plan::{ElementType, PageId, Port};
+use flashmem_plan_format::plan::{Command, ElementType, PageId, Port};
 use flashmem_plan_format::source::ReadAt;
 use std::sync::Arc;
 use wgpu::BindGroup;
@@ -49,6 +49,13 @@ pub struct Session {
     cold_ms: Option<f64>,
     /// Whether a run ended early, so that buffers must come back before the next one.
     unsettled: bool,
+    /// Whether the arena holds what a completed run leaves there, so that the next run may repeat. False before the
+    /// first run, during every run, after one that failed, and when the arena is gone.
+    repeats: bool,
+    /// Bytes read by every completed run. What is read ahead counts for the run that it is for.
+    bytes_read_runs: Vec<u64>,
+    /// Bytes read before the run that is going on, or the next one.
+    bytes_read_before: u64,
     /// Why the session cannot run any more.
     lost: Option<String>,
 }
@@ -67,10 +74,32 @@ pub(crate) struct Parts {
     /// Without constants, parameters and kernel sources, which the device has, and without checksums, which the feed has.
     pub(crate) bundle: Arc<Bundle>,
     pub(crate) options: Options,
-    /// Pages in order of loading.
+    /// Pages of a first run in order of loading.
     pub(crate) loads: Arc<[PageId]>,
+    /// Pages of a later run in order of loading.
+    pub(crate) repeat_loads: Arc<[PageId]>,
     pub(crate) timeline: Arc<Timeline>,
     pub(crate) trace: Option<Arc<Trace>>,
+}
+
+/// One of the plan's programs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Program<'a> {
+    pub(crate) commands: &'a [Command],
+    /// Its pages in order of loading.
+    pub(crate) loads: &'a Arc<[PageId]>,
+}
+
+impl Parts {
+    /// The program of a run that finds the arena as a completed run leaves it, or of one that does not.
+    pub(crate) fn program(&self, repeats: bool) -> Program<'_> {
+        let plan = &self.bundle.plan;
+        if repeats && !plan.repeat_commands.is_empty() {
+            Program { commands: &plan.repeat_commands, loads: &self.repeat_loads }
+        } else {
+            Program { commands: &plan.commands, loads: &self.loads }
+        }
+    }
 }
 
 impl Session {
@@ -164,10 +193,14 @@ impl Session {
         let patience = Patience::new(self.parts.options.timeout, may_block, control.cancel.take());
         self.check_lost()?;
         let inputs = replay::bind_inputs(&self.parts.bundle.plan, inputs)?;
-        self.settle(&patience).await?;
+        if self.unsettled {
+            self.settle(&patience).await?;
+            self.bytes_read_before = self.parts.source.bytes_read();
+        }
         let running = Stopwatch::start();
         self.unsettled = true;
-        let result = replay::run(&self.parts, &mut self.buffers, &inputs, &patience, &mut control).await;
+        let program = self.parts.program(std::mem::take(&mut self.repeats));
+        let result = replay::run(&self.parts, program, &mut self.buffers, &inputs, &patience, &mut control).await;
         self.after_run(running, result, &patience).await
     }
 
@@ -204,6 +237,8 @@ impl Session {
             pipelines: self.parts.pipelines.count(),
             dispatches: plan.dispatches.len() as u32,
             loads: self.parts.loads.len() as u32,
+            loads_repeat: self.parts.program(true).loads.len() as u32,
+            bytes_read_runs: self.bytes_read_runs.clone(),
             reader_threads: self.parts.options.reader_threads,
             validate_ms: timeline.mark_ms(Mark::Validated),
             adapter_ms: timeline.mark_ms(Mark::Adapter),
@@ -221,6 +256,7 @@ impl Session {
             pipeline_wait_ms: timeline.span_ms(Span::PipelineWait),
             before_open_ms: None,
             predicted_cold_ms: plan.predicted_cold_us as f64 / 1e3,
+            predicted_warm_ms: plan.predicted_warm_us as f64 / 1e3,
         }
     }
 
@@ -237,9 +273,6 @@ impl Session {
 
     /// Brings back what a run left with readers or with the device.
     async fn settle(&mut self, patience: &Patience) -> Result<(), Error> {
-        if !self.unsettled {
-            return Ok(());
-        }
         match self.buffers.settle(&self.parts.gpu, &self.parts.feed, patience).await {
             Ok(()) => self.unsettled = false,
             Err(error) if error.loses_session() => self.lost = Some(error.to_string()),
@@ -258,7 +291,10 @@ impl Session {
         self.lost = result.as_ref().err().filter(|error| error.loses_session()).map(ToString::to_string);
         let outputs = result?;
         self.settle(patience).await?;
+        let bytes_read = self.parts.source.bytes_read();
+        self.repeats = true;
         self.runs_ms.push(running.elapsed_ms());
+        self.bytes_read_runs.push(bytes_read - std::mem::replace(&mut self.bytes_read_before, bytes_read));
         if self.cold_ms.is_none() {
             self.cold_ms = Some(self.parts.timeline.elapsed_ms());
         }
@@ -290,14 +326,13 @@ fn host_bytes(parts: &Parts) -> u64 {
     plan_bytes(&parts.bundle.plan)
         + parts.pipelines.source_bytes()
         + parts.feed.host_bytes()
-        + size_of_val(&*parts.loads) as u64
+        + (size_of_val(&*parts.loads) + size_of_val(&*parts.repeat_loads)) as u64
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
     use flashmem_plan_format::MemorySource;
-    use flashmem_plan_format::plan::Command;
     use flashmem_plan_format::testing;
 
     fn session() -> Session {

@@ -29,6 +29,7 @@ pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<S
     let source = Arc::new(CountingSource::new(source));
     let (bundle, chosen) = check_and_choose(&source, options, &timeline).await;
     let bundle = bundle?;
+    let bytes_read_before = source.bytes_read();
     let gpu = device::open(chosen?, &bundle.plan.requirements, options.trace).await?;
     timeline.mark(Mark::Device);
     // Before the ledger starts: tracing's own memory is not in it.
@@ -37,7 +38,19 @@ pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<S
     let (parts, buffers) = build(gpu, source, bundle, options, &mut ledger, timeline, trace).await?;
     ledger.sample(&parts.gpu.device, host_bytes(&parts));
     let load_ms = parts.timeline.elapsed_ms();
-    Ok(Session { parts, buffers, ledger, load_ms, runs_ms: Vec::new(), cold_ms: None, unsettled: false, lost: None })
+    Ok(Session {
+        parts,
+        buffers,
+        ledger,
+        load_ms,
+        runs_ms: Vec::new(),
+        cold_ms: None,
+        unsettled: false,
+        repeats: false,
+        bytes_read_runs: Vec::new(),
+        bytes_read_before,
+        lost: None,
+    })
 }
 
 type Checked = (Result<Bundle, Error>, Result<Chosen, Error>);
@@ -92,7 +105,7 @@ async fn build(
     trace: Option<Arc<Trace>>,
 ) -> Result<(Parts, HostBuffers), Error> {
     let constants = std::mem::take(&mut bundle.constants);
-    let loads = loads(&bundle);
+    let (loads, repeat_loads) = (loads(&bundle.plan.commands), loads(&bundle.plan.repeat_commands));
     let readers = useful_readers(&bundle.plan, options.reader_threads);
     let reader = PageReader::new(Arc::clone(&source), &mut bundle, readers, Arc::clone(&timeline), trace.clone());
     let feed = Feed::start(reader, bundle.plan.staging_pages, readers)?;
@@ -122,7 +135,20 @@ async fn build(
     timeline.mark(Mark::Allocated);
     let options = options.clone();
     let bundle = Arc::new(bundle);
-    let parts = Parts { feed, pipelines, bind_groups, resources, gpu, source, bundle, options, loads, timeline, trace };
+    let parts = Parts {
+        feed,
+        pipelines,
+        bind_groups,
+        resources,
+        gpu,
+        source,
+        bundle,
+        options,
+        loads,
+        repeat_loads,
+        timeline,
+        trace,
+    };
     Ok((parts, buffers))
 }
 
@@ -140,9 +166,8 @@ async fn start_trace(
 }
 
 /// Pages in order of loading.
-fn loads(bundle: &Bundle) -> Arc<[PageId]> {
-    let commands = bundle.plan.commands.iter();
-    let pages = commands.filter_map(|command| match command {
+fn loads(commands: &[Command]) -> Arc<[PageId]> {
+    let pages = commands.iter().filter_map(|command| match command {
         Command::Load { page, .. } => Some(*page),
         Command::Drop { .. } | Command::Dispatch { .. } | Command::Submit => None,
     });
