@@ -56,6 +56,9 @@ pub enum Error {
     /// The caller's token ended the run.
     #[error("cancelled while {during}")]
     Cancelled { during: String },
+    /// The bundle is another one than the session was opened with.
+    #[error("the bundle changed since it was opened")]
+    BundleChanged,
     /// An earlier failure took the device with it.
     #[error("the session cannot run again: {reason}")]
     SessionLost { reason: String },
@@ -153,6 +156,7 @@ impl Error {
             | Self::ReadTimeout { .. }
             | Self::SourcePanic { .. }
             | Self::Cancelled { .. }
+            | Self::BundleChanged
             | Self::RingStalled { .. }
             | Self::Input(_)
             | Self::SelfTest(_) => false,

@@ -122,6 +122,25 @@ impl Gpu {
         Ok(())
     }
 
+    /// Waits until everything that was submitted is done, and what it alone held is freed. The web does that by itself.
+    pub(crate) async fn wait_until_idle(&self, during: &str, patience: &Patience) -> Result<(), Error> {
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let waiting = Stopwatch::start();
+            let mut wait = patience.piece(patience.timeout);
+            while !self.poll_for(None, wait, during)? {
+                let left = patience.timeout.checked_sub(waiting.elapsed()).filter(|left| !left.is_zero());
+                let waited = patience.timeout;
+                let left = left.ok_or_else(|| Error::Timeout { during: during.to_owned(), waited })?;
+                wait = patience.piece(left);
+                patience.pause().await;
+            }
+        }
+        #[cfg(target_arch = "wasm32")]
+        let _ = patience;
+        self.check(during)
+    }
+
     /// Lets the device run callbacks that are due, without waiting.
     pub(crate) fn poll(&self, during: &str) -> Result<(), Error> {
         // The status says only whether the queue is empty, and not waiting cannot time out.

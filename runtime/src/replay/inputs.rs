@@ -85,7 +85,7 @@ pub(crate) async fn upload(
     staging.buffer.unmap();
     staging.state = WriteState::Encoded;
     for (start_bytes, slice) in placed {
-        let target = parts.resources.buffer(slice);
+        let target = parts.held().resources.buffer(slice);
         encoder.copy_buffer_to_buffer(&staging.buffer, start_bytes, target, slice.offset_bytes, slice.size_bytes);
     }
     Ok(())

@@ -82,7 +82,7 @@ fn copy(parts: &Parts, encoder: &mut CommandEncoder, readback: &ReadBuffer, batc
         let slice =
             parts.bundle.plan.outputs[piece.output].slice.expect("a validated plan's outputs are on the device");
         let start_bytes = slice.offset_bytes + piece.offset_bytes;
-        let source = parts.resources.buffer(slice);
+        let source = parts.held().resources.buffer(slice);
         encoder.copy_buffer_to_buffer(source, start_bytes, &readback.buffer, position_bytes, piece.size_bytes);
         position_bytes += piece.size_bytes;
     }

@@ -118,7 +118,7 @@ impl<'a> Walk<'a> {
         let row_bytes = PAGE_WIDTH_TEXELS * geometry.format.texel_bytes();
         let layout =
             TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(row_bytes), rows_per_image: Some(geometry.rows) };
-        let arena = self.parts.resources.arena.as_ref().expect("a validated plan that loads pages has slots");
+        let arena = self.parts.held().resources.arena.as_ref().expect("a validated plan that loads pages has slots");
         self.encoder.copy_buffer_to_texture(
             TexelCopyBufferInfo { buffer: &staging.buffer, layout },
             TexelCopyTextureInfo {
@@ -164,7 +164,7 @@ impl<'a> Walk<'a> {
             open.pass.set_pipeline(pipeline);
             open.pipeline = Some(dispatch.pipeline);
         }
-        open.pass.set_bind_group(0, &parts.bind_groups[index as usize], &[]);
+        open.pass.set_bind_group(0, &parts.held().bind_groups[index as usize], &[]);
         let [x, y, z] = dispatch.workgroups;
         open.pass.dispatch_workgroups(x, y, z);
         parts.timeline.mark(Mark::FirstDispatch);

@@ -5,6 +5,7 @@
 mod opening;
 mod pipelines;
 mod resources;
+mod trim;
 
 pub(crate) use pipelines::Pipelines;
 pub(crate) use resources::{HostBuffers, ReadBuffer, Resources, WriteBuffer, WriteState, unmapped};
@@ -66,9 +67,8 @@ pub struct Session {
 pub(crate) struct Parts {
     pub(crate) feed: Feed,
     pub(crate) pipelines: Pipelines,
-    /// By dispatch.
-    pub(crate) bind_groups: Vec<BindGroup>,
-    pub(crate) resources: Resources,
+    /// `None` after a trim.
+    held: Option<Held>,
     pub(crate) gpu: Gpu,
     pub(crate) source: Arc<CountingSource>,
     /// Without constants, parameters and kernel sources, which the device has, and without checksums, which the feed has.
@@ -82,6 +82,13 @@ pub(crate) struct Parts {
     pub(crate) trace: Option<Arc<Trace>>,
 }
 
+/// What a session can give back between runs.
+pub(crate) struct Held {
+    /// By dispatch.
+    pub(crate) bind_groups: Vec<BindGroup>,
+    pub(crate) resources: Resources,
+}
+
 /// One of the plan's programs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Program<'a> {
@@ -91,6 +98,11 @@ pub(crate) struct Program<'a> {
 }
 
 impl Parts {
+    /// What dispatches and copies use.
+    pub(crate) fn held(&self) -> &Held {
+        self.held.as_ref().expect("every run takes again what was given back")
+    }
+
     /// The program of a run that finds the arena as a completed run leaves it, or of one that does not.
     pub(crate) fn program(&self, repeats: bool) -> Program<'_> {
         let plan = &self.bundle.plan;
@@ -197,6 +209,7 @@ impl Session {
             self.settle(&patience).await?;
             self.bytes_read_before = self.parts.source.bytes_read();
         }
+        self.take_again(&patience).await?;
         let running = Stopwatch::start();
         self.unsettled = true;
         let program = self.parts.program(std::mem::take(&mut self.repeats));

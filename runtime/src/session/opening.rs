@@ -6,7 +6,7 @@
 
 use super::pipelines::{Layouts, Pipelines, bind_groups};
 use super::resources::{HostBuffers, Staging};
-use super::{Parts, Session, declared_peak_bytes, host_bytes};
+use super::{Held, Parts, Session, declared_peak_bytes, host_bytes};
 use crate::counting::CountingSource;
 use crate::device::{self, Chosen};
 use crate::error::Error;
@@ -110,7 +110,7 @@ async fn build(
     let reader = PageReader::new(Arc::clone(&source), &mut bundle, readers, Arc::clone(&timeline), trace.clone());
     let feed = Feed::start(reader, bundle.plan.staging_pages, readers)?;
 
-    let mut staging = Staging::allocate(&gpu, &bundle.plan, &constants, ledger).await?;
+    let mut staging = Staging::allocate(&gpu, &bundle.plan, bundle.plan.params.len(), &constants, ledger).await?;
     timeline.mark(Mark::Staging);
     feed.begin(&loads);
     let last = staging.ring.len().saturating_sub(1);
@@ -121,7 +121,7 @@ async fn build(
     let threads = options.pipeline_threads.max(1);
     let pipelines = Pipelines::start(&gpu, &layouts, &mut bundle.plan.pipelines, threads, &timeline).await?;
 
-    staging.upload(&gpu, &bundle.plan, &constants, &Patience::blocking(options.timeout)).await?;
+    staging.upload(&gpu, &bundle.plan.params, &constants, &Patience::blocking(options.timeout)).await?;
     if let Some(buffer) = staging.ring.last_mut() {
         buffer.give(last as u32, &feed)?;
     }
@@ -138,8 +138,7 @@ async fn build(
     let parts = Parts {
         feed,
         pipelines,
-        bind_groups,
-        resources,
+        held: Some(Held { bind_groups, resources }),
         gpu,
         source,
         bundle,

@@ -158,6 +158,10 @@ impl Pipelines {
         }
     }
 
+    pub(crate) fn layouts(&self) -> &Layouts {
+        &self.shared.layouts
+    }
+
     pub(crate) fn count(&self) -> u32 {
         self.shared.created.len() as u32
     }

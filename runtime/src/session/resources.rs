@@ -32,6 +32,7 @@ pub(crate) struct Arena {
 }
 
 /// What the host maps.
+#[derive(Default)]
 pub(crate) struct HostBuffers {
     pub(crate) ring: Vec<WriteBuffer>,
     pub(crate) input: Option<WriteBuffer>,
@@ -115,7 +116,14 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    pub(crate) async fn allocate(gpu: &Gpu, plan: &Plan, constants: &[u8], ledger: &mut Ledger) -> Result<Self, Error> {
+    /// For a plan whose parameters, of `params_bytes`, and constants are uploaded later.
+    pub(crate) async fn allocate(
+        gpu: &Gpu,
+        plan: &Plan,
+        params_bytes: usize,
+        constants: &[u8],
+        ledger: &mut Ledger,
+    ) -> Result<Self, Error> {
         let mut new = Allocator { gpu, ledger };
         let mut ring = Vec::new();
         for _ in 0..plan.staging_pages {
@@ -125,7 +133,7 @@ impl Staging {
         let input = new.write_buffer(Kind::InputStaging, input_bytes).await?;
         let constants =
             new.buffer(Kind::Constants, constants.len() as u64, BINDING.union(BufferUsages::STORAGE)).await?;
-        let params_bytes = plan.params.len().max(1) as u64;
+        let params_bytes = params_bytes.max(1) as u64;
         let params = new.buffer(Kind::Params, params_bytes, BINDING.union(BufferUsages::UNIFORM)).await?;
         Ok(Self { ring, input, params: params.expect("its size is not zero"), constants })
     }
@@ -134,7 +142,7 @@ impl Staging {
     pub(crate) async fn upload(
         &mut self,
         gpu: &Gpu,
-        plan: &Plan,
+        params: &[u8],
         constants: &[u8],
         patience: &Patience,
     ) -> Result<(), Error> {
@@ -143,7 +151,7 @@ impl Staging {
             temporary = Some(temporary_buffer(gpu).await?);
         }
         let carrier = self.ring.last_mut().or(self.input.as_mut()).or(temporary.as_mut()).expect("one of them exists");
-        upload(gpu, carrier, &self.params, &plan.params, patience).await?;
+        upload(gpu, carrier, &self.params, params, patience).await?;
         match &self.constants {
             Some(buffer) => upload(gpu, carrier, buffer, constants, patience).await,
             None => Ok(()),
