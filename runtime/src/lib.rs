@@ -22,7 +22,9 @@ mod convert;
 mod counting;
 mod device;
 mod error;
+mod fetch;
 mod gpu;
+mod io;
 mod ledger;
 mod limits;
 #[cfg(feature = "npz")]
@@ -42,8 +44,12 @@ mod watch;
 
 pub use control::{CancelToken, Progress, ProgressFn, RunControl};
 pub use error::{Error, InputError, SelfTestError};
+pub use fetch::{AsyncReadAt, ReadFuture};
 pub use flashmem_plan_format::plan::{ElementType, PageId};
 pub use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};
+#[cfg(all(feature = "http", not(target_arch = "wasm32")))]
+pub use io::{HttpError, HttpSource};
+pub use io::{IoMode, IoNote};
 pub use options::Options;
 pub use session::{PortInfo, Session};
 pub use stats::Stats;

@@ -1,5 +1,6 @@
 //! What a caller may choose about a session. None of it changes what a run computes.
 
+use crate::io::IoMode;
 use std::time::Duration;
 
 /// How a session is opened and run.
@@ -13,6 +14,8 @@ pub struct Options {
     pub budget_bytes: Option<u64>,
     /// Threads that create pipelines while a session is opened and runs first, at least 1.
     pub pipeline_threads: u32,
+    /// How [`Session::open`](crate::Session::open) reads the file.
+    pub io_mode: IoMode,
     /// Longest wait for the device, or for a read, before opening or a run fails.
     pub timeout: Duration,
     /// Keep what the session does, for [`Session::trace`](crate::Session::trace). Its memory is outside the declared peak.
@@ -23,9 +26,10 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             adapter: None,
-            reader_threads: 2,
+            reader_threads: 4,
             budget_bytes: None,
             pipeline_threads: 4,
+            io_mode: IoMode::Auto,
             timeout: Duration::from_secs(300),
             trace: false,
         }

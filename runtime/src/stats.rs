@@ -1,5 +1,6 @@
 //! What a session measured, for people and for `--stats`.
 
+use crate::io::IoMode;
 use serde::Serialize;
 
 /// Memory, bytes and times of a session so far.
@@ -49,6 +50,10 @@ pub struct Stats {
     pub loads_repeat: u32,
     /// Threads that read pages.
     pub reader_threads: u32,
+    /// How the file is read; `None` for a source that is no file.
+    pub io_mode: Option<IoMode>,
+    /// Why it is not read as wanted.
+    pub io_note: Option<String>,
     /// When the bundle was checked. This and all following times of phases count from the start of opening, in
     /// milliseconds; phases overlap, and one that did not end yet is `None`.
     pub validate_ms: Option<f64>,
@@ -58,8 +63,12 @@ pub struct Stats {
     pub device_ms: Option<f64>,
     /// When staging memory existed: reading starts here.
     pub staging_ms: Option<f64>,
+    /// When the first page was asked for: the system may fetch it before there is memory to put it.
+    pub reading_began_ms: Option<f64>,
     /// When the first page was read and checked.
     pub first_page_ms: Option<f64>,
+    /// When the last page of the first run was read and checked.
+    pub last_page_ms: Option<f64>,
     /// When everything on the device was allocated and bound.
     pub allocated_ms: Option<f64>,
     /// When the last pipeline was created.

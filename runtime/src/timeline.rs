@@ -18,8 +18,12 @@ pub(crate) enum Mark {
     Device,
     /// Staging memory exists: pages can be read into it.
     Staging,
+    /// The first page was announced to the source, or its reading began.
+    ReadingBegan,
     /// The first page is read and checked.
     FirstPage,
+    /// All pages of the first run are read and checked.
+    LastPage,
     /// Everything on the device is allocated, filled and bound.
     Allocated,
     /// The last pipeline is created.

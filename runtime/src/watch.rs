@@ -5,42 +5,49 @@
 
 use crate::counting::CountingSource;
 use crate::error::Error;
+use crate::fetch::fetching;
 use crate::patience::Patience;
 use flashmem_plan_format::source::ReadAt;
 use std::sync::Arc;
 
-/// Does `work` on a source whose reads are watched.
-#[cfg(target_arch = "wasm32")]
-pub(crate) async fn watched<T>(
+/// Does `work` on a source whose reads are watched, or fetched where they are not blocking; then it may be repeated.
+///
+/// # Errors
+/// [`Error::ReadTimeout`] when one read takes longer than the patience allows.
+pub(crate) async fn watched<T: Send + 'static>(
     source: &Arc<CountingSource>,
-    _patience: &Patience,
-    _during: &str,
-    work: impl FnOnce(&dyn ReadAt) -> T,
+    patience: &Patience,
+    during: &str,
+    work: impl Fn(&dyn ReadAt) -> T + Send + 'static,
 ) -> Result<T, Error> {
-    Ok(work(source))
+    if source.is_fetched() {
+        return Ok(fetching(source, work).await);
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    return threads::watched(source, patience, during, work).await;
+    #[cfg(target_arch = "wasm32")]
+    {
+        let _ = (patience, during);
+        Ok(work(source))
+    }
 }
-
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) use threads::watched;
 
 #[cfg(not(target_arch = "wasm32"))]
 mod threads {
     use super::{Arc, CountingSource, Error, Patience, ReadAt};
     use crate::gpu::lock;
     use std::io;
+    use std::ops::Range;
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
     use std::time::{Duration, Instant};
 
-    /// Does `work` on a source whose reads are watched.
-    ///
-    /// # Errors
-    /// [`Error::ReadTimeout`] when one read takes longer than the patience allows.
-    pub(crate) async fn watched<T: Send + 'static>(
+    /// Does `work` on another thread, and gives it up when one read takes too long.
+    pub(super) async fn watched<T: Send + 'static>(
         source: &Arc<CountingSource>,
         patience: &Patience,
         during: &str,
-        work: impl FnOnce(&dyn ReadAt) -> T + Send + 'static,
+        work: impl Fn(&dyn ReadAt) -> T + Send + 'static,
     ) -> Result<T, Error> {
         let watched = Arc::new(WatchedSource { inner: Arc::clone(source), current: Mutex::new(None) });
         let (sender, receiver) = channel();
@@ -96,6 +103,14 @@ mod threads {
             let result = self.inner.read_at(offset_bytes, buffer);
             *lock(&self.current) = None;
             result
+        }
+
+        fn will_read(&self, range: Range<u64>) {
+            self.inner.will_read(range);
+        }
+
+        fn was_read(&self, range: Range<u64>) {
+            self.inner.was_read(range);
         }
     }
 }

@@ -10,7 +10,7 @@ mod sync {
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 }
 
-use handover::Handover;
+use handover::{Handover, Task};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -41,11 +41,23 @@ struct Case {
 impl Case {
     /// Readers that fail load `failing`.
     fn start(places: u32, readers: u32, failing: Option<u32>) -> Self {
-        let feed = loom::sync::Arc::new(Feed::new(places));
+        let feed = loom::sync::Arc::new(Feed::new(places, 2, 1));
         let reader = |feed: loom::sync::Arc<Feed>| {
             move || {
-                while let Some((load, what, mut view)) = feed.next(|_| {}) {
-                    assert_eq!(what, load + 100);
+                loop {
+                    let (load, mut view) = match feed.next(|_| {}) {
+                        Task::End => return,
+                        Task::Announce(what) => {
+                            assert!(what >= 100);
+                            continue;
+                        }
+                        Task::Load { load, what, view, announce } => {
+                            assert_eq!(what, load + 100);
+                            // Nothing is announced that is read already.
+                            assert!(announce.into_iter().flatten().all(|what| what > load + 100));
+                            (load, view)
+                        }
+                    };
                     view.load = Some(load);
                     // A reader lets go of the view of a failed load before it hands the failure back.
                     let read = if failing == Some(load) { Err(load) } else { Ok(()) };

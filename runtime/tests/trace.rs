@@ -103,7 +103,9 @@ fn every_page_and_dispatch_is_there_once_a_run() {
     assert_eq!(counts(&lanes, "predicted", "reads", "page"), [1; 9]);
     assert_eq!(counts(&lanes, "predicted", "dispatches", "dispatch"), [1; 9]);
     let phases: Vec<_> = lanes[&("measured".into(), "session".into())].iter().map(|span| span.name.as_str()).collect();
-    for phase in ["check bundle", "open device", "allocate and bind", "inputs", "replay", "read outputs", "run 1", "run 2"] {
+    for phase in
+        ["check bundle", "open device", "allocate and bind", "inputs", "replay", "read outputs", "run 1", "run 2"]
+    {
         assert!(phases.contains(&phase), "{phase}: {phases:?}");
     }
     let peak = |name: &str| {

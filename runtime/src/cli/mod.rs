@@ -19,10 +19,12 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
         adapter: arguments.adapter.clone(),
         reader_threads: arguments.reader_threads,
         budget_bytes: arguments.budget,
+        io_mode: arguments.io,
         trace: arguments.trace.is_some(),
         ..Options::default()
     };
     let bundle = arguments.bundle.display();
+    let before_open_ms = Some(process.elapsed_ms());
     let mut session = Session::open(&arguments.bundle, &options).with_context(|| format!("cannot open {bundle}"))?;
     report::opened(&session.stats());
     let mut cold_ms = None;
@@ -41,7 +43,7 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
     if let Some((path, trace)) = arguments.trace.as_ref().zip(session.trace()) {
         fs::write(path, trace).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let stats = Stats { cold_ms, ..session.stats() };
+    let stats = Stats { cold_ms, before_open_ms, ..session.stats() };
     report::finished(&stats);
     if let Some(path) = &arguments.stats {
         let text = serde_json::to_string_pretty(&stats).context("cannot encode the statistics")?;

@@ -65,11 +65,11 @@ impl Feed {
 
     /// The view that page load `load` was read into, if it arrives within `wait`; `None` otherwise. A failed load is
     /// given once, as its error.
-    pub(crate) fn take(&self, load: u32, wait: Duration) -> Option<Result<BufferViewMut, Error>> {
+    pub(crate) async fn take(&self, load: u32, wait: Duration) -> Option<Result<BufferViewMut, Error>> {
         #[cfg(target_arch = "wasm32")]
         let _ = wait;
         match self {
-            Self::Inline(feed) => feed.take(load),
+            Self::Inline(feed) => feed.take(load).await,
             #[cfg(not(target_arch = "wasm32"))]
             Self::Threads(feed) => feed.take(load, wait),
         }
@@ -92,7 +92,7 @@ impl Feed {
     /// Bytes of checksums and of all readers' buffers.
     pub(crate) fn host_bytes(&self) -> u64 {
         let (reader, buffers) = match self {
-            Self::Inline(feed) => (feed.reader(), 1),
+            Self::Inline(feed) => (feed.reader(), 1_u32),
             #[cfg(not(target_arch = "wasm32"))]
             Self::Threads(feed) => (feed.reader(), feed.readers()),
         };

@@ -3,7 +3,8 @@
 //! A sequence of loads begins; its load k uses place k mod R. The replay gives a place's view when it is free; readers take
 //! loads in order, each with its view, and hand the view back filled, or an error; the replay takes loads in order. After a
 //! failure, and when the sequence is stopped, no load starts; stopping drops every view that waits here, and `is_idle` tells
-//! when the last reader let go of its own.
+//! when the last reader let go of its own. With every load, and while there is no view for the next one, readers are also
+//! given loads to announce, each once and at most a window ahead.
 //!
 //! This file deliberately knows nothing of buffers and pages: `tests/handover_model.rs` compiles it against loom's locks and
 //! checks every interleaving of small cases.
@@ -25,6 +26,13 @@ struct State<L, V, E> {
     loads: Arc<[L]>,
     /// First load that no reader took.
     next_load: u32,
+    /// First load that was not announced.
+    next_announced: u32,
+    /// Loads that are announced ahead: `window` once there are views, more before.
+    ahead: u32,
+    window: u32,
+    /// Loads of the sequence that arrived.
+    done: u32,
     places: Vec<Place<V, E>>,
     /// Loads that readers are at work on.
     reading: u32,
@@ -54,12 +62,30 @@ enum Place<V, E> {
     Arrived(u32, Result<V, E>),
 }
 
+/// What a reader does next.
+pub(crate) enum Task<L, V> {
+    /// Announces a load that comes soon.
+    Announce(L),
+    /// Announces loads, does one, and calls [`Handover::arrive`].
+    Load { load: u32, what: L, view: V, announce: [Option<L>; 2] },
+    /// Ends.
+    End,
+}
+
 impl<L: Copy, V, E> Handover<L, V, E> {
-    /// Before the first sequence.
-    pub(crate) fn new(place_count: u32) -> Self {
-        let places = (0..place_count).map(|_| Place::Away).collect();
-        let loads: Arc<[L]> = Arc::new([]);
-        let state = State { loads, next_load: 0, places, reading: 0, stage: Stage::Stopped };
+    /// Before the first sequence. `early` loads are announced ahead before there are any views, `window` later.
+    pub(crate) fn new(place_count: u32, early: u32, window: u32) -> Self {
+        let state = State {
+            loads: Arc::new([]),
+            next_load: 0,
+            next_announced: 0,
+            ahead: early,
+            window,
+            done: 0,
+            places: (0..place_count).map(|_| Place::Away).collect(),
+            reading: 0,
+            stage: Stage::Stopped,
+        };
         Self { state: Mutex::new(state), given: Condvar::new(), arrived: Condvar::new() }
     }
 
@@ -67,7 +93,7 @@ impl<L: Copy, V, E> Handover<L, V, E> {
     pub(crate) fn begin(&self, loads: &Arc<[L]>) {
         let mut state = self.lock();
         state.loads = Arc::clone(loads);
-        state.next_load = 0;
+        (state.next_load, state.next_announced, state.done) = (0, 0, 0);
         state.stage = Stage::Reading;
         drop(state);
         self.given.notify_all();
@@ -75,21 +101,23 @@ impl<L: Copy, V, E> Handover<L, V, E> {
 
     /// The replay gives the view of a place for its next load.
     pub(crate) fn give(&self, place: u32, view: V) {
-        self.lock().places[place as usize] = Place::Free(view);
+        let mut state = self.lock();
+        state.places[place as usize] = Place::Free(view);
+        state.ahead = state.window;
+        drop(state);
         // Only the reader of the next load can use it, and which one that is is unknown.
         self.given.notify_all();
     }
 
-    /// A reader waits for the next load whose view is there; `None` when it must end. Whoever gets a load must call
-    /// [`Handover::arrive`]. `short_of_views` is told how long loads waited for nothing but views.
-    pub(crate) fn next(&self, short_of_views: impl Fn(Duration)) -> Option<(u32, L, V)> {
+    /// A reader waits for something to do. `short_of_views` is told how long loads waited for nothing but views.
+    pub(crate) fn next(&self, short_of_views: impl Fn(Duration)) -> Task<L, V> {
         let mut state = self.lock();
         loop {
             if state.stage == Stage::Closed {
-                return None;
+                return Task::End;
             }
-            if let Some(next) = state.claim() {
-                return Some(next);
+            if let Some(task) = state.claim() {
+                return task;
             }
             let is_short = state.has_next();
             let waiting = Instant::now();
@@ -100,9 +128,11 @@ impl<L: Copy, V, E> Handover<L, V, E> {
         }
     }
 
-    /// A reader hands a load back. After a failure none starts.
-    pub(crate) fn arrive(&self, load: u32, result: Result<V, E>) {
+    /// A reader hands a load back. After a failure none starts. Gives whether all loads of the sequence arrived.
+    pub(crate) fn arrive(&self, load: u32, result: Result<V, E>) -> bool {
         let mut state = self.lock();
+        state.done += u32::from(result.is_ok());
+        let is_last = state.done as usize == state.loads.len();
         match state.stage {
             Stage::Reading | Stage::Failed => {
                 if result.is_err() {
@@ -117,6 +147,7 @@ impl<L: Copy, V, E> Handover<L, V, E> {
         state.reading -= 1;
         drop(state);
         self.arrived.notify_all();
+        is_last
     }
 
     /// The replay takes a load, if it arrives within `wait`; `None` otherwise, and now and then earlier. A failure is given
@@ -174,8 +205,8 @@ impl<L: Copy, V, E> State<L, V, E> {
         self.stage == Stage::Reading && (self.next_load as usize) < self.loads.len()
     }
 
-    /// The next load, if there is one and its view is there.
-    fn claim(&mut self) -> Option<(u32, L, V)> {
+    /// The next load when its view is there, else a load to announce; `None` when there is neither.
+    fn claim(&mut self) -> Option<Task<L, V>> {
         if !self.has_next() {
             return None;
         }
@@ -184,13 +215,26 @@ impl<L: Copy, V, E> State<L, V, E> {
             Place::Free(view) => {
                 self.next_load += 1;
                 self.reading += 1;
-                Some((load, self.loads[load as usize], view))
+                // Two with every load let the window open; one would only keep it.
+                let announce = [self.announce(), self.announce()];
+                Some(Task::Load { load, what: self.loads[load as usize], view, announce })
             }
             other @ (Place::Away | Place::Arrived(..)) => {
                 self.places[place] = other;
-                None
+                self.announce().map(Task::Announce)
             }
         }
+    }
+
+    /// The next load to announce, if the window is open.
+    fn announce(&mut self) -> Option<L> {
+        let next = self.next_announced.max(self.next_load);
+        if next >= self.next_load.saturating_add(self.ahead) {
+            return None;
+        }
+        let what = *self.loads.get(next as usize)?;
+        self.next_announced = next + 1;
+        Some(what)
     }
 
     fn take(&mut self, load: u32) -> Option<Result<V, E>> {

@@ -62,7 +62,7 @@ pub(crate) async fn run(
     if let Some(trace) = trace {
         trace.phase("read outputs", readback_start);
         trace.end_run(run_start);
-        if let Some(timestamps) = &trace.timestamps {
+        if let Some(timestamps) = trace.timestamps() {
             trace.timed(timestamps.read(&parts.gpu, patience).await?.into_iter());
         }
     }

@@ -5,6 +5,7 @@
 //! same buffer is what direct I/O reads into, so it is aligned for that. A reader knows pages and nothing of a plan's
 //! commands, and it is shared by all threads.
 
+use crate::clock::Stopwatch;
 use crate::counting::CountingSource;
 use crate::error::Error;
 use crate::timeline::{Mark, Span, Timeline};
@@ -89,19 +90,74 @@ impl PageReader {
         Error::PageRead { page, offset_bytes: self.range_of(page).start, source }
     }
 
+    /// Tells the source that `page` comes soon.
+    pub(crate) fn announce(&self, page: PageId) {
+        self.timeline.mark(Mark::ReadingBegan);
+        self.source.will_read(self.range_of(page));
+    }
+
+    /// Pages that make up about this many bytes, at least one.
+    pub(crate) const fn pages_of(&self, bytes: u64) -> u32 {
+        let pages = bytes / self.page_bytes;
+        if pages == 0 {
+            1
+        } else if pages > u32::MAX as u64 {
+            u32::MAX
+        } else {
+            pages as u32
+        }
+    }
+
     /// Reads `page` into `view`, through `buffer`.
     pub(crate) fn read(&self, page: PageId, view: &mut BufferViewMut, buffer: &mut PieceBuffer) -> Result<(), Error> {
-        let reading = crate::clock::Stopwatch::start();
+        let reading = Stopwatch::start();
+        self.timeline.mark(Mark::ReadingBegan);
         let start = self.trace.as_ref().map(|trace| trace.now());
         let read = self.read_pieces(page, view, buffer.bytes());
         if let (Some(trace), Some(start)) = (&self.trace, start) {
             trace.read(buffer.reader, page, start, read.is_err());
         }
+        self.source.was_read(self.range_of(page));
         self.timeline.add(Span::Reading, reading.elapsed());
         if read.is_ok() {
             self.timeline.mark(Mark::FirstPage);
         }
         read
+    }
+
+    /// As [`PageReader::read`], from a source that answers later.
+    pub(crate) async fn fetch(
+        &self,
+        page: PageId,
+        view: &mut BufferViewMut,
+        buffer: &mut PieceBuffer,
+    ) -> Result<(), Error> {
+        let (range, reader) = (self.range_of(page), buffer.reader);
+        let start = self.trace.as_ref().map(|trace| trace.now());
+        let reading = Stopwatch::start();
+        self.timeline.mark(Mark::ReadingBegan);
+        let (mut computed, mut done) = (0, 0);
+        while done < view.len() {
+            let length = buffer.bytes().len().min(view.len() - done);
+            let piece = &mut buffer.bytes()[..length];
+            let offset_bytes = range.start + done as u64;
+            let read = self.source.fetch(offset_bytes, piece).await;
+            read.map_err(|source| Error::PageRead { page, offset_bytes, source })?;
+            computed = crc32c::crc32c_append(computed, piece);
+            view.slice(done..done + length).copy_from_slice(piece);
+            done += length;
+        }
+        self.timeline.add(Span::Reading, reading.elapsed());
+        let checked = self.check(page, computed);
+        if let (Some(trace), Some(start)) = (&self.trace, start) {
+            trace.read(reader, page, start, checked.is_err());
+        }
+        checked
+    }
+
+    /// Whether pages must be fetched.
+    pub(crate) fn is_fetched(&self) -> bool {
+        self.source.is_fetched()
     }
 
     fn read_pieces(&self, page: PageId, view: &mut BufferViewMut, buffer: &mut [u8]) -> Result<(), Error> {
@@ -121,9 +177,15 @@ impl PageReader {
             view.slice(done..done + length).copy_from_slice(piece);
             done += length;
         }
+        self.check(page, computed)
+    }
+
+    /// Compares the checksum of a page that was read.
+    fn check(&self, page: PageId, computed: u32) -> Result<(), Error> {
         let stored = self.checksums[page.0 as usize];
         if computed != stored {
-            return Err(BundleError::PageChecksum { page, offset_bytes: range.start, stored, computed }.into());
+            let offset_bytes = self.range_of(page).start;
+            return Err(BundleError::PageChecksum { page, offset_bytes, stored, computed }.into());
         }
         Ok(())
     }
@@ -181,7 +243,7 @@ mod tests {
             let mut buffer = PieceBuffer::new(length, 0);
             let bytes = buffer.bytes();
             assert!(bytes.len() == length && length > 0 && length as u64 <= share_bytes, "{share_bytes}");
-            assert!(length < BLOCK_BYTES || bytes.as_ptr() as usize % BLOCK_BYTES == 0);
+            assert!(length < BLOCK_BYTES || (bytes.as_ptr() as usize).is_multiple_of(BLOCK_BYTES));
         }
     }
 

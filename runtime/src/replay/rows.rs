@@ -26,13 +26,18 @@ pub(crate) async fn gather(
     patience: &Patience,
 ) -> Result<(), Error> {
     let table = &parts.bundle.plan.row_tables[gather.table as usize];
-    let mut bytes = Vec::new();
     let mut held = Vec::new();
-    for wanted in batches(&wanted_rows(parts, gather, table, indices)?) {
+    let wanted = wanted_rows(parts, gather, table, indices)?;
+    // All together, or every row would cost the disk's latency.
+    for (row, _) in &wanted {
+        let start_bytes = parts.bundle.row_offset_bytes(gather.table, *row).expect("the row is in the table");
+        parts.source.will_read(start_bytes..start_bytes + table.row_stride_bytes());
+    }
+    for wanted in batches(&wanted) {
         held.clear();
         held.extend(wanted.iter().map(|(row, _)| *row));
         held.dedup();
-        (held, bytes) = read_batch(parts, gather.table, held, bytes, patience).await?;
+        let bytes = read_batch(parts, gather.table, &held, patience).await?;
         for (row, position) in wanted {
             let index = held.binary_search(row).expect("the batch was read for these rows");
             let stored = &bytes[index * table.row_stride_bytes() as usize..][..table.row_bytes() as usize];
@@ -62,24 +67,16 @@ fn batches(wanted: &[(u32, u32)]) -> impl Iterator<Item = &[(u32, u32)]> {
     })
 }
 
-/// Reads and checks rows into `bytes`, one after another with their checksums.
-async fn read_batch(
-    parts: &Parts,
-    table_index: u32,
-    rows: Vec<u32>,
-    mut bytes: Vec<u8>,
-    patience: &Patience,
-) -> Result<(Vec<u32>, Vec<u8>), Error> {
-    let bundle = Arc::clone(&parts.bundle);
+/// Reads and checks rows: one after another, with their checksums.
+async fn read_batch(parts: &Parts, table_index: u32, rows: &[u32], patience: &Patience) -> Result<Vec<u8>, Error> {
+    let (bundle, rows) = (Arc::clone(&parts.bundle), rows.to_vec());
     let stride = bundle.plan.row_tables[table_index as usize].row_stride_bytes() as usize;
-    // An exact allocation: growing by doubling would hold more than is declared.
-    bytes.reserve_exact((rows.len() * stride).saturating_sub(bytes.len()));
-    bytes.resize(rows.len() * stride, 0);
     let work = move |source: &dyn ReadAt| {
+        let mut bytes = vec![0; rows.len() * stride];
         for (row, bytes) in rows.iter().zip(bytes.chunks_exact_mut(stride)) {
             read_row(source, &bundle, table_index, *row, bytes)?;
         }
-        Ok((rows, bytes))
+        Ok(bytes)
     };
     watched(&parts.source, patience, "reading rows", work).await?
 }

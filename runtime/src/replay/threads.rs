@@ -1,21 +1,29 @@
 //! A feed of bounded reader threads, which live as long as the session and sleep while there is nothing to read.
 //!
-//! Readers take loads in order and wait until the load's staging buffer is given; `handover.rs` is how. A read that the
-//! operating system never finishes cannot be ended: the run then fails after its time limit, the next run waits for the
-//! read once more, and when the feed is dropped the reader is left behind with its staging buffer.
+//! Readers take loads in order and wait until the load's staging buffer is given; `handover.rs` is how. Meanwhile, and with
+//! every page, they announce what comes next to the source, up to a window: so the disk goes on when the ring is full, and
+//! starts before there is any staging memory at all. A read that the operating system never finishes cannot be ended: the
+//! run then fails after its time limit, the next run waits for the read once more, and when the feed is dropped the reader
+//! is left behind with its staging buffer.
 
-use super::handover::Handover;
+use super::handover::{Handover, Task};
 use super::page::PageReader;
 use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::patience::Patience;
-use crate::timeline::Span;
+use crate::timeline::{Mark, Span};
 use flashmem_plan_format::plan::PageId;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use wgpu::BufferViewMut;
+
+/// What is announced ahead of the reads, once there is staging memory. It hides pauses of the replay of some 20 ms.
+const WINDOW_BYTES: u64 = 64 << 20;
+
+/// What is announced before there is staging memory: about what a fast disk reads while a driver is loaded.
+const EARLY_WINDOW_BYTES: u64 = 256 << 20;
 
 /// Longest wait for reads in progress when a feed is dropped.
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,12 +40,13 @@ struct Shared {
 
 impl ThreadedFeed {
     pub(crate) fn start(reader: PageReader, staging_pages: u32, readers: u32) -> Result<Self, Error> {
-        let shared = Arc::new(Shared { reader, handover: Handover::new(staging_pages) });
+        let (early, window) = (reader.pages_of(EARLY_WINDOW_BYTES), reader.pages_of(WINDOW_BYTES));
+        let shared = Arc::new(Shared { reader, handover: Handover::new(staging_pages, early, window) });
         let mut feed = Self { shared, threads: Vec::new() };
         for index in 0..readers {
             let shared = Arc::clone(&feed.shared);
             let thread = std::thread::Builder::new().name("flashmem-reader".to_owned());
-            let spawned = thread.spawn(move || shared.read_pages(index));
+            let spawned = thread.spawn(move || shared.work(index));
             feed.threads.push(spawned.map_err(|source| Error::Threads { source })?);
         }
         Ok(feed)
@@ -97,15 +106,29 @@ impl Drop for ThreadedFeed {
 
 impl Shared {
     /// A reader's life.
-    fn read_pages(&self, reader: u32) {
+    fn work(&self, reader: u32) {
         let mut buffer = self.reader.new_buffer(reader);
         let short_of_views = |time| self.reader.timeline.add(Span::ReadersWait, time);
-        while let Some((load, page, mut view)) = self.handover.next(short_of_views) {
-            // The source may be the app's own; its panic must not leave the replay waiting.
-            let read = catch_unwind(AssertUnwindSafe(|| self.reader.read(page, &mut view, &mut buffer)));
-            let read = read.unwrap_or_else(|_| Err(self.reader.panicked(page)));
-            // Moved into the closure, the view of a failed load is gone before the reader counts as idle.
-            self.handover.arrive(load, read.map(move |()| view));
+        loop {
+            match self.handover.next(short_of_views) {
+                Task::Announce(page) => self.announce(page),
+                Task::Load { load, what: page, mut view, announce } => {
+                    announce.into_iter().flatten().for_each(|page| self.announce(page));
+                    // The source may be the app's own; its panic must not leave the replay waiting.
+                    let read = catch_unwind(AssertUnwindSafe(|| self.reader.read(page, &mut view, &mut buffer)));
+                    let read = read.unwrap_or_else(|_| Err(self.reader.panicked(page)));
+                    // Moved into the closure, the view of a failed load is gone before the reader counts as idle.
+                    if self.handover.arrive(load, read.map(move |()| view)) {
+                        self.reader.timeline.mark(Mark::LastPage);
+                    }
+                }
+                Task::End => return,
+            }
         }
+    }
+
+    /// An announcement is a hint, so that a source which panics at one loses it and nothing else.
+    fn announce(&self, page: PageId) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.reader.announce(page)));
     }
 }

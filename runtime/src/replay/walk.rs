@@ -82,7 +82,7 @@ impl<'a> Walk<'a> {
     /// What is encoded and not submitted.
     pub(crate) fn finish(mut self) -> CommandEncoder {
         self.pass = None;
-        if let Some(timestamps) = self.parts.trace.as_ref().and_then(|trace| trace.timestamps.as_ref()) {
+        if let Some(timestamps) = self.parts.trace.as_ref().and_then(|trace| trace.timestamps()) {
             timestamps.resolve(&mut self.encoder);
         }
         self.encoder
@@ -151,7 +151,7 @@ impl<'a> Walk<'a> {
         let mut descriptor = ComputePassDescriptor::default();
         if let Some(trace) = &parts.trace {
             self.traced.dispatches.push(index);
-            if let Some(timestamps) = &trace.timestamps {
+            if let Some(timestamps) = trace.timestamps() {
                 self.pass = None;
                 descriptor.timestamp_writes = Some(timestamps.of(index));
             }
@@ -196,7 +196,7 @@ impl<'a> Walk<'a> {
         let mut wait = Duration::ZERO;
         loop {
             self.collect()?;
-            if let Some(arrived) = self.parts.feed.take(self.next_load, wait) {
+            if let Some(arrived) = self.parts.feed.take(self.next_load, wait).await {
                 self.parts.timeline.add(Span::PageWait, waiting.elapsed());
                 return arrived.map(drop);
             }

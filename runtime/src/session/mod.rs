@@ -14,7 +14,9 @@ use crate::clock::Stopwatch;
 use crate::control::RunControl;
 use crate::counting::CountingSource;
 use crate::error::Error;
+use crate::fetch::AsyncReadAt;
 use crate::gpu::Gpu;
+use crate::io::{IoMode, IoNote};
 use crate::ledger::{Ledger, plan_bytes};
 use crate::options::Options;
 use crate::patience::Patience;
@@ -59,6 +61,8 @@ pub struct Session {
     bytes_read_before: u64,
     /// Why the session cannot run any more.
     lost: Option<String>,
+    /// How the file is read, and why not as wanted; `None` for a source that is no file.
+    io: Option<(IoMode, Option<IoNote>)>,
 }
 
 /// What a run only reads.
@@ -115,16 +119,16 @@ impl Parts {
 }
 
 impl Session {
-    /// Opens the bundle at `path`.
+    /// Opens the bundle at `path`, which is read as [`Options::io_mode`] says.
     ///
     /// # Errors
     /// Everything of [`Session::open_source`], and a file that cannot be opened.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn open(path: impl AsRef<std::path::Path>, options: &Options) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let source = flashmem_plan_format::source::FileSource::open(path)
-            .map_err(|source| Error::OpenFile { path: path.to_owned(), source })?;
-        Self::open_source(Arc::new(source), options)
+        let file = crate::io::open(path.as_ref(), options.io_mode)?;
+        let mut session = Self::open_source(file.source, options)?;
+        session.io = Some((file.mode, file.note));
+        Ok(session)
     }
 
     /// Opens a bundle from any source. Pages for the first run are read, and pipelines created, from here on: a run that
@@ -143,7 +147,15 @@ impl Session {
     /// # Errors
     /// As [`Session::open_source`].
     pub async fn open_async(source: Arc<dyn ReadAt>, options: &Options) -> Result<Self, Error> {
-        opening::open(source, options).await
+        opening::open(CountingSource::new(source), options).await
+    }
+
+    /// Opens a bundle from a source that answers later, as in a browser. Pages are fetched when they are needed.
+    ///
+    /// # Errors
+    /// As [`Session::open_source`].
+    pub async fn open_fetched(source: Arc<dyn AsyncReadAt>, options: &Options) -> Result<Self, Error> {
+        opening::open(CountingSource::fetched(source), options).await
     }
 
     /// The inputs that a run takes, in the model's order.
@@ -171,7 +183,11 @@ impl Session {
     /// # Errors
     /// As [`Session::run`], and [`Error::Cancelled`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn run_with<N: AsRef<str>>(&mut self, inputs: &[(N, Tensor)], control: RunControl<'_>) -> Result<Outputs, Error> {
+    pub fn run_with<N: AsRef<str>>(
+        &mut self,
+        inputs: &[(N, Tensor)],
+        control: RunControl<'_>,
+    ) -> Result<Outputs, Error> {
         pollster::block_on(self.run_in(inputs, control, true))
     }
 
@@ -253,11 +269,15 @@ impl Session {
             loads_repeat: self.parts.program(true).loads.len() as u32,
             bytes_read_runs: self.bytes_read_runs.clone(),
             reader_threads: self.parts.options.reader_threads,
+            io_mode: self.io.as_ref().map(|(mode, _)| *mode),
+            io_note: self.io.as_ref().and_then(|(_, note)| Some(note.as_ref()?.to_string())),
             validate_ms: timeline.mark_ms(Mark::Validated),
             adapter_ms: timeline.mark_ms(Mark::Adapter),
             device_ms: timeline.mark_ms(Mark::Device),
             staging_ms: timeline.mark_ms(Mark::Staging),
+            reading_began_ms: timeline.mark_ms(Mark::ReadingBegan),
             first_page_ms: timeline.mark_ms(Mark::FirstPage),
+            last_page_ms: timeline.mark_ms(Mark::LastPage),
             allocated_ms: timeline.mark_ms(Mark::Allocated),
             pipelines_ms: timeline.mark_ms(Mark::Pipelines),
             first_dispatch_ms: timeline.mark_ms(Mark::FirstDispatch),
@@ -287,7 +307,12 @@ impl Session {
     /// Brings back what a run left with readers or with the device.
     async fn settle(&mut self, patience: &Patience) -> Result<(), Error> {
         match self.buffers.settle(&self.parts.gpu, &self.parts.feed, patience).await {
-            Ok(()) => self.unsettled = false,
+            Ok(()) => {
+                self.unsettled = false;
+                if let Some(trace) = &self.parts.trace {
+                    trace.all_returned();
+                }
+            }
             Err(error) if error.loses_session() => self.lost = Some(error.to_string()),
             Err(error) => return Err(error),
         }

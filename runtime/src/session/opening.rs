@@ -1,7 +1,8 @@
 //! Opens a session: everything that must happen before the first dispatch, overlapped as far as it can be.
 //!
-//! The adapter is found on its own thread while the bundle is read and checked. Then come the device, staging memory, and
-//! with it the first reads; pipelines are created on threads of their own from there on, and a run waits for each only when
+//! The adapter is found on its own thread while the bundle is read and checked. Checked, the first pages are announced to
+//! the source, which may fetch them while there is no device yet. Then come the device, staging memory, and with it the
+//! first reads; pipelines are created on threads of their own from there on, and a run waits for each only when
 //! it needs it. Bundle, budget and limits are checked before anything is allocated on the device.
 
 use super::pipelines::{Layouts, Pipelines, bind_groups};
@@ -20,22 +21,23 @@ use crate::trace::{Timestamps, Trace};
 use crate::watch::watched;
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::plan::{Command, PageId};
-use flashmem_plan_format::source::ReadAt;
 use std::sync::Arc;
 
 /// Opens a bundle from any source.
-pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<Session, Error> {
+pub(super) async fn open(source: CountingSource, options: &Options) -> Result<Session, Error> {
     let timeline = Arc::new(Timeline::start());
-    let source = Arc::new(CountingSource::new(source));
-    let (bundle, chosen) = check_and_choose(&source, options, &timeline).await;
-    let bundle = bundle?;
-    let bytes_read_before = source.bytes_read();
-    let gpu = device::open(chosen?, &bundle.plan.requirements, options.trace).await?;
+    let source = Arc::new(source);
+    let (checked, chosen) = check_and_choose(&source, options, &timeline).await;
+    let checked = checked?;
+    let gpu = device::open(chosen?, &checked.bundle.plan.requirements, options.trace).await?;
     timeline.mark(Mark::Device);
-    // Before the ledger starts: tracing's own memory is not in it.
-    let trace = start_trace(&gpu, &bundle, options, &timeline).await?;
+    if let Some(trace) = &checked.trace {
+        // Before the ledger starts: tracing's own memory is not in it.
+        trace.use_timestamps(Timestamps::create(&gpu, checked.bundle.plan.dispatches.len() as u32).await?);
+    }
     let mut ledger = Ledger::start(&gpu.device);
-    let (parts, buffers) = build(gpu, source, bundle, options, &mut ledger, timeline, trace).await?;
+    let bytes_read_before = checked.bytes_read;
+    let (parts, buffers) = build(gpu, source, checked, options, &mut ledger, timeline).await?;
     ledger.sample(&parts.gpu.device, host_bytes(&parts));
     let load_ms = parts.timeline.elapsed_ms();
     Ok(Session {
@@ -45,74 +47,93 @@ pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<S
         load_ms,
         runs_ms: Vec::new(),
         cold_ms: None,
-        unsettled: false,
         repeats: false,
+        unsettled: false,
         bytes_read_runs: Vec::new(),
         bytes_read_before,
         lost: None,
+        io: None,
     })
 }
 
-type Checked = (Result<Bundle, Error>, Result<Chosen, Error>);
+/// A bundle that may be run, and the feed that reads its pages.
+struct Checked {
+    bundle: Bundle,
+    loads: Arc<[PageId]>,
+    feed: Feed,
+    trace: Option<Arc<Trace>>,
+    /// What checking took.
+    bytes_read: u64,
+}
 
 /// Checks the bundle while the adapter is found.
 #[cfg(not(target_arch = "wasm32"))]
-async fn check_and_choose(source: &Arc<CountingSource>, options: &Options, timeline: &Timeline) -> Checked {
-    let choose = || {
-        let chosen = pollster::block_on(device::choose(options.adapter.as_deref()));
-        timeline.mark(Mark::Adapter);
+async fn check_and_choose(
+    source: &Arc<CountingSource>,
+    options: &Options,
+    timeline: &Arc<Timeline>,
+) -> (Result<Checked, Error>, Result<Chosen, Error>) {
+    let (wanted, noting) = (options.adapter.clone(), Arc::clone(timeline));
+    let choose = move || {
+        let chosen = pollster::block_on(device::choose(wanted.as_deref()));
+        noting.mark(Mark::Adapter);
         chosen
     };
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("flashmem-adapter".to_owned()).spawn_scoped(scope, choose);
-        let bundle = pollster::block_on(check(source, options, timeline));
-        let chosen = match thread {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            // Without another thread this one does it.
-            Err(_) => choose(),
-        };
-        (bundle, chosen)
-    })
+    let thread = std::thread::Builder::new().name("flashmem-adapter".to_owned()).spawn(choose.clone());
+    let checked = check(source, options, timeline).await;
+    let chosen = match thread {
+        Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        // Without another thread this one does it.
+        Err(_) => choose(),
+    };
+    (checked, chosen)
 }
 
 #[cfg(target_arch = "wasm32")]
-async fn check_and_choose(source: &Arc<CountingSource>, options: &Options, timeline: &Timeline) -> Checked {
-    let bundle = check(source, options, timeline).await;
+async fn check_and_choose(
+    source: &Arc<CountingSource>,
+    options: &Options,
+    timeline: &Arc<Timeline>,
+) -> (Result<Checked, Error>, Result<Chosen, Error>) {
+    let checked = check(source, options, timeline).await;
     let chosen = device::choose(options.adapter.as_deref()).await;
     timeline.mark(Mark::Adapter);
-    (bundle, chosen)
+    (checked, chosen)
 }
 
-async fn check(source: &Arc<CountingSource>, options: &Options, timeline: &Timeline) -> Result<Bundle, Error> {
+async fn check(source: &Arc<CountingSource>, options: &Options, timeline: &Arc<Timeline>) -> Result<Checked, Error> {
     let patience = Patience::blocking(options.timeout);
-    let bundle = watched(source, &patience, "opening the bundle", Bundle::open_without_golden).await??;
+    let mut bundle = watched(source, &patience, "opening the bundle", Bundle::open_without_golden).await??;
     let declared_bytes = declared_peak_bytes(&bundle);
     if let Some(budget_bytes) = options.budget_bytes.filter(|budget| *budget < declared_bytes) {
         return Err(Error::Budget { declared_bytes, budget_bytes });
     }
     timeline.mark(Mark::Validated);
-    Ok(bundle)
+    let bytes_read = source.bytes_read();
+    let loads = loads(&bundle.plan.commands);
+    let wanted_readers = if source.is_fetched() { 0 } else { options.reader_threads };
+    let readers = useful_readers(&bundle.plan, wanted_readers);
+    let trace = options.trace.then(|| Arc::new(Trace::new(timeline.clock())));
+    let reader = PageReader::new(Arc::clone(source), &mut bundle, readers, Arc::clone(timeline), trace.clone());
+    let feed = Feed::start(reader, bundle.plan.staging_pages, readers)?;
+    feed.begin(&loads);
+    Ok(Checked { bundle, loads, feed, trace, bytes_read })
 }
 
 /// Allocates, starts reading and creating pipelines, and binds.
 async fn build(
     gpu: Gpu,
     source: Arc<CountingSource>,
-    mut bundle: Bundle,
+    checked: Checked,
     options: &Options,
     ledger: &mut Ledger,
     timeline: Arc<Timeline>,
-    trace: Option<Arc<Trace>>,
 ) -> Result<(Parts, HostBuffers), Error> {
+    let Checked { mut bundle, loads, feed, trace, .. } = checked;
     let constants = std::mem::take(&mut bundle.constants);
-    let (loads, repeat_loads) = (loads(&bundle.plan.commands), loads(&bundle.plan.repeat_commands));
-    let readers = useful_readers(&bundle.plan, options.reader_threads);
-    let reader = PageReader::new(Arc::clone(&source), &mut bundle, readers, Arc::clone(&timeline), trace.clone());
-    let feed = Feed::start(reader, bundle.plan.staging_pages, readers)?;
-
+    let repeat_loads = self::loads(&bundle.plan.repeat_commands);
     let mut staging = Staging::allocate(&gpu, &bundle.plan, bundle.plan.params.len(), &constants, ledger).await?;
     timeline.mark(Mark::Staging);
-    feed.begin(&loads);
     let last = staging.ring.len().saturating_sub(1);
     for (ring_index, buffer) in (0..).zip(&mut staging.ring[..last]) {
         buffer.give(ring_index, &feed)?;
@@ -135,33 +156,9 @@ async fn build(
     timeline.mark(Mark::Allocated);
     let options = options.clone();
     let bundle = Arc::new(bundle);
-    let parts = Parts {
-        feed,
-        pipelines,
-        held: Some(Held { bind_groups, resources }),
-        gpu,
-        source,
-        bundle,
-        options,
-        loads,
-        repeat_loads,
-        timeline,
-        trace,
-    };
+    let held = Some(Held { bind_groups, resources });
+    let parts = Parts { feed, pipelines, held, gpu, source, bundle, options, loads, repeat_loads, timeline, trace };
     Ok((parts, buffers))
-}
-
-async fn start_trace(
-    gpu: &Gpu,
-    bundle: &Bundle,
-    options: &Options,
-    timeline: &Timeline,
-) -> Result<Option<Arc<Trace>>, Error> {
-    if !options.trace {
-        return Ok(None);
-    }
-    let timestamps = Timestamps::create(gpu, bundle.plan.dispatches.len() as u32).await?;
-    Ok(Some(Arc::new(Trace::new(timeline.clock(), timestamps))))
 }
 
 /// Pages in order of loading.

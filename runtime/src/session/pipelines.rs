@@ -152,10 +152,8 @@ impl Pipelines {
     #[cfg(target_arch = "wasm32")]
     async fn create(shared: Arc<Shared>, _threads: u32) -> Result<Self, Error> {
         shared.create_pending().await;
-        match lock(&shared.state).failure.take() {
-            Some(failure) => Err(failure),
-            None => Ok(Self { shared }),
-        }
+        let failure = lock(&shared.state).failure.take();
+        failure.map_or_else(|| Ok(Self { shared }), Err)
     }
 
     pub(crate) fn layouts(&self) -> &Layouts {

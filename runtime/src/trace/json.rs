@@ -42,7 +42,14 @@ impl Writer {
     }
 
     /// Something that took time. `arguments` are rendered JSON values.
-    pub(super) fn span(&mut self, lane: Lane, name: &str, start: Duration, end: Duration, arguments: &[(&str, String)]) {
+    pub(super) fn span(
+        &mut self,
+        lane: Lane,
+        name: &str,
+        start: Duration,
+        end: Duration,
+        arguments: &[(&str, String)],
+    ) {
         let Lane { process, thread } = lane;
         let (name, start_us, duration_us) = (quoted(name), micros(start), micros(end.saturating_sub(start)));
         let arguments: Vec<_> = arguments.iter().map(|(key, value)| format!("{}:{value}", quoted(key))).collect();

@@ -15,14 +15,14 @@ pub(crate) use timestamps::Timestamps;
 use crate::clock::Stopwatch;
 use crate::gpu::lock;
 use flashmem_plan_format::plan::{PageId, SlotId};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// Times count from `clock`, which started with the session.
 pub(crate) struct Trace {
     clock: Stopwatch,
-    records: Mutex<Records>,
-    pub(crate) timestamps: Option<Timestamps>,
+    records: Arc<Mutex<Records>>,
+    timestamps: OnceLock<Timestamps>,
 }
 
 #[derive(Default)]
@@ -84,8 +84,20 @@ struct Residency {
 }
 
 impl Trace {
-    pub(crate) fn new(clock: Stopwatch, timestamps: Option<Timestamps>) -> Self {
-        Self { clock, records: Mutex::default(), timestamps }
+    pub(crate) fn new(clock: Stopwatch) -> Self {
+        Self { clock, records: Arc::default(), timestamps: OnceLock::new() }
+    }
+
+    /// From here on the device tells when dispatches run, if it can.
+    pub(crate) fn use_timestamps(&self, timestamps: Option<Timestamps>) {
+        if let Some(timestamps) = timestamps {
+            // A session has one device, so that this is called once.
+            let _ = self.timestamps.set(timestamps);
+        }
+    }
+
+    pub(crate) fn timestamps(&self) -> Option<&Timestamps> {
+        self.timestamps.get()
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -130,22 +142,29 @@ impl Trace {
         }
     }
 
+    /// Every staging buffer is with the host again.
+    pub(crate) fn all_returned(&self) {
+        let now = self.now();
+        for upload in &mut lock(&self.records).uploads {
+            upload.returned.get_or_insert(now);
+        }
+    }
+
     pub(crate) fn resident(&self, bytes: u64) {
         let at = self.now();
         lock(&self.records).residency.push(Residency { at, bytes });
     }
 
     /// A submission of `dispatches`; the queue tells when it is done.
-    pub(crate) fn submitted(self: &Arc<Self>, queue: &wgpu::Queue, dispatches: Vec<u32>) {
+    pub(crate) fn submitted(&self, queue: &wgpu::Queue, dispatches: Vec<u32>) {
         let submitted = self.now();
         let mut records = lock(&self.records);
         let (index, run) = (records.submissions.len(), records.runs);
         records.submissions.push(Submission { run, submitted, done: None, dispatches });
         drop(records);
-        let trace = Arc::clone(self);
+        let (records, clock) = (Arc::clone(&self.records), self.clock);
         queue.on_submitted_work_done(move || {
-            let done = trace.now();
-            lock(&trace.records).submissions[index].done = Some(done);
+            lock(&records).submissions[index].done = Some(clock.elapsed());
         });
     }
 

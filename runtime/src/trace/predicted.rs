@@ -46,7 +46,8 @@ mod tests {
         // A page of 4096 bytes takes 4 microseconds.
         plan.provenance.disk_bytes_per_second = 1_024_000_000;
         let times = timeline(&plan);
-        let micros: Vec<_> = times.dispatches.iter().map(|(_, start, end)| (start.as_micros(), end.as_micros())).collect();
+        let micros: Vec<_> =
+            times.dispatches.iter().map(|(_, start, end)| (start.as_micros(), end.as_micros())).collect();
         assert_eq!(micros, [(8, 18), (18, 28), (28, 38)]);
         assert_eq!(times.reads.last().map(|(page, _, end)| (page.0, end.as_micros())), Some((3, 16)));
     }

@@ -50,7 +50,8 @@ impl Injector {
     pub fn arm(&self, index: u32, misdeed: Misdeed) {
         let mut state = self.state.lock().unwrap();
         let at = state.reads + index;
-        *state = State { armed: Some((at, misdeed)), stalling: misdeed == Misdeed::Stall, reads: state.reads, hit: None };
+        *state =
+            State { armed: Some((at, misdeed)), stalling: misdeed == Misdeed::Stall, reads: state.reads, hit: None };
     }
 
     /// Ends a stalled read, and misbehaves no more.
@@ -75,9 +76,11 @@ impl Injector {
     pub fn expects(&self, misdeed: Misdeed, error: &Error) -> bool {
         let (offset, length) = self.state.lock().unwrap().hit.expect("nothing misbehaved");
         let middle = offset + length / 2;
-        let section = self.bundle.sections().iter().find(|section| {
-            (section.offset_bytes..section.offset_bytes + section.length_bytes).contains(&middle)
-        });
+        let section = self
+            .bundle
+            .sections()
+            .iter()
+            .find(|section| (section.offset_bytes..section.offset_bytes + section.length_bytes).contains(&middle));
         match (section.map(|section| section.kind), misdeed) {
             (Some(SectionKind::Pages), _) => self.expects_page(offset, misdeed, error),
             (Some(SectionKind::Rows), Misdeed::Flip) => {
