@@ -4,7 +4,9 @@ mod support;
 
 use flashmem_plan_format::container::BundleError;
 use flashmem_plan_format::testing;
-use flashmem_runtime::{AsyncReadAt, CancelToken, Error, MemorySource, Options, Outputs, Progress, ReadFuture, RunControl, Session, Tensor};
+use flashmem_runtime::{
+    AsyncReadAt, CancelToken, Error, MemorySource, Options, Outputs, Progress, ReadFuture, RunControl, Session, Tensor,
+};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

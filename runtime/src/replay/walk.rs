@@ -175,9 +175,10 @@ impl<'a> Walk<'a> {
         self.pass = None;
         let encoder = std::mem::replace(&mut self.encoder, new_encoder(self.parts));
         let gpu = &self.parts.gpu;
+        let start = self.parts.trace.as_ref().map(|trace| trace.now());
         let submission = gpu.queue.submit([encoder.finish()]);
-        if let Some(trace) = &self.parts.trace {
-            trace.submitted(&gpu.queue, std::mem::take(&mut self.traced.dispatches));
+        if let (Some(trace), Some(start)) = (&self.parts.trace, start) {
+            trace.submitted(&gpu.queue, start, std::mem::take(&mut self.traced.dispatches));
         }
         for staging in &mut *self.ring {
             if matches!(staging.state, WriteState::Encoded) {

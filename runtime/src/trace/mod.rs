@@ -155,9 +155,8 @@ impl Trace {
         lock(&self.records).residency.push(Residency { at, bytes });
     }
 
-    /// A submission of `dispatches`; the queue tells when it is done.
-    pub(crate) fn submitted(&self, queue: &wgpu::Queue, dispatches: Vec<u32>) {
-        let submitted = self.now();
+    /// `dispatches` were submitted by a call that began at `submitted`; the queue tells when they are done.
+    pub(crate) fn submitted(&self, queue: &wgpu::Queue, submitted: Duration, dispatches: Vec<u32>) {
         let mut records = lock(&self.records);
         let (index, run) = (records.submissions.len(), records.runs);
         records.submissions.push(Submission { run, submitted, done: None, dispatches });
