@@ -26,14 +26,24 @@ pub(crate) use feed::Feed;
 pub(crate) use inputs::bind_inputs;
 pub(crate) use page::{PageReader, useful_readers};
 
+use crate::clock::Stopwatch;
 use crate::control::RunControl;
 use crate::error::Error;
 use crate::patience::Patience;
 use crate::session::{HostBuffers, Parts, Program};
 use crate::tensor::{Outputs, Tensor};
-use crate::timeline::Mark;
+use crate::timeline::{Mark, Span};
 use flashmem_plan_format::memory::GATHERED_ROWS_IN_FLIGHT;
 use std::time::Duration;
+
+/// A completed run.
+pub(crate) struct Ran {
+    pub(crate) outputs: Outputs,
+    /// Time until the last submission, without waiting for pages and pipelines, and without submitting.
+    pub(crate) setup: Duration,
+    /// Time of submitting.
+    pub(crate) submit: Duration,
+}
 
 /// Runs once. Reading may have begun already.
 pub(crate) async fn run(
@@ -43,7 +53,9 @@ pub(crate) async fn run(
     inputs: &[&Tensor],
     patience: &Patience,
     control: &mut RunControl<'_>,
-) -> Result<Outputs, Error> {
+) -> Result<Ran, Error> {
+    let timeline = &parts.timeline;
+    let (running, waits, submits) = (Stopwatch::start(), timeline.run_waits(), timeline.span(Span::Submit));
     let trace = parts.trace.as_ref();
     let run_start = trace.map(|trace| trace.begin_run()).unwrap_or_default();
     let phase = |name: &str, start: Duration| trace.map(|trace| (trace.phase(name, start), trace.now()).1);
@@ -54,11 +66,13 @@ pub(crate) async fn run(
     }
     let replay_start = phase("inputs", run_start).unwrap_or_default();
     walk.commands(control).await?;
-    parts.timeline.mark(Mark::LastDispatch);
+    timeline.mark(Mark::LastDispatch);
+    let submit = timeline.span(Span::Submit) - submits;
+    let setup = running.elapsed().saturating_sub(timeline.run_waits() - waits + submit);
     let encoder = walk.finish();
     let readback_start = phase("replay", replay_start).unwrap_or_default();
     let outputs = readback::outputs(parts, buffers.readback.as_mut(), encoder, patience).await?;
-    parts.timeline.mark(Mark::Readback);
+    timeline.mark(Mark::Readback);
     if let Some(trace) = trace {
         trace.phase("read outputs", readback_start);
         trace.end_run(run_start);
@@ -66,7 +80,26 @@ pub(crate) async fn run(
             trace.timed(timestamps.read(&parts.gpu, patience).await?.into_iter());
         }
     }
-    Ok(outputs)
+    Ok(Ran { outputs, setup, submit })
+}
+
+/// Does everything of a first run but dispatches, and waits for the device.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) async fn run_reads_only(
+    parts: &Parts,
+    buffers: &mut HostBuffers,
+    patience: &Patience,
+) -> Result<(), Error> {
+    let during = "reading all pages";
+    parts.gpu.check(during)?;
+    let mut walk = walk::Walk::start(parts, parts.program(false), &mut buffers.ring, patience)?;
+    walk.loads(parts.program(false).commands).await?;
+    // Without its timestamps: there are no dispatches.
+    let encoder = walk.finish_untimed();
+    parts.gpu.queue.submit([encoder.finish()]);
+    parts.gpu.wait_until_idle(during, patience).await?;
+    parts.timeline.mark(Mark::Readback);
+    Ok(())
 }
 
 /// Host memory of a run itself, outputs aside: a batch of rows of the widest table.

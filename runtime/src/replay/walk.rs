@@ -80,6 +80,12 @@ impl<'a> Walk<'a> {
     }
 
     /// What is encoded and not submitted.
+    pub(crate) fn finish_untimed(mut self) -> CommandEncoder {
+        self.pass = None;
+        self.encoder
+    }
+
+    /// What is encoded and not submitted, and the way of timestamps to the host.
     pub(crate) fn finish(mut self) -> CommandEncoder {
         self.pass = None;
         if let Some(timestamps) = self.parts.trace.as_ref().and_then(|trace| trace.timestamps()) {
@@ -101,6 +107,19 @@ impl<'a> Walk<'a> {
                 }
                 Command::Drop { .. } => self.trace_residency(-1),
                 Command::Dispatch { index } => self.dispatch(index).await?,
+                Command::Submit => self.submit()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Replays all commands but dispatches.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) async fn loads(&mut self, commands: &[Command]) -> Result<(), Error> {
+        for (position, command) in (0_u32..).zip(commands) {
+            match *command {
+                Command::Load { page, slot } => self.load(position, page, slot).await?,
+                Command::Drop { .. } | Command::Dispatch { .. } => {}
                 Command::Submit => self.submit()?,
             }
         }
@@ -175,8 +194,10 @@ impl<'a> Walk<'a> {
         self.pass = None;
         let encoder = std::mem::replace(&mut self.encoder, new_encoder(self.parts));
         let gpu = &self.parts.gpu;
-        let start = self.parts.trace.as_ref().map(|trace| trace.now());
-        let submission = gpu.queue.submit([encoder.finish()]);
+        let commands = encoder.finish();
+        let (submitting, start) = (Stopwatch::start(), self.parts.trace.as_ref().map(|trace| trace.now()));
+        let submission = gpu.queue.submit([commands]);
+        self.parts.timeline.add(Span::Submit, submitting.elapsed());
         if let (Some(trace), Some(start)) = (&self.parts.trace, start) {
             trace.submitted(&gpu.queue, start, std::mem::take(&mut self.traced.dispatches));
         }

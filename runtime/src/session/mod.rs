@@ -3,14 +3,17 @@
 //! Opening checks first and allocates then; see `opening.rs` for the order. A session is used by one thread at a time.
 
 mod opening;
+#[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "a browser keeps its own cache"))]
+mod pipeline_cache;
 mod pipelines;
 mod resources;
 mod trim;
 
-pub(crate) use pipelines::Pipelines;
+pub(crate) use pipelines::{KnownPipelines, Pipelines};
 pub(crate) use resources::{HostBuffers, ReadBuffer, Resources, WriteBuffer, WriteState, unmapped};
 
 use crate::clock::Stopwatch;
+use crate::context::Context;
 use crate::control::RunControl;
 use crate::counting::CountingSource;
 use crate::error::Error;
@@ -20,7 +23,7 @@ use crate::io::{IoMode, IoNote};
 use crate::ledger::{Ledger, plan_bytes};
 use crate::options::Options;
 use crate::patience::Patience;
-use crate::replay::{self, Feed};
+use crate::replay::{self, Feed, Ran};
 use crate::stats::Stats;
 use crate::tensor::{Outputs, Tensor};
 use crate::timeline::{Mark, Span, Timeline};
@@ -55,6 +58,10 @@ pub struct Session {
     /// Whether the arena holds what a completed run leaves there, so that the next run may repeat. False before the
     /// first run, during every run, after one that failed, and when the arena is gone.
     repeats: bool,
+    /// Time of every completed run on the CPU until its last submission, without waiting and submitting.
+    setup_runs_ms: Vec<f64>,
+    /// Time that every completed run took to submit.
+    submit_runs_ms: Vec<f64>,
     /// Bytes read by every completed run. What is read ahead counts for the run that it is for.
     bytes_read_runs: Vec<u64>,
     /// Bytes read before the run that is going on, or the next one.
@@ -82,6 +89,8 @@ pub(crate) struct Parts {
     pub(crate) loads: Arc<[PageId]>,
     /// Pages of a later run in order of loading.
     pub(crate) repeat_loads: Arc<[PageId]>,
+    /// What became of the pipeline cache, when one was wanted.
+    pub(crate) cache_state: Option<&'static str>,
     pub(crate) timeline: Arc<Timeline>,
     pub(crate) trace: Option<Arc<Trace>>,
 }
@@ -147,7 +156,7 @@ impl Session {
     /// # Errors
     /// As [`Session::open_source`].
     pub async fn open_async(source: Arc<dyn ReadAt>, options: &Options) -> Result<Self, Error> {
-        opening::open(CountingSource::new(source), options).await
+        opening::open(None, CountingSource::new(source), options).await
     }
 
     /// Opens a bundle from a source that answers later, as in a browser. Pages are fetched when they are needed.
@@ -155,7 +164,24 @@ impl Session {
     /// # Errors
     /// As [`Session::open_source`].
     pub async fn open_fetched(source: Arc<dyn AsyncReadAt>, options: &Options) -> Result<Self, Error> {
-        opening::open(CountingSource::fetched(source), options).await
+        opening::open(None, CountingSource::fetched(source), options).await
+    }
+
+    /// Opens a bundle on a device that other sessions use too; [`Options::adapter`] is ignored.
+    ///
+    /// # Errors
+    /// As [`Session::open_source`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open_on(context: &Context, source: Arc<dyn ReadAt>, options: &Options) -> Result<Self, Error> {
+        pollster::block_on(Self::open_on_async(context, source, options))
+    }
+
+    /// Opens a bundle on a shared device where blocking is not allowed.
+    ///
+    /// # Errors
+    /// As [`Session::open_source`].
+    pub async fn open_on_async(context: &Context, source: Arc<dyn ReadAt>, options: &Options) -> Result<Self, Error> {
+        opening::open(Some(context), CountingSource::new(source), options).await
     }
 
     /// The inputs that a run takes, in the model's order.
@@ -221,13 +247,8 @@ impl Session {
         let patience = Patience::new(self.parts.options.timeout, may_block, control.cancel.take());
         self.check_lost()?;
         let inputs = replay::bind_inputs(&self.parts.bundle.plan, inputs)?;
-        if self.unsettled {
-            self.settle(&patience).await?;
-            self.bytes_read_before = self.parts.source.bytes_read();
-        }
-        self.take_again(&patience).await?;
+        self.prepare(&patience).await?;
         let running = Stopwatch::start();
-        self.unsettled = true;
         let program = self.parts.program(std::mem::take(&mut self.repeats));
         let result = replay::run(&self.parts, program, &mut self.buffers, &inputs, &patience, &mut control).await;
         self.after_run(running, result, &patience).await
@@ -251,6 +272,7 @@ impl Session {
             backend: self.parts.gpu.info.backend.to_string(),
             software: self.parts.gpu.is_software(),
             declared_peak_bytes,
+            declared_host_bytes: plan.memory.host_bytes,
             measured_peak_bytes,
             declared_exceeded: measured_peak_bytes > declared_peak_bytes,
             device_allocated_bytes: self.ledger.device_allocated_bytes(),
@@ -262,6 +284,8 @@ impl Session {
             bytes_read: self.parts.source.bytes_read(),
             load_ms: self.load_ms,
             runs_ms: self.runs_ms.clone(),
+            setup_runs_ms: self.setup_runs_ms.clone(),
+            submit_runs_ms: self.submit_runs_ms.clone(),
             cold_ms: self.cold_ms,
             pipelines: self.parts.pipelines.count(),
             dispatches: plan.dispatches.len() as u32,
@@ -271,6 +295,7 @@ impl Session {
             reader_threads: self.parts.options.reader_threads,
             io_mode: self.io.as_ref().map(|(mode, _)| *mode),
             io_note: self.io.as_ref().and_then(|(_, note)| Some(note.as_ref()?.to_string())),
+            pipeline_cache: self.parts.cache_state,
             validate_ms: timeline.mark_ms(Mark::Validated),
             adapter_ms: timeline.mark_ms(Mark::Adapter),
             device_ms: timeline.mark_ms(Mark::Device),
@@ -285,6 +310,7 @@ impl Session {
             readback_ms: timeline.mark_ms(Mark::Readback),
             read_busy_ms: timeline.span_ms(Span::Reading),
             readers_wait_ms: timeline.span_ms(Span::ReadersWait),
+            submit_ms: timeline.span_ms(Span::Submit),
             page_wait_ms: timeline.span_ms(Span::PageWait),
             pipeline_wait_ms: timeline.span_ms(Span::PipelineWait),
             before_open_ms: None,
@@ -297,11 +323,30 @@ impl Session {
         &self.parts
     }
 
+    /// What a run from an empty arena needs.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn for_a_first_run(&mut self) -> (&Parts, &mut HostBuffers) {
+        self.repeats = false;
+        (&self.parts, &mut self.buffers)
+    }
+
     fn check_lost(&self) -> Result<(), Error> {
         match &self.lost {
             Some(reason) => Err(Error::SessionLost { reason: reason.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// Before a run: everything is with the host, and allocated.
+    pub(crate) async fn prepare(&mut self, patience: &Patience) -> Result<(), Error> {
+        self.check_lost()?;
+        if self.unsettled {
+            self.settle(patience).await?;
+            self.bytes_read_before = self.parts.source.bytes_read();
+        }
+        self.take_again(patience).await?;
+        self.unsettled = true;
+        Ok(())
     }
 
     /// Brings back what a run left with readers or with the device.
@@ -319,27 +364,36 @@ impl Session {
         self.check_lost()
     }
 
-    /// Takes a run into the statistics. The buffers of a run that failed come back when the next one starts.
-    async fn after_run(
-        &mut self,
-        running: Stopwatch,
-        result: Result<Outputs, Error>,
-        patience: &Patience,
-    ) -> Result<Outputs, Error> {
+    /// After a run: gives what it gave and the bytes that were read for it. The buffers of a run that failed come back
+    /// when the next one starts.
+    pub(crate) async fn conclude<T>(&mut self, result: Result<T, Error>, patience: &Patience) -> Result<(T, u64), Error> {
         self.lost = result.as_ref().err().filter(|error| error.loses_session()).map(ToString::to_string);
-        let outputs = result?;
+        let value = result?;
         self.settle(patience).await?;
         let bytes_read = self.parts.source.bytes_read();
+        Ok((value, bytes_read - std::mem::replace(&mut self.bytes_read_before, bytes_read)))
+    }
+
+    /// Takes a run into the statistics.
+    async fn after_run(
+        &mut self,
+        clock: Stopwatch,
+        result: Result<Ran, Error>,
+        patience: &Patience,
+    ) -> Result<Outputs, Error> {
+        let (ran, bytes_read) = self.conclude(result, patience).await?;
         self.repeats = true;
-        self.runs_ms.push(running.elapsed_ms());
-        self.bytes_read_runs.push(bytes_read - std::mem::replace(&mut self.bytes_read_before, bytes_read));
+        self.runs_ms.push(clock.elapsed_ms());
+        self.setup_runs_ms.push(ran.setup.as_secs_f64() * 1e3);
+        self.submit_runs_ms.push(ran.submit.as_secs_f64() * 1e3);
+        self.bytes_read_runs.push(bytes_read);
         if self.cold_ms.is_none() {
             self.cold_ms = Some(self.parts.timeline.elapsed_ms());
         }
-        let output_bytes: u64 = outputs.tensors.iter().map(|(_, tensor)| tensor.bytes.capacity() as u64).sum();
+        let output_bytes: u64 = ran.outputs.tensors.iter().map(|(_, tensor)| tensor.bytes.capacity() as u64).sum();
         let run_bytes = replay::host_bytes(&self.parts) + output_bytes;
         self.ledger.sample(&self.parts.gpu.device, host_bytes(&self.parts) + run_bytes);
-        Ok(outputs)
+        Ok(ran.outputs)
     }
 }
 

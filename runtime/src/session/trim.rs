@@ -81,6 +81,7 @@ impl Session {
         // Its memory must not add to that of the large resources.
         drop(fresh);
         let (resources, host_buffers) = staging.complete(gpu, plan, ledger).await?;
+        ledger.check(&plan.memory)?;
         let bind_groups = bind_groups(gpu, parts.pipelines.layouts(), plan, &resources).await?;
         ledger.sample(&gpu.device, host_bytes(parts));
         *buffers = host_buffers;
