@@ -85,11 +85,7 @@ pub(crate) async fn run(
 
 /// Does everything of a first run but dispatches, and waits for the device.
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) async fn run_reads_only(
-    parts: &Parts,
-    buffers: &mut HostBuffers,
-    patience: &Patience,
-) -> Result<(), Error> {
+pub(crate) async fn run_reads_only(parts: &Parts, buffers: &mut HostBuffers, patience: &Patience) -> Result<(), Error> {
     let during = "reading all pages";
     parts.gpu.check(during)?;
     let mut walk = walk::Walk::start(parts, parts.program(false), &mut buffers.ring, patience)?;

@@ -366,7 +366,11 @@ impl Session {
 
     /// After a run: gives what it gave and the bytes that were read for it. The buffers of a run that failed come back
     /// when the next one starts.
-    pub(crate) async fn conclude<T>(&mut self, result: Result<T, Error>, patience: &Patience) -> Result<(T, u64), Error> {
+    pub(crate) async fn conclude<T>(
+        &mut self,
+        result: Result<T, Error>,
+        patience: &Patience,
+    ) -> Result<(T, u64), Error> {
         self.lost = result.as_ref().err().filter(|error| error.loses_session()).map(ToString::to_string);
         let value = result?;
         self.settle(patience).await?;
