@@ -8,7 +8,7 @@ use crate::bundle::budget::{Planned, Search, search};
 use crate::bundle::{Assembled, Assembly, BundleError, FusionReport, Keep, Links, Split, keep_pages, propose};
 use crate::graph::Graph;
 use crate::lower::program::Program;
-use crate::optimize::{OptimizeOptions, OptimizeReport, optimize};
+use crate::optimize::{OptimizeOptions, OptimizeReport, optimize, split_large};
 use crate::schedule::Strategy;
 use flashmem_plan_format::plan::Provenance;
 
@@ -86,6 +86,8 @@ impl Attempts<'_> {
         let keep_apart = splits.iter().flat_map(Split::epilogue_names).map(str::to_owned).collect();
         let optimized = optimize(&mut graph, &OptimizeOptions { keep_apart, ..OptimizeOptions::default() })?;
         check("optimise", &graph)?;
+        split_large(&mut graph, MAX_BINDING_BYTES)?;
+        check("split", &graph)?;
         let provenance = self.provenance_of(&splits);
         let mut links = std::mem::take(&mut self.links);
         let planned = search(
