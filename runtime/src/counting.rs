@@ -36,6 +36,10 @@ impl ReadAt for CountingSource {
         self.inner.will_read(range);
     }
 
+    fn reads_ahead(&self) -> bool {
+        self.inner.reads_ahead()
+    }
+
     fn was_read(&self, range: Range<u64>) {
         self.inner.was_read(range);
     }

@@ -2,7 +2,7 @@
 //!
 //! Readers take loads in order and wait until the load's staging buffer is given. Meanwhile, and with every page, they
 //! announce what comes next to the source, up to a window: so the disk goes on when the ring is full, and starts before
-//! there is any staging memory at all. After a failure, or when the sequence
+//! there is any staging memory at all. A source that reads ahead by itself gets only the latter announcements. After a failure, or when the sequence
 //! ends, none starts another page. A read that the operating system never finishes cannot be abandoned: ending the sequence
 //! then fails after its time limit, the session is lost, and the reader is left behind when the feed is dropped.
 
@@ -33,6 +33,8 @@ pub(crate) struct ThreadedFeed {
 
 struct Shared {
     reader: PageReader,
+    /// Loads that are announced ahead, once there is staging memory.
+    window: u32,
     state: Mutex<State>,
     /// A buffer was given, a sequence began or ended, or the readers must go.
     given: Condvar,
@@ -94,7 +96,8 @@ impl ThreadedFeed {
             stage: Stage::Stopped,
         };
         let (given, arrived, idle) = Default::default();
-        let shared = Arc::new(Shared { reader, state: Mutex::new(state), given, arrived, idle });
+        let window = if reader.reads_ahead() { 0 } else { reader.pages_of(WINDOW_BYTES) };
+        let shared = Arc::new(Shared { reader, window, state: Mutex::new(state), given, arrived, idle });
         let mut feed = Self { shared, threads: Vec::new() };
         for _ in 0..readers {
             let shared = Arc::clone(&feed.shared);
@@ -124,7 +127,7 @@ impl ThreadedFeed {
     pub(crate) fn give(&self, ring_index: u32, view: BufferViewMut) {
         let mut state = lock(&self.shared.state);
         state.places[ring_index as usize] = Place::Free(view);
-        state.window = self.shared.reader.pages_of(WINDOW_BYTES);
+        state.window = self.shared.window;
         drop(state);
         // Only the reader of the next load can use it, and which one that is is unknown.
         self.shared.given.notify_all();
