@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, compile};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
-use flashmem_compiler::schedule::Strategy;
+use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_plan_format::plan::TexelFormat;
 use flashmem_runtime::{ElementType, Options, Outputs, Session, Stats, Tensor, npz};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,7 @@ pub fn options(weights: TexelFormat) -> CompileOptions {
         profile: DeviceProfile::load("software").expect("a built-in profile"),
         objective: Objective::Latency,
         strategy: Strategy::Optimal,
+        solver: SolverKind::default(),
         golden: None,
     }
 }
