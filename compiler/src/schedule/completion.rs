@@ -37,8 +37,8 @@ impl Completion {
         let mut rest = vec![Rest { busy_us: 0.0, upload_us: f64::NEG_INFINITY, disk_us: f64::NEG_INFINITY }; steps];
         for earlier in (0..steps).rev() {
             let mut bound = Rest { busy_us: problem.steps[earlier].execute_us, ..rest[earlier] };
-            for later in earlier + 1..steps {
-                let after_us = rest[later].busy_us;
+            for (later, after) in rest.iter().enumerate().skip(earlier + 1) {
+                let after_us = after.busy_us;
                 let execute_us = sums.execute_us[later] - sums.execute_us[earlier];
                 let hidden = sums.capacity_pages[later] - sums.capacity_pages[earlier];
                 let needed = f64::from(demand.needed[later]);

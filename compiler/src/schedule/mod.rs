@@ -1,7 +1,8 @@
 //! When every page of weights is uploaded and dropped: `Problem` → `Schedule` → commands.
 //!
-//! `problem` is the data, `pipeline` the time model, `bounds` closed-form lower bounds, `greedy` one-pass plans, `ilp` the
-//! integer program, `optimal` the search over both, `commands` the program for the runtime, `verify` the independent
+//! `problem` is the data, `pipeline` the time model, `bounds` and `completion` closed-form lower bounds, `greedy` and `baselines`
+//! plans without search, `optimal` the search: by `frontier`s of states (`exact`) or by an integer program (`ilp`, `integer`), then
+//! `residency`; `commands` the program for the runtime, `verify` the independent
 //! checker. docs/schedule.md derives the model. It deliberately does not know graphs, kernels, activations or bundles: the
 //! caller turns its budget into a slot cap.
 
@@ -9,14 +10,19 @@ mod baselines;
 mod bounds;
 pub mod commands;
 mod completion;
+mod exact;
 mod frontier;
 mod greedy;
 mod ilp;
+mod integer;
 mod optimal;
 mod pipeline;
 mod problem;
+mod residency;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_agree;
 #[cfg(test)]
 mod tests_long;
 pub mod verify;
@@ -74,17 +80,27 @@ pub enum SolverKind {
     Frontier,
     /// The integer program with microlp, in pure Rust: whole up to 24 steps, beyond in overlapping windows.
     Microlp,
+    /// The integer program with HiGHS: whole up to 512 steps, beyond in overlapping windows.
+    #[cfg(feature = "highs")]
+    Highs,
 }
 
 impl SolverKind {
     /// All solvers of this build; the first is the default.
-    pub const ALL: &[Self] = &[Self::Frontier, Self::Microlp];
+    pub const ALL: &[Self] = &[
+        Self::Frontier,
+        Self::Microlp,
+        #[cfg(feature = "highs")]
+        Self::Highs,
+    ];
 
     /// Name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Frontier => "frontier",
             Self::Microlp => "microlp",
+            #[cfg(feature = "highs")]
+            Self::Highs => "highs",
         }
     }
 
@@ -93,6 +109,8 @@ impl SolverKind {
         match self {
             Self::Frontier => "frontier of states",
             Self::Microlp => "good_lp 1.15 with microlp 0.6",
+            #[cfg(feature = "highs")]
+            Self::Highs => "good_lp 1.15 with HiGHS 1.16",
         }
     }
 }

@@ -12,8 +12,8 @@ use super::pipeline::{is_feasible, plan_finish_us};
 use super::verify::{Violation, verify};
 use super::{
     CommandStream, Demand, OperatorClass, Plan, Problem, ProblemError, Schedule, ScheduleError, SolverKind,
-    SolverStatus, StepData, Strategy, emit_commands, least_slots_within, page_uses, schedule, slots_bound_within,
-    smallest_slots,
+    SolverStatus, StepData, Strategy, emit_commands, least_slots_within, page_uses, schedule, schedule_with,
+    slots_bound_within, smallest_slots,
 };
 
 /// A problem and the pages that its steps read.
@@ -97,7 +97,11 @@ fn enumerate(problem: &Problem, demand: &Demand, prefix: &mut Vec<u32>, visit: &
 }
 
 pub(super) fn checked(case: &Case, strategy: Strategy) -> Schedule {
-    let schedule = schedule(&case.problem, strategy).expect("feasible");
+    checked_with(case, strategy, SolverKind::default())
+}
+
+pub(super) fn checked_with(case: &Case, strategy: Strategy, solver: SolverKind) -> Schedule {
+    let schedule = schedule_with(&case.problem, strategy, solver).expect("feasible");
     let stream = emit_commands(&case.problem, &schedule, &case.step_pages);
     assert_eq!(verify(&case.problem, &schedule, &stream, &case.step_pages), vec![], "{strategy:?}");
     assert!(schedule.report.lower_bound_us <= schedule.finish_us);
@@ -118,13 +122,15 @@ proptest! {
 
     #[test]
     fn the_optimum_is_that_of_exhaustive_search(case in small_case()) {
-        let schedule = checked(&case, Strategy::Optimal);
         let (least_us, slots, residency_pages) = exhaustive(&case.problem);
-        prop_assert!(meets(schedule.finish_us, least_us), "{} against {least_us}", schedule.finish_us);
-        prop_assert!(meets(schedule.report.lower_bound_us, least_us));
-        prop_assert_eq!(schedule.report.status, SolverStatus::Optimal);
-        prop_assert_eq!(schedule.peak_pages, slots);
-        prop_assert_eq!(residency(&schedule), residency_pages);
+        for solver in SolverKind::ALL {
+            let schedule = checked_with(&case, Strategy::Optimal, *solver);
+            prop_assert!(meets(schedule.finish_us, least_us), "{} against {least_us}", schedule.finish_us);
+            prop_assert!(meets(schedule.report.lower_bound_us, least_us));
+            prop_assert_eq!(schedule.report.status, SolverStatus::Optimal);
+            prop_assert_eq!(schedule.peak_pages, slots);
+            prop_assert_eq!(residency(&schedule), residency_pages);
+        }
     }
 
     #[test]
