@@ -1,15 +1,24 @@
-//! Solves the schedules of synthetic networks the size of the paper's solver table, and prints status, gap and time.
+//! Solves schedules with every built-in profile at several numbers of slots, and prints status, gap, time and memory.
 //!
-//! `cargo run --release -p flashmem-compiler --example solver_bench [-- NAME…]`. Weights and times follow from shapes and a
-//! built-in profile; weights are f16, and a matrix of more than 64 pages is cut into several steps, as lowering does. It
-//! deliberately compiles nothing: real graphs are measured by `flashmem-compile` itself (`docs/benchmarks.md`).
+//! `cargo run --release -p flashmem-compiler --example solver_bench [-- NAME|MODEL.onnx…]`: synthetic networks the size of the
+//! paper's solver table (all by default), or the real graph of a model at several page sizes. Weights of synthetic networks and
+//! their times follow from shapes; weights are f16, and a matrix of more than 64 pages is cut into several steps, as lowering
+//! does. Each schedule is turned into commands and checked. It deliberately writes no bundle.
 
+use flashmem_compiler::bundle::step_pages;
+use flashmem_compiler::compile::MAX_BINDING_BYTES;
+use flashmem_compiler::import::{ImportOptions, import};
+use flashmem_compiler::lower::program::{Program, Step};
+use flashmem_compiler::lower::{LowerOptions, lower};
+use flashmem_compiler::optimize::{OptimizeOptions, optimize};
 use flashmem_compiler::profile::{DeviceProfile, built_in_names};
 use flashmem_compiler::schedule::{
     OperatorClass, Problem, SolverKind, StepData, Strategy, emit_commands, page_uses, schedule_with, smallest_slots,
     verify,
 };
+use flashmem_plan_format::plan::{PageGeometry, TexelFormat};
 use std::ops::Range;
+use std::path::Path;
 
 /// Most pages that one step reads.
 const PAGES_PER_STEP: u64 = 64;
@@ -139,10 +148,50 @@ fn problem(network: &Network, profile: &DeviceProfile) -> (Problem, Vec<Option<R
     (problem, steps.pages)
 }
 
-fn report(network: &Network, device: &str) {
-    let profile = DeviceProfile::load(device).expect("built in");
-    let (problem, step_pages) = problem(network, &profile);
-    let smallest = smallest_slots(&problem, Strategy::Optimal).expect("consistent");
+/// The scheduling problem of a real graph, with a slot for every page.
+fn real_problem(program: &Program, profile: &DeviceProfile) -> (Problem, Vec<Option<Range<u32>>>) {
+    let page_bytes = program.page.page_bytes();
+    let step = |step: &Step| {
+        let execute_us = profile.step_cost(step.cost.class, step.cost.flops as u64, step.cost.bytes as u64);
+        let capacity_pages = profile.capacity_pages(step.cost.class, execute_us, page_bytes);
+        StepData { node: step.node.clone(), class: step.cost.class, execute_us, capacity_pages }
+    };
+    let (step_pages, slot_cap) = (step_pages(program), program.pages() as u32);
+    let problem = Problem {
+        page_bytes,
+        steps: program.steps.iter().map(step).collect(),
+        pages: page_uses(&step_pages, slot_cap).expect("the stream is read in order"),
+        slot_cap,
+        staging_pages: STAGING_PAGES,
+        disk_bytes_per_us: profile.disk_bytes_per_us(),
+        upload_bytes_per_us: profile.upload_bytes_per_us(),
+    };
+    (problem, step_pages)
+}
+
+/// Solves the graph of an ONNX file with pages of 0.5, 1, 2 and 4 MiB.
+fn real(model: &Path) {
+    let imported = import(model, &ImportOptions::default()).expect("the model can be imported");
+    let mut graph = imported.graph;
+    optimize(&mut graph, &OptimizeOptions::default()).expect("the graph can be optimised");
+    for device in built_in_names() {
+        let profile = DeviceProfile::load(device).expect("built in");
+        for rows in [256, 512, 1024, 2048] {
+            let options = LowerOptions {
+                page: PageGeometry { format: TexelFormat::Rgba16Float, rows },
+                max_pages_per_call: PAGES_PER_STEP as u32,
+                max_binding_bytes: MAX_BINDING_BYTES,
+                tiles: profile.tiles,
+            };
+            let program = lower(&graph, &options).expect("the graph can be lowered");
+            let (problem, step_pages) = real_problem(&program, &profile);
+            report(&imported.name, device, &problem, &step_pages);
+        }
+    }
+}
+
+fn report(name: &str, device: &str, problem: &Problem, step_pages: &[Option<Range<u32>>]) {
+    let smallest = smallest_slots(problem, Strategy::Optimal).expect("consistent");
     for (budget, slot_cap) in [
         ("least", smallest),
         ("+4", smallest + 4),
@@ -152,14 +201,14 @@ fn report(network: &Network, device: &str) {
     ] {
         let problem = Problem { slot_cap, ..problem.clone() };
         let schedule = schedule_with(&problem, Strategy::Optimal, SolverKind::default()).expect("feasible");
-        let stream = emit_commands(&problem, &schedule, &step_pages);
-        assert_eq!(verify::verify(&problem, &schedule, &stream, &step_pages), vec![], "the checker");
+        let stream = emit_commands(&problem, &schedule, step_pages);
+        assert_eq!(verify::verify(&problem, &schedule, &stream, step_pages), vec![], "the checker");
         let report = &schedule.report;
         println!(
-            "| {} | {} | {} | {device} | {budget} ({slot_cap}) | {:.1} | {} | {} | {:.4} | {}{} | {:.0} | {:.0} |",
-            network.name,
+            "| {name} | {} | {} × {} KiB | {device} | {budget} ({slot_cap}) | {:.1} | {} | {} | {:.4} | {}{} | {:.0} | {:.0} |",
             problem.step_count(),
             problem.page_count(),
+            problem.page_bytes / 1024,
             schedule.finish_us / 1e3,
             report.solver,
             report.status.name(),
@@ -189,8 +238,12 @@ fn main() {
     for network in &NETWORKS {
         if wanted.is_empty() || wanted.iter().any(|name| name == network.name) {
             for device in built_in_names() {
-                report(network, device);
+                let (problem, step_pages) = problem(network, &DeviceProfile::load(device).expect("built in"));
+                report(network.name, device, &problem, &step_pages);
             }
         }
+    }
+    for model in wanted.iter().filter(|name| name.ends_with(".onnx")) {
+        real(Path::new(model));
     }
 }
