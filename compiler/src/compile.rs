@@ -4,7 +4,7 @@
 //! call; the types between them are the stages' own. It deliberately prints nothing: progress goes to a callback.
 
 use crate::bundle::budget::{BudgetError, Planned, Search, search};
-use crate::bundle::{self, Assembly, BundleError, GoldenError, GoldenSource, Links, golden};
+use crate::bundle::{self, Assembly, BundleError, GoldenError, GoldenSource, Keep, Links, golden, keep_pages};
 use crate::graph::verify::{Violation, verify};
 use crate::import::{Dim, ImportError, ImportOptions, import};
 use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize};
@@ -64,6 +64,8 @@ pub struct CompileOptions {
     pub strategy: Strategy,
     /// What searches for the optimal schedule.
     pub solver: SolverKind,
+    /// What stays resident between runs.
+    pub keep: Keep,
     /// Self-test to store.
     pub golden: Option<GoldenSource>,
 }
@@ -171,9 +173,14 @@ pub fn compile(
                 Objective::Latency => None,
                 Objective::Memory { slack } => Some(slack),
             },
-            assembly,
+            assembly: assembly.clone(),
         },
     )?;
+    let keep = match (options.keep, options.objective) {
+        (Keep::Auto, Objective::Memory { .. }) => Keep::None,
+        (keep @ (Keep::Auto | Keep::None | Keep::All), Objective::Latency | Objective::Memory { .. }) => keep,
+    };
+    let assembled = keep_pages(&program, &assembly, assembled, keep)?;
 
     let golden = match &options.golden {
         Some(source) => {
@@ -209,6 +216,7 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
     if options.solver != SolverKind::default() {
         list.push(("solver".to_owned(), options.solver.name().to_owned()));
     }
+    list.push(("keep".to_owned(), options.keep.name().to_owned()));
     list.extend(options.import.dims.iter().map(|(name, size)| (format!("set {name}"), size.to_string())));
     list.extend(options.import.inputs.iter().map(|(name, dims)| {
         let dims: Vec<String> = dims

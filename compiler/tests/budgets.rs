@@ -2,6 +2,7 @@
 //!
 //! It deliberately runs no bundle; that needs a device and is tested in `tests/`.
 
+use flashmem_compiler::bundle::Keep;
 use flashmem_compiler::bundle::budget::BudgetError;
 use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, Slack, compile};
 use flashmem_compiler::import::ImportOptions;
@@ -21,6 +22,7 @@ fn options(device: &str, strategy: Strategy) -> CompileOptions {
         objective: Objective::Latency,
         strategy,
         solver: SolverKind::default(),
+        keep: Keep::Auto,
         golden: None,
     }
 }

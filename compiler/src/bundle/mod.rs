@@ -6,7 +6,10 @@
 
 pub mod budget;
 mod golden;
+mod keep;
 mod least_memory;
+
+pub use keep::{Keep, keep_pages};
 
 pub use golden::{GoldenError, GoldenSource, golden};
 
@@ -73,6 +76,14 @@ pub enum BundleError {
         expected: u32,
         /// What lowering made.
         found: u32,
+    },
+    /// All pages shall stay resident, and the budget does not allow it.
+    #[error("keeping every page resident needs {needed_bytes} bytes, more than the budget of {budget_bytes} bytes")]
+    KeepAll {
+        /// The declared peak with every page resident.
+        needed_bytes: u64,
+        /// The budget.
+        budget_bytes: u64,
     },
     /// Sizes overflow.
     #[error("the plan's memory exceeds 64 bits")]

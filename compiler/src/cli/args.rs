@@ -61,6 +61,17 @@ pub enum ObjectiveArg {
     Memory,
 }
 
+/// What stays resident between runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeepArg {
+    /// What the budget leaves after the fastest first run; nothing without a budget or with --objective memory.
+    Auto,
+    /// Nothing: every run reads all pages.
+    None,
+    /// Every page: later runs read nothing.
+    All,
+}
+
 /// Options of compiling.
 #[derive(Debug, Args)]
 pub struct CompileArgs {
@@ -98,6 +109,9 @@ pub struct CompileArgs {
     /// What searches for the optimal schedule.
     #[arg(long, default_value = "frontier")]
     pub solver: String,
+    /// Weights that stay resident between the runs of a session.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub keep: KeepArg,
     /// Store a self-test: an input and its reference output, computed on the CPU. With a file, the input is taken from it.
     #[arg(long, value_name = "INPUT.npz", num_args = 0..=1, default_missing_value = "")]
     pub golden: Option<String>,

@@ -9,9 +9,9 @@ mod npz;
 mod parse;
 
 use anyhow::{Context as _, ensure};
-use args::{Cli, CompileArgs, ObjectiveArg, WeightsArg};
+use args::{Cli, CompileArgs, KeepArg, ObjectiveArg, WeightsArg};
 use clap::Parser as _;
-use flashmem_compiler::bundle::GoldenSource;
+use flashmem_compiler::bundle::{GoldenSource, Keep};
 use flashmem_compiler::compile::{CompileOptions, Compiled, Objective, Progress, Slack, compile};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
@@ -72,6 +72,11 @@ fn options(args: &CompileArgs) -> anyhow::Result<CompileOptions> {
         objective: objective(args)?,
         strategy,
         solver,
+        keep: match args.keep {
+            KeepArg::Auto => Keep::Auto,
+            KeepArg::None => Keep::None,
+            KeepArg::All => Keep::All,
+        },
         golden: None,
     })
 }
@@ -154,5 +159,6 @@ fn report(compiled: &Compiled, output: &Path, elapsed: Duration) {
         compiled.solver.gap * 100.0,
         compiled.solver.ms,
     );
+    println!("  later runs: {}", inspect::later_runs(plan));
     println!("  compiled in {:.1} s", elapsed.as_secs_f64());
 }

@@ -6,12 +6,13 @@
 //! a scale) therefore stays in the graph as operators on a constant. Symbolic dimensions have no defaults. Import
 //! deliberately recovers no pattern: layer norms, attention and activations arrive in pieces.
 
-mod corrections;
 mod error;
 mod golden;
 mod model;
+mod operators;
 mod protobuf;
 mod reference;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 mod tract;
@@ -20,6 +21,7 @@ mod weights;
 
 pub use error::{ImportError, UnsupportedOp};
 pub use golden::golden_inputs;
+pub use operators::{OPERATORS, Operator, Support};
 pub use reference::reference;
 pub use translate::supported_operators;
 

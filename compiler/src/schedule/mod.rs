@@ -2,7 +2,7 @@
 //!
 //! `problem` is the data, `pipeline` the time model, `bounds` and `completion` closed-form lower bounds, `greedy` and `baselines`
 //! plans without search, `optimal` the search: by `frontier`s of states (`exact`) or by an integer program (`ilp`, `integer`), then
-//! `residency`; `commands` the program for the runtime, `verify` the independent
+//! `residency`; `repeat` the programs of runs that follow each other, `commands` the program for the runtime, `verify` the independent
 //! checker. docs/schedule.md derives the model. It deliberately does not know graphs, kernels, activations or bundles: the
 //! caller turns its budget into a slot cap.
 
@@ -18,6 +18,7 @@ mod integer;
 mod optimal;
 mod pipeline;
 mod problem;
+mod repeat;
 mod residency;
 #[cfg(test)]
 mod tests;
@@ -25,12 +26,16 @@ mod tests;
 mod tests_agree;
 #[cfg(test)]
 mod tests_long;
+#[cfg(test)]
+mod tests_repeat;
 pub mod verify;
 mod verify_time;
 mod violation;
 
 pub use commands::{CommandStream, emit_commands};
 pub use problem::{Demand, OperatorClass, PageUse, Problem, ProblemError, StepData, page_uses};
+
+pub use repeat::{KeepPages, Programs, repeat};
 
 use std::time::Instant;
 
