@@ -10,7 +10,7 @@ use flashmem_compiler::compile::MAX_BINDING_BYTES;
 use flashmem_compiler::import::{ImportOptions, import};
 use flashmem_compiler::lower::program::{Program, Step};
 use flashmem_compiler::lower::{LowerOptions, lower};
-use flashmem_compiler::optimize::{OptimizeOptions, optimize};
+use flashmem_compiler::optimize::{OptimizeOptions, optimize, split_large};
 use flashmem_compiler::profile::{DeviceProfile, built_in_names};
 use flashmem_compiler::schedule::{
     OperatorClass, Problem, SolverKind, StepData, Strategy, emit_commands, page_uses, schedule_with, smallest_slots,
@@ -174,6 +174,7 @@ fn real(model: &Path) {
     let imported = import(model, &ImportOptions::default()).expect("the model can be imported");
     let mut graph = imported.graph;
     optimize(&mut graph, &OptimizeOptions::default()).expect("the graph can be optimised");
+    split_large(&mut graph, MAX_BINDING_BYTES).expect("large tensors can be split");
     for device in built_in_names() {
         let profile = DeviceProfile::load(device).expect("built in");
         for rows in [256, 512, 1024, 2048] {
