@@ -7,6 +7,7 @@
 pub mod budget;
 mod golden;
 mod keep;
+mod least_memory;
 
 pub use keep::{Keep, keep_pages};
 
@@ -15,11 +16,11 @@ pub use golden::{GoldenError, GoldenSource, golden};
 use crate::emit::{EmitError, Expression, Linked, link};
 use crate::kernels::Kernel;
 use crate::lower::program::Program;
-use crate::pack::{self, PackError, Packer};
+use crate::pack::{self, PackError};
 use crate::profile::DeviceProfile;
 use crate::schedule::{
-    OperatorClass, Problem, Schedule, ScheduleError, SolverReport, StepData, Strategy, emit_commands, page_uses,
-    schedule, verify as verify_schedule,
+    OperatorClass, Problem, Schedule, ScheduleError, SolverKind, SolverReport, StepData, Strategy, emit_commands,
+    page_uses, schedule, schedule_with, smallest_slots, verify as verify_schedule,
 };
 use flashmem_plan_format::container::{BundleWriter, Golden, Summary, WriteError};
 use flashmem_plan_format::plan::{
@@ -28,6 +29,9 @@ use flashmem_plan_format::plan::{
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+
+/// Most threads that pack pages: writing and hashing, which one thread does, keep up with no more.
+const MOST_PACKING_THREADS: u32 = 8;
 
 /// Linked kernels by kernel and expression; shared by all candidates of one compilation.
 #[derive(Debug, Default)]
@@ -102,6 +106,8 @@ pub struct Assembly<'a> {
     pub profile: &'a DeviceProfile,
     /// Strategy.
     pub strategy: Strategy,
+    /// What searches for the optimal schedule.
+    pub solver: SolverKind,
     /// Most slots of the arena.
     pub slot_cap: u32,
     /// Buffers of the ring.
@@ -163,7 +169,7 @@ pub fn problem(program: &Program, assembly: &Assembly<'_>) -> Result<Problem, Bu
 pub fn assemble(program: &Program, links: &mut Links, assembly: &Assembly<'_>) -> Result<Assembled, BundleError> {
     let problem = problem(program, assembly)?;
     let pages = step_pages(program);
-    let schedule = schedule(&problem, assembly.strategy)?;
+    let schedule = schedule_with(&problem, assembly.strategy, assembly.solver)?;
     let stream = emit_commands(&problem, &schedule, &pages);
     let violations = verify_schedule::verify(&problem, &schedule, &stream, &pages);
     if !violations.is_empty() {
@@ -287,12 +293,13 @@ pub fn write(
             }
         }
     }
-    let mut packer = Packer::new(program);
-    for page in 0..plan.page_count {
-        writer.push_page(&packer.page(page)?)?;
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u32).min(MOST_PACKING_THREADS);
+    pack::pages(program, threads, |page| {
+        writer.push_page(&page)?;
         done += page_bytes;
         progress(done, total);
-    }
+        Ok::<(), BundleError>(())
+    })?;
     Ok(writer.finish()?)
 }
 
@@ -318,7 +325,7 @@ pub fn replan(plan: &Plan) -> Result<SolverReport, ScheduleError> {
         })
         .collect();
     let rate = plan.provenance.disk_bytes_per_second as f64 / 1e6;
-    let problem = Problem {
+    let mut problem = Problem {
         page_bytes: plan.page.page_bytes(),
         steps,
         pages: page_uses(&pages, plan.page_count)?,
@@ -329,5 +336,7 @@ pub fn replan(plan: &Plan) -> Result<SolverReport, ScheduleError> {
     };
     let strategy =
         Strategy::ALL.into_iter().find(|s| s.name() == plan.provenance.strategy).unwrap_or(Strategy::Optimal);
+    // A bundle does not hold the classes of its steps, on which the slots of one baseline depend.
+    problem.slot_cap = problem.slot_cap.max(smallest_slots(&problem, strategy)?);
     Ok(schedule(&problem, strategy)?.report)
 }
