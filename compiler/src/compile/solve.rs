@@ -50,8 +50,8 @@ pub(super) fn solve(
     let adaptive = options.strategy == Strategy::Optimal && options.objective == Objective::Latency;
     let mut best = if adaptive { attempts.adapt(whole)? } else { whole };
     let keep = match (options.keep, options.objective) {
-        (Keep::Auto, Objective::Memory) => Keep::None,
-        (keep @ (Keep::Auto | Keep::None | Keep::All), Objective::Latency | Objective::Memory) => keep,
+        (Keep::Auto, Objective::Memory { .. }) => Keep::None,
+        (keep @ (Keep::Auto | Keep::None | Keep::All), Objective::Latency | Objective::Memory { .. }) => keep,
     };
     let provenance = attempts.provenance_of(&best.fusion.splits);
     let assembly = attempts.assembly(&provenance);
@@ -64,6 +64,7 @@ impl Attempts<'_> {
         Assembly {
             profile: &self.options.profile,
             strategy: self.options.strategy,
+            solver: self.options.solver,
             slot_cap: u32::MAX,
             staging_pages: 2,
             budget_bytes: self.options.budget_bytes,
@@ -97,7 +98,10 @@ impl Attempts<'_> {
                 format: self.options.weights,
                 max_binding_bytes: MAX_BINDING_BYTES,
                 budget_bytes: self.options.budget_bytes,
-                least_memory: self.options.objective == Objective::Memory,
+                slack: match self.options.objective {
+                    Objective::Latency => None,
+                    Objective::Memory { slack } => Some(slack),
+                },
                 assembly: self.assembly(&provenance),
             },
         );
