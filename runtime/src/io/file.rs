@@ -5,8 +5,8 @@
 //! necessary: where it is refused or unknown, reading works as before.
 //!
 //! The system recognises reading in order for every opening of a file, so every reading thread has one of its own: with one
-//! for all, threads look like random access to each other. Reading ahead on its own account costs the system less than
-//! on advice (it takes large pieces of memory), so advice is not asked for where the device is set to read far ahead.
+//! for all, threads look like random access to each other. Advice keeps a disk a few per cent busier than the system's own
+//! reading ahead, and costs more CPU time; so it is left out where cores are few and the device is set to read far ahead.
 
 use flashmem_plan_format::source::{FileSource, ReadAt};
 use std::io;
@@ -134,6 +134,9 @@ mod linux {
     /// Reading ahead by the system hides the disk's latency from here on.
     const FAR_BYTES: u64 = 1024 * 1024;
 
+    /// With fewer cores than this, the CPU time of advice is missing elsewhere.
+    const CORES_FOR_ADVICE: usize = 4;
+
     /// Linux cuts a request to read ahead to what one request of the device can be, silently.
     pub(super) struct Advice {
         request_bytes: u64,
@@ -146,7 +149,7 @@ mod linux {
             let (request, ahead) = (of_queue("max_sectors_kb"), of_queue("read_ahead_kb"));
             Self {
                 request_bytes: request.max(ahead).clamp(LEAST_REQUEST_BYTES, MAX_REQUEST_BYTES),
-                system_reads_ahead: ahead >= FAR_BYTES,
+                system_reads_ahead: ahead >= FAR_BYTES && cores() < CORES_FOR_ADVICE,
             }
         }
 
@@ -170,6 +173,11 @@ mod linux {
         pub(super) fn was_read(&self, file: &File, range: Range<u64>) {
             advise(file, range.start, range.end - range.start, Fadvise::DontNeed);
         }
+    }
+
+    /// Cores that this process may use; one where the system does not tell.
+    fn cores() -> usize {
+        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
     }
 
     /// Advice that is refused is advice that was not needed.

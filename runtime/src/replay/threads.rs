@@ -24,7 +24,7 @@ use wgpu::BufferViewMut;
 const WINDOW_BYTES: u64 = 64 << 20;
 
 /// What is announced before there is staging memory: about what a fast disk reads while a driver is loaded.
-const EARLY_WINDOW_BYTES: u64 = 256 << 20;
+const EARLY_WINDOW_BYTES: u64 = 512 << 20;
 
 /// Longest wait for reads in progress when a feed is dropped.
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
