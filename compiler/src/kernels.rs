@@ -34,6 +34,11 @@ pub enum Kernel {
     Pad,
     Resize,
     Pool,
+    Fold,
+    Scatter,
+    TopK,
+    Cumulative,
+    GridSample,
 }
 
 /// Which generated function a body expects.
@@ -120,7 +125,7 @@ const PRODUCT: &[&str] = &["out", "x"];
 const ATTENTION: &[&str] = &["out", "q", "k", "v"];
 
 /// Every kernel, in the order of [`Kernel`].
-pub const KERNELS: [KernelRow; 25] = [
+pub const KERNELS: [KernelRow; 30] = [
     row(Kernel::Matmul, body!("matmul"), Links::Epilogue, PRODUCT).weights().tile(64, 128),
     row(Kernel::MatmulTiled, body!("matmul_tiled"), Links::Epilogue, PRODUCT).weights().tile(32, 64),
     row(Kernel::MatmulWide, body!("matmul_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256),
@@ -152,6 +157,11 @@ pub const KERNELS: [KernelRow; 25] = [
     row(Kernel::Pad, body!("pad"), Links::None, PRODUCT),
     row(Kernel::Resize, body!("resize"), Links::None, &["out", "x", "table"]),
     row(Kernel::Pool, body!("pool"), Links::None, PRODUCT),
+    row(Kernel::Fold, body!("fold"), Links::None, PRODUCT),
+    row(Kernel::Scatter, body!("scatter"), Links::None, &["out", "rows", "updates"]),
+    row(Kernel::TopK, body!("top_k"), Links::None, PRODUCT),
+    row(Kernel::Cumulative, body!("cumulative"), Links::None, PRODUCT),
+    row(Kernel::GridSample, body!("grid_sample"), Links::None, &["out", "x", "grid"]),
 ];
 
 /// `weight_texel`, for the kernels that call it.

@@ -81,7 +81,6 @@ fn faults_of_the_input_end_with_1_and_say_why() {
         (vec![text(&junk).to_owned()], "junk.onnx"),
         (vec![model("tiny/absent.onnx")], "absent.onnx"),
         (vec![model("ops/symbolic_batch.onnx")], "batch"),
-        (vec![model("ops/conv_transpose_2d_k2s2.onnx")], "ConvTranspose (1 of them: "),
     ];
     for (arguments, expected) in refused {
         let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

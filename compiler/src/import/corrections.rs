@@ -9,6 +9,7 @@ use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, attribu
 pub fn correct(graph: &mut GraphProto) {
     state_fill_values(graph);
     scale_celu(graph);
+    super::quantisation::rewrite(graph);
 }
 
 fn float_tensor(name: &str, dims: Vec<i64>, value: f32) -> TensorProto {

@@ -11,6 +11,7 @@ mod error;
 mod golden;
 mod model;
 mod protobuf;
+mod quantisation;
 mod reference;
 #[cfg(test)]
 mod tests;

@@ -39,7 +39,7 @@ const NEEDS_VALUES: &[&str] = &[
 ];
 
 /// Operators that tract reads but that never become ours, listed so that a model that has them gets one complete report.
-const NEVER_SUPPORTED: &[&str] = &["GRU", "LSTM", "Loop", "NonMaxSuppression", "NonZero", "RNN", "Scan", "Unique"];
+const NEVER_SUPPORTED: &[&str] = &["Loop", "NonMaxSuppression", "NonZero", "Unique"];
 
 /// A public input or output.
 #[derive(Debug, Clone)]
@@ -152,15 +152,39 @@ fn is_readable<Builder>(node: &NodeProto, known: &HashMap<String, Builder>) -> b
     domain_known && known.contains_key(&node.op_type) && !NEVER_SUPPORTED.contains(&node.op_type.as_str())
 }
 
+/// What a recurrent node asks for that tract reads over without a word.
+fn ignored_by_tract(node: &NodeProto) -> Option<&'static str> {
+    let standard: &[&str] = match node.op_type.as_str() {
+        "LSTM" => &["sigmoid", "tanh", "tanh"],
+        "GRU" => &["sigmoid", "tanh"],
+        "RNN" => &["tanh"],
+        _ => return None,
+    };
+    node.attribute.iter().find_map(|a| match a.name.as_str() {
+        "direction" if a.s == b"reverse" => Some("direction reverse"),
+        "activations" => {
+            let names = a.strings.iter().map(|s| String::from_utf8_lossy(s).to_lowercase());
+            let same = names.zip(standard.iter().cycle()).all(|(name, standard)| name == *standard);
+            (!same).then_some("other activations")
+        }
+        "activation_alpha" | "activation_beta" if !a.floats.is_empty() => Some("parameters of activations"),
+        "clip" => Some("clip"),
+        "input_forget" if a.i != 0 => Some("input_forget"),
+        _ => None,
+    })
+}
+
 fn refuse_unknown_operators(graph: &GraphProto) -> Result<(), ImportError> {
     let known = tract_onnx::onnx().op_register.0;
     let mut unknown: Vec<UnsupportedOp> = Vec::new();
     for node in &graph.node {
-        if is_readable(node, &known) {
+        let ignored = ignored_by_tract(node);
+        if is_readable(node, &known) && ignored.is_none() {
             continue;
         }
         let prefix = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain) };
-        let op = format!("{prefix}{}", node.op_type);
+        let reason = ignored.map_or_else(String::new, |what| format!(" ({what})"));
+        let op = format!("{prefix}{}{reason}", node.op_type);
         match unknown.iter_mut().find(|u| u.op == op) {
             Some(entry) => {
                 entry.count += 1;
