@@ -7,6 +7,7 @@ use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, attribu
 
 /// Corrects a graph in place.
 pub fn correct(graph: &mut GraphProto) {
+    super::branches::take(graph);
     state_fill_values(graph);
     scale_celu(graph);
     super::quantisation::rewrite(graph);
