@@ -1,15 +1,15 @@
-//! Chooses an adapter and opens a device with just the limits that a plan needs.
+//! Chooses an adapter and opens a device: with just the limits that a plan needs, or with all that the adapter has.
 //!
-//! Hardware comes before software; software is used when there is nothing else, and said so. No optional feature is ever
-//! requested, so every kernel is plain WebGPU.
+//! Hardware comes before software; software is used when there is nothing else, and said so. No optional feature that
+//! kernels could use is ever requested, so every kernel is plain WebGPU.
 
 use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::limits::limits_for;
 use flashmem_plan_format::plan::Requirements;
 use wgpu::{
-    Adapter, AdapterInfo, Backends, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, InstanceFlags,
-    MemoryHints,
+    Adapter, AdapterInfo, Backends, DeviceDescriptor, DeviceType, Features, Instance, InstanceDescriptor,
+    InstanceFlags, Limits, MemoryHints,
 };
 
 /// An adapter that was found, which needs no plan.
@@ -45,14 +45,26 @@ pub(crate) async fn choose(wanted: Option<&str>) -> Result<Chosen, Error> {
     pick(found, wanted)
 }
 
-/// Opens the device for a plan.
-pub(crate) async fn open(chosen: Chosen, requirements: &Requirements) -> Result<Gpu, Error> {
+/// Opens the device for a plan, and if wanted with pipeline caches, where the adapter has them.
+pub(crate) async fn open(chosen: Chosen, requirements: &Requirements, caches: bool) -> Result<Gpu, Error> {
+    let limits = limits_for(requirements, &chosen.info.name, &chosen.adapter.limits())?;
+    request(chosen, limits, caches).await
+}
+
+/// Opens a device with all limits that its adapter has, for plans that are not known yet.
+pub(crate) async fn open_whole(chosen: Chosen) -> Result<Gpu, Error> {
+    let limits = chosen.adapter.limits();
+    request(chosen, limits, false).await
+}
+
+async fn request(chosen: Chosen, required_limits: Limits, caches: bool) -> Result<Gpu, Error> {
     let Chosen { adapter, info } = chosen;
-    let required_limits = limits_for(requirements, &info.name, &adapter.limits())?;
+    let wanted = if caches { Features::PIPELINE_CACHE } else { Features::empty() };
     let descriptor = DeviceDescriptor {
         label: Some("flashmem"),
+        required_features: adapter.features().intersection(wanted),
         required_limits,
-        memory_hints: MemoryHints::MemoryUsage,
+        memory_hints: MemoryHints::Manual { suballocated_device_memory_block_size: BLOCK_BYTES..BLOCK_BYTES },
         ..DeviceDescriptor::default()
     };
     let (device, queue) = adapter
@@ -61,6 +73,10 @@ pub(crate) async fn open(chosen: Chosen, requirements: &Requirements) -> Result<
         .map_err(|error| Error::RequestDevice { adapter: info.name.clone(), message: error.to_string() })?;
     Ok(Gpu::new(device, queue, info))
 }
+
+/// Memory that wgpu takes from the driver at a time for resources up to this size; larger ones get their own. It is the
+/// least that wgpu allows: growing blocks, which its hints for low memory use have, would leave tens of MiB unused.
+const BLOCK_BYTES: u64 = 4 << 20;
 
 /// In order of trying.
 #[cfg(target_arch = "wasm32")]

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use wgpu::{AdapterInfo, Buffer, Device, DeviceType, ErrorFilter, MapMode, PollType, Queue, SubmissionIndex};
 
+#[derive(Clone)]
 pub(crate) struct Gpu {
     pub(crate) device: Device,
     pub(crate) queue: Queue,

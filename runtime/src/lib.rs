@@ -3,7 +3,8 @@
 //! [`Session::open`] opens and validates a bundle, checks the device's limits and the budget, and then allocates
 //! everything that it will ever hold; pages are read and pipelines created in the background from there on.
 //! [`Session::run`] takes the weight pages in the plan's order, copies them into their slots and dispatches the kernels.
-//! Nothing is allocated on the device after loading, and no pipeline is created after the first run.
+//! Nothing is allocated on the device after loading, and no pipeline is created after the first run. Sessions that are to
+//! share one device are opened on a [`Context`].
 //!
 //! The runtime deliberately makes no decisions: order, slots, sizes and submissions are the plan's.
 //!
@@ -17,6 +18,7 @@
 //! ```
 
 mod clock;
+mod context;
 mod convert;
 mod counting;
 mod device;
@@ -25,6 +27,7 @@ mod gpu;
 mod io;
 mod ledger;
 mod limits;
+mod measure;
 #[cfg(feature = "npz")]
 pub mod npz;
 mod options;
@@ -35,12 +38,14 @@ mod stats;
 mod tensor;
 mod timeline;
 
+pub use context::Context;
 pub use error::{Error, InputError, SelfTestError};
 pub use flashmem_plan_format::plan::{ElementType, PageId};
 pub use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};
 #[cfg(all(feature = "http", not(target_arch = "wasm32")))]
 pub use io::{HttpError, HttpSource};
 pub use io::{IoMode, IoNote};
+pub use measure::EmptyDevice;
 pub use options::Options;
 pub use session::{PortInfo, Session};
 pub use stats::Stats;

@@ -3,7 +3,7 @@
 mod support;
 
 use flashmem_plan_format::testing;
-use flashmem_runtime::{Options, Session, Tensor};
+use flashmem_runtime::{IoMode, Options, Session, Tensor};
 use support::{PAGE_FLOATS, Product, open, open_with};
 
 const PRODUCT: Product = Product { pages: 23, slots: 3, ring: 2, rows: 16 };
@@ -83,6 +83,24 @@ fn a_file_runs_like_memory() {
 }
 
 #[test]
+fn modes_and_readers_change_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("product.fmplan");
+    std::fs::write(&path, PRODUCT.bundle()).unwrap();
+    for io_mode in IoMode::ALL {
+        for reader_threads in [0, 1, 3] {
+            let options = Options { io_mode, reader_threads, ..Options::default() };
+            let mut session = Session::open(&path, &options).unwrap();
+            for _ in 0..2 {
+                let outputs = session.run(&[("x", PRODUCT.input())]).unwrap();
+                assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), PRODUCT.expected(), "{io_mode:?}");
+            }
+            assert!(!session.stats().declared_exceeded, "{:?}", session.stats());
+        }
+    }
+}
+
+#[test]
 fn ports_are_described_in_order() {
     let session = open(testing::small_bundle()).unwrap();
     let names: Vec<_> = session.inputs().into_iter().map(|port| (port.name, port.shape)).collect();
@@ -123,4 +141,27 @@ fn later_runs_read_only_what_the_plan_says() {
     let outputs = pollster::block_on(session.run_async(&small_inputs())).unwrap();
     assert_eq!(outputs.get("y").unwrap().bytes, testing::golden().outputs[0]);
     assert_eq!(session.stats().bytes_read_runs.last(), Some(&(3 * 4096 + 40)));
+}
+
+/// wgpu takes memory in blocks of 4 MiB, by kind of memory, and for what is larger just what is needed.
+#[test]
+fn the_allocator_agrees_with_the_ledger() {
+    // Four buffers of 4 MiB, an arena of 20 MiB and 16 MiB of activations.
+    let product = Product { pages: 8192, slots: 5, ring: 4, rows: 1024 };
+    let mut plan = product.plan();
+    let pages = 7_u32;
+    plan.dispatches.truncate(pages as usize);
+    plan.commands.truncate(4 * pages as usize);
+    plan.page_count = pages;
+    plan.weight_bytes = u64::from(pages) << 22;
+    testing::declare(&mut plan, 0);
+    let session = open(Product { pages, ..product }.bundle_of(&plan)).unwrap();
+    let stats = session.stats();
+    let (Some(allocated), Some(reserved)) = (stats.device_allocated_bytes, stats.device_reserved_bytes) else { return };
+    assert!(stats.device_recorded_bytes > 50 << 20, "{stats:?}");
+    assert!(allocated <= stats.device_recorded_bytes, "{stats:?}");
+    assert!(allocated > stats.device_recorded_bytes - (1 << 20), "{stats:?}");
+    // Blocks of three kinds of memory, and wgpu's own resources.
+    assert!(reserved <= stats.device_recorded_bytes + (16 << 20), "{stats:?}");
+    assert!(!stats.declared_exceeded, "{stats:?}");
 }

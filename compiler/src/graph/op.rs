@@ -348,6 +348,9 @@ impl Op {
 
     /// Whether the operator only re-reads its input's elements in place: lowering makes it a view where it can.
     pub const fn is_view(&self) -> bool {
-        matches!(self, Self::Reshape | Self::Transpose { .. } | Self::Broadcast | Self::Slice { .. } | Self::Unfold { .. })
+        matches!(
+            self,
+            Self::Reshape | Self::Transpose { .. } | Self::Broadcast | Self::Slice { .. } | Self::Unfold { .. }
+        )
     }
 }

@@ -7,13 +7,13 @@
 //! deliberately recovers no pattern: layer norms, attention and activations arrive in pieces.
 
 mod branches;
-mod corrections;
 mod error;
 mod golden;
 mod model;
+mod operators;
 mod protobuf;
-mod quantisation;
 mod reference;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 mod tract;
@@ -22,6 +22,7 @@ mod weights;
 
 pub use error::{ImportError, UnsupportedOp};
 pub use golden::golden_inputs;
+pub use operators::{OPERATORS, Operator, Support};
 pub use reference::reference;
 pub use translate::supported_operators;
 

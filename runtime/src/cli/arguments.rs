@@ -1,6 +1,7 @@
 //! The command line.
 
-use clap::Parser;
+use super::bench::BenchArguments;
+use clap::{Parser, Subcommand};
 use flashmem_runtime::IoMode;
 use std::path::PathBuf;
 
@@ -9,18 +10,23 @@ use std::path::PathBuf;
 #[command(
     name = "flashmem-run",
     version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     after_help = "Examples:
   flashmem-run model.fmplan --inputs in.npz --outputs out.npz
   flashmem-run model.fmplan --inputs in.npz --outputs out.npz --repeat 5 --stats stats.json
   flashmem-run model.fmplan --self-test --adapter llvmpipe
+  flashmem-run bench model.fmplan --cold --repeat 5 --json bench.json
 
 The arrays of in.npz are named as the model's inputs; others are ignored.
 Exit codes: 0 done, 1 the inputs, the bundle or the device are at fault, 2 wrong usage."
 )]
 pub struct Arguments {
-    /// The bundle.
-    #[arg(value_name = "OUT.fmplan")]
-    pub bundle: PathBuf,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The bundle: a file, or http://host[:port]/path of one on a server that serves ranges.
+    #[arg(value_name = "OUT.fmplan", required = true)]
+    pub bundle: Option<PathBuf>,
     /// Arrays to run on, named as the model's inputs (.npz, compressed or not).
     #[arg(long, value_name = "IN.npz", required_unless_present = "self_test")]
     pub inputs: Option<PathBuf>,
@@ -46,12 +52,22 @@ pub struct Arguments {
     /// direct (around it), mmap, or auto (cached if it takes at most a quarter of the spare memory, else buffered).
     #[arg(long, value_name = "MODE", default_value = "auto", value_parser = parse_io_mode)]
     pub io: IoMode,
+    /// Keep the driver's pipeline cache here, for drivers that keep none themselves.
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
     /// Refuse a bundle whose declared peak exceeds this many bytes (suffixes K, M, G: powers of 1024).
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub budget: Option<u64>,
 }
 
-fn parse_io_mode(text: &str) -> Result<IoMode, String> {
+/// Anything else than running.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Measure a bundle: cold starts beside the raw rate of its file, warm runs, memory.
+    Bench(BenchArguments),
+}
+
+pub(super) fn parse_io_mode(text: &str) -> Result<IoMode, String> {
     let names: Vec<_> = IoMode::ALL.map(IoMode::name).into();
     let found = IoMode::ALL.into_iter().find(|mode| mode.name() == text);
     found.ok_or_else(|| format!("`{text}` is none of {}", names.join(", ")))

@@ -1,6 +1,7 @@
 //! What the command line does, in order: open, self-test, read inputs, run, write outputs, report.
 
 mod arguments;
+mod bench;
 mod process_clock;
 mod report;
 
@@ -8,22 +9,28 @@ pub use arguments::Arguments;
 pub use process_clock::ProcessClock;
 
 use anyhow::Context as _;
+use arguments::Command;
 use flashmem_runtime::{Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
 use std::fs;
 use std::path::Path;
 
 /// Does what the arguments say.
 pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
+    if let Some(Command::Bench(bench)) = &arguments.command {
+        return bench::run(bench, process);
+    }
+    let path = arguments.bundle.as_ref().expect("it is required without a command");
     let options = Options {
         adapter: arguments.adapter.clone(),
         reader_threads: arguments.reader_threads,
         budget_bytes: arguments.budget,
         io_mode: arguments.io,
+        cache_dir: arguments.cache_dir.clone(),
         ..Options::default()
     };
-    let bundle = arguments.bundle.display();
+    let bundle = path.display();
     let before_open_ms = Some(process.elapsed_ms());
-    let mut session = Session::open(&arguments.bundle, &options).with_context(|| format!("cannot open {bundle}"))?;
+    let mut session = open(path, &options).with_context(|| format!("cannot open {bundle}"))?;
     report::opened(&session.stats());
     let mut cold_ms = None;
     if arguments.self_test {
@@ -46,6 +53,20 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Opens a file, or a bundle on a web server.
+fn open(path: &Path, options: &Options) -> anyhow::Result<Session> {
+    #[cfg(feature = "http")]
+    if let Some(url) = path.to_str().filter(|text| text.starts_with("http://")) {
+        let source = flashmem_runtime::HttpSource::open(url, HTTP_TIMEOUT)?;
+        return Ok(Session::open_source(std::sync::Arc::new(source), options)?);
+    }
+    Ok(Session::open(path, options)?)
+}
+
+/// Longest wait for a server at every step.
+#[cfg(feature = "http")]
+const HTTP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Runs as often as wanted; gives the outputs of the first run, which all others must repeat bit for bit.
 fn repeat(

@@ -5,9 +5,10 @@
 //! first reads; pipelines are created on threads of their own from there on, and a run waits for each only when
 //! it needs it. Bundle, budget and limits are checked before anything is allocated on the device.
 
-use super::pipelines::{Layouts, Pipelines, bind_groups};
+use super::pipelines::{KnownPipelines, Layouts, Pipelines, bind_groups};
 use super::resources::{HostBuffers, Staging};
 use super::{Parts, Session, declared_peak_bytes, host_bytes};
+use crate::context::Context;
 use crate::counting::CountingSource;
 use crate::device::{self, Chosen};
 use crate::error::Error;
@@ -21,17 +22,32 @@ use flashmem_plan_format::plan::{Command, PageId};
 use flashmem_plan_format::source::ReadAt;
 use std::sync::Arc;
 
-/// Opens a bundle from any source.
-pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<Session, Error> {
+/// Opens a bundle from any source, on a shared device or on one of its own.
+pub(super) async fn open(
+    context: Option<&Context>,
+    source: Arc<dyn ReadAt>,
+    options: &Options,
+) -> Result<Session, Error> {
     let timeline = Arc::new(Timeline::start());
     let source = Arc::new(CountingSource::new(source));
-    let (checked, chosen) = check_and_choose(&source, options, &timeline).await;
-    let checked = checked?;
-    let gpu = device::open(chosen?, &checked.bundle.plan.requirements).await?;
+    let (checked, gpu) = match context {
+        Some(context) => {
+            let checked = check(&source, options, &timeline)?;
+            let gpu = context.gpu_for(&checked.bundle.plan.requirements)?;
+            (checked, gpu)
+        }
+        None => {
+            let (checked, chosen) = check_and_choose(&source, options, &timeline).await;
+            let checked = checked?;
+            let caches = options.cache_dir.is_some();
+            let gpu = device::open(chosen?, &checked.bundle.plan.requirements, caches).await?;
+            (checked, gpu)
+        }
+    };
     timeline.mark(Mark::Device);
     let mut ledger = Ledger::start(&gpu.device);
     let bytes_read_before = checked.bytes_read;
-    let (parts, buffers) = build(gpu, source, checked, options, &mut ledger, timeline).await?;
+    let (parts, buffers) = build(gpu, context, source, checked, options, &mut ledger, timeline).await?;
     ledger.sample(&parts.gpu.device, host_bytes(&parts));
     let load_ms = parts.timeline.elapsed_ms();
     Ok(Session {
@@ -40,6 +56,8 @@ pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<S
         ledger,
         load_ms,
         runs_ms: Vec::new(),
+        setup_runs_ms: Vec::new(),
+        submit_runs_ms: Vec::new(),
         cold_ms: None,
         repeats: false,
         bytes_read_runs: Vec::new(),
@@ -113,6 +131,7 @@ fn check(source: &Arc<CountingSource>, options: &Options, timeline: &Arc<Timelin
 /// Allocates, starts reading and creating pipelines, and binds.
 async fn build(
     gpu: Gpu,
+    context: Option<&Context>,
     source: Arc<CountingSource>,
     checked: Checked,
     options: &Options,
@@ -122,15 +141,17 @@ async fn build(
     let Checked { mut bundle, loads, feed, .. } = checked;
     let constants = std::mem::take(&mut bundle.constants);
     let repeat_loads = self::loads(&bundle.plan.repeat_commands);
+    let layouts = Arc::new(Layouts::create(&gpu, &bundle.plan).await?);
+    let known = context.map(Context::known_pipelines);
+    let (pipelines, cache_state) = start_pipelines(&gpu, known, &mut bundle, &layouts, options, &timeline).await?;
+
     let mut staging = Staging::allocate(&gpu, &bundle.plan, &constants, ledger).await?;
     timeline.mark(Mark::Staging);
+    ledger.check(&bundle.plan.memory)?;
     let last = staging.ring.len().saturating_sub(1);
     for (ring_index, buffer) in (0..).zip(&mut staging.ring[..last]) {
         buffer.give(ring_index, &feed)?;
     }
-    let layouts = Arc::new(Layouts::create(&gpu, &bundle.plan).await?);
-    let threads = options.pipeline_threads.max(1);
-    let pipelines = Pipelines::start(&gpu, &layouts, &mut bundle.plan.pipelines, threads, &timeline).await?;
 
     staging.upload(&gpu, &bundle.plan, &constants, options.timeout).await?;
     if let Some(buffer) = staging.ring.last_mut() {
@@ -140,14 +161,53 @@ async fn build(
     ledger.sample(&gpu.device, host_bytes + constants.len() as u64);
     drop(constants);
     let (resources, buffers) = staging.complete(&gpu, &bundle.plan, ledger).await?;
+    ledger.check(&bundle.plan.memory)?;
     let bind_groups = bind_groups(&gpu, &layouts, &bundle.plan, &resources).await?;
     // The device has them.
     bundle.plan.params = Vec::new();
     timeline.mark(Mark::Allocated);
     let options = options.clone();
-    let parts =
-        Parts { feed, pipelines, bind_groups, resources, gpu, source, bundle, options, loads, repeat_loads, timeline };
+    let parts = Parts {
+        feed,
+        pipelines,
+        bind_groups,
+        resources,
+        gpu,
+        source,
+        bundle,
+        options,
+        loads,
+        repeat_loads,
+        cache_state,
+        timeline,
+    };
     Ok((parts, buffers))
+}
+
+/// Starts creating pipelines, with a cache if one is wanted; tells what became of the cache.
+async fn start_pipelines(
+    gpu: &Gpu,
+    known: Option<Arc<KnownPipelines>>,
+    bundle: &mut Bundle,
+    layouts: &Arc<Layouts>,
+    options: &Options,
+    timeline: &Arc<Timeline>,
+) -> Result<(Pipelines, Option<&'static str>), Error> {
+    let threads = pipeline_threads(options);
+    let pipelines = &mut bundle.plan.pipelines;
+    #[cfg(not(target_arch = "wasm32"))]
+    if let Some(directory) = &options.cache_dir {
+        let (cache, state) = super::pipeline_cache::open(gpu, directory);
+        let pipelines = Pipelines::start(gpu, known, layouts, pipelines, threads, cache, timeline).await?;
+        return Ok((pipelines, Some(state.name())));
+    }
+    Ok((Pipelines::start(gpu, known, layouts, pipelines, threads, None, timeline).await?, None))
+}
+
+/// Threads that create pipelines: as wanted, or one a core, within reason.
+fn pipeline_threads(options: &Options) -> u32 {
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    if options.pipeline_threads == 0 { cores().clamp(2, 8) } else { options.pipeline_threads }
 }
 
 /// Pages in order of loading.

@@ -4,21 +4,22 @@
 //! opened and while its first run goes on. Layouts follow from the plan's binding rules alone (parameters, arena, storage
 //! buffers); nothing is reflected from WGSL here.
 
+use super::pipeline_cache::DiskCache;
 use super::resources::Resources;
 use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::gpu::{Gpu, checked, lock};
 use crate::timeline::{Mark, Span, Timeline};
 use flashmem_plan_format::plan::{Buffer, BufferSlice, Dispatch, Pipeline, Plan};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZero;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry,
     BindingResource, BindingType, BufferBinding, BufferBindingType, ComputePipeline, ComputePipelineDescriptor, Device,
-    PipelineLayout, PipelineLayoutDescriptor, ShaderModuleDescriptor, ShaderSource, ShaderStages, TextureSampleType,
-    TextureViewDimension,
+    PipelineCache, PipelineLayout, PipelineLayoutDescriptor, ShaderModuleDescriptor, ShaderSource, ShaderStages,
+    TextureSampleType, TextureViewDimension,
 };
 
 /// Layouts by shape: whether the arena is bound, and how many storage buffers are.
@@ -26,11 +27,34 @@ pub(crate) struct Layouts(Vec<(Shape, BindGroupLayout, PipelineLayout)>);
 
 type Shape = (bool, u32);
 
+const fn shape_of(pipeline: &Pipeline) -> Shape {
+    (pipeline.uses_weights, pipeline.storage_bindings)
+}
+
+/// Pipelines that the sessions of one device have in common, by the shape of their layout and their source. wgpu takes
+/// layouts of equal entries for one another, so a pipeline goes with every session's own layouts.
+#[derive(Default)]
+pub(crate) struct KnownPipelines(Mutex<BTreeMap<(Shape, String), ComputePipeline>>);
+
+impl KnownPipelines {
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
+
+    fn find(&self, pipeline: &Pipeline) -> Option<ComputePipeline> {
+        lock(&self.0).get(&(shape_of(pipeline), pipeline.source.clone())).cloned()
+    }
+
+    fn keep(&self, pipeline: &Pipeline, created: &ComputePipeline) {
+        lock(&self.0).insert((shape_of(pipeline), pipeline.source.clone()), created.clone());
+    }
+}
+
 impl Layouts {
     pub(crate) async fn create(gpu: &Gpu, plan: &Plan) -> Result<Self, Error> {
         let mut layouts: Vec<(Shape, BindGroupLayout, PipelineLayout)> = Vec::new();
         for pipeline in &plan.pipelines {
-            let shape = (pipeline.uses_weights, pipeline.storage_bindings);
+            let shape = shape_of(pipeline);
             if layouts.iter().all(|(known, ..)| *known != shape) {
                 let (group, layout) = gpu.checked("creating layouts", || layout_of(&gpu.device, shape)).await?;
                 layouts.push((shape, group, layout));
@@ -40,7 +64,7 @@ impl Layouts {
     }
 
     fn of(&self, pipeline: &Pipeline) -> (&BindGroupLayout, &PipelineLayout) {
-        let shape = (pipeline.uses_weights, pipeline.storage_bindings);
+        let shape = shape_of(pipeline);
         let found = self.0.iter().find(|(known, ..)| *known == shape);
         let (_, group, layout) = found.expect("there is a layout for every pipeline");
         (group, layout)
@@ -83,8 +107,10 @@ pub(crate) struct Pipelines {
 
 struct Shared {
     device: Device,
+    known: Option<Arc<KnownPipelines>>,
     layouts: Arc<Layouts>,
     timeline: Arc<Timeline>,
+    cache: Option<DiskCache>,
     /// By pipeline.
     created: Box<[OnceLock<ComputePipeline>]>,
     state: Mutex<State>,
@@ -107,9 +133,11 @@ impl Pipelines {
     /// is created here.
     pub(crate) async fn start(
         gpu: &Gpu,
+        known: Option<Arc<KnownPipelines>>,
         layouts: &Arc<Layouts>,
         pipelines: &mut [Pipeline],
         threads: u32,
+        cache: Option<DiskCache>,
         timeline: &Arc<Timeline>,
     ) -> Result<Self, Error> {
         let take = |pipeline: &mut Pipeline| {
@@ -125,8 +153,10 @@ impl Pipelines {
         }
         let shared = Shared {
             device: gpu.device.clone(),
+            known,
             layouts: Arc::clone(layouts),
             timeline: Arc::clone(timeline),
+            cache,
             created,
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -211,8 +241,9 @@ impl Drop for Pipelines {
 
 impl Shared {
     async fn create_pending(&self) {
+        let cache = self.cache.as_ref().map(DiskCache::pipelines);
         while let Some((index, pipeline)) = self.next() {
-            let result = create_one(&self.device, &self.layouts, &pipeline).await;
+            let result = self.find_or_create(&pipeline, cache).await;
             let mut state = lock(&self.state);
             state.source_bytes -= pipeline.source.capacity() as u64;
             match result {
@@ -222,6 +253,9 @@ impl Shared {
                     state.missing -= 1;
                     if state.missing == 0 {
                         self.timeline.mark(Mark::Pipelines);
+                        self.changed.notify_all();
+                        drop(state);
+                        return self.cache.iter().for_each(DiskCache::save);
                     }
                 }
                 Err(error) => {
@@ -235,12 +269,33 @@ impl Shared {
         }
     }
 
+    /// A pipeline that another session has made, or a new one.
+    async fn find_or_create(
+        &self,
+        pipeline: &Pipeline,
+        cache: Option<&PipelineCache>,
+    ) -> Result<ComputePipeline, Error> {
+        if let Some(found) = self.known.as_ref().and_then(|known| known.find(pipeline)) {
+            return Ok(found);
+        }
+        let created = create_one(&self.device, &self.layouts, pipeline, cache).await?;
+        if let Some(known) = &self.known {
+            known.keep(pipeline, &created);
+        }
+        Ok(created)
+    }
+
     fn next(&self) -> Option<(usize, Pipeline)> {
         lock(&self.state).pending.pop_front()
     }
 }
 
-async fn create_one(device: &Device, layouts: &Layouts, pipeline: &Pipeline) -> Result<ComputePipeline, Error> {
+async fn create_one(
+    device: &Device,
+    layouts: &Layouts,
+    pipeline: &Pipeline,
+    cache: Option<&PipelineCache>,
+) -> Result<ComputePipeline, Error> {
     let during = format!("creating pipeline `{}`", pipeline.label);
     checked(device, &during, || {
         let source = ShaderSource::Wgsl(pipeline.source.as_str().into());
@@ -251,7 +306,7 @@ async fn create_one(device: &Device, layouts: &Layouts, pipeline: &Pipeline) -> 
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions::default(),
-            cache: None,
+            cache,
         })
     })
     .await

@@ -155,9 +155,7 @@ pub fn evaluate(op: &Op, operands: &[&Tensor], shape: &[usize]) -> Tensor {
         Op::Gather { axis } => movement::gather(*axis, operands[0], operands[1], shape),
         Op::Scatter { reduction } => movement::scatter(*reduction, operands[0], operands[1], operands[2]),
         Op::TopK { axis, k, largest } => movement::top_k(*axis, *k, *largest, operands[0], shape),
-        Op::Cumulative { axis, exclusive, reverse } => {
-            movement::cumulative(*axis, *exclusive, *reverse, operands[0])
-        }
+        Op::Cumulative { axis, exclusive, reverse } => movement::cumulative(*axis, *exclusive, *reverse, operands[0]),
         Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } | Op::Unfold { .. } => {
             movement::view(op, operands[0], shape)
         }

@@ -46,7 +46,8 @@ pub fn labels(op: &EinSum, tensor: InOut) -> Result<Vec<u8>, Refusal> {
 fn diagonal(t: &mut Translator<'_>, mut operand: Labelled) -> Result<Labelled, Refusal> {
     loop {
         let labels = &operand.labels;
-        let twice = (0..labels.len()).find_map(|i| (i + 1..labels.len()).find(|j| labels[*j] == labels[i]).map(|j| (i, j)));
+        let twice =
+            (0..labels.len()).find_map(|i| (i + 1..labels.len()).find(|j| labels[*j] == labels[i]).map(|j| (i, j)));
         let Some((i, j)) = twice else { return Ok(operand) };
         let shape = t.shape(operand.id);
         let (rank, size) = (shape.len(), shape[i]);

@@ -10,7 +10,9 @@ use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::{Op, ReduceKind, ScatterKind};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
 use tract_onnx::prelude::TypedNode;
-use tract_onnx::tract_core::ops::array::{Gather, GatherElements, GatherNd, ScatterElements, ScatterNd, ScatterReduction};
+use tract_onnx::tract_core::ops::array::{
+    Gather, GatherElements, GatherNd, ScatterElements, ScatterNd, ScatterReduction,
+};
 
 /// Slices at indices.
 pub fn gather(t: &mut Translator<'_>, node: &TypedNode, op: &Gather) -> Outcome {
@@ -19,7 +21,11 @@ pub fn gather(t: &mut Translator<'_>, node: &TypedNode, op: &Gather) -> Outcome 
 }
 
 /// `index < 0 ? index + size : index`.
-pub fn wrapped(p: &mut Program, index: crate::graph::pointwise::Operand, size: usize) -> crate::graph::pointwise::Operand {
+pub fn wrapped(
+    p: &mut Program,
+    index: crate::graph::pointwise::Operand,
+    size: usize,
+) -> crate::graph::pointwise::Operand {
     let zero = p.integer(0);
     let size = p.integer(size as i32);
     let negative = p.binary(BinaryOp::Less, index, zero);

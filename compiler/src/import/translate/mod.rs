@@ -80,7 +80,6 @@ const TRANSLATIONS: &[Translation] = translations! {
     "GruSeq": ops::gru_seq::GruSeq => recurrent::gru_sequence,
     "DequantizeLinearF32": ops::quant::DequantizeLinearF32 => quantised::dequantise,
     "GridSample": ops::nn::grid_sample::GridSample => resize::grid_sample,
-    "Lrn": tract_onnx_opl::lrn::Lrn => pool::local_response,
     "Resize": ops::nn::Resize => resize::resize,
     "NearestUpsample": ops::nn::NearestUpsample => resize::nearest_upsample,
     "OnnxResize": tract_onnx_opl::resize::Resize => resize::onnx_resize,

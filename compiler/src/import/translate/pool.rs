@@ -8,11 +8,10 @@ use super::convolution::{channels_first, forward_window, in_format};
 use super::program::Program;
 use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
-use crate::graph::op::{Op, PadMode, PoolKind, Window};
+use crate::graph::op::{Op, PadMode, PoolKind};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::cnn::{MaxPool, SumPool};
-use tract_onnx_opl::lrn::Lrn;
 
 /// Maximum. Integers of up to 16 bits are exact as floats.
 pub fn max_pool(t: &mut Translator<'_>, node: &TypedNode, op: &MaxPool) -> Outcome {
@@ -90,36 +89,6 @@ fn plane_offsets(t: &mut Translator<'_>, index: NodeId, spatial: &[usize], by_co
     }
     p.binary(BinaryOp::Add, within, start);
     Ok(vec![t.pointwise(p.finish(), &[index, starts])?])
-}
-
-/// x / (bias + α · mean of squares over neighbouring channels)^β; channels outside count as zeros.
-pub fn local_response(t: &mut Translator<'_>, node: &TypedNode, op: &Lrn) -> Outcome {
-    let x = t.input(node, 0)?;
-    let shape = t.shape(x);
-    let mut square = Program::default();
-    let value = square.input(Dtype::F32);
-    square.binary(BinaryOp::Mul, value, value);
-    let squares = t.pointwise(square.finish(), &[x])?;
-    // The channels become a spatial axis, over which an average that counts padding runs.
-    let squares = t.reshape(squares, &[shape[0], 1, shape[1], shape[2..].iter().product()]);
-    let window = Window {
-        kernel: vec![op.size, 1],
-        strides: vec![1, 1],
-        dilations: vec![1, 1],
-        pads_before: vec![(op.size - 1) / 2, 0],
-        pads_after: vec![op.size / 2, 0],
-    };
-    let kind = PoolKind::Average { count_include_pad: true };
-    let means = t.emit(Op::Pool { window, kind }, &[squares])?;
-    let means = t.reshape(means, &shape);
-    let mut p = Program::default();
-    let (value, mean) = (p.input(Dtype::F32), p.input(Dtype::F32));
-    let (alpha, bias, beta) = (p.float(op.alpha), p.float(op.bias), p.float(op.beta));
-    let scaled = p.binary(BinaryOp::Mul, mean, alpha);
-    let base = p.binary(BinaryOp::Add, scaled, bias);
-    let divisor = p.binary(BinaryOp::Pow, base, beta);
-    p.binary(BinaryOp::Div, value, divisor);
-    Ok(vec![t.pointwise(p.finish(), &[x, means])?])
 }
 
 /// Sum or average.

@@ -46,7 +46,13 @@ fn range(datum: DatumType) -> Option<(i32, i32)> {
 }
 
 /// x − zero point, as a float that holds a nine-bit integer; `zero` broadcasts to x.
-pub fn centred(t: &mut Translator<'_>, node: &TypedNode, input: usize, x: NodeId, zero: NodeId) -> Result<NodeId, Refusal> {
+pub fn centred(
+    t: &mut Translator<'_>,
+    node: &TypedNode,
+    input: usize,
+    x: NodeId,
+    zero: NodeId,
+) -> Result<NodeId, Refusal> {
     let datum = t.datum_type(node, input)?;
     if range(datum).is_none() {
         return variant(format!("a quantised operand of {datum:?}"));
@@ -62,7 +68,8 @@ pub fn centred(t: &mut Translator<'_>, node: &TypedNode, input: usize, x: NodeId
 fn is_known(t: &Translator<'_>, node: &TypedNode, input: usize, value: f32) -> bool {
     let known = t.known(node, input).and_then(|k| k.cast_to::<f32>().ok().map(std::borrow::Cow::into_owned));
     known.is_some_and(|k| {
-        k.try_as_plain_ram().ok().and_then(|p| p.as_slice::<f32>().ok().map(|s| s.iter().all(|v| *v == value))) == Some(true)
+        k.try_as_plain_ram().ok().and_then(|p| p.as_slice::<f32>().ok().map(|s| s.iter().all(|v| *v == value)))
+            == Some(true)
     })
 }
 
@@ -75,7 +82,8 @@ pub fn requantised(
     to: DatumType,
     mut place: impl FnMut(&mut Translator<'_>, usize) -> Result<NodeId, Refusal>,
 ) -> Result<NodeId, Refusal> {
-    let unscaled = [A_SCALE, B_SCALE, C_SCALE].iter().all(|i| is_known(t, node, *i, 1.0)) && is_known(t, node, C_ZERO, 0.0);
+    let unscaled =
+        [A_SCALE, B_SCALE, C_SCALE].iter().all(|i| is_known(t, node, *i, 1.0)) && is_known(t, node, C_ZERO, 0.0);
     if to.unquantized() == DatumType::I32 && unscaled {
         return Ok(sum);
     }
@@ -143,7 +151,9 @@ fn broadcast_batches(
     let (a_shape, b_shape) = (t.shape(a), t.shape(b));
     let size = |labels: &[u8], shape: &[usize], label: u8| labels.iter().position(|l| *l == label).map(|i| shape[i]);
     let kept = |own: &[u8], own_shape: &[usize], other: &[u8], other_shape: &[usize]| -> Vec<usize> {
-        (0..own.len()).filter(|i| own_shape[*i] != 1 || size(other, other_shape, own[*i]).is_none_or(|s| s == 1)).collect()
+        (0..own.len())
+            .filter(|i| own_shape[*i] != 1 || size(other, other_shape, own[*i]).is_none_or(|s| s == 1))
+            .collect()
     };
     let a_kept = kept(a_labels, &a_shape, b_labels, &b_shape);
     let b_kept = kept(b_labels, &b_shape, a_labels, &a_shape);
@@ -155,7 +165,13 @@ fn broadcast_batches(
 }
 
 /// Operand of a quantised convolution: one value, or one a channel of a result (batch, channels, spatial…).
-pub fn per_channel(t: &mut Translator<'_>, node: &TypedNode, input: usize, rank: usize, axis: usize) -> Result<NodeId, Refusal> {
+pub fn per_channel(
+    t: &mut Translator<'_>,
+    node: &TypedNode,
+    input: usize,
+    rank: usize,
+    axis: usize,
+) -> Result<NodeId, Refusal> {
     let id = t.input(node, input)?;
     let mut shape = vec![1; rank];
     shape[axis] = t.shape(id).iter().product();

@@ -53,8 +53,20 @@ impl Axis {
         };
         Some(match transformer {
             CoordTransformer::HalfPixel => half_pixel,
-            CoordTransformer::PytorchHalfPixel => if self.output > 1 { half_pixel } else { 0.0 },
-            CoordTransformer::AlignCorners => if self.output > 1 { x * last / (output - 1.0) } else { 0.0 },
+            CoordTransformer::PytorchHalfPixel => {
+                if self.output > 1 {
+                    half_pixel
+                } else {
+                    0.0
+                }
+            }
+            CoordTransformer::AlignCorners => {
+                if self.output > 1 {
+                    x * last / (output - 1.0)
+                } else {
+                    0.0
+                }
+            }
             CoordTransformer::Asymmetric => x / self.scale,
             CoordTransformer::TfHalfPixelForNn => (x + 0.5) / self.scale,
             CoordTransformer::HalfPixelSymmetric => {
@@ -185,12 +197,24 @@ fn scales(
     Ok(scales)
 }
 
-fn emit(t: &mut Translator<'_>, node: &TypedNode, method: &Method, scales: &[f32], regions: &[(f32, f32)], fill: f32) -> Outcome {
+fn emit(
+    t: &mut Translator<'_>,
+    node: &TypedNode,
+    method: &Method,
+    scales: &[f32],
+    regions: &[(f32, f32)],
+    fill: f32,
+) -> Outcome {
     let x = t.input(node, 0)?;
     let (target, _) = t.output_fact(node)?;
     let shape = t.shape(x);
     if shape.contains(&0) || target.contains(&0) {
         return variant("of nothing");
+    }
+    let whole = |i: usize| (scales[i] * shape[i] as f32 - target[i] as f32).abs() < 1e-3;
+    if method.coordinates == CoordTransform::Plain(CoordTransformer::AlignCorners) && !(0..shape.len()).all(whole) {
+        // The specification's reference aligns the unrounded size, ONNX Runtime the rounded one.
+        return variant("align_corners with scales that give no whole size");
     }
     let axes = (0..shape.len())
         .map(|i| Axis { input: shape[i], output: target[i], scale: scales[i], region: regions[i] }.taps(method))

@@ -38,13 +38,7 @@ fn merged_words(merged: &Four) -> Vec<u32> {
 }
 
 /// Lowers a top-k; its epilogue is left.
-pub fn top_k(
-    lowering: &mut Lowering<'_>,
-    id: NodeId,
-    axis: usize,
-    k: usize,
-    largest: bool,
-) -> Result<(), LowerError> {
+pub fn top_k(lowering: &mut Lowering<'_>, id: NodeId, axis: usize, k: usize, largest: bool) -> Result<(), LowerError> {
     let graph = lowering.graph();
     let node = graph.node(id);
     let dtype = graph.node(graph.operands(id)[0]).dtype;

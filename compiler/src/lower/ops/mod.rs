@@ -27,8 +27,8 @@ mod views;
 
 use super::LowerError;
 use super::context::Lowering;
-use crate::graph::op::Op;
 use crate::graph::NodeId;
+use crate::graph::op::Op;
 pub use copy::lower_outputs;
 
 /// Lowers one node whose operands are lowered.
