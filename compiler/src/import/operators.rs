@@ -130,7 +130,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Cos", &[7, 22]),
     op("Cosh", &[9, 22]),
     op("CumSum", &[11, 14]).limited("constant axis").values(),
-    op("DFT", &[17, 20]).refused(NO_KERNEL),
+    op("DFT", &[17, 20]).limited("constant length and axis, at most 2048 elements long"),
     op("DeformConv", &[19, 22]).refused(NO_KERNEL),
     op("DepthToSpace", &[1, 11, 13]),
     op("DequantizeLinear", &[10, 13, 19, 21, 23, 24])

@@ -8,6 +8,7 @@ mod context;
 mod convolution;
 mod einsum;
 mod elementwise;
+mod fourier;
 mod indexing;
 mod normalisation;
 mod pool;
@@ -82,6 +83,7 @@ const TRANSLATIONS: &[Translation] = translations! {
     "GridSample": ops::nn::grid_sample::GridSample => resize::grid_sample,
     "Resize": ops::nn::Resize => resize::resize,
     "NearestUpsample": ops::nn::NearestUpsample => resize::nearest_upsample,
+    "Fft": ops::fft::Fft => fourier::transform,
     "OnnxResize": tract_onnx_opl::resize::Resize => resize::onnx_resize,
 };
 
