@@ -204,7 +204,7 @@ pub const OPERATORS: &[Operator] = &[
     op("NonMaxSuppression", &[10, 11]).refused(DATA_DEPENDENT),
     op("NonZero", &[9, 13]).refused(DATA_DEPENDENT),
     op("Not", &[1]),
-    op("OneHot", &[9, 11]).limited("constant depth and values").values(),
+    op("OneHot", &[9, 11]).limited("constant depth").rewritten(rewrite::one_hot).values(),
     op("Optional", &[15]).refused(SEQUENCES),
     op("OptionalGetElement", &[15, 18]).refused(SEQUENCES),
     op("OptionalHasElement", &[15, 18]).refused(SEQUENCES),
@@ -245,7 +245,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Resize", &[10, 11, 13, 18, 19])
         .limited("constant sizes or scales; no align_corners with sizes that are not whole")
         .values(),
-    op("ReverseSequence", &[10]).refused(NO_KERNEL),
+    op("ReverseSequence", &[10]).rewritten(rewrite::reverse_sequence),
     op("RoiAlign", &[10, 16, 22]).refused(NO_KERNEL),
     op("RotaryEmbedding", &[23]),
     op("Round", &[11, 22]),
@@ -296,7 +296,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Trilu", &[14]),
     op("Unique", &[11]).refused(DATA_DEPENDENT),
     op("Unsqueeze", &[1, 11, 13, 21, 23, 24]).limited("constant axes"),
-    op("Upsample", &[1, 7, 9, 10]).limited("constant scales").rewritten(rewrite::upsample).values(),
+    op("Upsample", &[1, 7, 9, 10]).limited("constant whole scales, nearest").rewritten(rewrite::upsample).values(),
     op("Where", &[9, 16]),
     op("Xor", &[1, 7]),
     contributed("BiasGelu"),

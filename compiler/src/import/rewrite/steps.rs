@@ -25,6 +25,7 @@ pub struct Known {
     /// Version of the standard operators.
     pub opset: i64,
     integers: BTreeMap<String, Vec<i64>>,
+    floats: BTreeMap<String, Vec<f32>>,
     constants: std::collections::BTreeSet<String>,
     types: BTreeMap<String, i32>,
     /// Rank, and the number of elements of a tensor that is known to have one.
@@ -60,6 +61,9 @@ impl Known {
         self.constants.insert(name.to_owned());
         if let Some(values) = integers(tensor) {
             self.integers.insert(name.to_owned(), values);
+        }
+        if let Some(values) = floats(tensor) {
+            self.floats.insert(name.to_owned(), values);
         }
     }
 
@@ -112,10 +116,29 @@ impl Known {
         self.integers.get(name).map(Vec::as_slice)
     }
 
+    /// Elements of a small f32 constant.
+    pub fn floats(&self, name: &str) -> Option<&[f32]> {
+        self.floats.get(name).map(Vec::as_slice)
+    }
+
     /// Whether the value is an initialiser or a constant.
     pub fn is_constant(&self, name: &str) -> bool {
         self.constants.contains(name)
     }
+}
+
+/// Constants of more elements are no parameters.
+const MOST_FLOATS: usize = 64;
+
+/// Elements of a small f32 tensor.
+fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
+    if tensor.data_type != DataType::Float as i32 || tensor.raw_data.len() > 4 * MOST_FLOATS {
+        return None;
+    }
+    if tensor.raw_data.is_empty() {
+        return Some(tensor.float_data.iter().take(MOST_FLOATS).copied().collect());
+    }
+    Some(tensor.raw_data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
 }
 
 /// Elements of an integer tensor, or of truth values as 0 and 1.
@@ -141,8 +164,6 @@ pub enum Attribute<'a> {
     Int(i64),
     /// A list of integers.
     Ints(&'a [i64]),
-    /// A text.
-    Text(&'a str),
 }
 
 /// One attribute.
@@ -156,10 +177,6 @@ pub fn attribute(name: &str, value: Attribute<'_>) -> AttributeProto {
         Attribute::Ints(ints) => {
             attribute.ints = ints.to_vec();
             AttributeType::Ints
-        }
-        Attribute::Text(text) => {
-            attribute.s = text.as_bytes().to_vec();
-            AttributeType::String
         }
     };
     attribute.r#type = kind as i32;
@@ -211,6 +228,11 @@ impl<'a> Steps<'a> {
     /// A list of integers.
     pub fn ints_attribute(&self, name: &str) -> Option<&'a [i64]> {
         self.node.attribute.iter().find(|a| a.name == name).map(|a| a.ints.as_slice())
+    }
+
+    /// A list of floats.
+    pub fn floats_attribute(&self, name: &str) -> Option<&'a [f32]> {
+        self.node.attribute.iter().find(|a| a.name == name).map(|a| a.floats.as_slice())
     }
 
     /// A text attribute.
