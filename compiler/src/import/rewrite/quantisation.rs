@@ -51,16 +51,35 @@ fn parameter(s: &mut Steps<'_>, name: &str, shape: &[i64]) -> String {
 }
 
 /// x / scale to the last bit or nearly so, where a device's own division may be a few units off: a quotient that lies on a
-/// half must not miss it.
+/// half must not miss it. The rest x − quotient · scale is exact: the product is taken in two halves of its digits (Dekker).
 fn quotient(s: &mut Steps<'_>, x: &str, scale: &str) -> String {
     let (low, high) = (s.floats(&[], &[-1e9]), s.floats(&[], &[1e9]));
     let quotient = s.op("Div", &[x, scale], &[]);
     // Infinities stay out of the difference below.
     let quotient = s.op("Clip", &[&quotient, &low, &high], &[]);
+    let (q_high, q_low) = halves(s, &quotient);
+    let (s_high, s_low) = halves(s, scale);
     let product = s.op("Mul", &[&quotient, scale], &[]);
+    let mut error = s.op("Mul", &[&q_high, &s_high], &[]);
+    error = s.op("Sub", &[&error, &product], &[]);
+    for (a, b) in [(&q_high, &s_low), (&q_low, &s_high), (&q_low, &s_low)] {
+        let part = s.op("Mul", &[a, b], &[]);
+        error = s.op("Add", &[&error, &part], &[]);
+    }
     let rest = s.op("Sub", &[x, &product], &[]);
+    let rest = s.op("Sub", &[&rest, &error], &[]);
     let correction = s.op("Div", &[&rest, scale], &[]);
     s.op("Add", &[&quotient, &correction], &[])
+}
+
+/// A float as the sum of two with half as many digits each (Veltkamp).
+fn halves(s: &mut Steps<'_>, x: &str) -> (String, String) {
+    let factor = s.floats(&[], &[4097.0]);
+    let large = s.op("Mul", &[x, &factor], &[]);
+    let difference = s.op("Sub", &[&large, x], &[]);
+    let high = s.op("Sub", &[&large, &difference], &[]);
+    let low = s.op("Sub", &[x, &high], &[]);
+    (high, low)
 }
 
 /// saturate(round(x / scale) + zero point) as `to`.
