@@ -4,10 +4,10 @@
 //! call; the types between them are the stages' own. It deliberately prints nothing: progress goes to a callback.
 
 use crate::bundle::budget::{BudgetError, Planned, Search, search};
-use crate::bundle::{self, Assembly, BundleError, GoldenError, GoldenSource, Links, golden};
+use crate::bundle::{self, Assembly, BundleError, GoldenError, GoldenSource, Keep, Links, golden, keep_pages};
 use crate::graph::verify::{Violation, verify};
 use crate::import::{Dim, ImportError, ImportOptions, import};
-use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize};
+use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize, split_large};
 use crate::profile::DeviceProfile;
 use crate::schedule::{SolverReport, Strategy};
 use flashmem_plan_format::container::Summary;
@@ -50,6 +50,8 @@ pub struct CompileOptions {
     pub objective: Objective,
     /// Strategy.
     pub strategy: Strategy,
+    /// What stays resident between runs.
+    pub keep: Keep,
     /// Self-test to store.
     pub golden: Option<GoldenSource>,
 }
@@ -122,6 +124,8 @@ pub fn compile(
     progress(Progress::Stage("optimise"));
     let optimized = optimize(&mut graph, &OptimizeOptions::default())?;
     check("optimise", &graph)?;
+    split_large(&mut graph, MAX_BINDING_BYTES)?;
+    check("split", &graph)?;
 
     progress(Progress::Stage("schedule"));
     let provenance = Provenance {
@@ -153,9 +157,14 @@ pub fn compile(
             max_binding_bytes: MAX_BINDING_BYTES,
             budget_bytes: options.budget_bytes,
             least_memory: options.objective == Objective::Memory,
-            assembly,
+            assembly: assembly.clone(),
         },
     )?;
+    let keep = match (options.keep, options.objective) {
+        (Keep::Auto, Objective::Memory) => Keep::None,
+        (keep @ (Keep::Auto | Keep::None | Keep::All), Objective::Latency | Objective::Memory) => keep,
+    };
+    let assembled = keep_pages(&program, &assembly, assembled, keep)?;
 
     let golden = match &options.golden {
         Some(source) => {
@@ -185,6 +194,7 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
     };
     let mut list =
         vec![("weights".to_owned(), weights.to_owned()), ("objective".to_owned(), options.objective.name().to_owned())];
+    list.push(("keep".to_owned(), options.keep.name().to_owned()));
     list.extend(options.import.dims.iter().map(|(name, size)| (format!("set {name}"), size.to_string())));
     list.extend(options.import.inputs.iter().map(|(name, dims)| {
         let dims: Vec<String> = dims

@@ -39,6 +39,7 @@ pub enum Kernel {
     TopK,
     Cumulative,
     GridSample,
+    Unpack,
 }
 
 /// Which generated function a body expects.
@@ -125,7 +126,7 @@ const PRODUCT: &[&str] = &["out", "x"];
 const ATTENTION: &[&str] = &["out", "q", "k", "v"];
 
 /// Every kernel, in the order of [`Kernel`].
-pub const KERNELS: [KernelRow; 30] = [
+pub const KERNELS: [KernelRow; 31] = [
     row(Kernel::Matmul, body!("matmul"), Links::Epilogue, PRODUCT).weights().tile(64, 128),
     row(Kernel::MatmulTiled, body!("matmul_tiled"), Links::Epilogue, PRODUCT).weights().tile(32, 64),
     row(Kernel::MatmulWide, body!("matmul_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256),
@@ -162,6 +163,7 @@ pub const KERNELS: [KernelRow; 30] = [
     row(Kernel::TopK, body!("top_k"), Links::None, PRODUCT),
     row(Kernel::Cumulative, body!("cumulative"), Links::None, PRODUCT),
     row(Kernel::GridSample, body!("grid_sample"), Links::None, &["out", "x", "grid"]),
+    row(Kernel::Unpack, body!("unpack"), Links::None, &["out"]).weights().weight_texel(),
 ];
 
 /// `weight_texel`, for the kernels that call it.

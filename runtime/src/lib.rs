@@ -19,10 +19,12 @@
 
 mod clock;
 mod context;
+mod control;
 mod convert;
 mod counting;
 mod device;
 mod error;
+mod fetch;
 mod gpu;
 mod io;
 mod ledger;
@@ -31,15 +33,22 @@ mod measure;
 #[cfg(feature = "npz")]
 pub mod npz;
 mod options;
+mod patience;
 mod replay;
 mod self_test;
 mod session;
 mod stats;
 mod tensor;
 mod timeline;
+#[cfg(not(target_arch = "wasm32"))]
+mod timer;
+mod trace;
+mod watch;
 
 pub use context::Context;
+pub use control::{CancelToken, Progress, ProgressFn, RunControl};
 pub use error::{Error, InputError, SelfTestError};
+pub use fetch::{AsyncReadAt, ReadFuture};
 pub use flashmem_plan_format::plan::{ElementType, PageId};
 pub use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};
 #[cfg(all(feature = "http", not(target_arch = "wasm32")))]

@@ -100,6 +100,11 @@ impl Timeline {
         self.span(Span::PageWait) + self.span(Span::PipelineWait)
     }
 
+    /// The clock that all marks count by.
+    pub(crate) const fn clock(&self) -> Stopwatch {
+        self.opened
+    }
+
     /// Milliseconds since opening began.
     pub(crate) fn elapsed_ms(&self) -> f64 {
         self.opened.elapsed_ms()

@@ -5,6 +5,7 @@
 pub mod conformance;
 
 use anyhow::{Context as _, ensure};
+use flashmem_compiler::bundle::Keep;
 use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, compile};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
@@ -46,6 +47,7 @@ pub fn options(weights: TexelFormat) -> CompileOptions {
         profile: DeviceProfile::load("software").expect("a built-in profile"),
         objective: Objective::Latency,
         strategy: Strategy::Optimal,
+        keep: Keep::Auto,
         golden: None,
     }
 }

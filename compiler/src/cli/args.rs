@@ -70,6 +70,17 @@ pub enum ObjectiveArg {
     Memory,
 }
 
+/// What stays resident between runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeepArg {
+    /// What the budget leaves after the fastest first run; nothing without a budget or with --objective memory.
+    Auto,
+    /// Nothing: every run reads all pages.
+    None,
+    /// Every page: later runs read nothing.
+    All,
+}
+
 /// Options of compiling.
 #[derive(Debug, Args)]
 pub struct CompileArgs {
@@ -100,6 +111,9 @@ pub struct CompileArgs {
     /// How the schedule is made: optimal, greedy, preload-all or on-demand.
     #[arg(long, default_value = "optimal")]
     pub strategy: String,
+    /// Weights that stay resident between the runs of a session.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub keep: KeepArg,
     /// Store a self-test: an input and its reference output, computed on the CPU. With a file, the input is taken from it.
     #[arg(long, value_name = "INPUT.npz", num_args = 0..=1, default_missing_value = "")]
     pub golden: Option<String>,

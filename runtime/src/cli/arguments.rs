@@ -16,6 +16,7 @@ use std::path::PathBuf;
   flashmem-run model.fmplan --inputs in.npz --outputs out.npz
   flashmem-run model.fmplan --inputs in.npz --outputs out.npz --repeat 5 --stats stats.json
   flashmem-run model.fmplan --self-test --adapter llvmpipe
+  flashmem-run model.fmplan --inputs in.npz --trace trace.json
   flashmem-run bench model.fmplan --cold --repeat 5 --json bench.json
 
 The arrays of in.npz are named as the model's inputs; others are ignored.
@@ -39,6 +40,9 @@ pub struct Arguments {
     /// Where the statistics go (.json).
     #[arg(long, value_name = "STATS.json")]
     pub stats: Option<PathBuf>,
+    /// Where a timeline of opening and of all runs goes, in the Chrome trace format: open it at ui.perfetto.dev (.json).
+    #[arg(long, value_name = "TRACE.json")]
+    pub trace: Option<PathBuf>,
     /// Use the first adapter whose name contains this text, in any case.
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,

@@ -9,6 +9,7 @@ use super::resources::Resources;
 use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::gpu::{Gpu, checked, lock};
+use crate::patience::Patience;
 use crate::timeline::{Mark, Span, Timeline};
 use flashmem_plan_format::plan::{Buffer, BufferSlice, Dispatch, Pipeline, Plan};
 use std::collections::{BTreeMap, VecDeque};
@@ -98,6 +99,8 @@ const fn buffer_binding(ty: BufferBindingType) -> BindingType {
     BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None }
 }
 
+const DURING: &str = "creating pipelines";
+
 /// All pipelines of a plan, created in order of first use; whoever needs one waits for it.
 pub(crate) struct Pipelines {
     shared: Arc<Shared>,
@@ -179,10 +182,12 @@ impl Pipelines {
     #[cfg(target_arch = "wasm32")]
     async fn create(shared: Arc<Shared>, _threads: u32) -> Result<Self, Error> {
         shared.create_pending().await;
-        match lock(&shared.state).failure.take() {
-            Some(failure) => Err(failure),
-            None => Ok(Self { shared }),
-        }
+        let failure = lock(&shared.state).failure.take();
+        failure.map_or_else(|| Ok(Self { shared }), Err)
+    }
+
+    pub(crate) fn layouts(&self) -> &Layouts {
+        &self.shared.layouts
     }
 
     pub(crate) fn count(&self) -> u32 {
@@ -197,32 +202,33 @@ impl Pipelines {
     /// A pipeline, as soon as it is there.
     ///
     /// # Errors
-    /// The first pipeline that the device rejects, whichever it is; a wait longer than `timeout`.
-    pub(crate) fn get(&self, index: u32, timeout: Duration) -> Result<&ComputePipeline, Error> {
+    /// The first pipeline that the device rejects, whichever it is; a wait longer than the patience allows.
+    pub(crate) async fn get(&self, index: u32, patience: &Patience) -> Result<&ComputePipeline, Error> {
         let slot = &self.shared.created[index as usize];
         match slot.get() {
             Some(pipeline) => Ok(pipeline),
-            None => self.wait(slot, timeout),
+            None => self.wait(slot, patience).await,
         }
     }
 
-    fn wait<'a>(&self, slot: &'a OnceLock<ComputePipeline>, timeout: Duration) -> Result<&'a ComputePipeline, Error> {
+    async fn wait<'a>(
+        &self,
+        slot: &'a OnceLock<ComputePipeline>,
+        patience: &Patience,
+    ) -> Result<&'a ComputePipeline, Error> {
         let waiting = Stopwatch::start();
-        let mut state = lock(&self.shared.state);
+        let mut wait = Duration::ZERO;
         loop {
+            self.shared.wait_for_change(slot, patience.piece(wait))?;
             if let Some(pipeline) = slot.get() {
                 self.shared.timeline.add(Span::PipelineWait, waiting.elapsed());
                 return Ok(pipeline);
             }
-            let during = || "creating pipelines".to_owned();
-            if state.failed {
-                let again =
-                    || Error::Device { during: during(), message: "one of them was rejected before".to_owned() };
-                return Err(state.failure.take().unwrap_or_else(again));
-            }
-            let left = timeout.checked_sub(waiting.elapsed()).filter(|left| !left.is_zero());
-            let left = left.ok_or_else(|| Error::Timeout { during: during(), waited: timeout })?;
-            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            patience.check(DURING)?;
+            let left = patience.timeout.checked_sub(waiting.elapsed()).filter(|left| !left.is_zero());
+            let waited = patience.timeout;
+            wait = left.ok_or_else(|| Error::Timeout { during: DURING.to_owned(), waited })?;
+            patience.pause().await;
         }
     }
 }
@@ -287,6 +293,20 @@ impl Shared {
 
     fn next(&self) -> Option<(usize, Pipeline)> {
         lock(&self.state).pending.pop_front()
+    }
+
+    /// Waits for at most `wait` unless the pipeline is there; fails when one was rejected.
+    fn wait_for_change(&self, slot: &OnceLock<ComputePipeline>, wait: Duration) -> Result<(), Error> {
+        let mut state = lock(&self.state);
+        if slot.get().is_none() && !state.failed && !wait.is_zero() {
+            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if !state.failed || slot.get().is_some() {
+            return Ok(());
+        }
+        let message = || "one of them was rejected before".to_owned();
+        let again = || Error::Device { during: DURING.to_owned(), message: message() };
+        Err(state.failure.take().unwrap_or_else(again))
     }
 }
 
