@@ -118,7 +118,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Celu", &[12]).rewritten(rewrite::celu),
     op("CenterCropPad", &[18]).limited("constant shape").rewritten(rewrite::center_crop_pad),
     op("Clip", &[1, 6, 11, 12, 13]).values(),
-    op("Col2Im", &[18]).refused(NO_KERNEL),
+    op("Col2Im", &[18]).limited("constant shapes, up to three axes").rewritten(rewrite::col2im),
     op("Compress", &[9, 11]).limited("constant condition").rewritten(rewrite::compress),
     op("Concat", &[1, 4, 11, 13]),
     op("ConcatFromSequence", &[11]).refused(SEQUENCES),

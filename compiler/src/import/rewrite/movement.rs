@@ -206,6 +206,55 @@ pub fn one_hot(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String
     Ok(Rewritten::Replaced)
 }
 
+/// Blocks (batch, channels · block size, blocks) summed into images where they overlap: a transposed convolution whose weights
+/// are a unit matrix, each row one element of a block.
+pub fn col2im(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let (x, image, block) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
+    let image = s.known.integers(image).ok_or("an image shape that is computed")?.to_vec();
+    let block = s.known.integers(block).ok_or("a block shape that is computed")?.to_vec();
+    let axes = image.len();
+    let size: i64 = block.iter().product();
+    if block.len() != axes || !(1..=3).contains(&axes) || !(1..=4096).contains(&size) {
+        return Err(format!("blocks of {block:?} in {image:?}"));
+    }
+    let list = |name: &str, count: usize, or: i64| s.ints_attribute(name).map_or(vec![or; count], <[i64]>::to_vec);
+    let (strides, dilations, pads) = (list("strides", axes, 1), list("dilations", axes, 1), list("pads", 2 * axes, 0));
+    if [strides.len(), dilations.len(), pads.len()] != [axes, axes, 2 * axes] || strides.contains(&0) {
+        return Err("attributes that do not fit the image".to_owned());
+    }
+    // Blocks along each axis, and elements of the image behind the last one.
+    let room = |i: usize| image[i] + pads[i] + pads[axes + i] - dilations[i] * (block[i] - 1) - 1;
+    if (0..axes).any(|i| room(i) < 0) {
+        return Err("an image smaller than a block".to_owned());
+    }
+    let counts: Vec<i64> = (0..axes).map(|i| room(i) / strides[i] + 1).collect();
+    let behind: Vec<i64> = (0..axes).map(|i| room(i) % strides[i]).collect();
+
+    // Channels are independent of each other, as the batch is.
+    let apart: Vec<i64> = [-1, size].into_iter().chain(counts).collect();
+    let apart = s.ints(&apart);
+    let blocks = s.op("Reshape", &[x, &apart], &[]);
+    let unit: Vec<f32> = (0..size * size).map(|i| if i / size == i % size { 1.0 } else { 0.0 }).collect();
+    let dims: Vec<usize> = [size, 1].iter().chain(&block).map(|d| *d as usize).collect();
+    let unit = s.floats(&dims, &unit);
+    let unit = s.op("CastLike", &[&unit, x], &[]);
+    let attributes = [
+        ("kernel_shape", Attribute::Ints(&block)),
+        ("strides", Attribute::Ints(&strides)),
+        ("dilations", Attribute::Ints(&dilations)),
+        ("pads", Attribute::Ints(&pads)),
+        ("output_padding", Attribute::Ints(&behind)),
+    ];
+    let images = s.op("ConvTranspose", &[&blocks, &unit], &attributes);
+    let batch = s.shape(x, 0, 1);
+    let rest: Vec<i64> = [-1].into_iter().chain(image.iter().copied()).collect();
+    let rest = s.ints(&rest);
+    let shape = s.op("Concat", &[&batch, &rest], &[("axis", Attribute::Int(0))]);
+    let y = s.op("Reshape", &[&images, &shape], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
 /// Coordinates of an output of constant size, mapped by matrices.
 pub fn affine_grid(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (theta, size) = (s.needed(0)?, s.needed(1)?);
