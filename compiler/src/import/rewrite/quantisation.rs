@@ -50,15 +50,34 @@ fn parameter(s: &mut Steps<'_>, name: &str, shape: &[i64]) -> String {
     s.op("Reshape", &[&value, &shape], &[])
 }
 
-/// x / scale to the last bit or nearly so, where a device's own division may be a few units off: a quotient that lies on a
-/// half must not miss it.
+/// The high half of a float's digits, and the rest: x · 4097 − (x · 4097 − x), which no product of halves rounds.
+fn halves(s: &mut Steps<'_>, x: &str) -> (String, String) {
+    let factor = s.floats(&[], &[4097.0]);
+    let scaled = s.op("Mul", &[x, &factor], &[]);
+    let rest = s.op("Sub", &[&scaled, x], &[]);
+    let high = s.op("Sub", &[&scaled, &rest], &[]);
+    let low = s.op("Sub", &[x, &high], &[]);
+    (high, low)
+}
+
+/// x / scale, corrected by the exact remainder: a device's own division may be a few units off, and a quotient that lies on
+/// a half must not miss it.
 fn quotient(s: &mut Steps<'_>, x: &str, scale: &str) -> String {
     let (low, high) = (s.floats(&[], &[-1e9]), s.floats(&[], &[1e9]));
     let quotient = s.op("Div", &[x, scale], &[]);
-    // Infinities stay out of the difference below.
+    // Infinities stay out of the differences below.
     let quotient = s.op("Clip", &[&quotient, &low, &high], &[]);
     let product = s.op("Mul", &[&quotient, scale], &[]);
+    let (quotient_high, quotient_low) = halves(s, &quotient);
+    let (scale_high, scale_low) = halves(s, scale);
+    let mut error = s.op("Mul", &[&quotient_high, &scale_high], &[]);
+    error = s.op("Sub", &[&error, &product], &[]);
+    for (a, b) in [(&quotient_high, &scale_low), (&quotient_low, &scale_high), (&quotient_low, &scale_low)] {
+        let part = s.op("Mul", &[a, b], &[]);
+        error = s.op("Add", &[&error, &part], &[]);
+    }
     let rest = s.op("Sub", &[x, &product], &[]);
+    let rest = s.op("Sub", &[&rest, &error], &[]);
     let correction = s.op("Div", &[&rest, scale], &[]);
     s.op("Add", &[&quotient, &correction], &[])
 }
