@@ -50,19 +50,29 @@ fn parameter(s: &mut Steps<'_>, name: &str, shape: &[i64]) -> String {
     s.op("Reshape", &[&value, &shape], &[])
 }
 
-/// x / scale to the last bit or nearly so, where a device's own division may be a few units off: a quotient that lies on a
-/// half must not miss it. The rest x − quotient · scale is exact: the product is taken in two halves of its digits (Dekker).
+/// The high half of a float's digits, and the rest: x · 4097 − (x · 4097 − x), which no product of halves rounds.
+fn halves(s: &mut Steps<'_>, x: &str) -> (String, String) {
+    let factor = s.floats(&[], &[4097.0]);
+    let scaled = s.op("Mul", &[x, &factor], &[]);
+    let rest = s.op("Sub", &[&scaled, x], &[]);
+    let high = s.op("Sub", &[&scaled, &rest], &[]);
+    let low = s.op("Sub", &[x, &high], &[]);
+    (high, low)
+}
+
+/// x / scale, corrected by the exact remainder: a device's own division may be a few units off, and a quotient that lies on
+/// a half must not miss it.
 fn quotient(s: &mut Steps<'_>, x: &str, scale: &str) -> String {
     let (low, high) = (s.floats(&[], &[-1e9]), s.floats(&[], &[1e9]));
     let quotient = s.op("Div", &[x, scale], &[]);
-    // Infinities stay out of the difference below.
+    // Infinities stay out of the differences below.
     let quotient = s.op("Clip", &[&quotient, &low, &high], &[]);
-    let (q_high, q_low) = halves(s, &quotient);
-    let (s_high, s_low) = halves(s, scale);
     let product = s.op("Mul", &[&quotient, scale], &[]);
-    let mut error = s.op("Mul", &[&q_high, &s_high], &[]);
+    let (quotient_high, quotient_low) = halves(s, &quotient);
+    let (scale_high, scale_low) = halves(s, scale);
+    let mut error = s.op("Mul", &[&quotient_high, &scale_high], &[]);
     error = s.op("Sub", &[&error, &product], &[]);
-    for (a, b) in [(&q_high, &s_low), (&q_low, &s_high), (&q_low, &s_low)] {
+    for (a, b) in [(&quotient_high, &scale_low), (&quotient_low, &scale_high), (&quotient_low, &scale_low)] {
         let part = s.op("Mul", &[a, b], &[]);
         error = s.op("Add", &[&error, &part], &[]);
     }
@@ -70,16 +80,6 @@ fn quotient(s: &mut Steps<'_>, x: &str, scale: &str) -> String {
     let rest = s.op("Sub", &[&rest, &error], &[]);
     let correction = s.op("Div", &[&rest, scale], &[]);
     s.op("Add", &[&quotient, &correction], &[])
-}
-
-/// A float as the sum of two with half as many digits each (Veltkamp).
-fn halves(s: &mut Steps<'_>, x: &str) -> (String, String) {
-    let factor = s.floats(&[], &[4097.0]);
-    let large = s.op("Mul", &[x, &factor], &[]);
-    let difference = s.op("Sub", &[&large, x], &[]);
-    let high = s.op("Sub", &[&large, &difference], &[]);
-    let low = s.op("Sub", &[x, &high], &[]);
-    (high, low)
 }
 
 /// saturate(round(x / scale) + zero point) as `to`.

@@ -190,8 +190,10 @@ impl<'m> Translator<'m> {
             })?;
             for (slot, id) in outputs.into_iter().enumerate() {
                 let ours = (self.shape(id), self.dtype(id));
-                if self.fact(OutletId::new(node.id, slot)).is_ok_and(|tract| tract != ours) {
-                    return variant(format!("{} in its body, which tract shapes differently", node.op.name()));
+                if let Ok(tract) = self.fact(OutletId::new(node.id, slot))
+                    && tract != ours
+                {
+                    return variant(format!("{} in its body: {ours:?}, tract inferred {tract:?}", node.op.name()));
                 }
                 self.values.insert((node.id, slot), id);
             }
