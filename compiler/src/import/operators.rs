@@ -157,7 +157,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Gelu", &[20]),
     op("Gemm", &[1, 6, 7, 9, 11, 13]),
     op("GlobalAveragePool", &[1, 22]),
-    op("GlobalLpPool", &[1, 2, 22]),
+    op("GlobalLpPool", &[1, 2, 22]).refused(NO_KERNEL),
     op("GlobalMaxPool", &[1, 22]),
     op("Greater", &[1, 7, 9, 13]),
     op("GreaterOrEqual", &[12, 16]),
