@@ -189,11 +189,18 @@ impl<'m> Translator<'m> {
                 Refusal::Fatal(error) => Refusal::Fatal(error),
             })?;
             for (slot, id) in outputs.into_iter().enumerate() {
+                let mut id = id;
                 let ours = (self.shape(id), self.dtype(id));
                 if let Ok(tract) = self.fact(OutletId::new(node.id, slot))
                     && tract != ours
                 {
-                    return variant(format!("{} in its body: {ours:?}, tract inferred {tract:?}", node.op.name()));
+                    // tract lets an operand with a batch of 1 stand for a larger one.
+                    let widens =
+                        ours.0.len() == tract.0.len() && ours.0.iter().zip(&tract.0).all(|(o, t)| o == t || *o == 1);
+                    if ours.1 != tract.1 || !widens {
+                        return variant(format!("{} in its body: {ours:?}, tract inferred {tract:?}", node.op.name()));
+                    }
+                    id = self.emit_shaped(Op::Broadcast, id, tract.0);
                 }
                 self.values.insert((node.id, slot), id);
             }
