@@ -7,7 +7,7 @@ use crate::bundle::budget::{BudgetError, Planned, Search, search};
 use crate::bundle::{self, Assembly, BundleError, GoldenError, GoldenSource, Keep, Links, golden, keep_pages};
 use crate::graph::verify::{Violation, verify};
 use crate::import::{Dim, ImportError, ImportOptions, import};
-use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize};
+use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize, split_large};
 use crate::profile::DeviceProfile;
 use crate::schedule::{SolverReport, Strategy};
 use flashmem_plan_format::container::Summary;
@@ -124,6 +124,8 @@ pub fn compile(
     progress(Progress::Stage("optimise"));
     let optimized = optimize(&mut graph, &OptimizeOptions::default())?;
     check("optimise", &graph)?;
+    split_large(&mut graph, MAX_BINDING_BYTES)?;
+    check("split", &graph)?;
 
     progress(Progress::Stage("schedule"));
     let provenance = Provenance {

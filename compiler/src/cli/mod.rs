@@ -60,7 +60,7 @@ fn options(args: &CompileArgs) -> anyhow::Result<CompileOptions> {
             WeightsArg::F16 => TexelFormat::Rgba16Float,
         },
         budget_bytes,
-        import: ImportOptions { inputs, dims },
+        import: ImportOptions { inputs, dims, ..ImportOptions::default() },
         profile: DeviceProfile::load(&args.device).context("--device")?,
         objective: match args.objective {
             ObjectiveArg::Latency => Objective::Latency,

@@ -229,7 +229,10 @@ fn symbolic_dimensions_need_a_size() {
     let set = |name: &str| ImportOptions { dims: vec![(name.to_owned(), 3)], ..ImportOptions::default() };
     let wrong = error_of(&bytes, &set("length")).to_string();
     assert_eq!(wrong, "--set length: the model has no such dimension; it has batch");
-    let input = |name: &str, dims: Vec<Dim>| ImportOptions { inputs: vec![(name.to_owned(), dims)], dims: vec![] };
+    let input = |name: &str, dims: Vec<Dim>| ImportOptions {
+        inputs: vec![(name.to_owned(), dims)],
+        ..ImportOptions::default()
+    };
     let absent = error_of(&bytes, &input("z", vec![])).to_string();
     assert_eq!(absent, "--input z: the model has no such input; it has x");
     let directory = tempfile::tempdir().unwrap();

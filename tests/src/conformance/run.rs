@@ -110,7 +110,7 @@ fn attempt(test: &NodeTest, context: &Context, folder: &Path) -> anyhow::Result<
     let bundle = folder.join(format!("{}.fmplan", test.name));
     std::fs::write(&model, &prepared.model)?;
     let mut options = options(TexelFormat::Rgba32Float);
-    options.import = ImportOptions { inputs: shapes(&prepared.inputs), dims: vec![] };
+    options.import = ImportOptions { inputs: shapes(&prepared.inputs), ..ImportOptions::default() };
     let compiled = compile_quietly(&model, &bundle, &options);
     std::fs::remove_file(&model)?;
     if let Err(error) = compiled {
