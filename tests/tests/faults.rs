@@ -62,8 +62,9 @@ impl Case {
 #[test]
 fn every_read_of_a_streamed_network_can_fail() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
+    // Rows of a table, and pages; its weights do not fit the budget at once.
     let (model, arrays) = (models("tiny").join("gptneo-s.onnx"), models("tiny").join("gptneo-s.npz"));
-    let (bundle, options) = (folder.path().join("a.fmplan"), options(TexelFormat::Rgba16Float));
+    let (bundle, options) = (folder.path().join("a.fmplan"), options(TexelFormat::Rgba32Float));
     let budget_bytes = Some(smallest_budget(&model, &bundle, &options)?);
     compile_quietly(&model, &bundle, &flashmem_compiler::compile::CompileOptions { budget_bytes, ..options })?;
     let bytes = std::fs::read(&bundle)?;
@@ -74,7 +75,7 @@ fn every_read_of_a_streamed_network_can_fail() -> anyhow::Result<()> {
         let inputs = npz::read(&arrays, &session.inputs())?;
         let expected = session.run(&inputs)?;
         let reads = source.reads();
-        assert!(reads > 30, "{reads} reads are no streaming");
+        assert!(reads > 20, "{reads} reads are no streaming");
         let case = Case { misdeed, is_async, options, inputs, expected };
         (0..reads).for_each(|read| case.check(&bytes, read));
         // Reads of a later run, on one session.

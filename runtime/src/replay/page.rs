@@ -85,18 +85,21 @@ impl PageReader {
     }
 
     /// Why a read of `page` did not end by itself.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn panicked(&self, page: PageId) -> Error {
         let source = std::io::Error::other("the source panicked");
         Error::PageRead { page, offset_bytes: self.range_of(page).start, source }
     }
 
     /// Tells the source that `page` comes soon.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn announce(&self, page: PageId) {
         self.timeline.mark(Mark::ReadingBegan);
         self.source.will_read(self.range_of(page));
     }
 
     /// Pages that make up about this many bytes, at least one.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) const fn pages_of(&self, bytes: u64) -> u32 {
         let pages = bytes / self.page_bytes;
         if pages == 0 {
