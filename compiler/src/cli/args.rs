@@ -11,6 +11,7 @@ const EXAMPLES: &str = "Examples:
   flashmem-compile model.onnx -o model.fmplan --golden
   flashmem-compile model.onnx -o model.fmplan --objective memory --slack 5%
   flashmem-compile inspect model.fmplan --json
+  flashmem-compile ops
 
 Exit codes: 0 done, 1 the input or the plan is at fault, 2 wrong usage.";
 
@@ -40,6 +41,15 @@ pub enum Command {
         /// Also read every page and row and check all hashes.
         #[arg(long)]
         verify: bool,
+    },
+    /// Lists the ONNX operators: which are supported, in which versions, within which limits.
+    Ops {
+        /// Machine-readable output.
+        #[arg(long, conflicts_with = "markdown")]
+        json: bool,
+        /// The page docs/operators.md.
+        #[arg(long)]
+        markdown: bool,
     },
 }
 

@@ -6,6 +6,7 @@
 pub mod args;
 mod inspect;
 mod npz;
+mod ops;
 mod parse;
 
 use anyhow::{Context as _, ensure};
@@ -34,6 +35,14 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Some(args::Command::Inspect { bundle, json, verify }) => inspect::inspect(&bundle, json, verify).map_err(Ok),
+        Some(args::Command::Ops { json, markdown }) => {
+            ops::print(match (json, markdown) {
+                (true, _) => ops::Form::Json,
+                (false, true) => ops::Form::Markdown,
+                (false, false) => ops::Form::Text,
+            });
+            Ok(())
+        }
         None => run_compile(&cli.compile),
     };
     match result {

@@ -59,13 +59,19 @@ pub fn epilogue_operand_fits(op: &Op, node_shape: &[usize], operand_shape: &[usi
             let leading = rank.saturating_sub(2);
             !(0..leading).any(varies) || (0..leading).all(full)
         }
-        Op::Conv { .. } | Op::ConvTranspose { .. } => {
+        Op::Conv { .. } => {
             let per_channel = (0..rank).all(|axis| !varies(axis) || axis == 1);
             scalar || per_channel || (0..rank).all(full)
         }
         Op::Input
         | Op::Constant(_)
         | Op::Pointwise(_)
+        | Op::Fold { .. }
+        | Op::Unfold { .. }
+        | Op::GridSample { .. }
+        | Op::Scatter { .. }
+        | Op::TopK { .. }
+        | Op::Cumulative { .. }
         | Op::Pool { .. }
         | Op::Softmax { .. }
         | Op::Attention { .. }
@@ -84,7 +90,7 @@ pub fn epilogue_operand_fits(op: &Op, node_shape: &[usize], operand_shape: &[usi
 
 /// Whether an operator can have an epilogue.
 fn takes_epilogue(op: &Op) -> bool {
-    matches!(op, Op::Einsum { .. } | Op::Conv { .. } | Op::ConvTranspose { .. } | Op::Normalize { .. })
+    matches!(op, Op::Einsum { .. } | Op::Conv { .. } | Op::Normalize { .. })
 }
 
 /// An element-wise operand of an element-wise node that can be computed inside it.
