@@ -1,18 +1,24 @@
 //! The compiler as a list of stages, with a check between them.
 //!
-//! import → optimise → (lower → schedule → assemble, over page sizes and ring) → golden → pack and write. Each stage is one
+//! import → (optimise → (lower → schedule → assemble, over page sizes and ring), again with other fusions where these are
+//! faster) → keep pages → golden → pack and write. Each stage is one
 //! call; the types between them are the stages' own. It deliberately prints nothing: progress goes to a callback.
 
-use crate::bundle::budget::{BudgetError, Planned, Search, search};
-use crate::bundle::{self, Assembly, BundleError, GoldenError, GoldenSource, Keep, Links, golden, keep_pages};
+use crate::bundle::budget::BudgetError;
+use crate::bundle::{self, BundleError, FusionReport, GoldenError, GoldenSource, Keep, golden};
 use crate::graph::verify::{Violation, verify};
 use crate::import::{Dim, ImportError, ImportOptions, import};
-use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize, split_large};
+use crate::optimize::{OptimizeError, OptimizeReport};
 use crate::profile::DeviceProfile;
 use crate::schedule::{SolverKind, SolverReport, Strategy};
 use flashmem_plan_format::container::Summary;
 use flashmem_plan_format::plan::{Plan, Provenance, TexelFormat};
 use std::path::Path;
+
+mod solve;
+
+pub use solve::SPLIT_OPTION;
+use solve::{Solution, solve};
 
 /// Most bytes of one tensor: the storage binding that every WebGPU device offers.
 pub const MAX_BINDING_BYTES: u64 = 128 << 20;
@@ -90,6 +96,8 @@ pub struct Compiled {
     pub solver: SolverReport,
     /// What the optimiser did.
     pub optimize: OptimizeReport,
+    /// What adaptive fusion decided.
+    pub fusion: FusionReport,
 }
 
 /// A model cannot be compiled.
@@ -132,16 +140,9 @@ pub fn compile(
 ) -> Result<Compiled, CompileError> {
     progress(Progress::Stage("import"));
     let imported = import(model, &options.import)?;
-    let mut graph = imported.graph;
-    check("import", &graph)?;
+    check("import", &imported.graph)?;
 
-    progress(Progress::Stage("optimise"));
-    let optimized = optimize(&mut graph, &OptimizeOptions::default())?;
-    check("optimise", &graph)?;
-    split_large(&mut graph, MAX_BINDING_BYTES)?;
-    check("split", &graph)?;
-
-    progress(Progress::Stage("schedule"));
+    progress(Progress::Stage("optimise, schedule"));
     let provenance = Provenance {
         model: imported.name,
         model_hash: imported.model_hash,
@@ -154,35 +155,7 @@ pub fn compile(
         profile: options.profile.name.clone(),
         disk_bytes_per_second: options.profile.disk_bytes_per_second as u64,
     };
-    let mut links = Links::default();
-    let assembly = Assembly {
-        profile: &options.profile,
-        strategy: options.strategy,
-        solver: options.solver,
-        slot_cap: u32::MAX,
-        staging_pages: 2,
-        budget_bytes: options.budget_bytes,
-        provenance: &provenance,
-    };
-    let Planned { program, assembled } = search(
-        &graph,
-        &mut links,
-        &Search {
-            format: options.weights,
-            max_binding_bytes: MAX_BINDING_BYTES,
-            budget_bytes: options.budget_bytes,
-            slack: match options.objective {
-                Objective::Latency => None,
-                Objective::Memory { slack } => Some(slack),
-            },
-            assembly: assembly.clone(),
-        },
-    )?;
-    let keep = match (options.keep, options.objective) {
-        (Keep::Auto, Objective::Memory { .. }) => Keep::None,
-        (keep @ (Keep::Auto | Keep::None | Keep::All), Objective::Latency | Objective::Memory { .. }) => keep,
-    };
-    let assembled = keep_pages(&program, &assembly, assembled, keep)?;
+    let Solution { graph, optimized, program, assembled, fusion } = solve(&imported.graph, options, &provenance)?;
 
     let golden = match &options.golden {
         Some(source) => {
@@ -196,7 +169,7 @@ pub fn compile(
     let summary = bundle::write(output, &program, &assembled.plan, golden.as_ref(), &mut |done, total| {
         progress(Progress::Writing(done, total));
     })?;
-    Ok(Compiled { plan: assembled.plan, summary, solver: assembled.schedule.report, optimize: optimized })
+    Ok(Compiled { plan: assembled.plan, summary, solver: assembled.schedule.report, optimize: optimized, fusion })
 }
 
 fn check(stage: &'static str, graph: &crate::graph::Graph) -> Result<(), CompileError> {

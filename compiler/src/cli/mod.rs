@@ -159,6 +159,7 @@ fn report(compiled: &Compiled, output: &Path, elapsed: Duration) {
         compiled.solver.gap * 100.0,
         compiled.solver.ms,
     );
+    println!("  fusion {}", compiled.fusion);
     println!("  later runs: {}", inspect::later_runs(plan));
     println!("  compiled in {:.1} s", elapsed.as_secs_f64());
 }
