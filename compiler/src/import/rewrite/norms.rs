@@ -30,9 +30,7 @@ pub fn batch_normalization(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewri
     let x = s.needed(0)?;
     // Parameters as (channels, 1, …), whatever the rank: the shape is 1 for every axis, then −1 in the channels' place.
     let ones = {
-        let shape = s.op("Shape", &[x], &[]);
-        let (start, end) = (s.ints(&[2]), s.ints(&[i64::MAX]));
-        let rest = s.op("Slice", &[&shape, &start, &end], &[]);
+        let rest = s.shape(x, 2, i64::MAX);
         let same = s.op("Div", &[&rest, &rest], &[]);
         let channels = s.ints(&[-1]);
         s.op("Concat", &[&channels, &same], &[("axis", Attribute::Int(0))])

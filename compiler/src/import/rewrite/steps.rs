@@ -13,6 +13,9 @@ use tract_onnx::pb::{
     type_proto,
 };
 
+/// From this version on, `Slice` takes its bounds as operands.
+const OPERANDS_10: i64 = 10;
+
 /// From this version on, `Squeeze`, `Unsqueeze`, `Split` and `ReduceSum` take their axes or sizes as an operand.
 const OPERANDS_13: i64 = 13;
 
@@ -348,6 +351,10 @@ impl<'a> Steps<'a> {
     /// Entries `from..to` of a value's shape, as a list.
     pub fn shape(&mut self, x: &str, from: i64, to: i64) -> String {
         let shape = self.op("Shape", &[x], &[]);
+        if self.known.opset < OPERANDS_10 {
+            let bounds = [("starts", Attribute::Ints(&[from])), ("ends", Attribute::Ints(&[to]))];
+            return self.op("Slice", &[&shape], &bounds);
+        }
         let (from, to) = (self.ints(&[from]), self.ints(&[to]));
         self.op("Slice", &[&shape, &from, &to], &[])
     }

@@ -1,8 +1,9 @@
 """Softmax and the normalisations: as one node and spelled out.
 
-Deliberately not here: BatchNormalization (conv.py) and local response normalisation.
+Deliberately not here: BatchNormalization as exporters write it (conv.py).
 """
 from builder import Model, const, normal, single, uniform, w, x
+from onnx import TensorProto, helper
 
 GAIN = uniform(0.5, 1.5)
 
@@ -70,7 +71,17 @@ def l2_normalise():
     return m.result(m.op("Div", value, m.op("Clip", length, const(1e-12, "f4"))))
 
 
+def old_batch_norm():
+    """Operator set 9, as the models of its time: parameters computed by `ConstantOfShape`, local response normalisation."""
+    m = Model("norms_opset_9", opset=9)
+    value = helper.make_tensor("value", TensorProto.FLOAT, [1], [0.75])
+    scale, shift, mean, variance = (m.op("ConstantOfShape", const([6]), value=value) for _ in range(4))
+    y = m.op("BatchNormalization", x(2, 6, 4, 5), scale, shift, mean, variance)
+    return m.result(m.op("LRN", y, size=3, alpha=0.5, beta=0.75, bias=1.5))
+
+
 def cases():
+    yield old_batch_norm()
     yield from softmax_cases()
     yield layer_norm("last", (2, 5, 24))
     yield layer_norm("no_bias", (2, 5, 24), has_bias=False)
