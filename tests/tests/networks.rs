@@ -10,8 +10,10 @@ use flashmem_tests::{compile_quietly, error_against, models, options, run, small
 use std::path::{Path, PathBuf};
 
 /// Small forms of the eleven networks; Whisper is two graphs.
-const ALL: [&str; 10] = [
+const ALL: [&str; 12] = [
     "deepvit",
+    "depthanything-l",
+    "depthanything-s",
     "gptneo-1.3b",
     "gptneo-2.7b",
     "gptneo-s",
