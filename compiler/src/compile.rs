@@ -5,6 +5,7 @@
 
 use crate::bundle::budget::{BudgetError, Planned, Search, search};
 use crate::bundle::{self, Assembly, BundleError, GoldenError, GoldenSource, Links, golden};
+use crate::graph::Graph;
 use crate::graph::verify::{Violation, verify};
 use crate::import::{Dim, ImportError, ImportOptions, import};
 use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize};
@@ -104,6 +105,79 @@ pub enum CompileError {
     Bundle(#[from] BundleError),
 }
 
+/// A model that was imported and optimised: what every plan of it starts from, whatever the budget.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The optimised graph.
+    pub graph: Graph,
+    /// What the optimiser did.
+    pub optimize: OptimizeReport,
+    name: String,
+    model_hash: String,
+}
+
+impl Prepared {
+    /// Name of the model: its file stem.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Imports and optimises `model`.
+///
+/// # Errors
+/// See [`CompileError`].
+pub fn prepare(
+    model: &Path,
+    options: &ImportOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Prepared, CompileError> {
+    progress(Progress::Stage("import"));
+    let imported = import(model, options)?;
+    let mut graph = imported.graph;
+    check("import", &graph)?;
+
+    progress(Progress::Stage("optimise"));
+    let optimize = optimize(&mut graph, &OptimizeOptions::default())?;
+    check("optimise", &graph)?;
+    Ok(Prepared { graph, optimize, name: imported.name, model_hash: imported.model_hash })
+}
+
+/// Lowers, schedules and assembles a prepared model within the budget of `options`; `links` is shared by all plans of it.
+///
+/// # Errors
+/// [`CompileError::Budget`].
+pub fn plan(prepared: &Prepared, links: &mut Links, options: &CompileOptions) -> Result<Planned, CompileError> {
+    let provenance = Provenance {
+        model: prepared.name.clone(),
+        model_hash: prepared.model_hash.clone(),
+        compiler: concat!("flashmem-compile ", env!("CARGO_PKG_VERSION")).to_owned(),
+        options: described(options),
+        strategy: String::new(),
+        solver: String::new(),
+        solver_status: String::new(),
+        solver_gap: 0.0,
+        profile: options.profile.name.clone(),
+        disk_bytes_per_second: options.profile.disk_bytes_per_second as u64,
+    };
+    let assembly = Assembly {
+        profile: &options.profile,
+        strategy: options.strategy,
+        slot_cap: u32::MAX,
+        staging_pages: 2,
+        budget_bytes: options.budget_bytes,
+        provenance: &provenance,
+    };
+    let wanted = Search {
+        format: options.weights,
+        max_binding_bytes: MAX_BINDING_BYTES,
+        budget_bytes: options.budget_bytes,
+        least_memory: options.objective == Objective::Memory,
+        assembly,
+    };
+    Ok(search(&prepared.graph, links, &wanted)?)
+}
+
 /// Compiles `model` into the bundle `output`.
 ///
 /// # Errors
@@ -114,53 +188,15 @@ pub fn compile(
     options: &CompileOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Compiled, CompileError> {
-    progress(Progress::Stage("import"));
-    let imported = import(model, &options.import)?;
-    let mut graph = imported.graph;
-    check("import", &graph)?;
-
-    progress(Progress::Stage("optimise"));
-    let optimized = optimize(&mut graph, &OptimizeOptions::default())?;
-    check("optimise", &graph)?;
+    let prepared = prepare(model, &options.import, progress)?;
 
     progress(Progress::Stage("schedule"));
-    let provenance = Provenance {
-        model: imported.name,
-        model_hash: imported.model_hash,
-        compiler: concat!("flashmem-compile ", env!("CARGO_PKG_VERSION")).to_owned(),
-        options: described(options),
-        strategy: String::new(),
-        solver: String::new(),
-        solver_status: String::new(),
-        solver_gap: 0.0,
-        profile: options.profile.name.clone(),
-        disk_bytes_per_second: options.profile.disk_bytes_per_second as u64,
-    };
-    let mut links = Links::default();
-    let assembly = Assembly {
-        profile: &options.profile,
-        strategy: options.strategy,
-        slot_cap: u32::MAX,
-        staging_pages: 2,
-        budget_bytes: options.budget_bytes,
-        provenance: &provenance,
-    };
-    let Planned { program, assembled } = search(
-        &graph,
-        &mut links,
-        &Search {
-            format: options.weights,
-            max_binding_bytes: MAX_BINDING_BYTES,
-            budget_bytes: options.budget_bytes,
-            least_memory: options.objective == Objective::Memory,
-            assembly,
-        },
-    )?;
+    let Planned { program, assembled } = plan(&prepared, &mut Links::default(), options)?;
 
     let golden = match &options.golden {
         Some(source) => {
             progress(Progress::Stage("golden"));
-            Some(golden(model, &options.import, &graph, source, options.weights)?)
+            Some(golden(model, &options.import, &prepared.graph, source, options.weights)?)
         }
         None => None,
     };
@@ -169,10 +205,11 @@ pub fn compile(
     let summary = bundle::write(output, &program, &assembled.plan, golden.as_ref(), &mut |done, total| {
         progress(Progress::Writing(done, total));
     })?;
-    Ok(Compiled { plan: assembled.plan, summary, solver: assembled.schedule.report, optimize: optimized })
+    let solver = assembled.schedule.report;
+    Ok(Compiled { plan: assembled.plan, summary, solver, optimize: prepared.optimize })
 }
 
-fn check(stage: &'static str, graph: &crate::graph::Graph) -> Result<(), CompileError> {
+fn check(stage: &'static str, graph: &Graph) -> Result<(), CompileError> {
     let violations = verify(graph);
     if violations.is_empty() { Ok(()) } else { Err(CompileError::Malformed { stage, violations }) }
 }

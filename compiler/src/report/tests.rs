@@ -1,0 +1,1 @@
+//! Reports of a real network and of invented plans.
