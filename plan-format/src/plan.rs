@@ -217,7 +217,7 @@ pub struct DispatchWeights {
 /// One command of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// Copy a page from staging into its slot. The k-th load of a run uses staging buffer k mod `staging_pages`.
+    /// Copy a page from staging into its slot. The k-th load of a run (k counts within its program) uses staging buffer k mod `staging_pages`.
     Load {
         /// The page.
         page: PageId,
@@ -359,14 +359,19 @@ pub struct Plan {
     pub params: Vec<u8>,
     /// Kernel calls in order.
     pub dispatches: Vec<Dispatch>,
-    /// The program.
+    /// The program of a run that finds the arena empty: the first one, and the one after a run that failed.
     pub commands: Vec<Command>,
+    /// The program of a run after a completed one. It finds resident what the run before left, and leaves the same. Empty
+    /// when later runs start with an empty arena, too.
+    pub repeat_commands: Vec<Command>,
     /// Bytes of the activation arena, before rounding.
     pub activation_bytes: u64,
     /// Memory by kind; its total is the declared peak.
     pub memory: MemoryDeclaration,
     /// The budget that the plan was made for; `None` when none was given.
     pub budget_bytes: Option<u64>,
-    /// Predicted time from the start of reading to the last dispatch.
+    /// Predicted time from the start of reading to the end of the last dispatch, of a run with an empty arena.
     pub predicted_cold_us: u64,
+    /// The same of a run after a completed one.
+    pub predicted_warm_us: u64,
 }

@@ -1,10 +1,13 @@
-//! Abstract replay: follows a plan's program command by command and reports everything that would go wrong on a device.
+//! Abstract replay: follows a plan's programs command by command and reports everything that would go wrong on a device.
 //!
-//! Checked: a dispatch finds each of its pages resident, in the slot that the slot table in its parameters names; no page
-//! is loaded into an occupied slot; only resident pages are dropped; every page is loaded exactly once, in file order;
-//! the staging ring is never overrun (between load k − R and load k there is a submit, R being the ring's size); every
-//! dispatch runs exactly once, in order; everything is submitted at the end; the arena is neither too small for the
-//! peak nor larger than the slots in use. It shares no code with a scheduler.
+//! Checked for the program of a first run, which starts with an empty arena, and for that of later runs, which starts with
+//! what the first leaves resident: a dispatch finds each of its pages resident, in the slot that the slot table in its
+//! parameters names; no page is loaded into an occupied slot; only resident pages are dropped; every page that is not
+//! resident at the start is loaded exactly once, in file order; after that, pages that were dropped may be loaded again
+//! for the next run, once each, in file order, and stay; the staging ring is never overrun (between load k − R and load k
+//! there is a submit, R being the ring's size); every dispatch runs exactly once, in order; everything is submitted at the
+//! end; later runs end with the arena that they started with; the arena is neither too small for the peak nor larger than
+//! the slots in use. It shares no code with a scheduler.
 //!
 //! Deliberately not checked: time, data flow between dispatches, and anything static (`validate`). It never panics,
 //! not even on plans that were not validated: what does not exist is reported.
@@ -12,77 +15,127 @@
 use crate::container::limits::MAX_PAGES;
 use crate::plan::{Command, Dispatch, DispatchWeights, MAX_PAGES_PER_DISPATCH, PageId, Plan, SlotId};
 use crate::violations::Violations;
+use std::fmt;
 
 /// What the replay of a valid plan found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ReplayReport {
     /// Most pages that are resident at once.
     pub peak_pages: u32,
-    /// Loads: the number of pages.
+    /// Loads of a first run: the number of pages, and those that are loaded for the next run.
     pub loads: u32,
-    /// Drops; pages without one stay resident until the run ends.
+    /// Drops of a first run; pages without one stay resident when the run ends.
     pub drops: u32,
-    /// Dispatches.
+    /// Dispatches of a run.
     pub dispatches: u32,
-    /// Submits.
+    /// Submits of a first run.
     pub submits: u32,
     /// Most loads between two submits.
     pub loads_per_submit: u32,
+    /// Loads of a later run.
+    pub repeat_loads: u32,
+    /// Pages that later runs find resident and never drop.
+    pub kept_pages: u32,
 }
 
-/// Something that would go wrong on a device. `command` is a position in [`Plan::commands`].
+/// One of a plan's programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Program {
+    /// [`Plan::commands`].
+    First,
+    /// [`Plan::repeat_commands`].
+    Repeat,
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::First => "first run",
+            Self::Repeat => "later runs",
+        })
+    }
+}
+
+/// Position of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct At {
+    /// Its program.
+    pub program: Program,
+    /// Its position there.
+    pub index: u32,
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.program {
+            Program::First => write!(out, "command {}", self.index),
+            Program::Repeat => write!(out, "repeat command {}", self.index),
+        }
+    }
+}
+
+/// Something that would go wrong on a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are described by the messages")]
 pub enum ReplayViolation {
     /// A page that does not exist.
-    #[error("command {command}: page {} does not exist", page.0)]
-    NoSuchPage { command: u32, page: PageId },
+    #[error("{command}: page {} does not exist", page.0)]
+    NoSuchPage { command: At, page: PageId },
     /// A slot that does not exist.
-    #[error("command {command}: page {} is loaded into slot {}, which does not exist", page.0, slot.0)]
-    NoSuchSlot { command: u32, page: PageId, slot: SlotId },
+    #[error("{command}: page {} is loaded into slot {}, which does not exist", page.0, slot.0)]
+    NoSuchSlot { command: At, page: PageId, slot: SlotId },
     /// A dispatch that does not exist.
-    #[error("command {command}: dispatch {dispatch} does not exist")]
-    NoSuchDispatch { command: u32, dispatch: u32 },
-    /// A page that was loaded before.
-    #[error("command {command}: page {} is loaded again", page.0)]
-    LoadRepeated { command: u32, page: PageId },
+    #[error("{command}: dispatch {dispatch} does not exist")]
+    NoSuchDispatch { command: At, dispatch: u32 },
+    /// A page that is resident, or was loaded before and not only for the next run.
+    #[error("{command}: page {} is loaded again", page.0)]
+    LoadRepeated { command: At, page: PageId },
+    /// A page that is loaded for this run after loads for the next one.
+    #[error("{command}: page {} is loaded for this run after page {}, which is loaded for the next one", page.0, previous.0)]
+    LoadLate { command: At, page: PageId, previous: PageId },
     /// A load that makes the reader go back in the file.
-    #[error("command {command}: page {} is loaded after page {}, which comes later in the file", page.0, previous.0)]
-    LoadOrder { command: u32, page: PageId, previous: PageId },
+    #[error("{command}: page {} is loaded after page {}, which comes later in the file", page.0, previous.0)]
+    LoadOrder { command: At, page: PageId, previous: PageId },
     /// A load over a page that is not dropped.
-    #[error("command {command}: page {} is loaded into slot {}, which page {} still occupies", page.0, slot.0, occupant.0)]
-    SlotOccupied { command: u32, page: PageId, slot: SlotId, occupant: PageId },
+    #[error("{command}: page {} is loaded into slot {}, which page {} still occupies", page.0, slot.0, occupant.0)]
+    SlotOccupied { command: At, page: PageId, slot: SlotId, occupant: PageId },
     /// A load that reuses a staging buffer that may still be in use.
-    #[error("command {command}: page {} is load {load} and reuses the staging buffer of load {earlier_load}, which is not submitted yet", page.0)]
-    RingOverrun { command: u32, page: PageId, load: u32, earlier_load: u32 },
+    #[error("{command}: page {} is load {load} and reuses the staging buffer of load {earlier_load}, which is not submitted yet", page.0)]
+    RingOverrun { command: At, page: PageId, load: u32, earlier_load: u32 },
     /// A drop of a page that is not resident.
-    #[error("command {command}: page {} is dropped and is not resident", page.0)]
-    DropNotResident { command: u32, page: PageId },
+    #[error("{command}: page {} is dropped and is not resident", page.0)]
+    DropNotResident { command: At, page: PageId },
     /// A dispatch that reads a page that is not resident.
-    #[error("command {command}: dispatch {dispatch} reads page {}, which is not resident", page.0)]
-    ReadNotResident { command: u32, dispatch: u32, page: PageId },
+    #[error("{command}: dispatch {dispatch} reads page {}, which is not resident", page.0)]
+    ReadNotResident { command: At, dispatch: u32, page: PageId },
     /// A slot table entry that names another slot than the page's.
-    #[error("command {command}: dispatch {dispatch} looks for page {} in slot {}, and it is in slot {}", page.0, named.0, actual.0)]
-    SlotTable { command: u32, dispatch: u32, page: PageId, named: SlotId, actual: SlotId },
+    #[error("{command}: dispatch {dispatch} looks for page {} in slot {}, and it is in slot {}", page.0, named.0, actual.0)]
+    SlotTable { command: At, dispatch: u32, page: PageId, named: SlotId, actual: SlotId },
     /// A slot table that leaves the parameters.
-    #[error("command {command}: the slot table of dispatch {dispatch} has no entry for page {}", page.0)]
-    NoSlotTableEntry { command: u32, dispatch: u32, page: PageId },
+    #[error("{command}: the slot table of dispatch {dispatch} has no entry for page {}", page.0)]
+    NoSlotTableEntry { command: At, dispatch: u32, page: PageId },
     /// A dispatch that ran before.
-    #[error("command {command}: dispatch {dispatch} runs again")]
-    DispatchRepeated { command: u32, dispatch: u32 },
+    #[error("{command}: dispatch {dispatch} runs again")]
+    DispatchRepeated { command: At, dispatch: u32 },
     /// A dispatch that runs after a later one.
-    #[error("command {command}: dispatch {dispatch} runs after dispatch {previous}")]
-    DispatchOrder { command: u32, dispatch: u32, previous: u32 },
+    #[error("{command}: dispatch {dispatch} runs after dispatch {previous}")]
+    DispatchOrder { command: At, dispatch: u32, previous: u32 },
     /// A page that is never loaded.
-    #[error("page {} is never loaded", page.0)]
-    NeverLoaded { page: PageId },
+    #[error("{program}: page {} is never loaded", page.0)]
+    NeverLoaded { program: Program, page: PageId },
     /// A dispatch that never runs.
-    #[error("dispatch {dispatch} never runs")]
-    NeverDispatched { dispatch: u32 },
+    #[error("{program}: dispatch {dispatch} never runs")]
+    NeverDispatched { program: Program, dispatch: u32 },
     /// Work after the last submit.
-    #[error("command {command} is never submitted")]
-    NeverSubmitted { command: u32 },
+    #[error("{command} is never submitted")]
+    NeverSubmitted { command: At },
+    /// A page that was loaded for the next run and is dropped again.
+    #[error("{program}: page {} is loaded for the next run and not resident at the end", page.0)]
+    LoadUnused { program: Program, page: PageId },
+    /// A page that a later run leaves elsewhere than it found it.
+    #[error("later runs: page {} is in {} at the start and in {} at the end", page.0, place(*start), place(*end))]
+    EndState { page: PageId, start: Option<SlotId>, end: Option<SlotId> },
     /// An arena that declares slots that nothing uses.
     #[error("slot {} is declared and never used", slot.0)]
     SlotNeverUsed { slot: SlotId },
@@ -97,24 +150,41 @@ pub enum ReplayViolation {
 /// All violations.
 pub fn replay(plan: &Plan) -> Result<ReplayReport, Violations<ReplayViolation>> {
     let mut state = State::new(plan);
-    for (command, step) in (0_u32..).zip(&plan.commands) {
-        match *step {
-            Command::Load { page, slot } => state.load(command, page, slot),
-            Command::Drop { page } => state.drop_page(command, page),
-            Command::Dispatch { index } => state.dispatch(command, index),
-            Command::Submit => state.submit(),
-        }
+    state.program(Program::First, &plan.commands);
+    if !plan.repeat_commands.is_empty() {
+        let start = state.begin_repeat();
+        state.program(Program::Repeat, &plan.repeat_commands);
+        state.end_repeat(&start);
     }
-    state.finish();
+    state.arena();
     state.found.into_result(state.report)
 }
 
 /// Where a page is in its life.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PageState {
     Unloaded,
+    /// Loaded for this run, or there from its start.
     Resident(SlotId),
     Dropped,
+    /// Loaded for the next run.
+    Ahead(SlotId),
+    /// Loaded for the next run and dropped again.
+    Wasted,
+}
+
+impl PageState {
+    const fn slot(self) -> Option<SlotId> {
+        match self {
+            Self::Resident(slot) | Self::Ahead(slot) => Some(slot),
+            Self::Unloaded | Self::Dropped | Self::Wasted => None,
+        }
+    }
+}
+
+/// A slot or none, for messages.
+fn place(slot: Option<SlotId>) -> String {
+    slot.map_or_else(|| "no slot".to_owned(), |slot| format!("slot {}", slot.0))
 }
 
 struct State<'a> {
@@ -124,12 +194,16 @@ struct State<'a> {
     /// For every load so far, the number of submits before it.
     load_submits: Vec<u32>,
     previous_load: Option<PageId>,
+    /// Whether loads for the next run have begun.
+    ahead: bool,
     dispatched: Vec<bool>,
     previous_dispatch: Option<u32>,
     resident_pages: u32,
     loads_since_submit: u32,
     /// The first command since the last submit that needs one.
-    unsubmitted: Option<u32>,
+    unsubmitted: Option<At>,
+    /// Submits so far, of both programs.
+    submits: u32,
     report: ReplayReport,
     found: Violations<ReplayViolation>,
 }
@@ -150,30 +224,87 @@ impl<'a> State<'a> {
             occupants: vec![Occupant::default(); bound(plan.slot_count)],
             load_submits: Vec::new(),
             previous_load: None,
+            ahead: false,
             dispatched: vec![false; plan.dispatches.len()],
             previous_dispatch: None,
             resident_pages: 0,
             loads_since_submit: 0,
             unsubmitted: None,
+            submits: 0,
             report: ReplayReport::default(),
             found: Violations::new(),
         }
     }
 
-    fn load(&mut self, command: u32, page: PageId, slot: SlotId) {
-        self.stage(command, page);
-        if self.previous_load.is_some_and(|previous| previous > page) {
-            let previous = self.previous_load.unwrap_or(page);
-            self.found.push(ReplayViolation::LoadOrder { command, page, previous });
-        }
-        self.previous_load = Some(page);
-        match self.pages.get_mut(page.0 as usize) {
-            None => return self.found.push(ReplayViolation::NoSuchPage { command, page }),
-            Some(state @ PageState::Unloaded) => *state = PageState::Resident(slot),
-            Some(PageState::Resident(_) | PageState::Dropped) => {
-                return self.found.push(ReplayViolation::LoadRepeated { command, page });
+    fn program(&mut self, program: Program, commands: &[Command]) {
+        for (index, command) in (0_u32..).zip(commands) {
+            let at = At { program, index };
+            match *command {
+                Command::Load { page, slot } => self.load(at, page, slot),
+                Command::Drop { page } => self.drop_page(at, page),
+                Command::Dispatch { index } => self.dispatch(at, index),
+                Command::Submit => self.submit(program),
             }
         }
+        self.finish(program);
+    }
+
+    /// Starts a later run in the arena as it is; gives where every page is.
+    fn begin_repeat(&mut self) -> Vec<Option<SlotId>> {
+        let start: Vec<_> = self.pages.iter().map(|state| state.slot()).collect();
+        for (state, slot) in self.pages.iter_mut().zip(&start) {
+            *state = slot.map_or(PageState::Unloaded, PageState::Resident);
+        }
+        self.load_submits.clear();
+        (self.previous_load, self.ahead) = (None, false);
+        self.dispatched.fill(false);
+        self.previous_dispatch = None;
+        (self.loads_since_submit, self.unsubmitted) = (0, None);
+        start
+    }
+
+    /// Compares the arena with that of the start.
+    fn end_repeat(&mut self, start: &[Option<SlotId>]) {
+        for ((page, state), start) in (0_u32..).zip(&self.pages).zip(start) {
+            let end = state.slot();
+            if end != *start {
+                self.found.push(ReplayViolation::EndState { page: PageId(page), start: *start, end });
+            }
+        }
+        // What is resident and was not loaded for the next run was there all the time.
+        let kept = |state: &&PageState| matches!(state, PageState::Resident(_));
+        self.report.kept_pages = self.pages.iter().filter(kept).count() as u32;
+    }
+
+    fn load(&mut self, command: At, page: PageId, slot: SlotId) {
+        self.stage(command, page);
+        let Some(state) = self.pages.get(page.0 as usize).copied() else {
+            return self.found.push(ReplayViolation::NoSuchPage { command, page });
+        };
+        // The first page that is loaded although it was dropped begins the loads for the next run, if that uses them.
+        let repeats = !self.plan.repeat_commands.is_empty();
+        let begins = state == PageState::Dropped && repeats && !self.ahead;
+        let previous = self.previous_load.replace(page).filter(|_| !begins);
+        self.ahead |= begins;
+        let next = match (state, previous) {
+            (PageState::Dropped, _) if repeats => PageState::Ahead(slot),
+            (PageState::Resident(_) | PageState::Ahead(_) | PageState::Wasted | PageState::Dropped, _) => {
+                return self.found.push(ReplayViolation::LoadRepeated { command, page });
+            }
+            (PageState::Unloaded, Some(previous)) if self.ahead => {
+                self.found.push(ReplayViolation::LoadLate { command, page, previous });
+                PageState::Resident(slot)
+            }
+            (PageState::Unloaded, _) => PageState::Resident(slot),
+        };
+        if let Some(previous) = previous.filter(|previous| *previous > page) {
+            self.found.push(ReplayViolation::LoadOrder { command, page, previous });
+        }
+        self.pages[page.0 as usize] = next;
+        self.occupy(command, page, slot);
+    }
+
+    fn occupy(&mut self, command: At, page: PageId, slot: SlotId) {
         self.resident_pages += 1;
         self.report.peak_pages = self.report.peak_pages.max(self.resident_pages);
         let Some(occupant) = self.occupants.get_mut(slot.0 as usize) else {
@@ -187,10 +318,10 @@ impl<'a> State<'a> {
     }
 
     /// Takes the next staging buffer: the k-th load uses the one that load k − R used.
-    fn stage(&mut self, command: u32, page: PageId) {
+    fn stage(&mut self, command: At, page: PageId) {
         let load = self.load_submits.len() as u32;
         let earlier_load = load.checked_sub(self.plan.staging_pages);
-        let submits = self.report.submits;
+        let submits = self.submits;
         // Without a ring there is no earlier load, and the first load overruns it already.
         let overrun = earlier_load.filter(|earlier| {
             self.load_submits.get(*earlier as usize).is_none_or(|submits_then| *submits_then == submits)
@@ -199,21 +330,28 @@ impl<'a> State<'a> {
             self.found.push(ReplayViolation::RingOverrun { command, page, load, earlier_load });
         }
         self.load_submits.push(submits);
-        self.report.loads += 1;
+        match command.program {
+            Program::First => self.report.loads += 1,
+            Program::Repeat => self.report.repeat_loads += 1,
+        }
         self.loads_since_submit += 1;
         self.report.loads_per_submit = self.report.loads_per_submit.max(self.loads_since_submit);
         self.unsubmitted.get_or_insert(command);
     }
 
-    fn drop_page(&mut self, command: u32, page: PageId) {
-        self.report.drops += 1;
+    fn drop_page(&mut self, command: At, page: PageId) {
+        self.report.drops += u32::from(command.program == Program::First);
         let Some(state) = self.pages.get_mut(page.0 as usize) else {
             return self.found.push(ReplayViolation::NoSuchPage { command, page });
         };
-        let PageState::Resident(slot) = *state else {
-            return self.found.push(ReplayViolation::DropNotResident { command, page });
+        let (slot, next) = match *state {
+            PageState::Resident(slot) => (slot, PageState::Dropped),
+            PageState::Ahead(slot) => (slot, PageState::Wasted),
+            PageState::Unloaded | PageState::Dropped | PageState::Wasted => {
+                return self.found.push(ReplayViolation::DropNotResident { command, page });
+            }
         };
-        *state = PageState::Dropped;
+        *state = next;
         self.resident_pages -= 1;
         if let Some(occupant) = self.occupants.get_mut(slot.0 as usize)
             && occupant.page == Some(page)
@@ -222,9 +360,9 @@ impl<'a> State<'a> {
         }
     }
 
-    fn dispatch(&mut self, command: u32, index: u32) {
+    fn dispatch(&mut self, command: At, index: u32) {
         self.unsubmitted.get_or_insert(command);
-        self.report.dispatches += 1;
+        self.report.dispatches += u32::from(command.program == Program::First);
         let plan = self.plan;
         let (Some(dispatch), Some(done)) =
             (plan.dispatches.get(index as usize), self.dispatched.get_mut(index as usize))
@@ -242,14 +380,14 @@ impl<'a> State<'a> {
         }
     }
 
-    fn read_pages(&mut self, command: u32, index: u32, dispatch: &Dispatch, weights: &DispatchWeights) {
+    fn read_pages(&mut self, command: At, index: u32, dispatch: &Dispatch, weights: &DispatchWeights) {
         for position in 0..weights.page_count.min(MAX_PAGES_PER_DISPATCH) {
             let page = PageId(weights.first_page.0.saturating_add(position));
             let Some(state) = self.pages.get(page.0 as usize) else {
                 self.found.push(ReplayViolation::NoSuchPage { command, page });
                 continue;
             };
-            let PageState::Resident(actual) = *state else {
+            let Some(actual) = state.slot() else {
                 self.found.push(ReplayViolation::ReadNotResident { command, dispatch: index, page });
                 continue;
             };
@@ -268,26 +406,33 @@ impl<'a> State<'a> {
         }
     }
 
-    fn submit(&mut self) {
-        self.report.submits += 1;
+    fn submit(&mut self, program: Program) {
+        self.submits += 1;
+        self.report.submits += u32::from(program == Program::First);
         self.loads_since_submit = 0;
         self.unsubmitted = None;
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self, program: Program) {
         for (page, state) in (0_u32..).zip(&self.pages) {
-            if matches!(state, PageState::Unloaded) {
-                self.found.push(ReplayViolation::NeverLoaded { page: PageId(page) });
+            let page = PageId(page);
+            match state {
+                PageState::Unloaded => self.found.push(ReplayViolation::NeverLoaded { program, page }),
+                PageState::Wasted => self.found.push(ReplayViolation::LoadUnused { program, page }),
+                PageState::Resident(_) | PageState::Dropped | PageState::Ahead(_) => {}
             }
         }
         for (dispatch, done) in (0_u32..).zip(&self.dispatched) {
             if !done {
-                self.found.push(ReplayViolation::NeverDispatched { dispatch });
+                self.found.push(ReplayViolation::NeverDispatched { program, dispatch });
             }
         }
         if let Some(command) = self.unsubmitted {
             self.found.push(ReplayViolation::NeverSubmitted { command });
         }
+    }
+
+    fn arena(&mut self) {
         for (slot, occupant) in (0_u32..).zip(&self.occupants) {
             if !occupant.ever_used {
                 self.found.push(ReplayViolation::SlotNeverUsed { slot: SlotId(slot) });

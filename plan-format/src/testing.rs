@@ -102,11 +102,52 @@ pub fn small_plan() -> Plan {
         params: params(),
         dispatches: dispatches(),
         commands: commands(),
+        repeat_commands: vec![],
         activation_bytes: 5 * 256,
         memory: MemoryDeclaration::default(),
         budget_bytes: Some(64 << 20),
         predicted_cold_us: 100,
+        predicted_warm_us: 100,
     };
+    declare(&mut plan, constants().len() as u64);
+    plan
+}
+
+/// As [`small_plan`], but page 0 stays resident between runs, and page 1 is loaded for the next run at the end of each.
+pub fn repeating_plan() -> Plan {
+    let mut plan = small_plan();
+    // Page 3 takes the slot of page 1 instead of that of page 0.
+    plan.params[PARAMS_STRIDE as usize + 20] = 1;
+    plan.commands = vec![
+        load(0, 0),
+        load(1, 1),
+        Command::Submit,
+        Command::Dispatch { index: 0 },
+        load(2, 2),
+        drop_page(1),
+        Command::Submit,
+        load(3, 1),
+        Command::Dispatch { index: 1 },
+        drop_page(2),
+        drop_page(3),
+        load(1, 1),
+        Command::Dispatch { index: 2 },
+        Command::Submit,
+    ];
+    plan.repeat_commands = vec![
+        load(2, 2),
+        Command::Dispatch { index: 0 },
+        drop_page(1),
+        Command::Submit,
+        load(3, 1),
+        Command::Dispatch { index: 1 },
+        drop_page(2),
+        drop_page(3),
+        load(1, 1),
+        Command::Dispatch { index: 2 },
+        Command::Submit,
+    ];
+    plan.predicted_warm_us = 60;
     declare(&mut plan, constants().len() as u64);
     plan
 }
@@ -250,22 +291,28 @@ fn dispatches() -> Vec<Dispatch> {
     vec![add_pages(0), add_pages(1), add_rest]
 }
 
+const fn load(page: u32, slot: u32) -> Command {
+    Command::Load { page: PageId(page), slot: SlotId(slot) }
+}
+
+const fn drop_page(page: u32) -> Command {
+    Command::Drop { page: PageId(page) }
+}
+
 fn commands() -> Vec<Command> {
-    let load = |page, slot| Command::Load { page: PageId(page), slot: SlotId(slot) };
-    let drop = |page| Command::Drop { page: PageId(page) };
     vec![
         load(0, 0),
         load(1, 1),
         Command::Submit,
         Command::Dispatch { index: 0 },
         load(2, 2),
-        drop(0),
-        drop(1),
+        drop_page(0),
+        drop_page(1),
         Command::Submit,
         load(3, 0),
         Command::Dispatch { index: 1 },
-        drop(2),
-        drop(3),
+        drop_page(2),
+        drop_page(3),
         Command::Dispatch { index: 2 },
         Command::Submit,
     ]

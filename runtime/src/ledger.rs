@@ -143,7 +143,8 @@ pub(crate) fn plan_bytes(plan: &Plan) -> u64 {
         + size_of_val(&*plan.pipelines)
         + plan.params.capacity()
         + plan.dispatches.capacity() * size_of::<flashmem_plan_format::plan::Dispatch>()
-        + plan.commands.capacity() * size_of::<flashmem_plan_format::plan::Command>();
+        + (plan.commands.capacity() + plan.repeat_commands.capacity())
+            * size_of::<flashmem_plan_format::plan::Command>();
     let contents = strings.iter().map(|text| text.capacity()).sum::<usize>()
         + plan.provenance.options.iter().map(|(name, value)| name.capacity() + value.capacity() + 48).sum::<usize>()
         + ports.map(|port| port.name.capacity() + size_of_val(&*port.shape)).sum::<usize>()

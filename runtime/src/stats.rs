@@ -31,6 +31,8 @@ pub struct Stats {
     pub weight_bytes_total: u64,
     /// Bytes read from the bundle so far, opening included.
     pub bytes_read: u64,
+    /// Bytes read by every completed run.
+    pub bytes_read_runs: Vec<u64>,
     /// Time to open the session.
     pub load_ms: f64,
     /// Time of every completed run.
@@ -41,10 +43,14 @@ pub struct Stats {
     pub pipelines: u32,
     /// Dispatches of one run.
     pub dispatches: u32,
-    /// Page loads of one run.
+    /// Page loads of a run that finds the arena empty: the first one.
     pub loads: u32,
+    /// Page loads of a run after a completed one.
+    pub loads_repeat: u32,
     /// Threads that read pages.
     pub reader_threads: u32,
     /// What the compiler predicted for a cold run.
     pub predicted_cold_ms: f64,
+    /// What the compiler predicted for a run after a completed one.
+    pub predicted_warm_ms: f64,
 }

@@ -54,6 +54,26 @@ fn a_file_that_ends_is_named_and_the_session_recovers() {
     }
 }
 
+/// The run after a failed one finds the arena in an unknown state and reads everything again.
+#[test]
+fn a_failed_repetition_starts_over() {
+    let bytes = testing::bundle_of(&testing::repeating_plan(), None);
+    let ids = [("x", Tensor::from_f32(&[1, 64], &[0.0; 64])), ("ids", Tensor::from_i64(&[2], &[3, -1]))];
+    for page in 1..4 {
+        let source = Faulty::new(bytes.clone(), page_offset(&bytes, page) + 100, Fault::Flip);
+        let mut session = Session::open_source(source.clone(), &Options::default()).unwrap();
+        let expected = session.run(&ids).unwrap();
+        source.active.store(true, Ordering::Relaxed);
+        let error = session.run(&ids).unwrap_err();
+        assert!(matches!(error, Error::Bundle(BundleError::PageChecksum { page: found, .. }) if found.0 == page));
+        source.active.store(false, Ordering::Relaxed);
+        for _ in 0..2 {
+            assert_eq!(session.run(&ids).unwrap(), expected);
+        }
+        assert_eq!(session.stats().bytes_read_runs, [5, 5, 3].map(|pages| pages * 4096 + 40));
+    }
+}
+
 #[test]
 fn a_truncated_bundle_does_not_open() {
     let mut bytes = PRODUCT.bundle();

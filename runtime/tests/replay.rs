@@ -93,3 +93,21 @@ fn ports_are_described_in_order() {
 fn a_self_test_passes() {
     open(testing::small_bundle()).unwrap().self_test().unwrap();
 }
+
+#[test]
+fn later_runs_read_only_what_the_plan_says() {
+    let bundle = testing::bundle_of(&testing::repeating_plan(), None);
+    let mut session = open(bundle).unwrap();
+    for _ in 0..4 {
+        let outputs = session.run(&small_inputs()).unwrap();
+        assert_eq!(outputs.get("y").unwrap().bytes, testing::golden().outputs[0]);
+    }
+    let stats = session.stats();
+    assert_eq!((stats.loads, stats.loads_repeat), (5, 3));
+    // Two rows of 20 bytes besides the pages.
+    assert_eq!(stats.bytes_read_runs, [5 * 4096 + 40, 3 * 4096 + 40, 3 * 4096 + 40, 3 * 4096 + 40]);
+    assert!(!stats.declared_exceeded, "{stats:?}");
+    let outputs = pollster::block_on(session.run_async(&small_inputs())).unwrap();
+    assert_eq!(outputs.get("y").unwrap().bytes, testing::golden().outputs[0]);
+    assert_eq!(session.stats().bytes_read_runs.last(), Some(&(3 * 4096 + 40)));
+}

@@ -229,10 +229,12 @@ pub fn assemble(program: &Program, links: &mut Links, assembly: &Assembly<'_>) -
         params,
         dispatches,
         commands: stream.commands,
+        repeat_commands: Vec::new(),
         activation_bytes: program.activation_bytes,
         memory: MemoryDeclaration::default(),
         budget_bytes: assembly.budget_bytes,
         predicted_cold_us: schedule.finish_us.ceil() as u64,
+        predicted_warm_us: schedule.finish_us.ceil() as u64,
     };
     let constant_bytes = program.constants.len() as u64;
     plan.requirements = Requirements::of(&plan, constant_bytes);

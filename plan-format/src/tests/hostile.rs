@@ -89,7 +89,7 @@ fn the_fixed_header_is_checked() {
         open(bytes)
     };
     assert!(matches!(with(0, b"GGUF"), BundleError::Magic { .. }));
-    assert!(matches!(with(8, &[2]), BundleError::Version { found: 2, supported: 1 }));
+    assert!(matches!(with(8, &[1]), BundleError::Version { found: 1, supported: 2 }));
     for count in [0, 5, 8, u32::MAX] {
         assert!(matches!(with(12, &count.to_le_bytes()), BundleError::SectionCount { .. }));
     }
@@ -145,8 +145,8 @@ fn a_plan_with_huge_tables_is_refused() {
 fn an_invalid_plan_is_refused_with_all_violations() {
     let mut bytes = testing::small_bundle();
     let plan = section_range(&bytes, SectionKind::Plan);
-    // The plan ends with the budget (a tag and a u64) and the predicted time (a u64).
-    put(&mut bytes, plan.end - 16, &1_u64.to_le_bytes());
+    // The plan ends with the budget (a tag and a u64) and two predicted times (u64 each).
+    put(&mut bytes, plan.end - 24, &1_u64.to_le_bytes());
     rehash(&mut bytes);
     let BundleError::Invalid(violations) = open(bytes) else { panic!("the budget is too small") };
     assert_eq!(violations.list.len(), 1, "{violations}");

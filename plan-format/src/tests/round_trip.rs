@@ -35,3 +35,12 @@ fn a_bundle_in_memory_holds_what_was_written() {
 fn writing_twice_gives_the_same_bytes() {
     assert_eq!(testing::small_bundle(), testing::small_bundle());
 }
+
+#[test]
+fn a_plan_that_repeats_holds_both_programs() {
+    let plan = testing::repeating_plan();
+    let source = MemorySource::from(testing::bundle_of(&plan, None));
+    let bundle = Bundle::open(&source).expect("the bundle is valid");
+    assert_eq!(bundle.plan, plan);
+    assert_eq!((bundle.replay.loads, bundle.replay.repeat_loads, bundle.replay.kept_pages), (5, 3, 1));
+}

@@ -86,6 +86,10 @@ const CASES: &[Case] = &[
     Case("CommandPage", |plan| plan.commands[0] = Command::Load { page: PageId(4), slot: SlotId(0) }),
     Case("CommandPage", |plan| plan.commands[5] = Command::Drop { page: PageId(4) }),
     Case("CommandSlot", |plan| plan.commands[0] = Command::Load { page: PageId(0), slot: SlotId(3) }),
+    Case("Index", |plan| plan.repeat_commands = vec![Command::Dispatch { index: 3 }]),
+    Case("CommandPage", |plan| plan.repeat_commands = vec![Command::Drop { page: PageId(4) }]),
+    Case("CommandPage", |plan| plan.repeat_commands = vec![Command::Load { page: PageId(4), slot: SlotId(0) }]),
+    Case("CommandSlot", |plan| plan.repeat_commands = vec![Command::Load { page: PageId(0), slot: SlotId(3) }]),
     Case("WeightBytes", |plan| plan.weight_bytes = 4 * 4096 + 5 * 20 + 1),
     Case("SolverGap", |plan| plan.provenance.solver_gap = f64::NAN),
     Case("SolverGap", |plan| plan.provenance.solver_gap = -0.1),
@@ -177,6 +181,17 @@ fn memory_is_what_the_formula_says() {
     assert_eq!([memory.input_staging_bytes, memory.readback_bytes], [granule; 2]);
     let encoded = crate::codec::encode(&plan).expect("small").len() as u64;
     assert_eq!(memory.host_bytes, 256 + 3 * encoded + 4 * 4 + 256 + 64 * 20 + 2 * 4096);
+}
+
+#[test]
+fn places_tell_the_programs_apart() {
+    let mut plan = small_plan();
+    plan.commands[3] = Command::Dispatch { index: 3 };
+    plan.repeat_commands = vec![Command::Submit, Command::Dispatch { index: 4 }];
+    declare(&mut plan, 256);
+    let text = validate(&plan, 256).expect_err("two indices are out of range").to_string();
+    assert!(text.contains("\n  command 3: index 3 is out of range; the plan has 3 dispatches"), "{text}");
+    assert!(text.contains("\n  repeat command 1: index 4 is out of range; the plan has 3 dispatches"), "{text}");
 }
 
 #[test]

@@ -103,8 +103,10 @@ impl Check<'_> {
 
     pub(super) fn commands(&mut self) {
         let plan = self.plan;
-        for (index, command) in (0_u32..).zip(&plan.commands) {
-            let place = Place::Command { index };
+        let first = (0_u32..).zip(&plan.commands).map(|(index, command)| (Place::Command { index }, command));
+        let repeat =
+            (0_u32..).zip(&plan.repeat_commands).map(|(index, command)| (Place::RepeatCommand { index }, command));
+        for (place, command) in first.chain(repeat) {
             match *command {
                 Command::Load { page, slot } => {
                     self.command_page(place.clone(), page);

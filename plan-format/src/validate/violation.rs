@@ -29,8 +29,10 @@ pub enum Place {
     Dispatch { index: u32, node: String },
     /// A binding of a dispatch.
     Binding { dispatch: u32, node: String, binding: u32 },
-    /// A command.
+    /// A command of the first run's program.
     Command { index: u32 },
+    /// A command of the later runs' program.
+    RepeatCommand { index: u32 },
 }
 
 impl fmt::Display for Place {
@@ -45,6 +47,7 @@ impl fmt::Display for Place {
             Self::Dispatch { index, node } => write!(out, "dispatch {index} ({node})"),
             Self::Binding { dispatch, node, binding } => write!(out, "dispatch {dispatch} ({node}), binding {binding}"),
             Self::Command { index } => write!(out, "command {index}"),
+            Self::RepeatCommand { index } => write!(out, "repeat command {index}"),
         }
     }
 }

@@ -3,13 +3,14 @@
 use super::feed::PageFeed;
 use super::page;
 use crate::error::Error;
-use crate::session::Parts;
+use crate::session::{Parts, Program};
 use std::cell::RefCell;
 use std::time::Duration;
 use wgpu::BufferViewMut;
 
 pub(crate) struct InlineFeed<'a> {
     parts: &'a Parts,
+    program: Program<'a>,
     state: RefCell<State>,
 }
 
@@ -20,10 +21,10 @@ struct State {
 }
 
 impl<'a> InlineFeed<'a> {
-    pub(crate) fn new(parts: &'a Parts) -> Self {
+    pub(crate) fn new(parts: &'a Parts, program: Program<'a>) -> Self {
         let views = (0..parts.bundle.plan.staging_pages).map(|_| None).collect();
-        let length = if parts.loads.is_empty() { 0 } else { page::read_buffer_bytes(parts) };
-        Self { parts, state: RefCell::new(State { views, buffer: vec![0; length as usize] }) }
+        let length = if program.loads.is_empty() { 0 } else { page::read_buffer_bytes(parts) };
+        Self { parts, program, state: RefCell::new(State { views, buffer: vec![0; length as usize] }) }
     }
 }
 
@@ -36,7 +37,7 @@ impl PageFeed for InlineFeed<'_> {
         let state = &mut *self.state.borrow_mut();
         let ring_index = load as usize % state.views.len();
         let mut view = state.views[ring_index].take()?;
-        let page = self.parts.loads[load as usize];
+        let page = self.program.loads[load as usize];
         Some(page::read(self.parts, page, &mut view, &mut state.buffer).map(|()| view))
     }
 }

@@ -19,17 +19,23 @@ pub(crate) use inputs::bind_inputs;
 pub(crate) use threads::run_with_threads;
 
 use crate::error::Error;
-use crate::session::{HostBuffers, Parts};
+use crate::session::{HostBuffers, Parts, Program};
 use crate::tensor::{Outputs, Tensor};
 use feed::PageFeed;
 
 /// Runs with pages that are read when they are needed.
-pub(crate) async fn run_inline(parts: &Parts, buffers: &mut HostBuffers, inputs: &[&Tensor]) -> Result<Outputs, Error> {
-    run(parts, buffers, inputs, &inline::InlineFeed::new(parts)).await
+pub(crate) async fn run_inline(
+    parts: &Parts,
+    program: Program<'_>,
+    buffers: &mut HostBuffers,
+    inputs: &[&Tensor],
+) -> Result<Outputs, Error> {
+    run(parts, program, buffers, inputs, &inline::InlineFeed::new(parts, program)).await
 }
 
 async fn run(
     parts: &Parts,
+    program: Program<'_>,
     buffers: &mut HostBuffers,
     inputs: &[&Tensor],
     feed: &dyn PageFeed,
@@ -39,7 +45,7 @@ async fn run(
     if let Some(input) = &mut buffers.input {
         inputs::upload(parts, input, inputs, walk.encoder())?;
     }
-    walk.commands().await?;
+    walk.commands(program.commands).await?;
     let encoder = walk.finish();
     let outputs = readback::outputs(parts, buffers.readback.as_mut(), encoder).await?;
     if let Some(input) = &mut buffers.input {

@@ -8,28 +8,34 @@ use super::feed::PageFeed;
 use super::page;
 use crate::error::Error;
 use crate::gpu::lock;
-use crate::session::{HostBuffers, Parts};
+use crate::session::{HostBuffers, Parts, Program};
 use crate::tensor::{Outputs, Tensor};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 use wgpu::BufferViewMut;
 
 /// Runs with pages that threads read ahead, as far as the ring of staging buffers allows.
-pub(crate) fn run_with_threads(parts: &Parts, buffers: &mut HostBuffers, inputs: &[&Tensor]) -> Result<Outputs, Error> {
-    let feed = ThreadedFeed::new(parts);
+pub(crate) fn run_with_threads(
+    parts: &Parts,
+    program: Program<'_>,
+    buffers: &mut HostBuffers,
+    inputs: &[&Tensor],
+) -> Result<Outputs, Error> {
+    let feed = ThreadedFeed::new(parts, program);
     std::thread::scope(|scope| {
         let _stop = StopReaders(&feed);
-        let readers = if parts.loads.is_empty() { 0 } else { page::readers(parts) };
+        let readers = if program.loads.is_empty() { 0 } else { page::readers(parts) };
         for _ in 0..readers {
             let thread = std::thread::Builder::new().name("flashmem-reader".to_owned());
             thread.spawn_scoped(scope, || feed.read_pages()).map_err(|source| Error::Threads { source })?;
         }
-        pollster::block_on(super::run(parts, buffers, inputs, &feed))
+        pollster::block_on(super::run(parts, program, buffers, inputs, &feed))
     })
 }
 
 struct ThreadedFeed<'a> {
     parts: &'a Parts,
+    program: Program<'a>,
     state: Mutex<State>,
     /// A buffer was given, or the readers must stop.
     given: Condvar,
@@ -65,17 +71,17 @@ impl Drop for StopReaders<'_, '_> {
 }
 
 impl<'a> ThreadedFeed<'a> {
-    fn new(parts: &'a Parts) -> Self {
+    fn new(parts: &'a Parts, program: Program<'a>) -> Self {
         let places = (0..parts.bundle.plan.staging_pages).map(|_| Place::Away).collect();
         let state = Mutex::new(State { next_load: 0, places, stopped: false });
-        Self { parts, state, given: Condvar::new(), arrived: Condvar::new() }
+        Self { parts, program, state, given: Condvar::new(), arrived: Condvar::new() }
     }
 
     /// A reader's life.
     fn read_pages(&self) {
         let mut buffer = vec![0; page::read_buffer_bytes(self.parts) as usize];
         while let Some((load, mut view)) = self.next() {
-            let page = self.parts.loads[load as usize];
+            let page = self.program.loads[load as usize];
             let result = page::read(self.parts, page, &mut view, &mut buffer).map(|()| view);
             let mut state = lock(&self.state);
             state.stopped |= result.is_err();
@@ -92,7 +98,7 @@ impl<'a> ThreadedFeed<'a> {
     fn next(&self) -> Option<(u32, BufferViewMut)> {
         let mut state = lock(&self.state);
         loop {
-            if state.stopped || state.next_load as usize == self.parts.loads.len() {
+            if state.stopped || state.next_load as usize == self.program.loads.len() {
                 return None;
             }
             let load = state.next_load;

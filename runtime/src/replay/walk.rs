@@ -60,9 +60,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Replays all commands.
-    pub(crate) async fn commands(&mut self) -> Result<(), Error> {
-        let parts = self.parts;
-        for (position, command) in (0_u32..).zip(&parts.bundle.plan.commands) {
+    pub(crate) async fn commands(&mut self, commands: &[Command]) -> Result<(), Error> {
+        for (position, command) in (0_u32..).zip(commands) {
             match *command {
                 Command::Load { page, slot } => self.load(position, page, slot).await?,
                 Command::Drop { .. } => {}

@@ -43,6 +43,11 @@ pub struct Session {
     load_ms: f64,
     runs_ms: Vec<f64>,
     cold_ms: Option<f64>,
+    /// Whether the arena holds what a completed run leaves there, so that the next run may repeat. False before the
+    /// first run, during every run, after one that failed, and when the arena is gone.
+    repeats: bool,
+    /// Bytes read by every completed run.
+    bytes_read_runs: Vec<u64>,
     /// Why the session cannot run any more.
     lost: Option<String>,
 }
@@ -58,8 +63,30 @@ pub(crate) struct Parts {
     pub(crate) pipelines: Vec<ComputePipeline>,
     /// By dispatch.
     pub(crate) bind_groups: Vec<BindGroup>,
-    /// Pages in order of loading.
+    /// Pages of a first run in order of loading.
     pub(crate) loads: Vec<PageId>,
+    /// Pages of a later run in order of loading.
+    pub(crate) repeat_loads: Vec<PageId>,
+}
+
+/// One of the plan's programs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Program<'a> {
+    pub(crate) commands: &'a [Command],
+    /// Its pages in order of loading.
+    pub(crate) loads: &'a [PageId],
+}
+
+impl Parts {
+    /// The program of a run that finds the arena as a completed run leaves it, or of one that does not.
+    pub(crate) fn program(&self, repeats: bool) -> Program<'_> {
+        let plan = &self.bundle.plan;
+        if repeats && !plan.repeat_commands.is_empty() {
+            Program { commands: &plan.repeat_commands, loads: &self.repeat_loads }
+        } else {
+            Program { commands: &plan.commands, loads: &self.loads }
+        }
+    }
 }
 
 impl Session {
@@ -100,12 +127,23 @@ impl Session {
         let (pipelines, bind_groups, resources, buffers) =
             build(&gpu, &bundle, constants, &mut ledger, options).await?;
         strip(&mut bundle);
-        let loads = loads(&bundle);
+        let (loads, repeat_loads) = (loads(&bundle.plan.commands), loads(&bundle.plan.repeat_commands));
         let options = options.clone();
-        let parts = Parts { gpu, source, bundle, options, resources, pipelines, bind_groups, loads };
+        let parts = Parts { gpu, source, bundle, options, resources, pipelines, bind_groups, loads, repeat_loads };
         ledger.sample(&parts.gpu.device, host_bytes(&parts));
         let load_ms = opened.elapsed_ms();
-        Ok(Self { parts, buffers, ledger, opened, load_ms, runs_ms: Vec::new(), cold_ms: None, lost: None })
+        Ok(Self {
+            parts,
+            buffers,
+            ledger,
+            opened,
+            load_ms,
+            runs_ms: Vec::new(),
+            cold_ms: None,
+            repeats: false,
+            bytes_read_runs: Vec::new(),
+            lost: None,
+        })
     }
 
     /// The inputs that a run takes, in the model's order.
@@ -127,9 +165,10 @@ impl Session {
     pub fn run<N: AsRef<str>>(&mut self, inputs: &[(N, Tensor)]) -> Result<Outputs, Error> {
         self.before_run()?;
         let inputs = replay::bind_inputs(&self.parts.bundle.plan, inputs)?;
-        let running = Stopwatch::start();
-        let result = replay::run_with_threads(&self.parts, &mut self.buffers, &inputs);
-        pollster::block_on(self.after_run(running, result))
+        let started = Started::now(&self.parts);
+        let program = self.parts.program(std::mem::take(&mut self.repeats));
+        let result = replay::run_with_threads(&self.parts, program, &mut self.buffers, &inputs);
+        pollster::block_on(self.after_run(started, result))
     }
 
     /// Runs the model once where blocking is not allowed; pages are read when they are needed.
@@ -139,9 +178,10 @@ impl Session {
     pub async fn run_async<N: AsRef<str>>(&mut self, inputs: &[(N, Tensor)]) -> Result<Outputs, Error> {
         self.before_run()?;
         let inputs = replay::bind_inputs(&self.parts.bundle.plan, inputs)?;
-        let running = Stopwatch::start();
-        let result = replay::run_inline(&self.parts, &mut self.buffers, &inputs).await;
-        self.after_run(running, result).await
+        let started = Started::now(&self.parts);
+        let program = self.parts.program(std::mem::take(&mut self.repeats));
+        let result = replay::run_inline(&self.parts, program, &mut self.buffers, &inputs).await;
+        self.after_run(started, result).await
     }
 
     /// What was measured so far.
@@ -169,8 +209,11 @@ impl Session {
             pipelines: self.parts.pipelines.len() as u32,
             dispatches: plan.dispatches.len() as u32,
             loads: self.parts.loads.len() as u32,
+            loads_repeat: self.parts.program(true).loads.len() as u32,
+            bytes_read_runs: self.bytes_read_runs.clone(),
             reader_threads: self.parts.options.reader_threads,
             predicted_cold_ms: plan.predicted_cold_us as f64 / 1e3,
+            predicted_warm_ms: plan.predicted_warm_us as f64 / 1e3,
         }
     }
 
@@ -186,7 +229,7 @@ impl Session {
     }
 
     /// Brings the buffers back, whatever happened, and takes the run into the statistics.
-    async fn after_run(&mut self, running: Stopwatch, result: Result<Outputs, Error>) -> Result<Outputs, Error> {
+    async fn after_run(&mut self, started: Started, result: Result<Outputs, Error>) -> Result<Outputs, Error> {
         let timeout = self.parts.options.timeout;
         let settled = match &result {
             Err(error) if error.loses_session() => Err(error.to_string()),
@@ -195,7 +238,9 @@ impl Session {
         self.lost = settled.err();
         let outputs = result?;
         self.before_run()?;
-        self.runs_ms.push(running.elapsed_ms());
+        self.repeats = true;
+        self.runs_ms.push(started.clock.elapsed_ms());
+        self.bytes_read_runs.push(self.parts.source.bytes_read() - started.bytes_read);
         if self.cold_ms.is_none() {
             self.cold_ms = Some(self.opened.elapsed_ms());
         }
@@ -203,6 +248,18 @@ impl Session {
         let run_bytes = replay::host_bytes(&self.parts) + output_bytes;
         self.ledger.sample(&self.parts.gpu.device, host_bytes(&self.parts) + run_bytes);
         Ok(outputs)
+    }
+}
+
+/// Where a run began.
+struct Started {
+    clock: Stopwatch,
+    bytes_read: u64,
+}
+
+impl Started {
+    fn now(parts: &Parts) -> Self {
+        Self { clock: Stopwatch::start(), bytes_read: parts.source.bytes_read() }
     }
 }
 
@@ -264,9 +321,8 @@ fn strip(bundle: &mut Bundle) {
     }
 }
 
-fn loads(bundle: &Bundle) -> Vec<PageId> {
-    let commands = bundle.plan.commands.iter();
-    let pages = commands.filter_map(|command| match command {
+fn loads(commands: &[Command]) -> Vec<PageId> {
+    let pages = commands.iter().filter_map(|command| match command {
         Command::Load { page, .. } => Some(*page),
         Command::Drop { .. } | Command::Dispatch { .. } | Command::Submit => None,
     });
@@ -279,7 +335,9 @@ fn checksum_bytes(bundle: &Bundle) -> u64 {
 
 /// What a session holds on the host between runs.
 fn host_bytes(parts: &Parts) -> u64 {
-    plan_bytes(&parts.bundle.plan) + checksum_bytes(&parts.bundle) + size_of_val(&*parts.loads) as u64
+    plan_bytes(&parts.bundle.plan)
+        + checksum_bytes(&parts.bundle)
+        + (size_of_val(&*parts.loads) + size_of_val(&*parts.repeat_loads)) as u64
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

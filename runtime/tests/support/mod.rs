@@ -93,10 +93,12 @@ impl Product {
             params,
             dispatches: (0..self.pages).map(dispatch).collect(),
             commands: self.commands(),
+            repeat_commands: vec![],
             activation_bytes: 2 * total,
             memory: MemoryDeclaration::default(),
             budget_bytes: None,
             predicted_cold_us: 1,
+            predicted_warm_us: 1,
         };
         testing::declare(&mut plan, 0);
         plan
