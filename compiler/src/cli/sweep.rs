@@ -7,7 +7,7 @@ use super::{Usage, options};
 use anyhow::{Context as _, ensure};
 use flashmem_compiler::bundle::Links;
 use flashmem_compiler::bundle::budget::{BudgetError, Planned};
-use flashmem_compiler::compile::{CompileError, CompileOptions, prepare, plan};
+use flashmem_compiler::compile::{CompileError, CompileOptions, plan, prepare};
 use flashmem_compiler::report::{Sweep, SweepPlan, SweepPoint};
 use flashmem_compiler::size;
 use indicatif::{ProgressBar, ProgressStyle};

@@ -7,7 +7,7 @@
 use super::facts::{cause, node, page_name, short, time};
 use super::markup::{Scale, escape, px, time_axis};
 use super::subject::Subject;
-use super::timeline::{Span, Stall, Timeline};
+use super::timeline::{Load, Span, Stall, Timeline};
 use crate::schedule::OperatorClass;
 use std::fmt::Write as _;
 
@@ -34,7 +34,7 @@ const HEIGHT: f64 = 200.0;
 
 /// The horizontal scale of a timeline.
 pub fn scale(timeline: &Timeline) -> Scale {
-    Scale { left: LEFT, right: RIGHT, from: 0.0, to: timeline.finish_us }
+    Scale { left: LEFT, right: RIGHT, from: 0.0, to: timeline.end_us() }
 }
 
 /// One rectangle of a lane.
@@ -62,17 +62,16 @@ pub fn lanes(subject: &Subject<'_>, timeline: &Timeline) -> String {
         let _ =
             write!(out, r#"<text class="lane" x="{}" y="{middle}" text-anchor="end">{label}</text>"#, px(LEFT - 10.0));
     }
-    let page_marks = |spans: &[Span], class| {
-        let marks = (0_u32..).zip(spans).map(|(page, span)| Mark { span: *span, class, items: (page, page) });
-        let mut marks: Vec<Mark> = marks.filter(|mark| mark.span.us() > 0.0).collect();
-        marks.sort_by(|a, b| a.span.start_us.total_cmp(&b.span.start_us));
-        merged(marks, scale)
+    let page_marks = |span_of: fn(&Load) -> Span, class| {
+        let marks =
+            timeline.loads.iter().map(|load| Mark { span: span_of(load), class, items: (load.page, load.page) });
+        merged(marks.filter(|mark| mark.span.us() > 0.0).collect(), scale)
     };
     let page_bytes = subject.plan.page.page_bytes();
-    for mark in page_marks(&timeline.reads, "disk") {
+    for mark in page_marks(|load| load.read, "disk") {
         rectangle(&mut out, scale, &mark, DISK_TOP, &pages_title(subject, "read", &mark, page_bytes));
     }
-    for mark in page_marks(&timeline.uploads, "upload") {
+    for mark in page_marks(|load| load.upload, "upload") {
         rectangle(&mut out, scale, &mark, UPLOAD_TOP, &pages_title(subject, "uploaded", &mark, page_bytes));
     }
     stalls(&mut out, subject, timeline, scale);
@@ -104,7 +103,8 @@ fn merged(marks: Vec<Mark>, scale: Scale) -> Vec<Mark> {
     for mark in marks {
         let joins = out.last().is_some_and(|last| {
             let gap = scale.x(mark.span.start_us) - scale.x(last.span.end_us);
-            gap < THIN_PX / 2.0 && (width(last.span) < THIN_PX || width(mark.span) < THIN_PX)
+            let ascending = mark.items.0 >= last.items.1;
+            ascending && gap < THIN_PX / 2.0 && (width(last.span) < THIN_PX || width(mark.span) < THIN_PX)
         });
         match out.last_mut() {
             Some(last) if joins => {
@@ -156,7 +156,7 @@ fn pages_title(subject: &Subject<'_>, verb: &str, mark: &Mark, page_bytes: u64) 
     if first == last {
         return format!("{} is {verb}: {}", page_name(subject, first), between(mark.span));
     }
-    let size = crate::size::format(page_bytes * u64::from(last - first + 1));
+    let size = crate::size::format(page_bytes * u64::from(last.abs_diff(first) + 1));
     format!("pages {first} to {last} ({size}) are {verb}: {}", between(mark.span))
 }
 

@@ -112,6 +112,8 @@ pub fn short(name: &str) -> String {
 /// A time for people.
 pub fn time(us: f64) -> String {
     match us {
+        us if us < 1e-3 => "0".to_owned(),
+        us if us < 10.0 => format!("{us:.1} µs"),
         us if us < 1e3 => format!("{us:.0} µs"),
         us if us < 1e5 => format!("{:.2} ms", us / 1e3),
         us if us < 1e7 => format!("{:.1} ms", us / 1e3),

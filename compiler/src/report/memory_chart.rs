@@ -8,7 +8,7 @@ use super::chart::{LEFT, RIGHT, WIDTH, scale};
 use super::facts::time;
 use super::markup::{Scale, escape, px, ticks, time_axis};
 use super::subject::Subject;
-use super::timeline::{Span, Timeline};
+use super::timeline::{Load, Span, Timeline};
 use crate::size;
 use std::fmt::Write as _;
 
@@ -53,7 +53,7 @@ pub fn memory(subject: &Subject<'_>, timeline: &Timeline) -> String {
     let declared = subject.plan.memory.total_bytes().unwrap_or(u64::MAX) as f64;
     let budget = subject.plan.budget_bytes.map(|bytes| bytes as f64);
     let to_scale = budget.filter(|bytes| *bytes <= declared * MOST_BUDGET);
-    let most = declared.max(to_scale.unwrap_or(0.0)) * 1.06;
+    let most = declared.max(to_scale.unwrap_or(0.0)) * 1.08;
     let across = scale(timeline);
     let up = Scale { left: BOTTOM, right: TOP, from: 0.0, to: most };
     let mut out = format!(
@@ -83,10 +83,17 @@ pub fn memory(subject: &Subject<'_>, timeline: &Timeline) -> String {
         used(&mut out, subject, timeline, &band, base, up);
         base = top;
     }
-    line(&mut out, "declared", up.x(declared), &format!("declared peak {}", size::format(declared as u64)), 14.0);
+    let text = format!("declared peak {}", size::format(declared as u64));
+    line(&mut out, "declared", up.x(declared), &text, (LEFT + 6.0, "start"));
     match (budget, to_scale) {
         (Some(bytes), Some(_)) => {
-            line(&mut out, "budget", up.x(bytes), &format!("budget {}", size::format(bytes as u64)), -5.0);
+            line(
+                &mut out,
+                "budget",
+                up.x(bytes),
+                &format!("budget {}", size::format(bytes as u64)),
+                (RIGHT - 6.0, "end"),
+            );
         }
         (Some(bytes), None) => {
             let text = format!("budget {}, above this drawing", size::format(bytes as u64));
@@ -125,14 +132,12 @@ fn rectangle(out: &mut String, class: &str, top: f64, bottom: f64, title: &str) 
 fn used(out: &mut String, subject: &Subject<'_>, timeline: &Timeline, band: &Band, base: f64, up: Scale) {
     let page_bytes = subject.plan.page.page_bytes();
     let (class, what, lives) = match band.class {
-        "arena" => ("resident", "resident pages", lives(&timeline.uploads, &timeline.drops_us)),
-        "staging" => {
-            let leaves: Vec<f64> = timeline.uploads.iter().map(|span| span.end_us).collect();
-            ("ring-used", "pages in the ring", lives(&timeline.reads, &leaves))
-        }
+        "arena" => ("resident", "resident pages", resident(timeline)),
+        "staging" => ("ring-used", "pages in the ring", in_ring(timeline)),
         _ => return,
     };
-    let counts = columns(&lives, timeline.finish_us);
+    let end_us = timeline.end_us();
+    let counts = columns(&lives, end_us);
     let most = counts.iter().copied().max().unwrap_or(0);
     let floor = px(up.x(base));
     let mut path = format!("M{} {floor}", px(LEFT));
@@ -150,14 +155,21 @@ fn used(out: &mut String, subject: &Subject<'_>, timeline: &Timeline, band: &Ban
         "{what}: at most {most} of {} ({}) over {}",
         band.bytes / page_bytes.max(1),
         size::format(u64::from(most) * page_bytes),
-        time(timeline.finish_us)
+        time(end_us)
     );
     let _ = write!(out, r#"<path class="{class}" d="{path}"><title>{}</title></path>"#, escape(&title));
 }
 
-/// From the start of `from` to `until`.
-fn lives(from: &[Span], until: &[f64]) -> Vec<Span> {
-    from.iter().zip(until).map(|(span, end_us)| Span { start_us: span.start_us, end_us: *end_us }).collect()
+/// When pages are in the arena.
+pub fn resident(timeline: &Timeline) -> Vec<Span> {
+    let end_us = timeline.end_us();
+    let life = |load: &Load| Span { start_us: load.upload.start_us, end_us: load.dropped_us.unwrap_or(end_us) };
+    timeline.loads.iter().map(life).collect()
+}
+
+/// When pages are in the staging ring.
+pub fn in_ring(timeline: &Timeline) -> Vec<Span> {
+    timeline.loads.iter().map(|load| Span { start_us: load.read.start_us, end_us: load.upload.end_us }).collect()
 }
 
 /// Most lives at one moment in each column.
@@ -181,14 +193,16 @@ pub fn columns(lives: &[Span], finish_us: f64) -> Vec<u32> {
     counts
 }
 
-fn line(out: &mut String, class: &str, y: f64, text: &str, below: f64) {
+/// A line across with a text above it, at x and anchored there.
+fn line(out: &mut String, class: &str, y: f64, text: &str, (x, anchor): (f64, &str)) {
     let _ = write!(
         out,
-        r#"<path class="{class}" d="M{} {y}H{right}"/><text class="{class}-text" x="{right}" y="{}" text-anchor="end">{}</text>"#,
+        r#"<path class="{class}" d="M{} {}H{}"/><text class="{class}-text" x="{}" y="{}" text-anchor="{anchor}">{}</text>"#,
         px(LEFT),
-        px(y + below),
+        px(y),
+        px(RIGHT),
+        px(x),
+        px(y - 5.0),
         escape(text),
-        y = px(y),
-        right = px(RIGHT),
     );
 }

@@ -21,4 +21,4 @@ pub use facts::Facts;
 pub use page::page;
 pub use subject::{StepRate, Subject, WeightUse};
 pub use sweep::{Sweep, SweepPlan, SweepPoint};
-pub use timeline::{Span, Stall, StallCause, Timeline};
+pub use timeline::{Load, Span, Stall, StallCause, Timeline};

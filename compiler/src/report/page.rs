@@ -49,13 +49,12 @@ pub fn page(subject: &Subject<'_>, timeline: &Timeline) -> String {
     section(
         &mut body,
         "Memory",
-        "What a session holds, all of it from the start; dark parts of arena and ring are in use.",
+        "What a session holds, all of it from the start. Strong colours show what is in use of arena and ring.",
     );
-    let legend: String = memory_chart::legend(subject)
-        .into_iter()
-        .rev()
-        .map(|(class, name, bytes)| entry(class, &format!("{name} {}", size::format(bytes))))
-        .collect();
+    let bands = memory_chart::legend(subject).into_iter().rev();
+    let mut legend: String =
+        bands.map(|(class, name, bytes)| entry(class, &format!("{name} {}", size::format(bytes)))).collect();
+    legend.push_str(&entry("resident", "resident pages"));
     let chart = memory_chart::memory(subject, timeline);
     let _ = write!(body, "<figure>{chart}<figcaption>{legend}</figcaption></figure></section>");
     section(&mut body, "Stalls", &stalls_text(timeline));
@@ -115,7 +114,7 @@ fn tiles(out: &mut String, subject: &Subject<'_>, timeline: &Timeline, facts: &F
     let busy = 100.0 * facts.disk_floor_us / timeline.finish_us.max(f64::MIN_POSITIVE);
     let all = [
         ("predicted cold run", time(facts.predicted_us), format!("{:.3} × the floor", facts.ratio())),
-        ("disk floor", time(facts.disk_floor_us), format!("the disk is busy {:.0} % of the time", busy.min(100.0))),
+        ("disk floor", time(facts.disk_floor_us), format!("busy {:.0} % of the time", busy.min(100.0))),
         ("execution", time(facts.execute_us), format!("waits {}", time(facts.stalled_us))),
         ("declared peak", peak, budget),
         (

@@ -106,7 +106,9 @@ impl Sweep {
         for point in &self.points {
             let budget = size::format(point.budget_bytes);
             let _ = match &point.plan {
-                None => write!(rows, "<tr><td class=\"n\">{budget}</td><td class=\"n\" colspan=\"6\">infeasible</td></tr>"),
+                None => {
+                    write!(rows, "<tr><td class=\"n\">{budget}</td><td class=\"n\" colspan=\"6\">infeasible</td></tr>")
+                }
                 Some(plan) => write!(
                     rows,
                     "<tr><td class=\"n\">{budget}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{:.2} %</td><td>{}</td><td class=\"n\">{} of {}</td><td class=\"n\">{}</td></tr>",
@@ -122,9 +124,15 @@ impl Sweep {
         }
         let note = match (self.smallest_bytes, self.knee_bytes()) {
             (Some(smallest), Some(knee)) => {
-                format!("The smallest feasible budget is {}; from {} on, more memory buys less than 1 %.", size::format(smallest), size::format(knee))
+                format!(
+                    "The smallest feasible budget is {}; from {} on, more memory buys less than 1 %.",
+                    size::format(smallest),
+                    size::format(knee)
+                )
             }
-            (Some(smallest), None) => format!("None of these budgets works; the smallest that does is {}.", size::format(smallest)),
+            (Some(smallest), None) => {
+                format!("None of these budgets works; the smallest that does is {}.", size::format(smallest))
+            }
             (None, Some(knee)) => format!("From {} on, more memory buys less than 1 %.", size::format(knee)),
             (None, None) => String::new(),
         };

@@ -6,7 +6,7 @@
 use super::facts::{cause, node, time};
 use super::markup::escape;
 use super::subject::{Subject, WeightUse};
-use super::timeline::Timeline;
+use super::timeline::{Load, Span, Timeline};
 use crate::size;
 use std::fmt::Write as _;
 
@@ -37,15 +37,14 @@ pub fn weights(subject: &Subject<'_>, timeline: &Timeline) -> String {
 }
 
 fn weight_row(subject: &Subject<'_>, timeline: &Timeline, weight: &WeightUse) -> String {
-    let pages = weight.pages.start as usize..weight.pages.end as usize;
+    let loads: Vec<&Load> = weight.pages.clone().filter_map(|page| timeline.load_of(page)).collect();
     let last_page = weight.pages.end.saturating_sub(1);
-    let span = |spans: &[super::timeline::Span]| {
-        let range = spans.get(pages.clone()).unwrap_or_default();
-        let start_us = range.iter().map(|span| span.start_us).fold(f64::INFINITY, f64::min);
-        let end_us = range.iter().map(|span| span.end_us).fold(0.0, f64::max);
+    let span = |span_of: fn(&Load) -> Span| {
+        let start_us = loads.iter().map(|load| span_of(load).start_us).fold(f64::INFINITY, f64::min);
+        let end_us = loads.iter().map(|load| span_of(load).end_us).fold(0.0, f64::max);
         format!("{} – {}", time(start_us), time(end_us))
     };
-    let dropped_us = timeline.drops_us.get(pages.clone()).unwrap_or_default().iter().copied().fold(0.0, f64::max);
+    let dropped_us = loads.iter().try_fold(0.0_f64, |last_us, load| Some(last_us.max(load.dropped_us?)));
     let name = match &weight.name {
         Some(name) => escape(name),
         None => format!("pages {} to {last_page}", weight.pages.start),
@@ -64,9 +63,9 @@ fn weight_row(subject: &Subject<'_>, timeline: &Timeline, weight: &WeightUse) ->
         "<tr><td class=\"name\">{name}</td><td class=\"n\">{}</td><td class=\"n\">{shown}</td><td class=\"name\">{}</td><td class=\"n\">{steps}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
         size::format(weight.size_bytes),
         escape(node(subject, weight.first_step)),
-        span(&timeline.reads),
-        span(&timeline.uploads),
-        time(dropped_us),
+        span(|load| load.read),
+        span(|load| load.upload),
+        dropped_us.map_or_else(|| "kept".to_owned(), time),
     )
 }
 

@@ -59,8 +59,11 @@ pub fn summary(subject: &Subject<'_>, timeline: &Timeline) -> String {
             provenance.solver_gap * 100.0
         ),
     );
-    for (label, spans) in [("disk", &timeline.reads), ("upload", &timeline.uploads), ("execution", &timeline.steps)] {
-        line(label, format!("│{}│", lane(spans, timeline.finish_us)));
+    let end_us = timeline.end_us();
+    let reads: Vec<Span> = timeline.loads.iter().map(|load| load.read).collect();
+    let uploads: Vec<Span> = timeline.loads.iter().map(|load| load.upload).collect();
+    for (label, spans) in [("disk", &reads), ("upload", &uploads), ("execution", &timeline.steps)] {
+        line(label, format!("│{}│", lane(spans, end_us)));
     }
     let stalls = timeline.longest_stalls();
     if stalls.is_empty() {
@@ -80,15 +83,15 @@ pub fn summary(subject: &Subject<'_>, timeline: &Timeline) -> String {
 }
 
 /// How busy a lane is, column by column.
-fn lane(spans: &[Span], finish_us: f64) -> String {
-    let width_us = finish_us / COLUMNS as f64;
+fn lane(spans: &[Span], end_us: f64) -> String {
+    let width_us = end_us / COLUMNS as f64;
     let mut busy_us = vec![0.0_f64; COLUMNS];
     for span in spans.iter().filter(|span| span.us() > 0.0 && width_us > 0.0) {
         let first = (span.start_us / width_us) as usize;
         let last = ((span.end_us / width_us) as usize).min(COLUMNS - 1);
         for (column, busy_us) in busy_us.iter_mut().enumerate().take(last + 1).skip(first) {
-            let (start_us, end_us) = (width_us * column as f64, width_us * (column + 1) as f64);
-            *busy_us += (span.end_us.min(end_us) - span.start_us.max(start_us)).max(0.0);
+            let (from_us, to_us) = (width_us * column as f64, width_us * (column + 1) as f64);
+            *busy_us += (span.end_us.min(to_us) - span.start_us.max(from_us)).max(0.0);
         }
     }
     let shade = |busy_us: &f64| {

@@ -1,8 +1,10 @@
 //! Tests of the crate as a whole.
 
 mod corruption;
+mod device;
 mod forge;
 mod hostile;
+mod mutations;
 mod property;
 mod replay_rules;
 mod round_trip;
