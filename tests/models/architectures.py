@@ -148,9 +148,9 @@ def sam2(a):
     from transformers import Sam2HieraDetConfig, Sam2VisionConfig, Sam2VisionModel
 
     if a.tiny:
-        dims, size = [16, 32, 64, 128], 128
-        hiera = dict(blocks_per_stage=[1, 2, 3, 1], num_attention_heads_per_stage=[1, 2, 4, 8],
-                     window_size_per_stage=[8, 4, 4, 2], global_attention_blocks=[4])
+        dims, size = [8, 16, 24, 32], 64
+        hiera = dict(blocks_per_stage=[1, 2, 2, 1], num_attention_heads_per_stage=[1, 2, 2, 4],
+                     window_size_per_stage=[4, 2, 2, 2], global_attention_blocks=[4])
     else:
         dims, size = [144, 288, 576, 1152], 1024
         hiera = dict(blocks_per_stage=[2, 6, 36, 4], num_attention_heads_per_stage=[2, 4, 8, 16],
@@ -161,7 +161,7 @@ def sam2(a):
             num_attention_heads=hiera["num_attention_heads_per_stage"][0], **hiera),
         backbone_channel_list=dims[::-1],
         backbone_feature_sizes=[[size // s, size // s] for s in (4, 8, 16)],
-        fpn_hidden_size=32 if a.tiny else 256,
+        fpn_hidden_size=16 if a.tiny else 256,
     )
     cfg._attn_implementation = cfg.backbone_config._attn_implementation = "eager"
     model = Sam2VisionModel(cfg)
@@ -214,7 +214,7 @@ def deepvit(a):
     """vit-pytorch DeepViT, width 1024, depth 24, mlp 2048: 204 M."""
     from vit_pytorch.deepvit import DeepViT
 
-    kw = dict(image_size=64, patch_size=16, num_classes=10, dim=64, depth=3, heads=4, mlp_dim=128, dim_head=16) \
+    kw = dict(image_size=32, patch_size=8, num_classes=10, dim=48, depth=2, heads=4, mlp_dim=96, dim_head=12) \
         if a.tiny else dict(image_size=224, patch_size=16, num_classes=1000, dim=1024, depth=24, heads=16, mlp_dim=2048)
     return Spec(
         module=Wrap(DeepViT(**kw), ["img"], lambda o: o),
@@ -244,15 +244,16 @@ def sd_unet(a):
     from diffusers import UNet2DConditionModel
     from diffusers.models.attention_processor import AttnProcessor
 
-    kw = dict(block_out_channels=(16, 32, 32, 32), layers_per_block=1, cross_attention_dim=24,
-              attention_head_dim=4, norm_num_groups=8, sample_size=16) if a.tiny else \
+    kw = dict(block_out_channels=(8, 12), layers_per_block=1, cross_attention_dim=12,
+              attention_head_dim=2, norm_num_groups=4, sample_size=16) if a.tiny else \
         dict(block_out_channels=(320, 640, 1280, 1280), layers_per_block=2, cross_attention_dim=768,
              attention_head_dim=8, norm_num_groups=32, sample_size=64)
     cross, plain = "CrossAttn{}Block2D", "{}Block2D"
+    levels = len(kw["block_out_channels"]) - 1  # with attention; the last has none
     model = UNet2DConditionModel(
         in_channels=4, out_channels=4, freq_shift=0, flip_sin_to_cos=True, act_fn="silu", norm_eps=1e-5,
-        down_block_types=(cross.format("Down"),) * 3 + (plain.format("Down"),),
-        up_block_types=(plain.format("Up"),) + (cross.format("Up"),) * 3, **kw)
+        down_block_types=(cross.format("Down"),) * levels + (plain.format("Down"),),
+        up_block_types=(plain.format("Up"),) + (cross.format("Up"),) * levels, **kw)
     model.set_attn_processor(AttnProcessor())
     size, ctx, dim = kw["sample_size"], 7 if a.tiny else 77, kw["cross_attention_dim"]
     r = rng()
@@ -274,7 +275,7 @@ def whisper(a, part):
     from transformers import WhisperConfig, WhisperModel
     from transformers.models.whisper import modeling_whisper
 
-    kw = dict(d_model=64, layers=2, heads=4, ffn=256, vocab=512, src=50, tgt=32) if a.tiny else \
+    kw = dict(d_model=32, layers=2, heads=4, ffn=128, vocab=256, src=50, tgt=32) if a.tiny else \
         dict(d_model=1024, layers=24, heads=16, ffn=4096, vocab=51865, src=1500, tgt=448)
     cfg = WhisperConfig(
         vocab_size=kw["vocab"], num_mel_bins=80, d_model=kw["d_model"],
@@ -340,7 +341,7 @@ def depth_anything(a, large):
 
     if a.tiny:
         hidden, heads, layers, neck, fusion, head, size = \
-            (64, 4, 5, [16, 32, 48, 64], 16, 8, 56) if large else (48, 3, 4, [8, 16, 24, 32], 12, 8, 56)
+            (24, 4, 4, [4, 8, 8, 8], 8, 6, 56) if large else (20, 2, 4, [4, 8, 8, 12], 8, 8, 56)
     else:
         hidden, heads, layers, neck, fusion, head, size = \
             (1024, 16, 24, [256, 512, 1024, 1024], 256, 32, 518) if large else (384, 6, 12, [48, 96, 192, 384], 64, 32, 518)
@@ -374,8 +375,8 @@ MODELS = {
     "vit-b16": vit_b16,
     "deepvit": deepvit,
     "gptneo-s": lambda a: gpt_neo(a, 768, 12, 12, tiny=(32, 2, 2)),
-    "gptneo-1.3b": lambda a: gpt_neo(a, 2048, 24, 16, tiny=(64, 4, 4)),
-    "gptneo-2.7b": lambda a: gpt_neo(a, 2560, 32, 20, tiny=(80, 4, 5)),
+    "gptneo-1.3b": lambda a: gpt_neo(a, 2048, 24, 16, tiny=(32, 2, 4)),
+    "gptneo-2.7b": lambda a: gpt_neo(a, 2560, 32, 20, tiny=(40, 2, 5)),
     "sam2": sam2,
     "sd-unet": sd_unet,
     "whisper-medium": lambda a: whisper(a, "both"),

@@ -98,6 +98,8 @@ def export(a):
     model.graph.name = a.model + ("-tiny" if a.tiny else "")
     helper.set_model_props(model, {"zoo.model": model.graph.name, "zoo.seed": str(SEED)})
     nodes = len(model.graph.node)
+    if a.tiny and not a.external:  # shapes of intermediate tensors are a third of a tiny file, and nobody reads them
+        del model.graph.value_info[:]
     a.out.parent.mkdir(parents=True, exist_ok=True)
     weight_bytes = save(model, a.out, weights, a.external)
     del model, weights
