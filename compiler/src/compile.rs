@@ -9,14 +9,11 @@ use crate::graph::Graph;
 use crate::graph::verify::{Violation, verify};
 use crate::import::{Dim, ImportError, ImportOptions, import};
 use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize};
-use crate::profile::DeviceProfile;
+use crate::profile::{DeviceProfile, ExceededLimit};
 use crate::schedule::{SolverReport, Strategy};
 use flashmem_plan_format::container::Summary;
 use flashmem_plan_format::plan::{Plan, Provenance, TexelFormat};
 use std::path::Path;
-
-/// Most bytes of one tensor: the storage binding that every WebGPU device offers.
-pub const MAX_BINDING_BYTES: u64 = 128 << 20;
 
 /// What to optimise for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +94,14 @@ pub enum CompileError {
     /// It cannot be lowered, or not within the budget.
     #[error(transparent)]
     Budget(#[from] BudgetError),
+    /// The device cannot hold or bind what the plan needs.
+    #[error("device `{profile}` has {} = {}, and the plan needs {}", exceeded.limit, exceeded.available, exceeded.needed)]
+    Limit {
+        /// Name of the profile.
+        profile: String,
+        /// The limit.
+        exceeded: ExceededLimit,
+    },
     /// The self-test cannot be made.
     #[error(transparent)]
     Golden(#[from] GoldenError),
@@ -146,7 +151,7 @@ pub fn prepare(
 /// Lowers, schedules and assembles a prepared model within the budget of `options`; `links` is shared by all plans of it.
 ///
 /// # Errors
-/// [`CompileError::Budget`].
+/// [`CompileError::Budget`] and [`CompileError::Limit`].
 pub fn plan(prepared: &Prepared, links: &mut Links, options: &CompileOptions) -> Result<Planned, CompileError> {
     let provenance = Provenance {
         model: prepared.name.clone(),
@@ -163,19 +168,23 @@ pub fn plan(prepared: &Prepared, links: &mut Links, options: &CompileOptions) ->
     let assembly = Assembly {
         profile: &options.profile,
         strategy: options.strategy,
-        slot_cap: u32::MAX,
+        slot_cap: options.profile.limits.texture_array_layers,
         staging_pages: 2,
         budget_bytes: options.budget_bytes,
         provenance: &provenance,
     };
     let wanted = Search {
         format: options.weights,
-        max_binding_bytes: MAX_BINDING_BYTES,
+        max_binding_bytes: options.profile.limits.storage_binding_bytes,
         budget_bytes: options.budget_bytes,
         least_memory: options.objective == Objective::Memory,
         assembly,
     };
-    Ok(search(&prepared.graph, links, &wanted)?)
+    let planned = search(&prepared.graph, links, &wanted)?;
+    match options.profile.limits.exceeded_by(&planned.assembled.plan.requirements) {
+        None => Ok(planned),
+        Some(exceeded) => Err(CompileError::Limit { profile: options.profile.name.clone(), exceeded }),
+    }
 }
 
 /// Compiles `model` into the bundle `output`.
@@ -234,4 +243,55 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
         (format!("input {name}"), dims.join("x"))
     }));
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CompileOptions, Objective, plan, prepare};
+    use crate::bundle::Links;
+    use crate::import::ImportOptions;
+    use crate::profile::{DeviceLimits, DeviceProfile};
+    use crate::schedule::Strategy;
+    use flashmem_plan_format::plan::TexelFormat;
+
+    /// A small network planned for a device with these limits; the declared slots, or the message.
+    fn slots_with(change: fn(&mut DeviceLimits), strategy: Strategy) -> Result<u32, String> {
+        let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/tiny/vit.onnx");
+        let mut profile = DeviceProfile::default();
+        change(&mut profile.limits);
+        let options = CompileOptions {
+            weights: TexelFormat::Rgba32Float,
+            budget_bytes: None,
+            import: ImportOptions::default(),
+            profile,
+            objective: Objective::Latency,
+            strategy,
+            golden: None,
+        };
+        let prepared = prepare(&model, &options.import, &mut |_| ()).expect("the model is supported");
+        let planned = plan(&prepared, &mut Links::default(), &options).map_err(|error| error.to_string())?;
+        Ok(planned.assembled.plan.slot_count)
+    }
+
+    #[test]
+    fn what_the_device_cannot_hold_or_bind_is_refused() {
+        let all = slots_with(|_| (), Strategy::PreloadAll).expect("the desktop holds everything");
+        assert!(all > 4, "{all}");
+        let few = slots_with(|limits| limits.texture_array_layers = 4, Strategy::Optimal);
+        assert!(few.as_ref().is_ok_and(|slots| *slots <= 4), "{few:?}");
+        let refused = |change, expected: &str| {
+            let message = slots_with(change, Strategy::PreloadAll).expect_err("it does not fit");
+            assert!(message.contains(expected), "{message}");
+        };
+        refused(
+            |limits| limits.texture_array_layers = 1,
+            "device `desktop` has max_texture_array_layers = 1, and at least",
+        );
+        refused(|limits| limits.storage_binding_bytes = 1000, "bytes exceeds the 1000 bytes that one binding may hold");
+        refused(|limits| limits.buffer_bytes = 5000, "device `desktop` has max_buffer_size = 5000, and the plan needs");
+        refused(
+            |limits| limits.texture_side = 255,
+            "device `desktop` has max_texture_dimension_2d = 255, and the plan needs 256",
+        );
+    }
 }

@@ -26,6 +26,8 @@ mod limits;
 #[cfg(feature = "npz")]
 pub mod npz;
 mod options;
+#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+pub mod profile;
 mod replay;
 mod self_test;
 mod session;

@@ -107,7 +107,7 @@ impl Sweep {
             let budget = size::format(point.budget_bytes);
             let _ = match &point.plan {
                 None => {
-                    write!(rows, "<tr><td class=\"n\">{budget}</td><td class=\"n\" colspan=\"6\">infeasible</td></tr>")
+                    write!(rows, "<tr><td class=\"n\">{budget}</td><td colspan=\"6\">infeasible</td></tr>")
                 }
                 Some(plan) => write!(
                     rows,

@@ -203,7 +203,8 @@ fn mutate_commands(plan: &mut Plan, random: &mut Random) {
     if commands.is_empty() {
         return commands.push(Command::Submit);
     }
-    let (a, b) = (random.below(commands.len()), random.below(commands.len()));
+    let count = commands.len();
+    let (a, b) = (random.below(count), random.below(count));
     let mut any = |end: u32| random.below(end as usize + 1) as u32;
     let invented = match any(3) {
         0 => Command::Load { page: PageId(any(pages)), slot: SlotId(any(slots)) },
@@ -211,10 +212,10 @@ fn mutate_commands(plan: &mut Plan, random: &mut Random) {
         2 => Command::Dispatch { index: any(dispatches) },
         _ => Command::Submit,
     };
-    let submits: Vec<usize> = (0..commands.len()).filter(|at| commands[*at] == Command::Submit).collect();
+    let submits: Vec<usize> = (0..count).filter(|at| commands[*at] == Command::Submit).collect();
     match any(8) {
         0 => commands.swap(a, b),
-        1 => commands.swap(a, (a + 1).min(commands.len() - 1)),
+        1 => commands.swap(a, (a + 1) % count),
         2 => drop(commands.remove(a)),
         3 => commands.insert(b, commands[a]),
         4 => {

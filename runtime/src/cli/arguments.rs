@@ -1,25 +1,64 @@
 //! The command line.
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Runs a compiled model within the memory that its bundle declares.
 #[derive(Debug, Parser)]
-#[command(
-    name = "flashmem-run",
-    version,
-    after_help = "Examples:
+#[command(name = "flashmem-run", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = "Examples:
   flashmem-run model.fmplan --inputs in.npz --outputs out.npz
   flashmem-run model.fmplan --inputs in.npz --outputs out.npz --repeat 5 --stats stats.json
   flashmem-run model.fmplan --self-test --adapter llvmpipe
+  flashmem-run profile -o device.toml
 
 The arrays of in.npz are named as the model's inputs; others are ignored.
-Exit codes: 0 done, 1 the inputs, the bundle or the device are at fault, 2 wrong usage."
-)]
+Exit codes: 0 done, 1 the inputs, the bundle or the device are at fault, 2 wrong usage.")]
+pub struct Cli {
+    /// Another task than running a bundle.
+    #[command(subcommand)]
+    pub task: Option<Task>,
+    /// What to run.
+    #[command(flatten)]
+    pub run: Arguments,
+}
+
+/// Tasks other than running a bundle.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Measures this machine and writes a device profile for flashmem-compile --device.
+    Profile(ProfileArguments),
+}
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub struct ProfileArguments {
+    /// Where the profile goes.
+    #[arg(short, long, value_name = "DEVICE.toml")]
+    pub output: PathBuf,
+    /// Measure the first adapter whose name contains this text, in any case.
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Read this file instead of a temporary one beside the profile.
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
+    /// Bytes to read (suffixes K, M, G: powers of 1024).
+    #[arg(long, value_name = "BYTES", default_value = "256M", value_parser = parse_bytes)]
+    pub size: u64,
+    /// Repetitions of every measurement, of which the median counts.
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeats: u32,
+    /// Enlarge kernels until one takes this many microseconds.
+    #[arg(long, value_name = "US", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub kernel_us: u32,
+}
+
+/// Options of a run.
+#[derive(Debug, Args)]
 pub struct Arguments {
     /// The bundle.
-    #[arg(value_name = "OUT.fmplan")]
-    pub bundle: PathBuf,
+    #[arg(value_name = "OUT.fmplan", required = true)]
+    pub bundle: Option<PathBuf>,
     /// Arrays to run on, named as the model's inputs (.npz, compressed or not).
     #[arg(long, value_name = "IN.npz", required_unless_present = "self_test")]
     pub inputs: Option<PathBuf>,

@@ -2,10 +2,12 @@
 
 mod arguments;
 mod process_clock;
+mod profile;
 mod report;
 
-pub use arguments::Arguments;
+pub use arguments::{Arguments, Cli, Task};
 pub use process_clock::ProcessClock;
+pub use profile::profile;
 
 use anyhow::Context as _;
 use flashmem_runtime::{Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
@@ -20,8 +22,9 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
         budget_bytes: arguments.budget,
         ..Options::default()
     };
-    let bundle = arguments.bundle.display();
-    let mut session = Session::open(&arguments.bundle, &options).with_context(|| format!("cannot open {bundle}"))?;
+    let path = arguments.bundle.as_ref().expect("clap requires the bundle when there is no other task");
+    let bundle = path.display();
+    let mut session = Session::open(path, &options).with_context(|| format!("cannot open {bundle}"))?;
     report::opened(&session.stats());
     let mut cold_ms = None;
     if arguments.self_test {
