@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +19,13 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// `UnexpectedEof` when the source ends before the buffer is full, and whatever the device reports.
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Says that a range will be read soon, so that the source may fetch it. A hint: it never fails, and never waits for
+    /// the bytes.
+    fn will_read(&self, _range: Range<u64>) {}
+
+    /// Says that a range was read and is not needed again soon. A hint.
+    fn was_read(&self, _range: Range<u64>) {}
 }
 
 impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
@@ -27,6 +35,14 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
 
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
         (**self).read_at(offset_bytes, buffer)
+    }
+
+    fn will_read(&self, range: Range<u64>) {
+        (**self).will_read(range);
+    }
+
+    fn was_read(&self, range: Range<u64>) {
+        (**self).was_read(range);
     }
 }
 

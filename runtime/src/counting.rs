@@ -2,6 +2,7 @@
 
 use flashmem_plan_format::source::ReadAt;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,5 +30,13 @@ impl ReadAt for CountingSource {
         self.inner.read_at(offset_bytes, buffer)?;
         self.bytes_read.fetch_add(buffer.len() as u64, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn will_read(&self, range: Range<u64>) {
+        self.inner.will_read(range);
+    }
+
+    fn was_read(&self, range: Range<u64>) {
+        self.inner.was_read(range);
     }
 }

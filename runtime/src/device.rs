@@ -7,17 +7,49 @@ use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::limits::limits_for;
 use flashmem_plan_format::plan::Requirements;
-use wgpu::{Adapter, Backends, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, InstanceFlags, MemoryHints};
+#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+use wgpu::Limits;
+use wgpu::{
+    Adapter, AdapterInfo, Backends, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, InstanceFlags,
+    MemoryHints,
+};
+
+/// An adapter that was found, which needs no plan.
+pub(crate) struct Chosen {
+    adapter: Adapter,
+    info: AdapterInfo,
+}
+
+/// Finds the adapter: the first whose name contains `wanted`, or the best.
+///
+/// Backends are tried one after another, so that only the needed ones are initialised: a later one only when those before
+/// have no adapter of the name, or nothing but software.
+pub(crate) async fn choose(wanted: Option<&str>) -> Result<Chosen, Error> {
+    let mut found = Vec::new();
+    for backend in BACKENDS {
+        let instance = Instance::new(InstanceDescriptor {
+            backends: *backend,
+            flags: InstanceFlags::empty(),
+            ..InstanceDescriptor::new_without_display_handle()
+        });
+        for adapter in adapters(&instance, *backend).await {
+            let info = adapter.get_info();
+            found.push(Chosen { adapter, info });
+        }
+        let is_enough = |chosen: &Chosen| match wanted {
+            Some(wanted) => chosen.has_name(wanted),
+            None => chosen.info.device_type != DeviceType::Cpu,
+        };
+        if found.iter().any(is_enough) {
+            break;
+        }
+    }
+    pick(found, wanted)
+}
 
 /// Opens the device for a plan.
-pub(crate) async fn open(requirements: &Requirements, wanted: Option<&str>) -> Result<Gpu, Error> {
-    let instance = Instance::new(InstanceDescriptor {
-        backends: backends(),
-        flags: InstanceFlags::empty(),
-        ..InstanceDescriptor::new_without_display_handle()
-    });
-    let adapter = choose(adapters(&instance).await, wanted)?;
-    let info = adapter.get_info();
+pub(crate) async fn open(chosen: Chosen, requirements: &Requirements) -> Result<Gpu, Error> {
+    let Chosen { adapter, info } = chosen;
     let required_limits = limits_for(requirements, &info.name, &adapter.limits())?;
     let descriptor = DeviceDescriptor {
         label: Some("flashmem"),
@@ -32,39 +64,56 @@ pub(crate) async fn open(requirements: &Requirements, wanted: Option<&str>) -> R
     Ok(Gpu::new(device, queue, info))
 }
 
-const fn backends() -> Backends {
-    if cfg!(target_arch = "wasm32") {
-        Backends::BROWSER_WEBGPU
-    } else {
-        Backends::VULKAN.union(Backends::METAL).union(Backends::DX12)
-    }
+/// Opens a device with the limits that every device has and that the measured kernels need, and says what the adapter's are.
+#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+pub(crate) async fn open_to_measure(chosen: Chosen) -> Result<(Gpu, Limits), Error> {
+    let Chosen { adapter, info } = chosen;
+    let available = adapter.limits();
+    let descriptor = DeviceDescriptor {
+        label: Some("flashmem profile"),
+        required_limits: Limits::downlevel_defaults().or_worse_values_from(&available),
+        memory_hints: MemoryHints::MemoryUsage,
+        ..DeviceDescriptor::default()
+    };
+    let (device, queue) = adapter
+        .request_device(&descriptor)
+        .await
+        .map_err(|error| Error::RequestDevice { adapter: info.name.clone(), message: error.to_string() })?;
+    Ok((Gpu::new(device, queue, info), available))
 }
 
+/// In order of trying.
+#[cfg(target_arch = "wasm32")]
+const BACKENDS: &[Backends] = &[Backends::BROWSER_WEBGPU];
+#[cfg(target_vendor = "apple")]
+const BACKENDS: &[Backends] = &[Backends::METAL, Backends::VULKAN];
+#[cfg(not(any(target_arch = "wasm32", target_vendor = "apple")))]
+const BACKENDS: &[Backends] = &[Backends::VULKAN, Backends::DX12];
+
 #[cfg(not(target_arch = "wasm32"))]
-async fn adapters(instance: &Instance) -> Vec<Adapter> {
-    instance.enumerate_adapters(backends()).await
+async fn adapters(instance: &Instance, backend: Backends) -> Vec<Adapter> {
+    instance.enumerate_adapters(backend).await
 }
 
 #[cfg(target_arch = "wasm32")]
-async fn adapters(instance: &Instance) -> Vec<Adapter> {
+async fn adapters(instance: &Instance, _backend: Backends) -> Vec<Adapter> {
     instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await.into_iter().collect()
 }
 
-fn choose(mut adapters: Vec<Adapter>, wanted: Option<&str>) -> Result<Adapter, Error> {
+impl Chosen {
+    fn has_name(&self, wanted: &str) -> bool {
+        self.info.name.to_lowercase().contains(&wanted.to_lowercase())
+    }
+}
+
+fn pick(mut found: Vec<Chosen>, wanted: Option<&str>) -> Result<Chosen, Error> {
     // The sort is stable: adapters of one kind stay in the order of the system.
-    adapters.sort_by_key(|adapter| preference(adapter.get_info().device_type));
-    let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
-    let position = match wanted {
-        Some(wanted) => {
-            let lower = wanted.to_lowercase();
-            names.iter().position(|name| name.to_lowercase().contains(&lower))
-        }
-        None => (!names.is_empty()).then_some(0),
-    };
-    match (position, wanted) {
-        (Some(position), _) => Ok(adapters.swap_remove(position)),
-        (None, Some(wanted)) if !names.is_empty() => {
-            Err(Error::AdapterNotFound { wanted: wanted.to_owned(), available: names })
+    found.sort_by_key(|chosen| preference(chosen.info.device_type));
+    match (found.iter().position(|chosen| wanted.is_none_or(|wanted| chosen.has_name(wanted))), wanted) {
+        (Some(position), _) => Ok(found.swap_remove(position)),
+        (None, Some(wanted)) if !found.is_empty() => {
+            let available = found.into_iter().map(|chosen| chosen.info.name).collect();
+            Err(Error::AdapterNotFound { wanted: wanted.to_owned(), available })
         }
         (None, _) => Err(Error::NoAdapter),
     }

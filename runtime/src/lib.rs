@@ -1,8 +1,9 @@
 //! Replays a `.fmplan` bundle on wgpu within the memory that it declares.
 //!
 //! [`Session::open`] opens and validates a bundle, checks the device's limits and the budget, and then allocates
-//! everything that it will ever hold. [`Session::run`] reads the weight pages in the plan's order, copies them into their
-//! slots and dispatches the kernels. Nothing is allocated on the device and no pipeline is created after loading.
+//! everything that it will ever hold; pages are read and pipelines created in the background from there on.
+//! [`Session::run`] takes the weight pages in the plan's order, copies them into their slots and dispatches the kernels.
+//! Nothing is allocated on the device after loading, and no pipeline is created after the first run.
 //!
 //! The runtime deliberately makes no decisions: order, slots, sizes and submissions are the plan's.
 //!
@@ -21,6 +22,7 @@ mod counting;
 mod device;
 mod error;
 mod gpu;
+mod io;
 mod ledger;
 mod limits;
 #[cfg(feature = "npz")]
@@ -33,10 +35,14 @@ mod self_test;
 mod session;
 mod stats;
 mod tensor;
+mod timeline;
 
 pub use error::{Error, InputError, SelfTestError};
 pub use flashmem_plan_format::plan::{ElementType, PageId};
 pub use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};
+#[cfg(all(feature = "http", not(target_arch = "wasm32")))]
+pub use io::{HttpError, HttpSource};
+pub use io::{IoMode, IoNote};
 pub use options::Options;
 pub use session::{PortInfo, Session};
 pub use stats::Stats;

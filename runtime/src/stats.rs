@@ -1,5 +1,6 @@
 //! What a session measured, for people and for `--stats`.
 
+use crate::io::IoMode;
 use serde::Serialize;
 
 /// Memory, bytes and times of a session so far.
@@ -49,6 +50,45 @@ pub struct Stats {
     pub loads_repeat: u32,
     /// Threads that read pages.
     pub reader_threads: u32,
+    /// How the file is read; `None` for a source that is no file.
+    pub io_mode: Option<IoMode>,
+    /// Why it is not read as wanted.
+    pub io_note: Option<String>,
+    /// When the bundle was checked. This and all following times of phases count from the start of opening, in
+    /// milliseconds; phases overlap, and one that did not end yet is `None`.
+    pub validate_ms: Option<f64>,
+    /// When an adapter was chosen.
+    pub adapter_ms: Option<f64>,
+    /// When the device was open.
+    pub device_ms: Option<f64>,
+    /// When staging memory existed: reading starts here.
+    pub staging_ms: Option<f64>,
+    /// When the first page was asked for: the system may fetch it before there is memory to put it.
+    pub reading_began_ms: Option<f64>,
+    /// When the first page was read and checked.
+    pub first_page_ms: Option<f64>,
+    /// When the last page of the first run was read and checked.
+    pub last_page_ms: Option<f64>,
+    /// When everything on the device was allocated and bound.
+    pub allocated_ms: Option<f64>,
+    /// When the last pipeline was created.
+    pub pipelines_ms: Option<f64>,
+    /// When the first dispatch of the first run was encoded.
+    pub first_dispatch_ms: Option<f64>,
+    /// When the last dispatch of the first run was submitted.
+    pub last_dispatch_ms: Option<f64>,
+    /// When the first outputs were on the host.
+    pub readback_ms: Option<f64>,
+    /// Time that readers spent on reading, checking and copying pages, all readers and runs together.
+    pub read_busy_ms: f64,
+    /// Time that readers waited for staging memory, all readers and runs together.
+    pub readers_wait_ms: f64,
+    /// Time that runs waited for pages.
+    pub page_wait_ms: f64,
+    /// Time that runs waited for pipelines.
+    pub pipeline_wait_ms: f64,
+    /// From the start of the process to the start of opening; known to the command line only.
+    pub before_open_ms: Option<f64>,
     /// What the compiler predicted for a cold run.
     pub predicted_cold_ms: f64,
     /// What the compiler predicted for a run after a completed one.

@@ -168,11 +168,14 @@ fn kernels_that_the_device_rejects_are_named() {
         &|source| source.replace("@binding(3)", "@binding(7)"),
     ];
     for change in broken {
-        let error = open(PRODUCT.bundle_of(&with_source(change))).err();
+        let mut session = open(PRODUCT.bundle_of(&with_source(change))).unwrap();
+        let error = session.run(&[("x", PRODUCT.input())]).unwrap_err();
         assert!(
-            matches!(&error, Some(Error::Device { during, .. }) if during == "creating pipeline `multiply`"),
+            matches!(&error, Error::Device { during, .. } if during == "creating pipeline `multiply`"),
             "{error:?}"
         );
+        let error = session.run(&[("x", PRODUCT.input())]).unwrap_err();
+        assert!(matches!(error, Error::SessionLost { .. }), "{error:?}");
     }
 }
 

@@ -64,7 +64,8 @@ fn outputs_larger_than_the_read_back_buffer_come_in_pieces() {
 
 #[test]
 fn a_run_without_threads_gives_the_same() {
-    let mut session = open(PRODUCT.bundle()).unwrap();
+    let options = Options { reader_threads: 0, ..Options::default() };
+    let mut session = open_with(PRODUCT.bundle(), &options).unwrap();
     for _ in 0..2 {
         let outputs = pollster::block_on(session.run_async(&[("x", PRODUCT.input())])).unwrap();
         assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), PRODUCT.expected());
@@ -92,6 +93,18 @@ fn ports_are_described_in_order() {
 #[test]
 fn a_self_test_passes() {
     open(testing::small_bundle()).unwrap().self_test().unwrap();
+}
+
+#[test]
+fn reading_starts_before_the_first_run() {
+    let session = open(PRODUCT.bundle()).unwrap();
+    let opened = std::time::Instant::now();
+    while session.stats().first_page_ms.is_none() && opened.elapsed().as_secs() < 60 {
+        std::thread::yield_now();
+    }
+    let stats = session.stats();
+    assert!(stats.first_page_ms > stats.staging_ms && stats.staging_ms > stats.device_ms, "{stats:?}");
+    assert_eq!((stats.first_dispatch_ms, stats.readback_ms, stats.runs_ms.len()), (None, None, 0));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use flashmem_runtime::IoMode;
 use std::path::PathBuf;
 
 /// Runs a compiled model within the memory that its bundle declares.
@@ -78,11 +79,21 @@ pub struct Arguments {
     #[arg(long)]
     pub self_test: bool,
     /// Threads that read weight pages.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=32))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=32))]
     pub reader_threads: u32,
+    /// How the bundle is read: buffered (dropping what was used from the system's page cache), cached (leaving it there),
+    /// direct (around it), mmap, or auto (cached if it takes at most a quarter of the spare memory, else buffered).
+    #[arg(long, value_name = "MODE", default_value = "auto", value_parser = parse_io_mode)]
+    pub io: IoMode,
     /// Refuse a bundle whose declared peak exceeds this many bytes (suffixes K, M, G: powers of 1024).
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub budget: Option<u64>,
+}
+
+fn parse_io_mode(text: &str) -> Result<IoMode, String> {
+    let names: Vec<_> = IoMode::ALL.map(IoMode::name).into();
+    let found = IoMode::ALL.into_iter().find(|mode| mode.name() == text);
+    found.ok_or_else(|| format!("`{text}` is none of {}", names.join(", ")))
 }
 
 fn parse_bytes(text: &str) -> Result<u64, String> {

@@ -20,10 +20,12 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
         adapter: arguments.adapter.clone(),
         reader_threads: arguments.reader_threads,
         budget_bytes: arguments.budget,
+        io_mode: arguments.io,
         ..Options::default()
     };
     let path = arguments.bundle.as_ref().expect("clap requires the bundle when there is no other task");
     let bundle = path.display();
+    let before_open_ms = Some(process.elapsed_ms());
     let mut session = Session::open(path, &options).with_context(|| format!("cannot open {bundle}"))?;
     report::opened(&session.stats());
     let mut cold_ms = None;
@@ -39,7 +41,7 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
             npz::write(path, &outputs.tensors)?;
         }
     }
-    let stats = Stats { cold_ms, ..session.stats() };
+    let stats = Stats { cold_ms, before_open_ms, ..session.stats() };
     report::finished(&stats);
     if let Some(path) = &arguments.stats {
         let text = serde_json::to_string_pretty(&stats).context("cannot encode the statistics")?;

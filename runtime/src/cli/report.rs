@@ -8,6 +8,9 @@ pub fn opened(stats: &Stats) {
     if stats.software {
         eprintln!("note: this adapter computes on the CPU; no hardware adapter was found or chosen");
     }
+    if let Some(note) = &stats.io_note {
+        eprintln!("note: {note}");
+    }
     eprintln!(
         "loaded in {:.0} ms: {} pipelines, {} dispatches, {} of weights",
         stats.load_ms,

@@ -8,9 +8,9 @@
 
 mod bench;
 mod disk;
-mod machine;
 mod text;
 
+use crate::device;
 use crate::error::Error;
 use bench::Bench;
 use std::io;
@@ -138,7 +138,14 @@ pub fn measure(options: &ProfileOptions, progress: &mut dyn FnMut(&str)) -> Resu
     progress("disk");
     let disk = disk::measure(options)?;
     progress("adapter");
-    let (gpu, limits) = pollster::block_on(machine::open(options.adapter.as_deref()))?;
+    let chosen = pollster::block_on(device::choose(options.adapter.as_deref()))?;
+    let (gpu, available) = pollster::block_on(device::open_to_measure(chosen))?;
+    let limits = MeasuredLimits {
+        storage_binding_bytes: available.max_storage_buffer_binding_size,
+        buffer_bytes: available.max_buffer_size,
+        texture_array_layers: available.max_texture_array_layers,
+        texture_side: available.max_texture_dimension_2d,
+    };
     let (adapter, software) = (gpu.info.name.clone(), gpu.is_software());
     let bench = pollster::block_on(Bench::new(gpu, options.repeats.max(1)))?;
     progress("launches");

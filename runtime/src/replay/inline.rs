@@ -1,43 +1,52 @@
 //! A feed without threads: a page is read when the replay asks for it.
 
-use super::feed::PageFeed;
-use super::page;
+use super::page::{PageReader, PieceBuffer};
 use crate::error::Error;
-use crate::session::{Parts, Program};
-use std::cell::RefCell;
-use std::time::Duration;
+use crate::gpu::lock;
+use flashmem_plan_format::plan::PageId;
+use std::sync::{Arc, Mutex};
 use wgpu::BufferViewMut;
 
-pub(crate) struct InlineFeed<'a> {
-    parts: &'a Parts,
-    program: Program<'a>,
-    state: RefCell<State>,
+pub(crate) struct InlineFeed {
+    reader: PageReader,
+    state: Mutex<State>,
 }
 
 struct State {
+    loads: Arc<[PageId]>,
     /// By ring index.
     views: Vec<Option<BufferViewMut>>,
-    buffer: Vec<u8>,
+    buffer: PieceBuffer,
 }
 
-impl<'a> InlineFeed<'a> {
-    pub(crate) fn new(parts: &'a Parts, program: Program<'a>) -> Self {
-        let views = (0..parts.bundle.plan.staging_pages).map(|_| None).collect();
-        let length = if program.loads.is_empty() { 0 } else { page::read_buffer_bytes(parts) };
-        Self { parts, program, state: RefCell::new(State { views, buffer: vec![0; length as usize] }) }
-    }
-}
-
-impl PageFeed for InlineFeed<'_> {
-    fn give(&self, ring_index: u32, view: BufferViewMut) {
-        self.state.borrow_mut().views[ring_index as usize] = Some(view);
+impl InlineFeed {
+    pub(crate) fn new(reader: PageReader, staging_pages: u32) -> Self {
+        let views = (0..staging_pages).map(|_| None).collect();
+        let state = State { loads: Arc::default(), views, buffer: reader.new_buffer() };
+        Self { reader, state: Mutex::new(state) }
     }
 
-    fn take(&self, load: u32, _wait: Duration) -> Option<Result<BufferViewMut, Error>> {
-        let state = &mut *self.state.borrow_mut();
+    pub(crate) const fn reader(&self) -> &PageReader {
+        &self.reader
+    }
+
+    pub(crate) fn begin(&self, loads: &Arc<[PageId]>) {
+        lock(&self.state).loads = Arc::clone(loads);
+    }
+
+    pub(crate) fn give(&self, ring_index: u32, view: BufferViewMut) {
+        lock(&self.state).views[ring_index as usize] = Some(view);
+    }
+
+    pub(crate) fn take(&self, load: u32) -> Option<Result<BufferViewMut, Error>> {
+        let state = &mut *lock(&self.state);
         let ring_index = load as usize % state.views.len();
         let mut view = state.views[ring_index].take()?;
-        let page = self.program.loads[load as usize];
-        Some(page::read(self.parts, page, &mut view, &mut state.buffer).map(|()| view))
+        let page = state.loads[load as usize];
+        Some(self.reader.read(page, &mut view, &mut state.buffer).map(|()| view))
+    }
+
+    pub(crate) fn recall(&self) {
+        lock(&self.state).views.fill_with(|| None);
     }
 }

@@ -14,49 +14,39 @@ mod rows;
 mod threads;
 mod walk;
 
+pub(crate) use feed::Feed;
 pub(crate) use inputs::bind_inputs;
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) use threads::run_with_threads;
+pub(crate) use page::{PageReader, useful_readers};
 
 use crate::error::Error;
 use crate::session::{HostBuffers, Parts, Program};
 use crate::tensor::{Outputs, Tensor};
-use feed::PageFeed;
+use crate::timeline::Mark;
 
-/// Runs with pages that are read when they are needed.
-pub(crate) async fn run_inline(
+/// Runs once. Reading may have begun already.
+pub(crate) async fn run(
     parts: &Parts,
     program: Program<'_>,
     buffers: &mut HostBuffers,
     inputs: &[&Tensor],
-) -> Result<Outputs, Error> {
-    run(parts, program, buffers, inputs, &inline::InlineFeed::new(parts, program)).await
-}
-
-async fn run(
-    parts: &Parts,
-    program: Program<'_>,
-    buffers: &mut HostBuffers,
-    inputs: &[&Tensor],
-    feed: &dyn PageFeed,
 ) -> Result<Outputs, Error> {
     parts.gpu.check("preparing a run")?;
-    let mut walk = walk::Walk::start(parts, &mut buffers.ring, feed)?;
+    let mut walk = walk::Walk::start(parts, program.loads, &mut buffers.ring)?;
     if let Some(input) = &mut buffers.input {
         inputs::upload(parts, input, inputs, walk.encoder())?;
     }
     walk.commands(program.commands).await?;
+    parts.timeline.mark(Mark::LastDispatch);
     let encoder = walk.finish();
     let outputs = readback::outputs(parts, buffers.readback.as_mut(), encoder).await?;
     if let Some(input) = &mut buffers.input {
         input.settle(&parts.gpu, parts.options.timeout).await?;
     }
+    parts.timeline.mark(Mark::Readback);
     Ok(outputs)
 }
 
-/// Host memory of a run itself, outputs aside: read buffers and one row of the widest table.
+/// Host memory of a run itself, outputs aside: one row of the widest table.
 pub(crate) fn host_bytes(parts: &Parts) -> u64 {
-    let plan = &parts.bundle.plan;
-    let row_bytes = plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0);
-    if parts.loads.is_empty() { row_bytes } else { row_bytes + page::read_buffers_bytes(parts) }
+    parts.bundle.plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0)
 }

@@ -1,52 +1,187 @@
 //! Reads one page into a mapped staging buffer and checks it on the way.
 //!
 //! The page passes a small buffer that stays in the cache, where its checksum is taken: mapped memory may be
-//! write-combined or behind a bus, where reading it back is slower than any disk, and wgpu grants only writing to it.
+//! write-combined or behind a bus, where reading it back is slower than any disk, and wgpu grants only writing to it. The
+//! same buffer is what direct I/O reads into, so it is aligned for that. A reader knows pages and nothing of a plan's
+//! commands, and it is shared by all threads.
 
+use crate::clock::Stopwatch;
+use crate::counting::CountingSource;
 use crate::error::Error;
-use crate::session::Parts;
+use crate::timeline::{Mark, Span, Timeline};
+use flashmem_plan_format::Bundle;
 use flashmem_plan_format::container::BundleError;
-use flashmem_plan_format::plan::PageId;
+use flashmem_plan_format::plan::{PageId, Plan};
 use flashmem_plan_format::source::ReadAt;
+use std::ops::Range;
+use std::sync::Arc;
 use wgpu::BufferViewMut;
 
 /// Readers beyond this number would each get less than a useful buffer.
-pub(crate) const MAX_READERS: u32 = 32;
+const MAX_READERS: u32 = 32;
 
-/// Threads that read pages.
-pub(crate) fn readers(parts: &Parts) -> u32 {
-    parts.options.reader_threads.clamp(1, MAX_READERS)
+/// Direct I/O asks for this alignment at most; a page of memory.
+const BLOCK_BYTES: usize = 4096;
+
+/// Readers that can be of use: as many as wanted, but no more than there are staging buffers and blocks to read into.
+pub(crate) fn useful_readers(plan: &Plan, wanted: u32) -> u32 {
+    let blocks = u32::try_from(plan.read_buffers_bytes() / BLOCK_BYTES as u64).unwrap_or(u32::MAX);
+    wanted.min(MAX_READERS).min(plan.staging_pages).min(blocks.max(1))
 }
 
-/// Bytes of one reader's buffer: its share of what is declared, and never more than a page.
-pub(crate) fn read_buffer_bytes(parts: &Parts) -> u64 {
-    let plan = &parts.bundle.plan;
-    (plan.read_buffers_bytes() / u64::from(readers(parts))).min(plan.page.page_bytes())
+pub(crate) struct PageReader {
+    source: Arc<CountingSource>,
+    pages_offset_bytes: u64,
+    page_bytes: u64,
+    checksums: Box<[u32]>,
+    /// Bytes of one reader's buffer.
+    buffer_bytes: u64,
+    pub(crate) timeline: Arc<Timeline>,
 }
 
-/// Bytes of all readers' buffers.
-pub(crate) fn read_buffers_bytes(parts: &Parts) -> u64 {
-    u64::from(readers(parts)) * read_buffer_bytes(parts)
-}
-
-/// Reads `page` into `view`, through `buffer`.
-pub(crate) fn read(parts: &Parts, page: PageId, view: &mut BufferViewMut, buffer: &mut [u8]) -> Result<(), Error> {
-    let bundle = &parts.bundle;
-    let start_bytes = bundle.page_offset_bytes(page);
-    let mut computed = 0;
-    let mut done = 0;
-    while done < view.len() {
-        let length = buffer.len().min(view.len() - done);
-        let piece = &mut buffer[..length];
-        let offset_bytes = start_bytes + done as u64;
-        parts.source.read_at(offset_bytes, piece).map_err(|source| Error::PageRead { page, offset_bytes, source })?;
-        computed = crc32c::crc32c_append(computed, piece);
-        view.slice(done..done + length).copy_from_slice(piece);
-        done += length;
+impl PageReader {
+    /// For `readers` that read at the same time. Takes the checksums from the bundle.
+    pub(crate) fn new(source: Arc<CountingSource>, bundle: &mut Bundle, readers: u32, timeline: Arc<Timeline>) -> Self {
+        let page_bytes = bundle.plan.page.page_bytes();
+        let share_bytes = bundle.plan.read_buffers_bytes() / u64::from(readers.max(1));
+        Self {
+            source,
+            pages_offset_bytes: bundle.page_offset_bytes(PageId(0)),
+            page_bytes,
+            checksums: std::mem::take(&mut bundle.page_checksums).into(),
+            buffer_bytes: whole_blocks(share_bytes.min(page_bytes)),
+            timeline,
+        }
     }
-    let stored = bundle.page_checksums[page.0 as usize];
-    if computed != stored {
-        return Err(BundleError::PageChecksum { page, offset_bytes: start_bytes, stored, computed }.into());
+
+    /// Bytes of one reader's buffer.
+    pub(crate) const fn buffer_bytes(&self) -> u64 {
+        self.buffer_bytes
     }
-    Ok(())
+
+    /// Host bytes of the checksums.
+    pub(crate) fn checksum_bytes(&self) -> u64 {
+        size_of_val(&*self.checksums) as u64
+    }
+
+    /// Where a page stands in the file.
+    pub(crate) fn range_of(&self, page: PageId) -> Range<u64> {
+        let start_bytes = self.pages_offset_bytes + u64::from(page.0) * self.page_bytes;
+        start_bytes..start_bytes + self.page_bytes
+    }
+
+    /// A buffer for one reader.
+    pub(crate) fn new_buffer(&self) -> PieceBuffer {
+        PieceBuffer::new(self.buffer_bytes as usize)
+    }
+
+    /// Tells the source that `page` comes soon.
+    pub(crate) fn announce(&self, page: PageId) {
+        self.timeline.mark(Mark::ReadingBegan);
+        self.source.will_read(self.range_of(page));
+    }
+
+    /// Pages that make up about this many bytes, at least one.
+    pub(crate) const fn pages_of(&self, bytes: u64) -> u32 {
+        let pages = bytes / self.page_bytes;
+        if pages == 0 {
+            1
+        } else if pages > u32::MAX as u64 {
+            u32::MAX
+        } else {
+            pages as u32
+        }
+    }
+
+    /// Reads `page` into `view`, through `buffer`.
+    pub(crate) fn read(&self, page: PageId, view: &mut BufferViewMut, buffer: &mut PieceBuffer) -> Result<(), Error> {
+        let reading = Stopwatch::start();
+        self.timeline.mark(Mark::ReadingBegan);
+        let read = self.read_pieces(page, view, buffer.bytes());
+        self.source.was_read(self.range_of(page));
+        self.timeline.add(Span::Reading, reading.elapsed());
+        if read.is_ok() {
+            self.timeline.mark(Mark::FirstPage);
+        }
+        read
+    }
+
+    fn read_pieces(&self, page: PageId, view: &mut BufferViewMut, buffer: &mut [u8]) -> Result<(), Error> {
+        let range = self.range_of(page);
+        let mut computed = 0;
+        let mut done = 0;
+        while done < view.len() {
+            let length = buffer.len().min(view.len() - done);
+            let piece = &mut buffer[..length];
+            let offset_bytes = range.start + done as u64;
+            self.source.read_at(offset_bytes, piece).map_err(|source| Error::PageRead {
+                page,
+                offset_bytes,
+                source,
+            })?;
+            computed = crc32c::crc32c_append(computed, piece);
+            view.slice(done..done + length).copy_from_slice(piece);
+            done += length;
+        }
+        let stored = self.checksums[page.0 as usize];
+        if computed != stored {
+            return Err(BundleError::PageChecksum { page, offset_bytes: range.start, stored, computed }.into());
+        }
+        Ok(())
+    }
+}
+
+/// Rounds down to whole blocks; less than one stays as it is.
+const fn whole_blocks(bytes: u64) -> u64 {
+    let block = BLOCK_BYTES as u64;
+    if bytes < block { bytes } else { bytes / block * block }
+}
+
+/// Bytes of a reader, aligned for direct I/O unless there are less than a block of them.
+pub(crate) enum PieceBuffer {
+    Blocks(Vec<Block>),
+    Small(Vec<u8>),
+}
+
+/// Aligned bytes.
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(4096))]
+pub(crate) struct Block([u8; BLOCK_BYTES]);
+
+impl PieceBuffer {
+    fn new(length: usize) -> Self {
+        if length < BLOCK_BYTES {
+            return Self::Small(vec![0; length]);
+        }
+        Self::Blocks(vec![Block([0; BLOCK_BYTES]); length / BLOCK_BYTES])
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        match self {
+            Self::Blocks(blocks) => bytemuck::cast_slice_mut(blocks),
+            Self::Small(bytes) => bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_aligned_and_within_their_share() {
+        for share_bytes in [1_u64, 4095, 4096, 8191, 131_072, 131_073] {
+            let length = whole_blocks(share_bytes) as usize;
+            let mut buffer = PieceBuffer::new(length);
+            let bytes = buffer.bytes();
+            assert!(bytes.len() == length && length > 0 && length as u64 <= share_bytes, "{share_bytes}");
+            assert!(length < BLOCK_BYTES || (bytes.as_ptr() as usize).is_multiple_of(BLOCK_BYTES));
+        }
+    }
+
+    #[test]
+    fn readers_without_a_staging_buffer_are_not_started() {
+        let plan = flashmem_plan_format::testing::small_plan();
+        assert_eq!([0, 1, 2, 9].map(|wanted| useful_readers(&plan, wanted)), [0, 1, 2, 2]);
+    }
 }

@@ -23,7 +23,13 @@ pub(crate) fn gather(
     let row_device_bytes = table.row_elements as usize * 4;
     let mut row_bytes = vec![0; table.row_stride_bytes() as usize];
     let mut held = None;
-    for (row, position) in wanted_rows(parts, gather, table, indices)? {
+    let wanted = wanted_rows(parts, gather, table, indices)?;
+    // All together, or every row would cost the disk's latency.
+    for (row, _) in &wanted {
+        let start_bytes = parts.bundle.row_offset_bytes(gather.table, *row).expect("the row is in the table");
+        parts.source.will_read(start_bytes..start_bytes + table.row_stride_bytes());
+    }
+    for (row, position) in wanted {
         if held != Some(row) {
             read_row(parts, gather.table, table, row, &mut row_bytes)?;
             held = Some(row);

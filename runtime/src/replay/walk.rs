@@ -3,11 +3,13 @@
 //! A staging buffer is mapped when its page is read, unmapped when its copy is encoded, and asked back when that copy is
 //! submitted. While the walk waits for a page it lets the device give back what it is done with.
 
-use super::feed::PageFeed;
+use super::feed::start_reading;
 use crate::clock::Stopwatch;
 use crate::error::Error;
-use crate::session::{Parts, WriteBuffer, WriteState, unmapped};
+use crate::session::{Parts, WriteBuffer, WriteState};
+use crate::timeline::{Mark, Span};
 use flashmem_plan_format::plan::{Command, PAGE_WIDTH_TEXELS, PageId, SlotId};
+use std::sync::Arc;
 use std::time::Duration;
 use wgpu::{
     CommandEncoder, CommandEncoderDescriptor, ComputePass, ComputePassDescriptor, Extent3d, MapMode, Origin3d,
@@ -25,7 +27,6 @@ const DURING: &str = "replaying the plan";
 pub(crate) struct Walk<'a> {
     parts: &'a Parts,
     ring: &'a mut [WriteBuffer],
-    feed: &'a dyn PageFeed,
     encoder: CommandEncoder,
     /// The open compute pass of `encoder`, if any.
     pass: Option<OpenPass>,
@@ -38,14 +39,10 @@ struct OpenPass {
 }
 
 impl<'a> Walk<'a> {
-    /// Gives all staging buffers to the feed, which starts reading.
-    pub(crate) fn start(parts: &'a Parts, ring: &'a mut [WriteBuffer], feed: &'a dyn PageFeed) -> Result<Self, Error> {
-        let encoder = new_encoder(parts);
-        let walk = Self { parts, ring, feed, encoder, pass: None, next_load: 0 };
-        for (ring_index, _) in (0..).zip(walk.ring.iter()) {
-            walk.give(ring_index)?;
-        }
-        Ok(walk)
+    /// Gives all staging buffers to the feed, which starts reading, unless it has them already.
+    pub(crate) fn start(parts: &'a Parts, loads: &Arc<[PageId]>, ring: &'a mut [WriteBuffer]) -> Result<Self, Error> {
+        start_reading(&parts.feed, loads, ring)?;
+        Ok(Self { parts, ring, encoder: new_encoder(parts), pass: None, next_load: 0 })
     }
 
     /// For copies that come before the first command.
@@ -65,7 +62,7 @@ impl<'a> Walk<'a> {
             match *command {
                 Command::Load { page, slot } => self.load(position, page, slot).await?,
                 Command::Drop { .. } => {}
-                Command::Dispatch { index } => self.dispatch(index),
+                Command::Dispatch { index } => self.dispatch(index)?,
                 Command::Submit => self.submit()?,
             }
         }
@@ -98,20 +95,23 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn dispatch(&mut self, index: u32) {
+    fn dispatch(&mut self, index: u32) -> Result<(), Error> {
         let parts = self.parts;
         let dispatch = &parts.bundle.plan.dispatches[index as usize];
+        let pipeline = parts.pipelines.get(dispatch.pipeline, parts.options.timeout)?;
         let open = self.pass.get_or_insert_with(|| {
             let pass = self.encoder.begin_compute_pass(&ComputePassDescriptor::default());
             OpenPass { pass: pass.forget_lifetime(), pipeline: None }
         });
         if open.pipeline != Some(dispatch.pipeline) {
-            open.pass.set_pipeline(&parts.pipelines[dispatch.pipeline as usize]);
+            open.pass.set_pipeline(pipeline);
             open.pipeline = Some(dispatch.pipeline);
         }
         open.pass.set_bind_group(0, &parts.bind_groups[index as usize], &[]);
         let [x, y, z] = dispatch.workgroups;
         open.pass.dispatch_workgroups(x, y, z);
+        parts.timeline.mark(Mark::FirstDispatch);
+        Ok(())
     }
 
     fn submit(&mut self) -> Result<(), Error> {
@@ -137,7 +137,8 @@ impl<'a> Walk<'a> {
         let mut wait = Duration::ZERO;
         loop {
             self.collect()?;
-            if let Some(arrived) = self.feed.take(self.next_load, wait) {
+            if let Some(arrived) = self.parts.feed.take(self.next_load, wait) {
+                self.parts.timeline.add(Span::PageWait, waiting.elapsed());
                 return arrived.map(drop);
             }
             if waiting.elapsed() > timeout {
@@ -151,31 +152,23 @@ impl<'a> Walk<'a> {
                     wait_for_staging(self.parts, &mut ticket, submission).await?;
                     Duration::ZERO
                 }
-                WriteState::Mapped if self.is_device_busy() => {
+                WriteState::Reading | WriteState::Mapped if self.is_device_busy() => {
                     self.parts.gpu.poll(DURING)?;
                     POLL_INTERVAL
                 }
-                WriteState::Mapped => READ_INTERVAL,
+                WriteState::Reading | WriteState::Mapped => READ_INTERVAL,
             };
         }
     }
 
     /// Gives every staging buffer that came back to the feed.
     fn collect(&mut self) -> Result<(), Error> {
-        for (ring_index, position) in (0_u32..).zip(0..self.ring.len()) {
-            let staging = &mut self.ring[position];
+        for (ring_index, staging) in (0_u32..).zip(&mut *self.ring) {
             if matches!(&staging.state, WriteState::InFlight { ticket, .. } if ticket.is_done()) {
                 staging.state = WriteState::Mapped;
-                self.give(ring_index)?;
+                staging.give(ring_index, &self.parts.feed)?;
             }
         }
-        Ok(())
-    }
-
-    fn give(&self, ring_index: u32) -> Result<(), Error> {
-        let staging = &self.ring[ring_index as usize];
-        let view = staging.buffer.get_mapped_range_mut(..).map_err(|error| unmapped(DURING, &error))?;
-        self.feed.give(ring_index, view);
         Ok(())
     }
 

@@ -1,27 +1,30 @@
 //! A session: one bundle on one device, with everything that it will ever hold.
 //!
-//! Opening checks first and allocates then; see `resources.rs` for the order. A session is used by one thread at a time.
+//! Opening checks first and allocates then; see `opening.rs` for the order. A session is used by one thread at a time.
 
+mod opening;
 mod pipelines;
 mod resources;
 
+pub(crate) use pipelines::Pipelines;
 pub(crate) use resources::{HostBuffers, ReadBuffer, Resources, WriteBuffer, WriteState, unmapped};
 
 use crate::clock::Stopwatch;
 use crate::counting::CountingSource;
-use crate::device;
 use crate::error::Error;
 use crate::gpu::Gpu;
+use crate::io::{IoMode, IoNote};
 use crate::ledger::{Ledger, plan_bytes};
 use crate::options::Options;
-use crate::replay;
+use crate::replay::{self, Feed};
 use crate::stats::Stats;
 use crate::tensor::{Outputs, Tensor};
+use crate::timeline::{Mark, Span, Timeline};
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::plan::{Command, ElementType, PageId, Port};
 use flashmem_plan_format::source::ReadAt;
 use std::sync::Arc;
-use wgpu::{BindGroup, ComputePipeline};
+use wgpu::BindGroup;
 
 /// A public input or output of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,34 +42,41 @@ pub struct Session {
     parts: Parts,
     buffers: HostBuffers,
     ledger: Ledger,
-    opened: Stopwatch,
     load_ms: f64,
     runs_ms: Vec<f64>,
     cold_ms: Option<f64>,
     /// Whether the arena holds what a completed run leaves there, so that the next run may repeat. False before the
     /// first run, during every run, after one that failed, and when the arena is gone.
     repeats: bool,
-    /// Bytes read by every completed run.
+    /// Bytes read by every completed run. What is read ahead counts for the run that it is for.
     bytes_read_runs: Vec<u64>,
+    /// Bytes read before the run that is going on, or the next one.
+    bytes_read_before: u64,
     /// Why the session cannot run any more.
     lost: Option<String>,
+    /// How the file is read, and why not as wanted; `None` for a source that is no file.
+    io: Option<(IoMode, Option<IoNote>)>,
 }
 
 /// What a run only reads.
+///
+/// Fields are dropped in order: first what has threads, then what these use.
 pub(crate) struct Parts {
-    pub(crate) gpu: Gpu,
-    pub(crate) source: CountingSource,
-    /// Without constants, parameters and kernel sources, which the device has.
-    pub(crate) bundle: Bundle,
-    pub(crate) options: Options,
-    pub(crate) resources: Resources,
-    pub(crate) pipelines: Vec<ComputePipeline>,
+    pub(crate) feed: Feed,
+    pub(crate) pipelines: Pipelines,
     /// By dispatch.
     pub(crate) bind_groups: Vec<BindGroup>,
+    pub(crate) resources: Resources,
+    pub(crate) gpu: Gpu,
+    pub(crate) source: Arc<CountingSource>,
+    /// Without constants, parameters and kernel sources, which the device has, and without checksums, which the feed has.
+    pub(crate) bundle: Bundle,
+    pub(crate) options: Options,
     /// Pages of a first run in order of loading.
-    pub(crate) loads: Vec<PageId>,
+    pub(crate) loads: Arc<[PageId]>,
     /// Pages of a later run in order of loading.
-    pub(crate) repeat_loads: Vec<PageId>,
+    pub(crate) repeat_loads: Arc<[PageId]>,
+    pub(crate) timeline: Arc<Timeline>,
 }
 
 /// One of the plan's programs.
@@ -74,7 +84,7 @@ pub(crate) struct Parts {
 pub(crate) struct Program<'a> {
     pub(crate) commands: &'a [Command],
     /// Its pages in order of loading.
-    pub(crate) loads: &'a [PageId],
+    pub(crate) loads: &'a Arc<[PageId]>,
 }
 
 impl Parts {
@@ -90,23 +100,24 @@ impl Parts {
 }
 
 impl Session {
-    /// Opens the bundle at `path`.
+    /// Opens the bundle at `path`, which is read as [`Options::io_mode`] says.
     ///
     /// # Errors
     /// Everything of [`Session::open_source`], and a file that cannot be opened.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn open(path: impl AsRef<std::path::Path>, options: &Options) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let source = flashmem_plan_format::source::FileSource::open(path)
-            .map_err(|source| Error::OpenFile { path: path.to_owned(), source })?;
-        Self::open_source(Arc::new(source), options)
+        let file = crate::io::open(path.as_ref(), options.io_mode)?;
+        let mut session = Self::open_source(file.source, options)?;
+        session.io = Some((file.mode, file.note));
+        Ok(session)
     }
 
-    /// Opens a bundle from any source.
+    /// Opens a bundle from any source. Pages for the first run are read, and pipelines created, from here on: a run that
+    /// comes soon finds a part of its work done, and waits for the rest.
     ///
     /// # Errors
-    /// An invalid bundle, a budget below its declared peak, no adapter, a missing limit, no device memory, a kernel that
-    /// the device rejects. The first four are found before anything is allocated on the device.
+    /// An invalid bundle, a budget below its declared peak, no adapter, a missing limit, no device memory. The first four
+    /// are found before anything is allocated on the device. A kernel that the device rejects fails the first run.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn open_source(source: Arc<dyn ReadAt>, options: &Options) -> Result<Self, Error> {
         pollster::block_on(Self::open_async(source, options))
@@ -117,33 +128,7 @@ impl Session {
     /// # Errors
     /// As [`Session::open_source`].
     pub async fn open_async(source: Arc<dyn ReadAt>, options: &Options) -> Result<Self, Error> {
-        let opened = Stopwatch::start();
-        let source = CountingSource::new(source);
-        let mut bundle = Bundle::open_without_golden(&source)?;
-        check_budget(&bundle, options)?;
-        let gpu = device::open(&bundle.plan.requirements, options.adapter.as_deref()).await?;
-        let mut ledger = Ledger::start(&gpu.device);
-        let constants = std::mem::take(&mut bundle.constants);
-        let (pipelines, bind_groups, resources, buffers) =
-            build(&gpu, &bundle, constants, &mut ledger, options).await?;
-        strip(&mut bundle);
-        let (loads, repeat_loads) = (loads(&bundle.plan.commands), loads(&bundle.plan.repeat_commands));
-        let options = options.clone();
-        let parts = Parts { gpu, source, bundle, options, resources, pipelines, bind_groups, loads, repeat_loads };
-        ledger.sample(&parts.gpu.device, host_bytes(&parts));
-        let load_ms = opened.elapsed_ms();
-        Ok(Self {
-            parts,
-            buffers,
-            ledger,
-            opened,
-            load_ms,
-            runs_ms: Vec::new(),
-            cold_ms: None,
-            repeats: false,
-            bytes_read_runs: Vec::new(),
-            lost: None,
-        })
+        opening::open(source, options).await
     }
 
     /// The inputs that a run takes, in the model's order.
@@ -163,30 +148,26 @@ impl Session {
     /// returned then, and the session can run again unless the error says that it is lost.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run<N: AsRef<str>>(&mut self, inputs: &[(N, Tensor)]) -> Result<Outputs, Error> {
-        self.before_run()?;
-        let inputs = replay::bind_inputs(&self.parts.bundle.plan, inputs)?;
-        let started = Started::now(&self.parts);
-        let program = self.parts.program(std::mem::take(&mut self.repeats));
-        let result = replay::run_with_threads(&self.parts, program, &mut self.buffers, &inputs);
-        pollster::block_on(self.after_run(started, result))
+        pollster::block_on(self.run_async(inputs))
     }
 
-    /// Runs the model once where blocking is not allowed; pages are read when they are needed.
+    /// Runs the model once where blocking is not allowed.
     ///
     /// # Errors
     /// As for a blocking run.
     pub async fn run_async<N: AsRef<str>>(&mut self, inputs: &[(N, Tensor)]) -> Result<Outputs, Error> {
         self.before_run()?;
         let inputs = replay::bind_inputs(&self.parts.bundle.plan, inputs)?;
-        let started = Started::now(&self.parts);
+        let clock = Stopwatch::start();
         let program = self.parts.program(std::mem::take(&mut self.repeats));
-        let result = replay::run_inline(&self.parts, program, &mut self.buffers, &inputs).await;
-        self.after_run(started, result).await
+        let result = replay::run(&self.parts, program, &mut self.buffers, &inputs).await;
+        self.after_run(clock, result).await
     }
 
     /// What was measured so far.
     pub fn stats(&self) -> Stats {
         let plan = &self.parts.bundle.plan;
+        let timeline = &self.parts.timeline;
         let declared_peak_bytes = declared_peak_bytes(&self.parts.bundle);
         let measured_peak_bytes = self.ledger.peak_bytes();
         Stats {
@@ -206,12 +187,31 @@ impl Session {
             load_ms: self.load_ms,
             runs_ms: self.runs_ms.clone(),
             cold_ms: self.cold_ms,
-            pipelines: self.parts.pipelines.len() as u32,
+            pipelines: self.parts.pipelines.count(),
             dispatches: plan.dispatches.len() as u32,
             loads: self.parts.loads.len() as u32,
             loads_repeat: self.parts.program(true).loads.len() as u32,
             bytes_read_runs: self.bytes_read_runs.clone(),
             reader_threads: self.parts.options.reader_threads,
+            io_mode: self.io.as_ref().map(|(mode, _)| *mode),
+            io_note: self.io.as_ref().and_then(|(_, note)| Some(note.as_ref()?.to_string())),
+            validate_ms: timeline.mark_ms(Mark::Validated),
+            adapter_ms: timeline.mark_ms(Mark::Adapter),
+            device_ms: timeline.mark_ms(Mark::Device),
+            staging_ms: timeline.mark_ms(Mark::Staging),
+            reading_began_ms: timeline.mark_ms(Mark::ReadingBegan),
+            first_page_ms: timeline.mark_ms(Mark::FirstPage),
+            last_page_ms: timeline.mark_ms(Mark::LastPage),
+            allocated_ms: timeline.mark_ms(Mark::Allocated),
+            pipelines_ms: timeline.mark_ms(Mark::Pipelines),
+            first_dispatch_ms: timeline.mark_ms(Mark::FirstDispatch),
+            last_dispatch_ms: timeline.mark_ms(Mark::LastDispatch),
+            readback_ms: timeline.mark_ms(Mark::Readback),
+            read_busy_ms: timeline.span_ms(Span::Reading),
+            readers_wait_ms: timeline.span_ms(Span::ReadersWait),
+            page_wait_ms: timeline.span_ms(Span::PageWait),
+            pipeline_wait_ms: timeline.span_ms(Span::PipelineWait),
+            before_open_ms: None,
             predicted_cold_ms: plan.predicted_cold_us as f64 / 1e3,
             predicted_warm_ms: plan.predicted_warm_us as f64 / 1e3,
         }
@@ -229,37 +229,29 @@ impl Session {
     }
 
     /// Brings the buffers back, whatever happened, and takes the run into the statistics.
-    async fn after_run(&mut self, started: Started, result: Result<Outputs, Error>) -> Result<Outputs, Error> {
+    async fn after_run(&mut self, clock: Stopwatch, result: Result<Outputs, Error>) -> Result<Outputs, Error> {
         let timeout = self.parts.options.timeout;
         let settled = match &result {
             Err(error) if error.loses_session() => Err(error.to_string()),
-            _ => self.buffers.settle(&self.parts.gpu, timeout).await.map_err(|error| error.to_string()),
+            _ => {
+                self.buffers.settle(&self.parts.gpu, &self.parts.feed, timeout).await.map_err(|error| error.to_string())
+            }
         };
         self.lost = settled.err();
+        let bytes_read = self.parts.source.bytes_read();
+        let run_bytes_read = bytes_read - std::mem::replace(&mut self.bytes_read_before, bytes_read);
         let outputs = result?;
         self.before_run()?;
         self.repeats = true;
-        self.runs_ms.push(started.clock.elapsed_ms());
-        self.bytes_read_runs.push(self.parts.source.bytes_read() - started.bytes_read);
+        self.runs_ms.push(clock.elapsed_ms());
+        self.bytes_read_runs.push(run_bytes_read);
         if self.cold_ms.is_none() {
-            self.cold_ms = Some(self.opened.elapsed_ms());
+            self.cold_ms = Some(self.parts.timeline.elapsed_ms());
         }
         let output_bytes: u64 = outputs.tensors.iter().map(|(_, tensor)| tensor.bytes.capacity() as u64).sum();
         let run_bytes = replay::host_bytes(&self.parts) + output_bytes;
         self.ledger.sample(&self.parts.gpu.device, host_bytes(&self.parts) + run_bytes);
         Ok(outputs)
-    }
-}
-
-/// Where a run began.
-struct Started {
-    clock: Stopwatch,
-    bytes_read: u64,
-}
-
-impl Started {
-    fn now(parts: &Parts) -> Self {
-        Self { clock: Stopwatch::start(), bytes_read: parts.source.bytes_read() }
     }
 }
 
@@ -279,64 +271,11 @@ fn declared_peak_bytes(bundle: &Bundle) -> u64 {
     bundle.plan.memory.total_bytes().expect("a validated plan's declaration does not overflow")
 }
 
-fn check_budget(bundle: &Bundle, options: &Options) -> Result<(), Error> {
-    let declared_bytes = declared_peak_bytes(bundle);
-    match options.budget_bytes {
-        Some(budget_bytes) if budget_bytes < declared_bytes => Err(Error::Budget { declared_bytes, budget_bytes }),
-        _ => Ok(()),
-    }
-}
-
-type Built = (Vec<ComputePipeline>, Vec<BindGroup>, Resources, HostBuffers);
-
-/// Allocates, and creates pipelines meanwhile.
-async fn build(
-    gpu: &Gpu,
-    bundle: &Bundle,
-    constants: Vec<u8>,
-    ledger: &mut Ledger,
-    options: &Options,
-) -> Result<Built, Error> {
-    let plan = &bundle.plan;
-    let layouts = pipelines::Layouts::create(gpu, plan).await?;
-    let host_bytes = plan_bytes(plan) + checksum_bytes(bundle);
-    let allocate = resources::allocate(gpu, plan, constants, host_bytes, ledger, options.timeout);
-    #[cfg(not(target_arch = "wasm32"))]
-    let (created, allocated) =
-        pipelines::create_while(&gpu.device, &layouts, &plan.pipelines, options.pipeline_threads.max(1), || {
-            pollster::block_on(allocate)
-        });
-    #[cfg(target_arch = "wasm32")]
-    let (allocated, created) = (allocate.await, pipelines::create_all(&gpu.device, &layouts, &plan.pipelines).await);
-    let (resources, buffers) = allocated?;
-    let bind_groups = pipelines::bind_groups(gpu, &layouts, plan, &resources).await?;
-    Ok((created?, bind_groups, resources, buffers))
-}
-
-/// Drops what the device has by now.
-fn strip(bundle: &mut Bundle) {
-    bundle.plan.params = Vec::new();
-    for pipeline in &mut bundle.plan.pipelines {
-        pipeline.source = String::new();
-    }
-}
-
-fn loads(commands: &[Command]) -> Vec<PageId> {
-    let pages = commands.iter().filter_map(|command| match command {
-        Command::Load { page, .. } => Some(*page),
-        Command::Drop { .. } | Command::Dispatch { .. } | Command::Submit => None,
-    });
-    pages.collect()
-}
-
-fn checksum_bytes(bundle: &Bundle) -> u64 {
-    size_of_val(&*bundle.page_checksums) as u64
-}
-
 /// What a session holds on the host between runs.
 fn host_bytes(parts: &Parts) -> u64 {
     plan_bytes(&parts.bundle.plan)
-        + checksum_bytes(&parts.bundle)
+        + parts.pipelines.source_bytes()
+        + parts.feed.host_bytes()
         + (size_of_val(&*parts.loads) + size_of_val(&*parts.repeat_loads)) as u64
 }
 

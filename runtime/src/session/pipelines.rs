@@ -1,13 +1,19 @@
 //! Pipelines, their layouts and the bind groups of all dispatches.
 //!
-//! Pipelines are created in order of first use, by several threads where there are threads. Layouts follow from the plan's
-//! binding rules alone (parameters, arena, storage buffers); nothing is reflected from WGSL here.
+//! Pipelines are created in order of first use, by several threads where there are threads, while the rest of the session is
+//! opened and while its first run goes on. Layouts follow from the plan's binding rules alone (parameters, arena, storage
+//! buffers); nothing is reflected from WGSL here.
 
 use super::resources::Resources;
+use crate::clock::Stopwatch;
 use crate::error::Error;
-use crate::gpu::{Gpu, checked};
+use crate::gpu::{Gpu, checked, lock};
+use crate::timeline::{Mark, Span, Timeline};
 use flashmem_plan_format::plan::{Buffer, BufferSlice, Dispatch, Pipeline, Plan};
+use std::collections::VecDeque;
 use std::num::NonZero;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry,
     BindingResource, BindingType, BufferBinding, BufferBindingType, ComputePipeline, ComputePipelineDescriptor, Device,
@@ -68,6 +74,172 @@ const fn buffer_binding(ty: BufferBindingType) -> BindingType {
     BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None }
 }
 
+/// All pipelines of a plan, created in order of first use; whoever needs one waits for it.
+pub(crate) struct Pipelines {
+    shared: Arc<Shared>,
+    #[cfg(not(target_arch = "wasm32"))]
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+struct Shared {
+    device: Device,
+    layouts: Arc<Layouts>,
+    timeline: Arc<Timeline>,
+    /// By pipeline.
+    created: Box<[OnceLock<ComputePipeline>]>,
+    state: Mutex<State>,
+    /// A pipeline was created, or one cannot be.
+    changed: Condvar,
+}
+
+struct State {
+    /// What nobody has begun to create, in order.
+    pending: VecDeque<(usize, Pipeline)>,
+    /// Bytes of sources that are pending or being created.
+    source_bytes: u64,
+    missing: usize,
+    failure: Option<Error>,
+    failed: bool,
+}
+
+impl Pipelines {
+    /// Takes the sources from `pipelines` and starts creating on `threads` threads, where there are threads; else, everything
+    /// is created here.
+    pub(crate) async fn start(
+        gpu: &Gpu,
+        layouts: &Arc<Layouts>,
+        pipelines: &mut [Pipeline],
+        threads: u32,
+        timeline: &Arc<Timeline>,
+    ) -> Result<Self, Error> {
+        let take = |pipeline: &mut Pipeline| {
+            let source = std::mem::take(&mut pipeline.source);
+            Pipeline { source, ..pipeline.clone() }
+        };
+        let pending: VecDeque<_> = pipelines.iter_mut().map(take).enumerate().collect();
+        let source_bytes = pending.iter().map(|(_, pipeline)| pipeline.source.capacity() as u64).sum();
+        let created = pending.iter().map(|_| OnceLock::new()).collect();
+        let state = State { missing: pending.len(), pending, source_bytes, failure: None, failed: false };
+        if state.missing == 0 {
+            timeline.mark(Mark::Pipelines);
+        }
+        let shared = Shared {
+            device: gpu.device.clone(),
+            layouts: Arc::clone(layouts),
+            timeline: Arc::clone(timeline),
+            created,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        };
+        Self::create(Arc::new(shared), threads.min(pipelines.len() as u32)).await
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    async fn create(shared: Arc<Shared>, threads: u32) -> Result<Self, Error> {
+        let mut all = Self { shared, threads: Vec::new() };
+        for _ in 0..threads {
+            let shared = Arc::clone(&all.shared);
+            let thread = std::thread::Builder::new().name("flashmem-pipelines".to_owned());
+            let spawned = thread.spawn(move || pollster::block_on(shared.create_pending()));
+            all.threads.push(spawned.map_err(|source| Error::Threads { source })?);
+        }
+        Ok(all)
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    async fn create(shared: Arc<Shared>, _threads: u32) -> Result<Self, Error> {
+        shared.create_pending().await;
+        match lock(&shared.state).failure.take() {
+            Some(failure) => Err(failure),
+            None => Ok(Self { shared }),
+        }
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.shared.created.len() as u32
+    }
+
+    /// Bytes of sources of pipelines that are not created yet.
+    pub(crate) fn source_bytes(&self) -> u64 {
+        lock(&self.shared.state).source_bytes
+    }
+
+    /// A pipeline, as soon as it is there.
+    ///
+    /// # Errors
+    /// The first pipeline that the device rejects, whichever it is; a wait longer than `timeout`.
+    pub(crate) fn get(&self, index: u32, timeout: Duration) -> Result<&ComputePipeline, Error> {
+        let slot = &self.shared.created[index as usize];
+        match slot.get() {
+            Some(pipeline) => Ok(pipeline),
+            None => self.wait(slot, timeout),
+        }
+    }
+
+    fn wait<'a>(&self, slot: &'a OnceLock<ComputePipeline>, timeout: Duration) -> Result<&'a ComputePipeline, Error> {
+        let waiting = Stopwatch::start();
+        let mut state = lock(&self.shared.state);
+        loop {
+            if let Some(pipeline) = slot.get() {
+                self.shared.timeline.add(Span::PipelineWait, waiting.elapsed());
+                return Ok(pipeline);
+            }
+            let during = || "creating pipelines".to_owned();
+            if state.failed {
+                let again =
+                    || Error::Device { during: during(), message: "one of them was rejected before".to_owned() };
+                return Err(state.failure.take().unwrap_or_else(again));
+            }
+            let left = timeout.checked_sub(waiting.elapsed()).filter(|left| !left.is_zero());
+            let left = left.ok_or_else(|| Error::Timeout { during: during(), waited: timeout })?;
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Drop for Pipelines {
+    /// No thread may be inside a driver when the process ends.
+    fn drop(&mut self) {
+        lock(&self.shared.state).pending.clear();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so, and nothing depends on it any more.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    async fn create_pending(&self) {
+        while let Some((index, pipeline)) = self.next() {
+            let result = create_one(&self.device, &self.layouts, &pipeline).await;
+            let mut state = lock(&self.state);
+            state.source_bytes -= pipeline.source.capacity() as u64;
+            match result {
+                Ok(created) => {
+                    // Every index is pending once, so the slot is empty.
+                    let _ = self.created[index].set(created);
+                    state.missing -= 1;
+                    if state.missing == 0 {
+                        self.timeline.mark(Mark::Pipelines);
+                    }
+                }
+                Err(error) => {
+                    state.pending.clear();
+                    if !std::mem::replace(&mut state.failed, true) {
+                        state.failure = Some(error);
+                    }
+                }
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    fn next(&self) -> Option<(usize, Pipeline)> {
+        lock(&self.state).pending.pop_front()
+    }
+}
+
 async fn create_one(device: &Device, layouts: &Layouts, pipeline: &Pipeline) -> Result<ComputePipeline, Error> {
     let during = format!("creating pipeline `{}`", pipeline.label);
     checked(device, &during, || {
@@ -83,56 +255,6 @@ async fn create_one(device: &Device, layouts: &Layouts, pipeline: &Pipeline) -> 
         })
     })
     .await
-}
-
-/// Creates all pipelines one after another.
-#[cfg(target_arch = "wasm32")]
-pub(crate) async fn create_all(
-    device: &Device,
-    layouts: &Layouts,
-    pipelines: &[Pipeline],
-) -> Result<Vec<ComputePipeline>, Error> {
-    let mut created = Vec::with_capacity(pipelines.len());
-    for pipeline in pipelines {
-        created.push(create_one(device, layouts, pipeline).await?);
-    }
-    Ok(created)
-}
-
-/// Creates all pipelines on `threads` threads while this one does something else.
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn create_while<T>(
-    device: &Device,
-    layouts: &Layouts,
-    pipelines: &[Pipeline],
-    threads: u32,
-    meanwhile: impl FnOnce() -> T,
-) -> (Result<Vec<ComputePipeline>, Error>, T) {
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    let next = AtomicUsize::new(0);
-    let created = Mutex::new(Vec::new());
-    let work = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(pipeline) = pipelines.get(index) else { return };
-            let result = pollster::block_on(create_one(device, layouts, pipeline));
-            crate::gpu::lock(&created).push((index, result));
-        }
-    };
-    let done = std::thread::scope(|scope| {
-        for _ in 0..threads.min(pipelines.len() as u32) {
-            // Without more threads the calling one does the rest.
-            let _ = std::thread::Builder::new().name("flashmem-pipelines".to_owned()).spawn_scoped(scope, work);
-        }
-        let done = meanwhile();
-        work();
-        done
-    });
-    let mut created = created.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    created.sort_by_key(|(index, _)| *index);
-    (created.into_iter().map(|(_, result)| result).collect(), done)
 }
 
 /// One bind group for every dispatch.

@@ -1,11 +1,13 @@
 //! Allocates everything that a session holds on the device, and fills constants and parameters.
 //!
-//! Filling goes through a mapped buffer of the session in pieces, since the queue's own writes would allocate staging that
-//! no plan declares. Constants are uploaded before the large resources exist, so that their host copy never adds to these.
+//! Staging comes first, so that pages are read into it while the rest is made. Filling goes through a mapped buffer of the
+//! session in pieces, since the queue's own writes would allocate staging that no plan declares. Constants are uploaded
+//! before the large resources exist, so that their host copy never adds to these.
 
 use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::ledger::{Kind, Ledger};
+use crate::replay::Feed;
 use flashmem_plan_format::memory::MAX_READBACK_BYTES;
 use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, PAGE_WIDTH_TEXELS, Plan, TexelFormat};
 use std::time::Duration;
@@ -36,7 +38,7 @@ pub(crate) struct HostBuffers {
     pub(crate) readback: Option<ReadBuffer>,
 }
 
-/// A buffer that the host writes and copies read. Between runs it is mapped.
+/// A buffer that the host writes and copies read. Between runs it is mapped, or read ahead into.
 pub(crate) struct WriteBuffer {
     pub(crate) buffer: Buffer,
     pub(crate) state: WriteState,
@@ -46,6 +48,8 @@ pub(crate) struct WriteBuffer {
 pub(crate) enum WriteState {
     /// The host.
     Mapped,
+    /// The feed, which reads a page into it or will.
+    Reading,
     /// An encoder that is not submitted.
     Encoded,
     /// The device, which will map it when it is done.
@@ -59,11 +63,19 @@ pub(crate) struct ReadBuffer {
 }
 
 impl WriteBuffer {
-    /// Brings the buffer back to the host, wherever it is.
+    /// Gives the buffer, which must be mapped, to the feed as number `ring_index` of the ring.
+    pub(crate) fn give(&mut self, ring_index: u32, feed: &Feed) -> Result<(), Error> {
+        let view = self.buffer.get_mapped_range_mut(..).map_err(|error| unmapped("reading pages", &error))?;
+        self.state = WriteState::Reading;
+        feed.give(ring_index, view);
+        Ok(())
+    }
+
+    /// Brings the buffer back to the host, wherever it is but with the feed.
     pub(crate) async fn settle(&mut self, gpu: &Gpu, timeout: Duration) -> Result<(), Error> {
         let during = "getting a staging buffer back";
         let mut ticket = match &self.state {
-            WriteState::Mapped => return Ok(()),
+            WriteState::Mapped | WriteState::Reading => return Ok(()),
             WriteState::Encoded => gpu.map(&self.buffer, MapMode::Write),
             WriteState::InFlight { ticket, .. } => ticket.clone(),
         };
@@ -74,8 +86,12 @@ impl WriteBuffer {
 }
 
 impl HostBuffers {
-    /// Brings every buffer back to its state between runs.
-    pub(crate) async fn settle(&mut self, gpu: &Gpu, timeout: Duration) -> Result<(), Error> {
+    /// Brings every buffer back to its state between runs: from the feed, too.
+    pub(crate) async fn settle(&mut self, gpu: &Gpu, feed: &Feed, timeout: Duration) -> Result<(), Error> {
+        feed.recall(timeout)?;
+        for staging in self.ring.iter_mut().filter(|staging| matches!(staging.state, WriteState::Reading)) {
+            staging.state = WriteState::Mapped;
+        }
         for buffer in self.ring.iter_mut().chain(&mut self.input) {
             buffer.settle(gpu, timeout).await?;
         }
@@ -88,48 +104,67 @@ impl HostBuffers {
     }
 }
 
-/// Allocates all resources. Takes the constants, so that they are gone when the large resources come.
-pub(crate) async fn allocate(
-    gpu: &Gpu,
-    plan: &Plan,
-    constants: Vec<u8>,
-    host_bytes: u64,
-    ledger: &mut Ledger,
-    timeout: Duration,
-) -> Result<(Resources, HostBuffers), Error> {
-    let mut new = Allocator { gpu, ledger };
-    let constants_buffer =
-        new.buffer(Kind::Constants, constants.len() as u64, BINDING.union(BufferUsages::STORAGE)).await?;
-    let params =
-        new.buffer(Kind::Params, plan.params.len().max(1) as u64, BINDING.union(BufferUsages::UNIFORM)).await?;
-    let params = params.expect("its size is not zero");
-    let mut ring = Vec::new();
-    for _ in 0..plan.staging_pages {
-        ring.extend(new.write_buffer(Kind::Staging, plan.page.page_bytes()).await?);
-    }
-    let input_bytes = plan.input_upload_bytes().expect("a validated plan's sizes do not overflow");
-    let mut input = new.write_buffer(Kind::InputStaging, input_bytes).await?;
+/// What is allocated first: staging, so that reading can start, and what the plan's constants go to.
+pub(crate) struct Staging {
+    pub(crate) ring: Vec<WriteBuffer>,
+    input: Option<WriteBuffer>,
+    params: Buffer,
+    constants: Option<Buffer>,
+}
 
-    let mut temporary = None;
-    if ring.is_empty() && input.is_none() {
-        temporary = Some(new.temporary_buffer().await?);
+impl Staging {
+    pub(crate) async fn allocate(gpu: &Gpu, plan: &Plan, constants: &[u8], ledger: &mut Ledger) -> Result<Self, Error> {
+        let mut new = Allocator { gpu, ledger };
+        let mut ring = Vec::new();
+        for _ in 0..plan.staging_pages {
+            ring.extend(new.write_buffer(Kind::Staging, plan.page.page_bytes()).await?);
+        }
+        let input_bytes = plan.input_upload_bytes().expect("a validated plan's sizes do not overflow");
+        let input = new.write_buffer(Kind::InputStaging, input_bytes).await?;
+        let constants =
+            new.buffer(Kind::Constants, constants.len() as u64, BINDING.union(BufferUsages::STORAGE)).await?;
+        let params_bytes = plan.params.len().max(1) as u64;
+        let params = new.buffer(Kind::Params, params_bytes, BINDING.union(BufferUsages::UNIFORM)).await?;
+        Ok(Self { ring, input, params: params.expect("its size is not zero"), constants })
     }
-    let carrier = ring.first_mut().or(input.as_mut()).or(temporary.as_mut()).expect("one of them exists");
-    upload(gpu, carrier, &params, &plan.params, timeout).await?;
-    if let Some(buffer) = &constants_buffer {
-        upload(gpu, carrier, buffer, &constants, timeout).await?;
-    }
-    new.ledger.sample(&gpu.device, host_bytes + constants.len() as u64);
-    drop((temporary, constants));
 
-    let activation_bytes = plan.activation_bytes.max(4);
-    let usages = BINDING.union(BufferUsages::STORAGE).union(BufferUsages::COPY_SRC);
-    let activations = new.buffer(Kind::Activations, activation_bytes, usages).await?.expect("its size is not zero");
-    let arena = new.arena(plan).await?;
-    let readback = new.buffer(Kind::Readback, readback_bytes(plan), READ).await?;
-    let readback = readback.map(|buffer| ReadBuffer { buffer, mapped: false });
-    let resources = Resources { arena, activations, constants: constants_buffer, params };
-    Ok((resources, HostBuffers { ring, input, readback }))
+    /// Uploads parameters and constants through the last buffer of the ring, which must not be with the feed.
+    pub(crate) async fn upload(
+        &mut self,
+        gpu: &Gpu,
+        plan: &Plan,
+        constants: &[u8],
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        let mut temporary = None;
+        if self.ring.is_empty() && self.input.is_none() {
+            temporary = Some(temporary_buffer(gpu).await?);
+        }
+        let carrier = self.ring.last_mut().or(self.input.as_mut()).or(temporary.as_mut()).expect("one of them exists");
+        upload(gpu, carrier, &self.params, &plan.params, timeout).await?;
+        match &self.constants {
+            Some(buffer) => upload(gpu, carrier, buffer, constants, timeout).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Allocates everything else.
+    pub(crate) async fn complete(
+        self,
+        gpu: &Gpu,
+        plan: &Plan,
+        ledger: &mut Ledger,
+    ) -> Result<(Resources, HostBuffers), Error> {
+        let mut new = Allocator { gpu, ledger };
+        let activation_bytes = plan.activation_bytes.max(4);
+        let usages = BINDING.union(BufferUsages::STORAGE).union(BufferUsages::COPY_SRC);
+        let activations = new.buffer(Kind::Activations, activation_bytes, usages).await?.expect("its size is not zero");
+        let arena = new.arena(plan).await?;
+        let readback = new.buffer(Kind::Readback, readback_bytes(plan), READ).await?;
+        let readback = readback.map(|buffer| ReadBuffer { buffer, mapped: false });
+        let resources = Resources { arena, activations, constants: self.constants, params: self.params };
+        Ok((resources, HostBuffers { ring: self.ring, input: self.input, readback }))
+    }
 }
 
 const BINDING: BufferUsages = BufferUsages::COPY_DST;
@@ -166,15 +201,6 @@ impl Allocator<'_> {
         Ok(buffer.map(|buffer| WriteBuffer { buffer, state: WriteState::Mapped }))
     }
 
-    /// Carries parameters and constants of a plan that stages nothing else; gone before the large resources come.
-    async fn temporary_buffer(&self) -> Result<WriteBuffer, Error> {
-        let size = ALLOCATION_GRANULE_BYTES;
-        let descriptor = BufferDescriptor { label: Some("upload"), size, usage: WRITE, mapped_at_creation: true };
-        let during = "allocating a temporary upload buffer";
-        let buffer = self.gpu.checked(during, || self.gpu.device.create_buffer(&descriptor)).await?;
-        Ok(WriteBuffer { buffer, state: WriteState::Mapped })
-    }
-
     async fn arena(&mut self, plan: &Plan) -> Result<Option<Arena>, Error> {
         if plan.slot_count == 0 {
             return Ok(None);
@@ -201,6 +227,15 @@ impl Allocator<'_> {
         let view = self.gpu.checked(&during, || texture.create_view(&descriptor)).await?;
         Ok(Some(Arena { texture, view }))
     }
+}
+
+/// Carries parameters and constants of a plan that stages nothing else; gone before the large resources come.
+async fn temporary_buffer(gpu: &Gpu) -> Result<WriteBuffer, Error> {
+    let size = ALLOCATION_GRANULE_BYTES;
+    let descriptor = BufferDescriptor { label: Some("upload"), size, usage: WRITE, mapped_at_creation: true };
+    let during = "allocating a temporary upload buffer";
+    let buffer = gpu.checked(during, || gpu.device.create_buffer(&descriptor)).await?;
+    Ok(WriteBuffer { buffer, state: WriteState::Mapped })
 }
 
 const fn texture_format(format: TexelFormat) -> TextureFormat {

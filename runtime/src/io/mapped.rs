@@ -1,0 +1,51 @@
+//! Reading from a mapping of the file.
+//!
+//! The length is looked at before every read, so that a file that was truncated is an error. A file that is truncated
+//! between the look and the read still ends the process with a bus error, which no safe program can catch: that is why
+//! nothing chooses this mode by itself.
+
+use flashmem_plan_format::source::ReadAt;
+use memmap2::Mmap;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+pub(super) struct MappedFile {
+    file: File,
+    map: Mmap,
+}
+
+impl MappedFile {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        // SAFETY: the mapping is only copied from, and its bytes are checked like those of any file that may change. That
+        // nobody truncates the file is the caller's promise, which the documentation of the mode asks for.
+        let map = unsafe { Mmap::map(&file)? };
+        Ok(Self { file, map })
+    }
+}
+
+impl ReadAt for MappedFile {
+    fn size_bytes(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let present_bytes = self.size_bytes().min(self.file.metadata()?.len());
+        super::check_range(present_bytes, offset_bytes, buffer.len())?;
+        let start = offset_bytes as usize;
+        buffer.copy_from_slice(&self.map[start..start + buffer.len()]);
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn will_read(&self, range: Range<u64>) {
+        let length = range.end.min(self.size_bytes()).saturating_sub(range.start);
+        // Advice that is refused was not needed.
+        let _ = self.map.advise_range(memmap2::Advice::WillNeed, range.start as usize, length as usize);
+    }
+
+    #[cfg(not(unix))]
+    fn will_read(&self, _range: Range<u64>) {}
+}

@@ -1,0 +1,165 @@
+//! How a bundle's file is read: modes, the choice between them, and why another one than wanted is used.
+//!
+//! Every mode is a [`ReadAt`]: positional, exact, shared by threads. `file.rs` reads through the system's page cache and
+//! advises it, `direct.rs` goes around it, `mapped.rs` reads from a mapping; memory is [`MemorySource`], and `http.rs` reads
+//! ranges of a file on a server. docs/runtime.md tells which mode is for whom. Nothing here knows pages or plans.
+//!
+//! [`ReadAt`]: flashmem_plan_format::source::ReadAt
+//! [`MemorySource`]: flashmem_plan_format::source::MemorySource
+
+#[cfg(not(target_arch = "wasm32"))]
+mod direct;
+#[cfg(not(target_arch = "wasm32"))]
+mod file;
+#[cfg(all(feature = "http", not(target_arch = "wasm32")))]
+mod http;
+#[cfg(not(target_arch = "wasm32"))]
+mod mapped;
+
+#[cfg(all(feature = "http", not(target_arch = "wasm32")))]
+pub use http::{HttpError, HttpSource};
+
+use serde::Serialize;
+#[cfg(not(target_arch = "wasm32"))]
+use {crate::error::Error, flashmem_plan_format::source::ReadAt, std::path::Path, std::sync::Arc};
+
+/// How a file is read. None of it changes what a run computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IoMode {
+    /// `Cached` when the file takes at most a quarter of the memory that the system has to spare, else `Buffered`.
+    #[default]
+    Auto,
+    /// Through the page cache, which is told what comes next, and to forget what was used.
+    Buffered,
+    /// Through the page cache, which keeps what it likes: the next start is faster if it does.
+    Cached,
+    /// Around the page cache. Falls back to `Buffered` where the file system refuses.
+    Direct,
+    /// From a mapping of the file. A file that is truncated while a session reads it may kill the process.
+    Mmap,
+}
+
+impl IoMode {
+    /// All modes.
+    pub const ALL: [Self; 5] = [Self::Auto, Self::Buffered, Self::Cached, Self::Direct, Self::Mmap];
+
+    /// The name on command lines and in statistics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Buffered => "buffered",
+            Self::Cached => "cached",
+            Self::Direct => "direct",
+            Self::Mmap => "mmap",
+        }
+    }
+}
+
+/// Why a file is read in another mode than the wanted one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IoNote {
+    /// The file system or the platform refuses direct I/O.
+    #[error("direct I/O is refused ({reason}); reading through the page cache")]
+    DirectRefused {
+        /// What the system says.
+        reason: String,
+    },
+}
+
+/// A file that is open for reading.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) struct OpenFile {
+    pub(crate) source: Arc<dyn ReadAt>,
+    /// The mode that is used, never `Auto`.
+    pub(crate) mode: IoMode,
+    pub(crate) note: Option<IoNote>,
+}
+
+/// Opens a file in a mode.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn open(path: &Path, wanted: IoMode) -> Result<OpenFile, Error> {
+    let failed = |source| Error::OpenFile { path: path.to_owned(), source };
+    let cached = |keeps: bool| file::AdvisedFile::open(path, keeps).map_err(failed);
+    let mut note = None;
+    let (source, mode): (Arc<dyn ReadAt>, _) = match wanted {
+        IoMode::Auto => {
+            let file = file::AdvisedFile::open_auto(path).map_err(failed)?;
+            let mode = if file.keeps_cached() { IoMode::Cached } else { IoMode::Buffered };
+            (Arc::new(file), mode)
+        }
+        IoMode::Buffered => (Arc::new(cached(false)?), wanted),
+        IoMode::Cached => (Arc::new(cached(true)?), wanted),
+        IoMode::Mmap => (Arc::new(mapped::MappedFile::open(path).map_err(failed)?), wanted),
+        IoMode::Direct => match direct::DirectFile::open(path).map_err(failed)? {
+            Ok(file) => (Arc::new(file), wanted),
+            Err(refused) => {
+                note = Some(IoNote::DirectRefused { reason: refused.to_string() });
+                (Arc::new(cached(false)?), IoMode::Buffered)
+            }
+        },
+    };
+    Ok(OpenFile { source, mode, note })
+}
+
+/// Refuses a read that does not lie within `size_bytes`.
+#[cfg(not(target_arch = "wasm32"))]
+fn check_range(size_bytes: u64, offset_bytes: u64, length: usize) -> std::io::Result<()> {
+    match offset_bytes.checked_add(length as u64) {
+        Some(end_bytes) if end_bytes <= size_bytes => Ok(()),
+        Some(_) | None => Err(std::io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+
+    /// Every mode gives the same bytes at any offset and refuses what lies behind the end.
+    #[test]
+    fn modes_read_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bytes");
+        let bytes: Vec<u8> = (0..70_000_u32).map(|i| (i * 7 + i / 256) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        for mode in IoMode::ALL {
+            let file = open(&path, mode).unwrap();
+            assert_ne!(file.mode, IoMode::Auto);
+            assert_eq!(file.source.size_bytes(), 70_000);
+            for (offset, length) in [(0, 70_000), (4096, 8192), (1, 4096), (69_999, 1), (65_536, 4464), (5, 0)] {
+                let mut buffer = vec![0; length];
+                file.source.will_read(offset as u64..(offset + length) as u64);
+                file.source.read_at(offset as u64, &mut buffer).unwrap();
+                file.source.was_read(offset as u64..(offset + length) as u64);
+                assert_eq!(buffer, bytes[offset..offset + length], "{mode:?} {offset} {length}");
+            }
+            for (offset, length) in [(69_999, 2), (70_000, 1), (65_536, 8192), (u64::MAX, 1)] {
+                let error = file.source.read_at(offset, &mut vec![0; length]).unwrap_err();
+                assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{mode:?} {offset}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_shrinks_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bytes");
+        for mode in IoMode::ALL {
+            std::fs::write(&path, vec![1; 20_000]).unwrap();
+            let file = open(&path, mode).unwrap();
+            std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(9_000).unwrap();
+            let error = file.source.read_at(8192, &mut [0; 4096]).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{mode:?}");
+            file.source.read_at(0, &mut [0; 4096]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        for mode in IoMode::ALL {
+            let error = open(Path::new("/nowhere/none.fmplan"), mode).err().unwrap();
+            assert!(error.to_string().starts_with("cannot open /nowhere/none.fmplan: "), "{error}");
+        }
+    }
+}

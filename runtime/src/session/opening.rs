@@ -1,0 +1,160 @@
+//! Opens a session: everything that must happen before the first dispatch, overlapped as far as it can be.
+//!
+//! The adapter is found on its own thread while the bundle is read and checked. Checked, the first pages are announced to
+//! the source, which may fetch them while there is no device yet. Then come the device, staging memory, and with it the
+//! first reads; pipelines are created on threads of their own from there on, and a run waits for each only when
+//! it needs it. Bundle, budget and limits are checked before anything is allocated on the device.
+
+use super::pipelines::{Layouts, Pipelines, bind_groups};
+use super::resources::{HostBuffers, Staging};
+use super::{Parts, Session, declared_peak_bytes, host_bytes};
+use crate::counting::CountingSource;
+use crate::device::{self, Chosen};
+use crate::error::Error;
+use crate::gpu::Gpu;
+use crate::ledger::{Ledger, plan_bytes};
+use crate::options::Options;
+use crate::replay::{Feed, PageReader, useful_readers};
+use crate::timeline::{Mark, Timeline};
+use flashmem_plan_format::Bundle;
+use flashmem_plan_format::plan::{Command, PageId};
+use flashmem_plan_format::source::ReadAt;
+use std::sync::Arc;
+
+/// Opens a bundle from any source.
+pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<Session, Error> {
+    let timeline = Arc::new(Timeline::start());
+    let source = Arc::new(CountingSource::new(source));
+    let (checked, chosen) = check_and_choose(&source, options, &timeline).await;
+    let checked = checked?;
+    let gpu = device::open(chosen?, &checked.bundle.plan.requirements).await?;
+    timeline.mark(Mark::Device);
+    let mut ledger = Ledger::start(&gpu.device);
+    let bytes_read_before = checked.bytes_read;
+    let (parts, buffers) = build(gpu, source, checked, options, &mut ledger, timeline).await?;
+    ledger.sample(&parts.gpu.device, host_bytes(&parts));
+    let load_ms = parts.timeline.elapsed_ms();
+    Ok(Session {
+        parts,
+        buffers,
+        ledger,
+        load_ms,
+        runs_ms: Vec::new(),
+        cold_ms: None,
+        repeats: false,
+        bytes_read_runs: Vec::new(),
+        bytes_read_before,
+        lost: None,
+        io: None,
+    })
+}
+
+/// A bundle that may be run, and the feed that reads its pages.
+struct Checked {
+    bundle: Bundle,
+    loads: Arc<[PageId]>,
+    feed: Feed,
+    /// What checking took.
+    bytes_read: u64,
+}
+
+/// Checks the bundle while the adapter is found.
+#[cfg(not(target_arch = "wasm32"))]
+async fn check_and_choose(
+    source: &Arc<CountingSource>,
+    options: &Options,
+    timeline: &Arc<Timeline>,
+) -> (Result<Checked, Error>, Result<Chosen, Error>) {
+    let choose = || {
+        let chosen = pollster::block_on(device::choose(options.adapter.as_deref()));
+        timeline.mark(Mark::Adapter);
+        chosen
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("flashmem-adapter".to_owned()).spawn_scoped(scope, choose);
+        let checked = check(source, options, timeline);
+        let chosen = match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            // Without another thread this one does it.
+            Err(_) => choose(),
+        };
+        (checked, chosen)
+    })
+}
+
+#[cfg(target_arch = "wasm32")]
+async fn check_and_choose(
+    source: &Arc<CountingSource>,
+    options: &Options,
+    timeline: &Arc<Timeline>,
+) -> (Result<Checked, Error>, Result<Chosen, Error>) {
+    let checked = check(source, options, timeline);
+    let chosen = device::choose(options.adapter.as_deref()).await;
+    timeline.mark(Mark::Adapter);
+    (checked, chosen)
+}
+
+fn check(source: &Arc<CountingSource>, options: &Options, timeline: &Arc<Timeline>) -> Result<Checked, Error> {
+    let mut bundle = Bundle::open_without_golden(source)?;
+    let declared_bytes = declared_peak_bytes(&bundle);
+    if let Some(budget_bytes) = options.budget_bytes.filter(|budget| *budget < declared_bytes) {
+        return Err(Error::Budget { declared_bytes, budget_bytes });
+    }
+    timeline.mark(Mark::Validated);
+    let bytes_read = source.bytes_read();
+    let loads = loads(&bundle.plan.commands);
+    let readers = useful_readers(&bundle.plan, options.reader_threads);
+    let reader = PageReader::new(Arc::clone(source), &mut bundle, readers, Arc::clone(timeline));
+    let feed = Feed::start(reader, bundle.plan.staging_pages, readers)?;
+    feed.begin(&loads);
+    Ok(Checked { bundle, loads, feed, bytes_read })
+}
+
+/// Allocates, starts reading and creating pipelines, and binds.
+async fn build(
+    gpu: Gpu,
+    source: Arc<CountingSource>,
+    checked: Checked,
+    options: &Options,
+    ledger: &mut Ledger,
+    timeline: Arc<Timeline>,
+) -> Result<(Parts, HostBuffers), Error> {
+    let Checked { mut bundle, loads, feed, .. } = checked;
+    let constants = std::mem::take(&mut bundle.constants);
+    let repeat_loads = self::loads(&bundle.plan.repeat_commands);
+    let mut staging = Staging::allocate(&gpu, &bundle.plan, &constants, ledger).await?;
+    timeline.mark(Mark::Staging);
+    let last = staging.ring.len().saturating_sub(1);
+    for (ring_index, buffer) in (0..).zip(&mut staging.ring[..last]) {
+        buffer.give(ring_index, &feed)?;
+    }
+    let layouts = Arc::new(Layouts::create(&gpu, &bundle.plan).await?);
+    let threads = options.pipeline_threads.max(1);
+    let pipelines = Pipelines::start(&gpu, &layouts, &mut bundle.plan.pipelines, threads, &timeline).await?;
+
+    staging.upload(&gpu, &bundle.plan, &constants, options.timeout).await?;
+    if let Some(buffer) = staging.ring.last_mut() {
+        buffer.give(last as u32, &feed)?;
+    }
+    let host_bytes = plan_bytes(&bundle.plan) + pipelines.source_bytes() + feed.host_bytes();
+    ledger.sample(&gpu.device, host_bytes + constants.len() as u64);
+    drop(constants);
+    let (resources, buffers) = staging.complete(&gpu, &bundle.plan, ledger).await?;
+    let bind_groups = bind_groups(&gpu, &layouts, &bundle.plan, &resources).await?;
+    // The device has them.
+    bundle.plan.params = Vec::new();
+    timeline.mark(Mark::Allocated);
+    let options = options.clone();
+    let parts =
+        Parts { feed, pipelines, bind_groups, resources, gpu, source, bundle, options, loads, repeat_loads, timeline };
+    Ok((parts, buffers))
+}
+
+/// Pages in order of loading.
+fn loads(commands: &[Command]) -> Arc<[PageId]> {
+    let pages = commands.iter().filter_map(|command| match command {
+        Command::Load { page, .. } => Some(*page),
+        Command::Drop { .. } | Command::Dispatch { .. } | Command::Submit => None,
+    });
+    pages.collect()
+}
