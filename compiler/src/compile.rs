@@ -284,8 +284,8 @@ mod tests {
             assert!(message.contains(expected), "{message}");
         };
         refused(
-            |limits| limits.texture_array_layers = 1,
-            "device `desktop` has max_texture_array_layers = 1, and at least",
+            |limits| limits.texture_array_layers = 0,
+            "device `desktop` has max_texture_array_layers = 0, and at least",
         );
         refused(|limits| limits.storage_binding_bytes = 1000, "bytes exceeds the 1000 bytes that one binding may hold");
         refused(|limits| limits.buffer_bytes = 5000, "device `desktop` has max_buffer_size = 5000, and the plan needs");

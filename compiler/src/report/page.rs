@@ -111,9 +111,11 @@ fn tiles(out: &mut String, subject: &Subject<'_>, timeline: &Timeline, facts: &F
     let budget =
         plan.budget_bytes.map_or_else(|| "no budget".to_owned(), |bytes| format!("budget {}", size::format(bytes)));
     let at = facts.peak_step.map_or_else(String::new, |step| format!("at step {step}, {}", short(node(subject, step))));
+    let warm = time(plan.predicted_warm_us as f64);
+    let later = if plan.repeat_commands.is_empty() { String::new() } else { format!(", later runs {warm}") };
     let busy = 100.0 * facts.disk_floor_us / timeline.finish_us.max(f64::MIN_POSITIVE);
     let all = [
-        ("predicted cold run", time(facts.predicted_us), format!("{:.3} × the floor", facts.ratio())),
+        ("predicted cold run", time(facts.predicted_us), format!("{:.3} × the floor{later}", facts.ratio())),
         ("disk floor", time(facts.disk_floor_us), format!("busy {:.0} % of the time", busy.min(100.0))),
         ("execution", time(facts.execute_us), format!("waits {}", time(facts.stalled_us))),
         ("declared peak", peak, budget),

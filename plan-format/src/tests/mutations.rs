@@ -45,6 +45,8 @@ impl Random {
 struct Build<'r> {
     random: &'r mut Random,
     staging_pages: usize,
+    /// Pages that stay for later runs, each in a slot of its own.
+    kept: Vec<bool>,
     commands: Vec<Command>,
     free: Vec<u32>,
     slot_of_page: Vec<u32>,
@@ -68,7 +70,7 @@ impl Build<'_> {
         if earlier == Some(self.submits) {
             self.push(Command::Submit);
         }
-        let slot = if self.free.is_empty() || self.random.chance(10) {
+        let slot = if self.kept[load] || self.free.is_empty() || self.random.chance(10) {
             self.slot_count += 1;
             self.slot_count - 1
         } else {
@@ -105,6 +107,7 @@ fn good_plan(random: &mut Random) -> Plan {
     let mut build = Build {
         random,
         staging_pages,
+        kept,
         commands: Vec::new(),
         free: Vec::new(),
         slot_of_page: Vec::new(),
@@ -120,7 +123,7 @@ fn good_plan(random: &mut Random) -> Plan {
             build.load();
         }
         build.push(Command::Dispatch { index: index as u32 });
-        let due = ranges[index].clone().filter(|page| last_use(*page) == index && !kept[*page as usize]);
+        let due = ranges[index].clone().filter(|page| last_use(*page) == index && !build.kept[*page as usize]);
         late.extend(due);
         let (now, later) = late.iter().partition(|_| build.random.chance(80));
         late = later;
@@ -130,7 +133,7 @@ fn good_plan(random: &mut Random) -> Plan {
     // A page that is not kept must be gone before the next run loads it again.
     late.into_iter().filter(|_| repeats).for_each(|page| build.drop_page(page));
     build.push(Command::Submit);
-    let (commands, slots, slot_count) = (build.commands, build.slot_of_page, build.slot_count);
+    let Build { commands, kept, slot_of_page: slots, slot_count, .. } = build;
     let repeated = |command: &&Command| !matches!(command, Command::Load { page, .. } if kept[page.0 as usize]);
     let repeat_commands =
         if kept.contains(&true) { commands.iter().filter(repeated).copied().collect() } else { Vec::new() };
@@ -216,7 +219,9 @@ fn mutate_commands(plan: &mut Plan, random: &mut Random) {
     match any(8) {
         0 => commands.swap(a, b),
         1 => commands.swap(a, (a + 1) % count),
-        2 => drop(commands.remove(a)),
+        2 => {
+            commands.remove(a);
+        }
         3 => commands.insert(b, commands[a]),
         4 => {
             let moved = commands.remove(a);
@@ -315,7 +320,7 @@ fn the_device_shows_what_goes_wrong() {
     // Page 2 is loaded over page 1's slot although dispatch 0 has read it: dispatch 1 then finds page 2 elsewhere.
     assert_eq!(read(harm(|plan| plan.params[BLOCK + TABLE] = 1), 1), [None, Some(3)]);
     assert_eq!(read(harm(|plan| plan.commands[1] = Command::Submit), 0), [Some(0), None]);
-    assert!(matches!(harm(|plan| drop(plan.commands.remove(2))), Err(Harm::Overrun(_))));
+    assert!(matches!(harm(|plan| plan.commands[2] = Command::Drop { page: PageId(3) }), Err(Harm::Overrun(_))));
     assert!(matches!(harm(|plan| plan.slot_count = 2), Err(Harm::NoSuch(_))));
     assert!(matches!(harm(|plan| plan.params[TABLE] = 7), Err(Harm::OutOfBounds(0))));
     assert_eq!(harm(|plan| plan.commands.truncate(13)).expect("it runs")[0].len(), 1);
