@@ -1,7 +1,7 @@
 //! Chooses an adapter and opens a device with just the limits that a plan needs.
 //!
-//! Hardware comes before software; software is used when there is nothing else, and said so. No optional feature is ever
-//! requested, so every kernel is plain WebGPU.
+//! Hardware comes before software; software is used when there is nothing else, and said so. No optional feature that
+//! kernels could use is ever requested, so every kernel is plain WebGPU.
 
 use crate::error::Error;
 use crate::gpu::Gpu;
@@ -10,8 +10,8 @@ use flashmem_plan_format::plan::Requirements;
 #[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
 use wgpu::Limits;
 use wgpu::{
-    Adapter, AdapterInfo, Backends, DeviceDescriptor, DeviceType, Instance, InstanceDescriptor, InstanceFlags,
-    MemoryHints,
+    Adapter, AdapterInfo, Backends, DeviceDescriptor, DeviceType, Features, Instance, InstanceDescriptor,
+    InstanceFlags, MemoryHints,
 };
 
 /// An adapter that was found, which needs no plan.
@@ -47,14 +47,16 @@ pub(crate) async fn choose(wanted: Option<&str>) -> Result<Chosen, Error> {
     pick(found, wanted)
 }
 
-/// Opens the device for a plan.
-pub(crate) async fn open(chosen: Chosen, requirements: &Requirements) -> Result<Gpu, Error> {
+/// Opens the device for a plan, and if wanted with pipeline caches, where the adapter has them.
+pub(crate) async fn open(chosen: Chosen, requirements: &Requirements, caches: bool) -> Result<Gpu, Error> {
     let Chosen { adapter, info } = chosen;
+    let wanted = if caches { Features::PIPELINE_CACHE } else { Features::empty() };
     let required_limits = limits_for(requirements, &info.name, &adapter.limits())?;
     let descriptor = DeviceDescriptor {
         label: Some("flashmem"),
+        required_features: adapter.features().intersection(wanted),
         required_limits,
-        memory_hints: MemoryHints::MemoryUsage,
+        memory_hints: MemoryHints::Manual { suballocated_device_memory_block_size: BLOCK_BYTES..BLOCK_BYTES },
         ..DeviceDescriptor::default()
     };
     let (device, queue) = adapter
@@ -81,6 +83,10 @@ pub(crate) async fn open_to_measure(chosen: Chosen) -> Result<(Gpu, Limits), Err
         .map_err(|error| Error::RequestDevice { adapter: info.name.clone(), message: error.to_string() })?;
     Ok((Gpu::new(device, queue, info), available))
 }
+
+/// Memory that wgpu takes from the driver at a time for resources up to this size; larger ones get their own. It is the
+/// least that wgpu allows: growing blocks, which its hints for low memory use have, would leave tens of MiB unused.
+const BLOCK_BYTES: u64 = 4 << 20;
 
 /// In order of trying.
 #[cfg(target_arch = "wasm32")]

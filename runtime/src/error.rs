@@ -37,6 +37,9 @@ pub enum Error {
     /// No device memory.
     #[error("out of device memory while {during}")]
     OutOfMemory { during: String },
+    /// A kind of memory takes more than the plan declares: a bug of compiler or runtime.
+    #[error("{kind} takes {recorded_bytes} bytes, and the plan declares {declared_bytes}")]
+    Ledger { kind: &'static str, recorded_bytes: u64, declared_bytes: u64 },
     /// The device rejects what it is told; a bad kernel, or a bug.
     #[error("the device reports an error while {during}: {message}")]
     Device { during: String, message: String },
@@ -133,6 +136,7 @@ impl Error {
             Self::OpenFile { .. }
             | Self::Bundle(_)
             | Self::Budget { .. }
+            | Self::Ledger { .. }
             | Self::NoAdapter
             | Self::AdapterNotFound { .. }
             | Self::Limit { .. }

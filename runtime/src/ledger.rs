@@ -5,7 +5,8 @@
 //! The measured peak is the larger view plus the host's bytes, at the worst of all samples. What drivers hold for
 //! pipelines, descriptors and command buffers is deliberately not in it: no API tells.
 
-use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, Plan, TEXTURE_GRANULE_BYTES};
+use crate::error::Error;
+use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, MemoryDeclaration, Plan, TEXTURE_GRANULE_BYTES};
 use std::mem::size_of_val;
 use wgpu::Device;
 
@@ -22,6 +23,29 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 7] = [
+        Self::WeightArena,
+        Self::Staging,
+        Self::Activations,
+        Self::Constants,
+        Self::Params,
+        Self::InputStaging,
+        Self::Readback,
+    ];
+
+    /// What a plan declares for this kind.
+    const fn declared_bytes(self, declared: &MemoryDeclaration) -> u64 {
+        match self {
+            Self::WeightArena => declared.weight_arena_bytes,
+            Self::Staging => declared.staging_bytes,
+            Self::Activations => declared.activation_bytes,
+            Self::Constants => declared.constant_bytes,
+            Self::Params => declared.params_bytes,
+            Self::InputStaging => declared.input_staging_bytes,
+            Self::Readback => declared.readback_bytes,
+        }
+    }
+
     /// Size of a resource of this kind, in whole granules.
     const fn whole_granules(self, size_bytes: u64) -> u64 {
         match self {
@@ -94,6 +118,19 @@ impl Ledger {
         self.host_bytes
     }
 
+    /// Fails if any kind of resource takes more than the plan declares for it.
+    pub(crate) fn check(&self, declared: &MemoryDeclaration) -> Result<(), Error> {
+        for kind in Kind::ALL {
+            let of_kind = self.entries.iter().filter(|(found, _)| *found == kind);
+            let recorded_bytes = of_kind.map(|(kind, bytes)| kind.whole_granules(*bytes)).sum();
+            let declared_bytes = kind.declared_bytes(declared);
+            if recorded_bytes > declared_bytes {
+                return Err(Error::Ledger { kind: kind.label(), recorded_bytes, declared_bytes });
+            }
+        }
+        Ok(())
+    }
+
     /// Recorded resources in whole granules.
     pub(crate) fn recorded_bytes(&self) -> u64 {
         self.entries.iter().map(|(kind, bytes)| kind.whole_granules(*bytes)).sum()
@@ -153,4 +190,22 @@ pub(crate) fn plan_bytes(plan: &Plan) -> u64 {
         + plan.pipelines.iter().map(|pipeline| pipeline.label.capacity() + pipeline.source.capacity()).sum::<usize>()
         + plan.dispatches.iter().map(|it| it.node.capacity() + size_of_val(&*it.bindings)).sum::<usize>();
     (tables + contents) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_declared_is_named() {
+        let mut ledger = Ledger { entries: Vec::new(), before: None, last: None, peak_bytes: 0, host_bytes: 0 };
+        let declared = MemoryDeclaration { staging_bytes: 8192, params_bytes: 4096, ..MemoryDeclaration::default() };
+        ledger.record(Kind::Staging, 4000);
+        ledger.record(Kind::Staging, 4096);
+        ledger.record(Kind::Params, 256);
+        ledger.check(&declared).unwrap();
+        ledger.record(Kind::Staging, 1);
+        let error = ledger.check(&declared).unwrap_err();
+        assert_eq!(error.to_string(), "staging takes 12288 bytes, and the plan declares 8192");
+    }
 }

@@ -25,6 +25,7 @@ mod gpu;
 mod io;
 mod ledger;
 mod limits;
+mod measure;
 #[cfg(feature = "npz")]
 pub mod npz;
 mod options;
@@ -43,6 +44,7 @@ pub use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};
 #[cfg(all(feature = "http", not(target_arch = "wasm32")))]
 pub use io::{HttpError, HttpSource};
 pub use io::{IoMode, IoNote};
+pub use measure::EmptyDevice;
 pub use options::Options;
 pub use session::{PortInfo, Session};
 pub use stats::Stats;

@@ -1,6 +1,7 @@
 //! What a caller may choose about a session. None of it changes what a run computes.
 
 use crate::io::IoMode;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How a session is opened and run.
@@ -12,10 +13,13 @@ pub struct Options {
     pub reader_threads: u32,
     /// Refuse a bundle that declares a higher peak.
     pub budget_bytes: Option<u64>,
-    /// Threads that create pipelines while a session is opened and runs first, at least 1.
+    /// Threads that create pipelines while a session is opened and runs first. 0: one a core, from 2 to 8.
     pub pipeline_threads: u32,
     /// How [`Session::open`](crate::Session::open) reads the file.
     pub io_mode: IoMode,
+    /// Where a driver's pipeline cache is kept between processes, for drivers that keep none themselves. Nobody else
+    /// should be able to write there.
+    pub cache_dir: Option<PathBuf>,
     /// Longest wait for the device, or for a page, before the run fails.
     pub timeout: Duration,
 }
@@ -26,8 +30,9 @@ impl Default for Options {
             adapter: None,
             reader_threads: 4,
             budget_bytes: None,
-            pipeline_threads: 4,
+            pipeline_threads: 0,
             io_mode: IoMode::Auto,
+            cache_dir: None,
             timeout: Duration::from_secs(300),
         }
     }

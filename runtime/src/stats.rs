@@ -14,6 +14,8 @@ pub struct Stats {
     pub software: bool,
     /// The peak that the bundle declares.
     pub declared_peak_bytes: u64,
+    /// Of this, host memory.
+    pub declared_host_bytes: u64,
     /// The worst of all samples of what was really held: device resources and host memory.
     pub measured_peak_bytes: u64,
     /// Whether the measured peak exceeds the declared one: a bug of compiler or runtime.
@@ -38,6 +40,8 @@ pub struct Stats {
     pub load_ms: f64,
     /// Time of every completed run.
     pub runs_ms: Vec<f64>,
+    /// Of this, time on the CPU until the last submission, without waiting for pages and pipelines.
+    pub setup_runs_ms: Vec<f64>,
     /// From the start of opening to the first outputs; `None` before. The command line counts from the process's start.
     pub cold_ms: Option<f64>,
     /// Pipelines of the plan.
@@ -54,6 +58,8 @@ pub struct Stats {
     pub io_mode: Option<IoMode>,
     /// Why it is not read as wanted.
     pub io_note: Option<String>,
+    /// `loaded`, `empty` (it is written when all pipelines are created) or `unsupported`; `None` without a directory.
+    pub pipeline_cache: Option<&'static str>,
     /// When the bundle was checked. This and all following times of phases count from the start of opening, in
     /// milliseconds; phases overlap, and one that did not end yet is `None`.
     pub validate_ms: Option<f64>,

@@ -88,6 +88,12 @@ impl Timeline {
         self.spans[span as usize].load(Ordering::Relaxed) as f64 / 1e6
     }
 
+    /// All time that runs spent waiting for pages and pipelines.
+    pub(crate) fn run_waits(&self) -> Duration {
+        let nanos = |span: Span| self.spans[span as usize].load(Ordering::Relaxed);
+        Duration::from_nanos(nanos(Span::PageWait).saturating_add(nanos(Span::PipelineWait)))
+    }
+
     /// Milliseconds since opening began.
     pub(crate) fn elapsed_ms(&self) -> f64 {
         self.opened.elapsed_ms()

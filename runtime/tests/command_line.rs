@@ -143,3 +143,42 @@ fn a_profile_is_measured_and_nothing_else_is_left() {
     );
     assert!(!files.path("x.toml").exists());
 }
+
+#[test]
+fn a_benchmark_gives_figures() {
+    let files = Files::new();
+    let arguments = ["bench", "small.fmplan", "--cold", "--io-only", "--repeat", "2", "--json", "bench.json"];
+    let output = files.run(&arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let figures: serde_json::Value = serde_json::from_slice(&std::fs::read(files.path("bench.json")).unwrap()).unwrap();
+    assert_eq!(figures["plan_bytes"], 4 * 4096);
+    for (section, key) in
+        [("cold", "floor_ms"), ("cold", "over_floor"), ("io_only", "over_raw"), ("memory", "declared_bytes")]
+    {
+        assert!(figures[section][key].as_f64().is_some_and(|value| value > 0.0), "{section} {key}: {figures}");
+    }
+    assert_eq!(figures["cold"]["ms"]["values"].as_array().unwrap().len(), 2);
+    assert_eq!(figures["raw"]["threads"].as_array().unwrap().len(), 4);
+    assert_eq!(figures["warm"]["bytes_read_per_run"], 4 * 4096 + 2 * 20);
+    assert_eq!(files.run(&["bench"]).status.code(), Some(2));
+    assert_eq!(files.run(&["bench", "none.fmplan"]).status.code(), Some(1));
+    assert_eq!(files.run(&["bench", "small.fmplan", "--io", "paper"]).status.code(), Some(2));
+}
+
+#[test]
+fn every_mode_of_reading_gives_the_same() {
+    let files = Files::new();
+    for mode in ["auto", "buffered", "cached", "direct", "mmap"] {
+        let output = files.run(&["small.fmplan", "--self-test", "--io", mode, "--stats", "stats.json"]);
+        assert!(output.status.success(), "{mode}: {}", text(&output.stderr));
+        let stats: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(files.path("stats.json")).unwrap()).unwrap();
+        let (used, note) = (stats["io_mode"].as_str().unwrap(), &stats["io_note"]);
+        match mode {
+            "auto" => assert!(["cached", "buffered"].contains(&used), "{used}"),
+            // Some file systems refuse, and the note says so.
+            "direct" => assert!((used == "direct") == note.is_null(), "{used} {note}"),
+            _ => assert_eq!((used, note.is_null()), (mode, true)),
+        }
+    }
+}

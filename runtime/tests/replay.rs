@@ -124,3 +124,26 @@ fn later_runs_read_only_what_the_plan_says() {
     assert_eq!(outputs.get("y").unwrap().bytes, testing::golden().outputs[0]);
     assert_eq!(session.stats().bytes_read_runs.last(), Some(&(3 * 4096 + 40)));
 }
+
+/// wgpu takes memory in blocks of 4 MiB, by kind of memory, and for what is larger just what is needed.
+#[test]
+fn the_allocator_agrees_with_the_ledger() {
+    // Four buffers of 4 MiB, an arena of 20 MiB and 16 MiB of activations.
+    let product = Product { pages: 8192, slots: 5, ring: 4, rows: 1024 };
+    let mut plan = product.plan();
+    let pages = 7_u32;
+    plan.dispatches.truncate(pages as usize);
+    plan.commands.truncate(4 * pages as usize);
+    plan.page_count = pages;
+    plan.weight_bytes = u64::from(pages) << 22;
+    testing::declare(&mut plan, 0);
+    let session = open(Product { pages, ..product }.bundle_of(&plan)).unwrap();
+    let stats = session.stats();
+    let (Some(allocated), Some(reserved)) = (stats.device_allocated_bytes, stats.device_reserved_bytes) else { return };
+    assert!(stats.device_recorded_bytes > 50 << 20, "{stats:?}");
+    assert!(allocated <= stats.device_recorded_bytes, "{stats:?}");
+    assert!(allocated > stats.device_recorded_bytes - (1 << 20), "{stats:?}");
+    // Blocks of three kinds of memory, and wgpu's own resources.
+    assert!(reserved <= stats.device_recorded_bytes + (16 << 20), "{stats:?}");
+    assert!(!stats.declared_exceeded, "{stats:?}");
+}

@@ -102,14 +102,17 @@ def inspect(a, bundle):
                                      check=True, capture_output=True, text=True).stdout)
 
 
-def compile_for(a, name, model, bundle, weights, budget):
-    """Compiles; gives the seconds, the most anonymous memory and what `inspect` says."""
+def compile_for(a, name, model, bundle, weights, budget, resident):
+    """Compiles; gives the seconds, the most anonymous memory and what `inspect` says. `resident` is the row of the other
+    budget, if there is one: what it holds beside arena and staging is a first guess."""
     command = [a.bin / "flashmem-compile", model, "-o", bundle, "--weights", weights, "--device", a.device, "--quiet"]
     if budget == "resident":
         seconds, memory = call([*command, "--strategy", "preload-all"], a.limit, watch=True)
         return seconds, memory, inspect(a, bundle)
-    limit = SMALL.get(name)
-    wanted = None
+    limit, wanted = SMALL.get(name), None
+    if resident:
+        limit = limit or resident["weight_bytes"] // (1 if weights == "f16" else 2) // SHARE
+        wanted = resident["declared_bytes"] - resident["arena_bytes"] - resident["staging_bytes"] + limit
     for _ in range(4):  # the plan itself counts, and depends a little on the budget
         seconds, memory = call([*command, *(["--budget", str(wanted)] if wanted else [])], a.limit, watch=True)
         found = inspect(a, bundle)
@@ -124,25 +127,28 @@ def compile_for(a, name, model, bundle, weights, budget):
     raise Failed(f"arena and staging of {streamed} bytes exceed {limit}")
 
 
-def row(a, name, model, reference, weights, budget):
+def row(a, name, model, reference, weights, budget, resident):
     bundle, outputs, stats = (a.work / f"{name}.{end}" for end in ("fmplan", "out.npz", "stats.json"))
     try:
-        compile_s, compile_bytes, plan = compile_for(a, name, model, bundle, weights, budget)
+        compile_s, compile_bytes, plan = compile_for(a, name, model, bundle, weights, budget, resident)
+        memory = plan["memory"]
+        result = dict(
+            bundle_bytes=bundle.stat().st_size, weight_bytes=plan["weight_bytes"], page_bytes=plan["page_bytes"],
+            pages=plan["pages"], pipelines=plan["pipelines"], dispatches=plan["steps"],
+            declared_bytes=plan["declared_peak_bytes"], arena_bytes=memory["weight_arena_bytes"],
+            staging_bytes=memory["staging_bytes"], activation_bytes=memory["activation_bytes"],
+            constant_bytes=memory["constant_bytes"], compile_s=compile_s, compile_anonymous_bytes=compile_bytes)
+        if a.no_run:
+            return result
         drop_from_page_cache(bundle)
         adapter = ["--adapter", a.adapter] if a.adapter else []
         call([a.bin / "flashmem-run", bundle, "--inputs", reference, "--outputs", outputs, "--stats", stats,
               "--repeat", a.repeat, *adapter], a.limit)
         s = json.loads(stats.read_text())
         error, same_top = distance(outputs, reference)
-        memory = plan["memory"]
-        result = dict(
-            rel_l2=error, same_top=same_top, ok=error <= TOLERANCE[weights], bundle_bytes=bundle.stat().st_size,
-            weight_bytes=plan["weight_bytes"], page_bytes=plan["page_bytes"], pages=plan["pages"],
-            pipelines=plan["pipelines"], dispatches=plan["steps"], declared_bytes=plan["declared_peak_bytes"],
-            arena_bytes=memory["weight_arena_bytes"], staging_bytes=memory["staging_bytes"],
-            activation_bytes=memory["activation_bytes"], constant_bytes=memory["constant_bytes"],
-            measured_bytes=s["measured_peak_bytes"], bytes_read_runs=s["bytes_read_runs"], cold_ms=s["cold_ms"],
-            load_ms=s["load_ms"], runs_ms=s["runs_ms"], compile_s=compile_s, compile_anonymous_bytes=compile_bytes,
+        result |= dict(
+            rel_l2=error, same_top=same_top, ok=error <= TOLERANCE[weights], measured_bytes=s["measured_peak_bytes"],
+            bytes_read_runs=s.get("bytes_read_runs"), cold_ms=s["cold_ms"], load_ms=s["load_ms"], runs_ms=s["runs_ms"],
             adapter=s["adapter"])
         if not result["ok"]:
             raise Failed(f"relative L2 {error:.2e} exceeds {TOLERANCE[weights]}")
@@ -181,9 +187,12 @@ def run_model(a, name, results, store):
         for weights, budget in wanted:
             key = f"{name}/{weights}/{budget}"
             try:
-                results[key] = row(a, name, model, reference, weights, budget)
-                note(f"{key}: {results[key]['rel_l2']:.1e}, cold {results[key]['cold_ms']:.0f} ms, "
-                     f"{time.monotonic() - started:.1f} s so far")
+                other = results.get(f"{name}/{weights}/resident")
+                resident = other if budget == "tight" and other and "failed" not in other else None
+                results[key] = row(a, name, model, reference, weights, budget, resident)
+                ran = results[key]
+                came = f"{ran['rel_l2']:.1e}, cold {ran['cold_ms']:.0f} ms" if "rel_l2" in ran else "compiled"
+                note(f"{key}: {came}, {time.monotonic() - started:.1f} s so far")
             except Failed as error:
                 results[key] = dict(failed=str(error))
                 note(f"{key}: FAILED: {error}")
@@ -204,11 +213,14 @@ def table(results):
         if "failed" in r:
             lines.append(f"| {name} | failed: {r['failed'].splitlines()[-1][:120]} |" + " |" * 10)
             continue
+        ran = "rel_l2" in r
         lines.append(
-            f"| {name} | {r['rel_l2']:.1e} | {r['bundle_bytes'] / 1e6:.0f} | {r['pages']} × {r['page_bytes'] >> 10} KiB | "
-            f"{r['pipelines']} / {r['dispatches']} | {mib(r['arena_bytes'] + r['staging_bytes'])} | {mib(r['activation_bytes'])} | "
-            f"{mib(r['declared_bytes'])} | {mib(r['measured_bytes'])} | {r['cold_ms']:.0f} | "
-            f"{', '.join(f'{x:.0f}' for x in r['runs_ms'])} | {r['compile_s']:.1f} / {mib(r['compile_anonymous_bytes'])} |")
+            f"| {name} | {format(r['rel_l2'], '.1e') if ran else '–'} | {r['bundle_bytes'] / 1e6:.0f} | "
+            f"{r['pages']} × {r['page_bytes'] >> 10} KiB | {r['pipelines']} / {r['dispatches']} | "
+            f"{mib(r['arena_bytes'] + r['staging_bytes'])} | {mib(r['activation_bytes'])} | {mib(r['declared_bytes'])} | "
+            f"{mib(r['measured_bytes']) if ran else '–'} | {format(r['cold_ms'], '.0f') if ran else '–'} | "
+            f"{', '.join(f'{x:.0f}' for x in r['runs_ms']) if ran else '–'} | "
+            f"{r['compile_s']:.1f} / {mib(r['compile_anonymous_bytes'])} |")
     return "\n".join(lines)
 
 
@@ -225,6 +237,7 @@ def main():
     ap.add_argument("--adapter", help="as of flashmem-run")
     ap.add_argument("--repeat", type=int, default=3)
     ap.add_argument("--limit", type=float, default=240, help="seconds for any one program")
+    ap.add_argument("--no-run", action="store_true", help="compile only")
     ap.add_argument("--retry", action="store_true", help="try failed rows again")
     ap.add_argument("--table", action="store_true", help="print what there is and stop")
     a = ap.parse_args()

@@ -1,29 +1,36 @@
 //! What the command line does, in order: open, self-test, read inputs, run, write outputs, report.
 
 mod arguments;
+mod bench;
 mod process_clock;
 mod profile;
 mod report;
 
-pub use arguments::{Arguments, Cli, Task};
+pub use arguments::Arguments;
 pub use process_clock::ProcessClock;
-pub use profile::profile;
 
 use anyhow::Context as _;
+use arguments::Command;
 use flashmem_runtime::{Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
 use std::fs;
 use std::path::Path;
 
 /// Does what the arguments say.
 pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
+    match &arguments.command {
+        Some(Command::Bench(bench)) => return bench::run(bench, process),
+        Some(Command::Profile(profile)) => return profile::run(profile),
+        None => {}
+    }
+    let path = arguments.bundle.as_ref().expect("it is required without a command");
     let options = Options {
         adapter: arguments.adapter.clone(),
         reader_threads: arguments.reader_threads,
         budget_bytes: arguments.budget,
         io_mode: arguments.io,
+        cache_dir: arguments.cache_dir.clone(),
         ..Options::default()
     };
-    let path = arguments.bundle.as_ref().expect("clap requires the bundle when there is no other task");
     let bundle = path.display();
     let before_open_ms = Some(process.elapsed_ms());
     let mut session = Session::open(path, &options).with_context(|| format!("cannot open {bundle}"))?;

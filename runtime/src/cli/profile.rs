@@ -1,12 +1,36 @@
 //! `flashmem-run profile`: measures, writes the profile, and says what to make of it.
 
-use super::arguments::ProfileArguments;
+use super::arguments::parse_bytes;
 use anyhow::Context as _;
+use clap::Args;
 use flashmem_runtime::profile::{KernelRate, MeasuredProfile, ProfileOptions, measure};
 use std::path::{Path, PathBuf};
 
+/// What to measure.
+#[derive(Debug, Args)]
+pub struct ProfileArguments {
+    /// Where the profile goes.
+    #[arg(short, long, value_name = "DEVICE.toml")]
+    pub output: PathBuf,
+    /// Measure the first adapter whose name contains this text, in any case.
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Read this file instead of a temporary one beside the profile.
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
+    /// Bytes to read (suffixes K, M, G: powers of 1024).
+    #[arg(long, value_name = "BYTES", default_value = "256M", value_parser = parse_bytes)]
+    pub size: u64,
+    /// Repetitions of every measurement, of which the median counts.
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeats: u32,
+    /// Enlarge kernels until one takes this many microseconds.
+    #[arg(long, value_name = "US", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub kernel_us: u32,
+}
+
 /// Measures this machine.
-pub fn profile(arguments: &ProfileArguments) -> anyhow::Result<()> {
+pub fn run(arguments: &ProfileArguments) -> anyhow::Result<()> {
     let parent = arguments.output.parent().filter(|parent| !parent.as_os_str().is_empty());
     let options = ProfileOptions {
         adapter: arguments.adapter.clone(),

@@ -3,6 +3,8 @@
 //! Opening checks first and allocates then; see `opening.rs` for the order. A session is used by one thread at a time.
 
 mod opening;
+#[cfg(not(target_arch = "wasm32"))]
+mod pipeline_cache;
 mod pipelines;
 mod resources;
 
@@ -16,7 +18,7 @@ use crate::gpu::Gpu;
 use crate::io::{IoMode, IoNote};
 use crate::ledger::{Ledger, plan_bytes};
 use crate::options::Options;
-use crate::replay::{self, Feed};
+use crate::replay::{self, Feed, Ran};
 use crate::stats::Stats;
 use crate::tensor::{Outputs, Tensor};
 use crate::timeline::{Mark, Span, Timeline};
@@ -48,6 +50,8 @@ pub struct Session {
     /// Whether the arena holds what a completed run leaves there, so that the next run may repeat. False before the
     /// first run, during every run, after one that failed, and when the arena is gone.
     repeats: bool,
+    /// Time of every completed run on the CPU until its last submission, without waiting.
+    setup_runs_ms: Vec<f64>,
     /// Bytes read by every completed run. What is read ahead counts for the run that it is for.
     bytes_read_runs: Vec<u64>,
     /// Bytes read before the run that is going on, or the next one.
@@ -76,6 +80,8 @@ pub(crate) struct Parts {
     pub(crate) loads: Arc<[PageId]>,
     /// Pages of a later run in order of loading.
     pub(crate) repeat_loads: Arc<[PageId]>,
+    /// What became of the pipeline cache, when one was wanted.
+    pub(crate) cache_state: Option<&'static str>,
     pub(crate) timeline: Arc<Timeline>,
 }
 
@@ -175,6 +181,7 @@ impl Session {
             backend: self.parts.gpu.info.backend.to_string(),
             software: self.parts.gpu.is_software(),
             declared_peak_bytes,
+            declared_host_bytes: plan.memory.host_bytes,
             measured_peak_bytes,
             declared_exceeded: measured_peak_bytes > declared_peak_bytes,
             device_allocated_bytes: self.ledger.device_allocated_bytes(),
@@ -186,6 +193,7 @@ impl Session {
             bytes_read: self.parts.source.bytes_read(),
             load_ms: self.load_ms,
             runs_ms: self.runs_ms.clone(),
+            setup_runs_ms: self.setup_runs_ms.clone(),
             cold_ms: self.cold_ms,
             pipelines: self.parts.pipelines.count(),
             dispatches: plan.dispatches.len() as u32,
@@ -195,6 +203,7 @@ impl Session {
             reader_threads: self.parts.options.reader_threads,
             io_mode: self.io.as_ref().map(|(mode, _)| *mode),
             io_note: self.io.as_ref().and_then(|(_, note)| Some(note.as_ref()?.to_string())),
+            pipeline_cache: self.parts.cache_state,
             validate_ms: timeline.mark_ms(Mark::Validated),
             adapter_ms: timeline.mark_ms(Mark::Adapter),
             device_ms: timeline.mark_ms(Mark::Device),
@@ -221,15 +230,37 @@ impl Session {
         &self.parts
     }
 
-    fn before_run(&self) -> Result<(), Error> {
+    /// What a run from an empty arena needs.
+    pub(crate) fn for_a_first_run(&mut self) -> (&Parts, &mut HostBuffers) {
+        self.repeats = false;
+        (&self.parts, &mut self.buffers)
+    }
+
+    pub(crate) fn before_run(&self) -> Result<(), Error> {
         match &self.lost {
             Some(reason) => Err(Error::SessionLost { reason: reason.clone() }),
             None => Ok(()),
         }
     }
 
-    /// Brings the buffers back, whatever happened, and takes the run into the statistics.
-    async fn after_run(&mut self, clock: Stopwatch, result: Result<Outputs, Error>) -> Result<Outputs, Error> {
+    /// Takes a run into the statistics.
+    async fn after_run(&mut self, clock: Stopwatch, result: Result<Ran, Error>) -> Result<Outputs, Error> {
+        let (ran, bytes_read) = self.settle(result).await?;
+        self.repeats = true;
+        self.runs_ms.push(clock.elapsed_ms());
+        self.setup_runs_ms.push(ran.setup.as_secs_f64() * 1e3);
+        self.bytes_read_runs.push(bytes_read);
+        if self.cold_ms.is_none() {
+            self.cold_ms = Some(self.parts.timeline.elapsed_ms());
+        }
+        let output_bytes: u64 = ran.outputs.tensors.iter().map(|(_, tensor)| tensor.bytes.capacity() as u64).sum();
+        let run_bytes = replay::host_bytes(&self.parts) + output_bytes;
+        self.ledger.sample(&self.parts.gpu.device, host_bytes(&self.parts) + run_bytes);
+        Ok(ran.outputs)
+    }
+
+    /// Brings the buffers back, whatever happened; gives what the run gave and the bytes that were read for it.
+    pub(crate) async fn settle<T>(&mut self, result: Result<T, Error>) -> Result<(T, u64), Error> {
         let timeout = self.parts.options.timeout;
         let settled = match &result {
             Err(error) if error.loses_session() => Err(error.to_string()),
@@ -239,19 +270,10 @@ impl Session {
         };
         self.lost = settled.err();
         let bytes_read = self.parts.source.bytes_read();
-        let run_bytes_read = bytes_read - std::mem::replace(&mut self.bytes_read_before, bytes_read);
-        let outputs = result?;
+        let run_bytes = bytes_read - std::mem::replace(&mut self.bytes_read_before, bytes_read);
+        let value = result?;
         self.before_run()?;
-        self.repeats = true;
-        self.runs_ms.push(clock.elapsed_ms());
-        self.bytes_read_runs.push(run_bytes_read);
-        if self.cold_ms.is_none() {
-            self.cold_ms = Some(self.parts.timeline.elapsed_ms());
-        }
-        let output_bytes: u64 = outputs.tensors.iter().map(|(_, tensor)| tensor.bytes.capacity() as u64).sum();
-        let run_bytes = replay::host_bytes(&self.parts) + output_bytes;
-        self.ledger.sample(&self.parts.gpu.device, host_bytes(&self.parts) + run_bytes);
-        Ok(outputs)
+        Ok((value, run_bytes))
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<S
     let source = Arc::new(CountingSource::new(source));
     let (checked, chosen) = check_and_choose(&source, options, &timeline).await;
     let checked = checked?;
-    let gpu = device::open(chosen?, &checked.bundle.plan.requirements).await?;
+    let gpu = device::open(chosen?, &checked.bundle.plan.requirements, options.cache_dir.is_some()).await?;
     timeline.mark(Mark::Device);
     let mut ledger = Ledger::start(&gpu.device);
     let bytes_read_before = checked.bytes_read;
@@ -40,6 +40,7 @@ pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<S
         ledger,
         load_ms,
         runs_ms: Vec::new(),
+        setup_runs_ms: Vec::new(),
         cold_ms: None,
         repeats: false,
         bytes_read_runs: Vec::new(),
@@ -122,15 +123,36 @@ async fn build(
     let Checked { mut bundle, loads, feed, .. } = checked;
     let constants = std::mem::take(&mut bundle.constants);
     let repeat_loads = self::loads(&bundle.plan.repeat_commands);
+    let layouts = Arc::new(Layouts::create(&gpu, &bundle.plan).await?);
+    let threads = pipeline_threads(options);
+    #[cfg(not(target_arch = "wasm32"))]
+    let (cache, cache_state) = match &options.cache_dir {
+        Some(directory) => {
+            let (cache, state) = super::pipeline_cache::open(&gpu, directory);
+            (cache, Some(state.name()))
+        }
+        None => (None, None),
+    };
+    #[cfg(target_arch = "wasm32")]
+    let cache_state = None;
+    let pipelines = Pipelines::start(
+        &gpu,
+        &layouts,
+        &mut bundle.plan.pipelines,
+        threads,
+        #[cfg(not(target_arch = "wasm32"))]
+        cache,
+        &timeline,
+    )
+    .await?;
+
     let mut staging = Staging::allocate(&gpu, &bundle.plan, &constants, ledger).await?;
     timeline.mark(Mark::Staging);
+    ledger.check(&bundle.plan.memory)?;
     let last = staging.ring.len().saturating_sub(1);
     for (ring_index, buffer) in (0..).zip(&mut staging.ring[..last]) {
         buffer.give(ring_index, &feed)?;
     }
-    let layouts = Arc::new(Layouts::create(&gpu, &bundle.plan).await?);
-    let threads = options.pipeline_threads.max(1);
-    let pipelines = Pipelines::start(&gpu, &layouts, &mut bundle.plan.pipelines, threads, &timeline).await?;
 
     staging.upload(&gpu, &bundle.plan, &constants, options.timeout).await?;
     if let Some(buffer) = staging.ring.last_mut() {
@@ -140,14 +162,33 @@ async fn build(
     ledger.sample(&gpu.device, host_bytes + constants.len() as u64);
     drop(constants);
     let (resources, buffers) = staging.complete(&gpu, &bundle.plan, ledger).await?;
+    ledger.check(&bundle.plan.memory)?;
     let bind_groups = bind_groups(&gpu, &layouts, &bundle.plan, &resources).await?;
     // The device has them.
     bundle.plan.params = Vec::new();
     timeline.mark(Mark::Allocated);
     let options = options.clone();
-    let parts =
-        Parts { feed, pipelines, bind_groups, resources, gpu, source, bundle, options, loads, repeat_loads, timeline };
+    let parts = Parts {
+        feed,
+        pipelines,
+        bind_groups,
+        resources,
+        gpu,
+        source,
+        bundle,
+        options,
+        loads,
+        repeat_loads,
+        cache_state,
+        timeline,
+    };
     Ok((parts, buffers))
+}
+
+/// Threads that create pipelines: as wanted, or one a core, within reason.
+fn pipeline_threads(options: &Options) -> u32 {
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    if options.pipeline_threads == 0 { cores().clamp(2, 8) } else { options.pipeline_threads }
 }
 
 /// Pages in order of loading.

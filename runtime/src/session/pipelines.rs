@@ -4,6 +4,8 @@
 //! opened and while its first run goes on. Layouts follow from the plan's binding rules alone (parameters, arena, storage
 //! buffers); nothing is reflected from WGSL here.
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::pipeline_cache::DiskCache;
 use super::resources::Resources;
 use crate::clock::Stopwatch;
 use crate::error::Error;
@@ -17,8 +19,8 @@ use std::time::Duration;
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor, BindGroupLayoutEntry,
     BindingResource, BindingType, BufferBinding, BufferBindingType, ComputePipeline, ComputePipelineDescriptor, Device,
-    PipelineLayout, PipelineLayoutDescriptor, ShaderModuleDescriptor, ShaderSource, ShaderStages, TextureSampleType,
-    TextureViewDimension,
+    PipelineCache, PipelineLayout, PipelineLayoutDescriptor, ShaderModuleDescriptor, ShaderSource, ShaderStages,
+    TextureSampleType, TextureViewDimension,
 };
 
 /// Layouts by shape: whether the arena is bound, and how many storage buffers are.
@@ -85,6 +87,8 @@ struct Shared {
     device: Device,
     layouts: Arc<Layouts>,
     timeline: Arc<Timeline>,
+    #[cfg(not(target_arch = "wasm32"))]
+    cache: Option<DiskCache>,
     /// By pipeline.
     created: Box<[OnceLock<ComputePipeline>]>,
     state: Mutex<State>,
@@ -110,6 +114,7 @@ impl Pipelines {
         layouts: &Arc<Layouts>,
         pipelines: &mut [Pipeline],
         threads: u32,
+        #[cfg(not(target_arch = "wasm32"))] cache: Option<DiskCache>,
         timeline: &Arc<Timeline>,
     ) -> Result<Self, Error> {
         let take = |pipeline: &mut Pipeline| {
@@ -127,6 +132,8 @@ impl Pipelines {
             device: gpu.device.clone(),
             layouts: Arc::clone(layouts),
             timeline: Arc::clone(timeline),
+            #[cfg(not(target_arch = "wasm32"))]
+            cache,
             created,
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -212,7 +219,7 @@ impl Drop for Pipelines {
 impl Shared {
     async fn create_pending(&self) {
         while let Some((index, pipeline)) = self.next() {
-            let result = create_one(&self.device, &self.layouts, &pipeline).await;
+            let result = create_one(&self.device, &self.layouts, &pipeline, self.cache()).await;
             let mut state = lock(&self.state);
             state.source_bytes -= pipeline.source.capacity() as u64;
             match result {
@@ -222,6 +229,9 @@ impl Shared {
                     state.missing -= 1;
                     if state.missing == 0 {
                         self.timeline.mark(Mark::Pipelines);
+                        self.changed.notify_all();
+                        drop(state);
+                        return self.save_cache();
                     }
                 }
                 Err(error) => {
@@ -235,12 +245,34 @@ impl Shared {
         }
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
+    fn cache(&self) -> Option<&PipelineCache> {
+        self.cache.as_ref().map(|cache| &cache.cache)
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn cache(&self) -> Option<&PipelineCache> {
+        None
+    }
+
+    fn save_cache(&self) {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Some(cache) = &self.cache {
+            cache.save();
+        }
+    }
+
     fn next(&self) -> Option<(usize, Pipeline)> {
         lock(&self.state).pending.pop_front()
     }
 }
 
-async fn create_one(device: &Device, layouts: &Layouts, pipeline: &Pipeline) -> Result<ComputePipeline, Error> {
+async fn create_one(
+    device: &Device,
+    layouts: &Layouts,
+    pipeline: &Pipeline,
+    cache: Option<&PipelineCache>,
+) -> Result<ComputePipeline, Error> {
     let during = format!("creating pipeline `{}`", pipeline.label);
     checked(device, &during, || {
         let source = ShaderSource::Wgsl(pipeline.source.as_str().into());
@@ -251,7 +283,7 @@ async fn create_one(device: &Device, layouts: &Layouts, pipeline: &Pipeline) -> 
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions::default(),
-            cache: None,
+            cache,
         })
     })
     .await

@@ -1,0 +1,45 @@
+//! Inputs to measure with: the caller's, the bundle's own example, or made-up ones that every model takes.
+
+use super::arguments::BenchArguments;
+use flashmem_plan_format::Bundle;
+use flashmem_plan_format::source::FileSource;
+use flashmem_runtime::{ElementType, PortInfo, Session, Tensor, npz};
+
+/// Inputs by name.
+pub(super) fn read(arguments: &BenchArguments, session: &Session) -> anyhow::Result<Vec<(String, Tensor)>> {
+    let ports = session.inputs();
+    if let Some(path) = &arguments.inputs {
+        return Ok(npz::read(path, &ports)?);
+    }
+    let source = FileSource::open(&arguments.bundle)?;
+    let golden = Bundle::open(&source)?.golden;
+    let values = golden.map(|golden| golden.inputs);
+    let values = values.unwrap_or_else(|| ports.iter().map(made_up).collect());
+    let tensor = |(port, bytes): (&PortInfo, Vec<u8>)| {
+        (port.name.clone(), Tensor { element: port.element, shape: port.shape.clone(), bytes })
+    };
+    Ok(ports.iter().zip(values).map(tensor).collect())
+}
+
+/// Floats between -1 and 1, and indices that are valid in every table of two rows or more.
+fn made_up(port: &PortInfo) -> Vec<u8> {
+    let elements = port.shape.iter().product::<u64>();
+    let mut state = 0x9e37_79b9_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 16
+    };
+    let mut bytes = Vec::new();
+    for _ in 0..elements {
+        let random = next();
+        let float = random as f32 / 32_768.0 - 1.0;
+        match port.element {
+            ElementType::F32 => bytes.extend(float.to_le_bytes()),
+            ElementType::F16 => bytes.extend(half::f16::from_f32(float).to_le_bytes()),
+            ElementType::I32 => bytes.extend((random & 1).to_le_bytes()),
+            ElementType::I64 => bytes.extend(u64::from(random & 1).to_le_bytes()),
+            ElementType::U8 | ElementType::I8 | ElementType::Bool => bytes.push((random & 1) as u8),
+        }
+    }
+    bytes
+}

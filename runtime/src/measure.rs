@@ -1,0 +1,41 @@
+//! What only measurements need: a device without a session, and a run without dispatches.
+
+use crate::device;
+use crate::error::Error;
+use crate::gpu::Gpu;
+use crate::replay;
+use crate::session::Session;
+use flashmem_plan_format::plan::Requirements;
+
+/// A device that holds nothing, to compare a session's memory and start with.
+pub struct EmptyDevice {
+    _gpu: Gpu,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl EmptyDevice {
+    /// Opens the device that a session would use.
+    ///
+    /// # Errors
+    /// No adapter, or none of the wanted name; a driver that gives no device.
+    pub fn open(adapter: Option<&str>) -> Result<Self, Error> {
+        let chosen = pollster::block_on(device::choose(adapter))?;
+        let gpu = pollster::block_on(device::open(chosen, &Requirements::default(), false))?;
+        Ok(Self { _gpu: gpu })
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Session {
+    /// Reads, checks and uploads every page of a first run, dispatches nothing, and waits until the device is done.
+    /// The time of it is not among those of the runs; the next run finds the arena empty.
+    ///
+    /// # Errors
+    /// As for a run, but for inputs.
+    pub fn run_reads_only(&mut self) -> Result<(), Error> {
+        self.before_run()?;
+        let (parts, buffers) = self.for_a_first_run();
+        let result = pollster::block_on(replay::run_reads_only(parts, buffers));
+        pollster::block_on(self.settle(result)).map(drop)
+    }
+}
