@@ -4,11 +4,11 @@
 //! call; the types between them are the stages' own. It deliberately prints nothing: progress goes to a callback.
 
 use crate::bundle::budget::{BudgetError, Planned, Search, search};
-use crate::bundle::{self, Assembly, BundleError, GoldenError, GoldenSource, Links, golden};
+use crate::bundle::{self, Assembly, BundleError, GoldenError, GoldenSource, Keep, Links, golden, keep_pages};
 use crate::graph::Graph;
 use crate::graph::verify::{Violation, verify};
 use crate::import::{Dim, ImportError, ImportOptions, import};
-use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize};
+use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize, split_large};
 use crate::profile::{DeviceProfile, ExceededLimit};
 use crate::schedule::{SolverReport, Strategy};
 use flashmem_plan_format::container::Summary;
@@ -48,6 +48,8 @@ pub struct CompileOptions {
     pub objective: Objective,
     /// Strategy.
     pub strategy: Strategy,
+    /// What stays resident between runs.
+    pub keep: Keep,
     /// Self-test to store.
     pub golden: Option<GoldenSource>,
 }
@@ -128,30 +130,33 @@ impl Prepared {
     }
 }
 
-/// Imports and optimises `model`.
+/// Imports and optimises `model`, and cuts what exceeds a binding of the device.
 ///
 /// # Errors
 /// See [`CompileError`].
 pub fn prepare(
     model: &Path,
-    options: &ImportOptions,
+    options: &CompileOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Prepared, CompileError> {
     progress(Progress::Stage("import"));
-    let imported = import(model, options)?;
+    let imported = import(model, &options.import)?;
     let mut graph = imported.graph;
     check("import", &graph)?;
 
     progress(Progress::Stage("optimise"));
     let optimize = optimize(&mut graph, &OptimizeOptions::default())?;
     check("optimise", &graph)?;
+    split_large(&mut graph, options.profile.limits.storage_binding_bytes)?;
+    check("split", &graph)?;
     Ok(Prepared { graph, optimize, name: imported.name, model_hash: imported.model_hash })
 }
 
-/// Lowers, schedules and assembles a prepared model within the budget of `options`; `links` is shared by all plans of it.
+/// Lowers, schedules and assembles a prepared model within the budget of `options`; `links` is shared by all plans of it. The
+/// device's binding limit must be the one that the model was prepared for.
 ///
 /// # Errors
-/// [`CompileError::Budget`] and [`CompileError::Limit`].
+/// [`CompileError::Budget`], [`CompileError::Bundle`] and [`CompileError::Limit`].
 pub fn plan(prepared: &Prepared, links: &mut Links, options: &CompileOptions) -> Result<Planned, CompileError> {
     let provenance = Provenance {
         model: prepared.name.clone(),
@@ -178,9 +183,15 @@ pub fn plan(prepared: &Prepared, links: &mut Links, options: &CompileOptions) ->
         max_binding_bytes: options.profile.limits.storage_binding_bytes,
         budget_bytes: options.budget_bytes,
         least_memory: options.objective == Objective::Memory,
-        assembly,
+        assembly: assembly.clone(),
     };
-    let planned = search(&prepared.graph, links, &wanted)?;
+    let Planned { program, assembled } = search(&prepared.graph, links, &wanted)?;
+    let keep = match (options.keep, options.objective) {
+        (Keep::Auto, Objective::Memory) => Keep::None,
+        (keep @ (Keep::Auto | Keep::None | Keep::All), Objective::Latency | Objective::Memory) => keep,
+    };
+    let assembled = keep_pages(&program, &assembly, assembled, keep)?;
+    let planned = Planned { program, assembled };
     match options.profile.limits.exceeded_by(&planned.assembled.plan.requirements) {
         None => Ok(planned),
         Some(exceeded) => Err(CompileError::Limit { profile: options.profile.name.clone(), exceeded }),
@@ -197,7 +208,7 @@ pub fn compile(
     options: &CompileOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Compiled, CompileError> {
-    let prepared = prepare(model, &options.import, progress)?;
+    let prepared = prepare(model, options, progress)?;
 
     progress(Progress::Stage("schedule"));
     let Planned { program, assembled } = plan(&prepared, &mut Links::default(), options)?;
@@ -231,6 +242,7 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
     };
     let mut list =
         vec![("weights".to_owned(), weights.to_owned()), ("objective".to_owned(), options.objective.name().to_owned())];
+    list.push(("keep".to_owned(), options.keep.name().to_owned()));
     list.extend(options.import.dims.iter().map(|(name, size)| (format!("set {name}"), size.to_string())));
     list.extend(options.import.inputs.iter().map(|(name, dims)| {
         let dims: Vec<String> = dims
@@ -248,14 +260,14 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::{CompileOptions, Objective, plan, prepare};
-    use crate::bundle::Links;
+    use crate::bundle::{Keep, Links};
     use crate::import::ImportOptions;
     use crate::profile::{DeviceLimits, DeviceProfile};
     use crate::schedule::Strategy;
-    use flashmem_plan_format::plan::TexelFormat;
+    use flashmem_plan_format::plan::{Requirements, TexelFormat};
 
-    /// A small network planned for a device with these limits; the declared slots, or the message.
-    fn slots_with(change: fn(&mut DeviceLimits), strategy: Strategy) -> Result<u32, String> {
+    /// A small network planned for a device with these limits: what the plan needs, or the message.
+    fn needs_with(change: fn(&mut DeviceLimits), strategy: Strategy) -> Result<Requirements, String> {
         let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/tiny/vit.onnx");
         let mut profile = DeviceProfile::default();
         change(&mut profile.limits);
@@ -266,28 +278,33 @@ mod tests {
             profile,
             objective: Objective::Latency,
             strategy,
+            keep: Keep::None,
             golden: None,
         };
-        let prepared = prepare(&model, &options.import, &mut |_| ()).expect("the model is supported");
+        let prepared = prepare(&model, &options, &mut |_| ()).map_err(|error| error.to_string())?;
         let planned = plan(&prepared, &mut Links::default(), &options).map_err(|error| error.to_string())?;
-        Ok(planned.assembled.plan.slot_count)
+        Ok(planned.assembled.plan.requirements)
     }
 
     #[test]
     fn what_the_device_cannot_hold_or_bind_is_refused() {
-        let all = slots_with(|_| (), Strategy::PreloadAll).expect("the desktop holds everything");
-        assert!(all > 4, "{all}");
-        let few = slots_with(|limits| limits.texture_array_layers = 4, Strategy::Optimal);
-        assert!(few.as_ref().is_ok_and(|slots| *slots <= 4), "{few:?}");
+        let all = needs_with(|_| (), Strategy::PreloadAll).expect("the desktop holds everything");
+        assert!(all.texture_array_layers > 4 && all.storage_binding_bytes > 8192, "{all:?}");
+        let few = needs_with(|limits| limits.texture_array_layers = 4, Strategy::Optimal);
+        assert!(few.as_ref().is_ok_and(|needs| needs.texture_array_layers <= 4), "{few:?}");
+        // Large tensors are cut; what cannot be is refused with the limit.
+        match needs_with(|limits| limits.storage_binding_bytes = 8192, Strategy::Optimal) {
+            Ok(needs) => assert!(needs.storage_binding_bytes <= 8192, "{needs:?}"),
+            Err(message) => assert!(message.contains("8192"), "{message}"),
+        }
         let refused = |change, expected: &str| {
-            let message = slots_with(change, Strategy::PreloadAll).expect_err("it does not fit");
+            let message = needs_with(change, Strategy::PreloadAll).expect_err("it does not fit");
             assert!(message.contains(expected), "{message}");
         };
         refused(
             |limits| limits.texture_array_layers = 0,
             "device `desktop` has max_texture_array_layers = 0, and at least",
         );
-        refused(|limits| limits.storage_binding_bytes = 1000, "bytes exceeds the 1000 bytes that one binding may hold");
         refused(|limits| limits.buffer_bytes = 5000, "device `desktop` has max_buffer_size = 5000, and the plan needs");
         refused(
             |limits| limits.texture_side = 255,

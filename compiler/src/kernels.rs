@@ -34,6 +34,7 @@ pub enum Kernel {
     Pad,
     Resize,
     Pool,
+    Unpack,
 }
 
 /// Which generated function a body expects.
@@ -120,7 +121,7 @@ const PRODUCT: &[&str] = &["out", "x"];
 const ATTENTION: &[&str] = &["out", "q", "k", "v"];
 
 /// Every kernel, in the order of [`Kernel`].
-pub const KERNELS: [KernelRow; 25] = [
+pub const KERNELS: [KernelRow; 26] = [
     row(Kernel::Matmul, body!("matmul"), Links::Epilogue, PRODUCT).weights().tile(64, 128),
     row(Kernel::MatmulTiled, body!("matmul_tiled"), Links::Epilogue, PRODUCT).weights().tile(32, 64),
     row(Kernel::MatmulWide, body!("matmul_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256),
@@ -152,6 +153,7 @@ pub const KERNELS: [KernelRow; 25] = [
     row(Kernel::Pad, body!("pad"), Links::None, PRODUCT),
     row(Kernel::Resize, body!("resize"), Links::None, &["out", "x", "table"]),
     row(Kernel::Pool, body!("pool"), Links::None, PRODUCT),
+    row(Kernel::Unpack, body!("unpack"), Links::None, &["out"]).weights().weight_texel(),
 ];
 
 /// `weight_texel`, for the kernels that call it.

@@ -1,5 +1,6 @@
-//! A source that counts the bytes read from it, for the statistics.
+//! A source that counts the bytes read from it, for the statistics; behind it, reads block or answer later.
 
+use crate::fetch::AsyncReadAt;
 use flashmem_plan_format::source::ReadAt;
 use std::io;
 use std::ops::Range;
@@ -7,13 +8,39 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) struct CountingSource {
-    inner: Arc<dyn ReadAt>,
+    inner: Inner,
     bytes_read: AtomicU64,
+}
+
+enum Inner {
+    Blocking(Arc<dyn ReadAt>),
+    Fetched(Arc<dyn AsyncReadAt>),
 }
 
 impl CountingSource {
     pub(crate) fn new(inner: Arc<dyn ReadAt>) -> Self {
-        Self { inner, bytes_read: AtomicU64::new(0) }
+        Self { inner: Inner::Blocking(inner), bytes_read: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn fetched(inner: Arc<dyn AsyncReadAt>) -> Self {
+        Self { inner: Inner::Fetched(inner), bytes_read: AtomicU64::new(0) }
+    }
+
+    /// Whether it can only be read by [`CountingSource::fetch`].
+    pub(crate) const fn is_fetched(&self) -> bool {
+        matches!(self.inner, Inner::Fetched(_))
+    }
+
+    /// Reads without blocking where the source can do that.
+    pub(crate) async fn fetch(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        match &self.inner {
+            Inner::Blocking(_) => self.read_at(offset_bytes, buffer),
+            Inner::Fetched(inner) => {
+                inner.read_at(offset_bytes, buffer).await?;
+                self.bytes_read.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+                Ok(())
+            }
+        }
     }
 
     pub(crate) fn bytes_read(&self) -> u64 {
@@ -23,20 +50,31 @@ impl CountingSource {
 
 impl ReadAt for CountingSource {
     fn size_bytes(&self) -> u64 {
-        self.inner.size_bytes()
+        match &self.inner {
+            Inner::Blocking(inner) => inner.size_bytes(),
+            Inner::Fetched(inner) => inner.size_bytes(),
+        }
     }
 
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.inner.read_at(offset_bytes, buffer)?;
+        match &self.inner {
+            Inner::Blocking(inner) => inner.read_at(offset_bytes, buffer)?,
+            // Whoever reads such a source fetches.
+            Inner::Fetched(_) => return Err(io::ErrorKind::Unsupported.into()),
+        }
         self.bytes_read.fetch_add(buffer.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 
     fn will_read(&self, range: Range<u64>) {
-        self.inner.will_read(range);
+        if let Inner::Blocking(inner) = &self.inner {
+            inner.will_read(range);
+        }
     }
 
     fn was_read(&self, range: Range<u64>) {
-        self.inner.was_read(range);
+        if let Inner::Blocking(inner) = &self.inner {
+            inner.was_read(range);
+        }
     }
 }

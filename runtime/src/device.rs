@@ -1,7 +1,7 @@
-//! Chooses an adapter and opens a device with just the limits that a plan needs.
+//! Chooses an adapter and opens a device: with just the limits that a plan needs, or with all that the adapter has.
 //!
 //! Hardware comes before software; software is used when there is nothing else, and said so. No optional feature that
-//! kernels could use is ever requested, so every kernel is plain WebGPU.
+//! kernels could use is ever requested, so every kernel is plain WebGPU; tracing asks for timestamps.
 
 use crate::error::Error;
 use crate::gpu::Gpu;
@@ -11,7 +11,7 @@ use flashmem_plan_format::plan::Requirements;
 use wgpu::Limits;
 use wgpu::{
     Adapter, AdapterInfo, Backends, DeviceDescriptor, DeviceType, Features, Instance, InstanceDescriptor,
-    InstanceFlags, MemoryHints,
+    InstanceFlags, Limits, MemoryHints,
 };
 
 /// An adapter that was found, which needs no plan.
@@ -47,11 +47,20 @@ pub(crate) async fn choose(wanted: Option<&str>) -> Result<Chosen, Error> {
     pick(found, wanted)
 }
 
-/// Opens the device for a plan, and if wanted with pipeline caches, where the adapter has them.
-pub(crate) async fn open(chosen: Chosen, requirements: &Requirements, caches: bool) -> Result<Gpu, Error> {
+/// Opens the device for a plan, with those of the `wanted` features that the adapter has.
+pub(crate) async fn open(chosen: Chosen, requirements: &Requirements, wanted: Features) -> Result<Gpu, Error> {
+    let limits = limits_for(requirements, &chosen.info.name, &chosen.adapter.limits())?;
+    request(chosen, limits, wanted).await
+}
+
+/// Opens a device with all limits that its adapter has, for plans that are not known yet.
+pub(crate) async fn open_whole(chosen: Chosen) -> Result<Gpu, Error> {
+    let limits = chosen.adapter.limits();
+    request(chosen, limits, Features::empty()).await
+}
+
+async fn request(chosen: Chosen, required_limits: Limits, wanted: Features) -> Result<Gpu, Error> {
     let Chosen { adapter, info } = chosen;
-    let wanted = if caches { Features::PIPELINE_CACHE } else { Features::empty() };
-    let required_limits = limits_for(requirements, &info.name, &adapter.limits())?;
     let descriptor = DeviceDescriptor {
         label: Some("flashmem"),
         required_features: adapter.features().intersection(wanted),

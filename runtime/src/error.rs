@@ -49,11 +49,24 @@ pub enum Error {
     /// Nothing happened for too long.
     #[error("no answer within {} s while {during}", waited.as_secs_f64())]
     Timeout { during: String, waited: Duration },
+    /// A read did not end in time. What was read is given up; the next run waits for it once more, and if it still does
+    /// not end, the session is lost.
+    #[error("the read at file offset {offset_bytes} did not end within {} s while {during}", waited.as_secs_f64())]
+    ReadTimeout { during: String, offset_bytes: u64, waited: Duration },
+    /// The app's own source panicked.
+    #[error("the source panicked while {during}")]
+    SourcePanic { during: String },
+    /// The caller's token ended the run.
+    #[error("cancelled while {during}")]
+    Cancelled { during: String },
+    /// The bundle is another one than the session was opened with.
+    #[error("the bundle changed since it was opened")]
+    BundleChanged,
     /// An earlier failure took the device with it.
     #[error("the session cannot run again: {reason}")]
     SessionLost { reason: String },
     /// The system gives no thread.
-    #[error("cannot start a reader thread: {source}")]
+    #[error("cannot start a thread: {source}")]
     Threads { source: io::Error },
     /// A page cannot be read.
     #[error("cannot read page {} at file offset {offset_bytes}: {source}", page.0)]
@@ -144,6 +157,10 @@ impl Error {
             | Self::Threads { .. }
             | Self::PageRead { .. }
             | Self::RowRead { .. }
+            | Self::ReadTimeout { .. }
+            | Self::SourcePanic { .. }
+            | Self::Cancelled { .. }
+            | Self::BundleChanged
             | Self::RingStalled { .. }
             | Self::Input(_)
             | Self::SelfTest(_) => false,

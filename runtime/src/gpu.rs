@@ -3,14 +3,18 @@
 //! Errors that no scope catches, and the loss of the device, are kept here and turn into an [`Error`] at the next check;
 //! nothing panics. Every wait has a time limit. It deliberately knows neither plans nor buffers' purposes.
 
+#[cfg(not(target_arch = "wasm32"))]
 use crate::clock::Stopwatch;
 use crate::error::Error;
+use crate::patience::Patience;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+#[cfg(not(target_arch = "wasm32"))]
 use std::time::Duration;
 use wgpu::{AdapterInfo, Buffer, Device, DeviceType, ErrorFilter, MapMode, PollType, Queue, SubmissionIndex};
 
+#[derive(Clone)]
 pub(crate) struct Gpu {
     pub(crate) device: Device,
     pub(crate) queue: Queue,
@@ -76,23 +80,66 @@ impl Gpu {
         ticket
     }
 
-    /// Waits until a buffer is mapped. On the web the browser polls; elsewhere this does, for at most `timeout`.
-    pub(crate) async fn wait(&self, ticket: &mut MapTicket, during: &str, timeout: Duration) -> Result<(), Error> {
+    /// Waits until a buffer is mapped, and first for the submission that it waits for, if that is known: later work then
+    /// keeps the device busy. On the web the browser polls; elsewhere this does.
+    pub(crate) async fn wait(
+        &self,
+        ticket: &mut MapTicket,
+        submission: Option<&SubmissionIndex>,
+        during: &str,
+        patience: &Patience,
+    ) -> Result<(), Error> {
         #[cfg(not(target_arch = "wasm32"))]
-        {
-            let waiting = Stopwatch::start();
-            while !ticket.is_done() {
-                let left = timeout.checked_sub(waiting.elapsed());
-                let left = left.ok_or_else(|| Error::Timeout { during: during.to_owned(), waited: timeout })?;
-                self.poll_for(None, left, during)?;
-            }
-        }
-        let _ = (timeout, Stopwatch::start());
+        self.poll_until(ticket, submission, during, patience).await?;
+        #[cfg(target_arch = "wasm32")]
+        let _ = (submission, patience);
         if (&mut *ticket).await {
             return self.check(during);
         }
         self.check(during)?;
         Err(Error::Device { during: during.to_owned(), message: "a buffer could not be mapped".to_owned() })
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    async fn poll_until(
+        &self,
+        ticket: &MapTicket,
+        mut submission: Option<&SubmissionIndex>,
+        during: &str,
+        patience: &Patience,
+    ) -> Result<(), Error> {
+        let waiting = Stopwatch::start();
+        while !ticket.is_done() {
+            patience.check(during)?;
+            let left = patience.timeout.checked_sub(waiting.elapsed());
+            let left = left.ok_or_else(|| Error::Timeout { during: during.to_owned(), waited: patience.timeout })?;
+            if self.poll_for(submission.cloned(), patience.piece(left), during)? {
+                submission = None;
+            }
+            if !ticket.is_done() {
+                patience.pause().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until everything that was submitted is done, and what it alone held is freed. The web does that by itself.
+    pub(crate) async fn wait_until_idle(&self, during: &str, patience: &Patience) -> Result<(), Error> {
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let waiting = Stopwatch::start();
+            let mut wait = patience.piece(patience.timeout);
+            while !self.poll_for(None, wait, during)? {
+                let left = patience.timeout.checked_sub(waiting.elapsed()).filter(|left| !left.is_zero());
+                let waited = patience.timeout;
+                let left = left.ok_or_else(|| Error::Timeout { during: during.to_owned(), waited })?;
+                wait = patience.piece(left);
+                patience.pause().await;
+            }
+        }
+        #[cfg(target_arch = "wasm32")]
+        let _ = patience;
+        self.check(during)
     }
 
     /// Lets the device run callbacks that are due, without waiting.
@@ -102,22 +149,20 @@ impl Gpu {
         self.check(during)
     }
 
-    /// Waits for a submission (for the last one without an index) and runs its callbacks.
-    pub(crate) fn poll_for(
-        &self,
-        submission: Option<SubmissionIndex>,
-        timeout: Duration,
-        during: &str,
-    ) -> Result<(), Error> {
-        let wait = PollType::Wait { submission_index: submission, timeout: Some(timeout) };
-        match self.device.poll(wait) {
-            Ok(_) => self.check(during),
-            Err(wgpu::PollError::Timeout) => {
-                self.check(during)?;
-                Err(Error::Timeout { during: during.to_owned(), waited: timeout })
-            }
+    /// Waits for a submission (for the last one without an index) for at most `wait`, and runs its callbacks. Gives whether
+    /// the submission is done.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn poll_for(&self, submission: Option<SubmissionIndex>, wait: Duration, during: &str) -> Result<bool, Error> {
+        let wait = match wait.is_zero() {
+            true => PollType::Poll,
+            false => PollType::Wait { submission_index: submission, timeout: Some(wait) },
+        };
+        let polled = self.device.poll(wait);
+        self.check(during)?;
+        match polled {
+            Ok(status) => Ok(status.wait_finished()),
+            Err(wgpu::PollError::Timeout) => Ok(false),
             Err(error @ wgpu::PollError::WrongSubmissionIndex(..)) => {
-                self.check(during)?;
                 Err(Error::Device { during: during.to_owned(), message: error.to_string() })
             }
         }
@@ -126,11 +171,14 @@ impl Gpu {
 
 /// As [`Gpu::checked`], for threads that have only the device.
 pub(crate) async fn checked<T>(device: &Device, during: &str, create: impl FnOnce() -> T) -> Result<T, Error> {
-    let validation = device.push_error_scope(ErrorFilter::Validation);
-    let internal = device.push_error_scope(ErrorFilter::Internal);
-    let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
-    let created = create();
-    let errors = [memory.pop().await, internal.pop().await, validation.pop().await];
+    let (created, memory, internal, validation) = {
+        let validation = device.push_error_scope(ErrorFilter::Validation);
+        let internal = device.push_error_scope(ErrorFilter::Internal);
+        let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
+        // Scopes belong to this thread; what they found does not.
+        (create(), memory.pop(), internal.pop(), validation.pop())
+    };
+    let errors = [memory.await, internal.await, validation.await];
     let during = during.to_owned();
     match errors.into_iter().flatten().next() {
         None => Ok(created),

@@ -100,6 +100,11 @@ impl Ledger {
         self.entries.push((kind, size_bytes));
     }
 
+    /// Everything recorded is gone.
+    pub(crate) fn release_all(&mut self) {
+        self.entries.clear();
+    }
+
     /// Looks at both views now, with the host holding `host_bytes`.
     pub(crate) fn sample(&mut self, device: &Device, host_bytes: u64) {
         self.last = DeviceBytes::of(device);

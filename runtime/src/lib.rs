@@ -3,7 +3,8 @@
 //! [`Session::open`] opens and validates a bundle, checks the device's limits and the budget, and then allocates
 //! everything that it will ever hold; pages are read and pipelines created in the background from there on.
 //! [`Session::run`] takes the weight pages in the plan's order, copies them into their slots and dispatches the kernels.
-//! Nothing is allocated on the device after loading, and no pipeline is created after the first run.
+//! Nothing is allocated on the device after loading, and no pipeline is created after the first run. Sessions that are to
+//! share one device are opened on a [`Context`].
 //!
 //! The runtime deliberately makes no decisions: order, slots, sizes and submissions are the plan's.
 //!
@@ -17,10 +18,13 @@
 //! ```
 
 mod clock;
+mod context;
+mod control;
 mod convert;
 mod counting;
 mod device;
 mod error;
+mod fetch;
 mod gpu;
 mod io;
 mod ledger;
@@ -29,6 +33,7 @@ mod measure;
 #[cfg(feature = "npz")]
 pub mod npz;
 mod options;
+mod patience;
 #[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
 pub mod profile;
 mod replay;
@@ -37,8 +42,15 @@ mod session;
 mod stats;
 mod tensor;
 mod timeline;
+#[cfg(not(target_arch = "wasm32"))]
+mod timer;
+mod trace;
+mod watch;
 
+pub use context::Context;
+pub use control::{CancelToken, Progress, ProgressFn, RunControl};
 pub use error::{Error, InputError, SelfTestError};
+pub use fetch::{AsyncReadAt, ReadFuture};
 pub use flashmem_plan_format::plan::{ElementType, PageId};
 pub use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};
 #[cfg(all(feature = "http", not(target_arch = "wasm32")))]

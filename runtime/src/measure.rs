@@ -3,6 +3,7 @@
 use crate::device;
 use crate::error::Error;
 use crate::gpu::Gpu;
+use crate::patience::Patience;
 use crate::replay;
 use crate::session::Session;
 use flashmem_plan_format::plan::Requirements;
@@ -20,7 +21,7 @@ impl EmptyDevice {
     /// No adapter, or none of the wanted name; a driver that gives no device.
     pub fn open(adapter: Option<&str>) -> Result<Self, Error> {
         let chosen = pollster::block_on(device::choose(adapter))?;
-        let gpu = pollster::block_on(device::open(chosen, &Requirements::default(), false))?;
+        let gpu = pollster::block_on(device::open(chosen, &Requirements::default(), wgpu::Features::empty()))?;
         Ok(Self { _gpu: gpu })
     }
 }
@@ -33,9 +34,14 @@ impl Session {
     /// # Errors
     /// As for a run, but for inputs.
     pub fn run_reads_only(&mut self) -> Result<(), Error> {
-        self.before_run()?;
+        pollster::block_on(self.reads_only())
+    }
+
+    async fn reads_only(&mut self) -> Result<(), Error> {
+        let patience = Patience::blocking(self.parts().options.timeout);
+        self.prepare(&patience).await?;
         let (parts, buffers) = self.for_a_first_run();
-        let result = pollster::block_on(replay::run_reads_only(parts, buffers));
-        pollster::block_on(self.settle(result)).map(drop)
+        let result = replay::run_reads_only(parts, buffers, &patience).await;
+        self.conclude(result, &patience).await.map(drop)
     }
 }

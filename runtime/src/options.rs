@@ -20,8 +20,10 @@ pub struct Options {
     /// Where a driver's pipeline cache is kept between processes, for drivers that keep none themselves. Nobody else
     /// should be able to write there.
     pub cache_dir: Option<PathBuf>,
-    /// Longest wait for the device, or for a page, before the run fails.
+    /// Longest wait for the device, or for a read, before opening or a run fails.
     pub timeout: Duration,
+    /// Keep what the session does, for [`Session::trace`](crate::Session::trace). Its memory is outside the declared peak.
+    pub trace: bool,
 }
 
 impl Default for Options {
@@ -34,6 +36,7 @@ impl Default for Options {
             io_mode: IoMode::Auto,
             cache_dir: None,
             timeout: Duration::from_secs(300),
+            trace: false,
         }
     }
 }

@@ -4,10 +4,13 @@
 //! bit. It deliberately tests only what the bundle brings.
 
 use crate::error::{Error, SelfTestError};
+use crate::patience::Patience;
 use crate::session::Session;
 use crate::tensor::{Outputs, Tensor};
+use crate::watch::watched;
 use flashmem_plan_format::plan::{ElementType, Port};
 use half::f16;
+use std::sync::Arc;
 
 impl Session {
     /// Runs the golden inputs twice and checks the outputs.
@@ -17,7 +20,7 @@ impl Session {
     /// differ; any error of a run.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn self_test(&mut self) -> Result<(), Error> {
-        let example = Example::of(self)?;
+        let example = pollster::block_on(Example::of(self))?;
         let first = self.run(&example.inputs)?;
         example.check_run(1, &first)?;
         let second = self.run(&example.inputs)?;
@@ -30,7 +33,7 @@ impl Session {
     /// # Errors
     /// As for a blocking self-test.
     pub async fn self_test_async(&mut self) -> Result<(), Error> {
-        let example = Example::of(self)?;
+        let example = Example::of(self).await?;
         let first = self.run_async(&example.inputs).await?;
         example.check_run(1, &first)?;
         let second = self.run_async(&example.inputs).await?;
@@ -48,9 +51,13 @@ struct Example {
 }
 
 impl Example {
-    fn of(session: &Session) -> Result<Self, Error> {
+    async fn of(session: &Session) -> Result<Self, Error> {
         let parts = session.parts();
-        let golden = parts.bundle.read_golden(&parts.source)?.ok_or(SelfTestError::NoGolden)?;
+        let bundle = Arc::clone(&parts.bundle);
+        let patience = Patience::blocking(parts.options.timeout);
+        let during = "reading the golden values";
+        let golden = watched(&parts.source, &patience, during, move |source| bundle.read_golden(source)).await??;
+        let golden = golden.ok_or(SelfTestError::NoGolden)?;
         let plan = &parts.bundle.plan;
         Ok(Self {
             inputs: tensors(&plan.inputs, golden.inputs),

@@ -40,8 +40,10 @@ pub struct Stats {
     pub load_ms: f64,
     /// Time of every completed run.
     pub runs_ms: Vec<f64>,
-    /// Of this, time on the CPU until the last submission, without waiting for pages and pipelines.
+    /// Of this, time on the CPU until the last submission, without waiting for pages and pipelines, and without submitting.
     pub setup_runs_ms: Vec<f64>,
+    /// Of this, time of submitting. Software drivers may do the work itself meanwhile.
+    pub submit_runs_ms: Vec<f64>,
     /// From the start of opening to the first outputs; `None` before. The command line counts from the process's start.
     pub cold_ms: Option<f64>,
     /// Pipelines of the plan.
@@ -89,6 +91,8 @@ pub struct Stats {
     pub read_busy_ms: f64,
     /// Time that readers waited for staging memory, all readers and runs together.
     pub readers_wait_ms: f64,
+    /// Time that runs spent on submitting.
+    pub submit_ms: f64,
     /// Time that runs waited for pages.
     pub page_wait_ms: f64,
     /// Time that runs waited for pipelines.

@@ -47,10 +47,12 @@ pub(crate) enum Span {
     PageWait,
     /// The replay waits for a pipeline.
     PipelineWait,
+    /// The replay hands work to the device; some software drivers do the work meanwhile.
+    Submit,
 }
 
 const MARKS: usize = Mark::Readback as usize + 1;
-const SPANS: usize = Span::PipelineWait as usize + 1;
+const SPANS: usize = Span::Submit as usize + 1;
 
 #[derive(Debug)]
 pub(crate) struct Timeline {
@@ -85,13 +87,22 @@ impl Timeline {
 
     /// Milliseconds of all time spent so.
     pub(crate) fn span_ms(&self, span: Span) -> f64 {
-        self.spans[span as usize].load(Ordering::Relaxed) as f64 / 1e6
+        self.span(span).as_secs_f64() * 1e3
+    }
+
+    /// All time spent so.
+    pub(crate) fn span(&self, span: Span) -> Duration {
+        Duration::from_nanos(self.spans[span as usize].load(Ordering::Relaxed))
     }
 
     /// All time that runs spent waiting for pages and pipelines.
     pub(crate) fn run_waits(&self) -> Duration {
-        let nanos = |span: Span| self.spans[span as usize].load(Ordering::Relaxed);
-        Duration::from_nanos(nanos(Span::PageWait).saturating_add(nanos(Span::PipelineWait)))
+        self.span(Span::PageWait) + self.span(Span::PipelineWait)
+    }
+
+    /// The clock that all marks count by.
+    pub(crate) const fn clock(&self) -> Stopwatch {
+        self.opened
     }
 
     /// Milliseconds since opening began.

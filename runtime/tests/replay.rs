@@ -3,7 +3,7 @@
 mod support;
 
 use flashmem_plan_format::testing;
-use flashmem_runtime::{Options, Session, Tensor};
+use flashmem_runtime::{IoMode, Options, Session, Tensor};
 use support::{PAGE_FLOATS, Product, open, open_with};
 
 const PRODUCT: Product = Product { pages: 23, slots: 3, ring: 2, rows: 16 };
@@ -80,6 +80,24 @@ fn a_file_runs_like_memory() {
     let mut session = Session::open(&path, &Options::default()).unwrap();
     let outputs = session.run(&[("x", PRODUCT.input())]).unwrap();
     assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), PRODUCT.expected());
+}
+
+#[test]
+fn modes_and_readers_change_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("product.fmplan");
+    std::fs::write(&path, PRODUCT.bundle()).unwrap();
+    for io_mode in IoMode::ALL {
+        for reader_threads in [0, 1, 3] {
+            let options = Options { io_mode, reader_threads, ..Options::default() };
+            let mut session = Session::open(&path, &options).unwrap();
+            for _ in 0..2 {
+                let outputs = session.run(&[("x", PRODUCT.input())]).unwrap();
+                assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), PRODUCT.expected(), "{io_mode:?}");
+            }
+            assert!(!session.stats().declared_exceeded, "{:?}", session.stats());
+        }
+    }
 }
 
 #[test]

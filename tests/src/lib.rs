@@ -2,7 +2,10 @@
 //!
 //! It deliberately holds no test; those are in `tests/tests/`.
 
+pub mod conformance;
+
 use anyhow::{Context as _, ensure};
+use flashmem_compiler::bundle::Keep;
 use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, compile};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
@@ -11,11 +14,16 @@ use flashmem_plan_format::plan::TexelFormat;
 use flashmem_runtime::{ElementType, Options, Outputs, Session, Stats, Tensor, npz};
 use std::path::{Path, PathBuf};
 
-/// `tests/models/FOLDER`. Cargo says at run time where the crate lies; with a target directory shared by several clones, what
+/// `tests/FOLDER`. Cargo says at run time where the crate lies; with a target directory shared by several clones, what
 /// was compiled in may be another one.
-pub fn models(folder: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    Path::new(&here).join("models").join(folder)
+    Path::new(&here).join(name)
+}
+
+/// `tests/models/FOLDER`.
+pub fn models(name: &str) -> PathBuf {
+    folder("models").join(name)
 }
 
 /// All `.onnx` files of a folder, in name order.
@@ -39,6 +47,7 @@ pub fn options(weights: TexelFormat) -> CompileOptions {
         profile: DeviceProfile::load("software").expect("a built-in profile"),
         objective: Objective::Latency,
         strategy: Strategy::Optimal,
+        keep: Keep::Auto,
         golden: None,
     }
 }

@@ -6,13 +6,16 @@
 
 pub mod budget;
 mod golden;
+mod keep;
+
+pub use keep::{Keep, keep_pages};
 
 pub use golden::{GoldenError, GoldenSource, golden};
 
 use crate::emit::{EmitError, Expression, Linked, link};
 use crate::kernels::Kernel;
 use crate::lower::program::Program;
-use crate::pack::{self, PackError, Packer};
+use crate::pack::{self, PackError};
 use crate::profile::DeviceProfile;
 use crate::schedule::{
     OperatorClass, Problem, Schedule, ScheduleError, SolverReport, StepData, Strategy, emit_commands, page_uses,
@@ -25,6 +28,9 @@ use flashmem_plan_format::plan::{
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+
+/// Most threads that pack pages: writing and hashing, which one thread does, keep up with no more.
+const MOST_PACKING_THREADS: u32 = 8;
 
 /// Linked kernels by kernel and expression; shared by all candidates of one compilation.
 #[derive(Debug, Default)]
@@ -72,6 +78,14 @@ pub enum BundleError {
         expected: u32,
         /// What lowering made.
         found: u32,
+    },
+    /// All pages shall stay resident, and the budget does not allow it.
+    #[error("keeping every page resident needs {needed_bytes} bytes, more than the budget of {budget_bytes} bytes")]
+    KeepAll {
+        /// The declared peak with every page resident.
+        needed_bytes: u64,
+        /// The budget.
+        budget_bytes: u64,
     },
     /// Sizes overflow.
     #[error("the plan's memory exceeds 64 bits")]
@@ -276,12 +290,13 @@ pub fn write(
             }
         }
     }
-    let mut packer = Packer::new(program);
-    for page in 0..plan.page_count {
-        writer.push_page(&packer.page(page)?)?;
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u32).min(MOST_PACKING_THREADS);
+    pack::pages(program, threads, |page| {
+        writer.push_page(&page)?;
         done += page_bytes;
         progress(done, total);
-    }
+        Ok::<(), BundleError>(())
+    })?;
     Ok(writer.finish()?)
 }
 

@@ -66,6 +66,17 @@ pub enum ObjectiveArg {
     Memory,
 }
 
+/// What stays resident between runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeepArg {
+    /// What the budget leaves after the fastest first run; nothing without a budget or with --objective memory.
+    Auto,
+    /// Nothing: every run reads all pages.
+    None,
+    /// Every page: later runs read nothing.
+    All,
+}
+
 /// Options of compiling.
 #[derive(Debug, Args)]
 pub struct CompileArgs {
@@ -146,6 +157,9 @@ pub struct PlanArgs {
     /// How the schedule is made: optimal, greedy, preload-all or on-demand.
     #[arg(long, default_value = "optimal")]
     pub strategy: String,
+    /// Weights that stay resident between the runs of a session.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub keep: KeepArg,
     /// No progress display.
     #[arg(long, short)]
     pub quiet: bool,

@@ -32,7 +32,7 @@ pub fn explain(args: &ExplainArgs) -> Result<(), Result<anyhow::Error, Usage>> {
         Progress::Stage(stage) => bar.set_message(stage),
         Progress::Writing(..) => {}
     };
-    let prepared = prepare(&args.subject, &options.import, show);
+    let prepared = prepare(&args.subject, &options, show);
     let planned = prepared.and_then(|prepared| {
         show(Progress::Stage("schedule"));
         plan(&prepared, &mut Links::default(), &options)

@@ -36,6 +36,28 @@ fn steps(plan: &Plan) -> usize {
     plan.commands.iter().filter(|c| matches!(c, Command::Dispatch { .. })).count()
 }
 
+/// Loads of a run after a completed one.
+fn repeat_loads(plan: &Plan) -> usize {
+    let commands = if plan.repeat_commands.is_empty() { &plan.commands } else { &plan.repeat_commands };
+    commands.iter().filter(|c| matches!(c, Command::Load { .. })).count()
+}
+
+/// Runs after a completed one, in words.
+pub fn later_runs(plan: &Plan) -> String {
+    let (loads, warm_ms) = (repeat_loads(plan), plan.predicted_warm_us as f64 / 1e3);
+    match (loads, plan.page_count) {
+        (_, 0) => "no pages to read".to_owned(),
+        (0, _) => format!("no reads, predicted {warm_ms:.1} ms"),
+        (loads, pages) => format!("{loads} loads of {pages} pages, predicted {warm_ms:.1} ms"),
+    }
+}
+
+/// Share of the arena's slots that are free even when most pages are resident.
+fn fragmentation(bundle: &Bundle) -> f64 {
+    let slots = bundle.plan.slot_count;
+    f64::from(slots - bundle.replay.peak_pages) / f64::from(slots.max(1))
+}
+
 fn as_value(bundle: &Bundle, solver: &SolverReport) -> Value {
     let plan = &bundle.plan;
     let memory = &plan.memory;
@@ -64,6 +86,10 @@ fn as_value(bundle: &Bundle, solver: &SolverReport) -> Value {
             "host_bytes": memory.host_bytes,
         },
         "predicted_cold_ms": plan.predicted_cold_us as f64 / 1e3,
+        "predicted_warm_ms": plan.predicted_warm_us as f64 / 1e3,
+        "kept_pages": bundle.replay.kept_pages,
+        "repeat_loads": repeat_loads(plan),
+        "fragmentation": fragmentation(bundle),
         "strategy": plan.provenance.strategy,
         "solver": {
             "name": plan.provenance.solver,
@@ -140,6 +166,8 @@ fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
     }
     let p = &plan.provenance;
     line("predicted cold", format!("{:.1} ms on `{}`", plan.predicted_cold_us as f64 / 1e3, p.profile));
+    line("later runs", format!("{}; {} pages stay resident", later_runs(plan), bundle.replay.kept_pages));
+    line("fragmentation", format!("{:.1} % of the arena", fragmentation(bundle) * 100.0));
     line("schedule", format!("{}, {} by {}, gap {:.3} %", p.strategy, p.solver_status, p.solver, p.solver_gap * 100.0));
     let r = &plan.requirements;
     line(

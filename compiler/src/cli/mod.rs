@@ -11,9 +11,9 @@ mod parse;
 mod sweep;
 
 use anyhow::Context as _;
-use args::{Cli, CompileArgs, ObjectiveArg, PlanArgs, WeightsArg};
+use args::{Cli, CompileArgs, KeepArg, ObjectiveArg, PlanArgs, WeightsArg};
 use clap::Parser as _;
-use flashmem_compiler::bundle::GoldenSource;
+use flashmem_compiler::bundle::{GoldenSource, Keep};
 use flashmem_compiler::compile::{CompileOptions, Compiled, Objective, Progress, compile};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile};
@@ -65,13 +65,18 @@ fn options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<CompileOptio
             WeightsArg::F16 => TexelFormat::Rgba16Float,
         },
         budget_bytes,
-        import: ImportOptions { inputs, dims },
+        import: ImportOptions { inputs, dims, ..ImportOptions::default() },
         profile: DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?,
         objective: match args.objective {
             ObjectiveArg::Latency => Objective::Latency,
             ObjectiveArg::Memory => Objective::Memory,
         },
         strategy,
+        keep: match args.keep {
+            KeepArg::Auto => Keep::Auto,
+            KeepArg::None => Keep::None,
+            KeepArg::All => Keep::All,
+        },
         golden: None,
     })
 }
@@ -143,5 +148,6 @@ fn report(compiled: &Compiled, output: &Path, elapsed: Duration) {
         compiled.solver.gap * 100.0,
         compiled.solver.ms,
     );
+    println!("  later runs: {}", inspect::later_runs(plan));
     println!("  compiled in {:.1} s", elapsed.as_secs_f64());
 }

@@ -29,7 +29,7 @@ fn plan_all(args: &SweepArgs, options: &CompileOptions, budgets: &[u64]) -> anyh
     let bar = progress(args.plan.quiet, budgets.len());
     let name = args.model.display().to_string();
     bar.set_message("import and optimise");
-    let prepared = prepare(&args.model, &options.import, &mut |_| ()).with_context(|| name.clone())?;
+    let prepared = prepare(&args.model, options, &mut |_| ()).with_context(|| name.clone())?;
     let mut links = Links::default();
     let mut points = Vec::new();
     let mut smallest_bytes = None;
@@ -57,7 +57,8 @@ fn outcome(planned: &Planned, options: &CompileOptions) -> SweepPlan {
     let page_bytes = plan.page.page_bytes();
     SweepPlan {
         declared_peak_bytes: plan.memory.total_bytes().unwrap_or(u64::MAX),
-        predicted_us: planned.assembled.schedule.finish_us,
+        predicted_us: plan.predicted_cold_us as f64,
+        later_us: plan.predicted_warm_us as f64,
         gap: report.gap,
         status: report.status.name(),
         pages: plan.page_count,
@@ -89,6 +90,7 @@ fn as_value(sweep: &Sweep) -> Value {
             "feasible": true,
             "declared_peak_bytes": plan.declared_peak_bytes,
             "predicted_cold_ms": plan.predicted_us / 1e3,
+            "predicted_later_ms": plan.later_us / 1e3,
             "disk_floor_ms": plan.disk_floor_us / 1e3,
             "gap": plan.gap,
             "status": plan.status,

@@ -6,12 +6,13 @@
 //! a scale) therefore stays in the graph as operators on a constant. Symbolic dimensions have no defaults. Import
 //! deliberately recovers no pattern: layer norms, attention and activations arrive in pieces.
 
-mod corrections;
 mod error;
 mod golden;
 mod model;
+mod operators;
 mod protobuf;
 mod reference;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 mod tract;
@@ -20,6 +21,7 @@ mod weights;
 
 pub use error::{ImportError, UnsupportedOp};
 pub use golden::golden_inputs;
+pub use operators::{OPERATORS, Operator, Support};
 pub use reference::reference;
 pub use translate::supported_operators;
 
@@ -42,6 +44,9 @@ pub struct ImportOptions {
     pub inputs: Vec<(String, Vec<Dim>)>,
     /// `--set DIM=N`: sizes of symbolic dimensions.
     pub dims: Vec<(String, u64)>,
+    /// Gives tract all weights instead of their shapes. It folds into them what it can, and the whole model is in memory, up to
+    /// three times over; for comparison only.
+    pub own_weights: bool,
 }
 
 /// An imported model.
@@ -60,7 +65,7 @@ pub struct Imported {
 /// # Errors
 /// See [`ImportError`]; unsupported operators are reported all at once.
 pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
-    let mut model = model::read(path, options, false)?;
+    let mut model = model::read(path, options, options.own_weights)?;
     let typed = tract::decluttered(&model)?;
     model.proto = tract_onnx::pb::ModelProto::default();
     let (name, model_hash) = (model.name.clone(), model.hash.clone());

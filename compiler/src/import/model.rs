@@ -4,42 +4,21 @@
 //! of known shape, after the public ones), and the public ports. It deliberately does not interpret operators, beyond knowing
 //! which of them need the value of a weight at compile time.
 
-use super::corrections::correct;
 use super::error::{ImportError, UnsupportedOp};
+use super::operators::{Support, find};
 use super::protobuf::{Skeleton, skim};
+use super::rewrite::rewrite;
 use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
 use super::{Dim, ImportOptions};
 use crate::graph::constant::Storage;
 use flashmem_plan_format::plan::ElementType;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{
-    GraphProto, ModelProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
+    GraphProto, ModelProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
 };
 use tract_onnx::prelude::Framework;
-
-/// Operators of which tract wants the value of a float operand when it types the model.
-const NEEDS_VALUES: &[&str] = &[
-    "BatchNormalization",
-    "Clip",
-    "CumSum",
-    "DequantizeLinear",
-    "Dropout",
-    "GatherBlockQuantized",
-    "MatMulNBits",
-    "OneHot",
-    "Pad",
-    "QLinearConv",
-    "QLinearMatMul",
-    "QuantizeLinear",
-    "Range",
-    "Resize",
-    "Upsample",
-];
-
-/// Operators that tract reads but that never become ours, listed so that a model that has them gets one complete report.
-const NEVER_SUPPORTED: &[&str] = &["GRU", "LSTM", "Loop", "NonMaxSuppression", "NonZero", "RNN", "Scan", "Unique"];
 
 /// A public input or output.
 #[derive(Debug, Clone)]
@@ -81,15 +60,20 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
         .proto_model_for_read(&mut bytes.as_slice())
         .map_err(|e| not_onnx(super::tract::one_line(&e)))?;
     drop(bytes);
+    let standard = |domain: &str| matches!(domain, "" | "ai.onnx");
+    let opset = proto.opset_import.iter().find(|set| standard(&set.domain)).map_or(1, |set| set.version);
     let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
     let mut weights = large.iter().map(|t| from_model_file(&map, t)).collect::<Result<Vec<_>, _>>()?;
     let mut external = ExternalFiles::beside(path);
     external.resolve_graph(graph, &mut weights)?;
     take_constants(graph, &mut weights)?;
     name_nodes(graph);
-    correct(graph);
     let op_types: BTreeMap<String, String> = graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
     refuse_unknown_operators(graph)?;
+    let refused = rewrite(graph, opset);
+    if !refused.is_empty() {
+        return Err(ImportError::Unsupported(refused));
+    }
 
     let initialisers = names_of_initialisers(graph, &weights);
     graph.input.retain(|i| !initialisers.contains(&i.name));
@@ -141,26 +125,17 @@ fn name_nodes(graph: &mut GraphProto) {
     }
 }
 
-/// Whether tract can read a node. It looks up operators by name alone, so other domains are kept away from it.
-fn is_readable<Builder>(node: &NodeProto, known: &HashMap<String, Builder>) -> bool {
-    let domain_known = match node.domain.as_str() {
-        "" | "ai.onnx" => true,
-        // The standard operators of these names take other operands.
-        "com.microsoft" => !matches!(node.op_type.as_str(), "Attention" | "RotaryEmbedding"),
-        _ => false,
-    };
-    domain_known && known.contains_key(&node.op_type) && !NEVER_SUPPORTED.contains(&node.op_type.as_str())
-}
-
+/// Refuses every operator that the registry does not accept, all at once. tract looks up operators by name alone, so other
+/// domains must not reach it.
 fn refuse_unknown_operators(graph: &GraphProto) -> Result<(), ImportError> {
-    let known = tract_onnx::onnx().op_register.0;
     let mut unknown: Vec<UnsupportedOp> = Vec::new();
     for node in &graph.node {
-        if is_readable(node, &known) {
-            continue;
-        }
         let prefix = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain) };
-        let op = format!("{prefix}{}", node.op_type);
+        let op = match find(&node.domain, &node.op_type).map(|operator| operator.support) {
+            Some(Support::Full | Support::Limited(_)) => continue,
+            Some(Support::Refused(reason)) => format!("{prefix}{} ({reason})", node.op_type),
+            None => format!("{prefix}{}", node.op_type),
+        };
         match unknown.iter_mut().find(|u| u.op == op) {
             Some(entry) => {
                 entry.count += 1;
@@ -192,7 +167,7 @@ fn names_with_needed_values(graph: &GraphProto) -> BTreeSet<String> {
     }
     let mut names: BTreeSet<String> = graph.output.iter().map(|o| o.name.clone()).collect();
     for node in &graph.node {
-        if NEEDS_VALUES.contains(&node.op_type.as_str()) {
+        if find(&node.domain, &node.op_type).is_some_and(|operator| operator.needs_values) {
             names.extend(node.input.iter().cloned());
         }
         for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {

@@ -229,7 +229,10 @@ fn symbolic_dimensions_need_a_size() {
     let set = |name: &str| ImportOptions { dims: vec![(name.to_owned(), 3)], ..ImportOptions::default() };
     let wrong = error_of(&bytes, &set("length")).to_string();
     assert_eq!(wrong, "--set length: the model has no such dimension; it has batch");
-    let input = |name: &str, dims: Vec<Dim>| ImportOptions { inputs: vec![(name.to_owned(), dims)], dims: vec![] };
+    let input = |name: &str, dims: Vec<Dim>| ImportOptions {
+        inputs: vec![(name.to_owned(), dims)],
+        ..ImportOptions::default()
+    };
     let absent = error_of(&bytes, &input("z", vec![])).to_string();
     assert_eq!(absent, "--input z: the model has no such input; it has x");
     let directory = tempfile::tempdir().unwrap();
@@ -253,9 +256,14 @@ fn everything_unsupported_is_reported_at_once() {
     let ImportError::Unsupported(ops) = &error else {
         panic!("{error}");
     };
-    let expected = [("Hologram", 2, vec!["h1", "h2"]), ("NonZero", 1, vec!["n"])].map(|(op, count, nodes)| {
-        UnsupportedOp { op: op.to_owned(), count, nodes: nodes.into_iter().map(str::to_owned).collect() }
-    });
+    let expected =
+        [("Hologram", 2, vec!["h1", "h2"]), ("NonZero (the shape of its result depends on data)", 1, vec!["n"])].map(
+            |(op, count, nodes)| UnsupportedOp {
+                op: op.to_owned(),
+                count,
+                nodes: nodes.into_iter().map(str::to_owned).collect(),
+            },
+        );
     assert_eq!(*ops, expected);
     let many = UnsupportedOp {
         op: "Hologram".to_owned(),

@@ -18,9 +18,11 @@ mod programs;
 mod reductions;
 mod scales;
 mod slices;
+mod split;
 mod views;
 
 pub use fuse::epilogue_operand_fits;
+pub use split::split_large;
 
 use crate::graph::op::Op;
 use crate::graph::pointwise::Pointwise;

@@ -198,8 +198,12 @@ const fn class_of(kernel: Kernel) -> OperatorClass {
         | Kernel::Normalize
         | Kernel::Reduce
         | Kernel::ArgReduce => OperatorClass::Hierarchical,
-        Kernel::Pointwise | Kernel::Gather | Kernel::Copy | Kernel::Pad | Kernel::Resize | Kernel::Pool => {
-            OperatorClass::Elemental
-        }
+        Kernel::Pointwise
+        | Kernel::Unpack
+        | Kernel::Gather
+        | Kernel::Copy
+        | Kernel::Pad
+        | Kernel::Resize
+        | Kernel::Pool => OperatorClass::Elemental,
     }
 }

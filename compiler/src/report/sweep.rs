@@ -33,6 +33,8 @@ pub struct SweepPlan {
     pub declared_peak_bytes: u64,
     /// Predicted time of the first run.
     pub predicted_us: f64,
+    /// Predicted time of later runs.
+    pub later_us: f64,
     /// Proven gap of the time to its lower bound.
     pub gap: f64,
     /// `optimal`, `feasible` or `greedy`.
@@ -76,7 +78,7 @@ impl Sweep {
     /// A table with bars.
     pub fn table(&self) -> String {
         let slowest_us = self.plans().map(|(_, plan)| plan.predicted_us).fold(0.0, f64::max);
-        let mut out = format!("{:>11} {:>11} {:>10} {:>8}\n", "budget", "peak", "cold ms", "gap");
+        let mut out = format!("{:>11} {:>11} {:>10} {:>10} {:>8}\n", "budget", "peak", "cold ms", "later ms", "gap");
         for point in &self.points {
             let budget = size::format(point.budget_bytes);
             let _ = match &point.plan {
@@ -85,8 +87,8 @@ impl Sweep {
                     let share = if slowest_us > 0.0 { plan.predicted_us / slowest_us } else { 0.0 };
                     let bar = "█".repeat((share * BAR as f64).round().max(1.0) as usize);
                     let peak = size::format(plan.declared_peak_bytes);
-                    let (ms, gap) = (plan.predicted_us / 1e3, plan.gap * 100.0);
-                    writeln!(out, "{budget:>11} {peak:>11} {ms:>10.2} {gap:>6.2} %  {bar}")
+                    let (ms, later_ms, gap) = (plan.predicted_us / 1e3, plan.later_us / 1e3, plan.gap * 100.0);
+                    writeln!(out, "{budget:>11} {peak:>11} {ms:>10.2} {later_ms:>10.2} {gap:>6.2} %  {bar}")
                 }
             };
         }
@@ -107,13 +109,14 @@ impl Sweep {
             let budget = size::format(point.budget_bytes);
             let _ = match &point.plan {
                 None => {
-                    write!(rows, "<tr><td class=\"n\">{budget}</td><td colspan=\"6\">infeasible</td></tr>")
+                    write!(rows, "<tr><td class=\"n\">{budget}</td><td colspan=\"7\">infeasible</td></tr>")
                 }
                 Some(plan) => write!(
                     rows,
-                    "<tr><td class=\"n\">{budget}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{:.2} %</td><td>{}</td><td class=\"n\">{} of {}</td><td class=\"n\">{}</td></tr>",
+                    "<tr><td class=\"n\">{budget}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{:.2} %</td><td>{}</td><td class=\"n\">{} of {}</td><td class=\"n\">{}</td></tr>",
                     size::format(plan.declared_peak_bytes),
                     time(plan.predicted_us),
+                    time(plan.later_us),
                     plan.gap * 100.0,
                     plan.status,
                     plan.slots,
@@ -137,7 +140,7 @@ impl Sweep {
             (None, None) => String::new(),
         };
         format!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}: budgets</title><style>{STYLE}</style></head><body><main><header><h1>{title}</h1><p>Predicted cold run on {} by memory budget. {note}</p></header><section><figure>{}</figure><div class=\"scroll\"><table><thead><tr><th class=\"n\">budget</th><th class=\"n\">declared peak</th><th class=\"n\">predicted cold run</th><th class=\"n\">gap</th><th>schedule</th><th class=\"n\">slots of pages</th><th class=\"n\">page</th></tr></thead><tbody>{rows}</tbody></table></div></section></main><script>{SCRIPT}</script></body></html>\n",
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}: budgets</title><style>{STYLE}</style></head><body><main><header><h1>{title}</h1><p>Predicted cold run on {} by memory budget. {note}</p></header><section><figure>{}<figcaption><span><i class=\"reusable\"></i>first run</span><span><i class=\"upload\"></i>later runs, with what stays resident</span></figcaption></figure><div class=\"scroll\"><table><thead><tr><th class=\"n\">budget</th><th class=\"n\">declared peak</th><th class=\"n\">predicted cold run</th><th class=\"n\">later runs</th><th class=\"n\">gap</th><th>schedule</th><th class=\"n\">slots of pages</th><th class=\"n\">page</th></tr></thead><tbody>{rows}</tbody></table></div></section></main><script>{SCRIPT}</script></body></html>\n",
             escape(&self.profile),
             self.plot(),
         )
@@ -186,6 +189,13 @@ impl Sweep {
                 right = px(RIGHT),
             );
         }
+        let later: Vec<String> = self
+            .plans()
+            .map(|(b, plan)| format!("{} {}", px(across.x(logarithm(b))), px(up.x(plan.later_us))))
+            .collect();
+        if !later.is_empty() {
+            let _ = write!(out, r#"<path class="later" d="M{}"/>"#, later.join("L"));
+        }
         let points: Vec<(f64, f64, u64, &SweepPlan)> =
             self.plans().map(|(b, plan)| (across.x(logarithm(b)), up.x(plan.predicted_us), b, plan)).collect();
         let path: Vec<String> = points.iter().map(|(x, y, ..)| format!("{} {}", px(*x), px(*y))).collect();
@@ -195,11 +205,12 @@ impl Sweep {
         for (x, y, budget_bytes, plan) in points {
             let _ = write!(
                 out,
-                r#"<circle class="point" cx="{}" cy="{}" r="5"><title>budget {}: {}, declared peak {}, gap {:.2} %</title></circle>"#,
+                r#"<circle class="point" cx="{}" cy="{}" r="5"><title>budget {}: {}, later runs {}, declared peak {}, gap {:.2} %</title></circle>"#,
                 px(x),
                 px(y),
                 size::format(budget_bytes),
                 time(plan.predicted_us),
+                time(plan.later_us),
                 size::format(plan.declared_peak_bytes),
                 plan.gap * 100.0,
             );

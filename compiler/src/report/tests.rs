@@ -2,8 +2,8 @@
 
 use super::memory_chart::{columns, in_ring, resident};
 use super::{StallCause, StepRate, Subject, Sweep, SweepPlan, SweepPoint, Timeline, WeightUse, page, terminal};
-use crate::bundle::Links;
 use crate::bundle::budget::Planned;
+use crate::bundle::{Keep, Links};
 use crate::compile::{CompileOptions, Objective, plan, prepare};
 use crate::import::ImportOptions;
 use crate::profile::DeviceProfile;
@@ -21,13 +21,14 @@ fn options(profile: &str, strategy: Strategy, budget_bytes: Option<u64>) -> Comp
         profile: DeviceProfile::load(profile).expect("built in"),
         objective: Objective::Latency,
         strategy,
+        keep: Keep::None,
         golden: None,
     }
 }
 
 fn planned(options: &CompileOptions) -> Planned {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/tiny/vit.onnx");
-    let prepared = prepare(&model, &options.import, &mut |_| ()).expect("the model is supported");
+    let prepared = prepare(&model, options, &mut |_| ()).expect("the model is supported");
     plan(&prepared, &mut Links::default(), options).expect("the budget works")
 }
 
@@ -232,6 +233,7 @@ fn a_sweep_shows_the_smallest_budget_and_the_knee() {
     let plan = |predicted_us| SweepPlan {
         declared_peak_bytes: 900,
         predicted_us,
+        later_us: predicted_us,
         gap: 0.0,
         status: "optimal",
         pages: 10,

@@ -29,7 +29,12 @@ const ARRIVED: f64 = 1e-9;
 
 /// The plan of one rule. `slots` must be at least [`Demand::smallest_slots`].
 pub fn one_pass(problem: &Problem, demand: &Demand, slots: u32, rule: Rule) -> Plan {
-    let mut state = State::INITIAL;
+    one_pass_from(problem, demand, slots, rule, State::INITIAL)
+}
+
+/// As [`one_pass`], with pages that are there from the beginning.
+pub fn one_pass_from(problem: &Problem, demand: &Demand, slots: u32, rule: Rule, start: State) -> Plan {
+    let mut state = start;
     let uploaded = (0..problem.step_count())
         .map(|boundary| {
             let interval = Interval::before(problem, demand, boundary);

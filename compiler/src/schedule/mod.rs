@@ -1,7 +1,7 @@
 //! When every page of weights is uploaded and dropped: `Problem` → `Schedule` → commands.
 //!
 //! `problem` is the data, `pipeline` the time model, `bounds` closed-form lower bounds, `greedy` one-pass plans, `ilp` the
-//! integer program, `optimal` the search over both, `commands` the program for the runtime, `verify` the independent
+//! integer program, `optimal` the search over both, `repeat` the programs of runs that follow each other, `commands` the program for the runtime, `verify` the independent
 //! checker. docs/schedule.md derives the model. It deliberately does not know graphs, kernels, activations or bundles: the
 //! caller turns its budget into a slot cap.
 
@@ -12,16 +12,21 @@ mod ilp;
 mod optimal;
 mod pipeline;
 mod problem;
+mod repeat;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_long;
+#[cfg(test)]
+mod tests_repeat;
 pub mod verify;
 mod verify_time;
 mod violation;
 
 pub use commands::{CommandStream, emit_commands};
 pub use problem::{Demand, OperatorClass, PageUse, Problem, ProblemError, StepData, page_uses};
+
+pub use repeat::{KeepPages, Programs, repeat};
 
 use std::time::Instant;
 

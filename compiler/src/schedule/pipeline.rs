@@ -85,7 +85,12 @@ pub fn advance(problem: &Problem, interval: Interval, slots: u32, state: State, 
 
 /// The state at every start.
 pub fn simulate(problem: &Problem, demand: &Demand, plan: &Plan) -> Vec<State> {
-    let mut state = State::INITIAL;
+    simulate_from(problem, demand, plan, State::INITIAL)
+}
+
+/// As [`simulate`], with pages that are there from the beginning.
+pub fn simulate_from(problem: &Problem, demand: &Demand, plan: &Plan, start: State) -> Vec<State> {
+    let mut state = start;
     (0_u32..)
         .zip(&plan.uploaded)
         .map(|(boundary, uploaded)| {

@@ -18,6 +18,7 @@ use std::path::PathBuf;
   flashmem-run model.fmplan --inputs in.npz --outputs out.npz --repeat 5 --stats stats.json
   flashmem-run model.fmplan --self-test --adapter llvmpipe
   flashmem-run profile -o device.toml
+  flashmem-run model.fmplan --inputs in.npz --trace trace.json
   flashmem-run bench model.fmplan --cold --repeat 5 --json bench.json
 
 The arrays of in.npz are named as the model's inputs; others are ignored.
@@ -26,7 +27,7 @@ Exit codes: 0 done, 1 the inputs, the bundle or the device are at fault, 2 wrong
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The bundle.
+    /// The bundle: a file, or http://host[:port]/path of one on a server that serves ranges.
     #[arg(value_name = "OUT.fmplan", required = true)]
     pub bundle: Option<PathBuf>,
     /// Arrays to run on, named as the model's inputs (.npz, compressed or not).
@@ -41,6 +42,9 @@ pub struct Arguments {
     /// Where the statistics go (.json).
     #[arg(long, value_name = "STATS.json")]
     pub stats: Option<PathBuf>,
+    /// Where a timeline of opening and of all runs goes, in the Chrome trace format: open it at ui.perfetto.dev (.json).
+    #[arg(long, value_name = "TRACE.json")]
+    pub trace: Option<PathBuf>,
     /// Use the first adapter whose name contains this text, in any case.
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,

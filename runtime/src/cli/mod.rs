@@ -4,6 +4,7 @@ mod arguments;
 mod bench;
 mod process_clock;
 mod profile;
+mod progress;
 mod report;
 
 pub use arguments::Arguments;
@@ -11,7 +12,7 @@ pub use process_clock::ProcessClock;
 
 use anyhow::Context as _;
 use arguments::Command;
-use flashmem_runtime::{Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
+use flashmem_runtime::{Options, Outputs, PortInfo, RunControl, Session, Stats, Tensor, npz};
 use std::fs;
 use std::path::Path;
 
@@ -29,11 +30,12 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
         budget_bytes: arguments.budget,
         io_mode: arguments.io,
         cache_dir: arguments.cache_dir.clone(),
+        trace: arguments.trace.is_some(),
         ..Options::default()
     };
     let bundle = path.display();
     let before_open_ms = Some(process.elapsed_ms());
-    let mut session = Session::open(path, &options).with_context(|| format!("cannot open {bundle}"))?;
+    let mut session = open(path, &options).with_context(|| format!("cannot open {bundle}"))?;
     report::opened(&session.stats());
     let mut cold_ms = None;
     if arguments.self_test {
@@ -48,6 +50,9 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
             npz::write(path, &outputs.tensors)?;
         }
     }
+    if let Some((path, trace)) = arguments.trace.as_ref().zip(session.trace()) {
+        fs::write(path, trace).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     let stats = Stats { cold_ms, before_open_ms, ..session.stats() };
     report::finished(&stats);
     if let Some(path) = &arguments.stats {
@@ -57,6 +62,20 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Opens a file, or a bundle on a web server.
+fn open(path: &Path, options: &Options) -> anyhow::Result<Session> {
+    #[cfg(feature = "http")]
+    if let Some(url) = path.to_str().filter(|text| text.starts_with("http://")) {
+        let source = flashmem_runtime::HttpSource::open(url, HTTP_TIMEOUT)?;
+        return Ok(Session::open_source(std::sync::Arc::new(source), options)?);
+    }
+    Ok(Session::open(path, options)?)
+}
+
+/// Longest wait for a server at every step.
+#[cfg(feature = "http")]
+const HTTP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// Runs as often as wanted; gives the outputs of the first run, which all others must repeat bit for bit.
 fn repeat(
     arguments: &Arguments,
@@ -65,14 +84,21 @@ fn repeat(
     process: ProcessClock,
     cold_ms: &mut Option<f64>,
 ) -> anyhow::Result<Outputs> {
-    let first = session.run(inputs).context("run 1 failed")?;
+    let first = run_once(session, inputs).context("run 1 failed")?;
     // After a self-test the first run is not cold.
     *cold_ms = (!arguments.self_test).then(|| process.elapsed_ms());
     for run in 2..=arguments.repeat {
-        let outputs = session.run(inputs).with_context(|| format!("run {run} failed"))?;
+        let outputs = run_once(session, inputs).with_context(|| format!("run {run} failed"))?;
         anyhow::ensure!(outputs == first, "run {run} gives other outputs than run 1");
     }
     Ok(first)
+}
+
+/// One run with a progress bar.
+fn run_once(session: &mut Session, inputs: &[(String, Tensor)]) -> Result<Outputs, flashmem_runtime::Error> {
+    let mut progress = progress::RunProgress::start();
+    let mut update = |done| progress.update(done);
+    session.run_with(inputs, RunControl::new().with_progress(&mut update))
 }
 
 /// Says which arrays of the file the model does not take.

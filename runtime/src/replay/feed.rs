@@ -9,6 +9,7 @@ use super::page::PageReader;
 #[cfg(not(target_arch = "wasm32"))]
 use super::threads::ThreadedFeed;
 use crate::error::Error;
+use crate::patience::Patience;
 use crate::session::{WriteBuffer, WriteState};
 use flashmem_plan_format::plan::PageId;
 use std::sync::Arc;
@@ -64,30 +65,34 @@ impl Feed {
 
     /// The view that page load `load` was read into, if it arrives within `wait`; `None` otherwise. A failed load is
     /// given once, as its error.
-    pub(crate) fn take(&self, load: u32, wait: Duration) -> Option<Result<BufferViewMut, Error>> {
+    pub(crate) async fn take(&self, load: u32, wait: Duration) -> Option<Result<BufferViewMut, Error>> {
+        #[cfg(target_arch = "wasm32")]
+        let _ = wait;
         match self {
-            Self::Inline(feed) => feed.take(load),
+            Self::Inline(feed) => feed.take(load).await,
             #[cfg(not(target_arch = "wasm32"))]
             Self::Threads(feed) => feed.take(load, wait),
         }
     }
 
-    /// Ends the sequence: waits for reads in progress, for at most `timeout`, and lets go of all buffers.
-    pub(crate) fn recall(&self, timeout: Duration) -> Result<(), Error> {
+    /// Ends the sequence: waits for reads in progress and lets go of all buffers.
+    pub(crate) async fn recall(&self, patience: &Patience) -> Result<(), Error> {
+        #[cfg(target_arch = "wasm32")]
+        let _ = patience;
         match self {
             Self::Inline(feed) => {
                 feed.recall();
                 Ok(())
             }
             #[cfg(not(target_arch = "wasm32"))]
-            Self::Threads(feed) => feed.recall(timeout),
+            Self::Threads(feed) => feed.recall(patience).await,
         }
     }
 
     /// Bytes of checksums and of all readers' buffers.
     pub(crate) fn host_bytes(&self) -> u64 {
         let (reader, buffers) = match self {
-            Self::Inline(feed) => (feed.reader(), 1),
+            Self::Inline(feed) => (feed.reader(), 1_u32),
             #[cfg(not(target_arch = "wasm32"))]
             Self::Threads(feed) => (feed.reader(), feed.readers()),
         };

@@ -16,13 +16,14 @@ struct State {
     loads: Arc<[PageId]>,
     /// By ring index.
     views: Vec<Option<BufferViewMut>>,
-    buffer: PieceBuffer,
+    /// `None` while it is in use.
+    buffer: Option<PieceBuffer>,
 }
 
 impl InlineFeed {
     pub(crate) fn new(reader: PageReader, staging_pages: u32) -> Self {
         let views = (0..staging_pages).map(|_| None).collect();
-        let state = State { loads: Arc::default(), views, buffer: reader.new_buffer() };
+        let state = State { loads: Arc::default(), views, buffer: None };
         Self { reader, state: Mutex::new(state) }
     }
 
@@ -38,12 +39,20 @@ impl InlineFeed {
         lock(&self.state).views[ring_index as usize] = Some(view);
     }
 
-    pub(crate) fn take(&self, load: u32) -> Option<Result<BufferViewMut, Error>> {
-        let state = &mut *lock(&self.state);
-        let ring_index = load as usize % state.views.len();
-        let mut view = state.views[ring_index].take()?;
-        let page = state.loads[load as usize];
-        Some(self.reader.read(page, &mut view, &mut state.buffer).map(|()| view))
+    pub(crate) async fn take(&self, load: u32) -> Option<Result<BufferViewMut, Error>> {
+        // The lock is not held while a page is fetched; who drops this future drops view and buffer.
+        let (page, mut view, buffer) = {
+            let state = &mut *lock(&self.state);
+            let ring_index = load as usize % state.views.len();
+            (state.loads[load as usize], state.views[ring_index].take()?, state.buffer.take())
+        };
+        let mut buffer = buffer.unwrap_or_else(|| self.reader.new_buffer(0));
+        let read = match self.reader.is_fetched() {
+            true => self.reader.fetch(page, &mut view, &mut buffer).await,
+            false => self.reader.read(page, &mut view, &mut buffer),
+        };
+        lock(&self.state).buffer = Some(buffer);
+        Some(read.map(|()| view))
     }
 
     pub(crate) fn recall(&self) {

@@ -6,6 +6,7 @@
 use super::rows;
 use crate::convert;
 use crate::error::{Error, InputError};
+use crate::patience::Patience;
 use crate::session::{Parts, WriteBuffer, WriteState, unmapped};
 use crate::tensor::Tensor;
 use flashmem_plan_format::plan::{BufferSlice, Plan, Port};
@@ -53,11 +54,12 @@ fn expected(plan: &Plan) -> String {
 }
 
 /// Fills the staging buffer and encodes its copies.
-pub(crate) fn upload(
+pub(crate) async fn upload(
     parts: &Parts,
     staging: &mut WriteBuffer,
     inputs: &[&Tensor],
     encoder: &mut CommandEncoder,
+    patience: &Patience,
 ) -> Result<(), Error> {
     let plan = &parts.bundle.plan;
     let view = staging.buffer.get_mapped_range_mut(..);
@@ -76,13 +78,14 @@ pub(crate) fn upload(
         }
     }
     for gather in &plan.row_gathers {
-        rows::gather(parts, gather, inputs[gather.input as usize], &mut view, place(gather.destination))?;
+        let start_bytes = place(gather.destination);
+        rows::gather(parts, gather, inputs[gather.input as usize], &mut view, start_bytes, patience).await?;
     }
     drop(view);
     staging.buffer.unmap();
     staging.state = WriteState::Encoded;
     for (start_bytes, slice) in placed {
-        let target = parts.resources.buffer(slice);
+        let target = parts.held().resources.buffer(slice);
         encoder.copy_buffer_to_buffer(&staging.buffer, start_bytes, target, slice.offset_bytes, slice.size_bytes);
     }
     Ok(())

@@ -5,6 +5,8 @@
 //! itself needs no threads and never blocks but in `gpu.rs`. It deliberately decides nothing.
 
 mod feed;
+#[cfg(not(target_arch = "wasm32"))]
+mod handover;
 mod inline;
 mod inputs;
 mod page;
@@ -14,22 +16,33 @@ mod rows;
 mod threads;
 mod walk;
 
+/// The locks of `handover.rs`, which its model replaces.
+#[cfg(not(target_arch = "wasm32"))]
+mod sync {
+    pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
+}
+
 pub(crate) use feed::Feed;
 pub(crate) use inputs::bind_inputs;
 pub(crate) use page::{PageReader, useful_readers};
 
 use crate::clock::Stopwatch;
+use crate::control::RunControl;
 use crate::error::Error;
+use crate::patience::Patience;
 use crate::session::{HostBuffers, Parts, Program};
 use crate::tensor::{Outputs, Tensor};
-use crate::timeline::Mark;
+use crate::timeline::{Mark, Span};
+use flashmem_plan_format::memory::GATHERED_ROWS_IN_FLIGHT;
 use std::time::Duration;
 
 /// A completed run.
 pub(crate) struct Ran {
     pub(crate) outputs: Outputs,
-    /// Time until the last submission, without waiting for pages and pipelines.
+    /// Time until the last submission, without waiting for pages and pipelines, and without submitting.
     pub(crate) setup: Duration,
+    /// Time of submitting.
+    pub(crate) submit: Duration,
 }
 
 /// Runs once. Reading may have begun already.
@@ -38,41 +51,56 @@ pub(crate) async fn run(
     program: Program<'_>,
     buffers: &mut HostBuffers,
     inputs: &[&Tensor],
+    patience: &Patience,
+    control: &mut RunControl<'_>,
 ) -> Result<Ran, Error> {
-    let (running, waited_before) = (Stopwatch::start(), parts.timeline.run_waits());
+    let timeline = &parts.timeline;
+    let (running, waits, submits) = (Stopwatch::start(), timeline.run_waits(), timeline.span(Span::Submit));
+    let trace = parts.trace.as_ref();
+    let run_start = trace.map(|trace| trace.begin_run()).unwrap_or_default();
+    let phase = |name: &str, start: Duration| trace.map(|trace| (trace.phase(name, start), trace.now()).1);
     parts.gpu.check("preparing a run")?;
-    let mut walk = walk::Walk::start(parts, program.loads, &mut buffers.ring)?;
+    let mut walk = walk::Walk::start(parts, program, &mut buffers.ring, patience)?;
     if let Some(input) = &mut buffers.input {
-        inputs::upload(parts, input, inputs, walk.encoder())?;
+        inputs::upload(parts, input, inputs, walk.encoder(), patience).await?;
     }
-    walk.commands(program.commands).await?;
-    parts.timeline.mark(Mark::LastDispatch);
-    let setup = running.elapsed().saturating_sub(parts.timeline.run_waits() - waited_before);
+    let replay_start = phase("inputs", run_start).unwrap_or_default();
+    walk.commands(control).await?;
+    timeline.mark(Mark::LastDispatch);
+    let submit = timeline.span(Span::Submit) - submits;
+    let setup = running.elapsed().saturating_sub(timeline.run_waits() - waits + submit);
     let encoder = walk.finish();
-    let outputs = readback::outputs(parts, buffers.readback.as_mut(), encoder).await?;
-    if let Some(input) = &mut buffers.input {
-        input.settle(&parts.gpu, parts.options.timeout).await?;
+    let readback_start = phase("replay", replay_start).unwrap_or_default();
+    let outputs = readback::outputs(parts, buffers.readback.as_mut(), encoder, patience).await?;
+    timeline.mark(Mark::Readback);
+    if let Some(trace) = trace {
+        trace.phase("read outputs", readback_start);
+        trace.end_run(run_start);
+        if let Some(timestamps) = trace.timestamps() {
+            trace.timed(timestamps.read(&parts.gpu, patience).await?.into_iter());
+        }
     }
-    parts.timeline.mark(Mark::Readback);
-    Ok(Ran { outputs, setup })
+    Ok(Ran { outputs, setup, submit })
 }
 
 /// Does everything of a first run but dispatches, and waits for the device.
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) async fn run_reads_only(parts: &Parts, buffers: &mut HostBuffers) -> Result<(), Error> {
+pub(crate) async fn run_reads_only(parts: &Parts, buffers: &mut HostBuffers, patience: &Patience) -> Result<(), Error> {
     let during = "reading all pages";
     parts.gpu.check(during)?;
-    let program = parts.program(false);
-    let mut walk = walk::Walk::start(parts, program.loads, &mut buffers.ring)?;
-    walk.loads(program.commands).await?;
-    let encoder = walk.finish();
+    let mut walk = walk::Walk::start(parts, parts.program(false), &mut buffers.ring, patience)?;
+    walk.loads(parts.program(false).commands).await?;
+    // Without its timestamps: there are no dispatches.
+    let encoder = walk.finish_untimed();
     parts.gpu.queue.submit([encoder.finish()]);
-    parts.gpu.poll_for(None, parts.options.timeout, during)?;
+    parts.gpu.wait_until_idle(during, patience).await?;
     parts.timeline.mark(Mark::Readback);
     Ok(())
 }
 
-/// Host memory of a run itself, outputs aside: one row of the widest table.
+/// Host memory of a run itself, outputs aside: a batch of rows of the widest table.
 pub(crate) fn host_bytes(parts: &Parts) -> u64 {
-    parts.bundle.plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0)
+    let plan = &parts.bundle.plan;
+    let row_bytes = plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0);
+    row_bytes * GATHERED_ROWS_IN_FLIGHT
 }

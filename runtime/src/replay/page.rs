@@ -9,6 +9,7 @@ use crate::clock::Stopwatch;
 use crate::counting::CountingSource;
 use crate::error::Error;
 use crate::timeline::{Mark, Span, Timeline};
+use crate::trace::Trace;
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::container::BundleError;
 use flashmem_plan_format::plan::{PageId, Plan};
@@ -37,11 +38,18 @@ pub(crate) struct PageReader {
     /// Bytes of one reader's buffer.
     buffer_bytes: u64,
     pub(crate) timeline: Arc<Timeline>,
+    trace: Option<Arc<Trace>>,
 }
 
 impl PageReader {
     /// For `readers` that read at the same time. Takes the checksums from the bundle.
-    pub(crate) fn new(source: Arc<CountingSource>, bundle: &mut Bundle, readers: u32, timeline: Arc<Timeline>) -> Self {
+    pub(crate) fn new(
+        source: Arc<CountingSource>,
+        bundle: &mut Bundle,
+        readers: u32,
+        timeline: Arc<Timeline>,
+        trace: Option<Arc<Trace>>,
+    ) -> Self {
         let page_bytes = bundle.plan.page.page_bytes();
         let share_bytes = bundle.plan.read_buffers_bytes() / u64::from(readers.max(1));
         Self {
@@ -51,6 +59,7 @@ impl PageReader {
             checksums: std::mem::take(&mut bundle.page_checksums).into(),
             buffer_bytes: whole_blocks(share_bytes.min(page_bytes)),
             timeline,
+            trace,
         }
     }
 
@@ -70,9 +79,15 @@ impl PageReader {
         start_bytes..start_bytes + self.page_bytes
     }
 
-    /// A buffer for one reader.
-    pub(crate) fn new_buffer(&self) -> PieceBuffer {
-        PieceBuffer::new(self.buffer_bytes as usize)
+    /// A buffer for reader `reader`.
+    pub(crate) fn new_buffer(&self, reader: u32) -> PieceBuffer {
+        PieceBuffer::new(self.buffer_bytes as usize, reader)
+    }
+
+    /// Why a read of `page` did not end by itself.
+    pub(crate) fn panicked(&self, page: PageId) -> Error {
+        let source = std::io::Error::other("the source panicked");
+        Error::PageRead { page, offset_bytes: self.range_of(page).start, source }
     }
 
     /// Tells the source that `page` comes soon.
@@ -97,13 +112,52 @@ impl PageReader {
     pub(crate) fn read(&self, page: PageId, view: &mut BufferViewMut, buffer: &mut PieceBuffer) -> Result<(), Error> {
         let reading = Stopwatch::start();
         self.timeline.mark(Mark::ReadingBegan);
+        let start = self.trace.as_ref().map(|trace| trace.now());
         let read = self.read_pieces(page, view, buffer.bytes());
+        if let (Some(trace), Some(start)) = (&self.trace, start) {
+            trace.read(buffer.reader, page, start, read.is_err());
+        }
         self.source.was_read(self.range_of(page));
         self.timeline.add(Span::Reading, reading.elapsed());
         if read.is_ok() {
             self.timeline.mark(Mark::FirstPage);
         }
         read
+    }
+
+    /// As [`PageReader::read`], from a source that answers later.
+    pub(crate) async fn fetch(
+        &self,
+        page: PageId,
+        view: &mut BufferViewMut,
+        buffer: &mut PieceBuffer,
+    ) -> Result<(), Error> {
+        let (range, reader) = (self.range_of(page), buffer.reader);
+        let start = self.trace.as_ref().map(|trace| trace.now());
+        let reading = Stopwatch::start();
+        self.timeline.mark(Mark::ReadingBegan);
+        let (mut computed, mut done) = (0, 0);
+        while done < view.len() {
+            let length = buffer.bytes().len().min(view.len() - done);
+            let piece = &mut buffer.bytes()[..length];
+            let offset_bytes = range.start + done as u64;
+            let read = self.source.fetch(offset_bytes, piece).await;
+            read.map_err(|source| Error::PageRead { page, offset_bytes, source })?;
+            computed = crc32c::crc32c_append(computed, piece);
+            view.slice(done..done + length).copy_from_slice(piece);
+            done += length;
+        }
+        self.timeline.add(Span::Reading, reading.elapsed());
+        let checked = self.check(page, computed);
+        if let (Some(trace), Some(start)) = (&self.trace, start) {
+            trace.read(reader, page, start, checked.is_err());
+        }
+        checked
+    }
+
+    /// Whether pages must be fetched.
+    pub(crate) fn is_fetched(&self) -> bool {
+        self.source.is_fetched()
     }
 
     fn read_pieces(&self, page: PageId, view: &mut BufferViewMut, buffer: &mut [u8]) -> Result<(), Error> {
@@ -123,9 +177,15 @@ impl PageReader {
             view.slice(done..done + length).copy_from_slice(piece);
             done += length;
         }
+        self.check(page, computed)
+    }
+
+    /// Compares the checksum of a page that was read.
+    fn check(&self, page: PageId, computed: u32) -> Result<(), Error> {
         let stored = self.checksums[page.0 as usize];
         if computed != stored {
-            return Err(BundleError::PageChecksum { page, offset_bytes: range.start, stored, computed }.into());
+            let offset_bytes = self.range_of(page).start;
+            return Err(BundleError::PageChecksum { page, offset_bytes, stored, computed }.into());
         }
         Ok(())
     }
@@ -137,8 +197,15 @@ const fn whole_blocks(bytes: u64) -> u64 {
     if bytes < block { bytes } else { bytes / block * block }
 }
 
-/// Bytes of a reader, aligned for direct I/O unless there are less than a block of them.
-pub(crate) enum PieceBuffer {
+/// Bytes of a reader.
+pub(crate) struct PieceBuffer {
+    /// Whose it is.
+    reader: u32,
+    bytes: PieceBytes,
+}
+
+/// Aligned for direct I/O unless there are less than a block of them.
+enum PieceBytes {
     Blocks(Vec<Block>),
     Small(Vec<u8>),
 }
@@ -149,17 +216,18 @@ pub(crate) enum PieceBuffer {
 pub(crate) struct Block([u8; BLOCK_BYTES]);
 
 impl PieceBuffer {
-    fn new(length: usize) -> Self {
-        if length < BLOCK_BYTES {
-            return Self::Small(vec![0; length]);
-        }
-        Self::Blocks(vec![Block([0; BLOCK_BYTES]); length / BLOCK_BYTES])
+    fn new(length: usize, reader: u32) -> Self {
+        let bytes = match length < BLOCK_BYTES {
+            true => PieceBytes::Small(vec![0; length]),
+            false => PieceBytes::Blocks(vec![Block([0; BLOCK_BYTES]); length / BLOCK_BYTES]),
+        };
+        Self { reader, bytes }
     }
 
     fn bytes(&mut self) -> &mut [u8] {
-        match self {
-            Self::Blocks(blocks) => bytemuck::cast_slice_mut(blocks),
-            Self::Small(bytes) => bytes,
+        match &mut self.bytes {
+            PieceBytes::Blocks(blocks) => bytemuck::cast_slice_mut(blocks),
+            PieceBytes::Small(bytes) => bytes,
         }
     }
 }
@@ -172,7 +240,7 @@ mod tests {
     fn buffers_are_aligned_and_within_their_share() {
         for share_bytes in [1_u64, 4095, 4096, 8191, 131_072, 131_073] {
             let length = whole_blocks(share_bytes) as usize;
-            let mut buffer = PieceBuffer::new(length);
+            let mut buffer = PieceBuffer::new(length, 0);
             let bytes = buffer.bytes();
             assert!(bytes.len() == length && length > 0 && length as u64 <= share_bytes, "{share_bytes}");
             assert!(length < BLOCK_BYTES || (bytes.as_ptr() as usize).is_multiple_of(BLOCK_BYTES));

@@ -4,10 +4,11 @@
 
 use crate::convert;
 use crate::error::Error;
+use crate::patience::Patience;
 use crate::session::{Parts, ReadBuffer, unmapped};
 use crate::tensor::{Outputs, Tensor};
 use flashmem_plan_format::plan::{Plan, Port};
-use wgpu::{CommandEncoder, CommandEncoderDescriptor, MapMode};
+use wgpu::{CommandEncoder, CommandEncoderDescriptor, MapMode, SubmissionIndex};
 
 const DURING: &str = "reading outputs";
 
@@ -26,6 +27,7 @@ pub(crate) async fn outputs(
     parts: &Parts,
     readback: Option<&mut ReadBuffer>,
     mut encoder: CommandEncoder,
+    patience: &Patience,
 ) -> Result<Outputs, Error> {
     let plan = &parts.bundle.plan;
     let mut tensors: Vec<_> = plan.outputs.iter().map(|port| (port.name.clone(), empty(port))).collect();
@@ -33,8 +35,8 @@ pub(crate) async fn outputs(
         for batch in batches(plan, readback.buffer.size()) {
             copy(parts, &mut encoder, readback, &batch);
             let next = parts.gpu.device.create_command_encoder(&CommandEncoderDescriptor { label: Some(DURING) });
-            parts.gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]);
-            receive(parts, readback, &batch, &mut tensors).await?;
+            let submission = parts.gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]);
+            receive(parts, readback, &batch, &submission, &mut tensors, patience).await?;
         }
     }
     finish(parts, encoder)?;
@@ -80,7 +82,7 @@ fn copy(parts: &Parts, encoder: &mut CommandEncoder, readback: &ReadBuffer, batc
         let slice =
             parts.bundle.plan.outputs[piece.output].slice.expect("a validated plan's outputs are on the device");
         let start_bytes = slice.offset_bytes + piece.offset_bytes;
-        let source = parts.resources.buffer(slice);
+        let source = parts.held().resources.buffer(slice);
         encoder.copy_buffer_to_buffer(source, start_bytes, &readback.buffer, position_bytes, piece.size_bytes);
         position_bytes += piece.size_bytes;
     }
@@ -90,11 +92,14 @@ async fn receive(
     parts: &Parts,
     readback: &mut ReadBuffer,
     batch: &[Piece],
+    submission: &SubmissionIndex,
     tensors: &mut [(String, Tensor)],
+    patience: &Patience,
 ) -> Result<(), Error> {
     let mut ticket = parts.gpu.map(&readback.buffer, MapMode::Read);
-    parts.gpu.wait(&mut ticket, DURING, parts.options.timeout).await?;
+    // From here on it must be unmapped, even if the run is dropped while it waits.
     readback.mapped = true;
+    parts.gpu.wait(&mut ticket, Some(submission), DURING, patience).await?;
     let view = readback.buffer.get_mapped_range(..).map_err(|error| unmapped(DURING, &error))?;
     let mut rest = &*view;
     for piece in batch {

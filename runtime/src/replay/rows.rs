@@ -1,46 +1,97 @@
 //! Gathers single rows of a table that stays in the file.
 //!
-//! Rows are read in file order and each only once, one at a time, checked, widened to f32 and written to every place that
-//! wants them. Negative indices count from the end, as in ONNX Gather.
+//! Rows are read in file order and each only once, a batch at a time, checked, widened to f32 and written to every place
+//! that wants them. Negative indices count from the end, as in ONNX Gather.
 
 use crate::convert;
 use crate::error::{Error, InputError};
+use crate::patience::Patience;
 use crate::session::Parts;
 use crate::tensor::Tensor;
+use crate::watch::watched;
+use flashmem_plan_format::Bundle;
+use flashmem_plan_format::memory::GATHERED_ROWS_IN_FLIGHT;
 use flashmem_plan_format::plan::{ElementType, RowGather, RowTable};
 use flashmem_plan_format::source::ReadAt;
+use std::sync::Arc;
 use wgpu::BufferViewMut;
 
 /// Writes the rows that `indices` select to `view` from `start_bytes` on.
-pub(crate) fn gather(
+pub(crate) async fn gather(
     parts: &Parts,
     gather: &RowGather,
     indices: &Tensor,
     view: &mut BufferViewMut,
     start_bytes: u64,
+    patience: &Patience,
 ) -> Result<(), Error> {
     let table = &parts.bundle.plan.row_tables[gather.table as usize];
-    let row_device_bytes = table.row_elements as usize * 4;
-    let mut row_bytes = vec![0; table.row_stride_bytes() as usize];
-    let mut held = None;
+    let mut held = Vec::new();
     let wanted = wanted_rows(parts, gather, table, indices)?;
     // All together, or every row would cost the disk's latency.
     for (row, _) in &wanted {
         let start_bytes = parts.bundle.row_offset_bytes(gather.table, *row).expect("the row is in the table");
         parts.source.will_read(start_bytes..start_bytes + table.row_stride_bytes());
     }
-    for (row, position) in wanted {
-        if held != Some(row) {
-            read_row(parts, gather.table, table, row, &mut row_bytes)?;
-            held = Some(row);
+    for wanted in batches(&wanted) {
+        held.clear();
+        held.extend(wanted.iter().map(|(row, _)| *row));
+        held.dedup();
+        let bytes = read_batch(parts, gather.table, &held, patience).await?;
+        for (row, position) in wanted {
+            let index = held.binary_search(row).expect("the batch was read for these rows");
+            let stored = &bytes[index * table.row_stride_bytes() as usize..][..table.row_bytes() as usize];
+            let mut next = start_bytes as usize + *position as usize * table.row_elements as usize * 4;
+            convert::widen_row(table.format, stored, |piece| {
+                view.slice(next..next + piece.len()).copy_from_slice(piece);
+                next += piece.len();
+            });
         }
-        let mut next = start_bytes as usize + position as usize * row_device_bytes;
-        convert::widen_row(table.format, &row_bytes[..table.row_bytes() as usize], |piece| {
-            view.slice(next..next + piece.len()).copy_from_slice(piece);
-            next += piece.len();
-        });
     }
     Ok(())
+}
+
+/// Cuts what is wanted into runs of at most as many different rows as may be held.
+fn batches(wanted: &[(u32, u32)]) -> impl Iterator<Item = &[(u32, u32)]> {
+    let mut rest = wanted;
+    std::iter::from_fn(move || {
+        let mut different = 0;
+        let mut previous = None;
+        let fits = rest.iter().take_while(|(row, _)| {
+            different += u64::from(previous.replace(*row) != Some(*row));
+            different <= GATHERED_ROWS_IN_FLIGHT
+        });
+        let (batch, after) = rest.split_at(fits.count());
+        rest = after;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+/// Reads and checks rows: one after another, with their checksums.
+async fn read_batch(parts: &Parts, table_index: u32, rows: &[u32], patience: &Patience) -> Result<Vec<u8>, Error> {
+    let (bundle, rows) = (Arc::clone(&parts.bundle), rows.to_vec());
+    let stride = bundle.plan.row_tables[table_index as usize].row_stride_bytes() as usize;
+    let work = move |source: &dyn ReadAt| {
+        let mut bytes = vec![0; rows.len() * stride];
+        for (row, bytes) in rows.iter().zip(bytes.chunks_exact_mut(stride)) {
+            read_row(source, &bundle, table_index, *row, bytes)?;
+        }
+        Ok(bytes)
+    };
+    watched(&parts.source, patience, "reading rows", work).await?
+}
+
+fn read_row(source: &dyn ReadAt, bundle: &Bundle, table_index: u32, row: u32, bytes: &mut [u8]) -> Result<(), Error> {
+    let table = &bundle.plan.row_tables[table_index as usize];
+    let offset = bundle.row_offset_bytes(table_index, row);
+    let offset_bytes = offset.expect("the row was checked against the table");
+    source.read_at(offset_bytes, bytes).map_err(|source| Error::RowRead {
+        table: table.name.clone(),
+        row,
+        offset_bytes,
+        source,
+    })?;
+    Ok(bundle.check_row(table_index, row, bytes)?)
 }
 
 /// Row and position of every index, in file order.
@@ -79,16 +130,4 @@ fn integers(tensor: &Tensor) -> Box<dyn Iterator<Item = i64> + '_> {
         ElementType::I8 => Box::new(tensor.bytes.iter().map(|byte| i64::from(byte.cast_signed()))),
         ElementType::F32 | ElementType::F16 => unreachable!("a validated plan gathers by integers"),
     }
-}
-
-fn read_row(parts: &Parts, table_index: u32, table: &RowTable, row: u32, bytes: &mut [u8]) -> Result<(), Error> {
-    let offset = parts.bundle.row_offset_bytes(table_index, row);
-    let offset_bytes = offset.expect("the row was checked against the table");
-    parts.source.read_at(offset_bytes, bytes).map_err(|source| Error::RowRead {
-        table: table.name.clone(),
-        row,
-        offset_bytes,
-        source,
-    })?;
-    Ok(parts.bundle.check_row(table_index, row, bytes)?)
 }

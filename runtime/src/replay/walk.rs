@@ -5,19 +5,17 @@
 
 use super::feed::start_reading;
 use crate::clock::Stopwatch;
+use crate::control::RunControl;
 use crate::error::Error;
-use crate::session::{Parts, WriteBuffer, WriteState};
+use crate::patience::{POLL_INTERVAL, Patience};
+use crate::session::{Parts, Program, WriteBuffer, WriteState};
 use crate::timeline::{Mark, Span};
 use flashmem_plan_format::plan::{Command, PAGE_WIDTH_TEXELS, PageId, SlotId};
-use std::sync::Arc;
 use std::time::Duration;
 use wgpu::{
     CommandEncoder, CommandEncoderDescriptor, ComputePass, ComputePassDescriptor, Extent3d, MapMode, Origin3d,
     TexelCopyBufferInfo, TexelCopyBufferLayout, TexelCopyTextureInfo, TextureAspect,
 };
-
-/// Longest sleep between looks at a busy device. A look costs microseconds; a page takes a disk about a millisecond.
-const POLL_INTERVAL: Duration = Duration::from_micros(200);
 
 /// Longest sleep when only readers are at work.
 const READ_INTERVAL: Duration = Duration::from_millis(50);
@@ -26,11 +24,36 @@ const DURING: &str = "replaying the plan";
 
 pub(crate) struct Walk<'a> {
     parts: &'a Parts,
+    program: Program<'a>,
     ring: &'a mut [WriteBuffer],
+    patience: &'a Patience,
     encoder: CommandEncoder,
     /// The open compute pass of `encoder`, if any.
     pass: Option<OpenPass>,
     next_load: u32,
+    traced: Traced,
+}
+
+/// What only tracing wants to know.
+struct Traced {
+    /// Dispatches since the last submission.
+    dispatches: Vec<u32>,
+    resident_pages: u64,
+}
+
+impl Traced {
+    /// A program for runs after a completed one starts with what that left.
+    fn start(parts: &Parts, program: Program<'_>) -> Self {
+        let first = &parts.bundle.plan.commands;
+        let is_first = std::ptr::eq(program.commands, first.as_slice());
+        let change = |command: &Command| match command {
+            Command::Load { .. } => 1_i64,
+            Command::Drop { .. } => -1,
+            Command::Dispatch { .. } | Command::Submit => 0,
+        };
+        let resident_pages = if is_first || parts.trace.is_none() { 0 } else { first.iter().map(change).sum() };
+        Self { dispatches: Vec::new(), resident_pages: u64::try_from(resident_pages).unwrap_or(0) }
+    }
 }
 
 struct OpenPass {
@@ -40,9 +63,15 @@ struct OpenPass {
 
 impl<'a> Walk<'a> {
     /// Gives all staging buffers to the feed, which starts reading, unless it has them already.
-    pub(crate) fn start(parts: &'a Parts, loads: &Arc<[PageId]>, ring: &'a mut [WriteBuffer]) -> Result<Self, Error> {
-        start_reading(&parts.feed, loads, ring)?;
-        Ok(Self { parts, ring, encoder: new_encoder(parts), pass: None, next_load: 0 })
+    pub(crate) fn start(
+        parts: &'a Parts,
+        program: Program<'a>,
+        ring: &'a mut [WriteBuffer],
+        patience: &'a Patience,
+    ) -> Result<Self, Error> {
+        start_reading(&parts.feed, program.loads, ring)?;
+        let (encoder, traced) = (new_encoder(parts), Traced::start(parts, program));
+        Ok(Self { parts, program, ring, patience, encoder, pass: None, next_load: 0, traced })
     }
 
     /// For copies that come before the first command.
@@ -51,18 +80,33 @@ impl<'a> Walk<'a> {
     }
 
     /// What is encoded and not submitted.
-    pub(crate) fn finish(mut self) -> CommandEncoder {
+    pub(crate) fn finish_untimed(mut self) -> CommandEncoder {
         self.pass = None;
         self.encoder
     }
 
+    /// What is encoded and not submitted, and the way of timestamps to the host.
+    pub(crate) fn finish(mut self) -> CommandEncoder {
+        self.pass = None;
+        if let Some(timestamps) = self.parts.trace.as_ref().and_then(|trace| trace.timestamps()) {
+            timestamps.resolve(&mut self.encoder);
+        }
+        self.encoder
+    }
+
     /// Replays all commands.
-    pub(crate) async fn commands(&mut self, commands: &[Command]) -> Result<(), Error> {
-        for (position, command) in (0_u32..).zip(commands) {
+    pub(crate) async fn commands(&mut self, control: &mut RunControl<'_>) -> Result<(), Error> {
+        let pages_total = self.program.loads.len() as u32;
+        control.report(0, pages_total);
+        for (position, command) in (0_u32..).zip(self.program.commands) {
+            self.patience.check(DURING)?;
             match *command {
-                Command::Load { page, slot } => self.load(position, page, slot).await?,
-                Command::Drop { .. } => {}
-                Command::Dispatch { index } => self.dispatch(index)?,
+                Command::Load { page, slot } => {
+                    self.load(position, page, slot).await?;
+                    control.report(self.next_load, pages_total);
+                }
+                Command::Drop { .. } => self.trace_residency(-1),
+                Command::Dispatch { index } => self.dispatch(index).await?,
                 Command::Submit => self.submit()?,
             }
         }
@@ -93,7 +137,7 @@ impl<'a> Walk<'a> {
         let row_bytes = PAGE_WIDTH_TEXELS * geometry.format.texel_bytes();
         let layout =
             TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(row_bytes), rows_per_image: Some(geometry.rows) };
-        let arena = self.parts.resources.arena.as_ref().expect("a validated plan that loads pages has slots");
+        let arena = self.parts.held().resources.arena.as_ref().expect("a validated plan that loads pages has slots");
         self.encoder.copy_buffer_to_texture(
             TexelCopyBufferInfo { buffer: &staging.buffer, layout },
             TexelCopyTextureInfo {
@@ -105,22 +149,41 @@ impl<'a> Walk<'a> {
             Extent3d { width: PAGE_WIDTH_TEXELS, height: geometry.rows, depth_or_array_layers: 1 },
         );
         self.next_load += 1;
+        if let Some(trace) = &self.parts.trace {
+            trace.upload(ring_index as u32, page, slot);
+        }
+        self.trace_residency(1);
         Ok(())
     }
 
-    fn dispatch(&mut self, index: u32) -> Result<(), Error> {
+    fn trace_residency(&mut self, change: i64) {
+        if let Some(trace) = &self.parts.trace {
+            self.traced.resident_pages = self.traced.resident_pages.saturating_add_signed(change);
+            trace.resident(self.traced.resident_pages * self.parts.bundle.plan.page.page_bytes());
+        }
+    }
+
+    async fn dispatch(&mut self, index: u32) -> Result<(), Error> {
         let parts = self.parts;
         let dispatch = &parts.bundle.plan.dispatches[index as usize];
-        let pipeline = parts.pipelines.get(dispatch.pipeline, parts.options.timeout)?;
+        let pipeline = parts.pipelines.get(dispatch.pipeline, self.patience).await?;
+        let mut descriptor = ComputePassDescriptor::default();
+        if let Some(trace) = &parts.trace {
+            self.traced.dispatches.push(index);
+            if let Some(timestamps) = trace.timestamps() {
+                self.pass = None;
+                descriptor.timestamp_writes = Some(timestamps.of(index));
+            }
+        }
         let open = self.pass.get_or_insert_with(|| {
-            let pass = self.encoder.begin_compute_pass(&ComputePassDescriptor::default());
+            let pass = self.encoder.begin_compute_pass(&descriptor);
             OpenPass { pass: pass.forget_lifetime(), pipeline: None }
         });
         if open.pipeline != Some(dispatch.pipeline) {
             open.pass.set_pipeline(pipeline);
             open.pipeline = Some(dispatch.pipeline);
         }
-        open.pass.set_bind_group(0, &parts.bind_groups[index as usize], &[]);
+        open.pass.set_bind_group(0, &parts.held().bind_groups[index as usize], &[]);
         let [x, y, z] = dispatch.workgroups;
         open.pass.dispatch_workgroups(x, y, z);
         parts.timeline.mark(Mark::FirstDispatch);
@@ -131,11 +194,17 @@ impl<'a> Walk<'a> {
         self.pass = None;
         let encoder = std::mem::replace(&mut self.encoder, new_encoder(self.parts));
         let gpu = &self.parts.gpu;
-        let submission = gpu.queue.submit([encoder.finish()]);
+        let commands = encoder.finish();
+        let (submitting, start) = (Stopwatch::start(), self.parts.trace.as_ref().map(|trace| trace.now()));
+        let submission = gpu.queue.submit([commands]);
+        self.parts.timeline.add(Span::Submit, submitting.elapsed());
+        if let (Some(trace), Some(start)) = (&self.parts.trace, start) {
+            trace.submitted(&gpu.queue, start, std::mem::take(&mut self.traced.dispatches));
+        }
         for staging in &mut *self.ring {
             if matches!(staging.state, WriteState::Encoded) {
                 let ticket = gpu.map(&staging.buffer, MapMode::Write);
-                staging.state = WriteState::InFlight { ticket, submission: submission.clone() };
+                staging.state = WriteState::InFlight { ticket, submission: Some(submission.clone()) };
             }
         }
         gpu.check(DURING)?;
@@ -145,32 +214,46 @@ impl<'a> Walk<'a> {
     /// Waits until the next load's page is in its staging buffer.
     async fn wait_for_page(&mut self, command: u32, page: PageId) -> Result<(), Error> {
         let waiting = Stopwatch::start();
-        let timeout = self.parts.options.timeout;
-        let ring_index = self.ring_index();
+        let timeout = self.patience.timeout;
         let mut wait = Duration::ZERO;
         loop {
             self.collect()?;
-            if let Some(arrived) = self.parts.feed.take(self.next_load, wait) {
+            if let Some(arrived) = self.parts.feed.take(self.next_load, wait).await {
                 self.parts.timeline.add(Span::PageWait, waiting.elapsed());
                 return arrived.map(drop);
             }
-            if waiting.elapsed() > timeout {
-                return Err(Error::Timeout { during: format!("waiting for page {}", page.0), waited: timeout });
+            self.patience.check(DURING)?;
+            let left = timeout.checked_sub(waiting.elapsed()).filter(|left| !left.is_zero());
+            let left = left.ok_or_else(|| self.page_is_late(page))?;
+            wait = self.patience.piece(self.wait_for_staging(command, page).await?.min(left));
+            self.patience.pause().await;
+        }
+    }
+
+    /// Waits until the next load's staging buffer is with the feed, and gives how long its page may then be waited for.
+    async fn wait_for_staging(&mut self, command: u32, page: PageId) -> Result<Duration, Error> {
+        let (ring_index, is_device_busy) = (self.ring_index(), self.is_device_busy());
+        let gpu = &self.parts.gpu;
+        match &mut self.ring[ring_index].state {
+            WriteState::Encoded => Err(Error::RingStalled { command, page }),
+            WriteState::InFlight { ticket, submission } => {
+                // One submission rather than all, so that later work keeps the device busy.
+                gpu.wait(ticket, submission.as_ref(), DURING, self.patience).await?;
+                Ok(Duration::ZERO)
             }
-            wait = match &self.ring[ring_index].state {
-                WriteState::Encoded => return Err(Error::RingStalled { command, page }),
-                WriteState::InFlight { ticket, submission } => {
-                    let submission = submission.clone();
-                    let mut ticket = ticket.clone();
-                    wait_for_staging(self.parts, &mut ticket, submission).await?;
-                    Duration::ZERO
-                }
-                WriteState::Reading | WriteState::Mapped if self.is_device_busy() => {
-                    self.parts.gpu.poll(DURING)?;
-                    POLL_INTERVAL
-                }
-                WriteState::Reading | WriteState::Mapped => READ_INTERVAL,
-            };
+            WriteState::Reading | WriteState::Mapped if is_device_busy => {
+                gpu.poll(DURING)?;
+                Ok(POLL_INTERVAL)
+            }
+            WriteState::Reading | WriteState::Mapped => Ok(READ_INTERVAL),
+        }
+    }
+
+    fn page_is_late(&self, page: PageId) -> Error {
+        Error::ReadTimeout {
+            during: format!("waiting for page {}", page.0),
+            offset_bytes: self.parts.bundle.page_offset_bytes(page),
+            waited: self.patience.timeout,
         }
     }
 
@@ -179,6 +262,9 @@ impl<'a> Walk<'a> {
         for (ring_index, staging) in (0_u32..).zip(&mut *self.ring) {
             if matches!(&staging.state, WriteState::InFlight { ticket, .. } if ticket.is_done()) {
                 staging.state = WriteState::Mapped;
+                if let Some(trace) = &self.parts.trace {
+                    trace.returned(ring_index);
+                }
                 staging.give(ring_index, &self.parts.feed)?;
             }
         }
@@ -192,19 +278,6 @@ impl<'a> Walk<'a> {
     fn ring_index(&self) -> usize {
         self.next_load as usize % self.ring.len()
     }
-}
-
-/// Waits for one submission rather than for all, so that later work keeps the device busy.
-async fn wait_for_staging(
-    parts: &Parts,
-    ticket: &mut crate::gpu::MapTicket,
-    submission: wgpu::SubmissionIndex,
-) -> Result<(), Error> {
-    let timeout = parts.options.timeout;
-    if !cfg!(target_arch = "wasm32") && !ticket.is_done() {
-        parts.gpu.poll_for(Some(submission), timeout, DURING)?;
-    }
-    parts.gpu.wait(ticket, DURING, timeout).await
 }
 
 fn new_encoder(parts: &Parts) -> CommandEncoder {

@@ -3,25 +3,31 @@
 //! Opening checks first and allocates then; see `opening.rs` for the order. A session is used by one thread at a time.
 
 mod opening;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "a browser keeps its own cache"))]
 mod pipeline_cache;
 mod pipelines;
 mod resources;
+mod trim;
 
-pub(crate) use pipelines::Pipelines;
+pub(crate) use pipelines::{KnownPipelines, Pipelines};
 pub(crate) use resources::{HostBuffers, ReadBuffer, Resources, WriteBuffer, WriteState, unmapped};
 
 use crate::clock::Stopwatch;
+use crate::context::Context;
+use crate::control::RunControl;
 use crate::counting::CountingSource;
 use crate::error::Error;
+use crate::fetch::AsyncReadAt;
 use crate::gpu::Gpu;
 use crate::io::{IoMode, IoNote};
 use crate::ledger::{Ledger, plan_bytes};
 use crate::options::Options;
+use crate::patience::Patience;
 use crate::replay::{self, Feed, Ran};
 use crate::stats::Stats;
 use crate::tensor::{Outputs, Tensor};
 use crate::timeline::{Mark, Span, Timeline};
+use crate::trace::Trace;
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::plan::{Command, ElementType, PageId, Port};
 use flashmem_plan_format::source::ReadAt;
@@ -47,11 +53,15 @@ pub struct Session {
     load_ms: f64,
     runs_ms: Vec<f64>,
     cold_ms: Option<f64>,
+    /// Whether a run ended early, so that buffers must come back before the next one.
+    unsettled: bool,
     /// Whether the arena holds what a completed run leaves there, so that the next run may repeat. False before the
     /// first run, during every run, after one that failed, and when the arena is gone.
     repeats: bool,
-    /// Time of every completed run on the CPU until its last submission, without waiting.
+    /// Time of every completed run on the CPU until its last submission, without waiting and submitting.
     setup_runs_ms: Vec<f64>,
+    /// Time that every completed run took to submit.
+    submit_runs_ms: Vec<f64>,
     /// Bytes read by every completed run. What is read ahead counts for the run that it is for.
     bytes_read_runs: Vec<u64>,
     /// Bytes read before the run that is going on, or the next one.
@@ -68,13 +78,12 @@ pub struct Session {
 pub(crate) struct Parts {
     pub(crate) feed: Feed,
     pub(crate) pipelines: Pipelines,
-    /// By dispatch.
-    pub(crate) bind_groups: Vec<BindGroup>,
-    pub(crate) resources: Resources,
+    /// `None` after a trim.
+    held: Option<Held>,
     pub(crate) gpu: Gpu,
     pub(crate) source: Arc<CountingSource>,
     /// Without constants, parameters and kernel sources, which the device has, and without checksums, which the feed has.
-    pub(crate) bundle: Bundle,
+    pub(crate) bundle: Arc<Bundle>,
     pub(crate) options: Options,
     /// Pages of a first run in order of loading.
     pub(crate) loads: Arc<[PageId]>,
@@ -83,6 +92,14 @@ pub(crate) struct Parts {
     /// What became of the pipeline cache, when one was wanted.
     pub(crate) cache_state: Option<&'static str>,
     pub(crate) timeline: Arc<Timeline>,
+    pub(crate) trace: Option<Arc<Trace>>,
+}
+
+/// What a session can give back between runs.
+pub(crate) struct Held {
+    /// By dispatch.
+    pub(crate) bind_groups: Vec<BindGroup>,
+    pub(crate) resources: Resources,
 }
 
 /// One of the plan's programs.
@@ -94,6 +111,11 @@ pub(crate) struct Program<'a> {
 }
 
 impl Parts {
+    /// What dispatches and copies use.
+    pub(crate) fn held(&self) -> &Held {
+        self.held.as_ref().expect("every run takes again what was given back")
+    }
+
     /// The program of a run that finds the arena as a completed run leaves it, or of one that does not.
     pub(crate) fn program(&self, repeats: bool) -> Program<'_> {
         let plan = &self.bundle.plan;
@@ -134,7 +156,32 @@ impl Session {
     /// # Errors
     /// As [`Session::open_source`].
     pub async fn open_async(source: Arc<dyn ReadAt>, options: &Options) -> Result<Self, Error> {
-        opening::open(source, options).await
+        opening::open(None, CountingSource::new(source), options).await
+    }
+
+    /// Opens a bundle from a source that answers later, as in a browser. Pages are fetched when they are needed.
+    ///
+    /// # Errors
+    /// As [`Session::open_source`].
+    pub async fn open_fetched(source: Arc<dyn AsyncReadAt>, options: &Options) -> Result<Self, Error> {
+        opening::open(None, CountingSource::fetched(source), options).await
+    }
+
+    /// Opens a bundle on a device that other sessions use too; [`Options::adapter`] is ignored.
+    ///
+    /// # Errors
+    /// As [`Session::open_source`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open_on(context: &Context, source: Arc<dyn ReadAt>, options: &Options) -> Result<Self, Error> {
+        pollster::block_on(Self::open_on_async(context, source, options))
+    }
+
+    /// Opens a bundle on a shared device where blocking is not allowed.
+    ///
+    /// # Errors
+    /// As [`Session::open_source`].
+    pub async fn open_on_async(context: &Context, source: Arc<dyn ReadAt>, options: &Options) -> Result<Self, Error> {
+        opening::open(Some(context), CountingSource::new(source), options).await
     }
 
     /// The inputs that a run takes, in the model's order.
@@ -154,20 +201,64 @@ impl Session {
     /// returned then, and the session can run again unless the error says that it is lost.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run<N: AsRef<str>>(&mut self, inputs: &[(N, Tensor)]) -> Result<Outputs, Error> {
-        pollster::block_on(self.run_async(inputs))
+        self.run_with(inputs, RunControl::new())
     }
 
-    /// Runs the model once where blocking is not allowed.
+    /// As [`Session::run`], with progress or cancellation.
+    ///
+    /// # Errors
+    /// As [`Session::run`], and [`Error::Cancelled`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run_with<N: AsRef<str>>(
+        &mut self,
+        inputs: &[(N, Tensor)],
+        control: RunControl<'_>,
+    ) -> Result<Outputs, Error> {
+        pollster::block_on(self.run_in(inputs, control, true))
+    }
+
+    /// Runs the model once without sleeping in the thread that polls it. Dropping the future ends the run, and the session
+    /// can run again. Where there are no reader threads, a page is read by the thread that polls.
     ///
     /// # Errors
     /// As for a blocking run.
     pub async fn run_async<N: AsRef<str>>(&mut self, inputs: &[(N, Tensor)]) -> Result<Outputs, Error> {
-        self.before_run()?;
+        self.run_async_with(inputs, RunControl::new()).await
+    }
+
+    /// As [`Session::run_async`], with progress or cancellation.
+    ///
+    /// # Errors
+    /// As [`Session::run_async`], and [`Error::Cancelled`].
+    pub async fn run_async_with<N: AsRef<str>>(
+        &mut self,
+        inputs: &[(N, Tensor)],
+        control: RunControl<'_>,
+    ) -> Result<Outputs, Error> {
+        self.run_in(inputs, control, false).await
+    }
+
+    async fn run_in<N: AsRef<str>>(
+        &mut self,
+        inputs: &[(N, Tensor)],
+        mut control: RunControl<'_>,
+        may_block: bool,
+    ) -> Result<Outputs, Error> {
+        let patience = Patience::new(self.parts.options.timeout, may_block, control.cancel.take());
+        self.check_lost()?;
         let inputs = replay::bind_inputs(&self.parts.bundle.plan, inputs)?;
-        let clock = Stopwatch::start();
+        self.prepare(&patience).await?;
+        let running = Stopwatch::start();
         let program = self.parts.program(std::mem::take(&mut self.repeats));
-        let result = replay::run(&self.parts, program, &mut self.buffers, &inputs).await;
-        self.after_run(clock, result).await
+        let result = replay::run(&self.parts, program, &mut self.buffers, &inputs, &patience, &mut control).await;
+        self.after_run(running, result, &patience).await
+    }
+
+    /// What the session did so far, beside what the plan predicts, in the Chrome trace format (for Perfetto); `None` unless
+    /// [`Options::trace`] is set.
+    pub fn trace(&self) -> Option<String> {
+        let trace = self.parts.trace.as_ref()?;
+        Some(trace.export(&self.parts.bundle.plan, &self.parts.timeline))
     }
 
     /// What was measured so far.
@@ -194,6 +285,7 @@ impl Session {
             load_ms: self.load_ms,
             runs_ms: self.runs_ms.clone(),
             setup_runs_ms: self.setup_runs_ms.clone(),
+            submit_runs_ms: self.submit_runs_ms.clone(),
             cold_ms: self.cold_ms,
             pipelines: self.parts.pipelines.count(),
             dispatches: plan.dispatches.len() as u32,
@@ -218,6 +310,7 @@ impl Session {
             readback_ms: timeline.mark_ms(Mark::Readback),
             read_busy_ms: timeline.span_ms(Span::Reading),
             readers_wait_ms: timeline.span_ms(Span::ReadersWait),
+            submit_ms: timeline.span_ms(Span::Submit),
             page_wait_ms: timeline.span_ms(Span::PageWait),
             pipeline_wait_ms: timeline.span_ms(Span::PipelineWait),
             before_open_ms: None,
@@ -231,24 +324,72 @@ impl Session {
     }
 
     /// What a run from an empty arena needs.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn for_a_first_run(&mut self) -> (&Parts, &mut HostBuffers) {
         self.repeats = false;
         (&self.parts, &mut self.buffers)
     }
 
-    pub(crate) fn before_run(&self) -> Result<(), Error> {
+    fn check_lost(&self) -> Result<(), Error> {
         match &self.lost {
             Some(reason) => Err(Error::SessionLost { reason: reason.clone() }),
             None => Ok(()),
         }
     }
 
+    /// Before a run: everything is with the host, and allocated.
+    pub(crate) async fn prepare(&mut self, patience: &Patience) -> Result<(), Error> {
+        self.check_lost()?;
+        if self.unsettled {
+            self.settle(patience).await?;
+            self.bytes_read_before = self.parts.source.bytes_read();
+        }
+        self.take_again(patience).await?;
+        self.unsettled = true;
+        Ok(())
+    }
+
+    /// Brings back what a run left with readers or with the device.
+    async fn settle(&mut self, patience: &Patience) -> Result<(), Error> {
+        match self.buffers.settle(&self.parts.gpu, &self.parts.feed, patience).await {
+            Ok(()) => {
+                self.unsettled = false;
+                if let Some(trace) = &self.parts.trace {
+                    trace.all_returned();
+                }
+            }
+            Err(error) if error.loses_session() => self.lost = Some(error.to_string()),
+            Err(error) => return Err(error),
+        }
+        self.check_lost()
+    }
+
+    /// After a run: gives what it gave and the bytes that were read for it. The buffers of a run that failed come back
+    /// when the next one starts.
+    pub(crate) async fn conclude<T>(
+        &mut self,
+        result: Result<T, Error>,
+        patience: &Patience,
+    ) -> Result<(T, u64), Error> {
+        self.lost = result.as_ref().err().filter(|error| error.loses_session()).map(ToString::to_string);
+        let value = result?;
+        self.settle(patience).await?;
+        let bytes_read = self.parts.source.bytes_read();
+        Ok((value, bytes_read - std::mem::replace(&mut self.bytes_read_before, bytes_read)))
+    }
+
     /// Takes a run into the statistics.
-    async fn after_run(&mut self, clock: Stopwatch, result: Result<Ran, Error>) -> Result<Outputs, Error> {
-        let (ran, bytes_read) = self.settle(result).await?;
+    async fn after_run(
+        &mut self,
+        clock: Stopwatch,
+        result: Result<Ran, Error>,
+        patience: &Patience,
+    ) -> Result<Outputs, Error> {
+        let (ran, bytes_read) = self.conclude(result, patience).await?;
         self.repeats = true;
         self.runs_ms.push(clock.elapsed_ms());
         self.setup_runs_ms.push(ran.setup.as_secs_f64() * 1e3);
+        self.submit_runs_ms.push(ran.submit.as_secs_f64() * 1e3);
         self.bytes_read_runs.push(bytes_read);
         if self.cold_ms.is_none() {
             self.cold_ms = Some(self.parts.timeline.elapsed_ms());
@@ -257,23 +398,6 @@ impl Session {
         let run_bytes = replay::host_bytes(&self.parts) + output_bytes;
         self.ledger.sample(&self.parts.gpu.device, host_bytes(&self.parts) + run_bytes);
         Ok(ran.outputs)
-    }
-
-    /// Brings the buffers back, whatever happened; gives what the run gave and the bytes that were read for it.
-    pub(crate) async fn settle<T>(&mut self, result: Result<T, Error>) -> Result<(T, u64), Error> {
-        let timeout = self.parts.options.timeout;
-        let settled = match &result {
-            Err(error) if error.loses_session() => Err(error.to_string()),
-            _ => {
-                self.buffers.settle(&self.parts.gpu, &self.parts.feed, timeout).await.map_err(|error| error.to_string())
-            }
-        };
-        self.lost = settled.err();
-        let bytes_read = self.parts.source.bytes_read();
-        let run_bytes = bytes_read - std::mem::replace(&mut self.bytes_read_before, bytes_read);
-        let value = result?;
-        self.before_run()?;
-        Ok((value, run_bytes))
     }
 }
 
@@ -330,10 +454,10 @@ mod tests {
     #[test]
     fn a_load_into_a_buffer_that_is_not_submitted_is_refused() {
         let mut session = session();
-        session.parts.bundle.plan.commands.retain(|command| *command != Command::Submit);
+        Arc::make_mut(&mut session.parts.bundle).plan.commands.retain(|command| *command != Command::Submit);
         let error = session.run(&inputs()).unwrap_err();
         assert!(matches!(error, Error::RingStalled { page: PageId(2), .. }), "{error}");
-        session.parts.bundle.plan = testing::small_plan();
+        Arc::make_mut(&mut session.parts.bundle).plan = testing::small_plan();
         session.run(&inputs()).unwrap();
     }
 

@@ -5,33 +5,55 @@
 //! first reads; pipelines are created on threads of their own from there on, and a run waits for each only when
 //! it needs it. Bundle, budget and limits are checked before anything is allocated on the device.
 
-use super::pipelines::{Layouts, Pipelines, bind_groups};
+use super::pipelines::{KnownPipelines, Layouts, Pipelines, bind_groups};
 use super::resources::{HostBuffers, Staging};
-use super::{Parts, Session, declared_peak_bytes, host_bytes};
+use super::{Held, Parts, Session, declared_peak_bytes, host_bytes};
+use crate::context::Context;
 use crate::counting::CountingSource;
 use crate::device::{self, Chosen};
 use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::ledger::{Ledger, plan_bytes};
 use crate::options::Options;
+use crate::patience::Patience;
 use crate::replay::{Feed, PageReader, useful_readers};
 use crate::timeline::{Mark, Timeline};
+use crate::trace::{Timestamps, Trace};
+use crate::watch::watched;
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::plan::{Command, PageId};
-use flashmem_plan_format::source::ReadAt;
 use std::sync::Arc;
+use wgpu::Features;
 
-/// Opens a bundle from any source.
-pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<Session, Error> {
+/// Opens a bundle from any source, on a shared device or on one of its own.
+pub(super) async fn open(
+    context: Option<&Context>,
+    source: CountingSource,
+    options: &Options,
+) -> Result<Session, Error> {
     let timeline = Arc::new(Timeline::start());
-    let source = Arc::new(CountingSource::new(source));
-    let (checked, chosen) = check_and_choose(&source, options, &timeline).await;
-    let checked = checked?;
-    let gpu = device::open(chosen?, &checked.bundle.plan.requirements, options.cache_dir.is_some()).await?;
+    let source = Arc::new(source);
+    let (checked, gpu) = match context {
+        Some(context) => {
+            let checked = check(&source, options, &timeline).await?;
+            let gpu = context.gpu_for(&checked.bundle.plan.requirements)?;
+            (checked, gpu)
+        }
+        None => {
+            let (checked, chosen) = check_and_choose(&source, options, &timeline).await;
+            let checked = checked?;
+            let gpu = device::open(chosen?, &checked.bundle.plan.requirements, features(options)).await?;
+            (checked, gpu)
+        }
+    };
     timeline.mark(Mark::Device);
+    if let Some(trace) = &checked.trace {
+        // Before the ledger starts: tracing's own memory is not in it.
+        trace.use_timestamps(Timestamps::create(&gpu, checked.bundle.plan.dispatches.len() as u32).await?);
+    }
     let mut ledger = Ledger::start(&gpu.device);
     let bytes_read_before = checked.bytes_read;
-    let (parts, buffers) = build(gpu, source, checked, options, &mut ledger, timeline).await?;
+    let (parts, buffers) = build(gpu, context, source, checked, options, &mut ledger, timeline).await?;
     ledger.sample(&parts.gpu.device, host_bytes(&parts));
     let load_ms = parts.timeline.elapsed_ms();
     Ok(Session {
@@ -41,7 +63,9 @@ pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<S
         load_ms,
         runs_ms: Vec::new(),
         setup_runs_ms: Vec::new(),
+        submit_runs_ms: Vec::new(),
         cold_ms: None,
+        unsettled: false,
         repeats: false,
         bytes_read_runs: Vec::new(),
         bytes_read_before,
@@ -50,11 +74,18 @@ pub(super) async fn open(source: Arc<dyn ReadAt>, options: &Options) -> Result<S
     })
 }
 
+/// Features that are no kernel's business.
+fn features(options: &Options) -> Features {
+    let of = |wanted: bool, features: Features| if wanted { features } else { Features::empty() };
+    of(options.cache_dir.is_some(), Features::PIPELINE_CACHE).union(of(options.trace, Features::TIMESTAMP_QUERY))
+}
+
 /// A bundle that may be run, and the feed that reads its pages.
 struct Checked {
     bundle: Bundle,
     loads: Arc<[PageId]>,
     feed: Feed,
+    trace: Option<Arc<Trace>>,
     /// What checking took.
     bytes_read: u64,
 }
@@ -66,21 +97,20 @@ async fn check_and_choose(
     options: &Options,
     timeline: &Arc<Timeline>,
 ) -> (Result<Checked, Error>, Result<Chosen, Error>) {
-    let choose = || {
-        let chosen = pollster::block_on(device::choose(options.adapter.as_deref()));
-        timeline.mark(Mark::Adapter);
+    let (wanted, noting) = (options.adapter.clone(), Arc::clone(timeline));
+    let choose = move || {
+        let chosen = pollster::block_on(device::choose(wanted.as_deref()));
+        noting.mark(Mark::Adapter);
         chosen
     };
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("flashmem-adapter".to_owned()).spawn_scoped(scope, choose);
-        let checked = check(source, options, timeline);
-        let chosen = match thread {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            // Without another thread this one does it.
-            Err(_) => choose(),
-        };
-        (checked, chosen)
-    })
+    let thread = std::thread::Builder::new().name("flashmem-adapter".to_owned()).spawn(choose.clone());
+    let checked = check(source, options, timeline).await;
+    let chosen = match thread {
+        Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        // Without another thread this one does it.
+        Err(_) => choose(),
+    };
+    (checked, chosen)
 }
 
 #[cfg(target_arch = "wasm32")]
@@ -89,14 +119,15 @@ async fn check_and_choose(
     options: &Options,
     timeline: &Arc<Timeline>,
 ) -> (Result<Checked, Error>, Result<Chosen, Error>) {
-    let checked = check(source, options, timeline);
+    let checked = check(source, options, timeline).await;
     let chosen = device::choose(options.adapter.as_deref()).await;
     timeline.mark(Mark::Adapter);
     (checked, chosen)
 }
 
-fn check(source: &Arc<CountingSource>, options: &Options, timeline: &Arc<Timeline>) -> Result<Checked, Error> {
-    let mut bundle = Bundle::open_without_golden(source)?;
+async fn check(source: &Arc<CountingSource>, options: &Options, timeline: &Arc<Timeline>) -> Result<Checked, Error> {
+    let patience = Patience::blocking(options.timeout);
+    let mut bundle = watched(source, &patience, "opening the bundle", Bundle::open_without_golden).await??;
     let declared_bytes = declared_peak_bytes(&bundle);
     if let Some(budget_bytes) = options.budget_bytes.filter(|budget| *budget < declared_bytes) {
         return Err(Error::Budget { declared_bytes, budget_bytes });
@@ -104,49 +135,33 @@ fn check(source: &Arc<CountingSource>, options: &Options, timeline: &Arc<Timelin
     timeline.mark(Mark::Validated);
     let bytes_read = source.bytes_read();
     let loads = loads(&bundle.plan.commands);
-    let readers = useful_readers(&bundle.plan, options.reader_threads);
-    let reader = PageReader::new(Arc::clone(source), &mut bundle, readers, Arc::clone(timeline));
+    let wanted_readers = if source.is_fetched() { 0 } else { options.reader_threads };
+    let readers = useful_readers(&bundle.plan, wanted_readers);
+    let trace = options.trace.then(|| Arc::new(Trace::new(timeline.clock())));
+    let reader = PageReader::new(Arc::clone(source), &mut bundle, readers, Arc::clone(timeline), trace.clone());
     let feed = Feed::start(reader, bundle.plan.staging_pages, readers)?;
     feed.begin(&loads);
-    Ok(Checked { bundle, loads, feed, bytes_read })
+    Ok(Checked { bundle, loads, feed, trace, bytes_read })
 }
 
 /// Allocates, starts reading and creating pipelines, and binds.
 async fn build(
     gpu: Gpu,
+    context: Option<&Context>,
     source: Arc<CountingSource>,
     checked: Checked,
     options: &Options,
     ledger: &mut Ledger,
     timeline: Arc<Timeline>,
 ) -> Result<(Parts, HostBuffers), Error> {
-    let Checked { mut bundle, loads, feed, .. } = checked;
+    let Checked { mut bundle, loads, feed, trace, .. } = checked;
     let constants = std::mem::take(&mut bundle.constants);
     let repeat_loads = self::loads(&bundle.plan.repeat_commands);
     let layouts = Arc::new(Layouts::create(&gpu, &bundle.plan).await?);
-    let threads = pipeline_threads(options);
-    #[cfg(not(target_arch = "wasm32"))]
-    let (cache, cache_state) = match &options.cache_dir {
-        Some(directory) => {
-            let (cache, state) = super::pipeline_cache::open(&gpu, directory);
-            (cache, Some(state.name()))
-        }
-        None => (None, None),
-    };
-    #[cfg(target_arch = "wasm32")]
-    let cache_state = None;
-    let pipelines = Pipelines::start(
-        &gpu,
-        &layouts,
-        &mut bundle.plan.pipelines,
-        threads,
-        #[cfg(not(target_arch = "wasm32"))]
-        cache,
-        &timeline,
-    )
-    .await?;
+    let known = context.map(Context::known_pipelines);
+    let (pipelines, cache_state) = start_pipelines(&gpu, known, &mut bundle, &layouts, options, &timeline).await?;
 
-    let mut staging = Staging::allocate(&gpu, &bundle.plan, &constants, ledger).await?;
+    let mut staging = Staging::allocate(&gpu, &bundle.plan, bundle.plan.params.len(), &constants, ledger).await?;
     timeline.mark(Mark::Staging);
     ledger.check(&bundle.plan.memory)?;
     let last = staging.ring.len().saturating_sub(1);
@@ -154,7 +169,7 @@ async fn build(
         buffer.give(ring_index, &feed)?;
     }
 
-    staging.upload(&gpu, &bundle.plan, &constants, options.timeout).await?;
+    staging.upload(&gpu, &bundle.plan.params, &constants, &Patience::blocking(options.timeout)).await?;
     if let Some(buffer) = staging.ring.last_mut() {
         buffer.give(last as u32, &feed)?;
     }
@@ -168,11 +183,11 @@ async fn build(
     bundle.plan.params = Vec::new();
     timeline.mark(Mark::Allocated);
     let options = options.clone();
+    let bundle = Arc::new(bundle);
     let parts = Parts {
         feed,
         pipelines,
-        bind_groups,
-        resources,
+        held: Some(Held { bind_groups, resources }),
         gpu,
         source,
         bundle,
@@ -181,8 +196,29 @@ async fn build(
         repeat_loads,
         cache_state,
         timeline,
+        trace,
     };
     Ok((parts, buffers))
+}
+
+/// Starts creating pipelines, with a cache if one is wanted; tells what became of the cache.
+async fn start_pipelines(
+    gpu: &Gpu,
+    known: Option<Arc<KnownPipelines>>,
+    bundle: &mut Bundle,
+    layouts: &Arc<Layouts>,
+    options: &Options,
+    timeline: &Arc<Timeline>,
+) -> Result<(Pipelines, Option<&'static str>), Error> {
+    let threads = pipeline_threads(options);
+    let pipelines = &mut bundle.plan.pipelines;
+    #[cfg(not(target_arch = "wasm32"))]
+    if let Some(directory) = &options.cache_dir {
+        let (cache, state) = super::pipeline_cache::open(gpu, directory);
+        let pipelines = Pipelines::start(gpu, known, layouts, pipelines, threads, cache, timeline).await?;
+        return Ok((pipelines, Some(state.name())));
+    }
+    Ok((Pipelines::start(gpu, known, layouts, pipelines, threads, None, timeline).await?, None))
 }
 
 /// Threads that create pipelines: as wanted, or one a core, within reason.

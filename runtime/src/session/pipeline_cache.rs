@@ -39,7 +39,7 @@ impl CacheState {
 /// A cache that pipelines are created with.
 pub(crate) struct DiskCache {
     path: PathBuf,
-    pub(super) cache: PipelineCache,
+    cache: PipelineCache,
     /// Checksum of what was loaded.
     loaded: Option<u32>,
 }
@@ -61,6 +61,11 @@ pub(crate) fn open(gpu: &Gpu, directory: &Path) -> (Option<DiskCache>, CacheStat
 }
 
 impl DiskCache {
+    /// What pipelines are created with.
+    pub(super) const fn pipelines(&self) -> &PipelineCache {
+        &self.cache
+    }
+
     /// Writes what the driver learned, unless nothing is new. Whatever goes wrong, the next start finds an older cache or
     /// none.
     pub(super) fn save(&self) {

@@ -4,15 +4,15 @@
 //! opened and while its first run goes on. Layouts follow from the plan's binding rules alone (parameters, arena, storage
 //! buffers); nothing is reflected from WGSL here.
 
-#[cfg(not(target_arch = "wasm32"))]
 use super::pipeline_cache::DiskCache;
 use super::resources::Resources;
 use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::gpu::{Gpu, checked, lock};
+use crate::patience::Patience;
 use crate::timeline::{Mark, Span, Timeline};
 use flashmem_plan_format::plan::{Buffer, BufferSlice, Dispatch, Pipeline, Plan};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZero;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -28,11 +28,34 @@ pub(crate) struct Layouts(Vec<(Shape, BindGroupLayout, PipelineLayout)>);
 
 type Shape = (bool, u32);
 
+const fn shape_of(pipeline: &Pipeline) -> Shape {
+    (pipeline.uses_weights, pipeline.storage_bindings)
+}
+
+/// Pipelines that the sessions of one device have in common, by the shape of their layout and their source. wgpu takes
+/// layouts of equal entries for one another, so a pipeline goes with every session's own layouts.
+#[derive(Default)]
+pub(crate) struct KnownPipelines(Mutex<BTreeMap<(Shape, String), ComputePipeline>>);
+
+impl KnownPipelines {
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
+
+    fn find(&self, pipeline: &Pipeline) -> Option<ComputePipeline> {
+        lock(&self.0).get(&(shape_of(pipeline), pipeline.source.clone())).cloned()
+    }
+
+    fn keep(&self, pipeline: &Pipeline, created: &ComputePipeline) {
+        lock(&self.0).insert((shape_of(pipeline), pipeline.source.clone()), created.clone());
+    }
+}
+
 impl Layouts {
     pub(crate) async fn create(gpu: &Gpu, plan: &Plan) -> Result<Self, Error> {
         let mut layouts: Vec<(Shape, BindGroupLayout, PipelineLayout)> = Vec::new();
         for pipeline in &plan.pipelines {
-            let shape = (pipeline.uses_weights, pipeline.storage_bindings);
+            let shape = shape_of(pipeline);
             if layouts.iter().all(|(known, ..)| *known != shape) {
                 let (group, layout) = gpu.checked("creating layouts", || layout_of(&gpu.device, shape)).await?;
                 layouts.push((shape, group, layout));
@@ -42,7 +65,7 @@ impl Layouts {
     }
 
     fn of(&self, pipeline: &Pipeline) -> (&BindGroupLayout, &PipelineLayout) {
-        let shape = (pipeline.uses_weights, pipeline.storage_bindings);
+        let shape = shape_of(pipeline);
         let found = self.0.iter().find(|(known, ..)| *known == shape);
         let (_, group, layout) = found.expect("there is a layout for every pipeline");
         (group, layout)
@@ -76,6 +99,8 @@ const fn buffer_binding(ty: BufferBindingType) -> BindingType {
     BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None }
 }
 
+const DURING: &str = "creating pipelines";
+
 /// All pipelines of a plan, created in order of first use; whoever needs one waits for it.
 pub(crate) struct Pipelines {
     shared: Arc<Shared>,
@@ -85,9 +110,9 @@ pub(crate) struct Pipelines {
 
 struct Shared {
     device: Device,
+    known: Option<Arc<KnownPipelines>>,
     layouts: Arc<Layouts>,
     timeline: Arc<Timeline>,
-    #[cfg(not(target_arch = "wasm32"))]
     cache: Option<DiskCache>,
     /// By pipeline.
     created: Box<[OnceLock<ComputePipeline>]>,
@@ -111,10 +136,11 @@ impl Pipelines {
     /// is created here.
     pub(crate) async fn start(
         gpu: &Gpu,
+        known: Option<Arc<KnownPipelines>>,
         layouts: &Arc<Layouts>,
         pipelines: &mut [Pipeline],
         threads: u32,
-        #[cfg(not(target_arch = "wasm32"))] cache: Option<DiskCache>,
+        cache: Option<DiskCache>,
         timeline: &Arc<Timeline>,
     ) -> Result<Self, Error> {
         let take = |pipeline: &mut Pipeline| {
@@ -130,9 +156,9 @@ impl Pipelines {
         }
         let shared = Shared {
             device: gpu.device.clone(),
+            known,
             layouts: Arc::clone(layouts),
             timeline: Arc::clone(timeline),
-            #[cfg(not(target_arch = "wasm32"))]
             cache,
             created,
             state: Mutex::new(state),
@@ -156,10 +182,12 @@ impl Pipelines {
     #[cfg(target_arch = "wasm32")]
     async fn create(shared: Arc<Shared>, _threads: u32) -> Result<Self, Error> {
         shared.create_pending().await;
-        match lock(&shared.state).failure.take() {
-            Some(failure) => Err(failure),
-            None => Ok(Self { shared }),
-        }
+        let failure = lock(&shared.state).failure.take();
+        failure.map_or_else(|| Ok(Self { shared }), Err)
+    }
+
+    pub(crate) fn layouts(&self) -> &Layouts {
+        &self.shared.layouts
     }
 
     pub(crate) fn count(&self) -> u32 {
@@ -174,32 +202,33 @@ impl Pipelines {
     /// A pipeline, as soon as it is there.
     ///
     /// # Errors
-    /// The first pipeline that the device rejects, whichever it is; a wait longer than `timeout`.
-    pub(crate) fn get(&self, index: u32, timeout: Duration) -> Result<&ComputePipeline, Error> {
+    /// The first pipeline that the device rejects, whichever it is; a wait longer than the patience allows.
+    pub(crate) async fn get(&self, index: u32, patience: &Patience) -> Result<&ComputePipeline, Error> {
         let slot = &self.shared.created[index as usize];
         match slot.get() {
             Some(pipeline) => Ok(pipeline),
-            None => self.wait(slot, timeout),
+            None => self.wait(slot, patience).await,
         }
     }
 
-    fn wait<'a>(&self, slot: &'a OnceLock<ComputePipeline>, timeout: Duration) -> Result<&'a ComputePipeline, Error> {
+    async fn wait<'a>(
+        &self,
+        slot: &'a OnceLock<ComputePipeline>,
+        patience: &Patience,
+    ) -> Result<&'a ComputePipeline, Error> {
         let waiting = Stopwatch::start();
-        let mut state = lock(&self.shared.state);
+        let mut wait = Duration::ZERO;
         loop {
+            self.shared.wait_for_change(slot, patience.piece(wait))?;
             if let Some(pipeline) = slot.get() {
                 self.shared.timeline.add(Span::PipelineWait, waiting.elapsed());
                 return Ok(pipeline);
             }
-            let during = || "creating pipelines".to_owned();
-            if state.failed {
-                let again =
-                    || Error::Device { during: during(), message: "one of them was rejected before".to_owned() };
-                return Err(state.failure.take().unwrap_or_else(again));
-            }
-            let left = timeout.checked_sub(waiting.elapsed()).filter(|left| !left.is_zero());
-            let left = left.ok_or_else(|| Error::Timeout { during: during(), waited: timeout })?;
-            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            patience.check(DURING)?;
+            let left = patience.timeout.checked_sub(waiting.elapsed()).filter(|left| !left.is_zero());
+            let waited = patience.timeout;
+            wait = left.ok_or_else(|| Error::Timeout { during: DURING.to_owned(), waited })?;
+            patience.pause().await;
         }
     }
 }
@@ -218,8 +247,9 @@ impl Drop for Pipelines {
 
 impl Shared {
     async fn create_pending(&self) {
+        let cache = self.cache.as_ref().map(DiskCache::pipelines);
         while let Some((index, pipeline)) = self.next() {
-            let result = create_one(&self.device, &self.layouts, &pipeline, self.cache()).await;
+            let result = self.find_or_create(&pipeline, cache).await;
             let mut state = lock(&self.state);
             state.source_bytes -= pipeline.source.capacity() as u64;
             match result {
@@ -231,7 +261,7 @@ impl Shared {
                         self.timeline.mark(Mark::Pipelines);
                         self.changed.notify_all();
                         drop(state);
-                        return self.save_cache();
+                        return self.cache.iter().for_each(DiskCache::save);
                     }
                 }
                 Err(error) => {
@@ -245,25 +275,38 @@ impl Shared {
         }
     }
 
-    #[cfg(not(target_arch = "wasm32"))]
-    fn cache(&self) -> Option<&PipelineCache> {
-        self.cache.as_ref().map(|cache| &cache.cache)
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    fn cache(&self) -> Option<&PipelineCache> {
-        None
-    }
-
-    fn save_cache(&self) {
-        #[cfg(not(target_arch = "wasm32"))]
-        if let Some(cache) = &self.cache {
-            cache.save();
+    /// A pipeline that another session has made, or a new one.
+    async fn find_or_create(
+        &self,
+        pipeline: &Pipeline,
+        cache: Option<&PipelineCache>,
+    ) -> Result<ComputePipeline, Error> {
+        if let Some(found) = self.known.as_ref().and_then(|known| known.find(pipeline)) {
+            return Ok(found);
         }
+        let created = create_one(&self.device, &self.layouts, pipeline, cache).await?;
+        if let Some(known) = &self.known {
+            known.keep(pipeline, &created);
+        }
+        Ok(created)
     }
 
     fn next(&self) -> Option<(usize, Pipeline)> {
         lock(&self.state).pending.pop_front()
+    }
+
+    /// Waits for at most `wait` unless the pipeline is there; fails when one was rejected.
+    fn wait_for_change(&self, slot: &OnceLock<ComputePipeline>, wait: Duration) -> Result<(), Error> {
+        let mut state = lock(&self.state);
+        if slot.get().is_none() && !state.failed && !wait.is_zero() {
+            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if !state.failed || slot.get().is_some() {
+            return Ok(());
+        }
+        let message = || "one of them was rejected before".to_owned();
+        let again = || Error::Device { during: DURING.to_owned(), message: message() };
+        Err(state.failure.take().unwrap_or_else(again))
     }
 }
 

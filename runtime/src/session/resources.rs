@@ -7,10 +7,10 @@
 use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::ledger::{Kind, Ledger};
+use crate::patience::Patience;
 use crate::replay::Feed;
 use flashmem_plan_format::memory::MAX_READBACK_BYTES;
 use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, PAGE_WIDTH_TEXELS, Plan, TexelFormat};
-use std::time::Duration;
 use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Extent3d, MapMode, SubmissionIndex, Texture,
     TextureDescriptor, TextureDimension, TextureFormat, TextureUsages, TextureView, TextureViewDescriptor,
@@ -32,6 +32,7 @@ pub(crate) struct Arena {
 }
 
 /// What the host maps.
+#[derive(Default)]
 pub(crate) struct HostBuffers {
     pub(crate) ring: Vec<WriteBuffer>,
     pub(crate) input: Option<WriteBuffer>,
@@ -53,12 +54,13 @@ pub(crate) enum WriteState {
     /// An encoder that is not submitted.
     Encoded,
     /// The device, which will map it when it is done.
-    InFlight { ticket: crate::gpu::MapTicket, submission: SubmissionIndex },
+    InFlight { ticket: crate::gpu::MapTicket, submission: Option<SubmissionIndex> },
 }
 
 /// A buffer that copies write and the host reads. Between runs it is not mapped.
 pub(crate) struct ReadBuffer {
     pub(crate) buffer: Buffer,
+    /// Whether it is mapped, or was asked to be.
     pub(crate) mapped: bool,
 }
 
@@ -72,28 +74,29 @@ impl WriteBuffer {
     }
 
     /// Brings the buffer back to the host, wherever it is but with the feed.
-    pub(crate) async fn settle(&mut self, gpu: &Gpu, timeout: Duration) -> Result<(), Error> {
+    pub(crate) async fn settle(&mut self, gpu: &Gpu, patience: &Patience) -> Result<(), Error> {
         let during = "getting a staging buffer back";
-        let mut ticket = match &self.state {
-            WriteState::Mapped | WriteState::Reading => return Ok(()),
-            WriteState::Encoded => gpu.map(&self.buffer, MapMode::Write),
-            WriteState::InFlight { ticket, .. } => ticket.clone(),
-        };
-        gpu.wait(&mut ticket, during, timeout).await?;
-        self.state = WriteState::Mapped;
+        if matches!(self.state, WriteState::Encoded) {
+            // Noted first: who drops this future must not ask a second time.
+            self.state = WriteState::InFlight { ticket: gpu.map(&self.buffer, MapMode::Write), submission: None };
+        }
+        if let WriteState::InFlight { ticket, submission } = &mut self.state {
+            gpu.wait(ticket, submission.as_ref(), during, patience).await?;
+            self.state = WriteState::Mapped;
+        }
         Ok(())
     }
 }
 
 impl HostBuffers {
     /// Brings every buffer back to its state between runs: from the feed, too.
-    pub(crate) async fn settle(&mut self, gpu: &Gpu, feed: &Feed, timeout: Duration) -> Result<(), Error> {
-        feed.recall(timeout)?;
+    pub(crate) async fn settle(&mut self, gpu: &Gpu, feed: &Feed, patience: &Patience) -> Result<(), Error> {
+        feed.recall(patience).await?;
         for staging in self.ring.iter_mut().filter(|staging| matches!(staging.state, WriteState::Reading)) {
             staging.state = WriteState::Mapped;
         }
         for buffer in self.ring.iter_mut().chain(&mut self.input) {
-            buffer.settle(gpu, timeout).await?;
+            buffer.settle(gpu, patience).await?;
         }
         if let Some(readback) = &mut self.readback
             && std::mem::take(&mut readback.mapped)
@@ -113,7 +116,14 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    pub(crate) async fn allocate(gpu: &Gpu, plan: &Plan, constants: &[u8], ledger: &mut Ledger) -> Result<Self, Error> {
+    /// For a plan whose parameters, of `params_bytes`, and constants are uploaded later.
+    pub(crate) async fn allocate(
+        gpu: &Gpu,
+        plan: &Plan,
+        params_bytes: usize,
+        constants: &[u8],
+        ledger: &mut Ledger,
+    ) -> Result<Self, Error> {
         let mut new = Allocator { gpu, ledger };
         let mut ring = Vec::new();
         for _ in 0..plan.staging_pages {
@@ -123,7 +133,7 @@ impl Staging {
         let input = new.write_buffer(Kind::InputStaging, input_bytes).await?;
         let constants =
             new.buffer(Kind::Constants, constants.len() as u64, BINDING.union(BufferUsages::STORAGE)).await?;
-        let params_bytes = plan.params.len().max(1) as u64;
+        let params_bytes = params_bytes.max(1) as u64;
         let params = new.buffer(Kind::Params, params_bytes, BINDING.union(BufferUsages::UNIFORM)).await?;
         Ok(Self { ring, input, params: params.expect("its size is not zero"), constants })
     }
@@ -132,18 +142,18 @@ impl Staging {
     pub(crate) async fn upload(
         &mut self,
         gpu: &Gpu,
-        plan: &Plan,
+        params: &[u8],
         constants: &[u8],
-        timeout: Duration,
+        patience: &Patience,
     ) -> Result<(), Error> {
         let mut temporary = None;
         if self.ring.is_empty() && self.input.is_none() {
             temporary = Some(temporary_buffer(gpu).await?);
         }
         let carrier = self.ring.last_mut().or(self.input.as_mut()).or(temporary.as_mut()).expect("one of them exists");
-        upload(gpu, carrier, &self.params, &plan.params, timeout).await?;
+        upload(gpu, carrier, &self.params, params, patience).await?;
         match &self.constants {
-            Some(buffer) => upload(gpu, carrier, buffer, constants, timeout).await,
+            Some(buffer) => upload(gpu, carrier, buffer, constants, patience).await,
             None => Ok(()),
         }
     }
@@ -251,7 +261,7 @@ async fn upload(
     carrier: &mut WriteBuffer,
     target: &Buffer,
     bytes: &[u8],
-    timeout: Duration,
+    patience: &Patience,
 ) -> Result<(), Error> {
     let during = "uploading constants and parameters";
     let piece_bytes = usize::try_from(carrier.buffer.size()).unwrap_or(usize::MAX);
@@ -265,8 +275,9 @@ async fn upload(
         let mut encoder = gpu.device.create_command_encoder(&CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(&carrier.buffer, 0, target, offset_bytes, copied_bytes);
         let submission = gpu.queue.submit([encoder.finish()]);
-        carrier.state = WriteState::InFlight { ticket: gpu.map(&carrier.buffer, MapMode::Write), submission };
-        carrier.settle(gpu, timeout).await?;
+        let ticket = gpu.map(&carrier.buffer, MapMode::Write);
+        carrier.state = WriteState::InFlight { ticket, submission: Some(submission) };
+        carrier.settle(gpu, patience).await?;
         offset_bytes += copied_bytes;
     }
     gpu.check(during)

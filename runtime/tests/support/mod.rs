@@ -4,6 +4,8 @@
 
 #![allow(dead_code, reason = "every test file uses a part")]
 
+pub mod inject;
+
 use flashmem_plan_format::BundleWriter;
 use flashmem_plan_format::plan::{
     Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, MemoryDeclaration, PageGeometry, PageId,

@@ -6,7 +6,7 @@
 
 use anyhow::Context as _;
 use clap::Parser;
-use flashmem_compiler::bundle::Links;
+use flashmem_compiler::bundle::{Keep, Links};
 use flashmem_compiler::compile::{CompileOptions, Objective, plan, prepare};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
@@ -43,6 +43,7 @@ fn main() -> anyhow::Result<()> {
         profile: DeviceProfile::load(&args.device)?,
         objective: Objective::Latency,
         strategy: Strategy::Optimal,
+        keep: Keep::None,
         golden: None,
     };
     let names: Vec<&str> = Strategy::ALL.iter().map(|strategy| strategy.name()).collect();
@@ -59,7 +60,7 @@ fn main() -> anyhow::Result<()> {
 
 /// Times in milliseconds and peaks in MiB.
 fn row(model: &Path, options: &CompileOptions, notes: &mut Vec<String>) -> anyhow::Result<String> {
-    let prepared = prepare(model, &options.import, &mut |_| ())?;
+    let prepared = prepare(model, options, &mut |_| ())?;
     let mut links = Links::default();
     let (mut cells, mut head, mut tail) = (Vec::new(), String::new(), String::new());
     for strategy in Strategy::ALL {

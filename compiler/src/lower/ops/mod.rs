@@ -16,6 +16,7 @@ mod pool;
 mod reduce;
 mod resize;
 mod softmax;
+mod stream;
 mod strided;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use copy::lower_outputs;
 
 /// Lowers one node whose operands are lowered.
 pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
+    stream::operands(lowering, id)?;
     match &lowering.graph().node(id).op {
         Op::Input => views::input(lowering, id),
         Op::Constant(_) => Ok(()),

@@ -64,8 +64,10 @@ struct Cold {
 #[derive(Debug, Serialize)]
 struct Warm {
     ms: Samples,
-    /// Time on the CPU until the last submission, without waiting for pages.
+    /// Time on the CPU until the last submission, without waiting for pages and without submitting.
     setup_ms: Samples,
+    /// Time of submitting; some software drivers do the work meanwhile.
+    submit_ms: Samples,
     bytes_read_per_run: u64,
     dispatches: u64,
     /// 1 ms and 10 µs for each dispatch.
@@ -170,6 +172,7 @@ impl Summary {
         if let Some(warm) = &self.warm {
             println!("warm: {}; {} bytes read a run", line(&warm.ms), warm.bytes_read_per_run);
             println!("  setup on the CPU: {} (allowance {:.2} ms)", line(&warm.setup_ms), warm.setup_allowance_ms);
+            println!("  submitting: {}", line(&warm.submit_ms));
         }
         if let Some(memory) = &self.memory {
             memory.print();
@@ -243,6 +246,7 @@ impl Warm {
         Some(Self {
             ms: floats("runs_ms")?,
             setup_ms: floats("setup_runs_ms")?,
+            submit_ms: floats("submit_runs_ms")?,
             bytes_read_per_run: values("bytes_read_runs")?.iter().filter_map(Value::as_u64).max()?,
             dispatches,
             setup_allowance_ms: 1.0 + 0.01 * dispatches as f64,

@@ -131,6 +131,15 @@ def several_inputs():
     return m.result(m.op("Mul", m.op("Add", left, right), x(3, 1)))
 
 
+def large_table():
+    """A constant of 640 kB, computed from a few numbers so that the file stays small, added to a broadcast input."""
+    m = Model("table_large")
+    steps = m.op("Range", const(0, "f4"), const(400 * 400, "f4"), const(1, "f4"))
+    table = m.op("Sin", m.op("Mul", steps, const(0.003, "f4")))
+    table = m.op("Reshape", table, const([400, 400]))
+    return m.result(m.op("ReduceMean", m.op("Relu", m.op("Add", x(1, 400), table)), axes=[-1], keepdims=0))
+
+
 def symbolic_batch():
     """Declared with a symbolic first dimension `batch`; the npz holds batch 3."""
     m = Model("symbolic_batch")
@@ -158,4 +167,5 @@ def cases():
     yield shared_weight()
     yield several_outputs()
     yield several_inputs()
+    yield large_table()
     yield symbolic_batch()

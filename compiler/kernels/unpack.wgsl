@@ -1,0 +1,30 @@
+// unpack.wgsl -- writes a run of texels of the weight stream as f32 elements.
+//
+// Formula:   out[out_offset + 4 i + c] = component c of texel weight_base + i
+// Bindings:  1 the weight arena, 2 out.
+// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
+// Expects:   weight_texel.
+
+struct Params {
+    count: u32, width: u32, weight_base: u32, page_shift: u32,
+    out_offset: u32, pad_0: u32, pad_1: u32, pad_2: u32,
+    slots: array<vec4<u32>, 16>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var weights: texture_2d_array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = id.y * params.width + id.x;
+    if (i >= params.count) {
+        return;
+    }
+    let texel = weight_texel(params.weight_base + i);
+    let at = params.out_offset + 4u * i;
+    out[at] = texel.x;
+    out[at + 1u] = texel.y;
+    out[at + 2u] = texel.z;
+    out[at + 3u] = texel.w;
+}

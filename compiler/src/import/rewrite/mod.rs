@@ -1,0 +1,77 @@
+//! ONNX nodes that become other ONNX nodes before tract sees them.
+//!
+//! A rewrite says an operator in terms of others: because tract does not know it, knows only a form of it, or reads it
+//! differently from the specification. The registry (`operators.rs`) names a rewrite for an operator; what it gives is
+//! rewritten again until nothing changes. Both the import and the reference run see the rewritten model. It deliberately
+//! changes no meaning: what cannot be said in other operators is refused, with a reason.
+
+mod attention;
+mod elementwise;
+mod losses;
+mod movement;
+mod norms;
+mod pooling;
+mod steps;
+
+pub use attention::attention;
+pub use elementwise::{celu, pow};
+pub use losses::{negative_log_likelihood, softmax_cross_entropy};
+pub use movement::{affine_grid, center_crop_pad, compress, constant_of_shape, pad, upsample};
+pub use norms::{batch_normalization, local_response, lp_normalization};
+pub use pooling::lp_pool;
+pub use steps::Steps;
+
+use super::error::UnsupportedOp;
+use super::operators::find;
+use steps::Known;
+use tract_onnx::pb::{GraphProto, NodeProto};
+
+/// What a rewrite did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rewritten {
+    /// The node stays.
+    Unchanged,
+    /// The steps take its place.
+    Replaced,
+}
+
+/// A rewrite: `Err` is why this node cannot be expressed.
+pub type Rewrite = fn(&NodeProto, &mut Steps<'_>) -> Result<Rewritten, String>;
+
+/// How often one node is rewritten at most; no chain of rewrites is that long.
+const MOST_ROUNDS: usize = 8;
+
+/// Rewrites a graph in place; gives what cannot be.
+pub fn rewrite(graph: &mut GraphProto, opset: i64) -> Vec<UnsupportedOp> {
+    let mut known = Known::of(graph, opset);
+    let mut refused = Vec::new();
+    let mut done = Vec::with_capacity(graph.node.len());
+    for node in std::mem::take(&mut graph.node) {
+        let original = node.op_type.clone();
+        let name = node.name.clone();
+        let mut waiting = vec![(node, 0)];
+        while let Some((node, round)) = waiting.pop() {
+            let rule = find(&node.domain, &node.op_type).and_then(|operator| operator.rewrite);
+            let mut steps = Steps::new(&node, &known);
+            match rule.map_or(Ok(Rewritten::Unchanged), |rule| rule(&node, &mut steps)) {
+                Ok(Rewritten::Replaced) if round < MOST_ROUNDS => {
+                    let (nodes, initialisers) = (steps.nodes, steps.initialisers);
+                    for tensor in &initialisers {
+                        known.add_tensor(&tensor.name, tensor);
+                    }
+                    // Later steps may ask for the type of earlier ones.
+                    nodes.iter().for_each(|node| known.add_node(node));
+                    graph.initializer.extend(initialisers);
+                    waiting.extend(nodes.into_iter().rev().map(|node| (node, round + 1)));
+                }
+                Ok(Rewritten::Replaced | Rewritten::Unchanged) => done.push(node),
+                Err(reason) => {
+                    let op = format!("{original} ({reason})");
+                    refused.push(UnsupportedOp { op, count: 1, nodes: vec![name.clone()] });
+                }
+            }
+        }
+    }
+    graph.node = done;
+    refused
+}

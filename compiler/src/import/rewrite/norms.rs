@@ -1,0 +1,89 @@
+//! Normalisations: those that tract computes differently from the specification, or only with constant parameters.
+
+use super::Rewritten;
+use super::steps::{Attribute, Steps};
+use tract_onnx::pb::NodeProto;
+
+/// x / ‖x‖, NaN where the norm is zero; tract divides by 1 there.
+pub fn lp_normalization(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let axis = s.int_attribute("axis").unwrap_or(-1);
+    let reduction = match s.int_attribute("p").unwrap_or(2) {
+        1 => "ReduceL1",
+        2 => "ReduceL2",
+        other => return Err(format!("p = {other}")),
+    };
+    let x = s.needed(0)?;
+    let norm = s.reduce(reduction, x, &[axis], true);
+    let y = s.op("Div", &[x, &norm], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// (x − mean) / √(variance + ε) · scale + shift along axis 1, for parameters that are not constants.
+pub fn batch_normalization(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    if s.int_attribute("training_mode").unwrap_or(0) != 0 || s.wants(1) {
+        return Err("training mode".to_owned());
+    }
+    if (1..5).all(|position| s.operand(position).is_some_and(|name| s.known.is_constant(name))) {
+        return Ok(Rewritten::Unchanged);
+    }
+    let x = s.needed(0)?;
+    // Parameters as (channels, 1, …), whatever the rank: the shape is 1 for every axis, then −1 in the channels' place.
+    let ones = {
+        let shape = s.op("Shape", &[x], &[]);
+        let (start, end) = (s.ints(&[2]), s.ints(&[i64::MAX]));
+        let rest = s.op("Slice", &[&shape, &start, &end], &[]);
+        let same = s.op("Div", &[&rest, &rest], &[]);
+        let channels = s.ints(&[-1]);
+        s.op("Concat", &[&channels, &same], &[("axis", Attribute::Int(0))])
+    };
+    let mut columns = Vec::new();
+    for position in 1..5 {
+        let parameter = s.needed(position)?;
+        columns.push(s.op("Reshape", &[parameter, &ones], &[]));
+    }
+    let epsilon = s.float_attribute("epsilon").unwrap_or(1e-5);
+    let epsilon = s.number_like(epsilon, x);
+    let spread = s.op("Add", &[&columns[3], &epsilon], &[]);
+    let spread = s.op("Sqrt", &[&spread], &[]);
+    let centred = s.op("Sub", &[x, &columns[2]], &[]);
+    let normal = s.op("Div", &[&centred, &spread], &[]);
+    let scaled = s.op("Mul", &[&normal, &columns[0]], &[]);
+    let y = s.op("Add", &[&scaled, &columns[1]], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// x / (bias + α · mean of squares over `size` neighbouring channels) ^ β: the mean is a pooling over axis 1.
+pub fn local_response(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let x = s.needed(0)?;
+    let size = s.int_attribute("size").ok_or("without size")?;
+    let (alpha, beta) = (s.float_attribute("alpha").unwrap_or(1e-4), s.float_attribute("beta").unwrap_or(0.75));
+    let bias = s.float_attribute("bias").unwrap_or(1.0);
+    let square = s.op("Mul", &[x, x], &[]);
+    // (batch, 1, channels, all places): the window runs along the channels, and padding counts in the mean.
+    let channels = s.shape(x, 1, 2);
+    let batch = s.shape(x, 0, 1);
+    let (one, rest) = (s.ints(&[1]), s.ints(&[-1]));
+    let flat = s.op("Concat", &[&batch, &one, &channels, &rest], &[("axis", Attribute::Int(0))]);
+    let plane = s.op("Reshape", &[&square, &flat], &[]);
+    let before = (size - 1) / 2;
+    let mean = s.op(
+        "AveragePool",
+        &[&plane],
+        &[
+            ("kernel_shape", Attribute::Ints(&[size, 1])),
+            ("pads", Attribute::Ints(&[before, 0, size - 1 - before, 0])),
+            ("count_include_pad", Attribute::Int(1)),
+        ],
+    );
+    let whole = s.op("Shape", &[x], &[]);
+    let mean = s.op("Reshape", &[&mean, &whole], &[]);
+    let (alpha, beta, bias) = (s.number_like(alpha, x), s.number_like(beta, x), s.number_like(bias, x));
+    let scaled = s.op("Mul", &[&mean, &alpha], &[]);
+    let base = s.op("Add", &[&scaled, &bias], &[]);
+    let divisor = s.op("Pow", &[&base, &beta], &[]);
+    let y = s.op("Div", &[x, &divisor], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}

@@ -1,0 +1,317 @@
+//! Writing ONNX nodes: what a rewrite of one node consists of.
+//!
+//! Every new value and node is named after the node that is rewritten, so that reports lead back to it. Operators whose
+//! parameters moved from attributes to operands are written in the form of the model's own version. It deliberately knows no
+//! rewrite.
+
+use std::collections::BTreeMap;
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType,
+    type_proto,
+};
+
+/// From this version on, `Squeeze`, `Unsqueeze`, `Split` and `ReduceSum` take their axes or sizes as an operand.
+const OPERANDS_13: i64 = 13;
+
+/// From this version on, all reductions do.
+const OPERANDS_18: i64 = 18;
+
+/// What is known about the values of a graph before any inference.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Version of the standard operators.
+    pub opset: i64,
+    integers: BTreeMap<String, Vec<i64>>,
+    constants: std::collections::BTreeSet<String>,
+    types: BTreeMap<String, i32>,
+}
+
+impl Known {
+    /// Looks at a graph.
+    pub fn of(graph: &GraphProto, opset: i64) -> Self {
+        let mut known = Self { opset, ..Self::default() };
+        for info in graph.input.iter().chain(&graph.value_info) {
+            let tensor = info.r#type.as_ref().and_then(|t| t.value.as_ref());
+            if let Some(type_proto::Value::TensorType(tensor)) = tensor {
+                known.types.insert(info.name.clone(), tensor.elem_type);
+            }
+        }
+        for tensor in &graph.initializer {
+            known.add_tensor(&tensor.name, tensor);
+        }
+        for node in &graph.node {
+            known.add_node(node);
+        }
+        known
+    }
+
+    pub(super) fn add_tensor(&mut self, name: &str, tensor: &TensorProto) {
+        self.types.insert(name.to_owned(), tensor.data_type);
+        self.constants.insert(name.to_owned());
+        if let Some(values) = integers(tensor) {
+            self.integers.insert(name.to_owned(), values);
+        }
+    }
+
+    /// Learns what a node's outputs are.
+    pub fn add_node(&mut self, node: &NodeProto) {
+        if node.op_type == "Constant"
+            && let [output] = node.output.as_slice()
+            && let [attribute] = node.attribute.as_slice()
+        {
+            self.constants.insert(output.clone());
+            if let Some(tensor) = &attribute.t {
+                self.add_tensor(output, tensor);
+            } else if attribute.name == "value_int" {
+                self.integers.insert(output.clone(), vec![attribute.i]);
+            } else if attribute.name == "value_ints" {
+                self.integers.insert(output.clone(), attribute.ints.clone());
+            }
+            return;
+        }
+        if node.op_type == "CastLike" && node.input.first().is_some_and(|x| self.constants.contains(x)) {
+            self.constants.extend(node.output.iter().cloned());
+        }
+        let integer = |name: &str| node.attribute.iter().find(|a| a.name == name).map(|a| a.i as i32);
+        let of = |position: usize| node.input.get(position).and_then(|name| self.types.get(name)).copied();
+        let given = match node.op_type.as_str() {
+            "And" | "Or" | "Xor" | "Not" | "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual"
+            | "IsNaN" | "IsInf" => Some(DataType::Bool as i32),
+            "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" => Some(DataType::Int64 as i32),
+            "Cast" => integer("to"),
+            "CastLike" | "Where" => of(1),
+            _ => of(0),
+        };
+        if let (Some(given), Some(output)) = (given, node.output.first()) {
+            self.types.insert(output.clone(), given);
+        }
+    }
+
+    /// ONNX element type of a value, as far as it can be told.
+    pub fn element_type(&self, name: &str) -> Option<i32> {
+        self.types.get(name).copied()
+    }
+
+    /// Elements of a small integer constant.
+    pub fn integers(&self, name: &str) -> Option<&[i64]> {
+        self.integers.get(name).map(Vec::as_slice)
+    }
+
+    /// Whether the value is an initialiser or a constant.
+    pub fn is_constant(&self, name: &str) -> bool {
+        self.constants.contains(name)
+    }
+}
+
+/// Elements of an integer tensor, or of truth values as 0 and 1.
+fn integers(tensor: &TensorProto) -> Option<Vec<i64>> {
+    let raw = tensor.raw_data.as_slice();
+    let wide = DataType::try_from(tensor.data_type).ok()?;
+    match wide {
+        DataType::Int64 if raw.is_empty() => Some(tensor.int64_data.clone()),
+        DataType::Int64 => Some(raw.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect()),
+        DataType::Int32 | DataType::Bool if raw.is_empty() => {
+            Some(tensor.int32_data.iter().map(|v| i64::from(*v)).collect())
+        }
+        DataType::Int32 => Some(raw.as_chunks().0.iter().map(|b| i64::from(i32::from_le_bytes(*b))).collect()),
+        DataType::Bool => Some(raw.iter().map(|b| i64::from(*b != 0)).collect()),
+        _ => None,
+    }
+}
+
+/// The value of an attribute.
+#[derive(Debug, Clone, Copy)]
+pub enum Attribute<'a> {
+    /// An integer.
+    Int(i64),
+    /// A list of integers.
+    Ints(&'a [i64]),
+    /// A text.
+    Text(&'a str),
+}
+
+/// One attribute.
+pub fn attribute(name: &str, value: Attribute<'_>) -> AttributeProto {
+    let mut attribute = AttributeProto { name: name.to_owned(), ..AttributeProto::default() };
+    let kind = match value {
+        Attribute::Int(i) => {
+            attribute.i = i;
+            AttributeType::Int
+        }
+        Attribute::Ints(ints) => {
+            attribute.ints = ints.to_vec();
+            AttributeType::Ints
+        }
+        Attribute::Text(text) => {
+            attribute.s = text.as_bytes().to_vec();
+            AttributeType::String
+        }
+    };
+    attribute.r#type = kind as i32;
+    attribute
+}
+
+/// The nodes that take the place of one.
+#[derive(Debug)]
+pub struct Steps<'a> {
+    /// What is known about the node's operands.
+    pub known: &'a Known,
+    node: &'a NodeProto,
+    count: usize,
+    pub(super) nodes: Vec<NodeProto>,
+    pub(super) initialisers: Vec<TensorProto>,
+}
+
+impl<'a> Steps<'a> {
+    /// Nothing yet, in place of `node`.
+    pub const fn new(node: &'a NodeProto, known: &'a Known) -> Self {
+        Self { known, node, count: 0, nodes: Vec::new(), initialisers: Vec::new() }
+    }
+
+    fn fresh(&mut self) -> String {
+        self.count += 1;
+        format!("{}.{}", self.node.name, self.count)
+    }
+
+    /// The operand at a position, when it is given.
+    pub fn operand(&self, position: usize) -> Option<&'a str> {
+        self.node.input.get(position).map(String::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// An operand that has to be there.
+    pub fn needed(&self, position: usize) -> Result<&'a str, String> {
+        self.operand(position).ok_or_else(|| format!("without operand {position}"))
+    }
+
+    /// An integer attribute.
+    pub fn int_attribute(&self, name: &str) -> Option<i64> {
+        self.node.attribute.iter().find(|a| a.name == name).map(|a| a.i)
+    }
+
+    /// A float attribute.
+    pub fn float_attribute(&self, name: &str) -> Option<f32> {
+        self.node.attribute.iter().find(|a| a.name == name).map(|a| a.f)
+    }
+
+    /// A list of integers.
+    pub fn ints_attribute(&self, name: &str) -> Option<&'a [i64]> {
+        self.node.attribute.iter().find(|a| a.name == name).map(|a| a.ints.as_slice())
+    }
+
+    /// A text attribute.
+    pub fn text_attribute(&self, name: &str) -> Option<&'a str> {
+        let found = self.node.attribute.iter().find(|a| a.name == name)?;
+        std::str::from_utf8(&found.s).ok()
+    }
+
+    /// Whether the output at a position is wanted.
+    pub fn wants(&self, position: usize) -> bool {
+        self.node.output.get(position).is_some_and(|name| !name.is_empty())
+    }
+
+    /// Adds a node with one output.
+    pub fn op(&mut self, op: &str, inputs: &[&str], attributes: &[(&str, Attribute<'_>)]) -> String {
+        let name = self.fresh();
+        self.nodes.push(NodeProto {
+            name: name.clone(),
+            op_type: op.to_owned(),
+            input: inputs.iter().map(|i| (*i).to_owned()).collect(),
+            output: vec![name.clone()],
+            attribute: attributes.iter().map(|(name, value)| attribute(name, *value)).collect(),
+            ..NodeProto::default()
+        });
+        name
+    }
+
+    /// Makes a value an output of the rewritten node, if that is wanted.
+    pub fn give(&mut self, position: usize, value: &str) {
+        let Some(output) = self.node.output.get(position).filter(|name| !name.is_empty()).cloned() else { return };
+        let name = if position == 0 { self.node.name.clone() } else { self.fresh() };
+        self.nodes.push(NodeProto {
+            name,
+            op_type: "Identity".to_owned(),
+            input: vec![value.to_owned()],
+            output: vec![output],
+            ..NodeProto::default()
+        });
+    }
+
+    fn tensor(&mut self, dims: Vec<i64>, data_type: DataType, raw_data: Vec<u8>) -> String {
+        let name = self.fresh();
+        let tensor =
+            TensorProto { name: name.clone(), dims, data_type: data_type as i32, raw_data, ..TensorProto::default() };
+        self.initialisers.push(tensor);
+        name
+    }
+
+    /// A list of 64-bit integers.
+    pub fn ints(&mut self, values: &[i64]) -> String {
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.tensor(vec![values.len() as i64], DataType::Int64, bytes)
+    }
+
+    /// A 64-bit integer.
+    pub fn int(&mut self, value: i64) -> String {
+        self.tensor(vec![], DataType::Int64, value.to_le_bytes().to_vec())
+    }
+
+    /// f32 values.
+    pub fn floats(&mut self, dims: &[usize], values: &[f32]) -> String {
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.tensor(dims.iter().map(|d| *d as i64).collect(), DataType::Float, bytes)
+    }
+
+    /// A number in the type of another value.
+    pub fn number_like(&mut self, value: f32, like: &str) -> String {
+        let number = self.floats(&[], &[value]);
+        if self.known.element_type(like) == Some(DataType::Float as i32) {
+            return number;
+        }
+        self.op("CastLike", &[&number, like], &[])
+    }
+
+    /// Axes of size 1 taken away.
+    pub fn squeeze(&mut self, x: &str, axes: &[i64]) -> String {
+        self.with_list("Squeeze", x, axes, OPERANDS_13, &[])
+    }
+
+    /// Axes of size 1 put in.
+    pub fn unsqueeze(&mut self, x: &str, axes: &[i64]) -> String {
+        self.with_list("Unsqueeze", x, axes, OPERANDS_13, &[])
+    }
+
+    /// A reduction over some axes.
+    pub fn reduce(&mut self, op: &str, x: &str, axes: &[i64], keep: bool) -> String {
+        let since = if op == "ReduceSum" { OPERANDS_13 } else { OPERANDS_18 };
+        self.with_list(op, x, axes, since, &[("keepdims", Attribute::Int(i64::from(keep)))])
+    }
+
+    /// A reduction over all axes.
+    pub fn reduce_all(&mut self, op: &str, x: &str) -> String {
+        self.op(op, &[x], &[("keepdims", Attribute::Int(0))])
+    }
+
+    fn with_list(
+        &mut self,
+        op: &str,
+        x: &str,
+        axes: &[i64],
+        operand_since: i64,
+        attributes: &[(&str, Attribute<'_>)],
+    ) -> String {
+        if self.known.opset >= operand_since {
+            let axes = self.ints(axes);
+            self.op(op, &[x, &axes], attributes)
+        } else {
+            let all = [attributes, &[("axes", Attribute::Ints(axes))]].concat();
+            self.op(op, &[x], &all)
+        }
+    }
+
+    /// Entries `from..to` of a value's shape, as a list.
+    pub fn shape(&mut self, x: &str, from: i64, to: i64) -> String {
+        let shape = self.op("Shape", &[x], &[]);
+        let (from, to) = (self.ints(&[from]), self.ints(&[to]));
+        self.op("Slice", &[&shape, &from, &to], &[])
+    }
+}

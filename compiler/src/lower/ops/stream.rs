@@ -1,0 +1,100 @@
+//! Large constants of element-wise operators: pages of the stream that are unpacked into an activation where they are needed.
+//!
+//! A position table of many megabytes would otherwise stay resident from beginning to end. Only what one node reads once is
+//! streamed: a constant with several readers stays in the constants buffer, and so does one that half precision cannot hold
+//! when weights are stored in it (a mask).
+
+use super::heavy::pages_of;
+use super::strided::{cost, linear};
+use crate::graph::constant::{Constant, Storage};
+use crate::graph::op::Op;
+use crate::graph::{Graph, NodeId};
+use crate::kernels::Kernel;
+use crate::lower::LowerError;
+use crate::lower::context::{Call, Lowering};
+use crate::lower::program::Packing;
+use crate::schedule::OperatorClass;
+use flashmem_plan_format::plan::TexelFormat;
+
+/// Constants of at least this size are streamed, in bytes on the device.
+const STREAMED_BYTES: usize = 512 << 10;
+
+/// Most elements that lie side by side in the packing; any power of two gives the same order of texels.
+const MOST_COLUMNS: usize = 256;
+
+/// Streams the large constants among the element-wise operands of a node, and makes what is unpacked their view.
+pub fn operands(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let own = match graph.node(id).op {
+        Op::Pointwise(_) => 0,
+        _ => graph.op_operand_count(id),
+    };
+    for operand in graph.operands(id).into_iter().skip(own) {
+        if let Some(columns) = streamed_columns(graph, operand, lowering.options().page.format) {
+            unpack(lowering, operand, columns)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a constant is streamed: the columns of its packing.
+fn streamed_columns(graph: &Graph, id: NodeId, format: TexelFormat) -> Option<usize> {
+    let constant = graph.constant(id)?;
+    let columns = 1 << constant.len().trailing_zeros().min(MOST_COLUMNS.trailing_zeros());
+    let large = constant.len() * 4 >= STREAMED_BYTES && columns >= 4;
+    (large && graph.use_count(id) == 1 && storable(constant, format)).then_some(columns)
+}
+
+fn storable(constant: &Constant, format: TexelFormat) -> bool {
+    let fits = |v: f32| !v.is_finite() || v.abs() <= half::f16::MAX.to_f32();
+    match (constant.storage, format) {
+        (Storage::F16, _) | (Storage::F32, TexelFormat::Rgba32Float) => true,
+        (Storage::F32, TexelFormat::Rgba16Float) => (0..constant.len()).all(|i| fits(constant.f32_at(i))),
+        (Storage::I32 | Storage::Bool, _) => false,
+    }
+}
+
+fn unpack(lowering: &mut Lowering<'_>, id: NodeId, columns: usize) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let constant = graph.constant(id).expect("the caller found a constant").clone();
+    let name = graph.node(id).name.clone();
+    let out = lowering.output(&constant.shape);
+    // One panel, so that texel t holds elements 4 t to 4 t + 3.
+    let packing = Packing {
+        group_stride: 0,
+        k_shape: vec![constant.len() / columns],
+        k_strides: vec![columns],
+        n_shape: vec![columns],
+        n_strides: vec![1],
+        groups: 1,
+        panel_width: columns,
+        constant,
+    };
+    let weight = lowering.weight(id, packing);
+    let (start, texels) = (lowering.weight_at(weight).texel_offset, lowering.weight_at(weight).texels);
+    let (page, limit) = (lowering.options().page, u64::from(lowering.options().max_pages_per_call));
+    let mut first = start;
+    while first < start + texels {
+        let borders = (first / u64::from(page.texels()) + limit) * u64::from(page.texels());
+        let range = first..borders.min(start + texels);
+        debug_assert!(pages_of(page, &range) <= limit, "cut at page borders");
+        let count = (range.end - range.start) as usize;
+        let (workgroups, width) = linear(count);
+        let base = (range.start % u64::from(page.texels())) as u32;
+        let offset = ((range.start - start) * 4) as u32;
+        first = range.end;
+        lowering.call(Call {
+            kernel: Kernel::Unpack,
+            expression: None,
+            params: vec![count as u32, width, base, page.texels().trailing_zeros(), offset, 0, 0, 0],
+            output: out.tensor,
+            inputs: vec![],
+            workgroups,
+            weight_texels: Some(range),
+            node: name.clone(),
+            cost: cost(OperatorClass::Elemental, 4 * count, 4 * count, 0),
+        });
+    }
+    lowering.set_view(id, out);
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! How a run waits: for how long, whether it may block its thread, and what ends it early.
+//!
+//! A blocking run sleeps in the driver or on a lock. An asynchronous run never does: it looks, and asks its timer to wake
+//! it a little later. On the web nothing waits here at all: the browser wakes the run.
+
+use crate::control::CancelToken;
+use crate::error::Error;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::timer::Timer;
+use std::time::Duration;
+
+/// Longest time between two looks at a busy device. A look costs microseconds; a page takes a disk about a millisecond.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_micros(200);
+
+/// Longest wait in one piece of a run that can be cancelled.
+const CANCEL_INTERVAL: Duration = Duration::from_millis(20);
+
+pub(crate) struct Patience {
+    /// Longest wait for anything.
+    pub(crate) timeout: Duration,
+    /// Whether the thread may sleep.
+    pub(crate) may_block: bool,
+    cancel: Option<CancelToken>,
+    #[cfg(not(target_arch = "wasm32"))]
+    timer: Timer,
+}
+
+impl Patience {
+    pub(crate) fn new(timeout: Duration, may_block: bool, cancel: Option<CancelToken>) -> Self {
+        Self {
+            timeout,
+            may_block,
+            cancel,
+            #[cfg(not(target_arch = "wasm32"))]
+            timer: Timer::default(),
+        }
+    }
+
+    /// For opening, which blocks in the driver anyway.
+    pub(crate) fn blocking(timeout: Duration) -> Self {
+        Self::new(timeout, true, None)
+    }
+
+    /// Fails when the run was cancelled.
+    pub(crate) fn check(&self, during: &str) -> Result<(), Error> {
+        match &self.cancel {
+            Some(token) if token.is_cancelled() => Err(Error::Cancelled { during: during.to_owned() }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The longest wait in one piece: nothing for a run that may not block.
+    pub(crate) fn piece(&self, wanted: Duration) -> Duration {
+        match (self.may_block, &self.cancel) {
+            (false, _) => Duration::ZERO,
+            (true, None) => wanted,
+            (true, Some(_)) => wanted.min(CANCEL_INTERVAL),
+        }
+    }
+
+    /// Lets others run for a moment when the run may not block; nothing otherwise.
+    pub(crate) async fn pause(&self) {
+        #[cfg(not(target_arch = "wasm32"))]
+        if !self.may_block {
+            self.timer.sleep(POLL_INTERVAL).await;
+        }
+    }
+}
