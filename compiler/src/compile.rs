@@ -10,25 +10,37 @@ use crate::graph::verify::{Violation, verify};
 use crate::import::{Dim, ImportError, ImportOptions, import};
 use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize, split_large};
 use crate::profile::{DeviceProfile, ExceededLimit};
-use crate::schedule::{SolverReport, Strategy};
+use crate::schedule::{SolverKind, SolverReport, Strategy};
 use flashmem_plan_format::container::Summary;
 use flashmem_plan_format::plan::{Plan, Provenance, TexelFormat};
 use std::path::Path;
 
 /// What to optimise for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Objective {
     /// Least predicted time, then least memory.
     Latency,
     /// Least memory, then least predicted time.
-    Memory,
+    Memory {
+        /// How much slower than the best the plan may be predicted.
+        slack: Slack,
+    },
+}
+
+/// Time that may be given up for memory.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Slack {
+    /// Any: the least memory, whatever the time.
+    Unlimited,
+    /// This fraction of the best predicted time under the budget, at least 0: 0.05 is 5 %.
+    Fraction(f64),
 }
 
 impl Objective {
     const fn name(self) -> &'static str {
         match self {
             Self::Latency => "latency",
-            Self::Memory => "memory",
+            Self::Memory { .. } => "memory",
         }
     }
 }
@@ -48,6 +60,8 @@ pub struct CompileOptions {
     pub objective: Objective,
     /// Strategy.
     pub strategy: Strategy,
+    /// What searches for the optimal schedule.
+    pub solver: SolverKind,
     /// What stays resident between runs.
     pub keep: Keep,
     /// Self-test to store.
@@ -173,6 +187,7 @@ pub fn plan(prepared: &Prepared, links: &mut Links, options: &CompileOptions) ->
     let assembly = Assembly {
         profile: &options.profile,
         strategy: options.strategy,
+        solver: options.solver,
         slot_cap: options.profile.limits.texture_array_layers,
         staging_pages: 2,
         budget_bytes: options.budget_bytes,
@@ -182,13 +197,16 @@ pub fn plan(prepared: &Prepared, links: &mut Links, options: &CompileOptions) ->
         format: options.weights,
         max_binding_bytes: options.profile.limits.storage_binding_bytes,
         budget_bytes: options.budget_bytes,
-        least_memory: options.objective == Objective::Memory,
+        slack: match options.objective {
+            Objective::Latency => None,
+            Objective::Memory { slack } => Some(slack),
+        },
         assembly: assembly.clone(),
     };
     let Planned { program, assembled } = search(&prepared.graph, links, &wanted)?;
     let keep = match (options.keep, options.objective) {
-        (Keep::Auto, Objective::Memory) => Keep::None,
-        (keep @ (Keep::Auto | Keep::None | Keep::All), Objective::Latency | Objective::Memory) => keep,
+        (Keep::Auto, Objective::Memory { .. }) => Keep::None,
+        (keep @ (Keep::Auto | Keep::None | Keep::All), Objective::Latency | Objective::Memory { .. }) => keep,
     };
     let assembled = keep_pages(&program, &assembly, assembled, keep)?;
     let planned = Planned { program, assembled };
@@ -242,6 +260,12 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
     };
     let mut list =
         vec![("weights".to_owned(), weights.to_owned()), ("objective".to_owned(), options.objective.name().to_owned())];
+    if let Objective::Memory { slack: Slack::Fraction(fraction) } = options.objective {
+        list.push(("slack".to_owned(), fraction.to_string()));
+    }
+    if options.solver != SolverKind::default() {
+        list.push(("solver".to_owned(), options.solver.name().to_owned()));
+    }
     list.push(("keep".to_owned(), options.keep.name().to_owned()));
     list.extend(options.import.dims.iter().map(|(name, size)| (format!("set {name}"), size.to_string())));
     list.extend(options.import.inputs.iter().map(|(name, dims)| {
@@ -263,7 +287,7 @@ mod tests {
     use crate::bundle::{Keep, Links};
     use crate::import::ImportOptions;
     use crate::profile::{DeviceLimits, DeviceProfile};
-    use crate::schedule::Strategy;
+    use crate::schedule::{SolverKind, Strategy};
     use flashmem_plan_format::plan::{Requirements, TexelFormat};
 
     /// A small network planned for a device with these limits: what the plan needs, or the message.
@@ -278,6 +302,7 @@ mod tests {
             profile,
             objective: Objective::Latency,
             strategy,
+            solver: SolverKind::default(),
             keep: Keep::None,
             golden: None,
         };

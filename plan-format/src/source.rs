@@ -24,6 +24,12 @@ pub trait ReadAt: Send + Sync {
     /// the bytes.
     fn will_read(&self, _range: Range<u64>) {}
 
+    /// Whether the source reads far ahead by itself once it is read in order: then only what comes before that is worth
+    /// announcing.
+    fn reads_ahead(&self) -> bool {
+        false
+    }
+
     /// Says that a range was read and is not needed again soon. A hint.
     fn was_read(&self, _range: Range<u64>) {}
 }
@@ -39,6 +45,10 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
 
     fn will_read(&self, range: Range<u64>) {
         (**self).will_read(range);
+    }
+
+    fn reads_ahead(&self) -> bool {
+        (**self).reads_ahead()
     }
 
     fn was_read(&self, range: Range<u64>) {

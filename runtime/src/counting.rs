@@ -72,6 +72,13 @@ impl ReadAt for CountingSource {
         }
     }
 
+    fn reads_ahead(&self) -> bool {
+        match &self.inner {
+            Inner::Blocking(inner) => inner.reads_ahead(),
+            Inner::Fetched(_) => false,
+        }
+    }
+
     fn was_read(&self, range: Range<u64>) {
         if let Inner::Blocking(inner) = &self.inner {
             inner.was_read(range);

@@ -9,7 +9,7 @@ use flashmem_compiler::bundle::Keep;
 use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, compile};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
-use flashmem_compiler::schedule::Strategy;
+use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_plan_format::plan::TexelFormat;
 use flashmem_runtime::{ElementType, Options, Outputs, Session, Stats, Tensor, npz};
 use std::path::{Path, PathBuf};
@@ -47,6 +47,7 @@ pub fn options(weights: TexelFormat) -> CompileOptions {
         profile: DeviceProfile::load("software").expect("a built-in profile"),
         objective: Objective::Latency,
         strategy: Strategy::Optimal,
+        solver: SolverKind::default(),
         keep: Keep::Auto,
         golden: None,
     }

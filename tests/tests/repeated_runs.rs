@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 use flashmem_compiler::bundle::Keep;
-use flashmem_compiler::compile::{CompileOptions, Objective};
+use flashmem_compiler::compile::{CompileOptions, Objective, Slack};
 use flashmem_compiler::schedule::Strategy;
 use flashmem_plan_format::container::Bundle;
 use flashmem_plan_format::plan::{Command, PageId, Plan, TexelFormat};
@@ -115,7 +115,7 @@ fn objective_memory_keeps_nothing() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let bundle = folder.path().join("a.fmplan");
     let options = CompileOptions {
-        objective: Objective::Memory,
+        objective: Objective::Memory { slack: Slack::Unlimited },
         budget_bytes: Some(1 << 30),
         ..options(TexelFormat::Rgba16Float)
     };

@@ -5,11 +5,13 @@
 //! smallest feasible budget, by construction reproducible. It deliberately predicts with the greedy schedule only: the
 //! chosen candidate gets the requested strategy.
 
+use super::least_memory::least_memory_within;
 use super::{Assembled, Assembly, BundleError, Links, assemble};
+use crate::compile::Slack;
 use crate::graph::Graph;
 use crate::lower::program::Program;
 use crate::lower::{LowerError, LowerOptions, lower};
-use crate::schedule::{Demand, Strategy};
+use crate::schedule::{Strategy, smallest_slots};
 use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS, PageGeometry, TexelFormat};
 
 /// Page sizes that are tried, in bytes.
@@ -22,16 +24,16 @@ const MOST_PAGES: u64 = 8192;
 const PAGES_PER_CALL: [u32; 5] = [MAX_PAGES_PER_DISPATCH, 16, 6, 3, 2];
 
 /// Fewest buffers of a ring: one being read while another is copied.
-const LEAST_STAGING_PAGES: u32 = 2;
+pub(super) const LEAST_STAGING_PAGES: u32 = 2;
 
 /// Most buffers of a ring: more do not make reading faster.
-const MOST_STAGING_PAGES: u32 = 8;
+pub(super) const MOST_STAGING_PAGES: u32 = 8;
 
 /// A candidate, assembled at its least memory.
-struct Candidate {
-    program: Program,
-    least_slots: u32,
-    least_peak_bytes: u64,
+pub(super) struct Candidate {
+    pub(super) program: Program,
+    pub(super) least_slots: u32,
+    pub(super) least_peak_bytes: u64,
 }
 
 /// No plan can be made.
@@ -74,8 +76,8 @@ pub struct Search<'a> {
     pub max_binding_bytes: u64,
     /// The budget.
     pub budget_bytes: Option<u64>,
-    /// Whether the least memory is wanted, whatever the time.
-    pub least_memory: bool,
+    /// When the least memory is wanted: how much slower than the best it may be.
+    pub slack: Option<Slack>,
     /// Everything but slots and ring; its slots are the most that the device's textures hold.
     pub assembly: Assembly<'a>,
 }
@@ -89,7 +91,7 @@ pub struct Planned {
     pub assembled: Assembled,
 }
 
-fn peak_bytes(assembled: &Assembled) -> Result<u64, BundleError> {
+pub(super) fn peak_bytes(assembled: &Assembled) -> Result<u64, BundleError> {
     assembled.plan.memory.total_bytes().ok_or(BundleError::MemoryOverflow)
 }
 
@@ -116,12 +118,9 @@ pub fn search(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<P
     if let Some(budget_bytes) = search.budget_bytes.filter(|b| *b < smallest_bytes) {
         return Err(BudgetError::TooSmall { budget_bytes, smallest_bytes });
     }
-    let fallback = |mut candidates: Vec<Candidate>| Planned {
-        program: candidates.swap_remove(smallest_index).program,
-        assembled: smallest,
-    };
-    if search.least_memory {
-        return Ok(fallback(candidates));
+    if search.slack == Some(Slack::Unlimited) {
+        let mut candidates = candidates;
+        return Ok(Planned { program: candidates.swap_remove(smallest_index).program, assembled: smallest });
     }
 
     // The best prediction wins; within one per cent, fewer calls, then larger pages.
@@ -136,13 +135,14 @@ pub fn search(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<P
     let best = scored.iter().map(|s| s.0).fold(f64::INFINITY, f64::min);
     scored.retain(|s| s.0 <= best * 1.01);
     scored.sort_by_key(|s| (s.1, candidates[s.2].program.pages(), s.2));
-    for (_, _, index, mut slots, staging) in scored {
+    let mut found = (smallest_index, smallest);
+    'candidates: for (_, _, index, mut slots, staging) in scored {
         let candidate = &candidates[index];
         while slots >= candidate.least_slots {
             let assembled = at(candidate, slots, staging, links, search)?;
             if search.budget_bytes.is_none_or(|budget| peak_bytes(&assembled).is_ok_and(|peak| peak <= budget)) {
-                let mut candidates = candidates;
-                return Ok(Planned { program: candidates.swap_remove(index).program, assembled });
+                found = (index, assembled);
+                break 'candidates;
             }
             match slots.checked_sub(1) {
                 Some(fewer) => slots = fewer,
@@ -150,7 +150,12 @@ pub fn search(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<P
             }
         }
     }
-    Ok(fallback(candidates))
+    let (index, assembled) = match search.slack {
+        Some(Slack::Fraction(fraction)) => least_memory_within(&candidates, found, fraction, links, search)?,
+        Some(Slack::Unlimited) | None => found,
+    };
+    let mut candidates = candidates;
+    Ok(Planned { program: candidates.swap_remove(index).program, assembled })
 }
 
 /// The candidates whose slots the device's textures can hold.
@@ -210,12 +215,8 @@ fn least(program: Program, links: &mut Links, search: &Search<'_>) -> Result<Can
         staging_pages: LEAST_STAGING_PAGES,
         ..search.assembly.clone()
     };
-    let least_slots = match search.assembly.strategy {
-        Strategy::PreloadAll => program.pages() as u32,
-        Strategy::Optimal | Strategy::Greedy | Strategy::OnDemand => {
-            Demand::new(&super::problem(&program, &unlimited)?).smallest_slots()
-        }
-    };
+    let least_slots = smallest_slots(&super::problem(&program, &unlimited)?, search.assembly.strategy)
+        .map_err(BundleError::Schedule)?;
     let assembled = assemble(&program, links, &unlimited)?;
     let declared = peak_bytes(&assembled)?;
     let extra = u64::from(least_slots.saturating_sub(assembled.plan.slot_count)) * program.page.page_bytes();
@@ -236,7 +237,7 @@ fn share(candidate: &Candidate, budget_bytes: Option<u64>) -> Option<(u32, u32)>
     Some((slots, ring))
 }
 
-fn at(
+pub(super) fn at(
     candidate: &Candidate,
     slot_cap: u32,
     staging_pages: u32,

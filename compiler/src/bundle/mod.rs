@@ -7,6 +7,7 @@
 pub mod budget;
 mod golden;
 mod keep;
+mod least_memory;
 
 pub use keep::{Keep, keep_pages};
 
@@ -18,8 +19,8 @@ use crate::lower::program::Program;
 use crate::pack::{self, PackError};
 use crate::profile::DeviceProfile;
 use crate::schedule::{
-    OperatorClass, Problem, Schedule, ScheduleError, SolverReport, StepData, Strategy, emit_commands, page_uses,
-    schedule, verify as verify_schedule,
+    OperatorClass, Problem, Schedule, ScheduleError, SolverKind, SolverReport, StepData, Strategy, emit_commands,
+    page_uses, schedule, schedule_with, smallest_slots, verify as verify_schedule,
 };
 use flashmem_plan_format::container::{BundleWriter, Golden, Summary, WriteError};
 use flashmem_plan_format::plan::{
@@ -105,6 +106,8 @@ pub struct Assembly<'a> {
     pub profile: &'a DeviceProfile,
     /// Strategy.
     pub strategy: Strategy,
+    /// What searches for the optimal schedule.
+    pub solver: SolverKind,
     /// Most slots of the arena.
     pub slot_cap: u32,
     /// Buffers of the ring.
@@ -166,7 +169,7 @@ pub fn problem(program: &Program, assembly: &Assembly<'_>) -> Result<Problem, Bu
 pub fn assemble(program: &Program, links: &mut Links, assembly: &Assembly<'_>) -> Result<Assembled, BundleError> {
     let problem = problem(program, assembly)?;
     let pages = step_pages(program);
-    let schedule = schedule(&problem, assembly.strategy)?;
+    let schedule = schedule_with(&problem, assembly.strategy, assembly.solver)?;
     let stream = emit_commands(&problem, &schedule, &pages);
     let violations = verify_schedule::verify(&problem, &schedule, &stream, &pages);
     if !violations.is_empty() {
@@ -322,7 +325,7 @@ pub fn replan(plan: &Plan) -> Result<SolverReport, ScheduleError> {
         })
         .collect();
     let rate = plan.provenance.disk_bytes_per_second as f64 / 1e6;
-    let problem = Problem {
+    let mut problem = Problem {
         page_bytes: plan.page.page_bytes(),
         steps,
         pages: page_uses(&pages, plan.page_count)?,
@@ -333,5 +336,7 @@ pub fn replan(plan: &Plan) -> Result<SolverReport, ScheduleError> {
     };
     let strategy =
         Strategy::ALL.into_iter().find(|s| s.name() == plan.provenance.strategy).unwrap_or(Strategy::Optimal);
+    // A bundle does not hold the classes of its steps, on which the slots of one baseline depend.
+    problem.slot_cap = problem.slot_cap.max(smallest_slots(&problem, strategy)?);
     Ok(schedule(&problem, strategy)?.report)
 }

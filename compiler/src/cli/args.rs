@@ -9,6 +9,7 @@ const EXAMPLES: &str = "Examples:
   flashmem-compile model.onnx -o model.fmplan --weights f16 --budget 96MiB
   flashmem-compile model.onnx -o model.fmplan --set batch=1 --input tokens:1x128
   flashmem-compile model.onnx -o model.fmplan --golden
+  flashmem-compile model.onnx -o model.fmplan --objective memory --slack 5%
   flashmem-compile inspect model.fmplan --json
   flashmem-compile explain model.onnx --weights f16 --budget 96MiB --report report.html
   flashmem-compile sweep model.onnx --weights f16 --budgets 32MiB..1GiB --report sweep.html
@@ -62,7 +63,7 @@ pub enum WeightsArg {
 pub enum ObjectiveArg {
     /// Least predicted time, then least memory.
     Latency,
-    /// Least memory, then least predicted time.
+    /// Least memory, then least predicted time; within --slack of the best time, if given.
     Memory,
 }
 
@@ -154,9 +155,16 @@ pub struct PlanArgs {
     /// What to optimise for.
     #[arg(long, value_enum, default_value = "latency")]
     pub objective: ObjectiveArg,
-    /// How the schedule is made: optimal, greedy, preload-all or on-demand.
+    /// With --objective memory: how much slower than the best under the budget the plan may be, e.g. 5% or 0.05, or none for
+    /// any [default: none].
+    #[arg(long, value_name = "PERCENT")]
+    pub slack: Option<String>,
+    /// How the schedule is made: optimal, greedy, preload-all, on-demand, always-next or same-op-type.
     #[arg(long, default_value = "optimal")]
     pub strategy: String,
+    /// What searches for the optimal schedule.
+    #[arg(long, default_value = "frontier")]
+    pub solver: String,
     /// Weights that stay resident between the runs of a session.
     #[arg(long, value_enum, default_value = "auto")]
     pub keep: KeepArg,

@@ -10,14 +10,17 @@ mod npz;
 mod parse;
 mod sweep;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use args::{Cli, CompileArgs, KeepArg, ObjectiveArg, PlanArgs, WeightsArg};
 use clap::Parser as _;
 use flashmem_compiler::bundle::{GoldenSource, Keep};
-use flashmem_compiler::compile::{CompileOptions, Compiled, Objective, Progress, compile};
+use flashmem_compiler::compile::{CompileOptions, Compiled, Objective, Progress, Slack, compile};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile};
-use flashmem_compiler::{schedule::Strategy, size};
+use flashmem_compiler::{
+    schedule::{SolverKind, Strategy},
+    size,
+};
 use flashmem_plan_format::plan::TexelFormat;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
@@ -57,6 +60,10 @@ fn options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<CompileOptio
         let names: Vec<&str> = Strategy::ALL.iter().map(|s| s.name()).collect();
         format!("--strategy {} is not one of {}", args.strategy, names.join(", "))
     })?;
+    let solver = SolverKind::ALL.iter().copied().find(|s| s.name() == args.solver).with_context(|| {
+        let names: Vec<&str> = SolverKind::ALL.iter().map(|s| s.name()).collect();
+        format!("--solver {} is not one of {}", args.solver, names.join(", "))
+    })?;
     let inputs = args.input.iter().map(|t| parse::input(t)).collect::<anyhow::Result<_>>()?;
     let dims = args.set.iter().map(|t| parse::dimension(t)).collect::<anyhow::Result<_>>()?;
     Ok(CompileOptions {
@@ -67,11 +74,9 @@ fn options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<CompileOptio
         budget_bytes,
         import: ImportOptions { inputs, dims, ..ImportOptions::default() },
         profile: DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?,
-        objective: match args.objective {
-            ObjectiveArg::Latency => Objective::Latency,
-            ObjectiveArg::Memory => Objective::Memory,
-        },
+        objective: objective(args)?,
         strategy,
+        solver,
         keep: match args.keep {
             KeepArg::Auto => Keep::Auto,
             KeepArg::None => Keep::None,
@@ -79,6 +84,17 @@ fn options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<CompileOptio
         },
         golden: None,
     })
+}
+
+fn objective(args: &PlanArgs) -> anyhow::Result<Objective> {
+    let slack = args.slack.as_deref().map(parse::slack).transpose()?;
+    match args.objective {
+        ObjectiveArg::Latency => {
+            ensure!(slack.is_none(), "--slack needs --objective memory");
+            Ok(Objective::Latency)
+        }
+        ObjectiveArg::Memory => Ok(Objective::Memory { slack: slack.unwrap_or(Slack::Unlimited) }),
+    }
 }
 
 fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {

@@ -7,7 +7,7 @@ use crate::bundle::{Keep, Links};
 use crate::compile::{CompileOptions, Objective, plan, prepare};
 use crate::import::ImportOptions;
 use crate::profile::DeviceProfile;
-use crate::schedule::{OperatorClass, Problem, StepData, Strategy, emit_commands, page_uses, schedule};
+use crate::schedule::{OperatorClass, Problem, SolverKind, StepData, Strategy, emit_commands, page_uses, schedule};
 use flashmem_plan_format::plan::{Dispatch, DispatchWeights, PageId, Plan, TexelFormat};
 use flashmem_plan_format::testing::small_plan;
 use std::ops::Range;
@@ -21,6 +21,7 @@ fn options(profile: &str, strategy: Strategy, budget_bytes: Option<u64>) -> Comp
         profile: DeviceProfile::load(profile).expect("built in"),
         objective: Objective::Latency,
         strategy,
+        solver: SolverKind::default(),
         keep: Keep::None,
         golden: None,
     }
@@ -41,7 +42,7 @@ fn most(timeline: &Timeline) -> (u32, u32) {
 #[test]
 fn the_timeline_is_the_schedulers() {
     for profile in ["flagship-phone", "mid-phone", "software"] {
-        for strategy in [Strategy::Optimal, Strategy::Greedy, Strategy::OnDemand, Strategy::PreloadAll] {
+        for strategy in Strategy::ALL {
             for budget_bytes in [None, Some(1_500_000)] {
                 let options = options(profile, strategy, budget_bytes);
                 let planned = planned(&options);
@@ -172,7 +173,7 @@ fn large() -> (Plan, Vec<StepRate>) {
         disk_bytes_per_us: 1500.0,
         upload_bytes_per_us: 65_000.0,
     };
-    let schedule = schedule(&problem, Strategy::Greedy).expect("64 slots suffice");
+    let schedule = schedule(&problem, Strategy::Greedy, SolverKind::default()).expect("64 slots suffice");
     let stream = emit_commands(&problem, &schedule, &ranges);
     let mut plan = small_plan();
     let template = plan.dispatches[0].clone();

@@ -29,15 +29,17 @@ pub fn lower_bound_us(problem: &Problem, demand: &Demand, slots: u32) -> f64 {
 }
 
 /// Sums over the steps before each step.
-struct PrefixSums {
-    execute_us: Vec<f64>,
-    capacity_pages: Vec<i64>,
+pub(super) struct PrefixSums {
+    /// Execution time.
+    pub(super) execute_us: Vec<f64>,
+    /// Pages that are hidden.
+    pub(super) capacity_pages: Vec<i64>,
     /// Pages that cannot be uploaded before the step beside them has ended.
     waiting_pages: Vec<i64>,
 }
 
 impl PrefixSums {
-    fn new(problem: &Problem, demand: &Demand, slots: u32) -> Self {
+    pub(super) fn new(problem: &Problem, demand: &Demand, slots: u32) -> Self {
         let mut sums = Self { execute_us: vec![0.0], capacity_pages: vec![0], waiting_pages: vec![0] };
         for (index, step) in problem.steps.iter().enumerate() {
             let next_needed = demand.needed.get(index + 1).copied().unwrap_or(0);
@@ -57,7 +59,15 @@ fn from_start(problem: &Problem, demand: &Demand, sums: &PrefixSums, later: usiz
     busy_us.max(problem.read_us() * f64::from(needed))
 }
 
-fn between(problem: &Problem, demand: &Demand, sums: &PrefixSums, slots: u32, earlier: usize, later: usize) -> f64 {
+/// Time between two starts at the least.
+pub(super) fn between(
+    problem: &Problem,
+    demand: &Demand,
+    sums: &PrefixSums,
+    slots: u32,
+    earlier: usize,
+    later: usize,
+) -> f64 {
     let needed = i64::from(demand.needed[later]);
     let most = demand.dead[earlier].saturating_add(slots).min(problem.page_count());
     let capacity = sums.capacity_pages[later] - sums.capacity_pages[earlier];

@@ -10,8 +10,7 @@
 //! `w_b` pages that wait for a slot of step s, `peak` slots. Constants: `t_s` time, `C_s` capacity, `β` upload time of a page,
 //! `R` ring, `P` pages. See docs/schedule.md.
 
-use good_lp::solvers::microlp::{MicroLpProblem, microlp};
-use good_lp::variable::{ProblemVariables, VariableDefinition};
+use good_lp::variable::{ProblemVariables, UnsolvedProblem, VariableDefinition};
 use good_lp::{Constraint, Expression, SolverModel, Variable, constraint, variable, variables};
 
 use super::pipeline::{Interval, State};
@@ -49,6 +48,16 @@ pub struct Window {
     pub goes_on_from: Option<State>,
     /// Slots; for [`Goal::Peak`] the most.
     pub slots: u32,
+}
+
+/// Who solves the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IlpSolver {
+    /// Pure Rust.
+    Microlp,
+    /// A C++ library.
+    #[cfg(feature = "highs")]
+    Highs,
 }
 
 /// Distance from an integer that is a solver's rounding error.
@@ -101,7 +110,14 @@ struct Previous {
 }
 
 /// Solves one window. `None` when the solver found nothing within its effort or failed.
-pub fn solve(problem: &Problem, demand: &Demand, window: &Window, goal: Goal, effort: Effort) -> Option<IlpSolution> {
+pub fn solve(
+    problem: &Problem,
+    demand: &Demand,
+    window: &Window,
+    goal: Goal,
+    effort: Effort,
+    solver: IlpSolver,
+) -> Option<IlpSolution> {
     let unit_us = problem.read_us();
     let relative = |time_us: f64| (time_us - window.before.start_us) / unit_us;
     let mut vars = variables!();
@@ -124,16 +140,15 @@ pub fn solve(problem: &Problem, demand: &Demand, window: &Window, goal: Goal, ef
         Goal::Peak { .. } => peak.into(),
         Goal::Residency { .. } => boundaries.iter().map(|boundary| boundary.uploaded).sum(),
     };
-    let mut model = vars.minimise(objective).using(microlp);
+    let unsolved = vars.minimise(objective);
+    let mut rows = Vec::new();
     let mut previous = Previous {
         uploaded: f64::from(window.before.uploaded).into(),
         start: 0.0.into(),
         read: window.before.read_pages.into(),
     };
     for (b, boundary) in (window.first..).zip(&boundaries) {
-        for row in boundary_rows(problem, demand, b, boundary, &previous, peak) {
-            model.add_constraint(row);
-        }
+        rows.extend(boundary_rows(problem, demand, b, boundary, &previous, peak));
         previous =
             Previous { uploaded: boundary.uploaded.into(), start: boundary.start.into(), read: boundary.read.into() };
     }
@@ -141,14 +156,16 @@ pub fn solve(problem: &Problem, demand: &Demand, window: &Window, goal: Goal, ef
         Goal::Time => {}
         // The latest finish of the levels above: τ_last ≤ latest.
         Goal::Peak { latest_us, .. } | Goal::Residency { latest_us } => {
-            model.add_constraint(constraint!(last.start <= relative(latest_us)));
+            rows.push(constraint!(last.start <= relative(latest_us)));
         }
     }
-    for row in end_rows(window, last, relative) {
-        model.add_constraint(row);
-    }
+    rows.extend(end_rows(window, last, relative));
 
-    let solved = run(&model, effort)?;
+    let solved = match solver {
+        IlpSolver::Microlp => run_microlp(unsolved, rows, effort)?,
+        #[cfg(feature = "highs")]
+        IlpSolver::Highs => run_highs(unsolved, rows, effort)?,
+    };
     let uploaded = (0..boundaries.len()).map(|index| solved.values[1 + index * VARIABLES_PER_BOUNDARY]);
     let bound = match goal {
         Goal::Time => window.before.start_us + solved.bound * unit_us,
@@ -239,16 +256,18 @@ fn end_rows(window: &Window, last: Boundary, relative: impl Fn(f64) -> f64) -> V
 /// Rounding allowance, in pages, of the row that compares two states.
 const DOMINATION_SLACK: f64 = 1e-9;
 
-/// What comes back from microlp.
+/// What comes back from a solver; values in the order in which variables were made.
 struct Solved {
     values: Vec<f64>,
     bound: f64,
     proven: bool,
 }
 
-fn run(model: &MicroLpProblem, effort: Effort) -> Option<Solved> {
+fn run_microlp(unsolved: UnsolvedProblem, rows: Vec<Constraint>, effort: Effort) -> Option<Solved> {
+    use good_lp::solvers::microlp::microlp;
+    let model = rows.into_iter().fold(unsolved.using(microlp), |model, row| model.with(row));
     // good_lp has no node limit, so the model it built is handed to microlp directly.
-    let mut options = microlp::SolveOptions::default();
+    let mut options = ::microlp::SolveOptions::default();
     options.node_limit = match effort {
         Effort::Relaxed => None,
         Effort::Nodes(limit) => Some(limit),
@@ -256,5 +275,31 @@ fn run(model: &MicroLpProblem, effort: Effort) -> Option<Solved> {
     let solution = model.as_inner().solve_with(options).ok()?.into_solution().ok()?;
     let values = solution.iter().map(|(_, value)| value).collect();
     let bound = solution.stats().best_bound.unwrap_or(f64::NEG_INFINITY);
-    Some(Solved { values, bound, proven: solution.status() == microlp::SolutionStatus::Optimal })
+    Some(Solved { values, bound, proven: solution.status() == ::microlp::SolutionStatus::Optimal })
+}
+
+#[cfg(feature = "highs")]
+fn run_highs(unsolved: UnsolvedProblem, rows: Vec<Constraint>, effort: Effort) -> Option<Solved> {
+    use good_lp::solvers::highs::highs;
+    let model = rows.into_iter().fold(unsolved.using(highs), |model, row| model.with(row));
+    // good_lp tells neither the bound nor how a search ended, so the model it built is handed to HiGHS directly.
+    let mut model = model.try_into_inner().ok()?;
+    model.make_quiet();
+    // One thread and no limit of time: equal programs give equal results.
+    model.try_set_option("threads", 1).ok()?;
+    model.try_set_option("mip_rel_gap", 0.0).ok()?;
+    model.try_set_option("mip_abs_gap", 1e-9).ok()?;
+    if let Effort::Nodes(limit) = effort {
+        model.try_set_option("mip_max_nodes", i32::try_from(limit).unwrap_or(i32::MAX)).ok()?;
+    }
+    let solved = model.try_solve().ok()?;
+    if solved.primal_solution_status() != ::highs::HighsSolutionStatus::Feasible {
+        return None;
+    }
+    let bound = match effort {
+        Effort::Relaxed => solved.objective_value(),
+        Effort::Nodes(_) => solved.double_info_value(c"mip_dual_bound").ok()?,
+    };
+    let values = solved.get_solution().columns().to_vec();
+    Some(Solved { values, bound, proven: solved.status() == ::highs::HighsModelStatus::Optimal })
 }

@@ -1,20 +1,29 @@
 //! When every page of weights is uploaded and dropped: `Problem` → `Schedule` → commands.
 //!
-//! `problem` is the data, `pipeline` the time model, `bounds` closed-form lower bounds, `greedy` one-pass plans, `ilp` the
-//! integer program, `optimal` the search over both, `repeat` the programs of runs that follow each other, `commands` the program for the runtime, `verify` the independent
+//! `problem` is the data, `pipeline` the time model, `bounds` and `completion` closed-form lower bounds, `greedy` and `baselines`
+//! plans without search, `optimal` the search: by `frontier`s of states (`exact`) or by an integer program (`ilp`, `integer`), then
+//! `residency`; `repeat` the programs of runs that follow each other, `commands` the program for the runtime, `verify` the independent
 //! checker. docs/schedule.md derives the model. It deliberately does not know graphs, kernels, activations or bundles: the
 //! caller turns its budget into a slot cap.
 
+mod baselines;
 mod bounds;
 pub mod commands;
+mod completion;
+mod exact;
+mod frontier;
 mod greedy;
 mod ilp;
+mod integer;
 mod optimal;
 mod pipeline;
 mod problem;
 mod repeat;
+mod residency;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_agree;
 #[cfg(test)]
 mod tests_long;
 #[cfg(test)]
@@ -44,11 +53,16 @@ pub enum Strategy {
     PreloadAll,
     /// Each step's pages just before it, in the fewest slots.
     OnDemand,
+    /// Each step's pages beside the step before it.
+    AlwaysNext,
+    /// Each page beside the last step of its consumer's class before the consumer.
+    SameOpType,
 }
 
 impl Strategy {
     /// All strategies.
-    pub const ALL: [Self; 4] = [Self::Optimal, Self::Greedy, Self::PreloadAll, Self::OnDemand];
+    pub const ALL: [Self; 6] =
+        [Self::Optimal, Self::Greedy, Self::PreloadAll, Self::OnDemand, Self::AlwaysNext, Self::SameOpType];
 
     /// Name on the command line and in bundles.
     pub const fn name(self) -> &'static str {
@@ -57,6 +71,51 @@ impl Strategy {
             Self::Greedy => "greedy",
             Self::PreloadAll => "preload-all",
             Self::OnDemand => "on-demand",
+            Self::AlwaysNext => "always-next",
+            Self::SameOpType => "same-op-type",
+        }
+    }
+}
+
+/// What searches when a one-pass plan is not provably optimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SolverKind {
+    /// Exact search over the undominated states at every start of a step; needs no solver.
+    #[default]
+    Frontier,
+    /// The integer program with microlp, in pure Rust: whole up to 24 steps, beyond in overlapping windows.
+    Microlp,
+    /// The integer program with HiGHS: whole up to 512 steps, beyond in overlapping windows.
+    #[cfg(feature = "highs")]
+    Highs,
+}
+
+impl SolverKind {
+    /// All solvers of this build; the first is the default.
+    pub const ALL: &[Self] = &[
+        Self::Frontier,
+        Self::Microlp,
+        #[cfg(feature = "highs")]
+        Self::Highs,
+    ];
+
+    /// Name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Frontier => "frontier",
+            Self::Microlp => "microlp",
+            #[cfg(feature = "highs")]
+            Self::Highs => "highs",
+        }
+    }
+
+    /// Name in bundles.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Frontier => "frontier of states",
+            Self::Microlp => "good_lp 1.15 with microlp 0.6",
+            #[cfg(feature = "highs")]
+            Self::Highs => "good_lp 1.15 with HiGHS 1.16",
         }
     }
 }
@@ -134,48 +193,61 @@ pub enum ScheduleError {
     Problem(#[from] ProblemError),
 }
 
-/// Decides when every page is uploaded.
+/// The fewest slots with which `strategy` works.
+///
+/// # Errors
+/// [`ScheduleError::Problem`] when the problem contradicts itself.
+pub fn smallest_slots(problem: &Problem, strategy: Strategy) -> Result<u32, ScheduleError> {
+    problem.check()?;
+    Ok(baselines::smallest_slots(problem, &Demand::new(problem), strategy))
+}
+
+/// Decides when every page is uploaded, with the default solver.
+///
+/// # Errors
+/// See [`ScheduleError`].
 pub fn schedule(problem: &Problem, strategy: Strategy) -> Result<Schedule, ScheduleError> {
+    schedule_with(problem, strategy, SolverKind::default())
+}
+
+/// Decides when every page is uploaded.
+///
+/// # Errors
+/// See [`ScheduleError`].
+pub fn schedule_with(problem: &Problem, strategy: Strategy, solver: SolverKind) -> Result<Schedule, ScheduleError> {
     problem.check()?;
     let started = Instant::now();
     let demand = Demand::new(problem);
-    let smallest_slots = match strategy {
-        Strategy::Optimal | Strategy::Greedy | Strategy::OnDemand => demand.smallest_slots(),
-        Strategy::PreloadAll => problem.page_count(),
-    };
+    let smallest_slots = baselines::smallest_slots(problem, &demand, strategy);
     if smallest_slots > problem.slot_cap {
         return Err(ScheduleError::Infeasible { smallest_slots, slot_cap: problem.slot_cap });
     }
     let cap = problem.slot_cap.min(problem.page_count());
-    let mut searched = false;
+    let built = |plan: Plan| (plan, bounds::lower_bound_us(problem, &demand, cap), smallest_slots);
+    let mut searched = None;
     let (plan, lower_bound_us, least_slots) = match strategy {
         Strategy::Optimal => {
-            let optimum = optimal::optimise(problem, &demand);
+            let optimum = optimal::optimise(problem, &demand, solver);
             searched = optimum.searched;
             (optimum.plan, optimum.lower_bound_us, optimum.least_slots)
         }
-        Strategy::Greedy => {
-            let plan = greedy::fastest(problem, &demand, cap).0;
-            (used_slots(&demand, plan), bounds::lower_bound_us(problem, &demand, cap), smallest_slots)
-        }
+        Strategy::Greedy => built(used_slots(&demand, greedy::fastest(problem, &demand, cap).0)),
         Strategy::PreloadAll => {
-            let uploaded = vec![problem.page_count(); problem.steps.len()];
-            (Plan { uploaded, slots: cap }, bounds::lower_bound_us(problem, &demand, cap), smallest_slots)
+            built(Plan { uploaded: vec![problem.page_count(); problem.steps.len()], slots: problem.page_count() })
         }
-        Strategy::OnDemand => {
-            let plan = greedy::one_pass(problem, &demand, smallest_slots, Rule::OnDemand);
-            (plan, bounds::lower_bound_us(problem, &demand, cap), smallest_slots)
-        }
+        Strategy::OnDemand => built(greedy::one_pass(problem, &demand, smallest_slots, Rule::OnDemand)),
+        Strategy::AlwaysNext => built(baselines::always_next(&demand)),
+        Strategy::SameOpType => built(baselines::same_op_type(problem, &demand)),
     };
     let mut schedule = timed(problem, &demand, &plan);
     let proven = optimal::meets(schedule.finish_us, lower_bound_us);
     let status = match (proven, searched) {
         (true, _) => SolverStatus::Optimal,
-        (false, true) => SolverStatus::Feasible,
-        (false, false) => SolverStatus::Greedy,
+        (false, Some(_)) => SolverStatus::Feasible,
+        (false, None) => SolverStatus::Greedy,
     };
     schedule.report = SolverReport {
-        solver: if searched { ILP_SOLVER } else { ONE_PASS },
+        solver: searched.map_or(ONE_PASS, SolverKind::description),
         status,
         gap: if proven { 0.0 } else { (schedule.finish_us - lower_bound_us) / schedule.finish_us },
         objective_us: schedule.finish_us,
@@ -186,8 +258,44 @@ pub fn schedule(problem: &Problem, strategy: Strategy) -> Result<Schedule, Sched
     Ok(schedule)
 }
 
-/// Names of the solvers, as stored in bundles.
-const ILP_SOLVER: &str = "good_lp 1.15 with microlp 0.6";
+/// The fewest slots, at most `problem.slot_cap`, with which `strategy` is predicted to finish by `latest_us`; `None` when it
+/// does not. For `Optimal` and `Greedy` the search trusts that more slots are never slower.
+///
+/// # Errors
+/// See [`ScheduleError`].
+pub fn least_slots_within(
+    problem: &Problem,
+    strategy: Strategy,
+    solver: SolverKind,
+    latest_us: f64,
+) -> Result<Option<u32>, ScheduleError> {
+    problem.check()?;
+    let demand = Demand::new(problem);
+    let smallest = baselines::smallest_slots(problem, &demand, strategy);
+    let cap = problem.slot_cap.min(problem.page_count());
+    if smallest > cap {
+        return Ok(None);
+    }
+    match strategy {
+        Strategy::Optimal => Ok(optimal::least_slots_within(problem, &demand, solver, latest_us)),
+        Strategy::Greedy => Ok(optimal::least_slots_of_one_pass(problem, &demand, smallest, latest_us)),
+        Strategy::PreloadAll | Strategy::OnDemand | Strategy::AlwaysNext | Strategy::SameOpType => {
+            let finish_us = schedule_with(problem, strategy, solver)?.finish_us;
+            Ok(optimal::meets(finish_us, latest_us).then_some(smallest))
+        }
+    }
+}
+
+/// No schedule with fewer slots than this finishes by `latest_us`, whatever the strategy; `None` when none within the cap does.
+///
+/// # Errors
+/// [`ScheduleError::Problem`] when the problem contradicts itself.
+pub fn slots_bound_within(problem: &Problem, latest_us: f64) -> Result<Option<u32>, ScheduleError> {
+    problem.check()?;
+    Ok(optimal::slots_bound_within(problem, &Demand::new(problem), latest_us))
+}
+
+/// What made a plan that nothing searched for, as stored in bundles.
 const ONE_PASS: &str = "one pass and closed-form bounds";
 
 /// The fewest slots with which a plan keeps its times.

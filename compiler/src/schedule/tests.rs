@@ -11,8 +11,9 @@ use super::optimal::meets;
 use super::pipeline::{is_feasible, plan_finish_us};
 use super::verify::{Violation, verify};
 use super::{
-    CommandStream, Demand, OperatorClass, Plan, Problem, ProblemError, Schedule, ScheduleError, SolverStatus, StepData,
-    Strategy, emit_commands, page_uses, schedule,
+    CommandStream, Demand, OperatorClass, Plan, Problem, ProblemError, Schedule, ScheduleError, SolverKind,
+    SolverStatus, StepData, Strategy, emit_commands, least_slots_within, page_uses, schedule, schedule_with,
+    slots_bound_within, smallest_slots,
 };
 
 /// A problem and the pages that its steps read.
@@ -33,7 +34,7 @@ pub(super) fn case(steps: &[StepShape], read_us: f64, upload_us: f64, staging_pa
         step_pages.push((start < page_count).then_some(start..page_count));
         data.push(StepData {
             node: format!("step{index}"),
-            class: OperatorClass::Reusable,
+            class: if new % 2 == 0 { OperatorClass::Reusable } else { OperatorClass::Elemental },
             execute_us: f64::from(*execute_us),
             capacity_pages: *capacity_pages,
         });
@@ -96,7 +97,11 @@ fn enumerate(problem: &Problem, demand: &Demand, prefix: &mut Vec<u32>, visit: &
 }
 
 pub(super) fn checked(case: &Case, strategy: Strategy) -> Schedule {
-    let schedule = schedule(&case.problem, strategy).expect("feasible");
+    checked_with(case, strategy, SolverKind::default())
+}
+
+pub(super) fn checked_with(case: &Case, strategy: Strategy, solver: SolverKind) -> Schedule {
+    let schedule = schedule_with(&case.problem, strategy, solver).expect("feasible");
     let stream = emit_commands(&case.problem, &schedule, &case.step_pages);
     assert_eq!(verify(&case.problem, &schedule, &stream, &case.step_pages), vec![], "{strategy:?}");
     assert!(schedule.report.lower_bound_us <= schedule.finish_us);
@@ -113,17 +118,19 @@ fn residency(schedule: &Schedule) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_optimum_is_that_of_exhaustive_search(case in small_case()) {
-        let schedule = checked(&case, Strategy::Optimal);
         let (least_us, slots, residency_pages) = exhaustive(&case.problem);
-        prop_assert!(meets(schedule.finish_us, least_us), "{} against {least_us}", schedule.finish_us);
-        prop_assert!(meets(schedule.report.lower_bound_us, least_us));
-        prop_assert_eq!(schedule.report.status, SolverStatus::Optimal);
-        prop_assert_eq!(schedule.peak_pages, slots);
-        prop_assert_eq!(residency(&schedule), residency_pages);
+        for solver in SolverKind::ALL {
+            let schedule = checked_with(&case, Strategy::Optimal, *solver);
+            prop_assert!(meets(schedule.finish_us, least_us), "{} against {least_us}", schedule.finish_us);
+            prop_assert!(meets(schedule.report.lower_bound_us, least_us));
+            prop_assert_eq!(schedule.report.status, SolverStatus::Optimal);
+            prop_assert_eq!(schedule.peak_pages, slots);
+            prop_assert_eq!(residency(&schedule), residency_pages);
+        }
     }
 
     #[test]
@@ -134,7 +141,10 @@ proptest! {
             prop_assert!(meets(optimal, checked(&case, strategy).finish_us));
         }
         case.problem.slot_cap = case.problem.page_count();
-        checked(&case, Strategy::PreloadAll);
+        let optimal = checked(&case, Strategy::Optimal).finish_us;
+        for strategy in [Strategy::PreloadAll, Strategy::AlwaysNext, Strategy::SameOpType] {
+            prop_assert!(meets(optimal, checked(&case, strategy).finish_us));
+        }
     }
 
     /// The time model is tight: page by page, no step of its schedule could start earlier.
@@ -156,16 +166,33 @@ proptest! {
     #[test]
     fn infeasible_exactly_below_the_smallest_slots(case in small_case()) {
         let mut case = case;
-        let smallest = Demand::new(&case.problem).smallest_slots();
-        case.problem.slot_cap = smallest;
-        checked(&case, Strategy::Optimal);
-        if smallest > 0 {
-            case.problem.slot_cap = smallest - 1;
-            for strategy in [Strategy::Optimal, Strategy::Greedy, Strategy::OnDemand] {
+        for strategy in Strategy::ALL {
+            let smallest = smallest_slots(&case.problem, strategy).expect("consistent");
+            case.problem.slot_cap = smallest;
+            prop_assert!(checked(&case, strategy).peak_pages <= smallest);
+            if smallest > 0 {
+                case.problem.slot_cap = smallest - 1;
                 let error = schedule(&case.problem, strategy).expect_err("too few slots");
                 prop_assert_eq!(error, ScheduleError::Infeasible { smallest_slots: smallest, slot_cap: smallest - 1 });
             }
         }
+    }
+
+    /// The least slots for a time limit are those of exhaustive search.
+    #[test]
+    fn least_slots_within_a_time_are_exact(case in small_case(), slower in 0_u32..40) {
+        let (least_us, ..) = exhaustive(&case.problem);
+        let latest_us = least_us * (1.0 + f64::from(slower) / 100.0);
+        let within = |slots| {
+            let limited = Problem { slot_cap: slots, ..case.problem.clone() };
+            meets(exhaustive(&limited).0, latest_us)
+        };
+        let smallest = Demand::new(&case.problem).smallest_slots();
+        let expected = (smallest..=case.problem.slot_cap).find(|slots| within(*slots));
+        let found = least_slots_within(&case.problem, Strategy::Optimal, SolverKind::default(), latest_us);
+        prop_assert_eq!(found.expect("consistent"), expected);
+        let bound = slots_bound_within(&case.problem, latest_us).expect("consistent");
+        prop_assert!(bound <= expected, "{:?} {:?}", bound, expected);
     }
 
     #[test]
@@ -210,6 +237,20 @@ fn a_program_without_weights_or_steps_has_a_schedule() {
             assert_eq!(schedule.finish_us, case.problem.execute_us());
         }
     }
+}
+
+#[test]
+fn baselines_follow_their_rules() {
+    // Elemental where the number of new pages is odd, else reusable: classes are R E R E R E.
+    let mut case =
+        case(&[(5, 1, 2, 0), (5, 1, 1, 0), (5, 1, 2, 0), (5, 1, 3, 0), (5, 1, 0, 0), (5, 1, 1, 0)], 1.0, 1.0, 2);
+    case.problem.slot_cap = case.problem.page_count();
+    let counts = |strategy| checked(&case, strategy).uploads_before_step;
+    assert_eq!(counts(Strategy::AlwaysNext), [2, 1, 2, 3, 0, 1]);
+    // Step 0 and 1: no step of their class precedes. Step 2: beside step 0. Step 3: beside 1. Step 5: beside 3.
+    assert_eq!(counts(Strategy::SameOpType), [3, 2, 3, 0, 1, 0]);
+    assert_eq!(checked(&case, Strategy::AlwaysNext).peak_pages, 5);
+    assert_eq!(checked(&case, Strategy::SameOpType).peak_pages, 6);
 }
 
 #[test]

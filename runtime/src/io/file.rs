@@ -3,27 +3,48 @@
 //! What will be read soon is asked for ahead, so that the disk works while the replay does something else; what was used is
 //! dropped from the cache unless it is to stay, so that a large model does not push out everything else. Advice is never
 //! necessary: where it is refused or unknown, reading works as before.
+//!
+//! The system recognises reading in order for every opening of a file, so every reading thread has one of its own: with one
+//! for all, threads look like random access to each other. Reading ahead on its own account costs the system less than
+//! on advice (it takes large pieces of memory), so advice is not asked for where the device is set to read far ahead.
 
 use flashmem_plan_format::source::{FileSource, ReadAt};
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Of the spare memory, a file may stay in the cache if it takes no more than one part of this many.
 const SPARE_PARTS: u64 = 4;
 
+/// Openings of one file. Threads beyond this number share.
+const OPENINGS: usize = 8;
+
 pub(super) struct AdvisedFile {
-    file: FileSource,
+    files: Vec<FileSource>,
     keeps_cached: bool,
     advice: Advice,
 }
 
 impl AdvisedFile {
     pub(super) fn open(path: &Path, keeps_cached: bool) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let advice = Advice::of(&file);
-        Ok(Self { file: FileSource::new(file)?, keeps_cached, advice })
+        let first = FileSource::open(path)?;
+        let advice = Advice::of(first.file());
+        let mut files = vec![first];
+        while files.len() < OPENINGS {
+            // Another file of this name, or none, or no more files for this process: what is open must do.
+            let Some(file) = again(&files[0], path) else { break };
+            files.push(file);
+        }
+        for file in &files {
+            advice.in_order(file.file());
+        }
+        Ok(Self { files, keeps_cached, advice })
+    }
+
+    /// The opening of the calling thread.
+    fn file(&self) -> &FileSource {
+        &self.files[thread_number() % self.files.len()]
     }
 
     /// Keeps the file in the cache when there is room.
@@ -38,23 +59,50 @@ impl AdvisedFile {
     }
 }
 
+/// Opens a file once more, if it is still the same.
+#[cfg(unix)]
+fn again(first: &FileSource, path: &Path) -> Option<FileSource> {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |file: &FileSource| file.file().metadata().map(|data| (data.dev(), data.ino(), data.len())).ok();
+    let file = FileSource::open(path).ok()?;
+    (identity(&file).is_some() && identity(&file) == identity(first)).then_some(file)
+}
+
+#[cfg(not(unix))]
+fn again(_first: &FileSource, _path: &Path) -> Option<FileSource> {
+    None
+}
+
+/// Threads are numbered as they first ask.
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.with(|number| *number)
+}
+
 impl ReadAt for AdvisedFile {
     fn size_bytes(&self) -> u64 {
-        self.file.size_bytes()
+        self.files[0].size_bytes()
     }
 
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
         super::check_range(self.size_bytes(), offset_bytes, buffer.len())?;
-        self.file.read_at(offset_bytes, buffer)
+        self.file().read_at(offset_bytes, buffer)
     }
 
     fn will_read(&self, range: Range<u64>) {
-        self.advice.will_read(self.file.file(), range);
+        self.advice.will_read(self.file().file(), range);
+    }
+
+    fn reads_ahead(&self) -> bool {
+        self.advice.system_reads_ahead()
     }
 
     fn was_read(&self, range: Range<u64>) {
         if !self.keeps_cached {
-            self.advice.was_read(self.file.file(), range);
+            self.advice.was_read(self.file().file(), range);
         }
     }
 }
@@ -77,22 +125,37 @@ mod linux {
     use std::ops::Range;
     use std::os::unix::fs::MetadataExt as _;
 
-    /// Bytes of one request when the device does not tell its limit; every device takes this much.
-    const DEFAULT_REQUEST_BYTES: u64 = 128 * 1024;
+    /// Every device takes requests of this many bytes.
+    const LEAST_REQUEST_BYTES: u64 = 128 * 1024;
 
     /// Longer requests would only delay whoever asks next.
     const MAX_REQUEST_BYTES: u64 = 2 * 1024 * 1024;
 
+    /// Reading ahead by the system hides the disk's latency from here on.
+    const FAR_BYTES: u64 = 1024 * 1024;
+
     /// Linux cuts a request to read ahead to what one request of the device can be, silently.
     pub(super) struct Advice {
         request_bytes: u64,
+        system_reads_ahead: bool,
     }
 
     impl Advice {
         pub(super) fn of(file: &File) -> Self {
+            let of_queue = |name: &str| queue_bytes(file, name).unwrap_or(0);
+            let (request, ahead) = (of_queue("max_sectors_kb"), of_queue("read_ahead_kb"));
+            Self {
+                request_bytes: request.max(ahead).clamp(LEAST_REQUEST_BYTES, MAX_REQUEST_BYTES),
+                system_reads_ahead: ahead >= FAR_BYTES,
+            }
+        }
+
+        pub(super) fn in_order(&self, file: &File) {
             let _ = fadvise(file, 0, None, Fadvise::Sequential);
-            let limit = request_limit_bytes(file).unwrap_or(DEFAULT_REQUEST_BYTES);
-            Self { request_bytes: limit.clamp(DEFAULT_REQUEST_BYTES, MAX_REQUEST_BYTES) }
+        }
+
+        pub(super) const fn system_reads_ahead(&self) -> bool {
+            self.system_reads_ahead
         }
 
         pub(super) fn will_read(&self, file: &File, range: Range<u64>) {
@@ -116,19 +179,15 @@ mod linux {
         }
     }
 
-    /// The larger of the two limits that the kernel uses, from the queue of the file's device or of its whole disk.
-    fn request_limit_bytes(file: &File) -> Option<u64> {
+    /// A setting of the queue of the file's device, or of its whole disk, in bytes.
+    fn queue_bytes(file: &File, name: &str) -> Option<u64> {
         let device = file.metadata().ok()?.dev();
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-        let read = |name: &str| {
-            let of = |queue: &str| {
-                let path = format!("/sys/dev/block/{major}:{minor}/{queue}/{name}");
-                std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok()
-            };
-            of("queue").or_else(|| of("../queue"))
+        let of = |queue: &str| {
+            let path = format!("/sys/dev/block/{major}:{minor}/{queue}/{name}");
+            std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok()
         };
-        let kibibytes = read("max_sectors_kb").max(read("read_ahead_kb"))?;
-        kibibytes.checked_mul(1024)
+        of("queue").or_else(|| of("../queue"))?.checked_mul(1024)
     }
 }
 
@@ -137,11 +196,17 @@ struct Advice;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 impl Advice {
-    fn of(_file: &File) -> Self {
+    fn of(_file: &std::fs::File) -> Self {
         Self
     }
 
-    fn will_read(&self, _file: &File, _range: Range<u64>) {}
+    fn in_order(&self, _file: &std::fs::File) {}
 
-    fn was_read(&self, _file: &File, _range: Range<u64>) {}
+    fn system_reads_ahead(&self) -> bool {
+        false
+    }
+
+    fn will_read(&self, _file: &std::fs::File, _range: Range<u64>) {}
+
+    fn was_read(&self, _file: &std::fs::File, _range: Range<u64>) {}
 }

@@ -96,16 +96,14 @@ impl PageReader {
         self.source.will_read(self.range_of(page));
     }
 
-    /// Pages that make up about this many bytes, at least one.
-    pub(crate) const fn pages_of(&self, bytes: u64) -> u32 {
-        let pages = bytes / self.page_bytes;
-        if pages == 0 {
-            1
-        } else if pages > u32::MAX as u64 {
-            u32::MAX
-        } else {
-            pages as u32
-        }
+    /// Whether the source needs no announcements while it is read.
+    pub(crate) fn reads_ahead(&self) -> bool {
+        self.source.reads_ahead()
+    }
+
+    /// Pages that make up about this many bytes.
+    pub(crate) fn pages_of(&self, bytes: u64) -> u32 {
+        u32::try_from(bytes.div_ceil(self.page_bytes)).unwrap_or(u32::MAX)
     }
 
     /// Reads `page` into `view`, through `buffer`.

@@ -2,7 +2,8 @@
 //!
 //! Readers take loads in order and wait until the load's staging buffer is given; `handover.rs` is how. Meanwhile, and with
 //! every page, they announce what comes next to the source, up to a window: so the disk goes on when the ring is full, and
-//! starts before there is any staging memory at all. A read that the operating system never finishes cannot be ended: the
+//! starts before there is any staging memory at all. A source that reads ahead by itself gets only these early
+//! announcements. A read that the operating system never finishes cannot be ended: the
 //! run then fails after its time limit, the next run waits for the read once more, and when the feed is dropped the reader
 //! is left behind with its staging buffer.
 
@@ -40,7 +41,8 @@ struct Shared {
 
 impl ThreadedFeed {
     pub(crate) fn start(reader: PageReader, staging_pages: u32, readers: u32) -> Result<Self, Error> {
-        let (early, window) = (reader.pages_of(EARLY_WINDOW_BYTES), reader.pages_of(WINDOW_BYTES));
+        let early = reader.pages_of(EARLY_WINDOW_BYTES);
+        let window = if reader.reads_ahead() { 0 } else { reader.pages_of(WINDOW_BYTES) };
         let shared = Arc::new(Shared { reader, handover: Handover::new(staging_pages, early, window) });
         let mut feed = Self { shared, threads: Vec::new() };
         for index in 0..readers {

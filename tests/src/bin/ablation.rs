@@ -10,7 +10,7 @@ use flashmem_compiler::bundle::{Keep, Links};
 use flashmem_compiler::compile::{CompileOptions, Objective, plan, prepare};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
-use flashmem_compiler::schedule::Strategy;
+use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::size;
 use flashmem_plan_format::plan::TexelFormat;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,7 @@ fn main() -> anyhow::Result<()> {
         profile: DeviceProfile::load(&args.device)?,
         objective: Objective::Latency,
         strategy: Strategy::Optimal,
+        solver: SolverKind::default(),
         keep: Keep::None,
         golden: None,
     };

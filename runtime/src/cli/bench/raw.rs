@@ -37,12 +37,12 @@ const fn loaded(command: &Command) -> Option<PageId> {
     }
 }
 
-/// Reads the ranges with some threads; gives the time in milliseconds.
+/// Reads the ranges with some threads, each with its own opening of the file; gives the time in milliseconds.
 pub(super) fn read(path: &Path, ranges: &[Range<u64>], threads: u32) -> io::Result<f64> {
     let requests: Vec<Range<u64>> = ranges.iter().cloned().flat_map(cut).collect();
-    let file = FileSource::open(path)?;
     let next = AtomicUsize::new(0);
     let work = || -> io::Result<()> {
+        let file = FileSource::open(path)?;
         let mut buffer = vec![0; REQUEST_BYTES as usize];
         while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
             file.read_at(request.start, &mut buffer[..(request.end - request.start) as usize])?;

@@ -1,0 +1,79 @@
+//! Different solvers on the same programs of 20 to 60 steps: frontiers of states, the integer program whole and in windows, and
+//! HiGHS where it is built in. Each reports a time and a bound; no bound may exceed another's time.
+
+use proptest::prelude::prop;
+use proptest::strategy::{Strategy as Generate, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use super::integer::{IntegerProgram, solve_time};
+use super::optimal::{Optimum, meets};
+use super::tests::{Case, case, checked_with};
+use super::{Demand, SolverKind, Strategy, bounds, greedy};
+
+const PROGRAMS: usize = 200;
+
+/// A random program, slots and rates at which neither disk nor compute nor uploads dominate by far.
+fn medium_case() -> impl Generate<Value = Case> {
+    let step = (0_u32..400, 0_u32..4, 0_u32..6, 0_u32..3);
+    let steps = prop::collection::vec(step, 20..61);
+    (steps, 20_u32..120, 5_u32..90, 1_u32..6, 0_u32..10).prop_map(|(steps, read, upload, staging, spare)| {
+        let mut case = case(&steps, f64::from(read), f64::from(upload), staging);
+        case.problem.slot_cap = Demand::new(&case.problem).smallest_slots() + spare;
+        case
+    })
+}
+
+fn programs() -> Vec<Case> {
+    let seed = TestRng::from_seed(RngAlgorithm::ChaCha, &[5; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), seed);
+    (0..PROGRAMS).map(|_| medium_case().new_tree(&mut runner).expect("generates").current()).collect()
+}
+
+/// Time and bound of the integer program in windows whatever the size.
+fn windowed(case: &Case) -> (f64, f64) {
+    let (problem, demand) = (&case.problem, Demand::new(&case.problem));
+    let cap = problem.slot_cap.min(problem.page_count());
+    let (plan, finish_us) = greedy::fastest(problem, &demand, cap);
+    let lower_bound_us = bounds::lower_bound_us(problem, &demand, cap);
+    let mut best = Optimum { plan, finish_us, lower_bound_us, least_slots: 0, searched: None };
+    let program = IntegerProgram { whole_steps: 0, ..IntegerProgram::of(SolverKind::Microlp) };
+    solve_time(problem, &demand, program, &mut best);
+    (best.finish_us, best.lower_bound_us)
+}
+
+#[test]
+fn solvers_agree_or_their_gaps_cover_the_difference() {
+    let (mut proven, mut proven_peaks, mut searched) = (0, 0, 0);
+    for (index, case) in programs().iter().enumerate() {
+        let frontier = checked_with(case, Strategy::Optimal, SolverKind::Frontier);
+        let mut found = vec![("frontier", frontier.report.objective_us, frontier.report.lower_bound_us)];
+        let (time_us, bound_us) = windowed(case);
+        found.push(("windows", time_us, bound_us));
+        for solver in SolverKind::ALL.iter().copied().filter(|solver| *solver != SolverKind::Frontier) {
+            let schedule = checked_with(case, Strategy::Optimal, solver);
+            let report = &schedule.report;
+            found.push((solver.name(), report.objective_us, report.lower_bound_us));
+            let both_fastest =
+                meets(report.objective_us, frontier.finish_us) && meets(frontier.finish_us, report.objective_us);
+            if both_fastest {
+                assert!(report.peak_lower_bound_pages <= frontier.peak_pages, "{index}: {report:?} {frontier:?}");
+                assert!(
+                    frontier.report.peak_lower_bound_pages <= schedule.peak_pages,
+                    "{index}: {report:?} {frontier:?}"
+                );
+            }
+        }
+        for (name, time_us, bound_us) in &found {
+            for (other, other_us, _) in &found {
+                assert!(meets(*bound_us, *other_us), "{index}: {name} proves {bound_us}, {other} reaches {other_us}");
+            }
+            assert!(meets(*bound_us, *time_us), "{index}: {name}");
+        }
+        searched += usize::from(frontier.report.solver == SolverKind::Frontier.description());
+        proven += usize::from(frontier.report.gap == 0.0);
+        proven_peaks += usize::from(frontier.peak_pages == frontier.report.peak_lower_bound_pages);
+    }
+    println!("{searched} of {PROGRAMS} searched, {proven} proven, {proven_peaks} with proven peaks");
+    assert!(searched >= PROGRAMS / 2, "the programs are too easy");
+    assert_eq!((proven, proven_peaks), (PROGRAMS, PROGRAMS));
+}
