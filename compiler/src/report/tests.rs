@@ -173,7 +173,7 @@ fn large() -> (Plan, Vec<StepRate>) {
         disk_bytes_per_us: 1500.0,
         upload_bytes_per_us: 65_000.0,
     };
-    let schedule = schedule(&problem, Strategy::Greedy, SolverKind::default()).expect("64 slots suffice");
+    let schedule = schedule(&problem, Strategy::Greedy).expect("64 slots suffice");
     let stream = emit_commands(&problem, &schedule, &ranges);
     let mut plan = small_plan();
     let template = plan.dispatches[0].clone();
