@@ -7,8 +7,6 @@ use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::limits::limits_for;
 use flashmem_plan_format::plan::Requirements;
-#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
-use wgpu::Limits;
 use wgpu::{
     Adapter, AdapterInfo, Backends, DeviceDescriptor, DeviceType, Features, Instance, InstanceDescriptor,
     InstanceFlags, Limits, MemoryHints,

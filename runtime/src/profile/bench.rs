@@ -7,6 +7,7 @@
 use super::KernelRate;
 use crate::error::Error;
 use crate::gpu::Gpu;
+use crate::patience::Patience;
 use std::time::{Duration, Instant};
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferDescriptor,
@@ -159,14 +160,15 @@ impl Bench {
 
     /// Median time of a submission, the first one left out.
     fn time(&self, mut encode: impl FnMut(&mut CommandEncoder)) -> Result<f64, Error> {
+        let patience = Patience::blocking(TIMEOUT);
         let mut times_us = Vec::new();
         for repeat in 0..=self.repeats {
             let mut encoder = self.gpu.device.create_command_encoder(&CommandEncoderDescriptor::default());
             encode(&mut encoder);
             let commands = encoder.finish();
             let started = Instant::now();
-            let submission = self.gpu.queue.submit([commands]);
-            self.gpu.poll_for(Some(submission), TIMEOUT, DURING)?;
+            self.gpu.queue.submit([commands]);
+            pollster::block_on(self.gpu.wait_until_idle(DURING, &patience))?;
             if repeat > 0 {
                 times_us.push(started.elapsed().as_secs_f64() * 1e6);
             }
