@@ -421,3 +421,18 @@ fn pow_i32(a: i32, b: i32) -> i32 {
     }
     return result;
 }
+
+// The nearest f16, half to even, as f32. Steps of normal f16 are 2^13 of f32's; below 2^-14 all steps are 2^-24.
+fn round_to_f16_f32(x: f32) -> f32 {
+    let bits = bitcast<u32>(x);
+    let magnitude = bits & 0x7fffffffu;
+    if magnitude > 0x7f800000u {
+        return x;
+    }
+    if magnitude < 0x38800000u {
+        return round(x * 16777216.0) * 5.9604644775390625e-8;
+    }
+    // 65520 and more rounds to infinity.
+    let rounded = (magnitude + 0xfffu + ((magnitude >> 13u) & 1u)) & 0xffffe000u;
+    return bitcast<f32>((bits & 0x80000000u) | select(rounded, 0x7f800000u, magnitude >= 0x477ff000u));
+}

@@ -1,8 +1,9 @@
 // pool.wgsl -- maximum or average pooling of one to three spatial axes.
 //
 // Formula:   out[b, c, p] = max or mean over taps t of x[b, c, p * step + t * dilation - pad], elements outside x left out.
-//            mode 0: maximum; 1: mean over the elements inside x; 2: mean over the taps inside x and its padding.
-// Bindings:  2 out: f32, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
+//            mode 0: maximum; 1: mean over the elements inside x; 2: mean over the taps inside x and its padding;
+//            3: row-major index (i32) of the first maximum within its channel.
+// Bindings:  2 out: words, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
 //            1 (extents, taps, steps, dilations) and 0 (pads, strides).
 // Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
 // Expects:   nothing.
@@ -21,7 +22,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<u32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
 @compute @workgroup_size(64)
@@ -39,7 +40,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let first = vec3<i32>(place) * params.steps.xyz - params.pads_before.xyz;
     let padded = params.x_extents.xyz + params.pads_after.xyz;
 
-    var highest = -3.4028234e38;
+    var lowest = 0xff800000u;
+    var highest = bitcast<f32>(lowest);
+    var highest_at = vec3<u32>();
     var sum = 0.0;
     var inside = 0u;
     var covered = 0u;
@@ -50,6 +53,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                 covered += select(0u, 1u, all(at < padded));
                 if (all(at >= vec3<i32>(0)) && all(at < params.x_extents.xyz)) {
                     let value = x[base + dot(vec3<u32>(at), params.x_strides.xyz)];
+                    highest_at = select(highest_at, vec3<u32>(at), value > highest || inside == 0u);
                     highest = max(highest, value);
                     sum += value;
                     inside += 1u;
@@ -58,5 +62,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
     let divisor = f32(max(select(inside, covered, params.mode == 2u), 1u));
-    out[i] = select(sum / divisor, highest, params.mode == 0u);
+    let row = highest_at.z * u32(params.x_extents.y) + highest_at.y;
+    let index = row * u32(params.x_extents.x) + highest_at.x;
+    let value = bitcast<u32>(select(sum / divisor, highest, params.mode == 0u));
+    out[i] = select(value, index, params.mode == 3u);
 }

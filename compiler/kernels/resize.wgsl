@@ -1,18 +1,21 @@
-// resize.wgsl -- nearest or linear resampling of up to four axes.
+// resize.wgsl -- resampling of up to four axes by tables of taps and weights.
 //
-// Formula:   out[i] = sum over corners of product_d weight_d * x[corner]; corner bit d takes axis d's upper neighbour.
+// Formula:   out[i] = sum over the taps of every axis, innermost axis fastest, of product_d weight_d * x[tap]; fill where an
+//            axis has a tap of -1. With `copies`, every axis has one tap and words are copied.
 // Bindings:  2 out: words, dense; 3 x: words, any strides; 4 table: for every output coordinate of an axis, from the word
-//            tables[axis] on, three words: lower index, upper index, and the f32 weight of the upper one.
+//            tables[axis] on, windows[axis] pairs of a tap (i32) and its weight (f32).
 // Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing. Coordinates are computed ahead of time: a division on the device might round to the wrong element.
+// Expects:   nothing. Taps are computed ahead of time: a division on the device might round to the wrong element.
 //
-// Axes innermost first, padded with extent 1. `linear` has a bit for each axis with weights; without any, words are copied.
+// Axes innermost first, padded with extent 1 and window 1.
 
 struct Params {
-    count: u32, linear: u32, width: u32, offset: u32,
+    count: u32, copies: u32, width: u32, offset: u32,
+    fill: u32, pad_0: u32, pad_1: u32, pad_2: u32,
     extents: vec4<u32>,
     strides: vec4<u32>,
     tables: vec4<u32>,
+    windows: vec4<u32>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -30,22 +33,31 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let c = b / params.extents.y;
     let d = c / params.extents.z;
     let coordinate = vec4<u32>(i - b * params.extents.x, b - c * params.extents.y, c - d * params.extents.z, d);
-    let entry = params.tables + 3u * coordinate;
-    let lower = vec4<u32>(table[entry.x], table[entry.y], table[entry.z], table[entry.w]);
-    if (params.linear == 0u) {
-        out[i] = x[params.offset + dot(lower, params.strides)];
+    let entry = params.tables + 2u * params.windows * coordinate;
+    let first = vec4<u32>(table[entry.x], table[entry.y], table[entry.z], table[entry.w]);
+    if (any(first == vec4<u32>(0xffffffffu))) {
+        out[i] = params.fill;
         return;
     }
-    let upper = vec4<u32>(table[entry.x + 1u], table[entry.y + 1u], table[entry.z + 1u], table[entry.w + 1u]);
-    let weight = bitcast<vec4<f32>>(
-        vec4<u32>(table[entry.x + 2u], table[entry.y + 2u], table[entry.z + 2u], table[entry.w + 2u]));
+    if (params.copies != 0u) {
+        out[i] = x[params.offset + dot(first, params.strides)];
+        return;
+    }
     var sum = 0.0;
-    for (var corner = 0u; corner < 16u; corner += 1u) {
-        if ((corner & ~params.linear) == 0u) {
-            let up = (vec4<u32>(corner) & vec4<u32>(1u, 2u, 4u, 8u)) != vec4<u32>(0u);
-            let w = select(vec4<f32>(1.0) - weight, weight, up);
-            let place = params.offset + dot(select(lower, upper, up), params.strides);
-            sum += w.x * w.y * w.z * w.w * bitcast<f32>(x[place]);
+    for (var w = 0u; w < params.windows.w; w += 1u) {
+        let at_w = params.offset + table[entry.w + 2u * w] * params.strides.w;
+        let weight_w = bitcast<f32>(table[entry.w + 2u * w + 1u]);
+        for (var z = 0u; z < params.windows.z; z += 1u) {
+            let at_z = at_w + table[entry.z + 2u * z] * params.strides.z;
+            let weight_z = weight_w * bitcast<f32>(table[entry.z + 2u * z + 1u]);
+            for (var y = 0u; y < params.windows.y; y += 1u) {
+                let at_y = at_z + table[entry.y + 2u * y] * params.strides.y;
+                let weight_y = weight_z * bitcast<f32>(table[entry.y + 2u * y + 1u]);
+                for (var k = 0u; k < params.windows.x; k += 1u) {
+                    let at = at_y + table[entry.x + 2u * k] * params.strides.x;
+                    sum += weight_y * bitcast<f32>(table[entry.x + 2u * k + 1u]) * bitcast<f32>(x[at]);
+                }
+            }
         }
     }
     out[i] = bitcast<u32>(sum);

@@ -1,19 +1,25 @@
 //! The compiler as a list of stages, with a check between them.
 //!
-//! import → optimise → (lower → schedule → assemble, over page sizes and ring) → golden → pack and write. Each stage is one
+//! import → (optimise → (lower → schedule → assemble, over page sizes and ring), again with other fusions where these are
+//! faster) → keep pages → golden → pack and write. Each stage is one
 //! call; the types between them are the stages' own. It deliberately prints nothing: progress goes to a callback.
 
-use crate::bundle::budget::{BudgetError, Planned, Search, search};
-use crate::bundle::{self, Assembly, BundleError, GoldenError, GoldenSource, Keep, Links, golden, keep_pages};
+use crate::bundle::budget::{BudgetError, Planned};
+use crate::bundle::{self, BundleError, FusionReport, GoldenError, GoldenSource, Keep, golden};
 use crate::graph::Graph;
 use crate::graph::verify::{Violation, verify};
 use crate::import::{Dim, ImportError, ImportOptions, import};
-use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize, split_large};
+use crate::optimize::{OptimizeError, OptimizeReport};
 use crate::profile::{DeviceProfile, ExceededLimit};
 use crate::schedule::{SolverKind, SolverReport, Strategy};
 use flashmem_plan_format::container::Summary;
 use flashmem_plan_format::plan::{Plan, Provenance, TexelFormat};
 use std::path::Path;
+
+mod solve;
+
+pub use solve::SPLIT_OPTION;
+use solve::{Solution, solve};
 
 /// What to optimise for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -88,6 +94,8 @@ pub struct Compiled {
     pub solver: SolverReport,
     /// What the optimiser did.
     pub optimize: OptimizeReport,
+    /// What adaptive fusion decided.
+    pub fusion: FusionReport,
 }
 
 /// A model cannot be compiled.
@@ -126,13 +134,10 @@ pub enum CompileError {
     Bundle(#[from] BundleError),
 }
 
-/// A model that was imported and optimised: what every plan of it starts from, whatever the budget.
+/// A model that was imported: what every plan of it starts from, whatever the budget.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The optimised graph.
-    pub graph: Graph,
-    /// What the optimiser did.
-    pub optimize: OptimizeReport,
+    graph: Graph,
     name: String,
     model_hash: String,
 }
@@ -144,7 +149,7 @@ impl Prepared {
     }
 }
 
-/// Imports and optimises `model`, and cuts what exceeds a binding of the device.
+/// Imports `model`.
 ///
 /// # Errors
 /// See [`CompileError`].
@@ -155,23 +160,21 @@ pub fn prepare(
 ) -> Result<Prepared, CompileError> {
     progress(Progress::Stage("import"));
     let imported = import(model, &options.import)?;
-    let mut graph = imported.graph;
-    check("import", &graph)?;
-
-    progress(Progress::Stage("optimise"));
-    let optimize = optimize(&mut graph, &OptimizeOptions::default())?;
-    check("optimise", &graph)?;
-    split_large(&mut graph, options.profile.limits.storage_binding_bytes)?;
-    check("split", &graph)?;
-    Ok(Prepared { graph, optimize, name: imported.name, model_hash: imported.model_hash })
+    check("import", &imported.graph)?;
+    Ok(Prepared { graph: imported.graph, name: imported.name, model_hash: imported.model_hash })
 }
 
-/// Lowers, schedules and assembles a prepared model within the budget of `options`; `links` is shared by all plans of it. The
-/// device's binding limit must be the one that the model was prepared for.
+/// The plan that compiling a prepared model with these options would write.
 ///
 /// # Errors
-/// [`CompileError::Budget`], [`CompileError::Bundle`] and [`CompileError::Limit`].
-pub fn plan(prepared: &Prepared, links: &mut Links, options: &CompileOptions) -> Result<Planned, CompileError> {
+/// See [`CompileError`].
+pub fn plan(prepared: &Prepared, options: &CompileOptions) -> Result<Planned, CompileError> {
+    let Solution { program, assembled, .. } = solution(prepared, options)?;
+    Ok(Planned { program, assembled })
+}
+
+/// Optimises, lowers, schedules and assembles; refuses what the device cannot hold or bind.
+fn solution(prepared: &Prepared, options: &CompileOptions) -> Result<Solution, CompileError> {
     let provenance = Provenance {
         model: prepared.name.clone(),
         model_hash: prepared.model_hash.clone(),
@@ -184,34 +187,9 @@ pub fn plan(prepared: &Prepared, links: &mut Links, options: &CompileOptions) ->
         profile: options.profile.name.clone(),
         disk_bytes_per_second: options.profile.disk_bytes_per_second as u64,
     };
-    let assembly = Assembly {
-        profile: &options.profile,
-        strategy: options.strategy,
-        solver: options.solver,
-        slot_cap: options.profile.limits.texture_array_layers,
-        staging_pages: 2,
-        budget_bytes: options.budget_bytes,
-        provenance: &provenance,
-    };
-    let wanted = Search {
-        format: options.weights,
-        max_binding_bytes: options.profile.limits.storage_binding_bytes,
-        budget_bytes: options.budget_bytes,
-        slack: match options.objective {
-            Objective::Latency => None,
-            Objective::Memory { slack } => Some(slack),
-        },
-        assembly: assembly.clone(),
-    };
-    let Planned { program, assembled } = search(&prepared.graph, links, &wanted)?;
-    let keep = match (options.keep, options.objective) {
-        (Keep::Auto, Objective::Memory { .. }) => Keep::None,
-        (keep @ (Keep::Auto | Keep::None | Keep::All), Objective::Latency | Objective::Memory { .. }) => keep,
-    };
-    let assembled = keep_pages(&program, &assembly, assembled, keep)?;
-    let planned = Planned { program, assembled };
-    match options.profile.limits.exceeded_by(&planned.assembled.plan.requirements) {
-        None => Ok(planned),
+    let solution = solve(&prepared.graph, options, &provenance)?;
+    match options.profile.limits.exceeded_by(&solution.assembled.plan.requirements) {
+        None => Ok(solution),
         Some(exceeded) => Err(CompileError::Limit { profile: options.profile.name.clone(), exceeded }),
     }
 }
@@ -228,13 +206,13 @@ pub fn compile(
 ) -> Result<Compiled, CompileError> {
     let prepared = prepare(model, options, progress)?;
 
-    progress(Progress::Stage("schedule"));
-    let Planned { program, assembled } = plan(&prepared, &mut Links::default(), options)?;
+    progress(Progress::Stage("optimise, schedule"));
+    let Solution { graph, optimized, program, assembled, fusion } = solution(&prepared, options)?;
 
     let golden = match &options.golden {
         Some(source) => {
             progress(Progress::Stage("golden"));
-            Some(golden(model, &options.import, &prepared.graph, source, options.weights)?)
+            Some(golden(model, &options.import, &graph, source, options.weights)?)
         }
         None => None,
     };
@@ -243,8 +221,7 @@ pub fn compile(
     let summary = bundle::write(output, &program, &assembled.plan, golden.as_ref(), &mut |done, total| {
         progress(Progress::Writing(done, total));
     })?;
-    let solver = assembled.schedule.report;
-    Ok(Compiled { plan: assembled.plan, summary, solver, optimize: prepared.optimize })
+    Ok(Compiled { plan: assembled.plan, summary, solver: assembled.schedule.report, optimize: optimized, fusion })
 }
 
 fn check(stage: &'static str, graph: &Graph) -> Result<(), CompileError> {
@@ -284,7 +261,7 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::{CompileOptions, Objective, plan, prepare};
-    use crate::bundle::{Keep, Links};
+    use crate::bundle::Keep;
     use crate::import::ImportOptions;
     use crate::profile::{DeviceLimits, DeviceProfile};
     use crate::schedule::{SolverKind, Strategy};
@@ -307,7 +284,7 @@ mod tests {
             golden: None,
         };
         let prepared = prepare(&model, &options, &mut |_| ()).map_err(|error| error.to_string())?;
-        let planned = plan(&prepared, &mut Links::default(), &options).map_err(|error| error.to_string())?;
+        let planned = plan(&prepared, &options).map_err(|error| error.to_string())?;
         Ok(planned.assembled.plan.requirements)
     }
 

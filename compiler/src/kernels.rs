@@ -34,6 +34,11 @@ pub enum Kernel {
     Pad,
     Resize,
     Pool,
+    Fold,
+    Scatter,
+    TopK,
+    Cumulative,
+    GridSample,
     Unpack,
 }
 
@@ -121,7 +126,7 @@ const PRODUCT: &[&str] = &["out", "x"];
 const ATTENTION: &[&str] = &["out", "q", "k", "v"];
 
 /// Every kernel, in the order of [`Kernel`].
-pub const KERNELS: [KernelRow; 26] = [
+pub const KERNELS: [KernelRow; 31] = [
     row(Kernel::Matmul, body!("matmul"), Links::Epilogue, PRODUCT).weights().tile(64, 128),
     row(Kernel::MatmulTiled, body!("matmul_tiled"), Links::Epilogue, PRODUCT).weights().tile(32, 64),
     row(Kernel::MatmulWide, body!("matmul_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256),
@@ -153,6 +158,11 @@ pub const KERNELS: [KernelRow; 26] = [
     row(Kernel::Pad, body!("pad"), Links::None, PRODUCT),
     row(Kernel::Resize, body!("resize"), Links::None, &["out", "x", "table"]),
     row(Kernel::Pool, body!("pool"), Links::None, PRODUCT),
+    row(Kernel::Fold, body!("fold"), Links::None, PRODUCT),
+    row(Kernel::Scatter, body!("scatter"), Links::None, &["out", "rows", "updates"]),
+    row(Kernel::TopK, body!("top_k"), Links::None, PRODUCT),
+    row(Kernel::Cumulative, body!("cumulative"), Links::None, PRODUCT),
+    row(Kernel::GridSample, body!("grid_sample"), Links::None, &["out", "x", "grid"]),
     row(Kernel::Unpack, body!("unpack"), Links::None, &["out"]).weights().weight_texel(),
 ];
 

@@ -143,7 +143,6 @@ fn faults_of_the_input_end_with_1_and_say_why() {
         (vec![text(&junk).to_owned()], "junk.onnx"),
         (vec![model("tiny/absent.onnx")], "absent.onnx"),
         (vec![model("ops/symbolic_batch.onnx")], "batch"),
-        (vec![model("ops/conv_transpose_2d_k2s2.onnx")], "ConvTranspose (1 of them: "),
     ];
     for (arguments, expected) in refused {
         let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -155,4 +154,35 @@ fn faults_of_the_input_end_with_1_and_say_why() {
         assert!(!error.contains("panicked"), "{error}");
         assert!(!bundle.exists(), "{arguments:?} leaves no bundle behind");
     }
+}
+
+#[test]
+fn the_page_of_operators_is_what_the_program_prints() {
+    let page: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "docs", "operators.md"].iter().collect();
+    let printed = compile(&["ops", "--markdown"]);
+    assert!(printed.status.success());
+    let printed = String::from_utf8(printed.stdout).expect("UTF-8");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&page, &printed).expect("docs/ is writable");
+    }
+    let committed = std::fs::read_to_string(&page).expect("docs/operators.md is there");
+    assert!(
+        committed == printed,
+        "docs/operators.md is not what `flashmem-compile ops --markdown` prints; BLESS=1 rewrites it"
+    );
+}
+
+#[test]
+fn ops_prints_columns_and_json() {
+    let shown = compile(&["ops", "--json"]);
+    let json: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    let rows = json["operators"].as_array().expect("a list");
+    let row = |name: &str| rows.iter().find(|row| row["name"] == name).expect("a row");
+    assert_eq!(row("Softmax")["support"], "yes");
+    assert_eq!(row("Loop")["support"], "refused");
+    assert!(row("Resize")["note"].as_str().is_some_and(|note| !note.is_empty()));
+    assert_eq!(row("Abs")["versions"][0], 1);
+    let text = String::from_utf8(compile(&["ops"]).stdout).expect("UTF-8");
+    assert!(text.lines().any(|line| line.starts_with("Softmax ") && line.contains("yes")), "{text}");
+    assert_eq!(compile(&["ops", "--json", "--markdown"]).status.code(), Some(2));
 }

@@ -17,23 +17,11 @@ pub type ReadFuture<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send + '
 #[cfg(target_arch = "wasm32")]
 pub type ReadFuture<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + 'a>>;
 
-/// Bytes of known size that can be read at any offset, by futures. In browsers there is no other way to read.
+/// Bytes of known size that can be read at any offset, by futures. In browsers there is no other way to read; there the
+/// source may move between threads (it is an address), and its futures need not.
 ///
 /// Time limits are the source's: a read that never ends can be left only by dropping the run.
-#[cfg(not(target_arch = "wasm32"))]
 pub trait AsyncReadAt: Send + Sync {
-    /// Size of the whole source.
-    fn size_bytes(&self) -> u64;
-
-    /// Fills `buffer` with the bytes from `offset_bytes` on, or fails: with `UnexpectedEof` when the source ends before.
-    fn read_at<'a>(&'a self, offset_bytes: u64, buffer: &'a mut [u8]) -> ReadFuture<'a>;
-}
-
-/// Bytes of known size that can be read at any offset, by futures. In browsers there is no other way to read.
-///
-/// Time limits are the source's: a read that never ends can be left only by dropping the run.
-#[cfg(target_arch = "wasm32")]
-pub trait AsyncReadAt {
     /// Size of the whole source.
     fn size_bytes(&self) -> u64;
 

@@ -29,6 +29,7 @@ mod gpu;
 mod io;
 mod ledger;
 mod limits;
+#[cfg(not(target_arch = "wasm32"))]
 mod measure;
 #[cfg(feature = "npz")]
 pub mod npz;
@@ -56,6 +57,7 @@ pub use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};
 #[cfg(all(feature = "http", not(target_arch = "wasm32")))]
 pub use io::{HttpError, HttpSource};
 pub use io::{IoMode, IoNote};
+#[cfg(not(target_arch = "wasm32"))]
 pub use measure::EmptyDevice;
 pub use options::Options;
 pub use session::{PortInfo, Session};

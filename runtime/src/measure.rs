@@ -13,7 +13,6 @@ pub struct EmptyDevice {
     _gpu: Gpu,
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 impl EmptyDevice {
     /// Opens the device that a session would use.
     ///
@@ -26,7 +25,6 @@ impl EmptyDevice {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 impl Session {
     /// Reads, checks and uploads every page of a first run, dispatches nothing, and waits until the device is done.
     /// The time of it is not among those of the runs; the next run finds the arena empty.

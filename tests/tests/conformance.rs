@@ -2,9 +2,12 @@
 //!
 //! One process, one device, pipelines shared. `FLASHMEM_ONLY` picks tests by name.
 
+use anyhow::Context as _;
+use flashmem_compiler::import::{OPERATORS, Support};
 use flashmem_runtime::Context;
-use flashmem_tests::conformance::{Verdict, archive, run_all, table};
-use flashmem_tests::folder;
+use flashmem_tests::conformance::{Verdict, archive, message, run_all, table};
+use flashmem_tests::{folder, models, onnx_files};
+use std::collections::BTreeSet;
 
 #[test]
 fn node_tests_have_the_verdicts_of_the_table() -> anyhow::Result<()> {
@@ -22,5 +25,42 @@ fn node_tests_have_the_verdicts_of_the_table() -> anyhow::Result<()> {
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
     let failures = verdicts.iter().filter(|(_, v)| !matches!(v, Verdict::Pass | Verdict::Refused(_))).count();
     assert_eq!(failures, 0, "a failure is listed in the table");
+    Ok(())
+}
+
+/// Accepted operators of the standard domain that no test model has, of this suite or of `models/ops`.
+const WITHOUT_TEST: &[&str] = &[];
+
+/// Names of the standard operators of a model's outer graph.
+fn operators_of(model: &[u8]) -> anyhow::Result<BTreeSet<String>> {
+    let model = message::model(model).context("a model")?;
+    Ok(model.nodes.into_iter().filter(|node| node.domain.is_empty()).map(|node| node.op).collect())
+}
+
+#[test]
+fn the_registry_agrees_with_the_table() -> anyhow::Result<()> {
+    let here = folder("conformance");
+    let table = std::fs::read_to_string(here.join("table.txt"))?;
+    let passing: BTreeSet<&str> = table.lines().filter_map(|line| line.strip_suffix(": pass")).collect();
+    let mut tested = BTreeSet::new();
+    for test in archive::read(&here.join("node-1.19.1.tar.gz"))?.iter().filter(|t| passing.contains(t.name.as_str())) {
+        tested.extend(operators_of(&test.model)?);
+    }
+    let refused = std::fs::read_to_string(models("ops").join("refused.txt"))?;
+    for model in onnx_files(&models("ops"))? {
+        let name = model.file_stem().context("a file")?.to_string_lossy().into_owned();
+        if !refused.lines().any(|line| line.starts_with(&format!("{name}:"))) {
+            tested.extend(operators_of(&std::fs::read(model)?)?);
+        }
+    }
+    let accepted: BTreeSet<String> = OPERATORS
+        .iter()
+        .filter(|o| o.domain.is_empty() && !matches!(o.support, Support::Refused(_)))
+        .map(|o| o.name.to_owned())
+        .collect();
+    let unregistered: Vec<_> = tested.difference(&accepted).collect();
+    assert!(unregistered.is_empty(), "pass, but the registry does not accept them: {unregistered:?}");
+    let untested: Vec<_> = accepted.difference(&tested).filter(|name| !WITHOUT_TEST.contains(&name.as_str())).collect();
+    assert!(untested.is_empty(), "the registry accepts them, but no test passes: {untested:?}");
     Ok(())
 }

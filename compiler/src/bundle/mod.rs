@@ -5,10 +5,12 @@
 //! `budget.rs`.
 
 pub mod budget;
+mod fusion;
 mod golden;
 mod keep;
 mod least_memory;
 
+pub use fusion::{FusionReport, Proposal, Split, propose};
 pub use keep::{Keep, keep_pages};
 
 pub use golden::{GoldenError, GoldenSource, golden};

@@ -13,6 +13,7 @@ const EXAMPLES: &str = "Examples:
   flashmem-compile inspect model.fmplan --json
   flashmem-compile explain model.onnx --weights f16 --budget 96MiB --report report.html
   flashmem-compile sweep model.onnx --weights f16 --budgets 32MiB..1GiB --report sweep.html
+  flashmem-compile ops
 
 Exit codes: 0 done, 1 the input or the plan is at fault, 2 wrong usage.";
 
@@ -47,6 +48,15 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Plans a model for many budgets and shows what more memory buys.
     Sweep(SweepArgs),
+    /// Lists the ONNX operators: which are supported, in which versions, within which limits.
+    Ops {
+        /// Machine-readable output.
+        #[arg(long, conflicts_with = "markdown")]
+        json: bool,
+        /// The page docs/operators.md.
+        #[arg(long)]
+        markdown: bool,
+    },
 }
 
 /// Weight precision.

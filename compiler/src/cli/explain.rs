@@ -6,7 +6,6 @@
 use super::args::ExplainArgs;
 use super::{Usage, options, progress_bar};
 use anyhow::Context as _;
-use flashmem_compiler::bundle::Links;
 use flashmem_compiler::compile::{Progress, plan, prepare};
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::report::{Subject, Timeline, page, terminal};
@@ -34,8 +33,8 @@ pub fn explain(args: &ExplainArgs) -> Result<(), Result<anyhow::Error, Usage>> {
     };
     let prepared = prepare(&args.subject, &options, show);
     let planned = prepared.and_then(|prepared| {
-        show(Progress::Stage("schedule"));
-        plan(&prepared, &mut Links::default(), &options)
+        show(Progress::Stage("optimise, schedule"));
+        plan(&prepared, &options)
     });
     bar.finish_and_clear();
     let planned = planned.with_context(|| args.subject.display().to_string()).map_err(Ok)?;

@@ -4,6 +4,7 @@
 //! bundle's own scheduling problem again, since a bundle deliberately holds no wall-clock time.
 
 use anyhow::Context as _;
+use flashmem_compiler::compile::SPLIT_OPTION;
 use flashmem_compiler::size;
 use flashmem_compiler::{bundle::replan, schedule::SolverReport};
 use flashmem_plan_format::container::Bundle;
@@ -40,6 +41,12 @@ fn steps(plan: &Plan) -> usize {
 fn repeat_loads(plan: &Plan) -> usize {
     let commands = if plan.repeat_commands.is_empty() { &plan.commands } else { &plan.repeat_commands };
     commands.iter().filter(|c| matches!(c, Command::Load { .. })).count()
+}
+
+/// Fused kernels whose epilogues run on their own for the sake of load capacity.
+fn split_epilogues(plan: &Plan) -> Vec<&str> {
+    let option = plan.provenance.options.iter().find(|(name, _)| name == SPLIT_OPTION);
+    option.map_or(Vec::new(), |(_, nodes)| nodes.split(", ").collect())
 }
 
 /// Runs after a completed one, in words.
@@ -89,6 +96,7 @@ fn as_value(bundle: &Bundle, solver: &SolverReport) -> Value {
         "predicted_warm_ms": plan.predicted_warm_us as f64 / 1e3,
         "kept_pages": bundle.replay.kept_pages,
         "repeat_loads": repeat_loads(plan),
+        "split_epilogues": split_epilogues(plan),
         "fragmentation": fragmentation(bundle),
         "strategy": plan.provenance.strategy,
         "solver": {
@@ -167,6 +175,9 @@ fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
     let p = &plan.provenance;
     line("predicted cold", format!("{:.1} ms on `{}`", plan.predicted_cold_us as f64 / 1e3, p.profile));
     line("later runs", format!("{}; {} pages stay resident", later_runs(plan), bundle.replay.kept_pages));
+    let split = split_epilogues(plan);
+    let fusion = if split.is_empty() { "whole".to_owned() } else { format!("split: {}", split.join(", ")) };
+    line("fusion", fusion);
     line("fragmentation", format!("{:.1} % of the arena", fragmentation(bundle) * 100.0));
     line("schedule", format!("{}, {} by {}, gap {:.3} %", p.strategy, p.solver_status, p.solver, p.solver_gap * 100.0));
     let r = &plan.requirements;

@@ -7,6 +7,7 @@ pub mod args;
 mod explain;
 mod inspect;
 mod npz;
+mod ops;
 mod parse;
 mod sweep;
 
@@ -38,6 +39,14 @@ pub fn main() -> ExitCode {
         Some(args::Command::Inspect { bundle, json, verify }) => inspect::inspect(&bundle, json, verify).map_err(Ok),
         Some(args::Command::Explain(args)) => explain::explain(&args),
         Some(args::Command::Sweep(args)) => sweep::sweep(&args),
+        Some(args::Command::Ops { json, markdown }) => {
+            ops::print(match (json, markdown) {
+                (true, _) => ops::Form::Json,
+                (false, true) => ops::Form::Markdown,
+                (false, false) => ops::Form::Text,
+            });
+            Ok(())
+        }
         None => run_compile(&cli.compile),
     };
     match result {
@@ -164,6 +173,7 @@ fn report(compiled: &Compiled, output: &Path, elapsed: Duration) {
         compiled.solver.gap * 100.0,
         compiled.solver.ms,
     );
+    println!("  fusion {}", compiled.fusion);
     println!("  later runs: {}", inspect::later_runs(plan));
     println!("  compiled in {:.1} s", elapsed.as_secs_f64());
 }

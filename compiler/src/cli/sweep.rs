@@ -1,11 +1,10 @@
 //! `flashmem-compile sweep`: predicted times for many budgets, to choose one.
 //!
-//! The model is imported and optimised once. Progress goes to standard error, the table or JSON to standard output.
+//! The model is imported once; which fusions suit depends on the budget. Progress goes to standard error, the table or JSON to standard output.
 
 use super::args::SweepArgs;
 use super::{Usage, options};
 use anyhow::{Context as _, ensure};
-use flashmem_compiler::bundle::Links;
 use flashmem_compiler::bundle::budget::{BudgetError, Planned};
 use flashmem_compiler::compile::{CompileError, CompileOptions, plan, prepare};
 use flashmem_compiler::report::{Sweep, SweepPlan, SweepPoint};
@@ -28,15 +27,14 @@ pub fn sweep(args: &SweepArgs) -> Result<(), Result<anyhow::Error, Usage>> {
 fn plan_all(args: &SweepArgs, options: &CompileOptions, budgets: &[u64]) -> anyhow::Result<Sweep> {
     let bar = progress(args.plan.quiet, budgets.len());
     let name = args.model.display().to_string();
-    bar.set_message("import and optimise");
+    bar.set_message("import");
     let prepared = prepare(&args.model, options, &mut |_| ()).with_context(|| name.clone())?;
-    let mut links = Links::default();
     let mut points = Vec::new();
     let mut smallest_bytes = None;
     for budget_bytes in budgets.iter().copied() {
         bar.set_message(format!("budget {}", size::format(budget_bytes)));
         let options = CompileOptions { budget_bytes: Some(budget_bytes), ..options.clone() };
-        let plan = match plan(&prepared, &mut links, &options) {
+        let plan = match plan(&prepared, &options) {
             Ok(planned) => Some(outcome(&planned, &options)),
             Err(CompileError::Budget(BudgetError::TooSmall { smallest_bytes: smallest, .. })) => {
                 smallest_bytes = Some(smallest);

@@ -273,6 +273,7 @@ impl Body<'_> {
             UnaryOp::Ceil => return Ok(format!("ceil({a})")),
             UnaryOp::Round => return Ok(format!("round({a})")),
             UnaryOp::Not | UnaryOp::BitNot => return Err(self.unsupported(op, Dtype::F32)),
+            UnaryOp::RoundToF16 => "round_to_f16_f32",
             UnaryOp::Exp => "exp_f32",
             UnaryOp::Log => "log_f32",
             UnaryOp::Rsqrt => "rsqrt_f32",

@@ -7,7 +7,7 @@ use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
 use crate::kernels::{FUNCTIONS, KERNELS, Kernel, Links, WEIGHT_TEXEL};
 
-const UNARY: [UnaryOp; 35] = [
+const UNARY: [UnaryOp; 36] = [
     UnaryOp::Abs,
     UnaryOp::Neg,
     UnaryOp::Exp,
@@ -27,6 +27,7 @@ const UNARY: [UnaryOp; 35] = [
     UnaryOp::Floor,
     UnaryOp::Ceil,
     UnaryOp::Round,
+    UnaryOp::RoundToF16,
     UnaryOp::Sign,
     UnaryOp::Sin,
     UnaryOp::Cos,

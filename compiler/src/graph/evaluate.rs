@@ -60,6 +60,7 @@ fn unary_f32(op: UnaryOp, v: f32) -> f32 {
         UnaryOp::Floor => x.floor(),
         UnaryOp::Ceil => x.ceil(),
         UnaryOp::Round => x.round_ties_even(),
+        UnaryOp::RoundToF16 => half::f16::from_f32(v).into(),
         UnaryOp::Sign => {
             if x > 0.0 {
                 1.0

@@ -4,7 +4,7 @@
 //! knows nothing about how an operator is computed.
 
 use super::constant::Dtype;
-use super::op::{Op, Window};
+use super::op::{Op, PoolKind, SampleKind, Window};
 
 /// An operator does not accept its operands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -167,15 +167,16 @@ pub fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Vec<usize>, Dtype), S
             let spatial = window_output(window, &x[2..]).ok_or_else(|| bad(op, operands, 0, "the window fits"))?;
             Ok(([&[x[0], w[0]], spatial.as_slice()].concat(), Dtype::F32))
         }
-        Op::ConvTranspose { window, groups, output_padding } => {
-            spatial_weight(op, operands)?;
-            let (x, w) = (operands[0].0, operands[1].0);
-            if w[0] != x[1] || *groups == 0 || x[1] % groups != 0 || w[2..] != window.kernel {
-                return Err(bad(op, operands, 1, "channels, outputs / groups and kernel of the window"));
+        Op::Fold { window, output_padding } => {
+            count(op, operands, 1, "1")?;
+            let x = operands[0].0;
+            let n = window.kernel.len();
+            if n == 0 || n > 3 || x.len() != 2 + 2 * n || x[2..2 + n] != window.kernel || output_padding.len() != n {
+                return Err(bad(op, operands, 0, "batch, channels, kernel of the window, one to three spatial axes"));
             }
-            let spatial: Option<Vec<usize>> = (0..x.len() - 2)
+            let spatial: Option<Vec<usize>> = (0..n)
                 .map(|i| {
-                    let full = x[i + 2].checked_sub(1)?.checked_mul(window.strides[i])?
+                    let full = x[2 + n + i].checked_sub(1)?.checked_mul(window.strides[i])?
                         + window.kernel[i].checked_sub(1)? * window.dilations[i]
                         + 1
                         + output_padding[i];
@@ -183,16 +184,75 @@ pub fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Vec<usize>, Dtype), S
                 })
                 .collect();
             let spatial = spatial.ok_or_else(|| bad(op, operands, 0, "the pads are smaller than the output"))?;
-            Ok(([&[x[0], w[1] * groups], spatial.as_slice()].concat(), Dtype::F32))
+            Ok(([&x[..2], spatial.as_slice()].concat(), operands[0].1))
         }
-        Op::Pool { window, .. } => {
+        Op::Unfold { kernel, strides, dilations } => {
+            count(op, operands, 1, "1")?;
+            let x = operands[0].0;
+            let window = Window {
+                kernel: kernel.clone(),
+                strides: strides.clone(),
+                dilations: dilations.clone(),
+                pads_before: vec![0; kernel.len()],
+                pads_after: vec![0; kernel.len()],
+            };
+            let spatial = x.get(2..).and_then(|spatial| window_output(&window, spatial));
+            let spatial = spatial.ok_or_else(|| bad(op, operands, 0, "the window fits"))?;
+            Ok(([&x[..2], kernel.as_slice(), spatial.as_slice()].concat(), operands[0].1))
+        }
+        Op::GridSample { kind, .. } => {
+            count(op, operands, 2, "2")?;
+            let (x, grid) = (operands[0].0, operands[1].0);
+            let spatial = x.len().saturating_sub(2);
+            let supported = spatial == 2 || (spatial == 3 && *kind != SampleKind::Cubic);
+            if !supported || operands[0].1 != Dtype::F32 {
+                return Err(bad(op, operands, 0, "floats with two spatial axes, or three unless cubic"));
+            }
+            if grid.len() != x.len() || grid[0] != x[0] || grid[spatial + 1] != spatial || operands[1].1 != Dtype::F32 {
+                return Err(bad(op, operands, 1, "floats (batch, places, one coordinate a spatial axis)"));
+            }
+            Ok(([&x[..2], &grid[1..=spatial]].concat(), Dtype::F32))
+        }
+        Op::Scatter { .. } => {
+            count(op, operands, 3, "3")?;
+            let (data, rows, updates) = (operands[0], operands[1], operands[2]);
+            let [_, inner] = data.0 else { return Err(bad(op, operands, 0, "rows and elements of a row")) };
+            let [length] = rows.0 else { return Err(bad(op, operands, 1, "one axis")) };
+            if rows.1 != Dtype::I32 {
+                return Err(ShapeError::Dtype { op: op.name(), operand: 1, expected: Dtype::I32, found: rows.1 });
+            }
+            if updates.0 != [*length, *inner] {
+                return Err(bad(op, operands, 2, "one row for each index"));
+            }
+            if updates.1 != data.1 {
+                return Err(ShapeError::Dtype { op: op.name(), operand: 2, expected: data.1, found: updates.1 });
+            }
+            Ok((data.0.to_vec(), data.1))
+        }
+        Op::TopK { axis, k, .. } => {
+            count(op, operands, 1, "1")?;
+            axis_ok(op, operands, *axis)?;
+            let mut shape = operands[0].0.to_vec();
+            if *k > shape[*axis] {
+                return Err(bad(op, operands, 0, "the axis has as many elements as are wanted"));
+            }
+            shape[*axis] = *k;
+            Ok((shape, Dtype::I32))
+        }
+        Op::Cumulative { axis, .. } => {
+            count(op, operands, 1, "1")?;
+            axis_ok(op, operands, *axis)?;
+            Ok((operands[0].0.to_vec(), operands[0].1))
+        }
+        Op::Pool { window, kind } => {
             count(op, operands, 1, "1")?;
             let x = operands[0].0;
             if x.len() < 3 {
                 return Err(bad(op, operands, 0, "batch, channels and at least one spatial axis"));
             }
             let spatial = window_output(window, &x[2..]).ok_or_else(|| bad(op, operands, 0, "the window fits"))?;
-            Ok(([&x[..2], spatial.as_slice()].concat(), operands[0].1))
+            let dtype = if *kind == PoolKind::MaxIndex { Dtype::I32 } else { operands[0].1 };
+            Ok(([&x[..2], spatial.as_slice()].concat(), dtype))
         }
         Op::Softmax { axis, .. } => {
             count(op, operands, 1, "1")?;

@@ -30,6 +30,8 @@ pub enum ReduceKind {
 pub enum PoolKind {
     /// Maximum; padding never wins.
     Max,
+    /// Row-major index (i32) of the first maximum within its channel.
+    MaxIndex,
     /// Mean over the window.
     Average {
         /// Whether padding counts in the divisor.
@@ -52,6 +54,18 @@ pub struct Window {
     pub pads_after: Vec<usize>,
 }
 
+/// How a scatter combines an element with an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are ONNX's reductions")]
+pub enum ScatterKind {
+    /// The update replaces it.
+    Replace,
+    Add,
+    Mul,
+    Min,
+    Max,
+}
+
 /// How a normalisation centres its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NormKind {
@@ -72,33 +86,60 @@ pub enum PadMode {
     Edge,
 }
 
-/// How a resize finds an output element's place in the input.
+/// How a grid sample interpolates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are ONNX's coordinate transformation modes")]
-pub enum CoordinateMode {
-    HalfPixel,
-    AlignCorners,
-    Asymmetric,
-    PytorchHalfPixel,
-}
-
-/// How nearest resizing rounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are ONNX's nearest modes")]
-pub enum NearestMode {
-    Floor,
-    Ceil,
-    RoundPreferFloor,
-    RoundPreferCeil,
-}
-
-/// Interpolation of a resize.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ResizeKind {
-    /// Nearest element.
-    Nearest(NearestMode),
-    /// Linear in every resized axis.
+#[expect(missing_docs, reason = "the names are ONNX's modes")]
+pub enum SampleKind {
+    Nearest,
     Linear,
+    /// Two spatial axes only.
+    Cubic,
+}
+
+/// What a grid sample reads outside its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are ONNX's padding modes")]
+pub enum SamplePadding {
+    Zeros,
+    Border,
+    Reflection,
+}
+
+/// What every output coordinate of one axis of a resize reads: `window` input coordinates, and the weight of each. An index of
+/// −1 stands for an output coordinate that is filled instead.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taps {
+    /// Elements that an output coordinate reads; 0 when the axis is kept as it is.
+    pub window: usize,
+    /// Input coordinates, `window` for each output coordinate.
+    pub indices: Vec<i32>,
+    /// Their weights.
+    pub weights: Vec<f32>,
+}
+
+impl Taps {
+    /// An axis that keeps its elements.
+    pub const fn kept() -> Self {
+        Self { window: 0, indices: Vec::new(), weights: Vec::new() }
+    }
+
+    /// Whether the axis keeps its elements.
+    pub const fn is_kept(&self) -> bool {
+        self.window == 0
+    }
+
+    /// Adds an element that the next output coordinate reads.
+    pub fn push(&mut self, index: i32, weight: f32) {
+        self.indices.push(index);
+        self.weights.push(weight);
+    }
+
+    /// The next output coordinate is filled.
+    pub fn fill(&mut self) {
+        for _ in 0..self.window {
+            self.push(-1, 0.0);
+        }
+    }
 }
 
 /// An operator. Input shapes are those of the node's inputs, in order.
@@ -127,14 +168,24 @@ pub enum Op {
         /// Number of groups.
         groups: usize,
     },
-    /// Transposed convolution. Inputs: x (batch, channels, spatial…), weight (channels, outputs / groups, kernel…).
-    ConvTranspose {
-        /// The window of the forward convolution that this transposes; pads shrink the output.
+    /// Sum of overlapping windows, the second half of a transposed convolution: element (kernel…, spatial…) of a channel is
+    /// added at spatial · stride + kernel · dilation − pad. One input: (batch, channels, kernel…, spatial…), one to three
+    /// spatial axes; output (batch, channels, spatial…).
+    Fold {
+        /// The window of the forward convolution; pads shrink the output.
         window: Window,
-        /// Number of groups.
-        groups: usize,
         /// Extra elements at the end of each axis.
         output_padding: Vec<usize>,
+    },
+    /// Windows as axes of their own, a view: (batch, channels, spatial…) becomes (batch, channels, kernel…, spatial…), where
+    /// element (kernel, spatial) is spatial · stride + kernel · dilation. One input, no padding.
+    Unfold {
+        /// Extent of the window.
+        kernel: Vec<usize>,
+        /// Steps.
+        strides: Vec<usize>,
+        /// Distances between taps.
+        dilations: Vec<usize>,
     },
     /// Pooling of (batch, channels, spatial…). One input.
     Pool {
@@ -189,6 +240,31 @@ pub enum Op {
         /// The axis.
         axis: usize,
     },
+    /// A copy of the first input (rows, inner) in which row `rows[u]` of every u is combined with row u of the third, in
+    /// ascending order of u. Inputs: data (rows, inner), i32 rows (updates), updates (updates, inner).
+    Scatter {
+        /// How.
+        reduction: ScatterKind,
+    },
+    /// Indices (i32) of the first `k` elements along an axis in the order of their values; equal ones keep their order.
+    /// One input.
+    TopK {
+        /// The axis.
+        axis: usize,
+        /// How many.
+        k: usize,
+        /// Descending, or else ascending.
+        largest: bool,
+    },
+    /// Sum of the elements up to each place along an axis, in ascending order. One input.
+    Cumulative {
+        /// The axis.
+        axis: usize,
+        /// Without the element itself.
+        exclusive: bool,
+        /// From the end.
+        reverse: bool,
+    },
     /// The same elements under another shape (the node's). One input.
     Reshape,
     /// Output axis i is input axis `permutation[i]`. One input.
@@ -219,14 +295,22 @@ pub enum Op {
         /// What padding holds.
         mode: PadMode,
     },
-    /// Resampling to the node's shape. One input.
-    Resize {
+    /// Elements at the places that a grid gives, in [−1, 1] along each axis, innermost axis first. Inputs: x (batch, channels,
+    /// spatial…), grid (batch, places…, spatial rank); two or three spatial axes. Output (batch, channels, places…).
+    GridSample {
         /// Interpolation.
-        kind: ResizeKind,
-        /// Coordinates.
-        coordinates: CoordinateMode,
-        /// Scale (output / input) of each axis, as ONNX computes coordinates with it.
-        scales: Vec<f32>,
+        kind: SampleKind,
+        /// Outside the input.
+        padding: SamplePadding,
+        /// Whether −1 and 1 are the centres of the corner elements, or else their outer edges.
+        align_corners: bool,
+    },
+    /// Resampling to the node's shape: a weighted sum over the taps of every axis. One input.
+    Resize {
+        /// What each axis reads.
+        axes: Vec<Taps>,
+        /// Where an axis says so, the element itself.
+        fill: f32,
     },
 }
 
@@ -239,7 +323,11 @@ impl Op {
             Self::Pointwise(_) => "Pointwise",
             Self::Einsum { .. } => "Einsum",
             Self::Conv { .. } => "Conv",
-            Self::ConvTranspose { .. } => "ConvTranspose",
+            Self::Fold { .. } => "Fold",
+            Self::Unfold { .. } => "Unfold",
+            Self::Scatter { .. } => "Scatter",
+            Self::TopK { .. } => "TopK",
+            Self::Cumulative { .. } => "Cumulative",
             Self::Pool { .. } => "Pool",
             Self::Softmax { .. } => "Softmax",
             Self::Normalize { .. } => "Normalize",
@@ -253,12 +341,16 @@ impl Op {
             Self::Slice { .. } => "Slice",
             Self::Concat { .. } => "Concat",
             Self::Pad { .. } => "Pad",
+            Self::GridSample { .. } => "GridSample",
             Self::Resize { .. } => "Resize",
         }
     }
 
     /// Whether the operator only re-reads its input's elements in place: lowering makes it a view where it can.
     pub const fn is_view(&self) -> bool {
-        matches!(self, Self::Reshape | Self::Transpose { .. } | Self::Broadcast | Self::Slice { .. })
+        matches!(
+            self,
+            Self::Reshape | Self::Transpose { .. } | Self::Broadcast | Self::Slice { .. } | Self::Unfold { .. }
+        )
     }
 }

@@ -36,6 +36,8 @@ pub enum UnaryOp {
     Ceil,
     /// Half to even.
     Round,
+    /// To the nearest f16, half to even, kept as f32.
+    RoundToF16,
     /// f32 or i32.
     Sign,
     Sin,

@@ -147,13 +147,26 @@ fn reachable(op: &Op, from: &[usize], to: &[usize]) -> bool {
                     steps[i] != 0 && (to[i] == 0 || (starts[i] < from[i] && last >= 0 && last < from[i] as isize))
                 })
         }
-        Op::Resize { scales, .. } => from.len() == to.len() && scales.len() == to.len(),
+        Op::Resize { axes, .. } => {
+            let fits = |i: usize| {
+                let taps = &axes[i];
+                let inside = |index: &i32| *index < 0 || (*index as usize) < from[i];
+                let each = taps.indices.len() == taps.window * to[i] && taps.weights.len() == taps.indices.len();
+                if taps.is_kept() { from[i] == to[i] } else { each && taps.indices.iter().all(inside) }
+            };
+            from.len() == to.len() && axes.len() == to.len() && (0..to.len()).all(fits)
+        }
         Op::Input => true,
         Op::Constant(_)
         | Op::Pointwise(_)
         | Op::Einsum { .. }
         | Op::Conv { .. }
-        | Op::ConvTranspose { .. }
+        | Op::Fold { .. }
+        | Op::Unfold { .. }
+        | Op::GridSample { .. }
+        | Op::Scatter { .. }
+        | Op::TopK { .. }
+        | Op::Cumulative { .. }
         | Op::Pool { .. }
         | Op::Softmax { .. }
         | Op::Normalize { .. }

@@ -68,6 +68,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     external.resolve_graph(graph, &mut weights)?;
     take_constants(graph, &mut weights)?;
     name_nodes(graph);
+    super::branches::take(graph);
     let op_types: BTreeMap<String, String> = graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
     refuse_unknown_operators(graph)?;
     let refused = rewrite(graph, opset);

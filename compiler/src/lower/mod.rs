@@ -53,9 +53,6 @@ pub enum LowerError {
         /// What is not supported.
         reason: &'static str,
     },
-    /// Operators that no kernel computes yet, all of them.
-    #[error("no kernel for {}", .0.iter().map(|(op, nodes)| format!("{op} ({} of them: {})", nodes.len(), nodes.join(", "))).collect::<Vec<_>>().join("; "))]
-    NoKernels(Vec<(&'static str, Vec<String>)>),
     /// One panel of a weight needs more pages than a call may read: larger pages are needed.
     #[error("node `{node}`: one panel of its weight needs {pages} pages, a call may read {limit}")]
     PanelTooLarge {
@@ -73,10 +70,6 @@ pub enum LowerError {
 /// # Errors
 /// See [`LowerError`].
 pub fn lower(graph: &Graph, options: &LowerOptions) -> Result<Program, LowerError> {
-    let missing = ops::without_kernels(graph);
-    if !missing.is_empty() {
-        return Err(LowerError::NoKernels(missing));
-    }
     let mut lowering = Lowering::new(graph, options);
     for id in graph.topological_order() {
         ops::lower_node(&mut lowering, id)?;

@@ -79,6 +79,15 @@ impl View {
         }
     }
 
+    /// Windows of the axes from the third on as axes of their own: (…, kernel…, places…). Elements are seen several times.
+    pub fn unfolded(&self, kernel: &[usize], steps: &[usize], dilations: &[usize], shape: &[usize]) -> Self {
+        let spatial = || (0..kernel.len()).map(|i| self.strides[2 + i]);
+        let taps = spatial().zip(dilations).map(|(stride, dilation)| stride * *dilation as i64);
+        let places = spatial().zip(steps).map(|(stride, step)| stride * *step as i64);
+        let strides = self.strides[..2].iter().copied().chain(taps).chain(places).collect();
+        Self { tensor: self.tensor, offset: self.offset, shape: shape.to_vec(), strides }
+    }
+
     /// The same elements in the same row-major order under another shape, when strides can say it.
     pub fn reshaped(&self, shape: &[usize]) -> Option<Self> {
         // Axes of size 1 carry no information; the others are merged into runs that one stride describes, and the new

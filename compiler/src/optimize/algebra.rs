@@ -37,7 +37,12 @@ fn same_as(graph: &Graph, id: NodeId) -> Option<NodeId> {
         | Op::Pointwise(_)
         | Op::Einsum { .. }
         | Op::Conv { .. }
-        | Op::ConvTranspose { .. }
+        | Op::Fold { .. }
+        | Op::Unfold { .. }
+        | Op::GridSample { .. }
+        | Op::Scatter { .. }
+        | Op::TopK { .. }
+        | Op::Cumulative { .. }
         | Op::Pool { .. }
         | Op::Softmax { .. }
         | Op::Normalize { .. }

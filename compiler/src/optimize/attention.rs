@@ -9,7 +9,7 @@ use super::pattern::{value, with_literal};
 use super::{OptimizeError, OptimizeOptions, OptimizeReport, add, program, single_user};
 use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
-use crate::graph::pointwise::{BinaryOp, Pointwise};
+use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
 use crate::graph::{Graph, NodeId};
 
 mod arrange;
@@ -82,6 +82,8 @@ fn find(graph: &Graph, softmax: NodeId, options: &OptimizeOptions) -> Option<Fou
         let user = single_user(graph, last)?;
         match &graph.node(user).op {
             Op::Einsum { .. } => break user,
+            // Probabilities stay f32 inside the kernel: more exact than the rounding that is left out.
+            Op::Pointwise(step) if *step == Pointwise::unary(UnaryOp::RoundToF16, Dtype::F32) => {}
             _ => axes = labels_after_view(graph, user, &axes)?,
         }
         last = user;
@@ -91,7 +93,8 @@ fn find(graph: &Graph, softmax: NodeId, options: &OptimizeOptions) -> Option<Fou
         label.map_or(Some(1), |l| axes.iter().position(|a| *a == Some(l)).map(|axis| graph.node(id).shape[axis]))
     };
     let (depth_size, width_size) = (size(q.0, &q.1, depth)?, size(v, &v_axes, width)?);
-    if depth_size > options.max_head_size || width_size > options.max_head_size {
+    // The kernels keep a query and a result of one size in registers.
+    if depth_size != width_size || depth_size > options.max_head_size {
         return None;
     }
     let ((q, q_axes), (k, k_axes)) = (q, k);

@@ -59,7 +59,12 @@ fn folded(graph: &Graph, id: NodeId, options: &OptimizeOptions) -> Option<Consta
         | Op::Constant(_)
         | Op::Einsum { .. }
         | Op::Conv { .. }
-        | Op::ConvTranspose { .. }
+        | Op::Fold { .. }
+        | Op::Unfold { .. }
+        | Op::GridSample { .. }
+        | Op::Scatter { .. }
+        | Op::TopK { .. }
+        | Op::Cumulative { .. }
         | Op::Pool { .. }
         | Op::Softmax { .. }
         | Op::Normalize { .. }

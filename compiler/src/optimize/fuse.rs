@@ -39,9 +39,9 @@ pub fn run(graph: &mut Graph, options: &OptimizeOptions, report: &mut OptimizeRe
     Ok(())
 }
 
-/// Whether scheduling wants the node to stay on its own.
+/// Whether scheduling wants the node, or one that was fused into it, to be no epilogue.
 fn apart(graph: &Graph, id: NodeId, options: &OptimizeOptions) -> bool {
-    options.keep_apart.contains(&graph.node(id).name)
+    graph.node(id).name.split('+').any(|name| options.keep_apart.contains(name))
 }
 
 /// Whether an epilogue of `op` may read an operand of this shape: lowering gives it one stride for all leading axes, one for
@@ -59,13 +59,19 @@ pub fn epilogue_operand_fits(op: &Op, node_shape: &[usize], operand_shape: &[usi
             let leading = rank.saturating_sub(2);
             !(0..leading).any(varies) || (0..leading).all(full)
         }
-        Op::Conv { .. } | Op::ConvTranspose { .. } => {
+        Op::Conv { .. } => {
             let per_channel = (0..rank).all(|axis| !varies(axis) || axis == 1);
             scalar || per_channel || (0..rank).all(full)
         }
         Op::Input
         | Op::Constant(_)
         | Op::Pointwise(_)
+        | Op::Fold { .. }
+        | Op::Unfold { .. }
+        | Op::GridSample { .. }
+        | Op::Scatter { .. }
+        | Op::TopK { .. }
+        | Op::Cumulative { .. }
         | Op::Pool { .. }
         | Op::Softmax { .. }
         | Op::Attention { .. }
@@ -84,17 +90,14 @@ pub fn epilogue_operand_fits(op: &Op, node_shape: &[usize], operand_shape: &[usi
 
 /// Whether an operator can have an epilogue.
 fn takes_epilogue(op: &Op) -> bool {
-    matches!(op, Op::Einsum { .. } | Op::Conv { .. } | Op::ConvTranspose { .. } | Op::Normalize { .. })
+    matches!(op, Op::Einsum { .. } | Op::Conv { .. } | Op::Normalize { .. })
 }
 
 /// An element-wise operand of an element-wise node that can be computed inside it.
 fn pointwise_producer(graph: &Graph, id: NodeId, options: &OptimizeOptions) -> Option<NodeId> {
     let operands = graph.operands(id);
     operands.iter().copied().find(|producer| {
-        let fits = single_user(graph, *producer) == Some(id)
-            && graph.node(*producer).shape == graph.node(id).shape
-            && !apart(graph, id, options)
-            && !apart(graph, *producer, options);
+        let fits = single_user(graph, *producer) == Some(id) && graph.node(*producer).shape == graph.node(id).shape;
         fits && program(graph, *producer).is_some() && {
             let (fused, operands) = fused_program(graph, id, *producer);
             operands.len() <= options.max_pointwise_operands && fused.instructions.len() <= options.max_instructions

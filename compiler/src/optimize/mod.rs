@@ -45,7 +45,8 @@ pub struct OptimizeOptions {
     pub max_epilogue_operands: usize,
     /// Instructions of an element-wise program, at most.
     pub max_instructions: usize,
-    /// Names of element-wise nodes that stay on their own: how scheduling undoes a fusion that costs it load capacity.
+    /// Names of element-wise nodes that do not become epilogues, but may still fuse with each other: how scheduling undoes a
+    /// fusion that costs it load capacity.
     pub keep_apart: BTreeSet<String>,
 }
 

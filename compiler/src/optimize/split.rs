@@ -245,13 +245,20 @@ impl Cut<'_> {
                 }
                 parts
             }
-            Op::Conv { .. } | Op::ConvTranspose { .. } if axis == 0 => vec![self.part(own[0], 0, range)?, own[1]],
-            Op::Pool { .. } if axis < 2 => vec![self.part(own[0], axis, range)?],
+            Op::Conv { .. } if axis == 0 => vec![self.part(own[0], 0, range)?, own[1]],
+            Op::Pool { .. } | Op::Fold { .. } | Op::Unfold { .. } if axis < 2 => vec![self.part(own[0], axis, range)?],
+            Op::GridSample { .. } if axis == 0 => {
+                own.iter().map(|o| self.part(*o, 0, range)).collect::<Option<Vec<_>>>()?
+            }
+            Op::GridSample { .. } if axis == 1 => vec![self.part(own[0], 1, range)?, own[1]],
+            Op::Cumulative { axis: other, .. } | Op::TopK { axis: other, .. } if *other != axis => {
+                vec![self.part(own[0], axis, range)?]
+            }
             Op::Softmax { axis: other, .. } if *other != axis => vec![self.part(own[0], axis, range)?],
             Op::Normalize { axes, .. } | Op::Reduce { axes, .. } if !axes.contains(&axis) => {
                 vec![self.part(own[0], axis, range)?]
             }
-            Op::Resize { scales, .. } if scales[axis] == 1.0 && self.graph.node(own[0]).shape[axis] == shape[axis] => {
+            Op::Resize { axes, .. } if axes[axis].is_kept() => {
                 vec![self.part(own[0], axis, range)?]
             }
             Op::Pad { before, after, .. } if before[axis] == 0 && after[axis] == 0 => {
@@ -283,7 +290,12 @@ impl Cut<'_> {
             Op::Input
             | Op::Constant(_)
             | Op::Conv { .. }
-            | Op::ConvTranspose { .. }
+            | Op::Fold { .. }
+            | Op::Unfold { .. }
+            | Op::GridSample { .. }
+            | Op::Scatter { .. }
+            | Op::TopK { .. }
+            | Op::Cumulative { .. }
             | Op::Pool { .. }
             | Op::Softmax { .. }
             | Op::Normalize { .. }
@@ -315,7 +327,7 @@ mod tests {
     use super::{before_reshape, is_large, split_large};
     use crate::graph::constant::{Constant, Dtype};
     use crate::graph::interpret::interpret;
-    use crate::graph::op::{CoordinateMode, Op, ResizeKind, Window};
+    use crate::graph::op::{Op, Taps, Window};
     use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
     use crate::graph::verify::verify;
     use crate::graph::{Graph, GraphPort, NodeId};
@@ -398,11 +410,8 @@ mod tests {
     fn a_convolution_of_a_large_tensor_is_a_sum_over_channels() -> Result<(), crate::graph::ShapeError> {
         let mut graph = Graph::default();
         let x = input(&mut graph, &[1, 6, 4, 4]);
-        let op = Op::Resize {
-            kind: ResizeKind::Linear,
-            coordinates: CoordinateMode::AlignCorners,
-            scales: vec![1.0, 1.0, 2.0, 2.0],
-        };
+        let doubled = Taps { window: 1, indices: vec![0, 0, 1, 1, 2, 2, 3, 3], weights: vec![1.0; 8] };
+        let op = Op::Resize { axes: vec![Taps::kept(), Taps::kept(), doubled.clone(), doubled], fill: 0.0 };
         let large = graph.add_shaped(op, &[x], "resize", vec![1, 6, 8, 8], Dtype::F32);
         let weight = graph.add_constant(noise(&[2, 6, 3, 3], 1), "weight");
         let bias = graph.add_constant(noise(&[1, 2, 1, 1], 2), "bias");

@@ -2,8 +2,8 @@
 
 use super::memory_chart::{columns, in_ring, resident};
 use super::{StallCause, StepRate, Subject, Sweep, SweepPlan, SweepPoint, Timeline, WeightUse, page, terminal};
+use crate::bundle::Keep;
 use crate::bundle::budget::Planned;
-use crate::bundle::{Keep, Links};
 use crate::compile::{CompileOptions, Objective, plan, prepare};
 use crate::import::ImportOptions;
 use crate::profile::DeviceProfile;
@@ -30,7 +30,7 @@ fn options(profile: &str, strategy: Strategy, budget_bytes: Option<u64>) -> Comp
 fn planned(options: &CompileOptions) -> Planned {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/tiny/vit.onnx");
     let prepared = prepare(&model, options, &mut |_| ()).expect("the model is supported");
-    plan(&prepared, &mut Links::default(), options).expect("the budget works")
+    plan(&prepared, options).expect("the budget works")
 }
 
 /// Most pages in the arena and in the ring at once.

@@ -258,6 +258,14 @@ pub fn schedule_with(problem: &Problem, strategy: Strategy, solver: SolverKind) 
     Ok(schedule)
 }
 
+/// Finish time of the fastest one-pass schedule; `None` when there is none within the cap.
+pub fn one_pass_finish_us(problem: &Problem) -> Option<f64> {
+    problem.check().ok()?;
+    let demand = Demand::new(problem);
+    let cap = problem.slot_cap.min(problem.page_count());
+    (demand.smallest_slots() <= cap).then(|| greedy::fastest(problem, &demand, cap).1)
+}
+
 /// The fewest slots, at most `problem.slot_cap`, with which `strategy` is predicted to finish by `latest_us`; `None` when it
 /// does not. For `Optimal` and `Greedy` the search trusts that more slots are never slower.
 ///

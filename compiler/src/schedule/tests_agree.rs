@@ -1,12 +1,17 @@
 //! Different solvers on the same programs of 20 to 60 steps: frontiers of states, the integer program whole and in windows, and
 //! HiGHS where it is built in. Each reports a time and a bound; no bound may exceed another's time.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::prop;
 use proptest::strategy::{Strategy as Generate, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use super::completion::Completion;
+use super::frontier::{Reduce, Search};
 use super::integer::{IntegerProgram, solve_time};
 use super::optimal::{Optimum, meets};
+use super::pipeline::{Plan, is_feasible, plan_finish_us};
 use super::tests::{Case, case, checked_with};
 use super::{Demand, SolverKind, Strategy, bounds, greedy};
 
@@ -29,14 +34,14 @@ fn programs() -> Vec<Case> {
     (0..PROGRAMS).map(|_| medium_case().new_tree(&mut runner).expect("generates").current()).collect()
 }
 
-/// Time and bound of the integer program in windows whatever the size.
-fn windowed(case: &Case) -> (f64, f64) {
+/// Time and bound of the integer program with microlp, whole up to a size and in windows beyond.
+fn integer(case: &Case, whole_steps: u32) -> (f64, f64) {
     let (problem, demand) = (&case.problem, Demand::new(&case.problem));
     let cap = problem.slot_cap.min(problem.page_count());
     let (plan, finish_us) = greedy::fastest(problem, &demand, cap);
     let lower_bound_us = bounds::lower_bound_us(problem, &demand, cap);
     let mut best = Optimum { plan, finish_us, lower_bound_us, least_slots: 0, searched: None };
-    let program = IntegerProgram { whole_steps: 0, ..IntegerProgram::of(SolverKind::Microlp) };
+    let program = IntegerProgram { whole_steps, ..IntegerProgram::of(SolverKind::Microlp) };
     solve_time(problem, &demand, program, &mut best);
     (best.finish_us, best.lower_bound_us)
 }
@@ -44,11 +49,14 @@ fn windowed(case: &Case) -> (f64, f64) {
 #[test]
 fn solvers_agree_or_their_gaps_cover_the_difference() {
     let (mut proven, mut proven_peaks, mut searched) = (0, 0, 0);
+    let mut as_fast = BTreeMap::new();
     for (index, case) in programs().iter().enumerate() {
         let frontier = checked_with(case, Strategy::Optimal, SolverKind::Frontier);
         let mut found = vec![("frontier", frontier.report.objective_us, frontier.report.lower_bound_us)];
-        let (time_us, bound_us) = windowed(case);
-        found.push(("windows", time_us, bound_us));
+        for (name, whole_steps) in [("microlp in windows", 0), ("microlp whole", 60)] {
+            let (time_us, bound_us) = integer(case, whole_steps);
+            found.push((name, time_us, bound_us));
+        }
         for solver in SolverKind::ALL.iter().copied().filter(|solver| *solver != SolverKind::Frontier) {
             let schedule = checked_with(case, Strategy::Optimal, solver);
             let report = &schedule.report;
@@ -69,11 +77,43 @@ fn solvers_agree_or_their_gaps_cover_the_difference() {
             }
             assert!(meets(*bound_us, *time_us), "{index}: {name}");
         }
+        for (name, time_us, _) in &found {
+            *as_fast.entry(*name).or_insert(0) += usize::from(meets(*time_us, frontier.finish_us));
+        }
         searched += usize::from(frontier.report.solver == SolverKind::Frontier.description());
         proven += usize::from(frontier.report.gap == 0.0);
         proven_peaks += usize::from(frontier.peak_pages == frontier.report.peak_lower_bound_pages);
     }
+    println!("as fast to one millionth, of {PROGRAMS}: {as_fast:?}");
     println!("{searched} of {PROGRAMS} searched, {proven} proven, {proven_peaks} with proven peaks");
     assert!(searched >= PROGRAMS / 2, "the programs are too easy");
     assert_eq!((proven, proven_peaks), (PROGRAMS, PROGRAMS));
+}
+
+/// Frontiers far too narrow: what is joined must still bound the optimum from below, and what is kept must be a plan.
+#[test]
+fn narrow_frontiers_give_true_bounds_and_true_plans() {
+    let (mut loose, mut slower, mut plans) = (0, 0, 0);
+    for (index, case) in programs().iter().enumerate() {
+        let (problem, demand) = (&case.problem, Demand::new(&case.problem));
+        let slots = problem.slot_cap.min(problem.page_count());
+        let best_us = checked_with(case, Strategy::Optimal, SolverKind::Frontier).finish_us;
+        let completion = Completion::new(problem, &demand, slots);
+        // A limit that prunes nothing that matters.
+        let search = Search { problem, demand: &demand, completion: &completion, slots, limit_us: 1.02 * best_us };
+        for width in [1, 3, 16] {
+            let bound_us = search.run(width, Reduce::Merge).bound_us.expect("merging drops nothing");
+            assert!(meets(bound_us, best_us), "{index}, width {width}: {bound_us} is no bound of {best_us}");
+            loose += usize::from(!meets(best_us, bound_us));
+            let Some(uploaded) = search.run(width, Reduce::Drop).uploaded else { continue };
+            let plan = Plan { uploaded, slots };
+            assert!(is_feasible(problem, &demand, &plan), "{index}, width {width}");
+            let finish_us = plan_finish_us(problem, &demand, &plan);
+            assert!(meets(best_us, finish_us), "{index}, width {width}: {finish_us} beats {best_us}");
+            slower += usize::from(!meets(finish_us, best_us));
+            plans += 1;
+        }
+    }
+    println!("{loose} bounds below the optimum; {plans} plans, {slower} of them slower");
+    assert!(loose > PROGRAMS / 4 && slower > PROGRAMS / 4 && plans > PROGRAMS, "{loose} {slower} {plans}");
 }

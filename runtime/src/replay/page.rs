@@ -85,23 +85,27 @@ impl PageReader {
     }
 
     /// Why a read of `page` did not end by itself.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn panicked(&self, page: PageId) -> Error {
         let source = std::io::Error::other("the source panicked");
         Error::PageRead { page, offset_bytes: self.range_of(page).start, source }
     }
 
     /// Tells the source that `page` comes soon.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn announce(&self, page: PageId) {
         self.timeline.mark(Mark::ReadingBegan);
         self.source.will_read(self.range_of(page));
     }
 
     /// Whether the source needs no announcements while it is read.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn reads_ahead(&self) -> bool {
         self.source.reads_ahead()
     }
 
     /// Pages that make up about this many bytes.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn pages_of(&self, bytes: u64) -> u32 {
         u32::try_from(bytes.div_ceil(self.page_bytes)).unwrap_or(u32::MAX)
     }

@@ -80,6 +80,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What is encoded and not submitted.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn finish_untimed(mut self) -> CommandEncoder {
         self.pass = None;
         self.encoder

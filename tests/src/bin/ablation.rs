@@ -6,7 +6,7 @@
 
 use anyhow::Context as _;
 use clap::Parser;
-use flashmem_compiler::bundle::{Keep, Links};
+use flashmem_compiler::bundle::Keep;
 use flashmem_compiler::compile::{CompileOptions, Objective, plan, prepare};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
@@ -62,11 +62,10 @@ fn main() -> anyhow::Result<()> {
 /// Times in milliseconds and peaks in MiB.
 fn row(model: &Path, options: &CompileOptions, notes: &mut Vec<String>) -> anyhow::Result<String> {
     let prepared = prepare(model, options, &mut |_| ())?;
-    let mut links = Links::default();
     let (mut cells, mut head, mut tail) = (Vec::new(), String::new(), String::new());
     for strategy in Strategy::ALL {
         let started = Instant::now();
-        match plan(&prepared, &mut links, &CompileOptions { strategy, ..options.clone() }) {
+        match plan(&prepared, &CompileOptions { strategy, ..options.clone() }) {
             Err(error) => {
                 notes.push(format!("`{}`, {}: {error}", prepared.name(), strategy.name()));
                 cells.push("–".to_owned());

@@ -17,6 +17,8 @@ pub struct NodeTest {
     pub name: String,
     /// The model.
     pub model: Arc<Vec<u8>>,
+    /// For the test of a function's expansion, the model of the test of the operator itself.
+    pub base: Option<Arc<Vec<u8>>>,
     /// Values of the graph inputs, in order.
     pub inputs: Vec<Arc<Vec<u8>>>,
     /// Expected outputs, in order.
@@ -42,6 +44,12 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<NodeTest>> {
         }
     }
     ensure!(!tests.is_empty(), "{} holds no node tests", path.display());
+    let models: BTreeMap<String, Arc<Vec<u8>>> =
+        tests.iter().map(|(name, test)| (name.clone(), Arc::clone(&test.model))).collect();
+    for test in tests.values_mut() {
+        let base = test.name.split_once("_expanded").and_then(|(base, _)| models.get(base));
+        test.base = base.cloned();
+    }
     Ok(tests.into_values().collect())
 }
 

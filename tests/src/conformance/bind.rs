@@ -75,10 +75,10 @@ const BOUND: &[(&str, &[usize])] = &[
     ("Upsample", &[1]),
 ];
 
-/// Names of the graph inputs of `model` that are to be bound.
-pub fn bound(model: &Model) -> BTreeSet<String> {
+/// Names of the graph inputs of `model` that are to be bound because of the nodes of `of`, whose inputs have the same names.
+pub fn bound(of: &Model, model: &Model) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for node in &model.nodes {
+    for node in &of.nodes {
         let positions = BOUND.iter().find(|(op, _)| *op == node.op).map_or(&[][..], |(_, positions)| positions);
         names.extend(positions.iter().filter_map(|position| node.inputs.get(*position)).cloned());
     }

@@ -67,6 +67,8 @@ fn messages(message: &[u8], number: u64) -> Option<Vec<&[u8]>> {
 pub struct Node {
     /// Operator type.
     pub op: String,
+    /// Its domain; empty for the standard one.
+    pub domain: String,
     /// Operands; empty where one is left out.
     pub inputs: Vec<String>,
 }
@@ -86,7 +88,8 @@ pub fn model(bytes: &[u8]) -> Option<Model> {
     let inputs = messages(graph, 11)?.into_iter().map(|info| texts(info, 1)?.into_iter().next());
     let nodes = messages(graph, 1)?.into_iter().map(|node| {
         let op = texts(node, 4)?.into_iter().next()?;
-        Some(Node { op, inputs: texts(node, 1)? })
+        let domain = texts(node, 7)?.into_iter().next().unwrap_or_default();
+        Some(Node { op, domain, inputs: texts(node, 1)? })
     });
     Some(Model { inputs: inputs.collect::<Option<_>>()?, nodes: nodes.collect::<Option<_>>()? })
 }

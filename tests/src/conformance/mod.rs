@@ -7,7 +7,7 @@
 pub mod archive;
 mod bind;
 mod compare;
-mod message;
+pub mod message;
 mod run;
 pub mod table;
 

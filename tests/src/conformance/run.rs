@@ -89,7 +89,10 @@ struct Prepared {
 
 fn prepare(test: &NodeTest) -> Option<Prepared> {
     let parsed = message::model(&test.model)?;
-    let bound = bound(&parsed);
+    let mut bound = bound(&parsed, &parsed);
+    if let Some(base) = &test.base {
+        bound.extend(super::bind::bound(&message::model(base)?, &parsed));
+    }
     let mut model = test.model.to_vec();
     let mut inputs = Vec::new();
     for (name, value) in parsed.inputs.iter().zip(&test.inputs) {

@@ -6,6 +6,7 @@
 
 mod arithmetic;
 mod movement;
+mod sample;
 mod windows;
 
 pub use movement::source_indices;
@@ -144,9 +145,7 @@ pub fn evaluate(op: &Op, operands: &[&Tensor], shape: &[usize]) -> Tensor {
         Op::Pointwise(p) => pointwise(p, operands, shape),
         Op::Einsum { a, b, output } => arithmetic::einsum([a, b], output, [operands[0], operands[1]], shape),
         Op::Conv { window, groups } => windows::conv(window, *groups, operands[0], operands[1], shape),
-        Op::ConvTranspose { window, groups, .. } => {
-            windows::conv_transpose(window, *groups, operands[0], operands[1], shape)
-        }
+        Op::Fold { window, .. } => windows::fold(window, operands[0], shape),
         Op::Pool { window, kind } => windows::pool(window, *kind, operands[0], shape),
         Op::Softmax { axis, log } => arithmetic::softmax(operands[0], *axis, *log),
         Op::Normalize { kind, axes, epsilon } => arithmetic::normalize(*kind, axes, *epsilon, operands[0]),
@@ -154,10 +153,18 @@ pub fn evaluate(op: &Op, operands: &[&Tensor], shape: &[usize]) -> Tensor {
         Op::Reduce { kind, axes } => arithmetic::reduce(*kind, axes, operands[0], shape),
         Op::ArgReduce { axis, max, last } => arithmetic::arg_reduce(*axis, *max, *last, operands[0], shape),
         Op::Gather { axis } => movement::gather(*axis, operands[0], operands[1], shape),
-        Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } => movement::view(op, operands[0], shape),
+        Op::Scatter { reduction } => movement::scatter(*reduction, operands[0], operands[1], operands[2]),
+        Op::TopK { axis, k, largest } => movement::top_k(*axis, *k, *largest, operands[0], shape),
+        Op::Cumulative { axis, exclusive, reverse } => movement::cumulative(*axis, *exclusive, *reverse, operands[0]),
+        Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } | Op::Unfold { .. } => {
+            movement::view(op, operands[0], shape)
+        }
         Op::Concat { axis } => movement::concat(*axis, operands, shape),
         Op::Pad { before, mode, .. } => movement::pad(before, *mode, operands[0], shape),
-        Op::Resize { kind, coordinates, scales } => movement::resize(*kind, *coordinates, scales, operands[0], shape),
+        Op::GridSample { kind, padding, align_corners } => {
+            sample::grid_sample(*kind, *padding, *align_corners, operands[0], operands[1], shape)
+        }
+        Op::Resize { axes, fill } => movement::resize(axes, *fill, operands[0], shape),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Tensor, broadcast_strides, for_each_index, offset, strides, word};
 use crate::graph::constant::Dtype;
-use crate::graph::op::{CoordinateMode, NearestMode, Op, PadMode, ResizeKind};
+use crate::graph::op::{Op, PadMode, ScatterKind, Taps};
 
 /// For every element of a view's result, in order, the element of its operand; `None` when `op` is not a view.
 pub fn source_indices(op: &Op, from: &[usize], to: &[usize]) -> Option<Vec<usize>> {
@@ -22,6 +22,13 @@ pub fn source_indices(op: &Op, from: &[usize], to: &[usize]) -> Option<Vec<usize
             let source = (0..to.len()).map(|i| (starts[i] as isize + steps[i] * index[i] as isize) as usize * own[i]);
             indices.push(source.sum());
         }),
+        Op::Unfold { kernel, strides: steps, dilations } => {
+            let n = kernel.len();
+            for_each_index(to, |index| {
+                let place = |i: usize| (index[2 + n + i] * steps[i] + index[2 + i] * dilations[i]) * own[2 + i];
+                indices.push(index[0] * own[0] + index[1] * own[1] + (0..n).map(place).sum::<usize>());
+            });
+        }
         _ => return None,
     }
     Some(indices)
@@ -49,6 +56,73 @@ pub fn gather(axis: usize, data: &Tensor, indices: &Tensor, shape: &[usize]) -> 
         }
     }
     Tensor { shape: shape.to_vec(), dtype: data.dtype, words }
+}
+
+/// Rows combined with updates, one after the other.
+pub fn scatter(kind: ScatterKind, data: &Tensor, rows: &Tensor, updates: &Tensor) -> Tensor {
+    let inner = data.shape[1];
+    let mut out = data.clone();
+    for (u, row) in rows.words.iter().enumerate() {
+        let row = *row as i32;
+        let row = usize::try_from(row).expect("scattered rows are not negative");
+        assert!(row < data.shape[0], "scatter row {row} is outside {}", data.shape[0]);
+        for i in 0..inner {
+            let (old, new) = (out.value(row * inner + i), updates.value(u * inner + i));
+            let value = match kind {
+                ScatterKind::Replace => new,
+                ScatterKind::Add => old + new,
+                ScatterKind::Mul => old * new,
+                ScatterKind::Min => old.min(new),
+                ScatterKind::Max => old.max(new),
+            };
+            out.words[row * inner + i] = word(value, data.dtype);
+        }
+    }
+    out
+}
+
+/// Lines along an axis: the flat index of the first element of each, in row-major order, and the stride along it.
+fn lines(shape: &[usize], axis: usize) -> (Vec<usize>, usize) {
+    let inner: usize = shape[axis + 1..].iter().product();
+    let outer: usize = shape[..axis].iter().product();
+    let starts = (0..outer).flat_map(|o| (0..inner).map(move |i| o * shape[axis] * inner + i)).collect();
+    (starts, inner)
+}
+
+/// Indices of the first elements in the order of their values.
+pub fn top_k(axis: usize, k: usize, largest: bool, x: &Tensor, shape: &[usize]) -> Tensor {
+    let (starts, stride) = lines(&x.shape, axis);
+    let (targets, _) = lines(shape, axis);
+    let mut words = vec![0; shape.iter().product()];
+    for (start, target) in starts.into_iter().zip(targets) {
+        let mut order: Vec<usize> = (0..x.shape[axis]).collect();
+        order.sort_by(|a, b| {
+            let (a, b) = (x.value(start + a * stride), x.value(start + b * stride));
+            let ascending = a.partial_cmp(&b).unwrap_or_else(|| a.total_cmp(&b));
+            if largest { ascending.reverse() } else { ascending }
+        });
+        for (place, index) in order.into_iter().take(k).enumerate() {
+            words[target + place * stride] = index as u32;
+        }
+    }
+    Tensor { shape: shape.to_vec(), dtype: Dtype::I32, words }
+}
+
+/// Sums up to each place.
+pub fn cumulative(axis: usize, exclusive: bool, reverse: bool, x: &Tensor) -> Tensor {
+    let (starts, stride) = lines(&x.shape, axis);
+    let size = x.shape[axis];
+    let mut words = vec![0; x.words.len()];
+    for start in starts {
+        let mut sum = 0.0;
+        for step in 0..size {
+            let at = start + stride * if reverse { size - 1 - step } else { step };
+            let with = sum + x.value(at);
+            words[at] = word(if exclusive { sum } else { with }, x.dtype);
+            sum = with;
+        }
+    }
+    Tensor { shape: x.shape.clone(), dtype: x.dtype, words }
 }
 
 /// The operands one after the other along an axis.
@@ -95,65 +169,34 @@ pub fn pad(before: &[usize], mode: PadMode, x: &Tensor, shape: &[usize]) -> Tens
     Tensor { shape: shape.to_vec(), dtype: x.dtype, words }
 }
 
-/// The place in an input axis of `dim` elements of output element `index` of `out`, not yet clamped.
-fn source_coordinate(mode: CoordinateMode, index: usize, dim: usize, out: usize, scale: f32) -> f64 {
-    let (i, scale) = (index as f64, f64::from(scale));
-    match mode {
-        CoordinateMode::HalfPixel => (i + 0.5) / scale - 0.5,
-        CoordinateMode::PytorchHalfPixel if out > 1 => (i + 0.5) / scale - 0.5,
-        CoordinateMode::AlignCorners if out > 1 => i * (dim as f64 - 1.0) / (out as f64 - 1.0),
-        CoordinateMode::PytorchHalfPixel | CoordinateMode::AlignCorners => 0.0,
-        CoordinateMode::Asymmetric => i / scale,
-    }
-}
-
-/// Input elements of one axis, with weights, that make an output element.
-fn taps(kind: ResizeKind, coordinate: f64, dim: usize) -> Vec<(usize, f64)> {
-    let last = dim as f64 - 1.0;
-    match kind {
-        ResizeKind::Nearest(rounding) => {
-            let nearest = match rounding {
-                NearestMode::Floor => coordinate.floor(),
-                NearestMode::Ceil => coordinate.ceil(),
-                NearestMode::RoundPreferFloor => (coordinate - 0.5).ceil(),
-                NearestMode::RoundPreferCeil => (coordinate + 0.5).floor(),
-            };
-            vec![(nearest.clamp(0.0, last) as usize, 1.0)]
-        }
-        ResizeKind::Linear => {
-            let at = coordinate.clamp(0.0, last);
-            let low = at.floor();
-            vec![(low as usize, 1.0 - (at - low)), ((low + 1.0).min(last) as usize, at - low)]
-        }
-    }
-}
-
 /// Resampling.
-pub fn resize(kind: ResizeKind, coordinates: CoordinateMode, scales: &[f32], x: &Tensor, shape: &[usize]) -> Tensor {
+pub fn resize(axes: &[Taps], fill: f32, x: &Tensor, shape: &[usize]) -> Tensor {
     let own = strides(&x.shape);
-    let axis_taps: Vec<Vec<Vec<(usize, f64)>>> = (0..shape.len())
-        .map(|axis| {
-            let (dim, out) = (x.shape[axis], shape[axis]);
-            let place = |i| source_coordinate(coordinates, i, dim, out, scales[axis]);
-            let kept = dim == out && scales[axis] == 1.0;
-            (0..out).map(|i| if kept { vec![(i, 1.0)] } else { taps(kind, place(i), dim) }).collect()
-        })
-        .collect();
     let mut words = Vec::with_capacity(shape.iter().product());
     for_each_index(shape, |index| {
         let mut terms = vec![(0, 1.0)];
-        for (axis, stride) in own.iter().enumerate() {
-            let taps = &axis_taps[axis][index[axis]];
+        for (axis, taps) in axes.iter().enumerate() {
+            let at = index[axis];
+            let read: Vec<(i32, f32)> = if taps.is_kept() {
+                vec![(at as i32, 1.0)]
+            } else {
+                (at * taps.window..(at + 1) * taps.window).map(|i| (taps.indices[i], taps.weights[i])).collect()
+            };
+            if read[0].0 < 0 {
+                terms.clear();
+            }
+            let stride = own[axis];
             terms = terms
                 .iter()
-                .flat_map(|(at, weight)| taps.iter().map(move |(tap, w)| (at + tap * stride, weight * w)))
+                .flat_map(|(place, weight)| {
+                    read.iter().map(move |(tap, w)| (place + *tap as usize * stride, weight * f64::from(*w)))
+                })
                 .collect();
         }
-        let whole = matches!(x.dtype, Dtype::I32 | Dtype::Bool) || terms.len() == 1;
-        words.push(if whole {
-            x.words[terms[0].0]
-        } else {
-            word(terms.iter().map(|(at, weight)| x.value(*at) * weight).sum(), x.dtype)
+        words.push(match terms.as_slice() {
+            [] => word(f64::from(fill), x.dtype),
+            [(only, _)] => x.words[*only],
+            _ => word(terms.iter().map(|(at, weight)| x.value(*at) * weight).sum(), x.dtype),
         });
     });
     Tensor { shape: shape.to_vec(), dtype: x.dtype, words }

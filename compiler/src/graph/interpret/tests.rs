@@ -4,7 +4,7 @@ use super::{Tensor, evaluate, interpret};
 use crate::graph::Graph;
 use crate::graph::GraphPort;
 use crate::graph::constant::Dtype;
-use crate::graph::op::{CoordinateMode, NearestMode, Op, PadMode, PoolKind, ResizeKind, Window};
+use crate::graph::op::{Op, PadMode, PoolKind, ScatterKind, Taps, Window};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
 use flashmem_plan_format::plan::ElementType;
 
@@ -24,15 +24,17 @@ fn window(kernel: &[usize], stride: usize, pad: usize) -> Window {
 }
 
 #[test]
-fn conv_and_its_transpose() {
+fn convolutions_and_their_windows() {
     let x = t(&[1, 1, 4], &[1., 2., 3., 4.]);
     let w = t(&[1, 1, 3], &[1., 0., -1.]);
     let conv = Op::Conv { window: window(&[3], 1, 1), groups: 1 };
     assert_eq!(evaluate(&conv, &[&x, &w], &[1, 1, 4]).to_f32(), [-2., -2., -2., 3.]);
-    let transpose = Op::ConvTranspose { window: window(&[2], 2, 0), groups: 1, output_padding: vec![0] };
-    let w = t(&[1, 1, 2], &[1., 10.]);
-    let y = evaluate(&transpose, &[&x, &w], &[1, 1, 8]).to_f32();
-    assert_eq!(y, [1., 10., 2., 20., 3., 30., 4., 40.]);
+    let columns = t(&[1, 1, 3, 2], &[1., 2., 10., 20., 100., 200.]);
+    let fold = Op::Fold { window: window(&[3], 2, 0), output_padding: vec![0] };
+    let y = evaluate(&fold, &[&columns], &[1, 1, 5]).to_f32();
+    assert_eq!(y, [1., 10., 102., 20., 200.]);
+    let unfold = Op::Unfold { kernel: vec![2], strides: vec![1], dilations: vec![2] };
+    assert_eq!(evaluate(&unfold, &[&x], &[1, 1, 2, 2]).to_f32(), [1., 2., 3., 4.]);
 }
 
 #[test]
@@ -40,6 +42,8 @@ fn pools_ignore_or_count_padding() {
     let x = t(&[1, 1, 3], &[1., 2., -6.]);
     let pool = |kind| evaluate(&Op::Pool { window: window(&[3], 1, 1), kind }, &[&x], &[1, 1, 3]).to_f32();
     assert_eq!(pool(PoolKind::Max), [2., 2., 2.]);
+    let index = Op::Pool { window: window(&[3], 1, 1), kind: PoolKind::MaxIndex };
+    assert_eq!(evaluate(&index, &[&x], &[1, 1, 3]).words, [1, 1, 1]);
     assert_eq!(pool(PoolKind::Average { count_include_pad: false }), [1.5, -1., -2.]);
     assert_eq!(pool(PoolKind::Average { count_include_pad: true }), [1., -1., -4. / 3.]);
 }
@@ -66,12 +70,24 @@ fn movement() {
     assert_eq!(evaluate(&slice, &[&x], &[1, 2]).to_f32(), [3., 1.]);
     let indices = Tensor { shape: vec![2], dtype: Dtype::I32, words: vec![-1_i32 as u32, 0] };
     assert_eq!(evaluate(&Op::Gather { axis: 1 }, &[&x, &indices], &[1, 2]).to_f32(), [3., 1.]);
-    let resize = |kind| {
-        let op = Op::Resize { kind, coordinates: CoordinateMode::HalfPixel, scales: vec![1., 2.] };
-        evaluate(&op, &[&x], &[1, 6]).to_f32()
+    let data = t(&[3, 1], &[1., 2., 3.]);
+    let rows = Tensor { shape: vec![3], dtype: Dtype::I32, words: vec![2, 0, 2] };
+    let updates = t(&[3, 1], &[10., 20., 30.]);
+    let scatter = |reduction| evaluate(&Op::Scatter { reduction }, &[&data, &rows, &updates], &[3, 1]).to_f32();
+    assert_eq!(scatter(ScatterKind::Replace), [20., 2., 30.]);
+    assert_eq!(scatter(ScatterKind::Add), [21., 2., 43.]);
+    let ties = t(&[1, 4], &[2., 3., 3., 1.]);
+    let top = |largest| evaluate(&Op::TopK { axis: 1, k: 3, largest }, &[&ties], &[1, 3]).words;
+    assert_eq!((top(true), top(false)), (vec![1, 2, 0], vec![3, 0, 1]));
+    let sums = Op::Cumulative { axis: 1, exclusive: true, reverse: true };
+    assert_eq!(evaluate(&sums, &[&ties], &[1, 4]).to_f32(), [7., 4., 1., 0.]);
+    let resize = |window, indices: &[i32], weights: &[f32]| {
+        let taps = Taps { window, indices: indices.to_vec(), weights: weights.to_vec() };
+        let op = Op::Resize { axes: vec![Taps::kept(), taps], fill: 7.0 };
+        evaluate(&op, &[&x], &[1, 2]).to_f32()
     };
-    assert_eq!(resize(ResizeKind::Linear), [1., 1.25, 1.75, 2.25, 2.75, 3.]);
-    assert_eq!(resize(ResizeKind::Nearest(NearestMode::RoundPreferFloor)), [1., 1., 2., 2., 3., 3.]);
+    assert_eq!(resize(2, &[0, 1, 1, 2], &[0.75, 0.25, 0.5, 0.5]), [1.25, 2.5]);
+    assert_eq!(resize(1, &[2, -1], &[1.0, 0.0]), [3., 7.]);
 }
 
 #[test]

@@ -92,33 +92,26 @@ pub fn conv(window: &Window, groups: usize, x: &Tensor, weight: &Tensor, shape: 
     Tensor { shape: shape.to_vec(), dtype: Dtype::F32, words }
 }
 
-/// Transposed convolution: every input element adds its multiple of the kernel to the output.
-pub fn conv_transpose(window: &Window, groups: usize, x: &Tensor, weight: &Tensor, shape: &[usize]) -> Tensor {
+/// Sum of overlapping windows.
+pub fn fold(window: &Window, x: &Tensor, shape: &[usize]) -> Tensor {
     let w3 = Window3::new(window);
-    let (input, output) = (three(&x.shape[2..], 1), three(&shape[2..], 1));
-    let (channels, outputs) = (x.shape[1], weight.shape[1]);
+    let n = window.kernel.len();
+    let (input, output) = (three(&x.shape[2 + n..], 1), three(&shape[2..], 1));
     let (plane, taps) = (input.iter().product::<usize>(), w3.kernel.iter().product::<usize>());
     let out_plane: usize = output.iter().product();
     let mut sums = vec![0.0; shape.iter().product()];
-    for n in 0..shape[0] {
-        for c in 0..channels {
-            let group = c / (channels / groups);
-            let mut number = 0;
-            for_each_place(input, |at| {
-                let value = x.value((n * channels + c) * plane + number);
-                number += 1;
-                // The place of a tap in the forward convolution's input is its place in this output.
-                w3.for_each_tap(at, output, |tap, place| {
-                    let Some(place) = inside(place, output) else { return };
-                    for o in 0..outputs {
-                        let at = (n * shape[1] + group * outputs + o) * out_plane + place;
-                        sums[at] += value * weight.value((c * outputs + o) * taps + tap);
-                    }
-                });
+    for image in 0..shape[0] * shape[1] {
+        let mut number = 0;
+        for_each_place(input, |at| {
+            // The place of a tap in the forward convolution's input is its place in this output.
+            w3.for_each_tap(at, output, |tap, place| {
+                let Some(place) = inside(place, output) else { return };
+                sums[image * out_plane + place] += x.value((image * taps + tap) * plane + number);
             });
-        }
+            number += 1;
+        });
     }
-    Tensor { shape: shape.to_vec(), dtype: Dtype::F32, words: sums.into_iter().map(|s| word(s, Dtype::F32)).collect() }
+    Tensor { shape: shape.to_vec(), dtype: x.dtype, words: sums.into_iter().map(|s| word(s, x.dtype)).collect() }
 }
 
 /// Pooling.
@@ -126,28 +119,32 @@ pub fn pool(window: &Window, kind: PoolKind, x: &Tensor, shape: &[usize]) -> Ten
     let w3 = Window3::new(window);
     let (input, output) = (three(&x.shape[2..], 1), three(&shape[2..], 1));
     let plane: usize = input.iter().product();
+    let dtype = if kind == PoolKind::MaxIndex { Dtype::I32 } else { x.dtype };
     let padded: Vec<usize> = (0..3).map(|i| w3.pads_before[i] + input[i] + w3.pads_after[i]).collect();
     let mut words = Vec::with_capacity(shape.iter().product());
     for image in 0..shape[0] * shape[1] {
         for_each_place(output, |at| {
-            let (mut sum, mut max, mut count) = (0.0, f64::NEG_INFINITY, 0);
+            let (mut sum, mut max, mut first, mut count) = (0.0, f64::NEG_INFINITY, 0, 0);
             w3.for_each_tap(at, input, |_, place| {
                 if let Some(place) = inside(place, input) {
                     let value = x.value(image * plane + place);
                     sum += value;
-                    max = max.max(value);
+                    if value > max || count == 0 {
+                        (max, first) = (value, place);
+                    }
                     count += 1;
                 }
             });
             let value = match kind {
                 PoolKind::Max => max,
+                PoolKind::MaxIndex => first as f64,
                 PoolKind::Average { count_include_pad: false } => sum / f64::from(count),
                 PoolKind::Average { count_include_pad: true } => sum / taps_within(&w3, at, &padded) as f64,
             };
-            words.push(word(value, x.dtype));
+            words.push(word(value, dtype));
         });
     }
-    Tensor { shape: shape.to_vec(), dtype: x.dtype, words }
+    Tensor { shape: shape.to_vec(), dtype, words }
 }
 
 /// How many taps of a window lie in the padded input.

@@ -11,14 +11,20 @@ mod losses;
 mod movement;
 mod norms;
 mod pooling;
+mod quantisation;
+mod recurrent;
 mod steps;
 
 pub use attention::attention;
 pub use elementwise::{celu, pow};
 pub use losses::{negative_log_likelihood, softmax_cross_entropy};
-pub use movement::{affine_grid, center_crop_pad, compress, constant_of_shape, pad, upsample};
+pub use movement::{
+    affine_grid, center_crop_pad, col2im, compress, constant_of_shape, one_hot, pad, reverse_sequence, upsample,
+};
 pub use norms::{batch_normalization, local_response, lp_normalization};
 pub use pooling::lp_pool;
+pub use quantisation::{dequantize, quantize, quantize_dynamically};
+pub use recurrent::recurrent;
 pub use steps::Steps;
 
 use super::error::UnsupportedOp;

@@ -1,7 +1,7 @@
 //! Operators that move elements, in the forms that tract knows.
 
 use super::Rewritten;
-use super::steps::{Attribute, Steps, attribute};
+use super::steps::{Attribute, Steps};
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 
@@ -118,20 +118,140 @@ pub fn compress(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, Strin
     Ok(Rewritten::Replaced)
 }
 
-/// The operator that `Resize` took the place of.
-pub fn upsample(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
-    let (x, scales) = (s.needed(0)?, s.needed(1)?);
-    let mode = s.text_attribute("mode").unwrap_or("nearest").to_owned();
-    s.nodes.push(NodeProto {
-        op_type: "Resize".to_owned(),
-        input: vec![x.to_owned(), String::new(), scales.to_owned()],
-        attribute: vec![
-            attribute("mode", Attribute::Text(&mode)),
-            attribute("coordinate_transformation_mode", Attribute::Text("asymmetric")),
-            attribute("nearest_mode", Attribute::Text("floor")),
-        ],
-        ..node.clone()
-    });
+/// The operator that `Resize` took the place of, for whole scales: every element repeated along each axis.
+pub fn upsample(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let x = s.needed(0)?;
+    if s.text_attribute("mode").unwrap_or("nearest") != "nearest" {
+        return Err("a mode other than nearest".to_owned());
+    }
+    let given = s.floats_attribute("scales").or_else(|| s.known.floats(s.operand(1)?));
+    let scales = given.ok_or("scales that are computed")?;
+    if scales.iter().any(|scale| scale.fract() != 0.0 || *scale < 1.0) {
+        return Err("scales that are not whole".to_owned());
+    }
+    let scales: Vec<i64> = scales.iter().map(|scale| *scale as i64).collect();
+    let beside: Vec<i64> = (0..scales.len() as i64).map(|axis| 2 * axis + 1).collect();
+    let apart = s.unsqueeze(x, &beside);
+    let repeats: Vec<i64> = scales.iter().flat_map(|scale| [1, *scale]).collect();
+    let (repeats, factors) = (s.ints(&repeats), s.ints(&scales));
+    let repeated = s.op("Expand", &[&apart, &repeats], &[]);
+    let shape = s.op("Shape", &[x], &[]);
+    let shape = s.op("Mul", &[&shape, &factors], &[]);
+    let y = s.op("Reshape", &[&repeated, &shape], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// The first elements of each sequence backwards, as many as its length says: a gather at computed places.
+pub fn reverse_sequence(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let (x, lengths) = (s.needed(0)?, s.needed(1)?);
+    let time = s.int_attribute("time_axis").unwrap_or(0);
+    let batch = s.int_attribute("batch_axis").unwrap_or(1);
+    if !matches!((time, batch), (0, 1) | (1, 0)) {
+        return Err(format!("time_axis {time} and batch_axis {batch}"));
+    }
+    let size = s.shape(x, time, time + 1);
+    let size = s.squeeze(&size, &[0]);
+    let (zero, one) = (s.int(0), s.int(1));
+    let places = s.op("Range", &[&zero, &size, &one], &[]);
+    let places = s.unsqueeze(&places, &[batch]);
+    let lengths = s.op("Cast", &[lengths], &[("to", Attribute::Int(DataType::Int64 as i64))]);
+    let lengths = s.unsqueeze(&lengths, &[time]);
+    let last = s.op("Sub", &[&lengths, &one], &[]);
+    let back = s.op("Sub", &[&last, &places], &[]);
+    let inside = s.op("Less", &[&places, &lengths], &[]);
+    let sources = s.op("Where", &[&inside, &back, &places], &[]);
+    // Places have the two axes; every other axis of x takes the same ones.
+    let shape = s.op("Shape", &[x], &[]);
+    let outer = s.shape(x, 0, 2);
+    let rest = s.shape(x, 2, i64::MAX);
+    let ones = s.op("Div", &[&rest, &rest], &[]);
+    let column = s.op("Concat", &[&outer, &ones], &[("axis", Attribute::Int(0))]);
+    let sources = s.op("Reshape", &[&sources, &column], &[]);
+    let sources = s.op("Expand", &[&sources, &shape], &[]);
+    let y = s.op("GatherElements", &[x, &sources], &[("axis", Attribute::Int(time))]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// `values[1]` where the place along a new axis is the index, `values[0]` elsewhere, for computed values.
+pub fn one_hot(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let (indices, depth, values) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
+    if s.known.is_constant(values) {
+        return Ok(Rewritten::Unchanged);
+    }
+    let known_depth = s.known.integers(depth).and_then(<[i64]>::first).copied();
+    let known_depth = known_depth.or_else(|| s.known.floats(depth)?.first().map(|d| *d as i64));
+    let depth = known_depth.filter(|d| (1..1 << 24).contains(d)).ok_or("a depth that is computed")?;
+    let (rank, _) = s.known.rank(indices).ok_or("indices whose number of axes is not known")?;
+    let rank = rank as i64;
+    let axis = s.int_attribute("axis").unwrap_or(-1);
+    let axis = if axis < 0 { axis + rank + 1 } else { axis };
+    let size = s.int(depth);
+    let wide = s.op("Cast", &[indices], &[("to", Attribute::Int(DataType::Int64 as i64))]);
+    let zero = s.int(0);
+    let negative = s.op("Less", &[&wide, &zero], &[]);
+    let from_end = s.op("Add", &[&wide, &size], &[]);
+    let index = s.op("Where", &[&negative, &from_end, &wide], &[]);
+    let index = s.unsqueeze(&index, &[axis]);
+    let places = s.ints(&(0..depth).collect::<Vec<_>>());
+    let after: Vec<i64> = (1..=rank - axis).collect();
+    let places = if after.is_empty() { places } else { s.unsqueeze(&places, &after) };
+    let here = s.op("Equal", &[&index, &places], &[]);
+    let (first, second) = (s.int(0), s.int(1));
+    let off = s.op("Gather", &[values, &first], &[("axis", Attribute::Int(0))]);
+    let on = s.op("Gather", &[values, &second], &[("axis", Attribute::Int(0))]);
+    let y = s.op("Where", &[&here, &on, &off], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// Blocks (batch, channels · block size, blocks) summed into images where they overlap: a transposed convolution whose weights
+/// are a unit matrix, each row one element of a block.
+pub fn col2im(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let (x, image, block) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
+    let image = s.known.integers(image).ok_or("an image shape that is computed")?.to_vec();
+    let block = s.known.integers(block).ok_or("a block shape that is computed")?.to_vec();
+    let axes = image.len();
+    let size: i64 = block.iter().product();
+    if block.len() != axes || !(1..=3).contains(&axes) || !(1..=4096).contains(&size) {
+        return Err(format!("blocks of {block:?} in {image:?}"));
+    }
+    let list = |name: &str, count: usize, or: i64| s.ints_attribute(name).map_or(vec![or; count], <[i64]>::to_vec);
+    let (strides, dilations, pads) = (list("strides", axes, 1), list("dilations", axes, 1), list("pads", 2 * axes, 0));
+    if [strides.len(), dilations.len(), pads.len()] != [axes, axes, 2 * axes] || strides.contains(&0) {
+        return Err("attributes that do not fit the image".to_owned());
+    }
+    // Blocks along each axis, and elements of the image behind the last one.
+    let room = |i: usize| image[i] + pads[i] + pads[axes + i] - dilations[i] * (block[i] - 1) - 1;
+    if (0..axes).any(|i| room(i) < 0) {
+        return Err("an image smaller than a block".to_owned());
+    }
+    let counts: Vec<i64> = (0..axes).map(|i| room(i) / strides[i] + 1).collect();
+    let behind: Vec<i64> = (0..axes).map(|i| room(i) % strides[i]).collect();
+
+    // Channels are independent of each other, as the batch is.
+    let apart: Vec<i64> = [-1, size].into_iter().chain(counts).collect();
+    let apart = s.ints(&apart);
+    let blocks = s.op("Reshape", &[x, &apart], &[]);
+    let unit: Vec<f32> = (0..size * size).map(|i| if i / size == i % size { 1.0 } else { 0.0 }).collect();
+    let dims: Vec<usize> = [size, 1].iter().chain(&block).map(|d| *d as usize).collect();
+    let unit = s.floats(&dims, &unit);
+    let unit = s.op("CastLike", &[&unit, x], &[]);
+    let attributes = [
+        ("kernel_shape", Attribute::Ints(&block)),
+        ("strides", Attribute::Ints(&strides)),
+        ("dilations", Attribute::Ints(&dilations)),
+        ("pads", Attribute::Ints(&pads)),
+        ("output_padding", Attribute::Ints(&behind)),
+    ];
+    let images = s.op("ConvTranspose", &[&blocks, &unit], &attributes);
+    let batch = s.shape(x, 0, 1);
+    let rest: Vec<i64> = [-1].into_iter().chain(image.iter().copied()).collect();
+    let rest = s.ints(&rest);
+    let shape = s.op("Concat", &[&batch, &rest], &[("axis", Attribute::Int(0))]);
+    let y = s.op("Reshape", &[&images, &shape], &[]);
+    s.give(0, &y);
     Ok(Rewritten::Replaced)
 }
 

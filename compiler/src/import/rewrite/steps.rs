@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType,
+    AttributeProto, GraphProto, NodeProto, TensorProto,
+    attribute_proto::AttributeType,
+    tensor_proto::DataType,
+    tensor_shape_proto::{Dimension, dimension},
     type_proto,
 };
 
@@ -22,8 +25,11 @@ pub struct Known {
     /// Version of the standard operators.
     pub opset: i64,
     integers: BTreeMap<String, Vec<i64>>,
+    floats: BTreeMap<String, Vec<f32>>,
     constants: std::collections::BTreeSet<String>,
     types: BTreeMap<String, i32>,
+    /// Rank, and the number of elements of a tensor that is known to have one.
+    ranks: BTreeMap<String, (usize, bool)>,
 }
 
 impl Known {
@@ -34,6 +40,10 @@ impl Known {
             let tensor = info.r#type.as_ref().and_then(|t| t.value.as_ref());
             if let Some(type_proto::Value::TensorType(tensor)) = tensor {
                 known.types.insert(info.name.clone(), tensor.elem_type);
+                if let Some(shape) = &tensor.shape {
+                    let one = |d: &Dimension| d.value == Some(dimension::Value::DimValue(1));
+                    known.ranks.insert(info.name.clone(), (shape.dim.len(), shape.dim.iter().all(one)));
+                }
             }
         }
         for tensor in &graph.initializer {
@@ -47,9 +57,13 @@ impl Known {
 
     pub(super) fn add_tensor(&mut self, name: &str, tensor: &TensorProto) {
         self.types.insert(name.to_owned(), tensor.data_type);
+        self.ranks.insert(name.to_owned(), (tensor.dims.len(), tensor.dims.iter().all(|d| *d == 1)));
         self.constants.insert(name.to_owned());
         if let Some(values) = integers(tensor) {
             self.integers.insert(name.to_owned(), values);
+        }
+        if let Some(values) = floats(tensor) {
+            self.floats.insert(name.to_owned(), values);
         }
     }
 
@@ -92,15 +106,39 @@ impl Known {
         self.types.get(name).copied()
     }
 
+    /// Number of axes of a value, and whether it has exactly one element, as far as it can be told.
+    pub fn rank(&self, name: &str) -> Option<(usize, bool)> {
+        self.ranks.get(name).copied()
+    }
+
     /// Elements of a small integer constant.
     pub fn integers(&self, name: &str) -> Option<&[i64]> {
         self.integers.get(name).map(Vec::as_slice)
+    }
+
+    /// Elements of a small f32 constant.
+    pub fn floats(&self, name: &str) -> Option<&[f32]> {
+        self.floats.get(name).map(Vec::as_slice)
     }
 
     /// Whether the value is an initialiser or a constant.
     pub fn is_constant(&self, name: &str) -> bool {
         self.constants.contains(name)
     }
+}
+
+/// Constants of more elements are no parameters.
+const MOST_FLOATS: usize = 64;
+
+/// Elements of a small f32 tensor.
+fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
+    if tensor.data_type != DataType::Float as i32 || tensor.raw_data.len() > 4 * MOST_FLOATS {
+        return None;
+    }
+    if tensor.raw_data.is_empty() {
+        return Some(tensor.float_data.iter().take(MOST_FLOATS).copied().collect());
+    }
+    Some(tensor.raw_data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
 }
 
 /// Elements of an integer tensor, or of truth values as 0 and 1.
@@ -126,8 +164,6 @@ pub enum Attribute<'a> {
     Int(i64),
     /// A list of integers.
     Ints(&'a [i64]),
-    /// A text.
-    Text(&'a str),
 }
 
 /// One attribute.
@@ -141,10 +177,6 @@ pub fn attribute(name: &str, value: Attribute<'_>) -> AttributeProto {
         Attribute::Ints(ints) => {
             attribute.ints = ints.to_vec();
             AttributeType::Ints
-        }
-        Attribute::Text(text) => {
-            attribute.s = text.as_bytes().to_vec();
-            AttributeType::String
         }
     };
     attribute.r#type = kind as i32;
@@ -196,6 +228,11 @@ impl<'a> Steps<'a> {
     /// A list of integers.
     pub fn ints_attribute(&self, name: &str) -> Option<&'a [i64]> {
         self.node.attribute.iter().find(|a| a.name == name).map(|a| a.ints.as_slice())
+    }
+
+    /// A list of floats.
+    pub fn floats_attribute(&self, name: &str) -> Option<&'a [f32]> {
+        self.node.attribute.iter().find(|a| a.name == name).map(|a| a.floats.as_slice())
     }
 
     /// A text attribute.

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tract_onnx::prelude::{DatumType, OutletId, TDim, Tensor, TractError, TypedFact, TypedModel, TypedNode};
 use tract_onnx::tract_core::ops::konst::Const;
+use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx::tract_hir::internal::DimLike;
 
 /// Why a node is not translated.
@@ -161,6 +162,62 @@ impl<'m> Translator<'m> {
         Ok(())
     }
 
+    /// Runs `run` with the nodes of an inner model, whose values are forgotten afterwards. Names stay those of the outer node.
+    pub fn with_body<R>(&mut self, body: &'m TypedModel, run: impl FnOnce(&mut Self) -> R) -> R {
+        let typed = std::mem::replace(&mut self.typed, body);
+        let values = std::mem::take(&mut self.values);
+        let result = run(self);
+        self.typed = typed;
+        self.values = values;
+        result
+    }
+
+    /// Translates the inner model once, with these values of its inputs; gives its outputs.
+    pub fn run_body(&mut self, inputs: &[NodeId]) -> Outcome {
+        let body = self.typed;
+        for (outlet, id) in body.input_outlets()?.iter().zip(inputs) {
+            self.values.insert((outlet.node, outlet.slot), *id);
+        }
+        for id in super::super::tract::guarded("order a body", || body.eval_order())? {
+            let node = &body.nodes()[id];
+            if node.op_is::<Const>() || node.op_is::<TypedSource>() {
+                continue;
+            }
+            let outputs = super::translate_node(self, node).map_err(|refusal| match refusal {
+                Refusal::Operator => Refusal::Variant(format!("{} in its body", node.op.name())),
+                Refusal::Variant(reason) => Refusal::Variant(format!("{} in its body: {reason}", node.op.name())),
+                Refusal::Fatal(error) => Refusal::Fatal(error),
+            })?;
+            for (slot, id) in outputs.into_iter().enumerate() {
+                let mut id = id;
+                let ours = (self.shape(id), self.dtype(id));
+                if let Ok(tract) = self.fact(OutletId::new(node.id, slot))
+                    && tract != ours
+                {
+                    // tract lets an operand with a batch of 1 stand for a larger one.
+                    let widens =
+                        ours.0.len() == tract.0.len() && ours.0.iter().zip(&tract.0).all(|(o, t)| o == t || *o == 1);
+                    if ours.1 != tract.1 || !widens {
+                        return variant(format!("{} in its body: {ours:?}, tract inferred {tract:?}", node.op.name()));
+                    }
+                    id = self.emit_shaped(Op::Broadcast, id, tract.0);
+                }
+                self.values.insert((node.id, slot), id);
+            }
+        }
+        body.output_outlets()?.to_vec().into_iter().map(|outlet| self.operand(outlet)).collect()
+    }
+
+    /// Whether a value depends on constants alone.
+    pub fn is_constant(&self, id: NodeId) -> bool {
+        let node = self.graph.node(id);
+        match node.op {
+            Op::Constant(_) => true,
+            Op::Input => false,
+            _ => self.graph.operands(id).iter().all(|operand| self.is_constant(*operand)),
+        }
+    }
+
     /// Sets the public outputs and gives the graph, or the report of everything unsupported.
     pub fn finish(mut self) -> Result<Graph, ImportError> {
         let outlets = super::super::tract::guarded("list the outputs", || Ok(self.typed.output_outlets()?.to_vec()))?;
@@ -294,6 +351,13 @@ impl<'m> Translator<'m> {
     pub fn emit_shaped(&mut self, op: Op, operand: NodeId, shape: Vec<usize>) -> NodeId {
         let dtype = self.dtype(operand);
         self.graph.add_shaped(op, &[operand], &self.name, shape, dtype)
+    }
+
+    /// Spatial sizes of what a pooling reads.
+    pub fn pooled_shape(&self, id: NodeId) -> Option<Vec<usize>> {
+        let Op::Pool { .. } = self.graph.node(id).op else { return None };
+        let operand = self.graph.operands(id)[0];
+        Some(self.graph.node(operand).shape[2..].to_vec())
     }
 
     /// Adds a constant.

@@ -2,9 +2,12 @@
 //!
 //! tract may drop the batch axis, put channels last, or hold a kernel as HWIO or OHWI; ours is always (batch, channels,
 //! spatial…) and (outputs, channels / groups, kernel…), reached by reshapes and transposes. The bias becomes an addition.
-//! Quantised convolutions are refused.
+//! What the convolution kernels do not compute becomes a product over unfolded windows (`unfold.rs`); a transposed
+//! convolution is a product and the sum of overlapping windows.
 
 use super::context::{Outcome, Refusal, Translator, variant};
+use super::quantised;
+use super::unfold::{self, Arithmetic};
 use crate::graph::NodeId;
 use crate::graph::op::{Op, Window};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
@@ -118,20 +121,55 @@ fn add_bias(t: &mut Translator<'_>, node: &TypedNode, id: NodeId) -> Result<Node
 
 /// Convolution.
 pub fn conv(t: &mut Translator<'_>, node: &TypedNode, op: &Conv) -> Outcome {
-    if op.q_params.is_some() {
-        return variant("quantised");
-    }
     let x = t.input(node, 0)?;
     let x = channels_first(t, x, op.pool_spec.data_format)?;
     let kernel = t.input(node, 1)?;
     let kernel = grouped_kernel(t, kernel, op.kernel_fmt, op.group)?;
-    let grouped = t.shape(kernel);
-    let merged: Vec<usize> = [grouped[0] * grouped[1]].iter().chain(&grouped[2..]).copied().collect();
-    let kernel = t.reshape(kernel, &merged);
     let (window, _) = forward_window(&op.pool_spec, &t.shape(x))?;
-    let y = t.emit(Op::Conv { window, groups: op.group }, &[x, kernel])?;
-    let y = add_bias(t, node, y)?;
+    let y = match op.q_params {
+        Some(to) => {
+            let y = quantised_sums(t, node, x, kernel, &window)?;
+            let rank = t.shape(y).len();
+            quantised::requantised(t, node, y, to, |t, input| quantised::per_channel(t, node, input, rank, 1))?
+        }
+        None => {
+            let y = if window.kernel.len() < 3 && t.is_constant(kernel) {
+                let grouped = t.shape(kernel);
+                let merged: Vec<usize> = [grouped[0] * grouped[1]].iter().chain(&grouped[2..]).copied().collect();
+                let kernel = t.reshape(kernel, &merged);
+                t.emit(Op::Conv { window, groups: op.group }, &[x, kernel])?
+            } else {
+                unfold::convolution(t, x, kernel, &window, Arithmetic::Float)?
+            };
+            add_bias(t, node, y)?
+        }
+    };
     Ok(vec![in_format(t, y, op.pool_spec.data_format)?])
+}
+
+/// The exact sums of a quantised convolution, its bias included.
+fn quantised_sums(
+    t: &mut Translator<'_>,
+    node: &TypedNode,
+    x: NodeId,
+    kernel: NodeId,
+    window: &Window,
+) -> Result<NodeId, Refusal> {
+    let [x_zero, kernel_zero] = quantised::CONVOLUTION_ZEROS;
+    let (x_rank, kernel_shape) = (t.shape(x).len(), t.shape(kernel));
+    let x_zero = quantised::per_channel(t, node, x_zero, x_rank, 1)?;
+    let kernel_zero = t.input(node, kernel_zero)?;
+    let mut zero_shape = vec![1; kernel_shape.len()];
+    if t.shape(kernel_zero).iter().product::<usize>() != 1 {
+        zero_shape[..2].copy_from_slice(&kernel_shape[..2]);
+    }
+    let kernel_zero = t.reshape(kernel_zero, &zero_shape);
+    let x = quantised::centred(t, node, 0, x, x_zero)?;
+    let kernel = quantised::centred(t, node, 1, kernel, kernel_zero)?;
+    let sums = unfold::convolution(t, x, kernel, window, Arithmetic::Integer)?;
+    let rank = t.shape(sums).len();
+    let bias = quantised::per_channel(t, node, quantised::BIAS, rank, 1)?;
+    quantised::add(t, sums, bias)
 }
 
 /// Transposed convolution.
@@ -142,12 +180,6 @@ pub fn deconv(t: &mut Translator<'_>, node: &TypedNode, op: &Deconv) -> Outcome 
     let spatial = t.shape(x)[2..].to_vec();
     let kernel = t.input(node, 1)?;
     let kernel = grouped_kernel(t, kernel, op.kernel_format, op.group)?;
-    // (g, o / g, i / g, kernel…) to (g · i / g, o / g, kernel…)
-    let rank = t.shape(kernel).len();
-    let kernel = t.transpose(kernel, [0, 2, 1].into_iter().chain(3..rank).collect())?;
-    let grouped = t.shape(kernel);
-    let merged: Vec<usize> = [grouped[0] * grouped[1]].iter().chain(&grouped[2..]).copied().collect();
-    let kernel = t.reshape(kernel, &merged);
     let (strides, dilations) = (spec.strides().to_vec(), spec.dilations().to_vec());
     let pads = spec.padding.compute_for_deconv(&spatial, &spec.kernel_shape, &dilations, &strides, &op.adjustments)?;
     let window = Window {
@@ -163,7 +195,30 @@ pub fn deconv(t: &mut Translator<'_>, node: &TypedNode, op: &Deconv) -> Outcome 
             (pads[i].deconvoluted + window.pads_before[i] + window.pads_after[i]).saturating_sub(full)
         })
         .collect();
-    let y = t.emit(Op::ConvTranspose { window, groups: op.group, output_padding }, &[x, kernel])?;
+    let columns = deconv_columns(t, x, kernel, op.group)?;
+    let y = t.emit(Op::Fold { window, output_padding }, &[columns])?;
     let y = add_bias(t, node, y)?;
     Ok(vec![in_format(t, y, spec.data_format)?])
+}
+
+/// Every input element times every tap of a kernel (groups, outputs / groups, channels / groups, kernel…): a product, as
+/// (batch, outputs, kernel…, spatial…).
+fn deconv_columns(t: &mut Translator<'_>, x: NodeId, kernel: NodeId, groups: usize) -> Result<NodeId, Refusal> {
+    let (x_shape, k_shape) = (t.shape(x), t.shape(kernel));
+    let spatial = x_shape.len() - 2;
+    let (batch, group, outputs, channels) = (0, 1, 2, 3);
+    let taps: Vec<u8> = (4..4 + spatial as u8).collect();
+    let places: Vec<u8> = (4 + spatial as u8..4 + 2 * spatial as u8).collect();
+    // One group is no axis, so that the kernel is a weight that can be streamed.
+    let grouped: &[u8] = if groups == 1 { &[] } else { &[group] };
+    let x_split: &[usize] = if groups == 1 { &[] } else { &[groups] };
+    let x = t.reshape(x, &[&x_shape[..1], x_split, &[x_shape[1] / groups], &x_shape[2..]].concat());
+    let kernel = t.reshape(kernel, &k_shape[usize::from(groups == 1)..]);
+    let op = Op::Einsum {
+        a: [&[batch], grouped, &[channels], &places].concat(),
+        b: [grouped, &[outputs, channels], &taps].concat(),
+        output: [&[batch], grouped, &[outputs], &taps, &places].concat(),
+    };
+    let columns = t.emit(op, &[x, kernel])?;
+    Ok(t.reshape(columns, &[&[x_shape[0], k_shape[0] * k_shape[1]], &k_shape[3..], &x_shape[2..]].concat()))
 }

@@ -96,11 +96,14 @@ fn program_of(op: &dyn ElementWiseMiniOp, input: Dtype) -> Result<Pointwise, Ref
         p.unary(UnaryOp::IsNan, x);
     } else {
         return infinity(op).map_or(Err(Refusal::Operator), |(positive, negative)| {
+            if positive && negative {
+                p.unary(UnaryOp::IsInf, x);
+                return Ok(p.finish());
+            }
             let infinite = p.unary(UnaryOp::IsInf, x);
             let zero = p.float(0.0);
             let sided = match (positive, negative) {
-                (true, true) => return Ok(p.finish()),
-                (true, false) => p.binary(BinaryOp::Greater, x, zero),
+                (true, _) => p.binary(BinaryOp::Greater, x, zero),
                 (false, true) => p.binary(BinaryOp::Less, x, zero),
                 (false, false) => p.truth(false),
             };
@@ -227,20 +230,25 @@ fn narrow(datum: DatumType) -> Option<(i32, bool)> {
     }
 }
 
-/// Conversion. Between f16 and f32, and between integers that fill a word, it is nothing on the device.
+/// Conversion. From f16 to f32, and between integers that fill a word, it is nothing on the device; to f16 it rounds.
 pub fn cast(t: &mut Translator<'_>, node: &TypedNode, op: &Cast) -> Outcome {
     let Some(to) = dtype(op.to) else {
         return variant(format!("to {:?}", op.to));
     };
     let x = t.input(node, 0)?;
     let from = t.dtype(x);
-    let wraps = from == Dtype::I32 && narrow(op.to).is_some() && Some(op.to) != t.datum_type(node, 0).ok();
-    if from == to && !wraps {
+    let given = t.datum_type(node, 0)?;
+    let wraps = from == Dtype::I32 && narrow(op.to).is_some() && op.to != given;
+    let rounds = op.to == DatumType::F16 && given != DatumType::F16 && from != Dtype::Bool;
+    if from == to && !wraps && !rounds {
         return Ok(vec![x]);
     }
     let mut p = Program::default();
     let value = p.input(from);
     let value = if from == to { value } else { p.cast(value, to) };
+    if rounds {
+        p.unary(UnaryOp::RoundToF16, value);
+    }
     if let (true, Some((bits, signed))) = (wraps, narrow(op.to)) {
         let unused = p.integer(32 - bits);
         if signed {

@@ -8,12 +8,17 @@ mod context;
 mod convolution;
 mod einsum;
 mod elementwise;
+mod fourier;
 mod indexing;
 mod normalisation;
 mod pool;
 mod program;
+mod quantised;
+mod recurrent;
 mod resize;
+mod selection;
 mod shape;
+mod unfold;
 
 use super::error::ImportError;
 use super::model::Model;
@@ -27,7 +32,7 @@ struct Translation {
     /// tract's name of the operator.
     tract: &'static str,
     /// `None` when the node is of another type.
-    translate: fn(&mut Translator<'_>, &TypedNode) -> Option<Outcome>,
+    translate: for<'m> fn(&mut Translator<'m>, &'m TypedNode) -> Option<Outcome>,
 }
 
 macro_rules! translations {
@@ -64,17 +69,33 @@ const TRANSLATIONS: &[Translation] = translations! {
     "Gather": ops::array::Gather => indexing::gather,
     "GatherElements": ops::array::GatherElements => indexing::gather_elements,
     "GatherNd": ops::array::GatherNd => indexing::gather_nd,
-    "OneHot": ops::array::OneHot => indexing::one_hot,
-    "Trilu": ops::array::Trilu => indexing::trilu,
-    "CumSum": ops::array::CumSum => indexing::cumulative_sum,
+    "ScatterElements": ops::array::ScatterElements => indexing::scatter_elements,
+    "ScatterNd": ops::array::ScatterNd => indexing::scatter_nd,
+    "Topk": ops::array::Topk => selection::top_k,
+    "OneHot": ops::array::OneHot => selection::one_hot,
+    "Trilu": ops::array::Trilu => selection::trilu,
+    "CumSum": ops::array::CumSum => selection::cumulative_sum,
+    "Scan": ops::scan::Scan => recurrent::scan,
+    "LstmEpilogue": ops::lstm_cell::LstmEpilogue => recurrent::lstm_cell,
+    "GruEpilogue": ops::gru_cell::GruEpilogue => recurrent::gru_cell,
+    "GruSeq": ops::gru_seq::GruSeq => recurrent::gru_sequence,
+    "DequantizeLinearF32": ops::quant::DequantizeLinearF32 => quantised::dequantise,
+    "GridSample": ops::nn::grid_sample::GridSample => resize::grid_sample,
     "Resize": ops::nn::Resize => resize::resize,
     "NearestUpsample": ops::nn::NearestUpsample => resize::nearest_upsample,
+    "Fft": ops::fft::Fft => fourier::transform,
     "OnnxResize": tract_onnx_opl::resize::Resize => resize::onnx_resize,
 };
 
 /// tract's names of the operators that import translates.
 pub fn supported_operators() -> impl Iterator<Item = &'static str> {
     TRANSLATIONS.iter().map(|t| t.tract)
+}
+
+/// Translates one node.
+fn translate_node<'m>(translator: &mut Translator<'m>, node: &'m TypedNode) -> Outcome {
+    let outcome = TRANSLATIONS.iter().find_map(|t| (t.translate)(translator, node));
+    outcome.or_else(|| pool::flat_indices(translator, node)).unwrap_or(Err(Refusal::Operator))
 }
 
 /// Translates a typed model; `model` gives the ports, the weights and the ONNX nodes.
@@ -87,8 +108,7 @@ pub fn translate(typed: &TypedModel, model: Model) -> Result<Graph, ImportError>
             continue;
         }
         translator.enter(node);
-        let outcome = TRANSLATIONS.iter().find_map(|t| (t.translate)(&mut translator, node));
-        let outcome = outcome.unwrap_or(Err(Refusal::Operator));
+        let outcome = translate_node(&mut translator, node);
         translator.leave(node, outcome)?;
     }
     translator.finish()

@@ -6,22 +6,89 @@
 use super::context::{Outcome, Translator, variant};
 use super::convolution::{channels_first, forward_window, in_format};
 use super::program::Program;
-use crate::graph::constant::Dtype;
+use crate::graph::NodeId;
+use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::{Op, PadMode, PoolKind};
-use crate::graph::pointwise::BinaryOp;
+use crate::graph::pointwise::{BinaryOp, Pointwise};
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::cnn::{MaxPool, SumPool};
 
-/// Maximum.
+/// Maximum. Integers of up to 16 bits are exact as floats.
 pub fn max_pool(t: &mut Translator<'_>, node: &TypedNode, op: &MaxPool) -> Outcome {
-    if op.with_index_outputs.is_some() {
-        return variant("with indices");
+    let format = op.pool_spec.data_format;
+    if op.with_index_outputs.is_some() && (format.c_is_last() || !format.has_n()) {
+        return variant("with indices, channels last");
     }
-    let x = t.input(node, 0)?;
-    let x = channels_first(t, x, op.pool_spec.data_format)?;
+    let mut x = t.input(node, 0)?;
+    let dtype = t.dtype(x);
+    if dtype != Dtype::F32 {
+        let datum = t.datum_type(node, 0)?;
+        if dtype != Dtype::I32 || datum.size_of() > 2 {
+            return variant(format!("of {datum:?}"));
+        }
+        x = t.pointwise(Pointwise::cast(dtype, Dtype::F32), &[x])?;
+    }
+    let x = channels_first(t, x, format)?;
     let (window, _) = forward_window(&op.pool_spec, &t.shape(x))?;
-    let y = t.emit(Op::Pool { window, kind: PoolKind::Max }, &[x])?;
-    Ok(vec![in_format(t, y, op.pool_spec.data_format)?])
+    let mut y = t.emit(Op::Pool { window: window.clone(), kind: PoolKind::Max }, &[x])?;
+    if dtype != Dtype::F32 {
+        y = t.pointwise(Pointwise::cast(Dtype::F32, dtype), &[y])?;
+    }
+    let y = in_format(t, y, format)?;
+    if op.with_index_outputs.is_none() {
+        return Ok(vec![y]);
+    }
+    Ok(vec![y, t.emit(Op::Pool { window, kind: PoolKind::MaxIndex }, &[x])?])
+}
+
+/// The name of tract's operator that makes indices within a channel indices into the whole tensor. Its type is private to
+/// tract, so that it is known by its name and its parameters by what it prints.
+const FLAT_INDICES: &str = "OnnxMaxPoolIndices";
+
+/// Indices of maxima: within their channel in row-major order to within the whole tensor, by rows or by columns.
+pub fn flat_indices(t: &mut Translator<'_>, node: &TypedNode) -> Option<Outcome> {
+    (node.op.name() == FLAT_INDICES).then(|| {
+        let printed = format!("{:?}", node.op);
+        let by_columns = printed.contains("column_major: true");
+        if by_columns == printed.contains("column_major: false") {
+            return variant("an order of indices that is not known");
+        }
+        let index = t.input(node, 0)?;
+        let Some(spatial) = t.pooled_shape(index) else {
+            return variant("indices of something that is no pooling");
+        };
+        plane_offsets(t, index, &spatial, by_columns)
+    })
+}
+
+fn plane_offsets(t: &mut Translator<'_>, index: NodeId, spatial: &[usize], by_columns: bool) -> Outcome {
+    let shape = t.shape(index);
+    let plane: usize = spatial.iter().product();
+    let planes: usize = shape[..2].iter().product();
+    if i32::try_from(plane * planes).is_err() {
+        return variant("data too large for 32-bit indices");
+    }
+    let starts: Vec<i32> = (0..planes).map(|p| (p * plane) as i32).collect();
+    let starts_shape = [&shape[..2], vec![1; spatial.len()].as_slice()].concat();
+    let starts = t.emit_constant(Constant::from_i32(starts_shape, &starts));
+    let mut p = Program::default();
+    let (index_value, start) = (p.input(Dtype::I32), p.input(Dtype::I32));
+    let mut within = index_value;
+    if by_columns {
+        // Coordinates are peeled off from the innermost axis, whose stride is the product of all others.
+        let mut rest = index_value;
+        within = p.integer(0);
+        for axis in (0..spatial.len()).rev() {
+            let size = p.integer(spatial[axis] as i32);
+            let stride = p.integer(spatial[..axis].iter().product::<usize>() as i32);
+            let coordinate = p.binary(BinaryOp::Fmod, rest, size);
+            let part = p.binary(BinaryOp::Mul, coordinate, stride);
+            within = p.binary(BinaryOp::Add, within, part);
+            rest = p.binary(BinaryOp::Div, rest, size);
+        }
+    }
+    p.binary(BinaryOp::Add, within, start);
+    Ok(vec![t.pointwise(p.finish(), &[index, starts])?])
 }
 
 /// Sum or average.

@@ -1,32 +1,182 @@
-//! Resampling.
+//! Resampling: what every output coordinate of an axis reads is worked out here, as ONNX Runtime does it in f32.
 //!
-//! Nearest and linear in the coordinate modes that [`CoordinateMode`] has. Cubic, antialiased and cropping resizes are
-//! refused.
+//! The graph's operator holds taps and weights only, so that no coordinate is computed on a device, whose division may round
+//! to another element. Antialiased weights are tract's.
 
 use super::context::{Outcome, Refusal, Translator, variant};
-use crate::graph::op::{CoordinateMode, NearestMode, Op, ResizeKind};
+use crate::graph::op::{Op, SampleKind, SamplePadding, Taps};
 use tract_onnx::prelude::TypedNode;
+use tract_onnx::tract_core::ops::nn::grid_sample::{GridSample, InterpolationMode, PaddingMode};
+use tract_onnx::tract_core::ops::nn::resize::{cubic_weights, linear_weights, plan_axis, window_size};
 use tract_onnx::tract_core::ops::nn::{CoordTransformer, Interpolator, Nearest, NearestUpsample, Resize};
 use tract_onnx_opl::resize::{AspectRatio, CoordTransform, Nearest as OnnxNearest, Resize as OnnxResize};
 
-fn coordinates(transformer: &CoordTransformer) -> Result<CoordinateMode, Refusal> {
-    match transformer {
-        CoordTransformer::HalfPixel => Ok(CoordinateMode::HalfPixel),
-        CoordTransformer::AlignCorners => Ok(CoordinateMode::AlignCorners),
-        CoordTransformer::Asymmetric => Ok(CoordinateMode::Asymmetric),
-        CoordTransformer::PytorchHalfPixel => Ok(CoordinateMode::PytorchHalfPixel),
-        CoordTransformer::HalfPixelSymmetric | CoordTransformer::TfHalfPixelForNn => {
-            variant(format!("coordinates {}", transformer.as_str()))
+/// How coordinates become taps, the same for all axes.
+#[derive(Debug, Clone)]
+struct Method {
+    coordinates: CoordTransform,
+    interpolator: Interpolator,
+    nearest: OnnxNearest,
+    antialias: bool,
+    cubic_coefficient: f32,
+    exclude_outside: bool,
+}
+
+/// One axis.
+#[derive(Debug, Clone, Copy)]
+struct Axis {
+    input: usize,
+    output: usize,
+    /// Output elements an input element.
+    scale: f32,
+    /// Start and end of the region that is resampled, as parts of the axis.
+    region: (f32, f32),
+}
+
+impl Axis {
+    /// Place of output coordinate `x` in the input; `None` when it lies outside and is filled.
+    fn source(&self, x: usize, coordinates: &CoordTransform) -> Option<f32> {
+        let x = x as f32;
+        let (last, output) = (self.input as f32 - 1.0, self.output as f32);
+        let half_pixel = (x + 0.5) / self.scale - 0.5;
+        let transformer = match coordinates {
+            CoordTransform::Plain(transformer) => transformer,
+            CoordTransform::TfCropAndResize => {
+                let (start, end) = self.region;
+                let at = if self.output > 1 {
+                    start * last + x * (end - start) * last / (output - 1.0)
+                } else {
+                    0.5 * (start + end) * last
+                };
+                return (at >= 0.0 && at <= last).then_some(at);
+            }
+        };
+        Some(match transformer {
+            CoordTransformer::HalfPixel => half_pixel,
+            CoordTransformer::PytorchHalfPixel => {
+                if self.output > 1 {
+                    half_pixel
+                } else {
+                    0.0
+                }
+            }
+            CoordTransformer::AlignCorners => {
+                if self.output > 1 {
+                    x * last / (output - 1.0)
+                } else {
+                    0.0
+                }
+            }
+            CoordTransformer::Asymmetric => x / self.scale,
+            CoordTransformer::TfHalfPixelForNn => (x + 0.5) / self.scale,
+            CoordTransformer::HalfPixelSymmetric => {
+                let adjustment = output / (self.scale * self.input as f32);
+                self.input as f32 / 2.0 * (1.0 - adjustment) + half_pixel
+            }
+        })
+    }
+
+    fn taps(&self, method: &Method) -> Taps {
+        let cropped = method.coordinates == CoordTransform::TfCropAndResize;
+        if self.input == self.output && self.scale.to_bits() == 1.0_f32.to_bits() && !cropped {
+            return Taps::kept();
         }
+        if method.antialias && !matches!(method.interpolator, Interpolator::Nearest) {
+            return self.antialiased(method);
+        }
+        let window = match method.interpolator {
+            Interpolator::Nearest => 1,
+            Interpolator::Linear => 2,
+            Interpolator::Cubic => 4,
+        };
+        let mut taps = Taps { window, indices: Vec::new(), weights: Vec::new() };
+        for x in 0..self.output {
+            match self.source(x, &method.coordinates) {
+                Some(at) => self.read(at, method, &mut taps),
+                None => taps.fill(),
+            }
+        }
+        taps
+    }
+
+    /// Adds what the place `at` reads.
+    fn read(&self, at: f32, method: &Method, taps: &mut Taps) {
+        let last = self.input as i32 - 1;
+        match method.interpolator {
+            Interpolator::Nearest => taps.push(nearest(at, &method.nearest).clamp(0, last), 1.0),
+            Interpolator::Linear => {
+                let inside = at.clamp(0.0, last as f32);
+                let lower = (inside as i32).min(last);
+                let weight = inside - lower as f32;
+                taps.push(lower, 1.0 - weight);
+                taps.push((lower + 1).min(last), weight);
+            }
+            Interpolator::Cubic => {
+                let floor = at.floor();
+                let mut weights = cubic(at - floor, method.cubic_coefficient);
+                let first = floor as i32 - 1;
+                if method.exclude_outside {
+                    let inside = |i: &usize| (0..=last).contains(&(first + *i as i32));
+                    (0..4).filter(|i| !inside(i)).for_each(|i| weights[i] = 0.0);
+                    let sum: f32 = weights.iter().sum();
+                    weights.iter_mut().for_each(|w| *w /= sum);
+                }
+                for (i, weight) in weights.into_iter().enumerate() {
+                    taps.push((first + i as i32).clamp(0, last), weight);
+                }
+            }
+        }
+    }
+
+    fn antialiased(&self, method: &Method) -> Taps {
+        let (scale, a) = (self.scale, method.cubic_coefficient);
+        let window = window_size(&method.interpolator, true, scale);
+        let source = |x| self.source(x, &method.coordinates);
+        let plan = plan_axis(self.input, self.output, window, method.exclude_outside, source, |r, w| {
+            if matches!(method.interpolator, Interpolator::Cubic) {
+                cubic_weights(r, scale, a, true, w);
+            } else {
+                linear_weights(r, scale, true, w);
+            }
+        });
+        let mut taps = Taps { window, indices: Vec::new(), weights: Vec::new() };
+        for x in 0..self.output {
+            if plan.extrapolated[x] {
+                taps.fill();
+                continue;
+            }
+            for i in x * window..(x + 1) * window {
+                taps.push(plan.indices[i] as i32, plan.weights[i]);
+            }
+        }
+        taps
     }
 }
 
-fn kind(interpolator: &Interpolator, nearest: NearestMode) -> Result<ResizeKind, Refusal> {
-    match interpolator {
-        Interpolator::Linear => Ok(ResizeKind::Linear),
-        Interpolator::Nearest => Ok(ResizeKind::Nearest(nearest)),
-        Interpolator::Cubic => variant("mode cubic"),
-    }
+fn nearest(x: f32, mode: &OnnxNearest) -> i32 {
+    let rounded = match mode {
+        OnnxNearest::Floor => x.floor(),
+        OnnxNearest::Ceil => x.ceil(),
+        OnnxNearest::RoundPreferFloor if x == x.floor() + 0.5 => x.floor(),
+        OnnxNearest::RoundPreferFloor => x.round(),
+        OnnxNearest::RoundPreferCeil => (x + 0.5).floor(),
+    };
+    rounded as i32
+}
+
+/// Weights of four neighbours at distance `s` from the second.
+fn cubic(s: f32, a: f32) -> [f32; 4] {
+    let far = |d: f32| ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a;
+    let near = |d: f32| ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0;
+    [far(s + 1.0), near(s), near(1.0 - s), far(2.0 - s)]
+}
+
+/// A known operand as floats.
+fn floats(t: &Translator<'_>, node: &TypedNode, input: Option<usize>) -> Result<Option<Vec<f32>>, Refusal> {
+    let Some(known) = input.and_then(|i| t.known(node, i)) else { return Ok(None) };
+    let known = known.cast_to::<f32>()?;
+    let known = known.try_as_plain_ram()?;
+    Ok(Some(known.as_slice::<f32>()?.to_vec()))
 }
 
 /// Scales of all axes: those given for `axes`, or else the ratio of sizes.
@@ -39,78 +189,162 @@ fn scales(
     to: &[usize],
 ) -> Result<Vec<f32>, Refusal> {
     let ratio = from.iter().zip(to).map(|(from, to)| *to as f32 / *from as f32).collect();
-    let Some(given) = input.and_then(|i| t.known(node, i)).filter(|g| g.len() == axes.len() && !axes.is_empty()) else {
+    let Some(given) = floats(t, node, input)?.filter(|g| g.len() == axes.len() && !axes.is_empty()) else {
         return Ok(ratio);
     };
-    let given = given.cast_to::<f32>()?;
-    let given = given.try_as_plain_ram()?;
     let mut scales = vec![1.0; from.len()];
-    for (axis, scale) in axes.iter().zip(given.as_slice::<f32>()?) {
-        scales[*axis] = *scale;
-    }
+    axes.iter().zip(given).for_each(|(axis, scale)| scales[*axis] = scale);
     Ok(scales)
 }
 
 fn emit(
     t: &mut Translator<'_>,
     node: &TypedNode,
-    kind: ResizeKind,
-    coordinates: CoordinateMode,
-    scales_of: impl FnOnce(&Translator<'_>, &[usize], &[usize]) -> Result<Vec<f32>, Refusal>,
+    method: &Method,
+    scales: &[f32],
+    regions: &[(f32, f32)],
+    fill: f32,
 ) -> Outcome {
     let x = t.input(node, 0)?;
     let (target, _) = t.output_fact(node)?;
-    let from = t.shape(x);
-    let scales = scales_of(t, &from, &target)?;
-    let whole = |axis: usize| (scales[axis] * from[axis] as f32 - target[axis] as f32).abs() < 1e-3;
-    if coordinates == CoordinateMode::AlignCorners && !(0..from.len()).all(whole) {
+    let shape = t.shape(x);
+    if shape.contains(&0) || target.contains(&0) {
+        return variant("of nothing");
+    }
+    let whole = |i: usize| (scales[i] * shape[i] as f32 - target[i] as f32).abs() < 1e-3;
+    if method.coordinates == CoordTransform::Plain(CoordTransformer::AlignCorners) && !(0..shape.len()).all(whole) {
         // The specification's reference aligns the unrounded size, ONNX Runtime the rounded one.
         return variant("align_corners with scales that give no whole size");
     }
-    Ok(vec![t.emit_shaped(Op::Resize { kind, coordinates, scales }, x, target)])
+    let axes = (0..shape.len())
+        .map(|i| Axis { input: shape[i], output: target[i], scale: scales[i], region: regions[i] }.taps(method))
+        .collect();
+    Ok(vec![t.emit_shaped(Op::Resize { axes, fill }, x, target)])
 }
 
 /// tract's general resize.
 pub fn resize(t: &mut Translator<'_>, node: &TypedNode, op: &Resize) -> Outcome {
-    let nearest = match op.nearest {
-        Nearest::Floor => NearestMode::Floor,
-        Nearest::RoundPreferCeil => NearestMode::RoundPreferCeil,
+    let method = Method {
+        coordinates: CoordTransform::Plain(op.coord_transformer.clone()),
+        interpolator: op.interpolator.clone(),
+        nearest: match op.nearest {
+            Nearest::Floor => OnnxNearest::Floor,
+            Nearest::RoundPreferCeil => OnnxNearest::RoundPreferCeil,
+        },
+        antialias: false,
+        cubic_coefficient: -0.75,
+        exclude_outside: false,
     };
-    let kind = kind(&op.interpolator, nearest)?;
-    let coordinates = coordinates(&op.coord_transformer)?;
-    emit(t, node, kind, coordinates, |t, from, to| {
-        let axes: Vec<usize> = (0..from.len()).collect();
-        scales(t, node, op.optional_scales_input, &axes, from, to)
-    })
+    let (target, _) = t.output_fact(node)?;
+    let x = t.input(node, 0)?;
+    let shape = t.shape(x);
+    let axes: Vec<usize> = (0..shape.len()).collect();
+    let scales = scales(t, node, op.optional_scales_input, &axes, &shape, &target)?;
+    emit(t, node, &method, &scales, &vec![(0.0, 1.0); shape.len()], 0.0)
 }
 
 /// ONNX's resize, where tract does not make it a general one.
 pub fn onnx_resize(t: &mut Translator<'_>, node: &TypedNode, op: &OnnxResize) -> Outcome {
-    if op.antialias || op.exclude_outside {
-        return variant("antialias or exclude_outside");
-    }
-    if op.keep_aspect_ratio_policy != AspectRatio::Stretch {
-        return variant("keep_aspect_ratio_policy");
-    }
-    let CoordTransform::Plain(transformer) = &op.coord_transformer else {
-        return variant("coordinates tf_crop_and_resize");
+    let method = Method {
+        coordinates: op.coord_transformer.clone(),
+        interpolator: op.interpolator.clone(),
+        nearest: op.nearest,
+        antialias: op.antialias,
+        cubic_coefficient: op.cubic_coeff_a(),
+        exclude_outside: op.exclude_outside,
     };
-    let nearest = match op.nearest {
-        OnnxNearest::Floor => NearestMode::Floor,
-        OnnxNearest::Ceil => NearestMode::Ceil,
-        OnnxNearest::RoundPreferFloor => NearestMode::RoundPreferFloor,
-        OnnxNearest::RoundPreferCeil => NearestMode::RoundPreferCeil,
+    let (target, _) = t.output_fact(node)?;
+    let x = t.input(node, 0)?;
+    let shape = t.shape(x);
+    let axes = op.resized_axes(shape.len())?;
+    let mut all = scales(t, node, op.optional_scales_input, &axes, &shape, &target)?;
+    if op.keep_aspect_ratio_policy != AspectRatio::Stretch
+        && let Some(sizes) = floats(t, node, op.optional_sizes_input)?.filter(|s| s.len() == axes.len())
+    {
+        // One scale for all resized axes: the least that was asked for, or the greatest.
+        let asked = axes.iter().zip(sizes).map(|(axis, size)| size / shape[*axis] as f32);
+        let smaller = op.keep_aspect_ratio_policy == AspectRatio::NotLarger;
+        let scale = asked.reduce(if smaller { f32::min } else { f32::max }).unwrap_or(1.0);
+        axes.iter().for_each(|axis| all[*axis] = scale);
+    }
+    let mut regions = vec![(0.0, 1.0); shape.len()];
+    if op.coord_transformer == CoordTransform::TfCropAndResize {
+        let Some(region) = floats(t, node, op.optional_roi_input)?.filter(|r| r.len() == 2 * axes.len()) else {
+            return variant("a region that is computed");
+        };
+        axes.iter().enumerate().for_each(|(i, axis)| regions[*axis] = (region[i], region[i + axes.len()]));
+    }
+    emit(t, node, &method, &all, &regions, op.extrapolation_value())
+}
+
+/// Elements at the places that a grid gives.
+pub fn grid_sample(t: &mut Translator<'_>, node: &TypedNode, op: &GridSample) -> Outcome {
+    let (x, grid) = (t.input(node, 0)?, t.input(node, 1)?);
+    let spatial = t.shape(x).len().saturating_sub(2);
+    let kind = match op.mode {
+        InterpolationMode::Nearest => SampleKind::Nearest,
+        InterpolationMode::Bilinear => SampleKind::Linear,
+        InterpolationMode::Bicubic => SampleKind::Cubic,
     };
-    let kind = kind(&op.interpolator, nearest)?;
-    let coordinates = coordinates(transformer)?;
-    emit(t, node, kind, coordinates, |t, from, to| {
-        let axes = op.resized_axes(from.len())?;
-        scales(t, node, op.optional_scales_input, &axes, from, to)
-    })
+    if !(spatial == 2 || (spatial == 3 && kind != SampleKind::Cubic)) {
+        return variant(format!("{} over {spatial} axes", op.mode.as_str()));
+    }
+    let padding = match op.padding_mode {
+        PaddingMode::Zeros => SamplePadding::Zeros,
+        PaddingMode::Border => SamplePadding::Border,
+        PaddingMode::Reflection => SamplePadding::Reflection,
+    };
+    Ok(vec![t.emit(Op::GridSample { kind, padding, align_corners: op.align_corners }, &[x, grid])?])
 }
 
 /// Every element repeated a whole number of times along each axis.
 pub fn nearest_upsample(t: &mut Translator<'_>, node: &TypedNode, op: &NearestUpsample) -> Outcome {
-    let kind = ResizeKind::Nearest(NearestMode::Floor);
-    emit(t, node, kind, CoordinateMode::Asymmetric, |_, _, _| Ok(op.scales.iter().map(|s| *s as f32).collect()))
+    let method = Method {
+        coordinates: CoordTransform::Plain(CoordTransformer::Asymmetric),
+        interpolator: Interpolator::Nearest,
+        nearest: OnnxNearest::Floor,
+        antialias: false,
+        cubic_coefficient: 0.0,
+        exclude_outside: false,
+    };
+    let scales: Vec<f32> = op.scales.iter().map(|s| *s as f32).collect();
+    emit(t, node, &method, &scales, &vec![(0.0, 1.0); scales.len()], 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Axis, CoordTransform, CoordTransformer, Interpolator, Method, OnnxNearest, cubic, nearest};
+
+    #[test]
+    fn halves_round_as_their_mode_says() {
+        let modes =
+            [OnnxNearest::Floor, OnnxNearest::Ceil, OnnxNearest::RoundPreferFloor, OnnxNearest::RoundPreferCeil];
+        let rounded = |x: f32| modes.map(|m| nearest(x, &m));
+        assert_eq!(rounded(1.5), [1, 2, 1, 2]);
+        assert_eq!(rounded(-0.25), [-1, 0, 0, 0]);
+        assert_eq!(rounded(0.75), [0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn half_pixel_doubling_interpolates_by_quarters() {
+        let method = Method {
+            coordinates: CoordTransform::Plain(CoordTransformer::HalfPixel),
+            interpolator: Interpolator::Linear,
+            nearest: OnnxNearest::Floor,
+            antialias: false,
+            cubic_coefficient: -0.75,
+            exclude_outside: false,
+        };
+        let taps = Axis { input: 2, output: 4, scale: 2.0, region: (0.0, 1.0) }.taps(&method);
+        assert_eq!(taps.indices, [0, 1, 0, 1, 0, 1, 1, 1]);
+        assert_eq!(taps.weights, [1.0, 0.0, 0.75, 0.25, 0.25, 0.75, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn cubic_weights_add_up_to_one() {
+        for s in [0.0, 0.25, 0.5, 0.875] {
+            assert!((cubic(s, -0.75).iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        }
+        assert_eq!(cubic(0.0, -0.75), [0.0, 1.0, 0.0, 0.0]);
+    }
 }

@@ -7,14 +7,18 @@ mod concat;
 mod conv;
 mod copy;
 mod einsum;
+mod fold;
 mod gather;
+mod grid_sample;
 mod heavy;
+mod lines;
 mod normalize;
 mod pad;
 mod pointwise;
 mod pool;
 mod reduce;
 mod resize;
+mod scatter;
 mod softmax;
 mod stream;
 mod strided;
@@ -24,8 +28,8 @@ mod views;
 
 use super::LowerError;
 use super::context::Lowering;
+use crate::graph::NodeId;
 use crate::graph::op::Op;
-use crate::graph::{Graph, NodeId};
 pub use copy::lower_outputs;
 
 /// Lowers one node whose operands are lowered.
@@ -34,14 +38,29 @@ pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerEr
     match &lowering.graph().node(id).op {
         Op::Input => views::input(lowering, id),
         Op::Constant(_) => Ok(()),
-        Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } => {
+        Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } | Op::Unfold { .. } => {
             views::view(lowering, id)?;
             pointwise::epilogue(lowering, id)
         }
         Op::Pointwise(program) => pointwise::lower(lowering, id, program),
         Op::Einsum { .. } => einsum::lower(lowering, id),
         Op::Conv { .. } => conv::lower(lowering, id),
-        Op::ConvTranspose { .. } => unreachable!("`without_kernels` refuses it before any node is lowered"),
+        Op::Fold { window, .. } => {
+            fold::lower(lowering, id, window)?;
+            pointwise::epilogue(lowering, id)
+        }
+        Op::Scatter { reduction } => {
+            scatter::lower(lowering, id, *reduction)?;
+            pointwise::epilogue(lowering, id)
+        }
+        Op::TopK { axis, k, largest } => {
+            lines::top_k(lowering, id, *axis, *k, *largest)?;
+            pointwise::epilogue(lowering, id)
+        }
+        Op::Cumulative { axis, exclusive, reverse } => {
+            lines::cumulative(lowering, id, *axis, *exclusive, *reverse)?;
+            pointwise::epilogue(lowering, id)
+        }
         Op::Attention { .. } => attention::lower(lowering, id),
         Op::Pool { window, kind } => {
             pool::lower(lowering, id, window, *kind)?;
@@ -72,21 +91,13 @@ pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerEr
             pad::lower(lowering, id, before, *mode)?;
             pointwise::epilogue(lowering, id)
         }
-        Op::Resize { kind, coordinates, scales } => {
-            resize::lower(lowering, id, *kind, *coordinates, scales)?;
+        Op::GridSample { kind, padding, align_corners } => {
+            grid_sample::lower(lowering, id, *kind, *padding, *align_corners)?;
+            pointwise::epilogue(lowering, id)
+        }
+        Op::Resize { axes, fill } => {
+            resize::lower(lowering, id, axes, *fill)?;
             pointwise::epilogue(lowering, id)
         }
     }
-}
-
-/// Operators of the graph that have no kernel, with the ONNX names of their nodes, so that all are reported at once.
-pub fn without_kernels(graph: &Graph) -> Vec<(&'static str, Vec<String>)> {
-    let mut missing: std::collections::BTreeMap<&'static str, Vec<String>> = std::collections::BTreeMap::new();
-    for id in graph.topological_order() {
-        let node = graph.node(id);
-        if let Op::ConvTranspose { .. } = node.op {
-            missing.entry(node.op.name()).or_default().push(node.name.clone());
-        }
-    }
-    missing.into_iter().collect()
 }

@@ -32,6 +32,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: Poo
         PoolKind::Max => 0,
         PoolKind::Average { count_include_pad: false } => 1,
         PoolKind::Average { count_include_pad: true } => 2,
+        PoolKind::MaxIndex => 3,
     };
     let words =
         |list: &[usize], padding: u32| reversed::<4>(&list.iter().map(|v| *v as u32).collect::<Vec<_>>(), padding);

@@ -19,7 +19,7 @@ pub fn input(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
     Ok(())
 }
 
-/// Reshape, transpose, broadcast or slice.
+/// Reshape, transpose, broadcast, slice or unfold.
 pub fn view(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
     let graph = lowering.graph();
     let node = graph.node(id);
@@ -40,6 +40,7 @@ pub fn view(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         Op::Transpose { permutation } => from.transposed(permutation),
         Op::Broadcast => from.broadcast(&node.shape),
         Op::Slice { starts, steps } => from.sliced(starts, steps, &node.shape),
+        Op::Unfold { kernel, strides, dilations } => from.unfolded(kernel, strides, dilations, &node.shape),
         op => unreachable!("{} is not a view", op.name()),
     };
     lowering.set_view(id, to);

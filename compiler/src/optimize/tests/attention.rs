@@ -4,7 +4,7 @@ use super::{Build, check, operators};
 use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
-use crate::graph::pointwise::{BinaryOp, Pointwise};
+use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
 
 fn softmax(b: &mut Build, x: NodeId) -> NodeId {
     let axis = b.graph.node(x).shape.len() - 1;
@@ -39,13 +39,43 @@ fn expect(b: Build, nodes: &[&str], scale: f32, has_mask: bool) {
 #[test]
 fn plain_with_scale() {
     let mut b = Build::default();
-    let (q, k, v) = (b.input(&[1, 2, 5, 8]), b.input(&[1, 2, 6, 8]), b.input(&[1, 2, 6, 4]));
+    let (q, k, v) = (b.input(&[1, 2, 5, 8]), b.input(&[1, 2, 6, 8]), b.input(&[1, 2, 6, 8]));
     let s = b.einsum("abmk", "abnk", "abmn", [q, k]);
     let s = b.with(BinaryOp::Div, s, 8.0_f32.sqrt());
     let p = softmax(&mut b, s);
     let y = b.einsum("abmn", "abnk", "abmk", [p, v]);
     b.output(y);
     expect(b, &["Reshape", "Reshape", "Reshape", "Attention", "Reshape"], 1.0 / 8.0_f32.sqrt(), false);
+}
+
+#[test]
+fn values_of_another_size_are_left_alone() {
+    let mut b = Build::default();
+    let (q, k, v) = (b.input(&[1, 2, 5, 8]), b.input(&[1, 2, 6, 8]), b.input(&[1, 2, 6, 4]));
+    let s = b.einsum("abmk", "abnk", "abmn", [q, k]);
+    let p = softmax(&mut b, s);
+    let y = b.einsum("abmn", "abnk", "abmk", [p, v]);
+    b.output(y);
+    assert_eq!(check(b).1.attentions, 0);
+}
+
+#[test]
+fn probabilities_that_are_rounded_to_f16_match() {
+    let mut b = Build::default();
+    let (q, k, v) = (b.input(&[2, 5, 8]), b.input(&[2, 6, 8]), b.input(&[2, 6, 8]));
+    let s = b.einsum("bmk", "bnk", "bmn", [q, k]);
+    let p = softmax(&mut b, s);
+    let p = b.add(Op::Pointwise(Pointwise::unary(UnaryOp::RoundToF16, Dtype::F32)), &[p]);
+    let y = b.einsum("bmn", "bnk", "bmk", [p, v]);
+    b.output(y);
+    let graph = {
+        let mut graph = b.graph;
+        let options = crate::optimize::OptimizeOptions::default();
+        let report = crate::optimize::optimize(&mut graph, &options).expect("a sound graph");
+        assert_eq!(report.attentions, 1);
+        graph
+    };
+    assert_eq!(operators(&graph), ["Attention"]);
 }
 
 #[test]
@@ -65,7 +95,7 @@ fn heads_between_tokens_with_scaled_queries_and_a_causal_mask() {
 #[test]
 fn keys_first_and_a_runtime_mask() {
     let mut b = Build::default();
-    let (q, k, v) = (b.input(&[2, 5, 8]), b.input(&[2, 8, 6]), b.input(&[2, 6, 4]));
+    let (q, k, v) = (b.input(&[2, 5, 8]), b.input(&[2, 8, 6]), b.input(&[2, 6, 8]));
     let mask = b.input(&[1, 1, 6]);
     let s = b.einsum("bkn", "bmk", "bmn", [k, q]);
     let s = b.binary(BinaryOp::Add, mask, s);

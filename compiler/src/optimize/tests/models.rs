@@ -45,6 +45,8 @@ fn words(npz: &mut NpzReader<std::fs::File>, name: &str) -> Option<Vec<u32>> {
         .or_else(|_| get(npz, name, |v: &i64| *v as i32 as u32))
         .or_else(|_| get(npz, name, |v: &i32| *v as u32))
         .or_else(|_| get(npz, name, |v: &bool| u32::from(*v)))
+        .or_else(|_| get(npz, name, |v: &u8| u32::from(*v)))
+        .or_else(|_| get(npz, name, |v: &i8| i32::from(*v) as u32))
         .ok()
 }
 

@@ -170,6 +170,23 @@ fn keep_apart_undoes_a_fusion() {
 }
 
 #[test]
+fn what_is_kept_apart_fuses_with_its_neighbours() {
+    let mut b = Build::default();
+    let x = b.input(&[4, 8]);
+    let w = b.constant(&[8, 8]);
+    let bias = b.constant(&[1, 8]);
+    let y = b.einsum("mk", "kn", "mn", [x, w]);
+    let sum = b.binary(BinaryOp::Add, y, bias);
+    let y = b.unary(UnaryOp::Relu, sum);
+    b.output(y);
+    let mut graph = b.graph;
+    let keep_apart = std::iter::once(graph.node(sum).name.clone()).collect();
+    let options = crate::optimize::OptimizeOptions { keep_apart, ..Default::default() };
+    crate::optimize::optimize(&mut graph, &options).expect("optimisation succeeds");
+    assert_eq!(operators(&graph), ["Einsum", "Pointwise"]);
+}
+
+#[test]
 fn casts_collapse() {
     let mut b = Build::default();
     let x = b.input(&[5]);

@@ -1,6 +1,6 @@
 """Conv, ConvTranspose and BatchNormalization.
 
-Deliberately not here: 3-D convolution, and weights that are runtime inputs.
+Deliberately not here: quantised convolutions (quantised.py).
 """
 from builder import Model, normal, single, uniform, w, x
 
@@ -53,6 +53,10 @@ def transpose_cases():
     yield up("2d_k3s2_pads", x(1, 4, 5, 5), w(4, 6, 3, 3), strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1])
     yield up("2d_k3s1", x(1, 4, 5, 5), w(4, 6, 3, 3), pads=[1, 1, 1, 1])
     yield up("1d_k4s2", x(1, 4, 7), w(4, 3, 4), strides=[2], pads=[1, 1])
+    yield single("conv_transpose_2d_grouped", "ConvTranspose", x(2, 4, 3, 4), w(4, 3, 3, 2), group=2, strides=[2, 1])
+    yield single("conv_transpose_3d_dilated", "ConvTranspose", x(1, 2, 2, 3, 2), w(2, 3, 2, 2, 2), strides=[1, 2, 1],
+                 dilations=[1, 1, 2], pads=[0, 1, 0, 1, 0, 1])
+    yield single("conv_transpose_2d_weight_at_run_time", "ConvTranspose", x(1, 2, 3, 3), x(2, 2, 3, 3), strides=[2, 2])
 
 
 def cases():
@@ -88,6 +92,10 @@ def cases():
     yield conv("2d_one_channel", x(1, 1, 6, 6), w(1, 1, 3, 3), pads=ones)
     yield conv("2d_batch2", x(2, 4, 6, 6), w(6, 4, 3, 3), pads=ones)
     yield conv("2d_whole_image", x(1, 4, 5, 5), w(6, 4, 5, 5))
+    yield conv("3d", x(1, 2, 4, 4, 3), w(3, 2, 2, 3, 2), pads=[1, 1, 0, 0, 1, 1], strides=[1, 2, 1])
+    yield conv("3d_grouped_dilated", x(2, 4, 5, 4, 4), w(4, 2, 2, 2, 2), group=2, dilations=[2, 1, 1])
+    yield single("conv_2d_weight_at_run_time", "Conv", x(1, 3, 5, 5), x(4, 3, 3, 3), x(4), pads=ones, strides=[2, 1])
+    yield single("conv_1d_grouped_weight_at_run_time", "Conv", x(1, 4, 9), x(6, 2, 3), group=2, auto_pad="SAME_LOWER")
     yield conv_chain("relu", "Relu")
     yield conv_chain("sigmoid_tanh", "Sigmoid", "Tanh")
     yield conv_residual()

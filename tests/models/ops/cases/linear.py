@@ -2,7 +2,8 @@
 
 Deliberately not here: whole attention (blocks.py) and float16 beyond one case.
 """
-from builder import Model, const, half, normal, rows, scaled, single, w, x
+import numpy as np
+from builder import Model, const, half, integers, normal, rows, scaled, single, w, x
 
 
 def matmul(name, left, right):
@@ -81,3 +82,8 @@ def cases():
     yield einsum("weight_heads", "bsd,dhk->bhsk", x(1, 5, 12), w(12, 3, 4, draw=scaled))
     yield einsum("batched", "bij,bjk->bik", x(3, 4, 8), x(3, 8, 5))
     yield einsum("swapped", "bji,bkj->bik", x(3, 8, 4), x(3, 5, 8))
+    yield single("einsum_diagonal", "Einsum", x(2, 4, 4), equation="bii->bi")
+    yield single("einsum_three_operands", "Einsum", x(2, 3), x(3, 4), x(4, 2, 5), equation="ij,jk,kil->il")
+    yield single("einsum_ellipsis_sum", "Einsum", x(5, 3, 4), x(5, 4, 2), equation="...ij,...jk->...k")
+    yield single("matmul_i32", "MatMul", x(2, 3, 4, draw=integers(-2**20, 2**20, np.int32)),
+                 x(4, 2, draw=integers(-2**9, 2**9, np.int32)))

@@ -1,9 +1,9 @@
-"""Resize: the modes and coordinate transformations that networks use.
+"""Resize and GridSample: modes, coordinate transformations, padding.
 
-Deliberately not here: cubic interpolation, antialiasing and regions of interest.
+Deliberately not here: scales or sizes that are computed.
 """
 import numpy as np
-from builder import const, single, x
+from builder import const, single, uniform, x
 
 
 def by_scales(name, image, scales, **attrs):
@@ -12,6 +12,10 @@ def by_scales(name, image, scales, **attrs):
 
 def by_sizes(name, image, sizes, **attrs):
     return single(f"resize_{name}", "Resize", x(*image), "", "", const([*image[:2], *sizes]), **attrs)
+
+
+def grid_sample(name, **attrs):
+    return single(f"gridsample_{name}", "GridSample", x(2, 2, 4, 5), x(2, 3, 4, 2, draw=uniform(-1.4, 1.4)), **attrs)
 
 
 def cases():
@@ -30,3 +34,19 @@ def cases():
     yield by_scales("linear_align_corners_2x", (1, 3, 4, 5), (2, 2), **corners)
     yield by_scales("linear_asymmetric_2x", (1, 3, 4, 5), (2, 2), mode="linear", coordinate_transformation_mode="asymmetric")
     yield by_sizes("linear_pytorch_half_pixel", (1, 3, 4, 5), (1, 9), mode="linear", coordinate_transformation_mode="pytorch_half_pixel")
+    cubic = dict(mode="cubic", coordinate_transformation_mode="half_pixel")
+    yield by_scales("cubic", (1, 2, 4, 5), (2, 1.5), **cubic)
+    yield by_scales("cubic_exclude_outside", (1, 2, 4, 5), (1.75, 0.8), cubic_coeff_a=-0.5, exclude_outside=1, **cubic)
+    yield by_scales("linear_half_pixel_symmetric", (1, 2, 4, 5), (1.3, 0.7), mode="linear", opset=19,
+                    coordinate_transformation_mode="half_pixel_symmetric")
+    yield by_sizes("linear_antialias", (1, 2, 8, 9), (3, 5), antialias=1, opset=18, **half_pixel)
+    yield by_sizes("nearest_ceil", (1, 2, 4, 5), (7, 3), mode="nearest", nearest_mode="ceil",
+                   coordinate_transformation_mode="half_pixel")
+    yield single("resize_crop", "Resize", x(1, 2, 5, 5), const([0, 0, 0.2, -0.3, 1, 1, 0.9, 1.1], np.float32), "",
+                 const([1, 2, 4, 6]), mode="linear", coordinate_transformation_mode="tf_crop_and_resize",
+                 extrapolation_value=7.0)
+    yield grid_sample("bilinear_zeros", mode="bilinear", padding_mode="zeros")
+    yield grid_sample("nearest_border", mode="nearest", padding_mode="border", align_corners=1)
+    yield grid_sample("bicubic_reflection", mode="bicubic", padding_mode="reflection")
+    yield single("gridsample_3d", "GridSample", x(1, 2, 3, 4, 2), x(1, 2, 2, 3, 3, draw=uniform(-1.3, 1.3)), opset=20,
+                 mode="linear", padding_mode="reflection", align_corners=1)

@@ -1,0 +1,53 @@
+// cumulative.wgsl -- sums of the elements up to each place of every line.
+//
+// Formula:   out[line, j] = sum of x[line, i] for i = 0 .. j in ascending order (i < j when exclusive); with `reverse` both
+//            are counted from the end.
+// Bindings:  2 out: words, `out_stride` apart within a line; 3 x: words. Lines follow from four merged axes, outermost
+//            first, padded with extent 1.
+// Dispatch:  ceil(lines / 64) workgroups over x and y; `width` is the number of invocations along x.
+// Expects:   nothing.
+
+struct Params {
+    lines: u32, columns: u32, width: u32, is_float: u32,
+    exclusive: u32, reverse: u32, x_offset: u32, x_stride: u32,
+    out_stride: u32, pad_0: u32, pad_1: u32, pad_2: u32,
+    extents: vec4<u32>,
+    x_strides: vec4<u32>,
+    out_strides: vec4<u32>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> out: array<u32>;
+@group(0) @binding(3) var<storage, read_write> x: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let line = id.y * params.width + id.x;
+    if (line >= params.lines) {
+        return;
+    }
+    let at = coordinates(line);
+    let source = params.x_offset + dot(at, params.x_strides);
+    let target_place = dot(at, params.out_strides);
+    var sum = 0u;
+    for (var step = 0u; step < params.columns; step += 1u) {
+        let j = select(step, params.columns - 1u - step, params.reverse != 0u);
+        let with_own = plus(sum, x[source + j * params.x_stride]);
+        out[target_place + j * params.out_stride] = select(with_own, sum, params.exclusive != 0u);
+        sum = with_own;
+    }
+}
+
+fn plus(a: u32, b: u32) -> u32 {
+    if (params.is_float != 0u) {
+        return bitcast<u32>(bitcast<f32>(a) + bitcast<f32>(b));
+    }
+    return a + b;
+}
+
+fn coordinates(index: u32) -> vec4<u32> {
+    let b = index / params.extents.w;
+    let c = b / params.extents.z;
+    let d = c / params.extents.y;
+    return vec4<u32>(d, c - d * params.extents.y, b - c * params.extents.z, index - b * params.extents.w);
+}

@@ -1,0 +1,55 @@
+// fold.wgsl -- sum of overlapping windows: the second half of a transposed convolution.
+//
+// Formula:   out[b, c, p] = sum over taps t, in ascending order, of x[b, c, t, q] where q * step + t * dilation - pad = p;
+//            taps for which no such q lies inside x are left out.
+// Bindings:  2 out: f32, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
+//            1 (extents, taps, steps, dilations) and 0 (pads, strides).
+// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
+// Expects:   nothing.
+
+struct Params {
+    count: u32, channels: u32, width: u32, offset: u32,
+    stride_batch: u32, stride_channel: u32, pad_0: u32, pad_1: u32,
+    extents: vec4<u32>,
+    x_extents: vec4<i32>,
+    x_strides: vec4<u32>,
+    tap_strides: vec4<u32>,
+    taps: vec4<u32>,
+    steps: vec4<i32>,
+    dilations: vec4<i32>,
+    pads: vec4<i32>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> x: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let i = id.y * params.width + id.x;
+    if (i >= params.count) {
+        return;
+    }
+    let b = i / params.extents.x;
+    let c = b / params.extents.y;
+    let plane = c / params.extents.z;
+    let place = vec3<u32>(i - b * params.extents.x, b - c * params.extents.y, c - plane * params.extents.z);
+    let base = params.offset + (plane / params.channels) * params.stride_batch
+        + (plane % params.channels) * params.stride_channel;
+    let first = vec3<i32>(place) + params.pads.xyz;
+
+    var sum = 0.0;
+    for (var tz = 0u; tz < params.taps.z; tz += 1u) {
+        for (var ty = 0u; ty < params.taps.y; ty += 1u) {
+            for (var tx = 0u; tx < params.taps.x; tx += 1u) {
+                let tap = vec3<u32>(tx, ty, tz);
+                let scaled = first - vec3<i32>(tap) * params.dilations.xyz;
+                let q = scaled / params.steps.xyz;
+                if (all(scaled >= vec3<i32>(0)) && all(q * params.steps.xyz == scaled) && all(q < params.x_extents.xyz)) {
+                    sum += x[base + dot(tap, params.tap_strides.xyz) + dot(vec3<u32>(q), params.x_strides.xyz)];
+                }
+            }
+        }
+    }
+    out[i] = sum;
+}

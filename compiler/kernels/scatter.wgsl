@@ -1,0 +1,57 @@
+// scatter.wgsl -- combines rows of a matrix with updates, one after the other.
+//
+// Formula:   for u = 0, 1, ...: out[rows[u], i] = combine(out[rows[u], i], updates[u, i]); rows outside are left alone.
+//            mode 0 replaces; of f32: 1 adds, 2 multiplies, 3 minimum, 4 maximum; 5 to 8 the same of i32.
+// Bindings:  2 out: words, dense (rows, inner), holding the data; 3 rows: i32, `row_stride` apart; 4 updates: words.
+// Dispatch:  ceil(lanes * inner / 64) workgroups over x and y; `width` is the number of invocations along x.
+// Expects:   nothing.
+//
+// Invocation (lane, i) owns the elements i of the rows r with r % lanes == lane, and reads all indices in order, so that an
+// element's updates are combined in their order whatever runs side by side.
+
+struct Params {
+    owned: u32, inner: u32, lanes: u32, width: u32,
+    out_rows: u32, updates: u32, mode: u32, row_offset: u32,
+    row_stride: u32, update_offset: u32, update_stride: u32, inner_stride: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> out: array<u32>;
+@group(0) @binding(3) var<storage, read_write> rows: array<i32>;
+@group(0) @binding(4) var<storage, read_write> updates: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let place = id.y * params.width + id.x;
+    if (place >= params.owned) {
+        return;
+    }
+    let lane = place / params.inner;
+    let i = place - lane * params.inner;
+    for (var u = 0u; u < params.updates; u += 1u) {
+        let row = u32(rows[params.row_offset + u * params.row_stride]);
+        if (row < params.out_rows && row % params.lanes == lane) {
+            let at = row * params.inner + i;
+            let value = updates[params.update_offset + u * params.update_stride + i * params.inner_stride];
+            out[at] = combined(out[at], value);
+        }
+    }
+}
+
+fn combined(old: u32, update: u32) -> u32 {
+    let a = bitcast<f32>(old);
+    let b = bitcast<f32>(update);
+    let c = bitcast<i32>(old);
+    let d = bitcast<i32>(update);
+    switch params.mode {
+        case 1u: { return bitcast<u32>(a + b); }
+        case 2u: { return bitcast<u32>(a * b); }
+        case 3u: { return bitcast<u32>(min(a, b)); }
+        case 4u: { return bitcast<u32>(max(a, b)); }
+        case 5u: { return old + update; }
+        case 6u: { return old * update; }
+        case 7u: { return bitcast<u32>(min(c, d)); }
+        case 8u: { return bitcast<u32>(max(c, d)); }
+        default: { return update; }
+    }
+}

@@ -1,0 +1,62 @@
+// top_k.wgsl -- indices of the first k elements of every line in the order of their values.
+//
+// Formula:   out[line, rank(j)] = j for every j with rank(j) < k, where rank(j) is the number of elements that come before
+//            element j: a larger (or, with `largest` 0, smaller) value, or an equal one at a lower index.
+// Bindings:  2 out: i32, `out_stride` apart within a line; 3 x: words. Lines follow from four merged axes, outermost first,
+//            padded with extent 1.
+// Dispatch:  ceil(lines * columns / 64) workgroups over x and y; `width` is the number of invocations along x.
+// Expects:   nothing.
+//
+// Values are compared as integers: the bits of floats, mapped so that they order as the floats do, zeros alike. A value that
+// is not a number comes after infinity.
+
+struct Params {
+    count: u32, columns: u32, k: u32, width: u32,
+    largest: u32, is_float: u32, x_offset: u32, x_stride: u32,
+    out_stride: u32, pad_0: u32, pad_1: u32, pad_2: u32,
+    extents: vec4<u32>,
+    x_strides: vec4<u32>,
+    out_strides: vec4<u32>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> out: array<i32>;
+@group(0) @binding(3) var<storage, read_write> x: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let place = id.y * params.width + id.x;
+    if (place >= params.count) {
+        return;
+    }
+    let line = place / params.columns;
+    let own = place - line * params.columns;
+    let at = coordinates(line);
+    let base = params.x_offset + dot(at, params.x_strides);
+    let value = key(x[base + own * params.x_stride]);
+    var rank = 0u;
+    for (var j = 0u; j < params.columns; j += 1u) {
+        let other = key(x[base + j * params.x_stride]);
+        rank += select(0u, 1u, other > value || (other == value && j < own));
+    }
+    if (rank < params.k) {
+        out[dot(at, params.out_strides) + rank * params.out_stride] = i32(own);
+    }
+}
+
+// Larger keys come first.
+fn key(word: u32) -> i32 {
+    var ordered = bitcast<i32>(word);
+    if (params.is_float != 0u) {
+        ordered = select(ordered, ordered ^ 0x7fffffff, ordered < 0);
+        ordered = select(ordered, 0, (word & 0x7fffffffu) == 0u);
+    }
+    return select(~ordered, ordered, params.largest != 0u);
+}
+
+fn coordinates(index: u32) -> vec4<u32> {
+    let b = index / params.extents.w;
+    let c = b / params.extents.z;
+    let d = c / params.extents.y;
+    return vec4<u32>(d, c - d * params.extents.y, b - c * params.extents.z, index - b * params.extents.w);
+}

@@ -1,0 +1,101 @@
+//! `ops`: which ONNX operators are supported, printed from the registry.
+//!
+//! docs/operators.md is the output of `ops --markdown`; a test compares them. It deliberately adds nothing to the registry.
+
+use flashmem_compiler::import::{OPERATORS, Operator, Support};
+use std::fmt::Write as _;
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Columns for people.
+    Text,
+    /// One JSON object.
+    Json,
+    /// The page of the documentation.
+    Markdown,
+}
+
+/// Prints the table.
+pub fn print(form: Form) {
+    let text = match form {
+        Form::Text => text(),
+        Form::Json => json(),
+        Form::Markdown => markdown(),
+    };
+    print!("{text}");
+}
+
+fn full_name(operator: &Operator) -> String {
+    if operator.domain.is_empty() { operator.name.to_owned() } else { format!("{}.{}", operator.domain, operator.name) }
+}
+
+fn versions(operator: &Operator) -> String {
+    operator.versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn summary() -> String {
+    let count = |of: fn(Support) -> bool| OPERATORS.iter().filter(|o| of(o.support)).count();
+    format!(
+        "{} operators: {} supported, {} within limits, {} refused",
+        OPERATORS.len(),
+        count(|s| s == Support::Full),
+        count(|s| matches!(s, Support::Limited(_))),
+        count(|s| matches!(s, Support::Refused(_))),
+    )
+}
+
+fn text() -> String {
+    let width = OPERATORS.iter().map(|o| full_name(o).len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for operator in OPERATORS {
+        let name = full_name(operator);
+        let since = operator.versions.first().copied().unwrap_or(0);
+        let line = format!("{name:width$}  {since:>2}+  {:7}  {}", operator.support.word(), operator.support.note());
+        writeln!(text, "{}", line.trim_end()).expect("writing to a string");
+    }
+    writeln!(text, "{}", summary()).expect("writing to a string");
+    text
+}
+
+fn json() -> String {
+    let rows: Vec<serde_json::Value> = OPERATORS
+        .iter()
+        .map(|operator| {
+            serde_json::json!({
+                "domain": operator.domain,
+                "name": operator.name,
+                "versions": operator.versions,
+                "support": operator.support.word(),
+                "note": operator.support.note(),
+            })
+        })
+        .collect();
+    let object = serde_json::json!({ "operators": rows });
+    format!("{object:#}\n")
+}
+
+const HEADER: &str = "# Operators
+
+Made by `flashmem-compile ops --markdown` from the registry in `compiler/src/import/operators.rs`; a test keeps it true.
+
+Versions are those of the ONNX operator set in which an operator was introduced or changed; a model of any of them is read by
+the rules of its own version. Every shape has to be known at compile time, so what decides shapes (shapes, axes, pads, repeats,
+counts) has to be constant or computed from shapes. Values are f32, f16 (computed in f32, rounded by casts and at outputs), i32,
+i64 (as i32; constants are range-checked), u8, i8 and bool. Anything else is refused when a model is compiled, with every node
+that uses it. `tests/conformance/table.txt` has the verdict of every backend node test of ONNX.
+";
+
+fn markdown() -> String {
+    let mut text = format!(
+        "{HEADER}\n{}.\n\n| Operator | Versions | Supported | Limits or reason |\n|---|---|---|---|\n",
+        summary()
+    );
+    for operator in OPERATORS {
+        let (name, versions) = (full_name(operator), versions(operator));
+        let support = operator.support;
+        writeln!(text, "| {name} | {versions} | {} | {} |", support.word(), support.note())
+            .expect("writing to a string");
+    }
+    text
+}

@@ -1,0 +1,167 @@
+//! Quantisation in terms of divisions, roundings and conversions.
+//!
+//! tract multiplies by the reciprocal of a scale where ONNX divides, which rounds some elements to the next integer, and takes
+//! constant scales only. A node stays as it is where the rank or type that its operands need cannot be read from the model;
+//! the translation then refuses what tract would get wrong. Blocked quantisation and f16 scales are left alone, too.
+
+use super::Rewritten;
+use super::steps::{Attribute, Steps};
+use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
+
+/// Smallest and largest value of a narrow integer type.
+fn range(element: i32) -> Option<(f32, f32)> {
+    match DataType::try_from(element).ok()? {
+        DataType::Uint8 => Some((0.0, 255.0)),
+        DataType::Int8 => Some((-128.0, 127.0)),
+        DataType::Uint16 => Some((0.0, 65_535.0)),
+        DataType::Int16 => Some((-32_768.0, 32_767.0)),
+        _ => None,
+    }
+}
+
+fn cast(s: &mut Steps<'_>, x: &str, to: i32) -> String {
+    s.op("Cast", &[x], &[("to", Attribute::Int(i64::from(to)))])
+}
+
+fn float(s: &mut Steps<'_>, x: &str) -> String {
+    cast(s, x, DataType::Float as i32)
+}
+
+/// How a scale or zero point becomes one that broadcasts to `x`: the shape to give it. `None` when that cannot be told.
+fn parameter_shape(s: &Steps<'_>, name: &str, x: &str) -> Option<Vec<i64>> {
+    let element = s.known.element_type(name)?;
+    if [DataType::Float16, DataType::Bfloat16].iter().any(|t| *t as i32 == element) {
+        return None;
+    }
+    let (rank, one) = s.known.rank(name)?;
+    if one {
+        return Some(vec![]);
+    }
+    let (x_rank, _) = s.known.rank(x)?;
+    let axis = s.int_attribute("axis").unwrap_or(1);
+    let axis = usize::try_from(if axis < 0 { axis + x_rank as i64 } else { axis }).ok()?;
+    (rank == 1 && axis < x_rank).then(|| (0..x_rank).map(|i| if i == axis { -1 } else { 1 }).collect())
+}
+
+/// A scale or zero point as floats of a shape.
+fn parameter(s: &mut Steps<'_>, name: &str, shape: &[i64]) -> String {
+    let value = float(s, name);
+    let shape = s.ints(shape);
+    s.op("Reshape", &[&value, &shape], &[])
+}
+
+/// The high half of a float's digits, and the rest: x · 4097 − (x · 4097 − x), which no product of halves rounds.
+fn halves(s: &mut Steps<'_>, x: &str) -> (String, String) {
+    let factor = s.floats(&[], &[4097.0]);
+    let scaled = s.op("Mul", &[x, &factor], &[]);
+    let rest = s.op("Sub", &[&scaled, x], &[]);
+    let high = s.op("Sub", &[&scaled, &rest], &[]);
+    let low = s.op("Sub", &[x, &high], &[]);
+    (high, low)
+}
+
+/// x / scale, corrected by the exact remainder: a device's own division may be a few units off, and a quotient that lies on
+/// a half must not miss it.
+fn quotient(s: &mut Steps<'_>, x: &str, scale: &str) -> String {
+    let (low, high) = (s.floats(&[], &[-1e9]), s.floats(&[], &[1e9]));
+    let quotient = s.op("Div", &[x, scale], &[]);
+    // Infinities stay out of the differences below.
+    let quotient = s.op("Clip", &[&quotient, &low, &high], &[]);
+    let product = s.op("Mul", &[&quotient, scale], &[]);
+    let (quotient_high, quotient_low) = halves(s, &quotient);
+    let (scale_high, scale_low) = halves(s, scale);
+    let mut error = s.op("Mul", &[&quotient_high, &scale_high], &[]);
+    error = s.op("Sub", &[&error, &product], &[]);
+    for (a, b) in [(&quotient_high, &scale_low), (&quotient_low, &scale_high), (&quotient_low, &scale_low)] {
+        let part = s.op("Mul", &[a, b], &[]);
+        error = s.op("Add", &[&error, &part], &[]);
+    }
+    let rest = s.op("Sub", &[x, &product], &[]);
+    let rest = s.op("Sub", &[&rest, &error], &[]);
+    let correction = s.op("Div", &[&rest, scale], &[]);
+    s.op("Add", &[&quotient, &correction], &[])
+}
+
+/// saturate(round(x / scale) + zero point) as `to`.
+fn rounded(s: &mut Steps<'_>, x: &str, scale: &str, zero: Option<&str>, to: i32) -> Result<String, String> {
+    let (low, high) = range(to).ok_or("an element type without a range")?;
+    let (low, high) = (s.floats(&[], &[low]), s.floats(&[], &[high]));
+    let quotient = quotient(s, x, scale);
+    let mut value = s.op("Round", &[&quotient], &[]);
+    if let Some(zero) = zero {
+        value = s.op("Add", &[&value, zero], &[]);
+    }
+    let bounded = s.op("Clip", &[&value, &low, &high], &[]);
+    Ok(cast(s, &bounded, to))
+}
+
+/// `QuantizeLinear`.
+pub fn quantize(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    if s.int_attribute("block_size").unwrap_or(0) != 0 {
+        return Err("blocked".to_owned());
+    }
+    let (x, scale, zero) = (s.needed(0)?, s.needed(1)?, s.operand(2));
+    let stated = s.int_attribute("output_dtype").unwrap_or(0) as i32;
+    let to = match zero {
+        Some(zero) => s.known.element_type(zero),
+        None if stated != 0 => Some(stated),
+        None => Some(DataType::Uint8 as i32),
+    };
+    let scale_shape = parameter_shape(s, scale, x);
+    let zero_shape = zero.map_or(Some(vec![]), |zero| parameter_shape(s, zero, x));
+    let (Some(to), Some(scale_shape), Some(zero_shape)) = (to, scale_shape, zero_shape) else {
+        return Ok(Rewritten::Unchanged);
+    };
+    if range(to).is_none() {
+        return Ok(Rewritten::Unchanged);
+    }
+    let scale = parameter(s, scale, &scale_shape);
+    let zero = zero.map(|zero| parameter(s, zero, &zero_shape));
+    let x = float(s, x);
+    let y = rounded(s, &x, &scale, zero.as_deref(), to)?;
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// `DequantizeLinear`.
+pub fn dequantize(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    if s.int_attribute("block_size").unwrap_or(0) != 0 {
+        return Err("blocked".to_owned());
+    }
+    let (x, scale, zero) = (s.needed(0)?, s.needed(1)?, s.operand(2));
+    let scale_shape = parameter_shape(s, scale, x);
+    let zero_shape = zero.map_or(Some(vec![]), |zero| parameter_shape(s, zero, x));
+    let (Some(scale_shape), Some(zero_shape)) = (scale_shape, zero_shape) else {
+        return Ok(Rewritten::Unchanged);
+    };
+    let scale = parameter(s, scale, &scale_shape);
+    let mut value = float(s, x);
+    if let Some(zero) = zero {
+        let zero = parameter(s, zero, &zero_shape);
+        value = s.op("Sub", &[&value, &zero], &[]);
+    }
+    let y = s.op("Mul", &[&value, &scale], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// `DynamicQuantizeLinear`: scale and zero point of the range that the tensor and zero span.
+pub fn quantize_dynamically(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let x = s.needed(0)?;
+    let to = DataType::Uint8 as i32;
+    let (zero, one, steps) = (s.floats(&[], &[0.0]), s.floats(&[], &[1.0]), s.floats(&[], &[255.0]));
+    let (low, high) = (s.reduce_all("ReduceMin", x), s.reduce_all("ReduceMax", x));
+    let (low, high) = (s.op("Min", &[&low, &zero], &[]), s.op("Max", &[&high, &zero], &[]));
+    let span = s.op("Sub", &[&high, &low], &[]);
+    let divided = quotient(s, &span, &steps);
+    let flat = s.op("Equal", &[&high, &low], &[]);
+    let scale = s.op("Where", &[&flat, &one, &divided], &[]);
+    let below = s.op("Sub", &[&zero, &low], &[]);
+    let point = rounded(s, &below, &scale, None, to)?;
+    let shift = float(s, &point);
+    let y = rounded(s, x, &scale, Some(&shift), to)?;
+    s.give(0, &y);
+    s.give(1, &scale);
+    s.give(2, &point);
+    Ok(Rewritten::Replaced)
+}

@@ -1,0 +1,60 @@
+//! Recurrent operators: what tract reads over without a word is refused, and an LSTM gets the zero states that it leaves out.
+
+use super::Rewritten;
+use super::steps::{Attribute, Steps};
+use tract_onnx::pb::NodeProto;
+
+/// `LSTM`, `GRU` and `RNN`, unless they ask for what tract ignores.
+pub fn recurrent(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let standard: &[&str] = match node.op_type.as_str() {
+        "LSTM" => &["sigmoid", "tanh", "tanh"],
+        "GRU" => &["sigmoid", "tanh"],
+        _ => &["tanh"],
+    };
+    let ignored = node.attribute.iter().find_map(|a| match a.name.as_str() {
+        "direction" if a.s == b"reverse" => Some("direction reverse"),
+        "activations" => {
+            let names = a.strings.iter().map(|s| String::from_utf8_lossy(s).to_lowercase());
+            let same = names.zip(standard.iter().cycle()).all(|(name, standard)| name == *standard);
+            (!same).then_some("other activations than the standard ones")
+        }
+        "activation_alpha" | "activation_beta" if !a.floats.is_empty() => Some("parameters of activations"),
+        "clip" => Some("clip"),
+        "input_forget" if a.i != 0 => Some("input_forget"),
+        _ => None,
+    });
+    match ignored {
+        Some(what) => Err(what.to_owned()),
+        None if node.op_type == "LSTM" => with_states(node, s),
+        None => Ok(Rewritten::Unchanged),
+    }
+}
+
+/// Positions of the first hidden and cell state.
+const STATES: [usize; 2] = [5, 6];
+
+/// tract's own zero states have one sequence, whatever the batch; these have as many as the input.
+fn with_states(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    if STATES.iter().all(|position| s.operand(*position).is_some()) {
+        return Ok(Rewritten::Unchanged);
+    }
+    let x = s.needed(0)?;
+    let hidden = s.int_attribute("hidden_size").ok_or("without hidden_size")?;
+    let directions = if s.text_attribute("direction") == Some("bidirectional") { 2 } else { 1 };
+    let batch_first = s.int_attribute("layout").unwrap_or(0) != 0;
+    let batch = if batch_first { s.shape(x, 0, 1) } else { s.shape(x, 1, 2) };
+    let (directions, hidden) = (s.ints(&[directions]), s.ints(&[hidden]));
+    let sizes = if batch_first { [&batch, &directions, &hidden] } else { [&directions, &batch, &hidden] };
+    let shape = s.op("Concat", &sizes.map(String::as_str), &[("axis", Attribute::Int(0))]);
+    let zero = s.number_like(0.0, x);
+    let zeros = s.op("Expand", &[&zero, &shape], &[]);
+    let mut whole = node.clone();
+    whole.input.resize(whole.input.len().max(7), String::new());
+    for position in STATES {
+        if whole.input[position].is_empty() {
+            whole.input[position].clone_from(&zeros);
+        }
+    }
+    s.nodes.push(whole);
+    Ok(Rewritten::Replaced)
+}

@@ -1,0 +1,56 @@
+//! Sums of overlapping windows, one to three spatial axes: the second half of a transposed convolution.
+
+use super::strided::{cost, linear, reversed, word};
+use crate::graph::NodeId;
+use crate::graph::constant::Dtype;
+use crate::graph::op::Window;
+use crate::kernels::Kernel;
+use crate::lower::LowerError;
+use crate::lower::context::{Call, Lowering};
+use crate::schedule::OperatorClass;
+
+/// Lowers a fold; its epilogue is left.
+pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let node = graph.node(id);
+    let operand = graph.operands(id)[0];
+    if graph.node(operand).dtype != Dtype::F32 {
+        let reason = "its elements are not f32";
+        return Err(LowerError::NoKernel { node: node.name.clone(), op: "Fold", reason });
+    }
+    let x = lowering.view(operand);
+    let out = lowering.output(&node.shape);
+    lowering.set_view(id, out.clone());
+    let count = out.len();
+    if count == 0 {
+        return Ok(());
+    }
+    let n = window.kernel.len();
+    let sizes =
+        |list: &[usize], padding: u32| reversed::<4>(&list.iter().map(|v| *v as u32).collect::<Vec<_>>(), padding);
+    let strides = |list: &[i64]| reversed::<4>(&list.iter().map(|s| word(*s)).collect::<Vec<_>>(), 0);
+    let (workgroups, width) = linear(count);
+    let mut params = vec![count as u32, x.shape[1] as u32, width, word(x.offset)];
+    params.extend([word(x.strides[0]), word(x.strides[1]), 0, 0]);
+    params.extend(sizes(&node.shape[2..], 1));
+    params.extend(sizes(&x.shape[2 + n..], 1));
+    params.extend(strides(&x.strides[2 + n..]));
+    params.extend(strides(&x.strides[2..2 + n]));
+    params.extend(sizes(&window.kernel, 1));
+    params.extend(sizes(&window.strides, 1));
+    params.extend(sizes(&window.dilations, 1));
+    params.extend(sizes(&window.pads_before, 0));
+    let taps: usize = window.kernel.iter().zip(&window.strides).map(|(k, s)| k.div_ceil(*s)).product();
+    lowering.call(Call {
+        kernel: Kernel::Fold,
+        expression: None,
+        params,
+        output: out.tensor,
+        inputs: vec![x.tensor],
+        workgroups,
+        weight_texels: None,
+        node: node.name.clone(),
+        cost: cost(OperatorClass::Elemental, count * taps, count, count * taps),
+    });
+    Ok(())
+}

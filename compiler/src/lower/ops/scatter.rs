@@ -1,0 +1,60 @@
+//! Scatters: a copy of the data, then one kernel that combines its rows with the updates in their order.
+
+use super::copy::{copied, dense};
+use super::strided::{cost, linear, word};
+use crate::graph::NodeId;
+use crate::graph::constant::Dtype;
+use crate::graph::op::ScatterKind;
+use crate::kernels::Kernel;
+use crate::lower::LowerError;
+use crate::lower::context::{Call, Lowering};
+use crate::schedule::OperatorClass;
+
+/// Invocations among which rows are shared out: more would read the indices more often.
+const INVOCATIONS: usize = 1024;
+
+/// Lowers a scatter; its epilogue is left.
+pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ScatterKind) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let node = graph.node(id);
+    let operands = graph.operands(id);
+    let dtype = graph.node(operands[0]).dtype;
+    if dtype == Dtype::Bool && kind != ScatterKind::Replace {
+        let reason = "truth values cannot be combined";
+        return Err(LowerError::NoKernel { node: node.name.clone(), op: "Scatter", reason });
+    }
+    let (data, rows) = (lowering.view(operands[0]), lowering.view(operands[1]));
+    let updates = lowering.view(operands[2]);
+    let rows = dense(lowering, &rows, Dtype::I32, &node.name);
+    let out = copied(lowering, &data, &node.name);
+    lowering.set_view(id, out.clone());
+    let (out_rows, inner) = (out.shape[0], out.shape[1]);
+    if out.is_empty() || updates.is_empty() {
+        return Ok(());
+    }
+    let combine = match kind {
+        ScatterKind::Replace => 0,
+        ScatterKind::Add => 1,
+        ScatterKind::Mul => 2,
+        ScatterKind::Min => 3,
+        ScatterKind::Max => 4,
+    };
+    let mode = if combine == 0 || dtype == Dtype::F32 { combine } else { combine + 4 };
+    let lanes = (INVOCATIONS / inner).clamp(1, out_rows);
+    let (workgroups, width) = linear(lanes * inner);
+    let mut params = vec![(lanes * inner) as u32, inner as u32, lanes as u32, width];
+    params.extend([out_rows as u32, rows.len() as u32, mode, word(rows.offset)]);
+    params.extend([1, word(updates.offset), word(updates.strides[0]), word(updates.strides[1])]);
+    lowering.call(Call {
+        kernel: Kernel::Scatter,
+        expression: None,
+        params,
+        output: out.tensor,
+        inputs: vec![rows.tensor, updates.tensor],
+        workgroups,
+        weight_texels: None,
+        node: node.name.clone(),
+        cost: cost(OperatorClass::Elemental, updates.len() + lanes * rows.len(), updates.len(), updates.len()),
+    });
+    Ok(())
+}

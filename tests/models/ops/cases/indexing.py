@@ -1,0 +1,38 @@
+"""Scatters, top-k, cumulative sums, triangles and what else works along an axis.
+
+Deliberately not here: Gather itself, which is in shape.py, and indices outside their axis.
+"""
+import numpy as np
+from builder import const, integers, normal, single, x
+
+
+def halves(rng, shape):
+    """Few distinct values, so that there are ties."""
+    return (rng.integers(-3, 4, shape) / 2).astype(np.float32)
+
+
+def cases():
+    yield single("scatter_elements_axis1", "ScatterElements", x(3, 5), const([[1, -1], [0, 2], [4, 3]]), x(3, 2), axis=1,
+                 opset=18)
+    yield single("scatter_elements_add_duplicates", "ScatterElements", x(2, 4), x(2, 3, draw=integers(-4, 4)), x(2, 3),
+                 axis=1, reduction="add", opset=18)
+    yield single("scatter_elements_max_i64", "ScatterElements", x(4, 2, draw=integers(-9, 9)),
+                 x(3, 2, draw=integers(0, 4)), x(3, 2, draw=integers(-9, 9)), axis=0, reduction="max", opset=18)
+    yield single("scatter_nd_rows", "ScatterND", x(5, 3), const([[4], [0], [-2]]), x(3, 3), opset=18)
+    yield single("scatter_nd_elements_mul", "ScatterND", x(3, 4), x(6, 2, draw=integers(0, 3)), x(6), reduction="mul",
+                 opset=18)
+    yield single("gather_nd_batch", "GatherND", x(2, 3, 4), x(2, 2, 1, draw=integers(-3, 3)), batch_dims=1)
+    yield single("topk_largest", "TopK", x(3, 7, draw=halves), const([4]), outputs=2, axis=-1)
+    yield single("topk_smallest_axis0", "TopK", x(6, 2, 3, draw=halves), const([2]), outputs=2, axis=0, largest=0)
+    yield single("topk_i64", "TopK", x(2, 6, draw=integers(-3, 3)), const([6]), outputs=2)
+    yield single("cumsum_exclusive_reverse", "CumSum", x(2, 3, 5), const(1), exclusive=1, reverse=1)
+    yield single("cumsum_i64", "CumSum", x(3, 4, draw=integers(-2**24, 2**24)), const(-1))
+    yield single("trilu_runtime_diagonal", "Trilu", x(2, 3, 4), x(draw=lambda rng, shape: np.array(-1)), upper=0)
+    yield single("onehot_integers", "OneHot", x(3, draw=integers(-4, 4)), const(4), const([2, 7]), axis=0)
+    yield single("lrn", "LRN", x(2, 5, 3, 2, draw=normal), size=3, alpha=0.5, beta=0.6, bias=1.5)
+    yield single("maxpool_indices", "MaxPool", x(2, 2, 5, 4, draw=halves), outputs=2, kernel_shape=[3, 2],
+                 strides=[2, 1], pads=[1, 0, 0, 1])
+    yield single("maxpool_3d_dilated", "MaxPool", x(1, 2, 5, 4, 4), kernel_shape=[2, 2, 2], dilations=[2, 1, 1],
+                 ceil_mode=1, strides=[2, 2, 2])
+    yield single("averagepool_3d_pads", "AveragePool", x(1, 2, 4, 3, 3), kernel_shape=[3, 2, 2], pads=[1, 0, 1, 1, 0, 0],
+                 count_include_pad=1)

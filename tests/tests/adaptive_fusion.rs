@@ -1,0 +1,75 @@
+//! Adaptive fusion: epilogues are split where load capacity binds, for less predicted time and the same bits; and nowhere else.
+
+use flashmem_compiler::bundle::Keep;
+use flashmem_compiler::compile::{CompileOptions, SPLIT_OPTION};
+use flashmem_compiler::profile::{DeviceProfile, built_in_names};
+use flashmem_compiler::schedule::Strategy;
+use flashmem_plan_format::plan::TexelFormat;
+use flashmem_tests::{compile_quietly, models, options, run};
+
+/// A device on which only element-wise kernels hide copies, one page each: a page takes twice a launch, of which such a kernel
+/// may slow down by three. Splitting an epilogue costs a launch and saves a page's copy.
+fn short_of_capacity(launch_us: f64) -> DeviceProfile {
+    const SMALLEST_PAGE_BYTES: f64 = 16384.0;
+    let mut profile = options(TexelFormat::Rgba32Float).profile;
+    profile.name = "short-of-capacity".to_owned();
+    profile.disk_bytes_per_second = 1e12;
+    profile.launch_us = launch_us;
+    profile.upload_bytes_per_second = SMALLEST_PAGE_BYTES / (2.0 * launch_us * 1e-6);
+    profile.throughput.elemental_bytes_per_second = 1e11;
+    profile.load_capacity.elemental = 3.0;
+    profile.load_capacity.reusable = 0.0;
+    profile
+}
+
+#[test]
+fn a_split_wins_where_capacity_binds() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let bundle = folder.path().join("a.fmplan");
+    for name in ["vit", "deepvit"] {
+        let model = models("tiny").join(format!("{name}.onnx"));
+        let inputs = models("tiny").join(format!("{name}.npz"));
+        let whole = options(TexelFormat::Rgba32Float);
+        let short = CompileOptions { profile: short_of_capacity(20.0), keep: Keep::None, ..whole.clone() };
+        let compiled = compile_quietly(&model, &bundle, &short)?;
+        let fusion = &compiled.fusion;
+        assert!(fusion.capacity_binds && !fusion.splits.is_empty(), "{name}: {fusion}");
+        let split_us = compiled.solver.objective_us;
+        assert!(split_us < fusion.whole_us, "{name}: {split_us} us with splits, {} us without", fusion.whole_us);
+        assert!(fusion.splits.iter().all(|split| split.saves_us > 0.0 && split.node.contains('+')), "{name}: {fusion}");
+        let stored = compiled.plan.provenance.options.iter().find(|(option, _)| option == SPLIT_OPTION);
+        let nodes: Vec<&str> = fusion.splits.iter().map(|split| split.node.as_str()).collect();
+        assert_eq!(stored.map(|(_, stored)| stored.clone()), Some(nodes.join(", ")), "{name}");
+        // What was split is a step of its own: the operator's name stands without the epilogue's.
+        for split in &fusion.splits {
+            assert!(compiled.plan.dispatches.iter().all(|dispatch| dispatch.node != split.node), "{name}: {split:?}");
+        }
+        let bytes = std::fs::read(&bundle)?;
+        let split = run(&bundle, &inputs, 1, 2)?.outputs.remove(0).tensors;
+        compile_quietly(&model, &bundle, &short)?;
+        assert!(std::fs::read(&bundle)? == bytes, "{name}: two compilations differ");
+        let compiled = compile_quietly(&model, &bundle, &whole)?;
+        assert!(compiled.fusion.splits.is_empty(), "{name}");
+        assert!(run(&bundle, &inputs, 1, 2)?.outputs.remove(0).tensors == split, "{name}: outputs differ");
+    }
+    Ok(())
+}
+
+#[test]
+fn naive_strategies_and_normal_devices_keep_fusions_whole() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let bundle = folder.path().join("a.fmplan");
+    for name in ["resnet50", "vit", "gptneo-s"] {
+        let model = models("tiny").join(format!("{name}.onnx"));
+        let normal = options(TexelFormat::Rgba16Float);
+        for profile in built_in_names() {
+            let options = CompileOptions { profile: DeviceProfile::load(profile)?, ..normal.clone() };
+            let fusion = compile_quietly(&model, &bundle, &options)?.fusion;
+            assert!(fusion.splits.is_empty(), "{name} on {profile}: {fusion}");
+            assert!(fusion.to_string().starts_with("whole: "), "{fusion}");
+        }
+        let naive = CompileOptions { profile: short_of_capacity(20.0), strategy: Strategy::OnDemand, ..normal };
+        assert!(compile_quietly(&model, &bundle, &naive)?.fusion.splits.is_empty(), "{name}");
+    }
+    Ok(())
+}
