@@ -197,13 +197,18 @@ const fn class_of(kernel: Kernel) -> OperatorClass {
         | Kernel::Softmax
         | Kernel::Normalize
         | Kernel::Reduce
-        | Kernel::ArgReduce => OperatorClass::Hierarchical,
+        | Kernel::ArgReduce
+        | Kernel::TopK
+        | Kernel::Cumulative => OperatorClass::Hierarchical,
         Kernel::Pointwise
         | Kernel::Unpack
         | Kernel::Gather
         | Kernel::Copy
         | Kernel::Pad
         | Kernel::Resize
-        | Kernel::Pool => OperatorClass::Elemental,
+        | Kernel::Pool
+        | Kernel::Fold
+        | Kernel::Scatter
+        | Kernel::GridSample => OperatorClass::Elemental,
     }
 }
