@@ -6,12 +6,11 @@
 //! does. Each schedule is turned into commands and checked. It deliberately writes no bundle.
 
 use flashmem_compiler::bundle::step_pages;
-use flashmem_compiler::compile::MAX_BINDING_BYTES;
 use flashmem_compiler::import::{ImportOptions, import};
 use flashmem_compiler::lower::program::{Program, Step};
 use flashmem_compiler::lower::{LowerOptions, lower};
 use flashmem_compiler::optimize::{OptimizeOptions, optimize, split_large};
-use flashmem_compiler::profile::{DeviceProfile, built_in_names};
+use flashmem_compiler::profile::{DeviceLimits, DeviceProfile, built_in_names};
 use flashmem_compiler::schedule::{
     OperatorClass, Problem, SolverKind, StepData, Strategy, emit_commands, page_uses, schedule_with, smallest_slots,
     verify,
@@ -20,6 +19,8 @@ use flashmem_plan_format::plan::{PageGeometry, TexelFormat};
 use std::ops::Range;
 use std::path::Path;
 
+/// Most bytes of one tensor.
+const MAX_BINDING_BYTES: u64 = DeviceLimits::GUARANTEED.storage_binding_bytes;
 /// Most pages that one step reads.
 const PAGES_PER_STEP: u64 = 64;
 /// Buffers of the staging ring.

@@ -4,12 +4,13 @@
 //! faster) → keep pages → golden → pack and write. Each stage is one
 //! call; the types between them are the stages' own. It deliberately prints nothing: progress goes to a callback.
 
-use crate::bundle::budget::BudgetError;
+use crate::bundle::budget::{BudgetError, Planned};
 use crate::bundle::{self, BundleError, FusionReport, GoldenError, GoldenSource, Keep, golden};
+use crate::graph::Graph;
 use crate::graph::verify::{Violation, verify};
 use crate::import::{Dim, ImportError, ImportOptions, import};
 use crate::optimize::{OptimizeError, OptimizeReport};
-use crate::profile::DeviceProfile;
+use crate::profile::{DeviceProfile, ExceededLimit};
 use crate::schedule::{SolverKind, SolverReport, Strategy};
 use flashmem_plan_format::container::Summary;
 use flashmem_plan_format::plan::{Plan, Provenance, TexelFormat};
@@ -19,9 +20,6 @@ mod solve;
 
 pub use solve::SPLIT_OPTION;
 use solve::{Solution, solve};
-
-/// Most bytes of one tensor: the storage binding that every WebGPU device offers.
-pub const MAX_BINDING_BYTES: u64 = 128 << 20;
 
 /// What to optimise for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -120,12 +118,80 @@ pub enum CompileError {
     /// It cannot be lowered, or not within the budget.
     #[error(transparent)]
     Budget(#[from] BudgetError),
+    /// The device cannot hold or bind what the plan needs.
+    #[error("device `{profile}` has {} = {}, and the plan needs {}", exceeded.limit, exceeded.available, exceeded.needed)]
+    Limit {
+        /// Name of the profile.
+        profile: String,
+        /// The limit.
+        exceeded: ExceededLimit,
+    },
     /// The self-test cannot be made.
     #[error(transparent)]
     Golden(#[from] GoldenError),
     /// It cannot be written.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+}
+
+/// A model that was imported: what every plan of it starts from, whatever the budget.
+#[derive(Debug)]
+pub struct Prepared {
+    graph: Graph,
+    name: String,
+    model_hash: String,
+}
+
+impl Prepared {
+    /// Name of the model: its file stem.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Imports `model`.
+///
+/// # Errors
+/// See [`CompileError`].
+pub fn prepare(
+    model: &Path,
+    options: &CompileOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Prepared, CompileError> {
+    progress(Progress::Stage("import"));
+    let imported = import(model, &options.import)?;
+    check("import", &imported.graph)?;
+    Ok(Prepared { graph: imported.graph, name: imported.name, model_hash: imported.model_hash })
+}
+
+/// The plan that compiling a prepared model with these options would write.
+///
+/// # Errors
+/// See [`CompileError`].
+pub fn plan(prepared: &Prepared, options: &CompileOptions) -> Result<Planned, CompileError> {
+    let Solution { program, assembled, .. } = solution(prepared, options)?;
+    Ok(Planned { program, assembled })
+}
+
+/// Optimises, lowers, schedules and assembles; refuses what the device cannot hold or bind.
+fn solution(prepared: &Prepared, options: &CompileOptions) -> Result<Solution, CompileError> {
+    let provenance = Provenance {
+        model: prepared.name.clone(),
+        model_hash: prepared.model_hash.clone(),
+        compiler: concat!("flashmem-compile ", env!("CARGO_PKG_VERSION")).to_owned(),
+        options: described(options),
+        strategy: String::new(),
+        solver: String::new(),
+        solver_status: String::new(),
+        solver_gap: 0.0,
+        profile: options.profile.name.clone(),
+        disk_bytes_per_second: options.profile.disk_bytes_per_second as u64,
+    };
+    let solution = solve(&prepared.graph, options, &provenance)?;
+    match options.profile.limits.exceeded_by(&solution.assembled.plan.requirements) {
+        None => Ok(solution),
+        Some(exceeded) => Err(CompileError::Limit { profile: options.profile.name.clone(), exceeded }),
+    }
 }
 
 /// Compiles `model` into the bundle `output`.
@@ -138,24 +204,10 @@ pub fn compile(
     options: &CompileOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Compiled, CompileError> {
-    progress(Progress::Stage("import"));
-    let imported = import(model, &options.import)?;
-    check("import", &imported.graph)?;
+    let prepared = prepare(model, options, progress)?;
 
     progress(Progress::Stage("optimise, schedule"));
-    let provenance = Provenance {
-        model: imported.name,
-        model_hash: imported.model_hash,
-        compiler: concat!("flashmem-compile ", env!("CARGO_PKG_VERSION")).to_owned(),
-        options: described(options),
-        strategy: String::new(),
-        solver: String::new(),
-        solver_status: String::new(),
-        solver_gap: 0.0,
-        profile: options.profile.name.clone(),
-        disk_bytes_per_second: options.profile.disk_bytes_per_second as u64,
-    };
-    let Solution { graph, optimized, program, assembled, fusion } = solve(&imported.graph, options, &provenance)?;
+    let Solution { graph, optimized, program, assembled, fusion } = solution(&prepared, options)?;
 
     let golden = match &options.golden {
         Some(source) => {
@@ -172,7 +224,7 @@ pub fn compile(
     Ok(Compiled { plan: assembled.plan, summary, solver: assembled.schedule.report, optimize: optimized, fusion })
 }
 
-fn check(stage: &'static str, graph: &crate::graph::Graph) -> Result<(), CompileError> {
+fn check(stage: &'static str, graph: &Graph) -> Result<(), CompileError> {
     let violations = verify(graph);
     if violations.is_empty() { Ok(()) } else { Err(CompileError::Malformed { stage, violations }) }
 }
@@ -204,4 +256,61 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
         (format!("input {name}"), dims.join("x"))
     }));
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CompileOptions, Objective, plan, prepare};
+    use crate::bundle::Keep;
+    use crate::import::ImportOptions;
+    use crate::profile::{DeviceLimits, DeviceProfile};
+    use crate::schedule::{SolverKind, Strategy};
+    use flashmem_plan_format::plan::{Requirements, TexelFormat};
+
+    /// A small network planned for a device with these limits: what the plan needs, or the message.
+    fn needs_with(change: fn(&mut DeviceLimits), strategy: Strategy) -> Result<Requirements, String> {
+        let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/tiny/vit.onnx");
+        let mut profile = DeviceProfile::default();
+        change(&mut profile.limits);
+        let options = CompileOptions {
+            weights: TexelFormat::Rgba32Float,
+            budget_bytes: None,
+            import: ImportOptions::default(),
+            profile,
+            objective: Objective::Latency,
+            strategy,
+            solver: SolverKind::default(),
+            keep: Keep::None,
+            golden: None,
+        };
+        let prepared = prepare(&model, &options, &mut |_| ()).map_err(|error| error.to_string())?;
+        let planned = plan(&prepared, &options).map_err(|error| error.to_string())?;
+        Ok(planned.assembled.plan.requirements)
+    }
+
+    #[test]
+    fn what_the_device_cannot_hold_or_bind_is_refused() {
+        let all = needs_with(|_| (), Strategy::PreloadAll).expect("the desktop holds everything");
+        assert!(all.texture_array_layers > 4 && all.storage_binding_bytes > 8192, "{all:?}");
+        let few = needs_with(|limits| limits.texture_array_layers = 4, Strategy::Optimal);
+        assert!(few.as_ref().is_ok_and(|needs| needs.texture_array_layers <= 4), "{few:?}");
+        // Large tensors are cut; what cannot be is refused with the limit.
+        match needs_with(|limits| limits.storage_binding_bytes = 8192, Strategy::Optimal) {
+            Ok(needs) => assert!(needs.storage_binding_bytes <= 8192, "{needs:?}"),
+            Err(message) => assert!(message.contains("8192"), "{message}"),
+        }
+        let refused = |change, expected: &str| {
+            let message = needs_with(change, Strategy::PreloadAll).expect_err("it does not fit");
+            assert!(message.contains(expected), "{message}");
+        };
+        refused(
+            |limits| limits.texture_array_layers = 0,
+            "device `desktop` has max_texture_array_layers = 0, and at least",
+        );
+        refused(|limits| limits.buffer_bytes = 5000, "device `desktop` has max_buffer_size = 5000, and the plan needs");
+        refused(
+            |limits| limits.texture_side = 255,
+            "device `desktop` has max_texture_dimension_2d = 255, and the plan needs 256",
+        );
+    }
 }

@@ -12,5 +12,6 @@ pub mod lower;
 pub mod optimize;
 pub mod pack;
 pub mod profile;
+pub mod report;
 pub mod schedule;
 pub mod size;

@@ -54,6 +54,65 @@ fn inspect_prints_what_scripts_read() {
 }
 
 #[test]
+fn explain_takes_models_and_bundles() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let vit = model("tiny/vit.onnx");
+    let (bundle, fresh, stored) = (path("vit.fmplan"), path("fresh.html"), path("stored.html"));
+    let shape = ["--weights", "f16", "--budget", "4MiB", "--device", "flagship-phone"];
+    assert!(compile(&[&[vit.as_str(), "-o", &bundle], &shape[..]].concat()).status.success());
+    let from_model = compile(&[&["explain", &vit, "--report", &fresh], &shape[..]].concat());
+    let from_bundle = compile(&["explain", &bundle, "--report", &stored]);
+    for (output, page) in [(&from_model, &fresh), (&from_bundle, &stored)] {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout);
+        for expected in ["predicted", "floor", "declared peak", "most pages", "execution", "stalls"] {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+        let page = std::fs::read_to_string(page).expect("the page is written");
+        assert!(page.contains("<h2>Predicted timeline</h2>") && page.contains("flagship-phone"), "{page:.300}");
+    }
+    assert!(String::from_utf8_lossy(&from_bundle.stdout).contains("note: A bundle holds no names of weights"));
+    assert_eq!(compile(&["explain", &vit, "--device", "toaster"]).status.code(), Some(2));
+    assert_eq!(compile(&["explain", &bundle, "--device", "toaster"]).status.code(), Some(2));
+    assert_eq!(compile(&["explain", &path("absent.onnx")]).status.code(), Some(1));
+    std::fs::write(path("broken.fmplan"), b"\x89FMPLAN\nand nothing more").expect("writable");
+    assert_eq!(compile(&["explain", &path("broken.fmplan")]).status.code(), Some(1));
+}
+
+#[test]
+fn a_sweep_names_the_smallest_budget_and_keeps_every_peak_below_its_budget() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let page = folder.path().join("sweep.html");
+    let vit = model("tiny/vit.onnx");
+    let arguments = ["sweep", &vit, "--weights", "f16", "--budgets", "64KiB..16MiB", "--points", "5"];
+    let shown = compile(&[&arguments[..], &["--json", "--report", text(&page)]].concat());
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    let json: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    let points = json["points"].as_array().expect("points");
+    assert_eq!(points.len(), 5);
+    let smallest = json["smallest_feasible_bytes"].as_u64().expect("64 KiB are too few");
+    for point in points {
+        let budget = point["budget_bytes"].as_u64().expect("bytes");
+        assert_eq!(point["feasible"], budget >= smallest, "{point}");
+        if budget >= smallest {
+            assert!(point["declared_peak_bytes"].as_u64().is_some_and(|peak| peak <= budget), "{point}");
+            assert!(point["predicted_cold_ms"].as_f64() >= point["disk_floor_ms"].as_f64(), "{point}");
+        }
+    }
+    assert!(std::fs::read_to_string(&page).is_ok_and(|page| page.contains("infeasible below")));
+    let table = compile(&arguments);
+    let table = String::from_utf8_lossy(&table.stdout);
+    assert!(
+        table.contains("infeasible") && table.contains(&format!("smallest feasible budget: {smallest} bytes")),
+        "{table}"
+    );
+    for wrong in ["16MiB..64KiB", "lots", ""] {
+        assert_eq!(compile(&["sweep", &vit, "--budgets", wrong]).status.code(), Some(2), "{wrong}");
+    }
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     let vit = model("tiny/vit.onnx");
     for arguments in [

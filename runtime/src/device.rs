@@ -73,6 +73,24 @@ async fn request(chosen: Chosen, required_limits: Limits, wanted: Features) -> R
     Ok(Gpu::new(device, queue, info))
 }
 
+/// Opens a device with the limits that every device has and that the measured kernels need, and says what the adapter's are.
+#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+pub(crate) async fn open_to_measure(chosen: Chosen) -> Result<(Gpu, Limits), Error> {
+    let Chosen { adapter, info } = chosen;
+    let available = adapter.limits();
+    let descriptor = DeviceDescriptor {
+        label: Some("flashmem profile"),
+        required_limits: Limits::downlevel_defaults().or_worse_values_from(&available),
+        memory_hints: MemoryHints::MemoryUsage,
+        ..DeviceDescriptor::default()
+    };
+    let (device, queue) = adapter
+        .request_device(&descriptor)
+        .await
+        .map_err(|error| Error::RequestDevice { adapter: info.name.clone(), message: error.to_string() })?;
+    Ok((Gpu::new(device, queue, info), available))
+}
+
 /// Memory that wgpu takes from the driver at a time for resources up to this size; larger ones get their own. It is the
 /// least that wgpu allows: growing blocks, which its hints for low memory use have, would leave tens of MiB unused.
 const BLOCK_BYTES: u64 = 4 << 20;

@@ -35,6 +35,8 @@ mod measure;
 pub mod npz;
 mod options;
 mod patience;
+#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+pub mod profile;
 mod replay;
 mod self_test;
 mod session;

@@ -1,4 +1,4 @@
-//! `flashmem-run`: runs a bundle on inputs from an `.npz` file.
+//! `flashmem-run`: runs a bundle on inputs from an `.npz` file, or measures bundles and machines.
 //!
 //! It parses arguments, moves arrays between files and a [`flashmem_runtime::Session`], and reports. Everything else is
 //! the library's.

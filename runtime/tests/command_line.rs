@@ -122,6 +122,29 @@ fn a_self_test_and_help_succeed() {
 }
 
 #[test]
+fn a_profile_is_measured_and_nothing_else_is_left() {
+    let files = Files::new();
+    let arguments = ["profile", "-o", "device.toml", "--size", "4M", "--repeats", "1", "--kernel-us", "1"];
+    let output = files.run(&arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for line in ["measuring: disk", "measuring: reusable kernels", "adapter: ", "GFLOP/s", "profile: device.toml"] {
+        assert!(text(&output.stderr).contains(line), "{line}: {}", text(&output.stderr));
+    }
+    let profile = std::fs::read_to_string(files.path("device.toml")).unwrap();
+    assert!(profile.contains("[capacity_curve]") && profile.contains("tiles = "), "{profile}");
+    let mut left: Vec<_> = std::fs::read_dir(files.path("")).unwrap().map(|file| file.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["device.toml", "small.fmplan"]);
+    assert_eq!(files.run(&["profile"]).status.code(), Some(2));
+    assert_eq!(files.run(&["profile", "-o", "x.toml", "--size", "1000"]).status.code(), Some(1));
+    assert_eq!(
+        files.run(&["profile", "-o", "x.toml", "--size", "4M", "--adapter", "none such"]).status.code(),
+        Some(1)
+    );
+    assert!(!files.path("x.toml").exists());
+}
+
+#[test]
 fn a_benchmark_gives_figures() {
     let files = Files::new();
     let arguments = ["bench", "small.fmplan", "--cold", "--io-only", "--repeat", "2", "--json", "bench.json"];

@@ -50,6 +50,18 @@ pub enum BudgetError {
     /// No candidate can be lowered; the reason is that of the candidate with the largest pages.
     #[error(transparent)]
     Lower(#[from] LowerError),
+    /// The device's textures have too few layers for the slots that every candidate needs.
+    #[error(
+        "device `{profile}` has max_texture_array_layers = {available}, and at least {needed} pages must be resident at once"
+    )]
+    Layers {
+        /// Name of the profile.
+        profile: String,
+        /// The fewest slots of any candidate.
+        needed: u32,
+        /// The limit.
+        available: u32,
+    },
     /// A candidate cannot be assembled.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -66,7 +78,7 @@ pub struct Search<'a> {
     pub budget_bytes: Option<u64>,
     /// When the least memory is wanted: how much slower than the best it may be.
     pub slack: Option<Slack>,
-    /// Everything but slots and ring.
+    /// Everything but slots and ring; its slots are the most that the device's textures hold.
     pub assembly: Assembly<'a>,
 }
 
@@ -88,7 +100,7 @@ pub(super) fn peak_bytes(assembled: &Assembled) -> Result<u64, BundleError> {
 /// # Errors
 /// [`BudgetError::TooSmall`] names the smallest budget that works.
 pub fn search(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<Planned, BudgetError> {
-    let candidates = candidates(graph, links, search)?;
+    let candidates = within_layers(candidates(graph, links, search)?, search)?;
     // Submits, and so the size of the plan itself, depend a little on the strategy: the smallest peak is that of plans
     // made exactly as the final one would be.
     let mut order: Vec<usize> = (0..candidates.len()).collect();
@@ -144,6 +156,17 @@ pub fn search(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<P
     };
     let mut candidates = candidates;
     Ok(Planned { program: candidates.swap_remove(index).program, assembled })
+}
+
+/// The candidates whose slots the device's textures can hold.
+fn within_layers(mut candidates: Vec<Candidate>, search: &Search<'_>) -> Result<Vec<Candidate>, BudgetError> {
+    let available = search.assembly.slot_cap;
+    let needed = candidates.iter().map(|candidate| candidate.least_slots).min().unwrap_or(0);
+    candidates.retain(|candidate| candidate.least_slots <= available);
+    if candidates.is_empty() {
+        return Err(BudgetError::Layers { profile: search.assembly.profile.name.clone(), needed, available });
+    }
+    Ok(candidates)
 }
 
 fn candidates(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<Vec<Candidate>, BudgetError> {
@@ -221,6 +244,7 @@ pub(super) fn at(
     links: &mut Links,
     search: &Search<'_>,
 ) -> Result<Assembled, BundleError> {
+    let slot_cap = slot_cap.min(search.assembly.slot_cap);
     let assembly = Assembly { slot_cap, staging_pages, ..search.assembly.clone() };
     assemble(&candidate.program, links, &assembly)
 }

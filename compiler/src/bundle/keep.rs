@@ -54,7 +54,7 @@ pub fn keep_pages(
         (Keep::Auto, _, Strategy::PreloadAll) => (pages, KeepPages::Best),
         (Keep::Auto, Some(budget_bytes), _) => {
             let spare = budget_bytes.saturating_sub(peak_bytes(&assembled.plan)?) / assembled.plan.page.page_bytes();
-            let most = pages.min(MOST_SLOTS.max(least_slots));
+            let most = pages.min(MOST_SLOTS.max(least_slots)).min(assembly.slot_cap);
             (u64::from(least_slots).saturating_add(spare).min(u64::from(most)) as u32, KeepPages::Best)
         }
         (Keep::Auto, None, _) | (Keep::None, _, _) => return Ok(assembled),

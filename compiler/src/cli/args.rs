@@ -11,6 +11,8 @@ const EXAMPLES: &str = "Examples:
   flashmem-compile model.onnx -o model.fmplan --golden
   flashmem-compile model.onnx -o model.fmplan --objective memory --slack 5%
   flashmem-compile inspect model.fmplan --json
+  flashmem-compile explain model.onnx --weights f16 --budget 96MiB --report report.html
+  flashmem-compile sweep model.onnx --weights f16 --budgets 32MiB..1GiB --report sweep.html
   flashmem-compile ops
 
 Exit codes: 0 done, 1 the input or the plan is at fault, 2 wrong usage.";
@@ -42,6 +44,10 @@ pub enum Command {
         #[arg(long)]
         verify: bool,
     },
+    /// Shows when every page is read, uploaded and dropped, what waits for what, and what the memory holds.
+    Explain(ExplainArgs),
+    /// Plans a model for many budgets and shows what more memory buys.
+    Sweep(SweepArgs),
     /// Lists the ONNX operators: which are supported, in which versions, within which limits.
     Ops {
         /// Machine-readable output.
@@ -91,21 +97,71 @@ pub struct CompileArgs {
     /// The bundle to write [default: the model's name with .fmplan].
     #[arg(short, long, value_name = "OUT.fmplan")]
     pub output: Option<PathBuf>,
-    /// Precision in which weights are stored; activations and sums are f32.
-    #[arg(long, value_enum, default_value = "f32")]
-    pub weights: WeightsArg,
     /// Most memory that a session may hold, everything counted, e.g. 64MiB, 1.5GiB or bytes [default: unlimited].
     #[arg(long, value_name = "SIZE")]
     pub budget: Option<String>,
+    /// What shapes the plan.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Store a self-test: an input and its reference output, computed on the CPU. With a file, the input is taken from it.
+    #[arg(long, value_name = "INPUT.npz", num_args = 0..=1, default_missing_value = "")]
+    pub golden: Option<String>,
+}
+
+/// Options of explaining.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// An ONNX model, of which no bundle is written, or a bundle.
+    #[arg(value_name = "MODEL.onnx|OUT.fmplan")]
+    pub subject: PathBuf,
+    /// Where the page goes [default: none, only the summary is printed].
+    #[arg(long, value_name = "REPORT.html")]
+    pub report: Option<PathBuf>,
+    /// Most memory that a session may hold, e.g. 64MiB [default: unlimited].
+    #[arg(long, value_name = "SIZE")]
+    pub budget: Option<String>,
+    /// What shapes the plan; of a bundle, only --device counts: the rates that the prediction assumes.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// Options of a sweep.
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// The ONNX model.
+    pub model: PathBuf,
+    /// Budgets: a range LOW..HIGH in geometric steps, or a list, e.g. 32MiB,64MiB,96MiB.
+    #[arg(long, value_name = "LOW..HIGH|LIST")]
+    pub budgets: String,
+    /// Budgets of a range, both ends included.
+    #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..=64))]
+    pub points: usize,
+    /// Where a page with a plot goes.
+    #[arg(long, value_name = "SWEEP.html")]
+    pub report: Option<PathBuf>,
+    /// Machine-readable output instead of the table.
+    #[arg(long)]
+    pub json: bool,
+    /// What shapes the plans.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// What shapes a plan, its budget apart.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// Precision in which weights are stored; activations and sums are f32.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub weights: WeightsArg,
     /// Shape of an input, e.g. tokens:1x128 (also 1,128); repeatable.
     #[arg(long, value_name = "NAME:SHAPE")]
     pub input: Vec<String>,
     /// Value of a symbolic dimension; repeatable.
     #[arg(long, value_name = "DIM=N")]
     pub set: Vec<String>,
-    /// Device profile: a TOML file or the name of a built-in one.
-    #[arg(long, value_name = "PROFILE.toml", default_value = "desktop")]
-    pub device: String,
+    /// Device profile: a TOML file or the name of a built-in one [default: desktop].
+    #[arg(long, value_name = "PROFILE.toml")]
+    pub device: Option<String>,
     /// What to optimise for.
     #[arg(long, value_enum, default_value = "latency")]
     pub objective: ObjectiveArg,
@@ -122,9 +178,6 @@ pub struct CompileArgs {
     /// Weights that stay resident between the runs of a session.
     #[arg(long, value_enum, default_value = "auto")]
     pub keep: KeepArg,
-    /// Store a self-test: an input and its reference output, computed on the CPU. With a file, the input is taken from it.
-    #[arg(long, value_name = "INPUT.npz", num_args = 0..=1, default_missing_value = "")]
-    pub golden: Option<String>,
     /// No progress display.
     #[arg(long, short)]
     pub quiet: bool,

@@ -4,18 +4,20 @@
 //! library does not offer.
 
 pub mod args;
+mod explain;
 mod inspect;
 mod npz;
 mod ops;
 mod parse;
+mod sweep;
 
 use anyhow::{Context as _, ensure};
-use args::{Cli, CompileArgs, KeepArg, ObjectiveArg, WeightsArg};
+use args::{Cli, CompileArgs, KeepArg, ObjectiveArg, PlanArgs, WeightsArg};
 use clap::Parser as _;
 use flashmem_compiler::bundle::{GoldenSource, Keep};
 use flashmem_compiler::compile::{CompileOptions, Compiled, Objective, Progress, Slack, compile};
 use flashmem_compiler::import::ImportOptions;
-use flashmem_compiler::profile::DeviceProfile;
+use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile};
 use flashmem_compiler::{
     schedule::{SolverKind, Strategy},
     size,
@@ -35,6 +37,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Some(args::Command::Inspect { bundle, json, verify }) => inspect::inspect(&bundle, json, verify).map_err(Ok),
+        Some(args::Command::Explain(args)) => explain::explain(&args),
+        Some(args::Command::Sweep(args)) => sweep::sweep(&args),
         Some(args::Command::Ops { json, markdown }) => {
             ops::print(match (json, markdown) {
                 (true, _) => ops::Form::Json,
@@ -58,8 +62,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn options(args: &CompileArgs) -> anyhow::Result<CompileOptions> {
-    let budget_bytes = args.budget.as_deref().map(size::parse).transpose().context("--budget")?;
+/// Options of a plan, without a self-test.
+fn options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<CompileOptions> {
+    let budget_bytes = budget.map(size::parse).transpose().context("--budget")?;
     let strategy = Strategy::ALL.into_iter().find(|s| s.name() == args.strategy).with_context(|| {
         let names: Vec<&str> = Strategy::ALL.iter().map(|s| s.name()).collect();
         format!("--strategy {} is not one of {}", args.strategy, names.join(", "))
@@ -77,7 +82,7 @@ fn options(args: &CompileArgs) -> anyhow::Result<CompileOptions> {
         },
         budget_bytes,
         import: ImportOptions { inputs, dims, ..ImportOptions::default() },
-        profile: DeviceProfile::load(&args.device).context("--device")?,
+        profile: DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?,
         objective: objective(args)?,
         strategy,
         solver,
@@ -90,7 +95,7 @@ fn options(args: &CompileArgs) -> anyhow::Result<CompileOptions> {
     })
 }
 
-fn objective(args: &CompileArgs) -> anyhow::Result<Objective> {
+fn objective(args: &PlanArgs) -> anyhow::Result<Objective> {
     let slack = args.slack.as_deref().map(parse::slack).transpose()?;
     match args.objective {
         ObjectiveArg::Latency => {
@@ -102,12 +107,12 @@ fn objective(args: &CompileArgs) -> anyhow::Result<Objective> {
 }
 
 fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
-    let mut options = options(args).map_err(|e| Err(Usage(e)))?;
+    let mut options = options(&args.plan, args.budget.as_deref()).map_err(|e| Err(Usage(e)))?;
     let model = args.model.clone().expect("clap requires the model when there is no other task");
     let output = args.output.clone().unwrap_or_else(|| model.with_extension("fmplan"));
     options.golden = golden_source(args, &model, &options).map_err(Ok)?;
     let started = Instant::now();
-    let bar = progress_bar(args.quiet);
+    let bar = progress_bar(args.plan.quiet);
     let result = compile(&model, &output, &options, &mut |progress| match progress {
         Progress::Stage(stage) => bar.set_message(stage),
         Progress::Writing(done, total) => {
@@ -117,7 +122,7 @@ fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
     });
     bar.finish_and_clear();
     let compiled = result.map_err(|e| Ok(anyhow::Error::new(e).context(model.display().to_string())))?;
-    if !args.quiet {
+    if !args.plan.quiet {
         report(&compiled, &output, started.elapsed());
     }
     Ok(())

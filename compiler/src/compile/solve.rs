@@ -3,7 +3,7 @@
 //! Takes the imported graph; gives the solution that is kept. It deliberately tries a fixed number of times, so that equal
 //! models give equal bundles.
 
-use super::{CompileError, CompileOptions, MAX_BINDING_BYTES, Objective, check};
+use super::{CompileError, CompileOptions, Objective, check};
 use crate::bundle::budget::{Planned, Search, search};
 use crate::bundle::{Assembled, Assembly, BundleError, FusionReport, Keep, Links, Split, keep_pages, propose};
 use crate::graph::Graph;
@@ -65,7 +65,7 @@ impl Attempts<'_> {
             profile: &self.options.profile,
             strategy: self.options.strategy,
             solver: self.options.solver,
-            slot_cap: u32::MAX,
+            slot_cap: self.options.profile.limits.texture_array_layers,
             staging_pages: 2,
             budget_bytes: self.options.budget_bytes,
             provenance,
@@ -87,7 +87,8 @@ impl Attempts<'_> {
         let keep_apart = splits.iter().flat_map(Split::epilogue_names).map(str::to_owned).collect();
         let optimized = optimize(&mut graph, &OptimizeOptions { keep_apart, ..OptimizeOptions::default() })?;
         check("optimise", &graph)?;
-        split_large(&mut graph, MAX_BINDING_BYTES)?;
+        let max_binding_bytes = self.options.profile.limits.storage_binding_bytes;
+        split_large(&mut graph, max_binding_bytes)?;
         check("split", &graph)?;
         let provenance = self.provenance_of(&splits);
         let mut links = std::mem::take(&mut self.links);
@@ -96,7 +97,7 @@ impl Attempts<'_> {
             &mut links,
             &Search {
                 format: self.options.weights,
-                max_binding_bytes: MAX_BINDING_BYTES,
+                max_binding_bytes,
                 budget_bytes: self.options.budget_bytes,
                 slack: match self.options.objective {
                     Objective::Latency => None,

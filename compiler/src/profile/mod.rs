@@ -1,7 +1,15 @@
 //! Device profiles: the rates that predictions and schedules assume.
 //!
 //! Takes TOML, from a file or built in; gives a checked [`DeviceProfile`] and the cost of a kernel call on it. The format is
-//! documented in docs/schedule.md. It measures nothing, and knows no operator beyond its class.
+//! documented in docs/schedule.md. It measures nothing (`flashmem-run profile` does), and knows no operator beyond its class.
+
+mod capacity;
+mod limits;
+#[cfg(test)]
+mod tests;
+
+pub use capacity::{CapacityCurve, CurvePoint, LoadCapacity};
+pub use limits::{DeviceLimits, ExceededLimit};
 
 use std::path::{Path, PathBuf};
 
@@ -10,15 +18,23 @@ use serde::{Deserialize, Serialize};
 use crate::schedule::OperatorClass;
 
 /// Built-in profiles; the first is the default.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("desktop", include_str!("../../profiles/desktop.toml")),
     ("flagship-phone", include_str!("../../profiles/flagship-phone.toml")),
     ("mid-phone", include_str!("../../profiles/mid-phone.toml")),
+    ("browser", include_str!("../../profiles/browser.toml")),
     ("software", include_str!("../../profiles/software.toml")),
 ];
 
 /// Name of the profile that is used when none is given.
 pub const DEFAULT_PROFILE: &str = BUILT_IN[0].0;
+
+/// Most that a rate may be: beyond any hardware, and far from where sums of times lose their digits.
+const MOST_RATE: f64 = 1e18;
+/// Longest launch: a second.
+const MOST_LAUNCH_US: f64 = 1e6;
+/// Characters of a name.
+const MOST_NAME_CHARACTERS: usize = 64;
 
 /// One device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +55,12 @@ pub struct DeviceProfile {
     pub throughput: Throughput,
     /// Slowdown that a kernel may suffer from uploads beside it.
     pub load_capacity: LoadCapacity,
+    /// Measured slowdown by uploads.
+    #[serde(default, skip_serializing_if = "CapacityCurve::is_empty")]
+    pub capacity_curve: CapacityCurve,
+    /// What it can hold and bind.
+    #[serde(default)]
+    pub limits: DeviceLimits,
 }
 
 /// How products, convolutions and attention tile their work.
@@ -62,18 +84,6 @@ pub struct Throughput {
     pub reusable_flops_per_second: f64,
     /// Bytes read and written by hierarchical kernels.
     pub hierarchical_bytes_per_second: f64,
-}
-
-/// Allowed slowdown by class, as a fraction of the execution time: 0.2 is 20 %.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LoadCapacity {
-    /// Elemental kernels.
-    pub elemental: f64,
-    /// Reusable kernels.
-    pub reusable: f64,
-    /// Hierarchical kernels.
-    pub hierarchical: f64,
 }
 
 /// Why a profile cannot be used.
@@ -113,6 +123,27 @@ pub enum ProfileError {
         /// What is allowed.
         range: &'static str,
     },
+    /// A name that cannot be recorded.
+    #[error("device profile `{origin}`: the name must have 1 to {MOST_NAME_CHARACTERS} characters")]
+    Name {
+        /// File or built-in name.
+        origin: String,
+    },
+    /// A point that is no measurement, or out of order.
+    #[error(
+        "device profile `{origin}`: {field}, point {index} is [{}, {}]: bytes per microsecond must ascend, slowdowns from 0 to {} must not descend",
+        point[0], point[1], capacity::MOST_SLOWDOWN
+    )]
+    Curve {
+        /// File or built-in name.
+        origin: String,
+        /// Which curve.
+        field: &'static str,
+        /// Which point.
+        index: usize,
+        /// The point.
+        point: CurvePoint,
+    },
 }
 
 /// Names of the built-in profiles, the default first.
@@ -151,20 +182,31 @@ impl DeviceProfile {
             ("throughput.reusable_flops_per_second", self.throughput.reusable_flops_per_second),
             ("throughput.hierarchical_bytes_per_second", self.throughput.hierarchical_bytes_per_second),
         ];
-        let not_negative = [
-            ("launch_us", self.launch_us),
+        let slowdowns = [
             ("load_capacity.elemental", self.load_capacity.elemental),
             ("load_capacity.reusable", self.load_capacity.reusable),
             ("load_capacity.hierarchical", self.load_capacity.hierarchical),
         ];
+        if !(1..=MOST_NAME_CHARACTERS).contains(&self.name.chars().count()) {
+            return Err(ProfileError::Name { origin: origin.to_owned() });
+        }
+        let within = |least: f64, most: f64| move |value: f64| value.is_finite() && (least..=most).contains(&value);
         // Rates below 1 per second are a mistake of units, and keep times finite.
-        let too_small = positive.into_iter().find(|(_, value)| !(value.is_finite() && *value >= 1.0));
-        let negative = not_negative.into_iter().find(|(_, value)| !(value.is_finite() && *value >= 0.0));
-        let range = |(field, value), range| ProfileError::Range { origin: origin.to_owned(), field, value, range };
-        match (too_small, negative) {
-            (Some(found), _) => Err(range(found, "a finite number of at least 1")),
-            (None, Some(found)) => Err(range(found, "a finite number of at least 0")),
-            (None, None) => Ok(()),
+        let (rate, launch, slowdown) =
+            (within(1.0, MOST_RATE), within(0.0, MOST_LAUNCH_US), within(0.0, capacity::MOST_SLOWDOWN));
+        let found = positive
+            .into_iter()
+            .find(|(_, value)| !rate(*value))
+            .map(|(field, value)| (field, value, "a number from 1 to 1e18"))
+            .or((!launch(self.launch_us)).then_some(("launch_us", self.launch_us, "a number from 0 to 1e6")))
+            .or(slowdowns
+                .into_iter()
+                .find(|(_, value)| !slowdown(*value))
+                .map(|(field, value)| (field, value, "a number from 0 to 100")))
+            .or(self.limits.out_of_range());
+        match found {
+            Some((field, value, range)) => Err(ProfileError::Range { origin: origin.to_owned(), field, value, range }),
+            None => self.capacity_curve.check(origin),
         }
     }
 
@@ -184,13 +226,11 @@ impl DeviceProfile {
 
     /// Pages whose upload a kernel of this class and time hides within its allowed slowdown.
     pub fn capacity_pages(&self, class: OperatorClass, execute_us: f64, page_bytes: u64) -> u32 {
-        let slowdown = match class {
-            OperatorClass::Elemental => self.load_capacity.elemental,
-            OperatorClass::Reusable => self.load_capacity.reusable,
-            OperatorClass::Hierarchical => self.load_capacity.hierarchical,
-        };
+        let slowdown = self.load_capacity.of(class);
+        let measured = self.capacity_curve.bytes_per_us(class, slowdown);
+        let bytes_per_us = measured.unwrap_or(slowdown * self.upload_bytes_per_us());
         // The cast saturates, and a size of 0 gives the largest count: nothing has to be copied.
-        (slowdown * execute_us * self.upload_bytes_per_us() / page_bytes as f64).floor() as u32
+        (bytes_per_us * execute_us / page_bytes as f64).floor() as u32
     }
 
     /// Disk rate for a schedule's problem.
@@ -207,62 +247,5 @@ impl DeviceProfile {
 impl Default for DeviceProfile {
     fn default() -> Self {
         Self::load(DEFAULT_PROFILE).expect("built-in profiles are tested")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_built_in_profile_loads_under_its_name() {
-        for name in built_in_names() {
-            let profile = DeviceProfile::load(name).expect("built in");
-            assert_eq!(profile.name, name);
-            let text = toml::to_string(&profile).expect("serialises");
-            assert_eq!(DeviceProfile::parse(name, &text).expect("reads back"), profile);
-        }
-        assert_eq!(DeviceProfile::default().name, "desktop");
-    }
-
-    #[test]
-    fn errors_name_the_cause() {
-        let error = |text: &str| DeviceProfile::parse("x.toml", text).expect_err("must fail").to_string();
-        let good = BUILT_IN[0].1;
-        assert!(error(&good.replace("launch_us", "lanch_us")).contains("lanch_us"));
-        let negative = good.replace("launch_us = 5.0", "launch_us = -1.0");
-        assert_eq!(error(&negative), "device profile `x.toml`: launch_us is -1, must be a finite number of at least 0");
-        let nan = good.replace("launch_us = 5.0", "launch_us = nan");
-        assert!(error(&nan).contains("launch_us is NaN"));
-        assert_eq!(
-            DeviceProfile::load("pocket-calculator").expect_err("no such profile").to_string(),
-            "no device profile `pocket-calculator`: not a file, and the built-in ones are desktop, flagship-phone, \
-             mid-phone, software"
-        );
-        let folder = tempfile::tempdir().expect("a folder");
-        let error = DeviceProfile::load(&folder.path().to_string_lossy()).expect_err("a folder is no profile");
-        assert!(matches!(error, ProfileError::Read { .. }));
-    }
-
-    #[test]
-    fn a_profile_is_read_from_a_file() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("mine.toml");
-        std::fs::write(&path, BUILT_IN[2].1.replace("30.0", "30")).expect("written");
-        assert_eq!(DeviceProfile::load(&path.to_string_lossy()).expect("reads").name, "mid-phone");
-    }
-
-    #[test]
-    fn costs_follow_the_slower_resource() {
-        let mut profile = DeviceProfile { launch_us: 2.0, ..DeviceProfile::default() };
-        profile.throughput.elemental_bytes_per_second = 1e9;
-        profile.throughput.reusable_flops_per_second = 1e12;
-        profile.upload_bytes_per_second = 1e9;
-        assert!((profile.step_cost(OperatorClass::Elemental, 7, 3000) - 5.0).abs() < 1e-9);
-        assert!((profile.step_cost(OperatorClass::Reusable, 5_000_000, 3000) - 7.0).abs() < 1e-9);
-        assert!((profile.step_cost(OperatorClass::Reusable, 5, 3000) - 5.0).abs() < 1e-9);
-        assert_eq!(profile.capacity_pages(OperatorClass::Elemental, 10.0, 1000), 30);
-        assert_eq!(profile.capacity_pages(OperatorClass::Reusable, 10.0, 1000), 2);
-        assert_eq!(profile.capacity_pages(OperatorClass::Hierarchical, 10.0, 1000), 0);
     }
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 use super::bench::BenchArguments;
+use super::profile::ProfileArguments;
 use clap::{Parser, Subcommand};
 use flashmem_runtime::IoMode;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
   flashmem-run model.fmplan --inputs in.npz --outputs out.npz
   flashmem-run model.fmplan --inputs in.npz --outputs out.npz --repeat 5 --stats stats.json
   flashmem-run model.fmplan --self-test --adapter llvmpipe
+  flashmem-run profile -o device.toml
   flashmem-run model.fmplan --inputs in.npz --trace trace.json
   flashmem-run bench model.fmplan --cold --repeat 5 --json bench.json
 
@@ -69,6 +71,8 @@ pub struct Arguments {
 pub enum Command {
     /// Measure a bundle: cold starts beside the raw rate of its file, warm runs, memory.
     Bench(BenchArguments),
+    /// Measure this machine and write a device profile for flashmem-compile --device.
+    Profile(ProfileArguments),
 }
 
 pub(super) fn parse_io_mode(text: &str) -> Result<IoMode, String> {
@@ -77,7 +81,7 @@ pub(super) fn parse_io_mode(text: &str) -> Result<IoMode, String> {
     found.ok_or_else(|| format!("`{text}` is none of {}", names.join(", ")))
 }
 
-fn parse_bytes(text: &str) -> Result<u64, String> {
+pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
     let upper = text.trim().to_uppercase();
     let upper = upper.trim_end_matches('B').trim_end_matches('I');
     let (digits, shift) = match upper.as_bytes().last() {

@@ -3,6 +3,7 @@
 mod arguments;
 mod bench;
 mod process_clock;
+mod profile;
 mod progress;
 mod report;
 
@@ -17,8 +18,10 @@ use std::path::Path;
 
 /// Does what the arguments say.
 pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
-    if let Some(Command::Bench(bench)) = &arguments.command {
-        return bench::run(bench, process);
+    match &arguments.command {
+        Some(Command::Bench(bench)) => return bench::run(bench, process),
+        Some(Command::Profile(profile)) => return profile::run(profile),
+        None => {}
     }
     let path = arguments.bundle.as_ref().expect("it is required without a command");
     let options = Options {

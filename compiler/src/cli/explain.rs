@@ -1,0 +1,67 @@
+//! `flashmem-compile explain`: what a plan will do, as a page and as a few lines.
+//!
+//! A model is planned as compiling would plan it, and nothing but the report is written. A bundle is told from a model by
+//! its first bytes.
+
+use super::args::ExplainArgs;
+use super::{Usage, options, progress_bar};
+use anyhow::Context as _;
+use flashmem_compiler::compile::{Progress, plan, prepare};
+use flashmem_compiler::profile::DeviceProfile;
+use flashmem_compiler::report::{Subject, Timeline, page, terminal};
+use flashmem_plan_format::container::Bundle;
+use flashmem_plan_format::source::FileSource;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+/// First bytes of every bundle.
+const BUNDLE_MAGIC: [u8; 8] = *b"\x89FMPLAN\n";
+
+/// Explains a model or a bundle.
+pub fn explain(args: &ExplainArgs) -> Result<(), Result<anyhow::Error, Usage>> {
+    if is_bundle(&args.subject).map_err(Ok)? {
+        let device = args.plan.device.as_deref().map(DeviceProfile::load).transpose();
+        let profile = device.context("--device").map_err(|e| Err(Usage(e)))?;
+        return explain_bundle(args, profile.as_ref()).map_err(Ok);
+    }
+    let options = options(&args.plan, args.budget.as_deref()).map_err(|e| Err(Usage(e)))?;
+    let bar = progress_bar(args.plan.quiet);
+    let show = &mut |progress| match progress {
+        Progress::Stage(stage) => bar.set_message(stage),
+        Progress::Writing(..) => {}
+    };
+    let prepared = prepare(&args.subject, &options, show);
+    let planned = prepared.and_then(|prepared| {
+        show(Progress::Stage("optimise, schedule"));
+        plan(&prepared, &options)
+    });
+    bar.finish_and_clear();
+    let planned = planned.with_context(|| args.subject.display().to_string()).map_err(Ok)?;
+    show_subject(args, &Subject::of_planned(&planned, &options.profile)).map_err(Ok)
+}
+
+fn is_bundle(path: &Path) -> anyhow::Result<bool> {
+    let mut head = Vec::new();
+    let file = File::open(path).with_context(|| path.display().to_string())?;
+    file.take(BUNDLE_MAGIC.len() as u64).read_to_end(&mut head).with_context(|| path.display().to_string())?;
+    Ok(head == BUNDLE_MAGIC)
+}
+
+fn explain_bundle(args: &ExplainArgs, profile: Option<&DeviceProfile>) -> anyhow::Result<()> {
+    let path = &args.subject;
+    let source = FileSource::open(path).with_context(|| path.display().to_string())?;
+    let bundle = Bundle::open_without_golden(&source).with_context(|| path.display().to_string())?;
+    show_subject(args, &Subject::of_bundle(&bundle.plan, profile))
+}
+
+fn show_subject(args: &ExplainArgs, subject: &Subject<'_>) -> anyhow::Result<()> {
+    let timeline = Timeline::new(subject);
+    println!("{}", args.subject.display());
+    print!("{}", terminal::summary(subject, &timeline));
+    if let Some(report) = &args.report {
+        std::fs::write(report, page(subject, &timeline)).with_context(|| report.display().to_string())?;
+        println!("report          {}", report.display());
+    }
+    Ok(())
+}

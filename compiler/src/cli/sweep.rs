@@ -1,0 +1,153 @@
+//! `flashmem-compile sweep`: predicted times for many budgets, to choose one.
+//!
+//! The model is imported once; which fusions suit depends on the budget. Progress goes to standard error, the table or JSON to standard output.
+
+use super::args::SweepArgs;
+use super::{Usage, options};
+use anyhow::{Context as _, ensure};
+use flashmem_compiler::bundle::budget::{BudgetError, Planned};
+use flashmem_compiler::compile::{CompileError, CompileOptions, plan, prepare};
+use flashmem_compiler::report::{Sweep, SweepPlan, SweepPoint};
+use flashmem_compiler::size;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Most budgets of one sweep.
+const MOST_POINTS: usize = 64;
+
+/// Plans a model for every budget.
+pub fn sweep(args: &SweepArgs) -> Result<(), Result<anyhow::Error, Usage>> {
+    let budgets = budgets(&args.budgets, args.points).context("--budgets").map_err(|e| Err(Usage(e)))?;
+    let options = options(&args.plan, None).map_err(|e| Err(Usage(e)))?;
+    let sweep = plan_all(args, &options, &budgets).map_err(Ok)?;
+    show(args, &sweep).map_err(Ok)
+}
+
+fn plan_all(args: &SweepArgs, options: &CompileOptions, budgets: &[u64]) -> anyhow::Result<Sweep> {
+    let bar = progress(args.plan.quiet, budgets.len());
+    let name = args.model.display().to_string();
+    bar.set_message("import");
+    let prepared = prepare(&args.model, options, &mut |_| ()).with_context(|| name.clone())?;
+    let mut points = Vec::new();
+    let mut smallest_bytes = None;
+    for budget_bytes in budgets.iter().copied() {
+        bar.set_message(format!("budget {}", size::format(budget_bytes)));
+        let options = CompileOptions { budget_bytes: Some(budget_bytes), ..options.clone() };
+        let plan = match plan(&prepared, &options) {
+            Ok(planned) => Some(outcome(&planned, &options)),
+            Err(CompileError::Budget(BudgetError::TooSmall { smallest_bytes: smallest, .. })) => {
+                smallest_bytes = Some(smallest);
+                None
+            }
+            Err(error) => return Err(error).with_context(|| name.clone()),
+        };
+        points.push(SweepPoint { budget_bytes, plan });
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(Sweep { model: prepared.name().to_owned(), profile: options.profile.name.clone(), points, smallest_bytes })
+}
+
+fn outcome(planned: &Planned, options: &CompileOptions) -> SweepPlan {
+    let plan = &planned.assembled.plan;
+    let report = &planned.assembled.schedule.report;
+    let page_bytes = plan.page.page_bytes();
+    SweepPlan {
+        declared_peak_bytes: plan.memory.total_bytes().unwrap_or(u64::MAX),
+        predicted_us: plan.predicted_cold_us as f64,
+        later_us: plan.predicted_warm_us as f64,
+        gap: report.gap,
+        status: report.status.name(),
+        pages: plan.page_count,
+        page_bytes,
+        slots: plan.slot_count,
+        steps: plan.dispatches.len() as u32,
+        disk_floor_us: f64::from(plan.page_count) * page_bytes as f64 / options.profile.disk_bytes_per_us(),
+    }
+}
+
+fn show(args: &SweepArgs, sweep: &Sweep) -> anyhow::Result<()> {
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&as_value(sweep))?);
+    } else {
+        print!("{} on `{}`\n{}", sweep.model, sweep.profile, sweep.table());
+    }
+    if let Some(report) = &args.report {
+        std::fs::write(report, sweep.page()).with_context(|| report.display().to_string())?;
+        eprintln!("report: {}", report.display());
+    }
+    Ok(())
+}
+
+fn as_value(sweep: &Sweep) -> Value {
+    let points = sweep.points.iter().map(|point| match &point.plan {
+        None => json!({ "budget_bytes": point.budget_bytes, "feasible": false }),
+        Some(plan) => json!({
+            "budget_bytes": point.budget_bytes,
+            "feasible": true,
+            "declared_peak_bytes": plan.declared_peak_bytes,
+            "predicted_cold_ms": plan.predicted_us / 1e3,
+            "predicted_later_ms": plan.later_us / 1e3,
+            "disk_floor_ms": plan.disk_floor_us / 1e3,
+            "gap": plan.gap,
+            "status": plan.status,
+            "pages": plan.pages,
+            "page_bytes": plan.page_bytes,
+            "slots": plan.slots,
+            "steps": plan.steps,
+        }),
+    });
+    json!({
+        "model": sweep.model,
+        "profile": sweep.profile,
+        "points": points.collect::<Vec<_>>(),
+        "smallest_feasible_bytes": sweep.smallest_bytes,
+        "within_one_percent_bytes": sweep.knee_bytes(),
+    })
+}
+
+fn progress(quiet: bool, budgets: usize) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {msg:24} {wide_bar} {pos}/{len}")
+        .expect("a constant template is valid");
+    let bar = ProgressBar::new(budgets as u64).with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// `LOW..HIGH` in `points` geometric steps, both ends included, or a list; ascending, without repetitions.
+fn budgets(text: &str, points: usize) -> anyhow::Result<Vec<u64>> {
+    let mut all = match text.split_once("..") {
+        Some((low, high)) => {
+            let (low, high) = (size::parse(low)?, size::parse(high)?);
+            ensure!(0 < low && low < high, "{text}: the first budget must be above 0 and below the last");
+            let ratio = high as f64 / low as f64;
+            let step = |i| (low as f64 * ratio.powf(i as f64 / (points - 1) as f64)).round() as u64;
+            (0..points).map(|i| if i + 1 == points { high } else { step(i) }).collect()
+        }
+        None => text.split(',').map(size::parse).collect::<Result<Vec<u64>, _>>()?,
+    };
+    all.sort_unstable();
+    all.dedup();
+    ensure!(all.len() <= MOST_POINTS, "{} budgets, more than {MOST_POINTS}", all.len());
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::budgets;
+
+    #[test]
+    fn ranges_are_geometric_and_lists_sorted() {
+        let mib = |n: u64| n << 20;
+        assert_eq!(budgets("32MiB..1GiB", 6).expect("a range"), [32, 64, 128, 256, 512, 1024].map(mib));
+        assert_eq!(budgets("64MiB,32MiB,64MiB", 8).expect("a list"), [32, 64].map(mib));
+        assert_eq!(budgets("10..11", 9).expect("a range"), [10, 11]);
+        for text in ["", "1GiB..32MiB", "0..5", "1MiB..", "5MiB,", "1..2..3"] {
+            assert!(budgets(text, 8).is_err(), "{text}");
+        }
+    }
+}
