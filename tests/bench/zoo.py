@@ -8,7 +8,7 @@
 For every network, precision and budget: compile, drop the bundle from the page cache, run in a process of its
 own (`--repeat` runs), compare with ONNX Runtime, delete. Two budgets each:
 
-    resident   everything on the device (`--strategy preload-all`, no budget)
+    resident   everything on the device after the first run (`--keep all`, no budget)
     tight      arena and staging together at most a quarter of the weights' bytes in f16 (32 MiB for ResNet-50 and
                DepthAnything-S); activations, constants and buffers for inputs and outputs come on top
 
@@ -107,7 +107,7 @@ def compile_for(a, name, model, bundle, weights, budget, resident):
     budget, if there is one: what it holds beside arena and staging is a first guess."""
     command = [a.bin / "flashmem-compile", model, "-o", bundle, "--weights", weights, "--device", a.device, "--quiet"]
     if budget == "resident":
-        seconds, memory = call([*command, "--strategy", "preload-all"], a.limit, watch=True)
+        seconds, memory = call([*command, "--keep", "all"], a.limit, watch=True)
         return seconds, memory, inspect(a, bundle)
     limit, wanted = SMALL.get(name), None
     if resident:
