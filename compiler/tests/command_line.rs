@@ -186,3 +186,13 @@ fn ops_prints_columns_and_json() {
     assert!(text.lines().any(|line| line.starts_with("Softmax ") && line.contains("yes")), "{text}");
     assert_eq!(compile(&["ops", "--json", "--markdown"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_closed_pipe_ends_the_program_quietly() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let program = env!("CARGO_BIN_EXE_flashmem-compile");
+    let ended = Command::new(program).arg("ops").stdout(writer).output().expect("the program starts");
+    assert!(ended.status.success(), "{:?}: {}", ended.status, String::from_utf8_lossy(&ended.stderr));
+    assert!(ended.stderr.is_empty(), "{}", String::from_utf8_lossy(&ended.stderr));
+}

@@ -57,11 +57,11 @@ fn explain_bundle(args: &ExplainArgs, profile: Option<&DeviceProfile>) -> anyhow
 
 fn show_subject(args: &ExplainArgs, subject: &Subject<'_>) -> anyhow::Result<()> {
     let timeline = Timeline::new(subject);
-    println!("{}", args.subject.display());
-    print!("{}", terminal::summary(subject, &timeline));
+    outln!("{}", args.subject.display());
+    out!("{}", terminal::summary(subject, &timeline));
     if let Some(report) = &args.report {
         std::fs::write(report, page(subject, &timeline)).with_context(|| report.display().to_string())?;
-        println!("report          {}", report.display());
+        outln!("report          {}", report.display());
     }
     Ok(())
 }

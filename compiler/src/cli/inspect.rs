@@ -22,7 +22,7 @@ pub fn inspect(path: &Path, as_json: bool, verify: bool) -> anyhow::Result<()> {
     }
     let solver = replan(&bundle.plan).context("the bundle's schedule cannot be solved again")?;
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&as_value(&bundle, &solver))?);
+        outln!("{}", serde_json::to_string_pretty(&as_value(&bundle, &solver))?);
     } else {
         print_text(path, &bundle, verify);
     }
@@ -140,8 +140,8 @@ fn hex(hash: &[u8; 32]) -> String {
 
 fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
     let plan = &bundle.plan;
-    let line = |label: &str, value: String| println!("{label:<18} {value}");
-    println!("{}", path.display());
+    let line = |label: &str, value: String| outln!("{label:<18} {value}");
+    outln!("{}", path.display());
     for (label, ports) in [("input", &plan.inputs), ("output", &plan.outputs)] {
         for p in ports {
             line(label, format!("`{}` {:?} {:?}", p.name, p.element, p.shape));

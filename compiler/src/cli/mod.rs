@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 1 the input or the plan is at fault, 2 wrong usage. It deliberately computes nothing that the
 //! library does not offer.
 
+#[macro_use]
+mod output;
 pub mod args;
 mod explain;
 mod inspect;
@@ -153,8 +155,8 @@ fn progress_bar(quiet: bool) -> ProgressBar {
 fn report(compiled: &Compiled, output: &Path, elapsed: Duration) {
     let plan = &compiled.plan;
     let declared = plan.memory.total_bytes().unwrap_or(u64::MAX);
-    println!("{}: {}", output.display(), size::format(compiled.summary.file_bytes));
-    println!(
+    outln!("{}: {}", output.display(), size::format(compiled.summary.file_bytes));
+    outln!(
         "  weights {} in {} pages of {}; {} dispatches, {} pipelines",
         size::format(plan.weight_bytes),
         plan.page_count,
@@ -163,8 +165,8 @@ fn report(compiled: &Compiled, output: &Path, elapsed: Duration) {
         plan.pipelines.len(),
     );
     let budget = plan.budget_bytes.map_or_else(|| "none".to_owned(), size::format);
-    println!("  declared peak {} (budget {budget})", size::format(declared));
-    println!(
+    outln!("  declared peak {} (budget {budget})", size::format(declared));
+    outln!(
         "  predicted cold time {:.1} ms on `{}`; schedule {} by {} (gap {:.2} %, {:.0} ms)",
         plan.predicted_cold_us as f64 / 1e3,
         plan.provenance.profile,
@@ -173,7 +175,7 @@ fn report(compiled: &Compiled, output: &Path, elapsed: Duration) {
         compiled.solver.gap * 100.0,
         compiled.solver.ms,
     );
-    println!("  fusion {}", compiled.fusion);
-    println!("  later runs: {}", inspect::later_runs(plan));
-    println!("  compiled in {:.1} s", elapsed.as_secs_f64());
+    outln!("  fusion {}", compiled.fusion);
+    outln!("  later runs: {}", inspect::later_runs(plan));
+    outln!("  compiled in {:.1} s", elapsed.as_secs_f64());
 }

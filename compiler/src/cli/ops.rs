@@ -23,7 +23,7 @@ pub fn print(form: Form) {
         Form::Json => json(),
         Form::Markdown => markdown(),
     };
-    print!("{text}");
+    out!("{text}");
 }
 
 fn full_name(operator: &Operator) -> String {

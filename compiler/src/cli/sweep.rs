@@ -69,9 +69,9 @@ fn outcome(planned: &Planned, options: &CompileOptions) -> SweepPlan {
 
 fn show(args: &SweepArgs, sweep: &Sweep) -> anyhow::Result<()> {
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&as_value(sweep))?);
+        outln!("{}", serde_json::to_string_pretty(&as_value(sweep))?);
     } else {
-        print!("{} on `{}`\n{}", sweep.model, sweep.profile, sweep.table());
+        out!("{} on `{}`\n{}", sweep.model, sweep.profile, sweep.table());
     }
     if let Some(report) = &args.report {
         std::fs::write(report, sweep.page()).with_context(|| report.display().to_string())?;
