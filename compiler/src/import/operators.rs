@@ -243,7 +243,10 @@ pub const OPERATORS: &[Operator] = &[
     op("Relu", &[1, 6, 13, 14]),
     op("Reshape", &[1, 5, 13, 14, 19, 21, 23, 24]).limited("constant shape"),
     op("Resize", &[10, 11, 13, 18, 19])
-        .limited("constant sizes or scales; no align_corners with sizes that are not whole")
+        .limited(
+            "constant sizes or scales; no align_corners with sizes that are not whole; before 11 whole scales, nearest",
+        )
+        .rewritten(rewrite::resize)
         .values(),
     op("ReverseSequence", &[10]).rewritten(rewrite::reverse_sequence),
     op("RoiAlign", &[10, 16, 22]).refused(NO_KERNEL),

@@ -19,7 +19,7 @@ pub use attention::attention;
 pub use elementwise::{celu, pow};
 pub use losses::{negative_log_likelihood, softmax_cross_entropy};
 pub use movement::{
-    affine_grid, center_crop_pad, col2im, compress, constant_of_shape, one_hot, pad, reverse_sequence, upsample,
+    affine_grid, center_crop_pad, col2im, compress, constant_of_shape, one_hot, pad, resize, reverse_sequence, upsample,
 };
 pub use norms::{batch_normalization, local_response, lp_normalization};
 pub use pooling::lp_pool;

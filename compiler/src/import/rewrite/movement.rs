@@ -142,6 +142,11 @@ pub fn upsample(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, Strin
     Ok(Rewritten::Replaced)
 }
 
+/// Before version 11, `Resize` is `Upsample` under another name, and does not say how it rounds; whole scales need no rounding.
+pub fn resize(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    if s.known.opset < 11 { upsample(node, s) } else { Ok(Rewritten::Unchanged) }
+}
+
 /// The first elements of each sequence backwards, as many as its length says: a gather at computed places.
 pub fn reverse_sequence(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (x, lengths) = (s.needed(0)?, s.needed(1)?);

@@ -45,6 +45,7 @@ def cases():
     yield single("resize_crop", "Resize", x(1, 2, 5, 5), const([0, 0, 0.2, -0.3, 1, 1, 0.9, 1.1], np.float32), "",
                  const([1, 2, 4, 6]), mode="linear", coordinate_transformation_mode="tf_crop_and_resize",
                  extrapolation_value=7.0)
+    yield single("resize_opset_10", "Resize", x(1, 2, 3, 4), const([1.0, 1.0, 3.0, 2.0], np.float32), opset=10, mode="nearest")
     yield grid_sample("bilinear_zeros", mode="bilinear", padding_mode="zeros")
     yield grid_sample("nearest_border", mode="nearest", padding_mode="border", align_corners=1)
     yield grid_sample("bicubic_reflection", mode="bicubic", padding_mode="reflection")
