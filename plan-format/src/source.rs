@@ -9,6 +9,21 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+/// How many bytes may be announced ahead of what is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lookahead {
+    /// Before there is anything to read into.
+    pub early_bytes: u64,
+    /// While reading. Nothing for a source that reads far ahead by itself once it is read in order.
+    pub bytes: u64,
+}
+
+impl Default for Lookahead {
+    fn default() -> Self {
+        Self { early_bytes: 512 << 20, bytes: 64 << 20 }
+    }
+}
+
 /// Bytes of known size that can be read at any offset, from any thread.
 pub trait ReadAt: Send + Sync {
     /// Size of the whole source.
@@ -24,10 +39,9 @@ pub trait ReadAt: Send + Sync {
     /// the bytes.
     fn will_read(&self, _range: Range<u64>) {}
 
-    /// Whether the source reads far ahead by itself once it is read in order: then only what comes before that is worth
-    /// announcing.
-    fn reads_ahead(&self) -> bool {
-        false
+    /// How far ahead of reading it is worth saying so.
+    fn lookahead(&self) -> Lookahead {
+        Lookahead::default()
     }
 
     /// Says that a range was read and is not needed again soon. A hint.
@@ -47,8 +61,8 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
         (**self).will_read(range);
     }
 
-    fn reads_ahead(&self) -> bool {
-        (**self).reads_ahead()
+    fn lookahead(&self) -> Lookahead {
+        (**self).lookahead()
     }
 
     fn was_read(&self, range: Range<u64>) {

@@ -1,7 +1,7 @@
 //! A source that counts the bytes read from it, for the statistics; behind it, reads block or answer later.
 
 use crate::fetch::AsyncReadAt;
-use flashmem_plan_format::source::ReadAt;
+use flashmem_plan_format::source::{Lookahead, ReadAt};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -72,10 +72,10 @@ impl ReadAt for CountingSource {
         }
     }
 
-    fn reads_ahead(&self) -> bool {
+    fn lookahead(&self) -> Lookahead {
         match &self.inner {
-            Inner::Blocking(inner) => inner.reads_ahead(),
-            Inner::Fetched(_) => false,
+            Inner::Blocking(inner) => inner.lookahead(),
+            Inner::Fetched(_) => Lookahead { early_bytes: 0, bytes: 0 },
         }
     }
 

@@ -17,6 +17,10 @@ use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS, Page
 /// Page sizes that are tried, in bytes.
 const PAGE_BYTES: [u64; 9] = [16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
 
+/// Larger pages, tried in this order only when the device's textures have too few layers for all of the above: when everything is to
+/// be resident. Below that they would only make staging and slots coarser.
+const LARGE_PAGE_BYTES: [u64; 3] = [8 << 20, 16 << 20, 32 << 20];
+
 /// Most pages of a bundle: smaller pages are not tried for larger models, where each would cost a command and a read.
 const MOST_PAGES: u64 = 8192;
 
@@ -78,6 +82,8 @@ pub struct Search<'a> {
     pub budget_bytes: Option<u64>,
     /// When the least memory is wanted: how much slower than the best it may be.
     pub slack: Option<Slack>,
+    /// Whether every page must have a slot of its own.
+    pub all_resident: bool,
     /// Everything but slots and ring; its slots are the most that the device's textures hold.
     pub assembly: Assembly<'a>,
 }
@@ -161,18 +167,33 @@ pub fn search(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<P
 /// The candidates whose slots the device's textures can hold.
 fn within_layers(mut candidates: Vec<Candidate>, search: &Search<'_>) -> Result<Vec<Candidate>, BudgetError> {
     let available = search.assembly.slot_cap;
-    let needed = candidates.iter().map(|candidate| candidate.least_slots).min().unwrap_or(0);
-    candidates.retain(|candidate| candidate.least_slots <= available);
+    let needed = candidates.iter().map(|candidate| slots_needed(candidate, search)).min().unwrap_or(0);
+    candidates.retain(|candidate| slots_needed(candidate, search) <= available);
     if candidates.is_empty() {
         return Err(BudgetError::Layers { profile: search.assembly.profile.name.clone(), needed, available });
     }
     Ok(candidates)
 }
 
+/// The fewest slots with which a candidate does what is asked.
+fn slots_needed(candidate: &Candidate, search: &Search<'_>) -> u32 {
+    if search.all_resident {
+        candidate.least_slots.max(candidate.program.pages() as u32)
+    } else {
+        candidate.least_slots
+    }
+}
+
 fn candidates(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<Vec<Candidate>, BudgetError> {
     let mut candidates: Vec<Candidate> = Vec::new();
+    let largest_bytes = PAGE_BYTES[PAGE_BYTES.len() - 1];
     let mut refused = None;
-    for page_bytes in PAGE_BYTES {
+    for page_bytes in PAGE_BYTES.into_iter().chain(LARGE_PAGE_BYTES) {
+        if page_bytes > largest_bytes
+            && candidates.iter().any(|made| slots_needed(made, search) <= search.assembly.slot_cap)
+        {
+            break;
+        }
         let row_bytes = u64::from(PAGE_WIDTH_TEXELS * search.format.texel_bytes());
         let page = PageGeometry { format: search.format, rows: (page_bytes / row_bytes) as u32 };
         let mut last: Option<usize> = None;
@@ -191,7 +212,7 @@ fn candidates(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<V
                 }
                 Err(error) => return Err(error.into()),
             };
-            if program.pages() > MOST_PAGES && page_bytes < PAGE_BYTES[PAGE_BYTES.len() - 1] {
+            if program.pages() > MOST_PAGES && page_bytes < largest_bytes {
                 break;
             }
             // A lower limit that cuts nothing more gives the same program.

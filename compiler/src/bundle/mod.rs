@@ -9,6 +9,8 @@ mod fusion;
 mod golden;
 mod keep;
 mod least_memory;
+#[cfg(test)]
+mod tests;
 
 pub use fusion::{FusionReport, Proposal, Split, propose};
 pub use keep::{Keep, keep_pages};

@@ -103,6 +103,7 @@ impl Attempts<'_> {
                     Objective::Latency => None,
                     Objective::Memory { slack } => Some(slack),
                 },
+                all_resident: self.options.keep == Keep::All,
                 assembly: self.assembly(&provenance),
             },
         );

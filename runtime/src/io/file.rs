@@ -8,7 +8,7 @@
 //! for all, threads look like random access to each other. Advice keeps a disk a few per cent busier than the system's own
 //! reading ahead, and costs more CPU time; so it is left out where cores are few and the device is set to read far ahead.
 
-use flashmem_plan_format::source::{FileSource, ReadAt};
+use flashmem_plan_format::source::{FileSource, Lookahead, ReadAt};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -17,6 +17,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Of the spare memory, a file may stay in the cache if it takes no more than one part of this many.
 const SPARE_PARTS: u64 = 4;
 
+/// Of the spare memory, pages that are announced and not read yet take no more than one part of this many.
+const LOOKAHEAD_PARTS: u64 = 16;
+
+/// Announced pages need not be more: about what a fast disk reads while a driver is loaded, and enough requests for the longest queue.
+const MOST_LOOKAHEAD_BYTES: u64 = 512 << 20;
+
+/// With fewer announced pages the disk would stop at every pause of a replay.
+const LEAST_LOOKAHEAD_BYTES: u64 = 16 << 20;
+
 /// Openings of one file. Threads beyond this number share.
 const OPENINGS: usize = 8;
 
@@ -24,6 +33,7 @@ pub(super) struct AdvisedFile {
     files: Vec<FileSource>,
     keeps_cached: bool,
     advice: Advice,
+    lookahead_bytes: u64,
 }
 
 impl AdvisedFile {
@@ -39,7 +49,9 @@ impl AdvisedFile {
         for file in &files {
             advice.in_order(file.file());
         }
-        Ok(Self { files, keeps_cached, advice })
+        let spare_bytes = spare_memory_bytes().unwrap_or(u64::MAX);
+        let lookahead_bytes = (spare_bytes / LOOKAHEAD_PARTS).clamp(LEAST_LOOKAHEAD_BYTES, MOST_LOOKAHEAD_BYTES);
+        Ok(Self { files, keeps_cached, advice, lookahead_bytes })
     }
 
     /// The opening of the calling thread.
@@ -96,8 +108,9 @@ impl ReadAt for AdvisedFile {
         self.advice.will_read(self.file().file(), range);
     }
 
-    fn reads_ahead(&self) -> bool {
-        self.advice.system_reads_ahead()
+    fn lookahead(&self) -> Lookahead {
+        let bytes = if self.advice.system_reads_ahead() { 0 } else { self.lookahead_bytes };
+        Lookahead { early_bytes: self.lookahead_bytes, bytes }
     }
 
     fn was_read(&self, range: Range<u64>) {

@@ -60,6 +60,7 @@ pub(crate) async fn run(
     let run_start = trace.map(|trace| trace.begin_run()).unwrap_or_default();
     let phase = |name: &str, start: Duration| trace.map(|trace| (trace.phase(name, start), trace.now()).1);
     parts.gpu.check("preparing a run")?;
+    let reserved = readback::reserve(&parts.bundle.plan);
     let mut walk = walk::Walk::start(parts, program, &mut buffers.ring, patience)?;
     if let Some(input) = &mut buffers.input {
         inputs::upload(parts, input, inputs, walk.encoder(), patience).await?;
@@ -71,7 +72,7 @@ pub(crate) async fn run(
     let setup = running.elapsed().saturating_sub(timeline.run_waits() - waits + submit);
     let encoder = walk.finish();
     let readback_start = phase("replay", replay_start).unwrap_or_default();
-    let outputs = readback::outputs(parts, buffers.readback.as_mut(), encoder, patience).await?;
+    let outputs = readback::outputs(parts, buffers.readback.as_mut(), encoder, reserved, patience).await?;
     timeline.mark(Mark::Readback);
     if let Some(trace) = trace {
         trace.phase("read outputs", readback_start);

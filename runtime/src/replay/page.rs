@@ -98,16 +98,12 @@ impl PageReader {
         self.source.will_read(self.range_of(page));
     }
 
-    /// Whether the source needs no announcements while it is read.
+    /// Pages that are announced ahead: before there is staging memory, and later.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn reads_ahead(&self) -> bool {
-        self.source.reads_ahead()
-    }
-
-    /// Pages that make up about this many bytes.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn pages_of(&self, bytes: u64) -> u32 {
-        u32::try_from(bytes.div_ceil(self.page_bytes)).unwrap_or(u32::MAX)
+    pub(crate) fn pages_ahead(&self) -> [u32; 2] {
+        let lookahead = self.source.lookahead();
+        let pages = |bytes: u64| u32::try_from(bytes.div_ceil(self.page_bytes)).unwrap_or(u32::MAX);
+        [pages(lookahead.early_bytes), pages(lookahead.bytes)]
     }
 
     /// Reads `page` into `view`, through `buffer`.

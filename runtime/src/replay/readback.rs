@@ -22,15 +22,21 @@ struct Piece {
     size_bytes: u64,
 }
 
-/// Submits what `encoder` holds and returns all outputs.
+/// Memory for all outputs. A run takes it before anything else, so that it can be what the outputs of the run before have left:
+/// later, smaller allocations would have settled in there, and a heap would hold large outputs twice.
+pub(crate) fn reserve(plan: &Plan) -> Vec<(String, Tensor)> {
+    plan.outputs.iter().map(|port| (port.name.clone(), empty(port))).collect()
+}
+
+/// Submits what `encoder` holds and fills the outputs.
 pub(crate) async fn outputs(
     parts: &Parts,
     readback: Option<&mut ReadBuffer>,
     mut encoder: CommandEncoder,
+    mut tensors: Vec<(String, Tensor)>,
     patience: &Patience,
 ) -> Result<Outputs, Error> {
     let plan = &parts.bundle.plan;
-    let mut tensors: Vec<_> = plan.outputs.iter().map(|port| (port.name.clone(), empty(port))).collect();
     if let Some(readback) = readback {
         for batch in batches(plan, readback.buffer.size()) {
             copy(parts, &mut encoder, readback, &batch);

@@ -29,9 +29,11 @@ pub(crate) async fn gather(
     let mut held = Vec::new();
     let wanted = wanted_rows(parts, gather, table, indices)?;
     // All together, or every row would cost the disk's latency.
-    for (row, _) in &wanted {
-        let start_bytes = parts.bundle.row_offset_bytes(gather.table, *row).expect("the row is in the table");
-        parts.source.will_read(start_bytes..start_bytes + table.row_stride_bytes());
+    let rows: Vec<u32> = wanted.iter().map(|(row, _)| *row).collect();
+    for neighbours in rows.chunk_by(|a, b| b - a <= 1) {
+        let (first, last) = (neighbours[0], neighbours[neighbours.len() - 1]);
+        let start_bytes = parts.bundle.row_offset_bytes(gather.table, first).expect("the row is in the table");
+        parts.source.will_read(start_bytes..start_bytes + u64::from(last - first + 1) * table.row_stride_bytes());
     }
     for wanted in batches(&wanted) {
         held.clear();
@@ -73,25 +75,38 @@ async fn read_batch(parts: &Parts, table_index: u32, rows: &[u32], patience: &Pa
     let stride = bundle.plan.row_tables[table_index as usize].row_stride_bytes() as usize;
     let work = move |source: &dyn ReadAt| {
         let mut bytes = vec![0; rows.len() * stride];
-        for (row, bytes) in rows.iter().zip(bytes.chunks_exact_mut(stride)) {
-            read_row(source, &bundle, table_index, *row, bytes)?;
+        let mut rest = bytes.as_mut_slice();
+        for neighbours in rows.chunk_by(|a, b| a + 1 == *b) {
+            let (bytes, after) = rest.split_at_mut(neighbours.len() * stride);
+            read_neighbours(source, &bundle, table_index, neighbours[0], bytes)?;
+            rest = after;
         }
         Ok(bytes)
     };
     watched(&parts.source, patience, "reading rows", work).await?
 }
 
-fn read_row(source: &dyn ReadAt, bundle: &Bundle, table_index: u32, row: u32, bytes: &mut [u8]) -> Result<(), Error> {
+/// Reads rows that stand one behind the other in the file, from `first` on, and checks each.
+fn read_neighbours(
+    source: &dyn ReadAt,
+    bundle: &Bundle,
+    table_index: u32,
+    first: u32,
+    bytes: &mut [u8],
+) -> Result<(), Error> {
     let table = &bundle.plan.row_tables[table_index as usize];
-    let offset = bundle.row_offset_bytes(table_index, row);
+    let offset = bundle.row_offset_bytes(table_index, first);
     let offset_bytes = offset.expect("the row was checked against the table");
     source.read_at(offset_bytes, bytes).map_err(|source| Error::RowRead {
         table: table.name.clone(),
-        row,
+        row: first,
         offset_bytes,
         source,
     })?;
-    Ok(bundle.check_row(table_index, row, bytes)?)
+    for (row, bytes) in (first..).zip(bytes.chunks_exact(table.row_stride_bytes() as usize)) {
+        bundle.check_row(table_index, row, bytes)?;
+    }
+    Ok(())
 }
 
 /// Row and position of every index, in file order.

@@ -1,8 +1,8 @@
 //! A feed of bounded reader threads, which live as long as the session and sleep while there is nothing to read.
 //!
 //! Readers take loads in order and wait until the load's staging buffer is given; `handover.rs` is how. Meanwhile, and with
-//! every page, they announce what comes next to the source, up to a window: so the disk goes on when the ring is full, and
-//! starts before there is any staging memory at all. A source that reads ahead by itself gets only these early
+//! every page, they announce what comes next to the source, as far ahead as that asks for: so the disk goes on when the ring is
+//! full, and starts before there is any staging memory at all. A source that reads ahead by itself gets only these early
 //! announcements. A read that the operating system never finishes cannot be ended: the
 //! run then fails after its time limit, the next run waits for the read once more, and when the feed is dropped the reader
 //! is left behind with its staging buffer.
@@ -20,12 +20,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use wgpu::BufferViewMut;
 
-/// What is announced ahead of the reads, once there is staging memory. It hides pauses of the replay of some 20 ms.
-const WINDOW_BYTES: u64 = 64 << 20;
-
-/// What is announced before there is staging memory: about what a fast disk reads while a driver is loaded.
-const EARLY_WINDOW_BYTES: u64 = 512 << 20;
-
 /// Longest wait for reads in progress when a feed is dropped.
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -41,8 +35,7 @@ struct Shared {
 
 impl ThreadedFeed {
     pub(crate) fn start(reader: PageReader, staging_pages: u32, readers: u32) -> Result<Self, Error> {
-        let early = reader.pages_of(EARLY_WINDOW_BYTES);
-        let window = if reader.reads_ahead() { 0 } else { reader.pages_of(WINDOW_BYTES) };
+        let [early, window] = reader.pages_ahead();
         let shared = Arc::new(Shared { reader, handover: Handover::new(staging_pages, early, window) });
         let mut feed = Self { shared, threads: Vec::new() };
         for index in 0..readers {

@@ -84,7 +84,8 @@ impl Injector {
         match (section.map(|section| section.kind), misdeed) {
             (Some(SectionKind::Pages), _) => self.expects_page(offset, misdeed, error),
             (Some(SectionKind::Rows), Misdeed::Flip) => {
-                matches!(error, Error::Bundle(BundleError::RowChecksum { offset_bytes, .. }) if *offset_bytes == offset)
+                matches!(error, Error::Bundle(BundleError::RowChecksum { table, offset_bytes, .. })
+                    if (*offset_bytes..*offset_bytes + self.row_stride_bytes(*table)).contains(&middle))
             }
             (Some(SectionKind::Rows), Misdeed::Error | Misdeed::Short) => {
                 matches!(error, Error::RowRead { offset_bytes, source, .. }
@@ -103,6 +104,11 @@ impl Injector {
             (_, Misdeed::Panic) => matches!(error, Error::SourcePanic { .. }),
             (_, Misdeed::Stall) => matches!(error, Error::ReadTimeout { offset_bytes, .. } if *offset_bytes == offset),
         }
+    }
+
+    /// Several rows may come with one read; the damaged one is named.
+    fn row_stride_bytes(&self, table: u32) -> u64 {
+        self.bundle.plan.row_tables[table as usize].row_stride_bytes()
     }
 
     fn expects_page(&self, offset: u64, misdeed: Misdeed, error: &Error) -> bool {
