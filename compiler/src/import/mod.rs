@@ -14,6 +14,7 @@ mod operators;
 mod protobuf;
 mod reference;
 mod rewrite;
+mod shield;
 #[cfg(test)]
 mod tests;
 mod tract;

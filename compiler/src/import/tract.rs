@@ -5,6 +5,7 @@
 
 use super::error::ImportError;
 use super::model::Model;
+use super::shield;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
@@ -66,5 +67,10 @@ pub fn inferred(model: &Model) -> TractResult<InferenceModel> {
 pub fn decluttered(model: &Model) -> Result<TypedModel, ImportError> {
     let inferred = guarded("read the model", || inferred(model))?;
     let typed = guarded("infer the model's shapes", || inferred.into_typed())?;
-    guarded("simplify the model", || typed.into_decluttered())
+    let again = typed.clone();
+    let simplified = guarded("simplify the model", || typed.into_decluttered());
+    simplified.or_else(|error| {
+        let shielded = guarded("simplify the model", || shield::shielded(again).into_decluttered());
+        shielded.map(shield::unshielded).map_err(|_| error)
+    })
 }

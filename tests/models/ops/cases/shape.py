@@ -58,6 +58,13 @@ def slice_cases():
     yield cut("reverse", x(3, 7), [-1], [INT64_MIN], [1], [-1])
     yield cut("negative_steps", x(8, 7), [7, 5], [0, -8], [0, 1], [-2, -3])
     yield cut("heads", x(1, 6, 24), [8], [16], [2])
+    # Strides behind a reshape of their axis, the second those of a convolution.
+    m = Model("slice_steps_after_reshape")
+    rows = m.op("Reshape", x(1, 12, 4), const([1, 4, 3, 4]))
+    yield m.result(m.op("Slice", rows, const([0, 2]), const([4, INT64_MIN]), const([1, 2]), const([2, -2])))
+    m = Model("conv_strides_after_reshape")
+    image = m.op("Reshape", m.op("Transpose", x(1, 16, 3), perm=[0, 2, 1]), const([1, 3, 4, 4]))
+    yield m.result(m.op("Conv", image, w(5, 3, 1, 1), strides=[2, 2]))
 
 
 def pad_cases():
