@@ -102,7 +102,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Attention", &[23, 24]).limited("without nonpad_kv_seqlen").rewritten(rewrite::attention),
     op("AveragePool", &[1, 7, 10, 11, 19, 22]).limited("float tensors"),
     op("BatchNormalization", &[1, 6, 7, 9, 14, 15])
-        .limited("inference mode")
+        .limited("training by the attribute, not by the number of outputs")
         .rewritten(rewrite::batch_normalization)
         .values(),
     op("Bernoulli", &[15, 22]).refused(RANDOM),

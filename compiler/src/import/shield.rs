@@ -1,18 +1,37 @@
-//! A second chance for models on which tract's simplification fails.
+//! More chances for models on which tract's simplification fails.
 //!
-//! tract pulls strided slices, and the strides of convolutions, over the operators before them, and fails where that is a reshape of
-//! the same axis. Here reshapes and strided slices are wrapped before, in operators that simplification leaves alone, and unwrapped
-//! after. Only what failed otherwise comes here, since less is simplified.
+//! Some of tract's rewrites fail instead of leaving alone what they do not fit: strides that are pulled over a reshape of their axis,
+//! broadcasts that are pulled into a product. Here operators are wrapped before, in one that no rewrite knows, and unwrapped after. Constants
+//! are folded all the same. Only what failed otherwise comes here, since less is simplified.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::Downsample;
+use tract_onnx::tract_core::ops::array::MultiBroadcastTo;
+use tract_onnx::tract_core::ops::konst::Const;
+use tract_onnx::tract_core::ops::source::TypedSource;
 
-/// Wraps reshapes and strided slices.
-pub fn shielded(mut model: TypedModel) -> TypedModel {
+/// What is kept from simplification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Reshapes, strided slices and broadcasts.
+    Views,
+    /// Every operator.
+    Everything,
+}
+
+/// Wraps operators.
+pub fn shielded(mut model: TypedModel, kept: Kept) -> TypedModel {
     for node in &mut model.nodes {
-        let reshapes = matches!(node.op_as::<AxisOp>(), Some(AxisOp::Reshape(..)));
-        if reshapes || node.op_is::<Downsample>() {
+        let is_view = matches!(node.op_as::<AxisOp>(), Some(AxisOp::Reshape(..)))
+            || node.op_is::<Downsample>()
+            || node.op_is::<MultiBroadcastTo>();
+        let is_value = node.op_is::<Const>() || node.op_is::<TypedSource>();
+        let shields = match kept {
+            Kept::Views => is_view,
+            Kept::Everything => !is_value,
+        };
+        if shields {
             node.op = Box::new(Shield(node.op.clone()));
         }
     }

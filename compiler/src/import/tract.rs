@@ -5,7 +5,7 @@
 
 use super::error::ImportError;
 use super::model::Model;
-use super::shield;
+use super::shield::{self, Kept};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
@@ -17,11 +17,18 @@ thread_local! {
 
 static HOOK: Once = Once::new();
 
+/// Characters of one cause that are shown: some hold whole models.
+const CAUSE_CHARACTERS: usize = 300;
+
 /// An error chain in one line, outermost first.
 pub fn one_line(error: &TractError) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in error.chain() {
-        let text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some((end, _)) = text.char_indices().nth(CAUSE_CHARACTERS) {
+            text.truncate(end);
+            text.push('…');
+        }
         if parts.last() != Some(&text) {
             parts.push(text);
         }
@@ -68,9 +75,8 @@ pub fn decluttered(model: &Model) -> Result<TypedModel, ImportError> {
     let inferred = guarded("read the model", || inferred(model))?;
     let typed = guarded("infer the model's shapes", || inferred.into_typed())?;
     let again = typed.clone();
-    let simplified = guarded("simplify the model", || typed.into_decluttered());
-    simplified.or_else(|error| {
-        let shielded = guarded("simplify the model", || shield::shielded(again).into_decluttered());
-        shielded.map(shield::unshielded).map_err(|_| error)
-    })
+    let simplify = |model: TypedModel| guarded("simplify the model", || model.into_decluttered());
+    let kept = |kept| simplify(shield::shielded(again.clone(), kept)).map(shield::unshielded);
+    // The first failure tells most.
+    simplify(typed).or_else(|error| kept(Kept::Views).or_else(|_| kept(Kept::Everything)).map_err(|_| error))
 }

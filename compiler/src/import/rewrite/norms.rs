@@ -21,8 +21,11 @@ pub fn lp_normalization(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritte
 
 /// (x − mean) / √(variance + ε) · scale + shift along axis 1, for parameters that are not constants.
 pub fn batch_normalization(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
-    if s.int_attribute("training_mode").unwrap_or(0) != 0 || s.wants(1) {
-        return Err("training mode".to_owned());
+    if s.int_attribute("training_mode").unwrap_or(0) != 0 {
+        return trained_batch_normalization(s);
+    }
+    if s.wants(1) {
+        return Err("training outputs without training_mode".to_owned());
     }
     if (1..5).all(|position| s.operand(position).is_some_and(|name| s.known.is_constant(name))) {
         return Ok(Rewritten::Unchanged);
@@ -49,6 +52,42 @@ pub fn batch_normalization(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewri
     let scaled = s.op("Mul", &[&normal, &columns[0]], &[]);
     let y = s.op("Add", &[&scaled, &columns[1]], &[]);
     s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// The same by mean and variance of the batch itself, as training does and standardised weights of convolutions are written; further outputs
+/// are momentum · given + (1 − momentum) · found. All places of a channel are one axis: (batch, channels, places).
+fn trained_batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let x = s.needed(0)?;
+    let planes = s.ints(&[0, 0, -1]);
+    let flat = s.op("Reshape", &[x, &planes], &[]);
+    let mean = s.reduce("ReduceMean", &flat, &[0, 2], true);
+    let centred = s.op("Sub", &[&flat, &mean], &[]);
+    let square = s.op("Mul", &[&centred, &centred], &[]);
+    let variance = s.reduce("ReduceMean", &square, &[0, 2], true);
+    let epsilon = s.number_like(s.float_attribute("epsilon").unwrap_or(1e-5), x);
+    let spread = s.op("Add", &[&variance, &epsilon], &[]);
+    let spread = s.op("Sqrt", &[&spread], &[]);
+    let normal = s.op("Div", &[&centred, &spread], &[]);
+    let column = s.ints(&[1, -1, 1]);
+    let (scale, bias) = (s.needed(1)?, s.needed(2)?);
+    let (scale, bias) = (s.op("Reshape", &[scale, &column], &[]), s.op("Reshape", &[bias, &column], &[]));
+    let scaled = s.op("Mul", &[&normal, &scale], &[]);
+    let shifted = s.op("Add", &[&scaled, &bias], &[]);
+    let shape = s.op("Shape", &[x], &[]);
+    let y = s.op("Reshape", &[&shifted, &shape], &[]);
+    s.give(0, &y);
+    let (line, momentum) = (s.ints(&[-1]), s.float_attribute("momentum").unwrap_or(0.9));
+    for (output, found) in [(1, &mean), (2, &variance)] {
+        if s.wants(output) {
+            let given = s.needed(output + 2)?;
+            let (kept, taken) = (s.number_like(momentum, given), s.number_like(1.0 - momentum, given));
+            let found = s.op("Reshape", &[found, &line], &[]);
+            let (given, found) = (s.op("Mul", &[given, &kept], &[]), s.op("Mul", &[&found, &taken], &[]));
+            let running = s.op("Add", &[&given, &found], &[]);
+            s.give(output, &running);
+        }
+    }
     Ok(Rewritten::Replaced)
 }
 

@@ -115,6 +115,11 @@ def repeat_cases():
     yield single("expand_last", "Expand", x(3, 1), const([3, 6]))
     yield single("expand_new_axes", "Expand", x(4, 1), const([2, 3, 4, 5]))
     yield single("expand_by_one", "Expand", x(3, 4), const([1, 1]))
+    # A broadcast in front of a product over what is joined.
+    m = Model("expand_concat_product")
+    first = m.op("Expand", x(1, 1, 8), const([1, 4, 8]))
+    joined = m.op("Concat", x(1, 4, 8), first, axis=-1)
+    yield m.result(m.op("MatMul", joined, w(16, 6)))
     yield single("tile_2d", "Tile", x(2, 3), const([3, 2]))
     yield single("tile_4d", "Tile", x(1, 2, 3, 2), const([2, 1, 2, 3]))
     yield single("depth_to_space_dcr", "DepthToSpace", x(1, 12, 3, 4), blocksize=2, mode="DCR")
