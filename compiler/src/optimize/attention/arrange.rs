@@ -4,8 +4,8 @@ use super::Axes;
 use crate::graph::{Graph, NodeId};
 use crate::optimize::{OptimizeError, reshape, transpose};
 
-/// `node`, whose axes are `from`, as a tensor whose axes are `to`: both have the same labels, and any number of axes of size
-/// 1 (`None`). Gives the node itself, a reshape, a transpose, or a reshape of a transpose.
+/// `node`, whose axes are `from`, as a tensor whose axes are `to`, which has all their labels: labels that are only in `to` and
+/// `None` are axes of size 1. Gives the node itself, a reshape, a transpose, or a reshape of a transpose.
 pub fn arrange(graph: &mut Graph, node: NodeId, from: &Axes, to: &Axes, name: &str) -> Result<NodeId, OptimizeError> {
     let shape = graph.node(node).shape.clone();
     let position = |label: u8| from.iter().position(|l| *l == Some(label));
@@ -18,7 +18,7 @@ pub fn arrange(graph: &mut Graph, node: NodeId, from: &Axes, to: &Axes, name: &s
     let permutation = if from.len() == to.len() {
         // As many axes of size 1 as are wanted: one transpose does it all.
         let mut units = units.into_iter();
-        to.iter().filter_map(|l| l.map_or_else(|| units.next(), position)).collect()
+        to.iter().filter_map(|l| l.and_then(position).or_else(|| units.next())).collect()
     } else {
         units.into_iter().chain(order).collect()
     };

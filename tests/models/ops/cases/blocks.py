@@ -47,6 +47,15 @@ def runtime_mask(m, scores):
     return m.op("Add", scores, x(1, 1, 1, 6))
 
 
+def attention_windows():
+    """Windows of an image, whose positions' bias comes as (rows, keys, heads) and is the same for all of them."""
+    m = Model("attention_windows_bias")
+    q, k, v = m.add(x(4, 2, 6, 8)), m.add(x(4, 2, 6, 8)), m.add(x(4, 2, 6, 8))
+    bias = m.op("Unsqueeze", m.op("Transpose", x(6, 6, 2), perm=[2, 0, 1]), const([0]))
+    k_transposed = m.op("Transpose", k, perm=[0, 1, 3, 2])
+    return m.result(attend(m, q, k_transposed, v, 8, lambda scores: m.op("Add", scores, bias)))
+
+
 def self_attention(m, value, tokens, width, count, mask=None):
     """Projections, heads, attention and output projection of a [1, tokens, width] value."""
     size = width // count
@@ -150,6 +159,7 @@ def symbolic_batch():
 
 def cases():
     yield attention_heads("plain")
+    yield attention_windows()
     yield attention_heads("cross", kv_tokens=9)
     yield attention_heads("additive_mask", mask=additive_mask)
     yield attention_heads("where_mask", mask=where_mask)
