@@ -1,6 +1,6 @@
 //! Sources that answer later: HTTP ranges in a browser, where nothing may wait.
 //!
-//! Pages are fetched when the replay needs them. Everything else (heads, constants, rows) is read by code that knows only
+//! Pages are fetched ahead of the replay (`replay/ahead.rs`). Everything else (heads, constants, rows) is read by code that knows only
 //! blocking sources: it is run on what was fetched so far, and again with every range that it misses.
 
 use crate::counting::CountingSource;
@@ -17,6 +17,13 @@ pub type ReadFuture<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send + '
 #[cfg(target_arch = "wasm32")]
 pub type ReadFuture<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + 'a>>;
 
+/// What takes the pieces of [`AsyncReadAt::read_pieces`].
+#[cfg(not(target_arch = "wasm32"))]
+pub type PieceFn<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
+/// What takes the pieces of [`AsyncReadAt::read_pieces`].
+#[cfg(target_arch = "wasm32")]
+pub type PieceFn<'a> = &'a mut dyn FnMut(&[u8]);
+
 /// Bytes of known size that can be read at any offset, by futures. In browsers there is no other way to read; there the
 /// source may move between threads (it is an address), and its futures need not.
 ///
@@ -27,6 +34,27 @@ pub trait AsyncReadAt: Send + Sync {
 
     /// Fills `buffer` with the bytes from `offset_bytes` on, or fails: with `UnexpectedEof` when the source ends before.
     fn read_at<'a>(&'a self, offset_bytes: u64, buffer: &'a mut [u8]) -> ReadFuture<'a>;
+
+    /// Gives `length_bytes` from `offset_bytes` on to `piece`, in order and completely, as parts of `buffer`; or fails.
+    /// Pages are read so. A source that can do this with one request should: otherwise every piece costs one.
+    fn read_pieces<'a>(
+        &'a self,
+        offset_bytes: u64,
+        length_bytes: u64,
+        buffer: &'a mut [u8],
+        piece: PieceFn<'a>,
+    ) -> ReadFuture<'a> {
+        Box::pin(async move {
+            let (mut start_bytes, end_bytes) = (offset_bytes, offset_bytes.saturating_add(length_bytes));
+            while start_bytes < end_bytes {
+                let length = (end_bytes - start_bytes).min(buffer.len() as u64) as usize;
+                self.read_at(start_bytes, &mut buffer[..length]).await?;
+                piece(&buffer[..length]);
+                start_bytes += length as u64;
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Does `work` on a source whose bytes are fetched. It is repeated until it misses nothing.

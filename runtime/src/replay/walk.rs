@@ -239,7 +239,8 @@ impl<'a> Walk<'a> {
             WriteState::Encoded => Err(Error::RingStalled { command, page }),
             WriteState::InFlight { ticket, submission } => {
                 // One submission rather than all, so that later work keeps the device busy.
-                gpu.wait(ticket, submission.as_ref(), DURING, self.patience).await?;
+                let wait = gpu.wait(ticket, submission.as_ref(), DURING, self.patience);
+                self.parts.feed.beside(wait).await?;
                 Ok(Duration::ZERO)
             }
             WriteState::Reading | WriteState::Mapped if is_device_busy => {

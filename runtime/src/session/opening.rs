@@ -135,11 +135,12 @@ async fn check(source: &Arc<CountingSource>, options: &Options, timeline: &Arc<T
     timeline.mark(Mark::Validated);
     let bytes_read = source.bytes_read();
     let loads = loads(&bundle.plan.commands);
-    let wanted_readers = if source.is_fetched() { 0 } else { options.reader_threads };
-    let readers = useful_readers(&bundle.plan, wanted_readers);
+    let readers = useful_readers(&bundle.plan, options.reader_threads);
+    // What is fetched needs no threads.
+    let threads = if source.is_fetched() { 0 } else { readers };
     let trace = options.trace.then(|| Arc::new(Trace::new(timeline.clock())));
     let reader = PageReader::new(Arc::clone(source), &mut bundle, readers, Arc::clone(timeline), trace.clone());
-    let feed = Feed::start(reader, bundle.plan.staging_pages, readers)?;
+    let feed = Feed::start(reader, bundle.plan.staging_pages, threads)?;
     feed.begin(&loads);
     Ok(Checked { bundle, loads, feed, trace, bytes_read })
 }
