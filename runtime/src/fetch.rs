@@ -45,6 +45,9 @@ pub trait AsyncReadAt: Send + Sync {
         piece: PieceFn<'a>,
     ) -> ReadFuture<'a> {
         Box::pin(async move {
+            if buffer.is_empty() && length_bytes > 0 {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
             let (mut start_bytes, end_bytes) = (offset_bytes, offset_bytes.saturating_add(length_bytes));
             while start_bytes < end_bytes {
                 let length = (end_bytes - start_bytes).min(buffer.len() as u64) as usize;

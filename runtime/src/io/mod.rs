@@ -112,7 +112,7 @@ pub(crate) fn open(path: &Path, wanted: IoMode) -> Result<OpenFile, Error> {
 }
 
 /// Refuses a read that does not lie within `size_bytes`.
-#[cfg(any(feature = "web", not(target_arch = "wasm32")))]
+#[cfg(any(not(target_arch = "wasm32"), feature = "web"))]
 fn check_range(size_bytes: u64, offset_bytes: u64, length: usize) -> std::io::Result<()> {
     match offset_bytes.checked_add(length as u64) {
         Some(end_bytes) if end_bytes <= size_bytes => Ok(()),
