@@ -30,7 +30,7 @@ tests/setup.sh
 
 wasm="${FLASHMEM_WASM:-$target/wasm32-unknown-unknown/release/flashmem_browser.wasm}"
 mkdir -p "$out"
-"$bindgen" --target web --no-typescript --out-dir "$out" --out-name flashmem_browser "$wasm"
+"$bindgen" --target web --no-typescript --remove-name-section --remove-producers-section --out-dir "$out" --out-name flashmem_browser "$wasm"
 
 cargo build --release --quiet --workspace --bins
 bin="$target/release"

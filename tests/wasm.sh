@@ -14,6 +14,8 @@ fi
 if ! rustc --print sysroot | grep -q rustup && command -v wasm-ld >/dev/null; then
     export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld
 fi
+# wasm-bindgen wants to know which features of WebAssembly are used, which stripping everything removes.
+export CARGO_PROFILE_RELEASE_STRIP=debuginfo
 case " $* " in
 *" -p "*) exec cargo build --lib --target "$target" "$@" ;;
 *) exec cargo build -p flashmem-runtime --lib --no-default-features --features web --target "$target" "$@" ;;

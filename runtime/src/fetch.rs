@@ -8,7 +8,8 @@ use crate::gpu::lock;
 use flashmem_plan_format::source::ReadAt;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
+use std::task::Poll;
 
 /// What [`AsyncReadAt::read_at`] gives.
 #[cfg(not(target_arch = "wasm32"))]
@@ -61,24 +62,69 @@ pub trait AsyncReadAt: Send + Sync {
 }
 
 /// Does `work` on a source whose bytes are fetched. It is repeated until it misses nothing.
-pub(crate) async fn fetching<T>(source: &Arc<CountingSource>, work: impl Fn(&dyn ReadAt) -> T) -> T {
-    let known = Known { size_bytes: source.size_bytes(), ranges: Mutex::default(), missed: Mutex::default() };
+pub(crate) async fn fetching<T>(source: &CountingSource, work: impl Fn(&dyn ReadAt) -> T) -> T {
+    fetching_first(source, Vec::new(), 1, work).await
+}
+
+/// As [`fetching`], with ranges (start and length) that are known to be needed: `at_a_time` of them are on their way together.
+pub(crate) async fn fetching_first<T>(
+    source: &CountingSource,
+    needed: Vec<(u64, usize)>,
+    at_a_time: u32,
+    work: impl Fn(&dyn ReadAt) -> T,
+) -> T {
+    let ranges = Mutex::new(fetch_all(source, needed, at_a_time).await);
+    let known = Known { size_bytes: source.size_bytes(), ranges, missed: Mutex::default() };
     loop {
         let result = work(&known);
-        let Some((offset_bytes, length)) = lock(&known.missed).take() else {
+        let Some(missed) = lock(&known.missed).take() else {
             return result;
         };
-        let mut bytes = vec![0; length];
-        let read = source.fetch(offset_bytes, &mut bytes).await;
-        lock(&known.ranges).push((offset_bytes, read.map(|()| bytes)));
+        let range = fetch_one(source, missed).await;
+        lock(&known.ranges).push(range);
     }
+}
+
+/// A range: its start, and its bytes or why there are none.
+type Fetched = (u64, io::Result<Vec<u8>>);
+
+async fn fetch_one(source: &CountingSource, (offset_bytes, length): (u64, usize)) -> Fetched {
+    let mut bytes = vec![0; length];
+    let read = source.fetch(offset_bytes, &mut bytes).await;
+    (offset_bytes, read.map(|()| bytes))
+}
+
+async fn fetch_all(source: &CountingSource, needed: Vec<(u64, usize)>, at_a_time: u32) -> Vec<Fetched> {
+    let mut waiting = needed.into_iter().map(|range| Box::pin(fetch_one(source, range)));
+    let (mut active, mut fetched) = (Vec::new(), Vec::new());
+    std::future::poll_fn(|context| {
+        loop {
+            let room = (at_a_time.max(1) as usize).saturating_sub(active.len());
+            active.extend(waiting.by_ref().take(room));
+            let before = active.len();
+            active.retain_mut(|fetching| match fetching.as_mut().poll(context) {
+                Poll::Ready(range) => {
+                    fetched.push(range);
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if active.is_empty() && before == 0 {
+                return Poll::Ready(());
+            }
+            if active.len() == before {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+    fetched
 }
 
 /// What was fetched so far.
 struct Known {
     size_bytes: u64,
-    /// Start and bytes, or why there are none.
-    ranges: Mutex<Vec<(u64, io::Result<Vec<u8>>)>>,
+    ranges: Mutex<Vec<Fetched>>,
     /// Start and length of the first read that found nothing.
     missed: Mutex<Option<(u64, usize)>>,
 }

@@ -1,10 +1,11 @@
 //! Gathers single rows of a table that stays in the file.
 //!
 //! Rows are read in file order and each only once, a batch at a time, checked, widened to f32 and written to every place
-//! that wants them. Negative indices count from the end, as in ONNX Gather.
+//! that wants them. Rows of a source that answers later are on their way some at a time. Negative indices count from the end, as in ONNX Gather.
 
 use crate::convert;
 use crate::error::{Error, InputError};
+use crate::fetch::fetching_first;
 use crate::patience::Patience;
 use crate::session::Parts;
 use crate::tensor::Tensor;
@@ -71,6 +72,8 @@ fn batches(wanted: &[(u32, u32)]) -> impl Iterator<Item = &[(u32, u32)]> {
 async fn read_batch(parts: &Parts, table_index: u32, rows: &[u32], patience: &Patience) -> Result<Vec<u8>, Error> {
     let (bundle, rows) = (Arc::clone(&parts.bundle), rows.to_vec());
     let stride = bundle.plan.row_tables[table_index as usize].row_stride_bytes() as usize;
+    let offset = |row: &u32| bundle.row_offset_bytes(table_index, *row).expect("the row was checked against the table");
+    let needed: Vec<_> = rows.iter().map(|row| (offset(row), stride)).collect();
     let work = move |source: &dyn ReadAt| {
         let mut bytes = vec![0; rows.len() * stride];
         for (row, bytes) in rows.iter().zip(bytes.chunks_exact_mut(stride)) {
@@ -78,6 +81,10 @@ async fn read_batch(parts: &Parts, table_index: u32, rows: &[u32], patience: &Pa
         }
         Ok(bytes)
     };
+    if parts.source.is_fetched() {
+        let fetching = fetching_first(&parts.source, needed, parts.options.reader_threads, work);
+        return parts.feed.beside(fetching).await;
+    }
     watched(&parts.source, patience, "reading rows", work).await?
 }
 

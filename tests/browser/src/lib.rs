@@ -29,15 +29,16 @@ pub fn start() {
     std::panic::set_hook(Box::new(|panic| console_error(&panic.to_string())));
 }
 
-/// Runs the bundle at `url` on every set of inputs, which lie one after the other. Gives the outputs of all, and the
+/// Runs the bundle at `url` on every set of inputs, which lie one after the other, with `readers` pages on their way. Gives the outputs of all, and the
 /// statistics as JSON.
 ///
 /// # Errors
 /// Whatever opening or a run says, as text; runs that differ.
 #[wasm_bindgen]
-pub async fn run(url: String, inputs: Vec<u8>) -> Result<Array, JsValue> {
+pub async fn run(url: String, inputs: Vec<u8>, readers: u32) -> Result<Array, JsValue> {
     let source = WebSource::open(&url, TIMEOUT).await.map_err(text)?;
-    let mut session = Session::open_fetched(Arc::new(source), &Options::default()).await.map_err(text)?;
+    let options = Options { reader_threads: readers, ..Options::default() };
+    let mut session = Session::open_fetched(Arc::new(source), &options).await.map_err(text)?;
     let mut outputs = Vec::new();
     let mut rest = inputs.as_slice();
     let mut first = None;

@@ -36,6 +36,9 @@ struct Args {
     /// How long the server waits before it answers a range request.
     #[arg(long, default_value_t = 5)]
     latency_ms: u64,
+    /// Pages that are on their way at a time.
+    #[arg(long, default_value_t = 4)]
+    readers: u32,
     /// Longest wait for the browser's next word.
     #[arg(long, default_value_t = 120)]
     timeout_s: u64,
@@ -81,7 +84,7 @@ fn main() -> anyhow::Result<()> {
     }));
     println!("library: {} bytes", site.library.len());
     let address = server::serve(|request| site.answer(request))?;
-    let browser = Chromium::open(&args.chromium, &format!("http://{address}/"))?;
+    let browser = Chromium::open(&args.chromium, &format!("http://{address}/?readers={}", args.readers))?;
     let judged = judge(site, &received, Duration::from_secs(args.timeout_s));
     judged.with_context(|| format!("the browser's last messages:\n{}\nThe test failed", browser.messages()))
 }
@@ -127,7 +130,9 @@ impl Site {
         }
         let names = |names: Vec<&str>| Answer::file("text/plain", names.join("\n").as_bytes());
         match request.path.split('/').collect::<Vec<_>>()[..] {
-            [""] => Answer::file("text/html", include_bytes!("../page.html")),
+            [page] if page.is_empty() || page.starts_with('?') => {
+                Answer::file("text/html", include_bytes!("../page.html"))
+            }
             ["flashmem_browser.js"] => Answer::file("text/javascript", &self.script),
             ["flashmem_browser_bg.wasm"] => Answer::file("application/wasm", &self.library),
             ["cases"] => names(self.cases.iter().map(|served| served.case.name.as_str()).collect()),
@@ -166,13 +171,19 @@ impl Served {
     /// What the statistics say of the session, and the server of its requests.
     fn figures(&self, stats: &str) -> anyhow::Result<String> {
         let stats: serde_json::Value = serde_json::from_str(stats).context("cannot understand the statistics")?;
+        let ms = |name: &str| stats[name].as_f64().unwrap_or(f64::NAN);
         let runs: Vec<_> = stats["runs_ms"].as_array().into_iter().flatten().filter_map(|ms| ms.as_f64()).collect();
         let later = runs.iter().skip(1).copied().min_by(f64::total_cmp).unwrap_or(f64::NAN);
         ensure!(stats["declared_exceeded"] == false, "{}: the declared peak is exceeded", self.case.name);
         Ok(format!(
-            "open {:.0} ms, first run {:.0} ms, best later run {later:.1} ms of {}; {} loads, {} bytes read in {} requests, \
+            "open {:.0} ms (checked {:.0}, device {:.0}, staging {:.0}, pipelines {:.0}, allocated {:.0}), first run {:.0} ms, best later run {later:.1} ms of {}; {} loads, {} bytes read in {} requests, \
              at most {} at a time; {} bytes declared, {} measured",
-            stats["load_ms"].as_f64().unwrap_or(f64::NAN),
+            ms("load_ms"),
+            ms("validate_ms"),
+            ms("device_ms"),
+            ms("staging_ms"),
+            ms("pipelines_ms"),
+            ms("allocated_ms"),
             runs.first().copied().unwrap_or(f64::NAN),
             runs.len(),
             stats["loads"],
