@@ -4,7 +4,9 @@
 //! blocking sources: it is run on what was fetched so far, and again with every range that it misses.
 
 use crate::counting::CountingSource;
+use crate::error::Error;
 use crate::gpu::lock;
+use crate::patience::Patience;
 use flashmem_plan_format::source::ReadAt;
 use std::io;
 use std::pin::Pin;
@@ -28,7 +30,7 @@ pub type PieceFn<'a> = &'a mut dyn FnMut(&[u8]);
 /// Bytes of known size that can be read at any offset, by futures. In browsers there is no other way to read; there the
 /// source may move between threads (it is an address), and its futures need not.
 ///
-/// Time limits are the source's: a read that never ends can be left only by dropping the run.
+/// A read that is given up, when a run ends or its time is over, is dropped.
 pub trait AsyncReadAt: Send + Sync {
     /// Size of the whole source.
     fn size_bytes(&self) -> u64;
@@ -62,25 +64,34 @@ pub trait AsyncReadAt: Send + Sync {
 }
 
 /// Does `work` on a source whose bytes are fetched. It is repeated until it misses nothing.
-pub(crate) async fn fetching<T>(source: &CountingSource, work: impl Fn(&dyn ReadAt) -> T) -> T {
-    fetching_first(source, Vec::new(), 1, work).await
+pub(crate) async fn fetching<T>(
+    source: &CountingSource,
+    patience: &Patience,
+    during: &str,
+    work: impl Fn(&dyn ReadAt) -> T,
+) -> Result<T, Error> {
+    fetching_first(source, patience, during, (Vec::new(), 1), work).await
 }
 
-/// As [`fetching`], with ranges (start and length) that are known to be needed: `at_a_time` of them are on their way together.
+/// As [`fetching`], with ranges (start and length) that are known to be needed, and how many of them are on their way
+/// together.
 pub(crate) async fn fetching_first<T>(
     source: &CountingSource,
-    needed: Vec<(u64, usize)>,
-    at_a_time: u32,
+    patience: &Patience,
+    during: &str,
+    (needed, at_a_time): (Vec<(u64, usize)>, u32),
     work: impl Fn(&dyn ReadAt) -> T,
-) -> T {
-    let ranges = Mutex::new(fetch_all(source, needed, at_a_time).await);
-    let known = Known { size_bytes: source.size_bytes(), ranges, missed: Mutex::default() };
+) -> Result<T, Error> {
+    let late = |offset_bytes| Error::ReadTimeout { during: during.to_owned(), offset_bytes, waited: patience.timeout };
+    let first_bytes = needed.first().map_or(0, |(offset_bytes, _)| *offset_bytes);
+    let ranges = patience.limited(during, fetch_all(source, needed, at_a_time), || late(first_bytes)).await?;
+    let known = Known { size_bytes: source.size_bytes(), ranges: Mutex::new(ranges), missed: Mutex::default() };
     loop {
         let result = work(&known);
         let Some(missed) = lock(&known.missed).take() else {
-            return result;
+            return Ok(result);
         };
-        let range = fetch_one(source, missed).await;
+        let range = patience.limited(during, fetch_one(source, missed), || late(missed.0)).await?;
         lock(&known.ranges).push(range);
     }
 }

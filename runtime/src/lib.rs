@@ -17,6 +17,11 @@
 //! # Ok::<(), flashmem_runtime::Error>(())
 //! ```
 
+#![cfg_attr(
+    target_arch = "wasm32",
+    expect(clippy::arc_with_non_send_sync, reason = "the same types are shared by threads elsewhere")
+)]
+
 mod clock;
 mod context;
 mod control;
@@ -43,7 +48,7 @@ mod session;
 mod stats;
 mod tensor;
 mod timeline;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg_attr(target_arch = "wasm32", path = "timer_web.rs")]
 mod timer;
 mod trace;
 mod watch;

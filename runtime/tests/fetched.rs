@@ -7,12 +7,15 @@ mod support;
 
 use flashmem_plan_format::container::BundleError;
 use flashmem_plan_format::testing;
-use flashmem_runtime::{AsyncReadAt, Error, Options, Outputs, PieceFn, ReadFuture, Session, Tensor};
+use flashmem_runtime::{
+    AsyncReadAt, CancelToken, Error, Options, Outputs, PieceFn, ReadFuture, RunControl, Session, Tensor,
+};
 use std::io::ErrorKind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use support::{Product, open};
 
 /// A source that answers every read at its third poll.
@@ -21,6 +24,8 @@ struct Later {
     bytes: Vec<u8>,
     /// The read that fails, if any: counted from one.
     failing: AtomicU32,
+    /// The read that never ends, if any: counted from one.
+    silent: AtomicU32,
     reads: AtomicU32,
     /// Reads on their way, and most of them at a time.
     now: AtomicU32,
@@ -56,8 +61,11 @@ impl Later {
     }
 
     fn open(self: &Arc<Self>, reader_threads: u32) -> Result<Session, Error> {
-        let options = Options { reader_threads, ..Options::default() };
-        pollster::block_on(Session::open_fetched(self.clone(), &options))
+        self.open_with(&Options { reader_threads, ..Options::default() })
+    }
+
+    fn open_with(self: &Arc<Self>, options: &Options) -> Result<Session, Error> {
+        pollster::block_on(Session::open_fetched(self.clone(), options))
     }
 
     /// The `read`-th read from now on fails.
@@ -82,7 +90,11 @@ impl AsyncReadAt for Later {
                 if polls < 3 { Poll::Pending } else { Poll::Ready(()) }
             })
             .await;
-            if self.reads.fetch_add(1, Ordering::Relaxed) + 1 == self.failing.load(Ordering::Relaxed) {
+            let read = self.reads.fetch_add(1, Ordering::Relaxed) + 1;
+            if read == self.silent.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+            if read == self.failing.load(Ordering::Relaxed) {
                 return Err(ErrorKind::ConnectionReset.into());
             }
             buffer.copy_from_slice(&self.bytes[offset_bytes as usize..][..buffer.len()]);
@@ -190,7 +202,7 @@ fn poll_run(session: &mut Session, inputs: &[(&str, Tensor)], polls: u32) -> Opt
     (0..polls).find_map(|_| match run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => Some(result),
         Poll::Pending => {
-            std::thread::sleep(std::time::Duration::from_micros(100));
+            std::thread::sleep(Duration::from_micros(100));
             None
         }
     })
@@ -231,5 +243,53 @@ fn pages_of_another_length_are_refused() {
         let error = session.run(&inputs).unwrap_err();
         let Error::PageRead { page, source, .. } = &error else { panic!("{error:?}") };
         assert_eq!((page.0, source.kind()), (0, kind), "{extra_bytes}");
+    }
+}
+
+#[test]
+fn every_read_that_never_ends_is_given_up() {
+    let small = small_inputs();
+    let bytes = testing::small_bundle();
+    let counting = Arc::new(Later::new(bytes.clone()));
+    let expected = counting.open(4).unwrap().run(&small).unwrap();
+    let reads = counting.reads.load(Ordering::Relaxed);
+    let give_up = &|read: u32| {
+        let source = Arc::new(Later { silent: AtomicU32::new(read), ..Later::new(bytes.clone()) });
+        let options = Options { timeout: Duration::from_millis(700), ..Options::default() };
+        let error = match source.open_with(&options) {
+            Ok(mut session) => {
+                let error = session.run(&small).unwrap_err();
+                assert_eq!(session.run(&small).unwrap(), expected, "read {read}: the next run");
+                assert_eq!(source.now.load(Ordering::Relaxed), 0, "read {read} is left");
+                error
+            }
+            Err(error) => error,
+        };
+        assert!(matches!(error, Error::ReadTimeout { .. }), "read {read}: {error:?}");
+    };
+    // Side by side: what waits needs no processor.
+    std::thread::scope(|scope| (1..=reads).for_each(|read| drop(scope.spawn(move || give_up(read)))));
+}
+
+#[test]
+fn a_run_can_be_cancelled_while_nothing_answers() {
+    let small = small_inputs();
+    let source = Arc::new(Later::new(testing::small_bundle()));
+    let mut session = source.open(4).unwrap();
+    let expected = session.run(&small).unwrap();
+    // The first reads are of rows, those after them of pages.
+    for read in [1, 2, 3, 4] {
+        source.reads.store(0, Ordering::Relaxed);
+        source.silent.store(read, Ordering::Relaxed);
+        let token = CancelToken::new();
+        let error = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(30));
+                token.cancel();
+            });
+            session.run_with(&small, RunControl::new().with_cancel(&token)).unwrap_err()
+        });
+        assert!(matches!(error, Error::Cancelled { .. }), "{error:?}");
+        assert_eq!(session.run(&small).unwrap(), expected);
     }
 }

@@ -7,12 +7,12 @@
 
 use super::answer::{HttpError, Version};
 use crate::fetch::{AsyncReadAt, PieceFn, ReadFuture};
-use js_sys::{Function, Promise, Reflect, Uint8Array};
-use std::cell::Cell;
+use crate::timer::Sleep;
+use js_sys::{Promise, Reflect, Uint8Array};
 use std::io;
-use std::rc::Rc;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
-use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -23,10 +23,6 @@ extern "C" {
     // Of the window or of the worker.
     #[wasm_bindgen(js_name = fetch)]
     fn global_fetch(url: &str, init: &RequestInit) -> Promise;
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(callback: &Function, ms: f64) -> JsValue;
-    #[wasm_bindgen(js_name = clearTimeout)]
-    fn clear_timeout(timer: &JsValue);
 }
 
 /// A file on a web server.
@@ -137,37 +133,25 @@ impl AsyncReadAt for WebSource {
     }
 }
 
-/// A request that is aborted when a step of it takes too long, and when it is dropped.
+/// A request that is aborted when it is dropped, as after a step that takes too long.
 struct Request {
     controller: AbortController,
-    is_late: Rc<Cell<bool>>,
     timeout: Duration,
-    /// Aborts the request.
-    expire: Closure<dyn FnMut()>,
 }
 
 impl Request {
     fn new(timeout: Duration) -> io::Result<Self> {
-        let controller = AbortController::new().map_err(failed)?;
-        let is_late = Rc::new(Cell::new(false));
-        let (aborting, noting) = (controller.clone(), Rc::clone(&is_late));
-        let expire = Closure::new(move || {
-            noting.set(true);
-            aborting.abort();
-        });
-        Ok(Self { controller, is_late, timeout, expire })
+        Ok(Self { controller: AbortController::new().map_err(failed)?, timeout })
     }
 
     /// Waits for a step.
     async fn wait(&self, step: Promise) -> io::Result<JsValue> {
-        // Browsers take larger delays for none at all.
-        let ms = (self.timeout.as_secs_f64() * 1e3).min(f64::from(i32::MAX));
-        let _timer = Timer(set_timeout(self.expire.as_ref().unchecked_ref(), ms));
-        let result = JsFuture::from(step).await;
-        match result {
-            Err(_) if self.is_late.get() => Err(io::ErrorKind::TimedOut.into()),
-            result => result.map_err(failed),
-        }
+        let (mut step, mut limit) = (JsFuture::from(step), Sleep::new(self.timeout));
+        std::future::poll_fn(|context| match Pin::new(&mut step).poll(context) {
+            Poll::Ready(result) => Poll::Ready(result.map_err(failed)),
+            Poll::Pending => Pin::new(&mut limit).poll(context).map(|()| Err(io::ErrorKind::TimedOut.into())),
+        })
+        .await
     }
 }
 
@@ -175,15 +159,6 @@ impl Drop for Request {
     /// It ends what is still on its way, and is nothing to a request that is done.
     fn drop(&mut self) {
         self.controller.abort();
-    }
-}
-
-/// Stops when it is dropped.
-struct Timer(JsValue);
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        clear_timeout(&self.0);
     }
 }
 

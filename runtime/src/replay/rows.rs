@@ -71,6 +71,7 @@ fn batches(wanted: &[(u32, u32)]) -> impl Iterator<Item = &[(u32, u32)]> {
 /// Reads and checks rows: one after another, with their checksums.
 async fn read_batch(parts: &Parts, table_index: u32, rows: &[u32], patience: &Patience) -> Result<Vec<u8>, Error> {
     let (bundle, rows) = (Arc::clone(&parts.bundle), rows.to_vec());
+    let during = "reading rows";
     let stride = bundle.plan.row_tables[table_index as usize].row_stride_bytes() as usize;
     let offset = |row: &u32| bundle.row_offset_bytes(table_index, *row).expect("the row was checked against the table");
     let needed: Vec<_> = rows.iter().map(|row| (offset(row), stride)).collect();
@@ -82,10 +83,11 @@ async fn read_batch(parts: &Parts, table_index: u32, rows: &[u32], patience: &Pa
         Ok(bytes)
     };
     if parts.source.is_fetched() {
-        let fetching = fetching_first(&parts.source, needed, parts.options.reader_threads, work);
-        return parts.feed.beside(fetching).await;
+        let needed = (needed, parts.options.reader_threads);
+        let fetching = fetching_first(&parts.source, patience, during, needed, work);
+        return parts.feed.beside(fetching).await?;
     }
-    watched(&parts.source, patience, "reading rows", work).await?
+    watched(&parts.source, patience, during, work).await?
 }
 
 fn read_row(source: &dyn ReadAt, bundle: &Bundle, table_index: u32, row: u32, bytes: &mut [u8]) -> Result<(), Error> {

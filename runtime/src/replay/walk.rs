@@ -219,7 +219,8 @@ impl<'a> Walk<'a> {
         let mut wait = Duration::ZERO;
         loop {
             self.collect()?;
-            if let Some(arrived) = self.parts.feed.take(self.next_load, wait).await {
+            let take = self.parts.feed.take(self.next_load, wait);
+            if let Some(arrived) = self.patience.limited(DURING, take, || self.page_is_late(page)).await? {
                 self.parts.timeline.add(Span::PageWait, waiting.elapsed());
                 return arrived.map(drop);
             }
