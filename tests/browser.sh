@@ -22,7 +22,9 @@ bindgen="${WASM_BINDGEN:-wasm-bindgen}"
 found=$("$bindgen" --version 2>/dev/null || true)
 [ "$found" = "wasm-bindgen $version" ] ||
     lacks "wasm-bindgen $version is needed (found: ${found:-none}): cargo install wasm-bindgen-cli --version $version"
-if [ -z "${FLASHMEM_WASM:-}" ]; then
+if [ -n "${FLASHMEM_WASM:-}" ]; then
+    [ -f "$FLASHMEM_WASM" ] || lacks "there is no $FLASHMEM_WASM"
+else
     tests/wasm.sh -p flashmem-browser --release || lacks "the library cannot be built here; see FLASHMEM_WASM in $0"
 fi
 [ "$missing" -eq 0 ] || exit 1
