@@ -4,6 +4,7 @@
 #   CHROMIUM=PROGRAM       another browser of the family
 #   WASM_BINDGEN=PROGRAM   another wasm-bindgen
 #   FLASHMEM_WASM=FILE     a library that was built elsewhere (tests/wasm.sh -p flashmem-browser --release)
+# Arguments go to `browser-test` (see --help).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-${TMPDIR:-/tmp}}"

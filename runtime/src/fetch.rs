@@ -91,7 +91,8 @@ pub(crate) async fn fetching_first<T>(
         let Some(missed) = lock(&known.missed).take() else {
             return Ok(result);
         };
-        let range = patience.limited(during, fetch_one(source, missed), || late(missed.0)).await?;
+        let range = (missed.0, missed.1.max(known.small_bytes(missed.0)));
+        let range = patience.limited(during, fetch_one(source, range), || late(missed.0)).await?;
         lock(&known.ranges).push(range);
     }
 }
@@ -132,12 +133,23 @@ async fn fetch_all(source: &CountingSource, needed: Vec<(u64, usize)>, at_a_time
     fetched
 }
 
+/// Least that is fetched at a time of what was not known to be needed: what opening reads stands together at the start of a
+/// bundle, so that more of it comes with the same request. It is no more than readers' buffers, which come later.
+const LEAST_BYTES: u64 = 64 * 1024;
+
 /// What was fetched so far.
 struct Known {
     size_bytes: u64,
     ranges: Mutex<Vec<Fetched>>,
     /// Start and length of the first read that found nothing.
     missed: Mutex<Option<(u64, usize)>>,
+}
+
+impl Known {
+    /// The least that is fetched from `offset_bytes` on.
+    fn small_bytes(&self, offset_bytes: u64) -> usize {
+        self.size_bytes.saturating_sub(offset_bytes).min(LEAST_BYTES) as usize
+    }
 }
 
 impl ReadAt for Known {
@@ -147,17 +159,18 @@ impl ReadAt for Known {
 
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
         for (start_bytes, range) in &mut *lock(&self.ranges) {
-            if *start_bytes != offset_bytes {
-                continue;
-            }
-            match range {
-                Ok(bytes) if bytes.len() == buffer.len() => {
-                    buffer.copy_from_slice(bytes);
-                    return Ok(());
+            match (range, offset_bytes.checked_sub(*start_bytes)) {
+                (Ok(bytes), Some(skipped)) => {
+                    let found =
+                        usize::try_from(skipped).ok().and_then(|skipped| bytes.get(skipped..)?.get(..buffer.len()));
+                    if let Some(found) = found {
+                        buffer.copy_from_slice(found);
+                        return Ok(());
+                    }
                 }
-                Ok(_) => {}
                 // The failure itself, once; the work ends with it.
-                Err(error) => return Err(std::mem::replace(error, io::ErrorKind::Other.into())),
+                (Err(error), Some(0)) => return Err(std::mem::replace(error, io::ErrorKind::Other.into())),
+                (Ok(_) | Err(_), _) => {}
             }
         }
         *lock(&self.missed) = Some((offset_bytes, buffer.len()));

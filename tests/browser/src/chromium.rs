@@ -40,11 +40,11 @@ impl Chromium {
         Ok(Self { child, directory })
     }
 
-    /// What it said last: messages of the page, and its own.
+    /// What it said last: messages of the page, and its own, without those on the desktop that it misses.
     pub fn messages(&self) -> String {
         let bytes = std::fs::read(log(&self.directory)).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        let lines: Vec<_> = text.lines().collect();
+        let lines: Vec<_> = text.lines().filter(|line| !line.contains("dbus")).collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 }

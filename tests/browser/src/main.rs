@@ -1,6 +1,6 @@
 //! This machine's side of the browser test: runs every case natively, serves it to a headless Chromium, and compares.
 //!
-//! The page (`page.html` with `lib.rs`) does what an app in a browser does. It deliberately builds and installs nothing:
+//! The page (`page.html`, `page.js` and `lib.rs`) does what an app in a browser does. It deliberately builds and installs nothing:
 //! `tests/browser.sh` does.
 
 mod case;
@@ -39,6 +39,9 @@ struct Args {
     /// Pages that are on their way at a time.
     #[arg(long, default_value_t = 4)]
     readers: u32,
+    /// Run in a worker instead of in the page.
+    #[arg(long)]
+    worker: bool,
     /// Longest wait for the browser's next word.
     #[arg(long, default_value_t = 120)]
     timeout_s: u64,
@@ -84,7 +87,9 @@ fn main() -> anyhow::Result<()> {
     }));
     println!("library: {} bytes", site.library.len());
     let address = server::serve(|request| site.answer(request))?;
-    let browser = Chromium::open(&args.chromium, &format!("http://{address}/?readers={}", args.readers))?;
+    let worker = if args.worker { "&worker" } else { "" };
+    let url = format!("http://{address}/?readers={}{worker}", args.readers);
+    let browser = Chromium::open(&args.chromium, &url)?;
     let judged = judge(site, &received, Duration::from_secs(args.timeout_s));
     judged.with_context(|| format!("the browser's last messages:\n{}\nThe test failed", browser.messages()))
 }
@@ -129,10 +134,10 @@ impl Site {
             return Answer::with("204 No Content", "", &[]);
         }
         let names = |names: Vec<&str>| Answer::file("text/plain", names.join("\n").as_bytes());
-        match request.path.split('/').collect::<Vec<_>>()[..] {
-            [page] if page.is_empty() || page.starts_with('?') => {
-                Answer::file("text/html", include_bytes!("../page.html"))
-            }
+        let path = request.path.split_once('?').map_or(request.path.as_str(), |(path, _)| path);
+        match path.split('/').collect::<Vec<_>>()[..] {
+            [""] => Answer::file("text/html", include_bytes!("../page.html")),
+            ["page.js"] => Answer::file("text/javascript", include_bytes!("../page.js")),
             ["flashmem_browser.js"] => Answer::file("text/javascript", &self.script),
             ["flashmem_browser_bg.wasm"] => Answer::file("application/wasm", &self.library),
             ["cases"] => names(self.cases.iter().map(|served| served.case.name.as_str()).collect()),
