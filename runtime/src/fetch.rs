@@ -1,7 +1,8 @@
 //! Sources that answer later: HTTP ranges in a browser, where nothing may wait.
 //!
-//! Pages are fetched ahead of the replay (`replay/ahead.rs`). Everything else (heads, constants, rows) is read by code that knows only
-//! blocking sources: it is run on what was fetched so far, and again with every range that it misses.
+//! Pages are fetched ahead of the replay (`replay/ahead.rs`). Everything else (heads, constants, rows) is read by code that
+//! knows only blocking sources: it is run on what was fetched so far, and again with every range that it misses. Browsers
+//! are deliberately unknown here: `io/web.rs` is such a source.
 
 use crate::counting::CountingSource;
 use crate::error::Error;
