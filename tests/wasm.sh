@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the runtime library for browsers. Needs the standard library of wasm32-unknown-unknown.
+# Builds the runtime library for browsers; with arguments, what they say (`-p flashmem-browser --release`). Needs the standard
+# library of wasm32-unknown-unknown.
 set -eu
 cd "$(dirname "$0")/.."
 target=wasm32-unknown-unknown
@@ -13,4 +14,9 @@ fi
 if ! rustc --print sysroot | grep -q rustup && command -v wasm-ld >/dev/null; then
     export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld
 fi
-exec cargo build -p flashmem-runtime --lib --no-default-features --target "$target" "$@"
+# wasm-bindgen wants to know which features of WebAssembly are used, which stripping everything removes.
+export CARGO_PROFILE_RELEASE_STRIP=debuginfo
+case " $* " in
+*" -p "*) exec cargo build --lib --target "$target" "$@" ;;
+*) exec cargo build -p flashmem-runtime --lib --no-default-features --features web --target "$target" "$@" ;;
+esac

@@ -1,6 +1,6 @@
 //! A source that counts the bytes read from it, for the statistics; behind it, reads block or answer later.
 
-use crate::fetch::AsyncReadAt;
+use crate::fetch::{AsyncReadAt, PieceFn};
 use flashmem_plan_format::source::{Lookahead, ReadAt};
 use std::io;
 use std::ops::Range;
@@ -41,6 +41,25 @@ impl CountingSource {
                 Ok(())
             }
         }
+    }
+
+    /// As [`AsyncReadAt::read_pieces`].
+    pub(crate) async fn fetch_pieces(
+        &self,
+        offset_bytes: u64,
+        length_bytes: u64,
+        buffer: &mut [u8],
+        piece: PieceFn<'_>,
+    ) -> io::Result<()> {
+        let Inner::Fetched(inner) = &self.inner else {
+            // Whoever reads such a source in place does not fetch.
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let mut counted = |bytes: &[u8]| {
+            self.bytes_read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            piece(bytes);
+        };
+        inner.read_pieces(offset_bytes, length_bytes, buffer, &mut counted).await
     }
 
     pub(crate) fn bytes_read(&self) -> u64 {

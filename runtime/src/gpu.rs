@@ -92,8 +92,10 @@ impl Gpu {
         #[cfg(not(target_arch = "wasm32"))]
         self.poll_until(ticket, submission, during, patience).await?;
         #[cfg(target_arch = "wasm32")]
-        let _ = (submission, patience);
-        if (&mut *ticket).await {
+        let _ = submission;
+        // Elsewhere it is done, or failed, by now.
+        let late = || Error::Timeout { during: during.to_owned(), waited: patience.timeout };
+        if patience.limited(during, &mut *ticket, late).await? {
             return self.check(during);
         }
         self.check(during)?;

@@ -17,6 +17,11 @@
 //! # Ok::<(), flashmem_runtime::Error>(())
 //! ```
 
+#![cfg_attr(
+    target_arch = "wasm32",
+    expect(clippy::arc_with_non_send_sync, reason = "the same types are shared by threads elsewhere")
+)]
+
 mod clock;
 mod context;
 mod control;
@@ -43,7 +48,7 @@ mod session;
 mod stats;
 mod tensor;
 mod timeline;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg_attr(target_arch = "wasm32", path = "timer_web.rs")]
 mod timer;
 mod trace;
 mod watch;
@@ -51,11 +56,15 @@ mod watch;
 pub use context::Context;
 pub use control::{CancelToken, Progress, ProgressFn, RunControl};
 pub use error::{Error, InputError, SelfTestError};
-pub use fetch::{AsyncReadAt, ReadFuture};
+pub use fetch::{AsyncReadAt, PieceFn, ReadFuture};
 pub use flashmem_plan_format::plan::{ElementType, PageId};
 pub use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};
+#[cfg(any(all(feature = "http", not(target_arch = "wasm32")), all(feature = "web", target_arch = "wasm32")))]
+pub use io::HttpError;
 #[cfg(all(feature = "http", not(target_arch = "wasm32")))]
-pub use io::{HttpError, HttpSource};
+pub use io::HttpSource;
+#[cfg(all(feature = "web", target_arch = "wasm32"))]
+pub use io::WebSource;
 pub use io::{IoMode, IoNote};
 #[cfg(not(target_arch = "wasm32"))]
 pub use measure::EmptyDevice;

@@ -9,7 +9,8 @@ use std::time::Duration;
 pub struct Options {
     /// Use the first adapter whose name contains this text (in any case). `None`: hardware before software.
     pub adapter: Option<String>,
-    /// Threads that read pages ahead. 0, and where there are no threads: a page is read when it is needed.
+    /// Threads that read pages ahead. 0, and where there are no threads: a page is read when it is needed. From a source that
+    /// answers later, as many pages are fetched at a time, and at least one.
     pub reader_threads: u32,
     /// Refuse a bundle that declares a higher peak.
     pub budget_bytes: Option<u64>,

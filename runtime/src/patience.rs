@@ -1,12 +1,14 @@
 //! How a run waits: for how long, whether it may block its thread, and what ends it early.
 //!
 //! A blocking run sleeps in the driver or on a lock. An asynchronous run never does: it looks, and asks its timer to wake
-//! it a little later. On the web nothing waits here at all: the browser wakes the run.
+//! it a little later. On the web the browser wakes the run, and a timer ends what takes too long.
 
+use crate::clock::Stopwatch;
 use crate::control::CancelToken;
 use crate::error::Error;
-#[cfg(not(target_arch = "wasm32"))]
 use crate::timer::Timer;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 /// Longest time between two looks at a busy device. A look costs microseconds; a page takes a disk about a millisecond.
@@ -21,19 +23,12 @@ pub(crate) struct Patience {
     /// Whether the thread may sleep.
     pub(crate) may_block: bool,
     cancel: Option<CancelToken>,
-    #[cfg(not(target_arch = "wasm32"))]
     timer: Timer,
 }
 
 impl Patience {
     pub(crate) fn new(timeout: Duration, may_block: bool, cancel: Option<CancelToken>) -> Self {
-        Self {
-            timeout,
-            may_block,
-            cancel,
-            #[cfg(not(target_arch = "wasm32"))]
-            timer: Timer::default(),
-        }
+        Self { timeout, may_block, cancel, timer: Timer::default() }
     }
 
     /// For opening, which blocks in the driver anyway.
@@ -56,6 +51,35 @@ impl Patience {
             (true, None) => wanted,
             (true, Some(_)) => wanted.min(CANCEL_INTERVAL),
         }
+    }
+
+    /// Waits for what wakes by itself. When it takes too long, the error is `late`; when the run is cancelled meanwhile, that.
+    /// What was waited for is dropped then.
+    pub(crate) async fn limited<T>(
+        &self,
+        during: &str,
+        work: impl Future<Output = T>,
+        late: impl Fn() -> Error,
+    ) -> Result<T, Error> {
+        let (mut work, waiting) = (pin!(work), Stopwatch::start());
+        let mut sleep = None;
+        std::future::poll_fn(|context| {
+            if let Poll::Ready(value) = work.as_mut().poll(context) {
+                return Poll::Ready(Ok(value));
+            }
+            loop {
+                self.check(during)?;
+                let left = self.timeout.checked_sub(waiting.elapsed()).filter(|left| !left.is_zero());
+                let left = left.ok_or_else(&late)?;
+                let piece = if self.cancel.is_some() { left.min(CANCEL_INTERVAL) } else { left };
+                let sleeping = sleep.get_or_insert_with(|| Box::pin(self.timer.sleep(piece)));
+                if sleeping.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                sleep = None;
+            }
+        })
+        .await
     }
 
     /// Lets others run for a moment when the run may not block; nothing otherwise.

@@ -21,7 +21,7 @@ pub(crate) async fn watched<T: Send + 'static>(
     work: impl Fn(&dyn ReadAt) -> T + Send + 'static,
 ) -> Result<T, Error> {
     if source.is_fetched() {
-        return Ok(fetching(source, work).await);
+        return fetching(source, patience, during, work).await;
     }
     #[cfg(not(target_arch = "wasm32"))]
     return threads::watched(source, patience, during, work).await;

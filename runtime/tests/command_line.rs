@@ -166,6 +166,19 @@ fn a_benchmark_gives_figures() {
 }
 
 #[test]
+fn a_closed_pipe_ends_the_program_quietly() {
+    let files = Files::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flashmem-run"));
+    let arguments = ["bench", "small.fmplan", "--repeat", "1", "--warmup", "0", "--json", "bench.json"];
+    let ended = command.args(arguments).current_dir(files.path("")).stdout(writer).output().unwrap();
+    assert!(ended.status.success(), "{:?}: {}", ended.status, text(&ended.stderr));
+    assert_eq!(text(&ended.stderr), "warm runs\n");
+    assert!(files.path("bench.json").exists());
+}
+
+#[test]
 fn every_mode_of_reading_gives_the_same() {
     let files = Files::new();
     for mode in ["auto", "buffered", "cached", "direct", "mmap"] {

@@ -2,14 +2,10 @@
 
 mod support;
 
-use flashmem_plan_format::container::BundleError;
 use flashmem_plan_format::testing;
-use flashmem_runtime::{
-    AsyncReadAt, CancelToken, Error, MemorySource, Options, Outputs, Progress, ReadFuture, RunControl, Session, Tensor,
-};
+use flashmem_runtime::{CancelToken, Error, MemorySource, Options, Outputs, Progress, RunControl, Session, Tensor};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use support::inject::{Injector, Misdeed};
@@ -159,80 +155,4 @@ fn an_asynchronous_run_can_move_between_threads() {
     let (source, options) = (Arc::new(MemorySource::from(PRODUCT.bundle())), Options::default());
     let opening = assert_send(Session::open_async(source, &options));
     assert_right(&pollster::block_on(opening).unwrap().run(&inputs()).unwrap());
-}
-
-/// A source that answers every read a little later, as a browser does.
-struct Later {
-    bytes: Vec<u8>,
-    /// The read that fails, if any.
-    failing: AtomicU32,
-    reads: AtomicU32,
-}
-
-impl AsyncReadAt for Later {
-    fn size_bytes(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    fn read_at<'a>(&'a self, offset_bytes: u64, buffer: &'a mut [u8]) -> ReadFuture<'a> {
-        let mut polls = 0;
-        let mut buffer = Some(buffer);
-        Box::pin(std::future::poll_fn(move |context| {
-            polls += 1;
-            if polls < 3 {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            let read = self.reads.fetch_add(1, Ordering::Relaxed);
-            if read == self.failing.load(Ordering::Relaxed) {
-                return Poll::Ready(Err(std::io::ErrorKind::ConnectionReset.into()));
-            }
-            let buffer = buffer.take().expect("it is ready once");
-            buffer.copy_from_slice(&self.bytes[offset_bytes as usize..][..buffer.len()]);
-            Poll::Ready(Ok(()))
-        }))
-    }
-}
-
-#[test]
-fn a_source_that_answers_later_gives_the_same() {
-    let small = [("x", Tensor::from_f32(&[1, 64], &[1.0; 64])), ("ids", Tensor::from_i64(&[2], &[0, 4]))];
-    let bytes = testing::small_bundle();
-    let expected = open(bytes.clone()).unwrap().run(&small).unwrap();
-    let source = Arc::new(Later { bytes, failing: AtomicU32::new(u32::MAX), reads: AtomicU32::new(0) });
-    let options = Options::default();
-    let open = || pollster::block_on(Session::open_fetched(source.clone(), &options));
-    let mut session = open().unwrap();
-    for _ in 0..2 {
-        assert_eq!(pollster::block_on(session.run_async(&small)).unwrap(), expected);
-        assert_eq!(session.run(&small).unwrap(), expected);
-    }
-    pollster::block_on(session.self_test_async()).unwrap();
-    session.trim().unwrap();
-    assert_eq!(session.run(&small).unwrap(), expected);
-    // Every read of opening and of a first run fails once.
-    source.reads.store(0, Ordering::Relaxed);
-    open().unwrap().run(&small).unwrap();
-    let reads = source.reads.load(Ordering::Relaxed);
-    assert!(reads > 10, "{reads}");
-    for read in 0..reads {
-        source.reads.store(0, Ordering::Relaxed);
-        source.failing.store(read, Ordering::Relaxed);
-        let session = open();
-        let error = match session {
-            Ok(mut session) => {
-                let error = session.run(&small).unwrap_err();
-                assert_eq!(session.run(&small).unwrap(), expected, "read {read}");
-                error
-            }
-            Err(error) => error,
-        };
-        let kind = match &error {
-            Error::Bundle(BundleError::Read { source, .. })
-            | Error::PageRead { source, .. }
-            | Error::RowRead { source, .. } => source.kind(),
-            other => panic!("read {read}: {other:?}"),
-        };
-        assert_eq!(kind, std::io::ErrorKind::ConnectionReset);
-    }
 }

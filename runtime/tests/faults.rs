@@ -9,6 +9,7 @@ use flashmem_plan_format::testing;
 use flashmem_runtime::{Error, IoMode, Options, Outputs, Session, Tensor};
 use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -100,9 +101,67 @@ impl Model {
             assert_eq!(&self.run(&mut session, mode).unwrap(), expected, "{case}: the next run");
         }
     }
+
+    /// Every read of a later run panics once and stalls once.
+    fn disturb_later_runs(&self, mode: Mode) {
+        let source = Injector::new(&self.bytes);
+        let mut session = self.open(&source, mode, STALL).unwrap();
+        let expected = self.run(&mut session, mode).unwrap();
+        let before = source.reads();
+        assert_eq!(self.run(&mut session, mode).unwrap(), expected);
+        let reads = source.reads() - before;
+        assert!(reads > 1, "{reads}");
+        for read in 0..reads {
+            for misdeed in [Misdeed::Panic, Misdeed::Stall] {
+                let case = format!("{mode:?}, read {read} of a later run: {misdeed:?}");
+                source.arm(read, misdeed);
+                match mode.reader_threads {
+                    0 => self.disturb_in_place(&mut session, mode, &source, misdeed, &expected, &case),
+                    _ => {
+                        let error = self.run(&mut session, mode).expect_err(&case);
+                        assert!(source.expects(misdeed, &error), "{case}: {error:?}");
+                    }
+                }
+                source.release();
+                assert_eq!(self.run(&mut session, mode).unwrap(), expected, "{case}: the next run");
+            }
+        }
+    }
+
+    /// Without readers, pages are read in the thread of the caller: its panic is the caller's, and its stall lasts as long as
+    /// the source likes. Rows are read on a thread all the same.
+    fn disturb_in_place(
+        &self,
+        session: &mut Session,
+        mode: Mode,
+        source: &Arc<Injector>,
+        misdeed: Misdeed,
+        expected: &Outputs,
+        case: &str,
+    ) {
+        let result = std::thread::scope(|scope| {
+            if misdeed == Misdeed::Stall {
+                scope.spawn(|| {
+                    std::thread::sleep(STALL / 4);
+                    source.release();
+                });
+            }
+            catch_unwind(AssertUnwindSafe(|| self.run(session, mode)))
+        });
+        assert!(source.was_hit(), "{case}: the read did not come");
+        match (misdeed, result) {
+            (Misdeed::Stall, Ok(Ok(outputs))) => assert_eq!(outputs, *expected, "{case}"),
+            (Misdeed::Panic, Ok(Err(error))) => assert!(source.expects(misdeed, &error), "{case}: {error:?}"),
+            (Misdeed::Panic, Err(_)) => assert!(source.hit_a_page(), "{case}: a row"),
+            (_, result) => panic!("{case}: {:?}", result.map(|result| result.map(|_| "outputs"))),
+        }
+    }
 }
 
 const LONG: Duration = Duration::from_secs(60);
+
+/// Longest wait of sessions whose reads stall; nothing else on a busy machine may take as long.
+const STALL: Duration = Duration::from_millis(500);
 
 /// Fails instead of waiting for ever.
 fn without_hanging(test: impl FnOnce() + Send + 'static) {
@@ -162,6 +221,21 @@ fn every_read_of_a_later_run_can_fail() {
                 }
             }
         }
+    });
+}
+
+/// With its own session for every model and mode, side by side: what stalls needs no processor.
+#[test]
+fn every_read_of_a_later_run_can_panic_or_stall() {
+    without_hanging(|| {
+        let models = [Model::small(), Model::wide()];
+        std::thread::scope(|scope| {
+            for model in &models {
+                for mode in MODES {
+                    scope.spawn(move || model.disturb_later_runs(mode));
+                }
+            }
+        });
     });
 }
 

@@ -1,5 +1,8 @@
 //! What the command line does, in order: open, self-test, read inputs, run, write outputs, report.
 
+#[macro_use]
+mod output;
+
 mod arguments;
 mod bench;
 mod process_clock;

@@ -4,6 +4,7 @@
 //! file had when it was opened, and the entity tag, where there is one. Every wait has a limit. Redirects, proxies,
 //! passwords and encryption are deliberately not here: an app that needs them implements [`ReadAt`] on its own client.
 
+use super::answer::{HttpError, Version};
 use flashmem_plan_format::source::ReadAt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -16,34 +17,6 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Most connections that are kept.
 const MAX_IDLE: usize = 32;
 
-/// Why a server's answer is no part of a file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the fields are described by the messages")]
-pub enum HttpError {
-    /// Not a plain address.
-    #[error("`{url}` is no address of the form http://host[:port]/path")]
-    Url { url: String },
-    /// Another status than 206.
-    #[error("the server answers `{status}` to a range request; 206 is needed")]
-    Status { status: String },
-    /// A head that cannot be understood, or is too long.
-    #[error("the server's answer has no valid head: {reason}")]
-    Head { reason: &'static str },
-    /// Another range than the one asked for.
-    #[error("the server sends `{found}`, and bytes {start_bytes} to {end_bytes} were asked for")]
-    Range { start_bytes: u64, end_bytes: u64, found: String },
-    /// The file is not the one that was opened.
-    #[error("the file changed on the server while it was read")]
-    Changed,
-}
-
-impl From<HttpError> for io::Error {
-    fn from(error: HttpError) -> Self {
-        Self::new(io::ErrorKind::InvalidData, error)
-    }
-}
-
 /// A file on a server.
 #[derive(Debug)]
 pub struct HttpSource {
@@ -51,8 +24,7 @@ pub struct HttpSource {
     authority: String,
     path: String,
     timeout: Duration,
-    size_bytes: u64,
-    tag: Option<String>,
+    version: Version,
     idle: Mutex<Vec<TcpStream>>,
 }
 
@@ -83,13 +55,10 @@ impl HttpSource {
         let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let authority = if has_port { host.to_owned() } else { format!("{host}:80") };
         let (path, idle) = (format!("/{path}"), Mutex::default());
-        let mut source = Self { authority, path, timeout, size_bytes: 0, tag: None, idle };
+        let mut source = Self { authority, path, timeout, version: Version::default(), idle };
         let mut connection = source.connect()?;
         let head = source.request(&mut connection, 0, 1)?;
-        let found = head.content_range.clone().unwrap_or_default();
-        let size = found.strip_prefix("bytes 0-0/").and_then(|size| size.parse().ok());
-        source.size_bytes = size.ok_or(HttpError::Range { start_bytes: 0, end_bytes: 1, found })?;
-        source.tag = head.tag.clone();
+        source.version = Version::of(head.content_range.clone(), head.tag.clone())?;
         source.body(connection, head, &mut [0])?;
         Ok(source)
     }
@@ -136,26 +105,15 @@ impl HttpSource {
         }
         Ok(())
     }
-
-    fn check(&self, head: &Head, start_bytes: u64, end_bytes: u64) -> Result<(), HttpError> {
-        let found = head.content_range.clone().unwrap_or_default();
-        if head.tag != self.tag || !found.ends_with(&format!("/{}", self.size_bytes)) {
-            return Err(HttpError::Changed);
-        }
-        if found != format!("bytes {start_bytes}-{}/{}", end_bytes - 1, self.size_bytes) {
-            return Err(HttpError::Range { start_bytes, end_bytes, found });
-        }
-        Ok(())
-    }
 }
 
 impl ReadAt for HttpSource {
     fn size_bytes(&self) -> u64 {
-        self.size_bytes
+        self.version.size_bytes
     }
 
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
-        super::check_range(self.size_bytes, offset_bytes, buffer.len())?;
+        super::check_range(self.version.size_bytes, offset_bytes, buffer.len())?;
         if buffer.is_empty() {
             return Ok(());
         }
@@ -170,7 +128,7 @@ impl ReadAt for HttpSource {
                 (self.request(&mut connection, offset_bytes, length)?, connection)
             }
         };
-        self.check(&head, offset_bytes, offset_bytes + length)?;
+        self.version.check(offset_bytes, offset_bytes + length, head.content_range.clone(), head.tag.clone())?;
         self.body(connection, head, buffer)
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Every mode is a [`ReadAt`]: positional, exact, shared by threads. `file.rs` reads through the system's page cache and
 //! advises it, `direct.rs` goes around it, `mapped.rs` reads from a mapping; memory is [`MemorySource`], and `http.rs` reads
-//! ranges of a file on a server. docs/runtime.md tells which mode is for whom. Nothing here knows pages or plans.
+//! ranges of a file on a server. In browsers `web.rs` fetches such ranges, as an [`AsyncReadAt`](crate::AsyncReadAt). docs/runtime.md tells which mode is for whom. Nothing here knows pages or plans.
 //!
 //! [`ReadAt`]: flashmem_plan_format::source::ReadAt
 //! [`MemorySource`]: flashmem_plan_format::source::MemorySource
 
+#[cfg(any(all(feature = "http", not(target_arch = "wasm32")), all(feature = "web", target_arch = "wasm32")))]
+mod answer;
 #[cfg(not(target_arch = "wasm32"))]
 mod direct;
 #[cfg(not(target_arch = "wasm32"))]
@@ -15,9 +17,15 @@ mod file;
 mod http;
 #[cfg(not(target_arch = "wasm32"))]
 mod mapped;
+#[cfg(all(feature = "web", target_arch = "wasm32"))]
+mod web;
 
+#[cfg(any(all(feature = "http", not(target_arch = "wasm32")), all(feature = "web", target_arch = "wasm32")))]
+pub use answer::HttpError;
 #[cfg(all(feature = "http", not(target_arch = "wasm32")))]
-pub use http::{HttpError, HttpSource};
+pub use http::HttpSource;
+#[cfg(all(feature = "web", target_arch = "wasm32"))]
+pub use web::WebSource;
 
 use serde::Serialize;
 #[cfg(not(target_arch = "wasm32"))]
@@ -104,7 +112,7 @@ pub(crate) fn open(path: &Path, wanted: IoMode) -> Result<OpenFile, Error> {
 }
 
 /// Refuses a read that does not lie within `size_bytes`.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(any(not(target_arch = "wasm32"), feature = "web"))]
 fn check_range(size_bytes: u64, offset_bytes: u64, length: usize) -> std::io::Result<()> {
     match offset_bytes.checked_add(length as u64) {
         Some(end_bytes) if end_bytes <= size_bytes => Ok(()),

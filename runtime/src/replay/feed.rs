@@ -18,7 +18,7 @@ use wgpu::BufferViewMut;
 
 /// Fills mapped staging buffers with pages, in the order of loads.
 pub(crate) enum Feed {
-    /// Reads a page when it is asked for.
+    /// Reads a page when it is asked for; of a source that answers later, pages ahead.
     Inline(InlineFeed),
     /// Reads ahead.
     #[cfg(not(target_arch = "wasm32"))]

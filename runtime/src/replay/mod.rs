@@ -1,9 +1,10 @@
 //! One run: inputs in, the plan's commands in order, outputs out.
 //!
 //! `inputs.rs` checks and uploads inputs, `rows.rs` gathers rows, `feed.rs` says how pages arrive (`inline.rs` reads them
-//! on demand, `threads.rs` ahead of time), `walk.rs` replays the commands, `readback.rs` fetches the outputs. The replay
+//! on demand, `ahead.rs` fetches and `threads.rs` reads them ahead of time), `walk.rs` replays the commands, `readback.rs` fetches the outputs. The replay
 //! itself needs no threads and never blocks but in `gpu.rs`. It deliberately decides nothing.
 
+mod ahead;
 mod feed;
 #[cfg(not(target_arch = "wasm32"))]
 mod handover;

@@ -14,6 +14,7 @@ use flashmem_plan_format::Bundle;
 use flashmem_plan_format::container::BundleError;
 use flashmem_plan_format::plan::{PageId, Plan};
 use flashmem_plan_format::source::ReadAt;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::Arc;
 use wgpu::BufferViewMut;
@@ -35,14 +36,16 @@ pub(crate) struct PageReader {
     pages_offset_bytes: u64,
     page_bytes: u64,
     checksums: Box<[u32]>,
-    /// Bytes of one reader's buffer.
-    buffer_bytes: u64,
+    /// Bytes of one reader's buffer, or of one lane's.
+    piece_bytes: u64,
+    /// Pages that are fetched at the same time, where the source answers later; 1 where it does not.
+    lanes: u32,
     pub(crate) timeline: Arc<Timeline>,
     trace: Option<Arc<Trace>>,
 }
 
 impl PageReader {
-    /// For `readers` that read at the same time. Takes the checksums from the bundle.
+    /// For `readers` that read, or fetch, at the same time. Takes the checksums from the bundle.
     pub(crate) fn new(
         source: Arc<CountingSource>,
         bundle: &mut Bundle,
@@ -52,20 +55,27 @@ impl PageReader {
     ) -> Self {
         let page_bytes = bundle.plan.page.page_bytes();
         let share_bytes = bundle.plan.read_buffers_bytes() / u64::from(readers.max(1));
+        let lanes = if source.is_fetched() { readers.max(1) } else { 1 };
         Self {
             source,
             pages_offset_bytes: bundle.page_offset_bytes(PageId(0)),
             page_bytes,
             checksums: std::mem::take(&mut bundle.page_checksums).into(),
-            buffer_bytes: whole_blocks(share_bytes.min(page_bytes)),
+            piece_bytes: whole_blocks(share_bytes.min(page_bytes)),
+            lanes,
             timeline,
             trace,
         }
     }
 
-    /// Bytes of one reader's buffer.
+    /// Bytes of the buffers of one thread: a reader's one, or all lanes'.
     pub(crate) const fn buffer_bytes(&self) -> u64 {
-        self.buffer_bytes
+        self.piece_bytes * self.lanes as u64
+    }
+
+    /// Pages that may be fetched at the same time.
+    pub(crate) const fn lanes(&self) -> u32 {
+        self.lanes
     }
 
     /// Host bytes of the checksums.
@@ -79,9 +89,9 @@ impl PageReader {
         start_bytes..start_bytes + self.page_bytes
     }
 
-    /// A buffer for reader `reader`.
+    /// A buffer for reader or lane `reader`.
     pub(crate) fn new_buffer(&self, reader: u32) -> PieceBuffer {
-        PieceBuffer::new(self.buffer_bytes as usize, reader)
+        PieceBuffer::new(self.piece_bytes as usize, reader)
     }
 
     /// Why a read of `page` did not end by itself.
@@ -123,34 +133,48 @@ impl PageReader {
         read
     }
 
-    /// As [`PageReader::read`], from a source that answers later.
-    pub(crate) async fn fetch(
-        &self,
-        page: PageId,
-        view: &mut BufferViewMut,
-        buffer: &mut PieceBuffer,
-    ) -> Result<(), Error> {
-        let (range, reader) = (self.range_of(page), buffer.reader);
+    /// As [`PageReader::read`], from a source that answers later, through a buffer of lane `lane`.
+    pub(crate) async fn fetch(&self, page: PageId, view: &mut BufferViewMut, lane: u32) -> Result<(), Error> {
         let start = self.trace.as_ref().map(|trace| trace.now());
         let reading = Stopwatch::start();
         self.timeline.mark(Mark::ReadingBegan);
-        let (mut computed, mut done) = (0, 0);
-        while done < view.len() {
-            let length = buffer.bytes().len().min(view.len() - done);
-            let piece = &mut buffer.bytes()[..length];
-            let offset_bytes = range.start + done as u64;
-            let read = self.source.fetch(offset_bytes, piece).await;
-            read.map_err(|source| Error::PageRead { page, offset_bytes, source })?;
-            computed = crc32c::crc32c_append(computed, piece);
-            view.slice(done..done + length).copy_from_slice(piece);
-            done += length;
-        }
+        let mut buffer = self.new_buffer(lane);
+        let fetched = self.fetch_pieces(page, view, buffer.bytes()).await;
         self.timeline.add(Span::Reading, reading.elapsed());
-        let checked = self.check(page, computed);
         if let (Some(trace), Some(start)) = (&self.trace, start) {
-            trace.read(reader, page, start, checked.is_err());
+            trace.read(lane, page, start, fetched.is_err());
         }
-        checked
+        if fetched.is_ok() {
+            self.timeline.mark(Mark::FirstPage);
+        }
+        fetched
+    }
+
+    async fn fetch_pieces(&self, page: PageId, view: &mut BufferViewMut, buffer: &mut [u8]) -> Result<(), Error> {
+        let (start_bytes, length) = (self.range_of(page).start, view.len());
+        let (mut computed, mut done) = (0, 0);
+        let mut piece = |bytes: &[u8]| {
+            // A source that gives too much is found out below.
+            let bytes = &bytes[..bytes.len().min(length.saturating_sub(done) + 1)];
+            if done + bytes.len() <= length {
+                computed = crc32c::crc32c_append(computed, bytes);
+                view.slice(done..done + bytes.len()).copy_from_slice(bytes);
+            }
+            done += bytes.len();
+        };
+        let mut read = self.source.fetch_pieces(start_bytes, length as u64, buffer, &mut piece).await;
+        if read.is_ok() && done != length {
+            let kind = if done < length { ErrorKind::UnexpectedEof } else { ErrorKind::InvalidData };
+            read = Err(kind.into());
+        }
+        let offset_bytes = start_bytes + done.min(length) as u64;
+        read.map_err(|source| Error::PageRead { page, offset_bytes, source })?;
+        self.check(page, computed)
+    }
+
+    /// Notes that the last page of a sequence was fetched.
+    pub(crate) fn all_arrived(&self) {
+        self.timeline.mark(Mark::LastPage);
     }
 
     /// Whether pages must be fetched.

@@ -1,10 +1,11 @@
 //! Gathers single rows of a table that stays in the file.
 //!
 //! Rows are read in file order and each only once, a batch at a time, checked, widened to f32 and written to every place
-//! that wants them. Negative indices count from the end, as in ONNX Gather.
+//! that wants them. Rows of a source that answers later are on their way some at a time. Negative indices count from the end, as in ONNX Gather.
 
 use crate::convert;
 use crate::error::{Error, InputError};
+use crate::fetch::fetching_first;
 use crate::patience::Patience;
 use crate::session::Parts;
 use crate::tensor::Tensor;
@@ -72,7 +73,10 @@ fn batches(wanted: &[(u32, u32)]) -> impl Iterator<Item = &[(u32, u32)]> {
 /// Reads and checks rows: one after another, with their checksums.
 async fn read_batch(parts: &Parts, table_index: u32, rows: &[u32], patience: &Patience) -> Result<Vec<u8>, Error> {
     let (bundle, rows) = (Arc::clone(&parts.bundle), rows.to_vec());
+    let during = "reading rows";
     let stride = bundle.plan.row_tables[table_index as usize].row_stride_bytes() as usize;
+    let offset = |row: &u32| bundle.row_offset_bytes(table_index, *row).expect("the row was checked against the table");
+    let needed: Vec<_> = rows.iter().map(|row| (offset(row), stride)).collect();
     let work = move |source: &dyn ReadAt| {
         let mut bytes = vec![0; rows.len() * stride];
         let mut rest = bytes.as_mut_slice();
@@ -83,7 +87,12 @@ async fn read_batch(parts: &Parts, table_index: u32, rows: &[u32], patience: &Pa
         }
         Ok(bytes)
     };
-    watched(&parts.source, patience, "reading rows", work).await?
+    if parts.source.is_fetched() {
+        let needed = (needed, parts.options.reader_threads);
+        let fetching = fetching_first(&parts.source, patience, during, needed, work);
+        return parts.feed.beside(fetching).await?;
+    }
+    watched(&parts.source, patience, during, work).await?
 }
 
 /// Reads rows that stand one behind the other in the file, from `first` on, and checks each.

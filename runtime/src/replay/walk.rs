@@ -219,7 +219,8 @@ impl<'a> Walk<'a> {
         let mut wait = Duration::ZERO;
         loop {
             self.collect()?;
-            if let Some(arrived) = self.parts.feed.take(self.next_load, wait).await {
+            let take = self.parts.feed.take(self.next_load, wait);
+            if let Some(arrived) = self.patience.limited(DURING, take, || self.page_is_late(page)).await? {
                 self.parts.timeline.add(Span::PageWait, waiting.elapsed());
                 return arrived.map(drop);
             }
@@ -239,7 +240,8 @@ impl<'a> Walk<'a> {
             WriteState::Encoded => Err(Error::RingStalled { command, page }),
             WriteState::InFlight { ticket, submission } => {
                 // One submission rather than all, so that later work keeps the device busy.
-                gpu.wait(ticket, submission.as_ref(), DURING, self.patience).await?;
+                let wait = gpu.wait(ticket, submission.as_ref(), DURING, self.patience);
+                self.parts.feed.beside(wait).await?;
                 Ok(Duration::ZERO)
             }
             WriteState::Reading | WriteState::Mapped if is_device_busy => {

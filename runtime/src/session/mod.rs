@@ -159,7 +159,8 @@ impl Session {
         opening::open(None, CountingSource::new(source), options).await
     }
 
-    /// Opens a bundle from a source that answers later, as in a browser. Pages are fetched when they are needed.
+    /// Opens a bundle from a source that answers later, as in a browser. Pages for the first run are on their way from here
+    /// on, up to [`Options::reader_threads`] at a time.
     ///
     /// # Errors
     /// As [`Session::open_source`].

@@ -135,11 +135,12 @@ async fn check(source: &Arc<CountingSource>, options: &Options, timeline: &Arc<T
     timeline.mark(Mark::Validated);
     let bytes_read = source.bytes_read();
     let loads = loads(&bundle.plan.commands);
-    let wanted_readers = if source.is_fetched() { 0 } else { options.reader_threads };
-    let readers = useful_readers(&bundle.plan, wanted_readers);
+    let readers = useful_readers(&bundle.plan, options.reader_threads);
+    // What is fetched needs no threads.
+    let threads = if source.is_fetched() { 0 } else { readers };
     let trace = options.trace.then(|| Arc::new(Trace::new(timeline.clock())));
     let reader = PageReader::new(Arc::clone(source), &mut bundle, readers, Arc::clone(timeline), trace.clone());
-    let feed = Feed::start(reader, bundle.plan.staging_pages, readers)?;
+    let feed = Feed::start(reader, bundle.plan.staging_pages, threads)?;
     feed.begin(&loads);
     Ok(Checked { bundle, loads, feed, trace, bytes_read })
 }
@@ -159,7 +160,7 @@ async fn build(
     let repeat_loads = self::loads(&bundle.plan.repeat_commands);
     let layouts = Arc::new(Layouts::create(&gpu, &bundle.plan).await?);
     let known = context.map(Context::known_pipelines);
-    let (pipelines, cache_state) = start_pipelines(&gpu, known, &mut bundle, &layouts, options, &timeline).await?;
+    let (pipelines, cache_state) = start_pipelines(&gpu, known, &mut bundle, &layouts, options, &timeline)?;
 
     let mut staging = Staging::allocate(&gpu, &bundle.plan, bundle.plan.params.len(), &constants, ledger).await?;
     timeline.mark(Mark::Staging);
@@ -173,6 +174,8 @@ async fn build(
     if let Some(buffer) = staging.ring.last_mut() {
         buffer.give(last as u32, &feed)?;
     }
+    #[cfg(target_arch = "wasm32")]
+    feed.beside(pipelines.create_all()).await?;
     let host_bytes = plan_bytes(&bundle.plan) + pipelines.source_bytes() + feed.host_bytes();
     ledger.sample(&gpu.device, host_bytes + constants.len() as u64);
     drop(constants);
@@ -202,7 +205,7 @@ async fn build(
 }
 
 /// Starts creating pipelines, with a cache if one is wanted; tells what became of the cache.
-async fn start_pipelines(
+fn start_pipelines(
     gpu: &Gpu,
     known: Option<Arc<KnownPipelines>>,
     bundle: &mut Bundle,
@@ -215,10 +218,10 @@ async fn start_pipelines(
     #[cfg(not(target_arch = "wasm32"))]
     if let Some(directory) = &options.cache_dir {
         let (cache, state) = super::pipeline_cache::open(gpu, directory);
-        let pipelines = Pipelines::start(gpu, known, layouts, pipelines, threads, cache, timeline).await?;
+        let pipelines = Pipelines::start(gpu, known, layouts, pipelines, threads, cache, timeline)?;
         return Ok((pipelines, Some(state.name())));
     }
-    Ok((Pipelines::start(gpu, known, layouts, pipelines, threads, None, timeline).await?, None))
+    Ok((Pipelines::start(gpu, known, layouts, pipelines, threads, None, timeline)?, None))
 }
 
 /// Threads that create pipelines: as wanted, or one a core, within reason.

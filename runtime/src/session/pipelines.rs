@@ -132,9 +132,9 @@ struct State {
 }
 
 impl Pipelines {
-    /// Takes the sources from `pipelines` and starts creating on `threads` threads, where there are threads; else, everything
-    /// is created here.
-    pub(crate) async fn start(
+    /// Takes the sources from `pipelines` and starts creating on `threads` threads, where there are threads; elsewhere
+    /// [`Pipelines::create_all`] does everything.
+    pub(crate) fn start(
         gpu: &Gpu,
         known: Option<Arc<KnownPipelines>>,
         layouts: &Arc<Layouts>,
@@ -164,11 +164,11 @@ impl Pipelines {
             state: Mutex::new(state),
             changed: Condvar::new(),
         };
-        Self::create(Arc::new(shared), threads.min(pipelines.len() as u32)).await
+        Self::create(Arc::new(shared), threads.min(pipelines.len() as u32))
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    async fn create(shared: Arc<Shared>, threads: u32) -> Result<Self, Error> {
+    fn create(shared: Arc<Shared>, threads: u32) -> Result<Self, Error> {
         let mut all = Self { shared, threads: Vec::new() };
         for _ in 0..threads {
             let shared = Arc::clone(&all.shared);
@@ -180,10 +180,15 @@ impl Pipelines {
     }
 
     #[cfg(target_arch = "wasm32")]
-    async fn create(shared: Arc<Shared>, _threads: u32) -> Result<Self, Error> {
-        shared.create_pending().await;
-        let failure = lock(&shared.state).failure.take();
-        failure.map_or_else(|| Ok(Self { shared }), Err)
+    fn create(shared: Arc<Shared>, _threads: u32) -> Result<Self, Error> {
+        Ok(Self { shared })
+    }
+
+    /// Creates all pipelines; fails with the first one that the device rejects.
+    #[cfg(target_arch = "wasm32")]
+    pub(crate) async fn create_all(&self) -> Result<(), Error> {
+        self.shared.create_pending().await;
+        lock(&self.shared.state).failure.take().map_or(Ok(()), Err)
     }
 
     pub(crate) fn layouts(&self) -> &Layouts {

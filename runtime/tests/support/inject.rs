@@ -72,6 +72,12 @@ impl Injector {
         self.state.lock().unwrap().hit.is_some()
     }
 
+    /// Whether the read that misbehaved was of a page.
+    pub fn hit_a_page(&self) -> bool {
+        let hit = self.state.lock().unwrap().hit;
+        hit.is_some_and(|(offset, _)| offset >= self.bundle.page_offset_bytes(PageId(0)))
+    }
+
     /// Whether this is the right error for the read that misbehaved.
     pub fn expects(&self, misdeed: Misdeed, error: &Error) -> bool {
         let (offset, length) = self.state.lock().unwrap().hit.expect("nothing misbehaved");

@@ -63,6 +63,11 @@ fn halves(s: &mut Steps<'_>, x: &str) -> (String, String) {
 /// x / scale, corrected by the exact remainder: a device's own division may be a few units off, and a quotient that lies on
 /// a half must not miss it.
 fn quotient(s: &mut Steps<'_>, x: &str, scale: &str) -> String {
+    // Halves of a huge scale would be infinite: both sides are made smaller by a power of two.
+    let (huge, smaller, same) = (s.floats(&[], &[1e30]), s.floats(&[], &[2_f32.powi(-64)]), s.floats(&[], &[1.0]));
+    let is_huge = s.op("Greater", &[scale, &huge], &[]);
+    let factor = s.op("Where", &[&is_huge, &smaller, &same], &[]);
+    let (x, scale) = (&s.op("Mul", &[x, &factor], &[]), &s.op("Mul", &[scale, &factor], &[]));
     let (low, high) = (s.floats(&[], &[-1e9]), s.floats(&[], &[1e9]));
     let quotient = s.op("Div", &[x, scale], &[]);
     // Infinities stay out of the differences below.

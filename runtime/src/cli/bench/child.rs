@@ -8,7 +8,7 @@ use crate::cli::ProcessClock;
 use anyhow::Context as _;
 use flashmem_runtime::{EmptyDevice, Options, Session, Stats};
 use serde::{Deserialize, Serialize};
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 
 /// What one process measured. Times are milliseconds from the start of the process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -76,9 +76,7 @@ impl Report {
 }
 
 fn tell(report: Report) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", serde_json::to_string(&report)?)?;
-    out.flush()?;
+    outln!("{}", serde_json::to_string(&report)?);
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }

@@ -109,14 +109,14 @@ const PHASES: [&str; 13] = [
     "readback_ms",
 ];
 
-/// Sums up, prints, and writes the JSON.
+/// Sums up, writes the JSON, and prints: whoever stops reading the figures ends the program.
 pub(super) fn finish(arguments: &BenchArguments, measured: &Measured) -> anyhow::Result<()> {
     let summary = Summary::of(arguments, measured);
-    summary.print();
     if let Some(path) = &arguments.json {
         let text = serde_json::to_string_pretty(&summary).context("cannot encode the figures")?;
         std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
     }
+    summary.print();
     Ok(())
 }
 
@@ -146,28 +146,28 @@ impl Summary {
 
     fn print(&self) {
         let mega = |bytes: f64| format!("{:.0} MB/s", bytes / 1e6);
-        println!("bundle: {} ({:.1} MB of pages)", self.bundle, self.plan_bytes as f64 / 1e6);
-        println!("adapter: {}, I/O: {}", self.adapter, self.io_mode);
+        outln!("bundle: {} ({:.1} MB of pages)", self.bundle, self.plan_bytes as f64 / 1e6);
+        outln!("adapter: {}, I/O: {}", self.adapter, self.io_mode);
         match self.still_cached_bytes {
-            Some(bytes) if bytes > 0 => println!("note: {bytes} bytes of the file stayed in the page cache"),
-            None if self.raw.is_some() => println!("note: it is unknown whether the file left the page cache"),
+            Some(bytes) if bytes > 0 => outln!("note: {bytes} bytes of the file stayed in the page cache"),
+            None if self.raw.is_some() => outln!("note: it is unknown whether the file left the page cache"),
             Some(_) | None => {}
         }
         if let Some(raw) = &self.raw {
             for (threads, ms) in &raw.threads {
-                println!("raw, {threads} threads: {}", line(ms));
+                outln!("raw, {threads} threads: {}", line(ms));
             }
-            println!("raw: {} with {} threads", mega(raw.bytes_per_second), raw.best_threads);
+            outln!("raw: {} with {} threads", mega(raw.bytes_per_second), raw.best_threads);
         }
         if let Some(reading) = &self.io_only {
             reading.print("reads and uploads only");
         }
         if let Some(cold) = &self.cold {
-            println!("cold: {}", line(&cold.ms));
-            println!("  an empty device: {}", line(&cold.device_ms));
-            println!("  floor: {:.1} ms; cold / floor: {:.3}", cold.floor_ms, cold.over_floor);
+            outln!("cold: {}", line(&cold.ms));
+            outln!("  an empty device: {}", line(&cold.device_ms));
+            outln!("  floor: {:.1} ms; cold / floor: {:.3}", cold.floor_ms, cold.over_floor);
             let phases: Vec<_> = cold.phases_ms.iter().map(|(name, ms)| format!("{name} {ms:.1}")).collect();
-            println!("  phases: {}", phases.join(", "));
+            outln!("  phases: {}", phases.join(", "));
             if let Some(reading) = &cold.reading {
                 reading.print("  reading, from the first announcement");
             }
@@ -176,9 +176,9 @@ impl Summary {
             }
         }
         if let Some(warm) = &self.warm {
-            println!("warm: {}; {} bytes read a run", line(&warm.ms), warm.bytes_read_per_run);
-            println!("  setup on the CPU: {} (allowance {:.2} ms)", line(&warm.setup_ms), warm.setup_allowance_ms);
-            println!("  submitting: {}", line(&warm.submit_ms));
+            outln!("warm: {}; {} bytes read a run", line(&warm.ms), warm.bytes_read_per_run);
+            outln!("  setup on the CPU: {} (allowance {:.2} ms)", line(&warm.setup_ms), warm.setup_allowance_ms);
+            outln!("  submitting: {}", line(&warm.submit_ms));
         }
         if let Some(memory) = &self.memory {
             memory.print();
@@ -211,9 +211,9 @@ impl Reading {
     }
 
     fn print(&self, what: &str) {
-        println!("{what}: {}; {:.0} MB/s", line(&self.ms), self.bytes_per_second / 1e6);
+        outln!("{what}: {}; {:.0} MB/s", line(&self.ms), self.bytes_per_second / 1e6);
         if let Some((over_raw, paired)) = self.over_raw.zip(self.over_raw_paired) {
-            println!("  over the raw rate: {over_raw:.3} (by repetition: {paired:.3})");
+            outln!("  over the raw rate: {over_raw:.3} (by repetition: {paired:.3})");
         }
     }
 }
@@ -282,17 +282,17 @@ impl Memory {
     fn print(&self) {
         let mebi = |bytes: f64| format!("{:.2} MiB", bytes / f64::from(1 << 20));
         let (declared, measured) = (mebi(self.declared_bytes as f64), mebi(self.measured_bytes as f64));
-        println!("memory: {measured} measured, {declared} declared");
+        outln!("memory: {measured} measured, {declared} declared");
         let recorded = mebi(self.device_recorded_bytes as f64);
         match (self.driver_bytes, self.driver_scope) {
             (Some(bytes), Some(scope)) => {
-                println!("  device: {recorded} recorded, {} by the driver ({scope})", mebi(bytes as f64));
+                outln!("  device: {recorded} recorded, {} by the driver ({scope})", mebi(bytes as f64));
             }
-            _ => println!("  device: {recorded} recorded; there is no tool of the driver to compare with"),
+            _ => outln!("  device: {recorded} recorded; there is no tool of the driver to compare with"),
         }
         if let Some(growth) = self.resident_growth_bytes {
             let host = mebi(self.declared_host_bytes as f64);
-            println!(
+            outln!(
                 "  process: {} more resident than an empty device's; {host} declared for the host",
                 mebi(growth as f64)
             );

@@ -27,6 +27,10 @@ def cases():
     yield single("quantize_linear", "QuantizeLinear", x(4, 9, draw=halves), f32(1.0), const(7, np.uint8))
     yield single("quantize_linear_runtime_scale", "QuantizeLinear", x(3, 5, draw=halves),
                  x(draw=lambda rng, shape: np.array(3, np.float32)), const(-3, np.int8))
+    # The smallest float, as masks have it, makes a scale of this size.
+    yield single("quantize_linear_huge_scale", "QuantizeLinear",
+                 x(3, 5, draw=lambda rng, shape: np.where(rng.random(shape) < 0.5, -3.4028235e38, halves(rng, shape)).astype(np.float32)),
+                 f32(1.3344406e36), const(127, np.int8))
     yield single("quantize_linear_axis", "QuantizeLinear", x(2, 3, 4, draw=halves), f32(0.7, 2.0, 3.1),
                  const([1, 200, 84], np.uint8), axis=1)
     yield single("dequantize_linear", "DequantizeLinear", i8(3, 7), f32(0.03), const(-5, np.int8))

@@ -1,0 +1,26 @@
+//! Standard output that may be closed at any time, as by `| head`.
+//!
+//! `print!` panics then. Whoever closed the pipe has read enough, so the program ends as if it were done; output that cannot be
+//! written for another reason is an error. Messages on standard error deliberately do not pass here. `flashmem-compile` has
+//! the same file: the two share no crate that prints.
+
+use std::fmt::Arguments;
+use std::io::{ErrorKind, Write as _};
+
+/// Writes to standard output, or ends the program.
+pub fn write(text: Arguments<'_>) {
+    let mut out = std::io::stdout().lock();
+    match out.write_fmt(text).and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            eprintln!("error: cannot write to standard output: {error}");
+            std::process::exit(1)
+        }
+    }
+}
+
+/// `println!` through [`write`].
+macro_rules! outln {
+    ($($text:tt)*) => { $crate::cli::output::write(format_args!("{}\n", format_args!($($text)*))) };
+}
