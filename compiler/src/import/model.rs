@@ -5,12 +5,12 @@
 //! which of them need the value of a weight at compile time.
 
 use super::error::{ImportError, UnsupportedOp};
-use super::operators::{Support, find};
 use super::protobuf::{Skeleton, skim};
 use super::rewrite::rewrite;
 use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
 use super::{Dim, ImportOptions};
 use crate::graph::constant::Storage;
+use crate::operators::{KernelOp, Support, find};
 use flashmem_plan_format::plan::ElementType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -44,6 +44,8 @@ pub struct Model {
     pub op_types: BTreeMap<String, String>,
     /// Names of the initialisers, weights included.
     pub initialisers: BTreeSet<String>,
+    /// Operators with a file in `operators/`, by the name of the node that stands for each.
+    pub kernel_ops: BTreeMap<String, KernelOp>,
     /// BLAKE3 of the file, followed by its files of external data in path order, in hexadecimal.
     pub hash: String,
     /// Name of the file without its extension.
@@ -71,7 +73,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     super::branches::take(graph);
     let op_types: BTreeMap<String, String> = graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
     refuse_unknown_operators(graph)?;
-    let refused = rewrite(graph, opset);
+    let (kernel_ops, refused) = rewrite(graph, opset);
     if !refused.is_empty() {
         return Err(ImportError::Unsupported(refused));
     }
@@ -91,7 +93,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     }
     let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let hash = hasher.finalize().to_hex().to_string();
-    Ok(Model { proto, inputs, outputs, weights, op_types, initialisers, hash, name })
+    Ok(Model { proto, inputs, outputs, weights, op_types, initialisers, kernel_ops, hash, name })
 }
 
 /// Large tensors of `Constant` nodes are weights like any other.

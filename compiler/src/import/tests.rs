@@ -1,6 +1,7 @@
 //! Tests of import: every model of the repository, weights outside tract, external data, and every kind of error.
 
-use super::{Dim, ImportError, ImportOptions, UnsupportedOp, golden_inputs, import, reference};
+use super::kernel_op::STAND_IN;
+use super::{Dim, ImportError, ImportOptions, OPERATORS, Support, UnsupportedOp, golden_inputs, import, reference};
 use crate::graph::op::Op;
 use std::path::{Path, PathBuf};
 use tract_onnx::pb::{tensor_shape_proto::dimension::Value, type_proto};
@@ -24,6 +25,15 @@ fn options_for(path: &Path) -> ImportOptions {
         options.dims.push((symbol, 2));
     }
     options
+}
+
+#[test]
+fn operators_that_are_accepted_are_rewritten_or_known_to_tract() {
+    let known = tract_onnx::onnx().op_register.0;
+    for operator in OPERATORS.iter().filter(|o| !matches!(o.support, Support::Refused(_))) {
+        assert!(operator.rewrite.is_some() || known.contains_key(operator.name), "{}", operator.name);
+    }
+    assert!(!known.contains_key(STAND_IN), "a stand-in is unknown to tract");
 }
 
 fn declared_shapes(path: &Path) -> Vec<Option<Vec<usize>>> {

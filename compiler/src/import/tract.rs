@@ -59,7 +59,9 @@ pub fn inferred(model: &Model) -> TractResult<InferenceModel> {
     if let Some(name) = parsed.unresolved_inputs.first() {
         return Err(TractError::msg(format!("tensor `{name}` is used but nothing computes it")));
     }
-    Ok(parsed.model)
+    let mut inferred = parsed.model;
+    super::kernel_op::put(&mut inferred, &model.kernel_ops);
+    Ok(inferred)
 }
 
 /// The typed, decluttered model.

@@ -28,9 +28,10 @@ pub use recurrent::recurrent;
 pub use steps::Steps;
 
 use super::error::UnsupportedOp;
-use super::operators::find;
+use crate::operators::{KernelOp, find};
+use std::collections::BTreeMap;
 use steps::Known;
-use tract_onnx::pb::{GraphProto, NodeProto};
+use tract_onnx::pb::GraphProto;
 
 /// What a rewrite did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +43,16 @@ pub enum Rewritten {
 }
 
 /// A rewrite: `Err` is why this node cannot be expressed.
-pub type Rewrite = fn(&NodeProto, &mut Steps<'_>) -> Result<Rewritten, String>;
+pub type Rewrite = fn(&mut Steps<'_>) -> Result<Rewritten, String>;
 
 /// How often one node is rewritten at most; no chain of rewrites is that long.
 const MOST_ROUNDS: usize = 8;
 
-/// Rewrites a graph in place; gives what cannot be.
-pub fn rewrite(graph: &mut GraphProto, opset: i64) -> Vec<UnsupportedOp> {
+/// Rewrites a graph in place; gives the operators of `operators/` by the names of the nodes that stand for them, and what
+/// cannot be rewritten.
+pub fn rewrite(graph: &mut GraphProto, opset: i64) -> (BTreeMap<String, KernelOp>, Vec<UnsupportedOp>) {
     let mut known = Known::of(graph, opset);
+    let mut kernel_ops = BTreeMap::new();
     let mut refused = Vec::new();
     let mut done = Vec::with_capacity(graph.node.len());
     for node in std::mem::take(&mut graph.node) {
@@ -59,9 +62,10 @@ pub fn rewrite(graph: &mut GraphProto, opset: i64) -> Vec<UnsupportedOp> {
         while let Some((node, round)) = waiting.pop() {
             let rule = find(&node.domain, &node.op_type).and_then(|operator| operator.rewrite);
             let mut steps = Steps::new(&node, &known);
-            match rule.map_or(Ok(Rewritten::Unchanged), |rule| rule(&node, &mut steps)) {
+            match rule.map_or(Ok(Rewritten::Unchanged), |rule| rule(&mut steps)) {
                 Ok(Rewritten::Replaced) if round < MOST_ROUNDS => {
                     let (nodes, initialisers) = (steps.nodes, steps.initialisers);
+                    kernel_ops.extend(steps.kernel_ops);
                     for tensor in &initialisers {
                         known.add_tensor(&tensor.name, tensor);
                     }
@@ -79,5 +83,5 @@ pub fn rewrite(graph: &mut GraphProto, opset: i64) -> Vec<UnsupportedOp> {
         }
     }
     graph.node = done;
-    refused
+    (kernel_ops, refused)
 }

@@ -2,10 +2,9 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
-use tract_onnx::pb::NodeProto;
 
 /// x / ‖x‖, NaN where the norm is zero; tract divides by 1 there.
-pub fn lp_normalization(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn lp_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let axis = s.int_attribute("axis").unwrap_or(-1);
     let reduction = match s.int_attribute("p").unwrap_or(2) {
         1 => "ReduceL1",
@@ -20,7 +19,7 @@ pub fn lp_normalization(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritte
 }
 
 /// (x − mean) / √(variance + ε) · scale + shift along axis 1, for parameters that are not constants.
-pub fn batch_normalization(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     if s.int_attribute("training_mode").unwrap_or(0) != 0 || s.wants(1) {
         return Err("training mode".to_owned());
     }
@@ -53,7 +52,7 @@ pub fn batch_normalization(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewri
 }
 
 /// x / (bias + α · mean of squares over `size` neighbouring channels) ^ β: the mean is a pooling over axis 1.
-pub fn local_response(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn local_response(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let x = s.needed(0)?;
     let size = s.int_attribute("size").ok_or("without size")?;
     let (alpha, beta) = (s.float_attribute("alpha").unwrap_or(1e-4), s.float_attribute("beta").unwrap_or(0.75));

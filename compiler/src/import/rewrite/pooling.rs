@@ -5,7 +5,8 @@ use super::steps::{Attribute, Steps, attribute};
 use tract_onnx::pb::NodeProto;
 
 /// (Σ |x|^p)^(1/p) over a window: p-th powers, an average that counts padding times the window's size, and the root.
-pub fn lp_pool(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let node = s.node;
     let x = s.needed(0)?;
     let p = s.int_attribute("p").unwrap_or(2);
     if p < 1 {

@@ -4,6 +4,8 @@
 //! parameters moved from attributes to operands are written in the form of the model's own version. It deliberately knows no
 //! rewrite.
 
+use super::super::kernel_op::STAND_IN;
+use crate::operators::KernelOp;
 use std::collections::BTreeMap;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, NodeProto, TensorProto,
@@ -191,16 +193,18 @@ pub fn attribute(name: &str, value: Attribute<'_>) -> AttributeProto {
 pub struct Steps<'a> {
     /// What is known about the node's operands.
     pub known: &'a Known,
-    node: &'a NodeProto,
+    /// The node that is rewritten.
+    pub(super) node: &'a NodeProto,
     count: usize,
     pub(super) nodes: Vec<NodeProto>,
     pub(super) initialisers: Vec<TensorProto>,
+    pub(super) kernel_ops: Vec<(String, KernelOp)>,
 }
 
 impl<'a> Steps<'a> {
     /// Nothing yet, in place of `node`.
     pub const fn new(node: &'a NodeProto, known: &'a Known) -> Self {
-        Self { known, node, count: 0, nodes: Vec::new(), initialisers: Vec::new() }
+        Self { known, node, count: 0, nodes: Vec::new(), initialisers: Vec::new(), kernel_ops: Vec::new() }
     }
 
     fn fresh(&mut self) -> String {
@@ -260,6 +264,13 @@ impl<'a> Steps<'a> {
             attribute: attributes.iter().map(|(name, value)| attribute(name, *value)).collect(),
             ..NodeProto::default()
         });
+        name
+    }
+
+    /// Adds an operator with a file in `operators/`.
+    pub fn kernel_op(&mut self, op: impl Into<KernelOp>, inputs: &[&str]) -> String {
+        let name = self.op(STAND_IN, inputs, &[]);
+        self.kernel_ops.push((name.clone(), op.into()));
         name
     }
 
