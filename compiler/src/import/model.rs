@@ -73,7 +73,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     super::branches::take(graph);
     let op_types: BTreeMap<String, String> = graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
     refuse_unknown_operators(graph)?;
-    let (kernel_ops, refused) = rewrite(graph, opset);
+    let (kernel_ops, refused) = rewrite(graph, opset, &weights);
     if !refused.is_empty() {
         return Err(ImportError::Unsupported(refused));
     }

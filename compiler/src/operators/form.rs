@@ -33,9 +33,16 @@ impl<'a> Operands<'a> {
         <[(&[usize], Dtype); N]>::try_from(self.list).map_err(|_| count)
     }
 
-    /// How many there are.
-    pub const fn len(&self) -> usize {
-        self.list.len()
+    /// The first `N` operands, and one more where it is given. `text` says the number in the error.
+    pub fn optional_last<const N: usize>(
+        &self,
+        text: &'static str,
+    ) -> Result<([(&'a [usize], Dtype); N], Option<(&'a [usize], Dtype)>), ShapeError> {
+        let count = ShapeError::OperandCount { op: self.op, expected: text, found: self.list.len() };
+        match self.list.split_first_chunk::<N>() {
+            Some((first, rest)) if rest.len() <= 1 => Ok((*first, rest.first().copied())),
+            _ => Err(count),
+        }
     }
 
     /// The operand at `position` has this type.
@@ -79,9 +86,12 @@ pub trait KernelOperator {
     }
 }
 
-/// The enum of operators with a file here, from the list of their structs. Each has a constant `KERNEL`, its kernel's row.
+/// The enum of operators with a file here, from the list of their files and structs. Each has a constant `KERNEL`, its
+/// kernel's row.
 macro_rules! kernel_operators {
-    ($($name:ident,)*) => {
+    ($($module:ident::$name:ident,)*) => {
+        $(pub use $module::$name;)*
+
         /// An operator with a file in `operators/`.
         #[derive(Debug, Clone, PartialEq)]
         #[expect(missing_docs, reason = "each struct has its own documentation")]

@@ -16,7 +16,7 @@ use crate::lower::ops::strided::word;
 
 /// How a grid sample interpolates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are ONNX's modes")]
+
 pub enum SampleKind {
     Nearest,
     Linear,
@@ -26,7 +26,7 @@ pub enum SampleKind {
 
 /// What a grid sample reads outside its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are ONNX's padding modes")]
+
 pub enum SamplePadding {
     Zeros,
     Border,

@@ -8,21 +8,28 @@
 //! behaviour.
 
 mod cumulative;
+mod deform_conv;
+mod det;
 mod form;
 mod grid_sample;
+mod max_roi_pool;
+mod roi_align;
+mod tensor_scatter;
 mod top_k;
 
-pub use cumulative::Cumulative;
 pub use form::{KernelOperator, Operands};
-pub use grid_sample::GridSample;
-pub use top_k::TopK;
 
 use crate::import::rewrite::{self, Rewrite};
 
 form::kernel_operators! {
-    Cumulative,
-    GridSample,
-    TopK,
+    cumulative::Cumulative,
+    deform_conv::DeformableColumns,
+    det::Det,
+    grid_sample::GridSample,
+    max_roi_pool::MaxRoiPool,
+    roi_align::RoiAlign,
+    tensor_scatter::TensorScatter,
+    top_k::TopK,
 }
 
 /// How far an operator is supported.
@@ -102,7 +109,6 @@ const RANDOM: &str = "its values are random";
 const DATA_DEPENDENT: &str = "the shape of its result depends on data";
 const LOOPS: &str = "loops are not unrolled";
 const RECURRENT: &str = "at most 64 steps; standard activations; not reverse alone; no clip or sequence lengths";
-const NO_KERNEL: &str = "there is no kernel for it";
 
 /// Every operator that is known, by domain and name.
 pub const OPERATORS: &[Operator] = &[
@@ -150,13 +156,13 @@ pub const OPERATORS: &[Operator] = &[
     op("Cosh", &[9, 22]),
     op("CumSum", &[11, 14]).limited("constant axis").values(),
     op("DFT", &[17, 20]).limited("constant length and axis, at most 2048 elements long"),
-    op("DeformConv", &[19, 22]).refused(NO_KERNEL),
+    op("DeformConv", &[19, 22]).limited("two spatial axes").rewritten(DeformableColumns::from_onnx),
     op("DepthToSpace", &[1, 11, 13]),
     op("DequantizeLinear", &[10, 13, 19, 21, 23, 24])
         .limited("not blocked; not float16")
         .rewritten(rewrite::dequantize)
         .values(),
-    op("Det", &[11, 22]).refused(NO_KERNEL),
+    op("Det", &[11, 22]).limited("at most 128 rows").rewritten(Det::from_onnx),
     op("Div", &[1, 6, 7, 13, 14]),
     op("Dropout", &[1, 6, 7, 10, 12, 13, 22]).limited("inference mode: the input itself").values(),
     op("DynamicQuantizeLinear", &[11]).rewritten(rewrite::quantize_dynamically),
@@ -176,7 +182,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Gelu", &[20]),
     op("Gemm", &[1, 6, 7, 9, 11, 13]),
     op("GlobalAveragePool", &[1, 22]),
-    op("GlobalLpPool", &[1, 2, 22]).refused(NO_KERNEL),
+    op("GlobalLpPool", &[1, 2, 22]).rewritten(rewrite::global_lp_pool),
     op("GlobalMaxPool", &[1, 22]),
     op("Greater", &[1, 7, 9, 13]),
     op("GreaterOrEqual", &[12, 16]),
@@ -210,8 +216,10 @@ pub const OPERATORS: &[Operator] = &[
     op("MatMulInteger", &[10]),
     op("Max", &[1, 6, 8, 12, 13]),
     op("MaxPool", &[1, 8, 10, 11, 12, 22]).limited("float, int8 and uint8 tensors"),
-    op("MaxRoiPool", &[1, 22]).refused(NO_KERNEL),
-    op("MaxUnpool", &[9, 11, 22]).refused(NO_KERNEL),
+    op("MaxRoiPool", &[1, 22]).limited("at most 64 bins an axis").rewritten(MaxRoiPool::from_onnx),
+    op("MaxUnpool", &[9, 11, 22])
+        .limited("an output shape of as many elements as kernel, strides and pads give")
+        .rewritten(rewrite::max_unpool),
     op("Mean", &[1, 6, 8, 13]),
     op("MeanVarianceNormalization", &[9, 13]),
     op("MelWeightMatrix", &[17]),
@@ -270,10 +278,12 @@ pub const OPERATORS: &[Operator] = &[
         .rewritten(rewrite::resize)
         .values(),
     op("ReverseSequence", &[10]).rewritten(rewrite::reverse_sequence),
-    op("RoiAlign", &[10, 16, 22]).refused(NO_KERNEL),
+    op("RoiAlign", &[10, 16, 22]).limited("at most 4096 samples a bin and axis").rewritten(RoiAlign::from_onnx),
     op("RotaryEmbedding", &[23]),
     op("Round", &[11, 22]),
-    op("STFT", &[17]).refused(NO_KERNEL),
+    op("STFT", &[17])
+        .limited("constant step and length, at most 2048 elements a frame")
+        .rewritten(rewrite::short_time_fourier),
     op("Scan", &[8, 9, 11, 16, 19, 21, 23, 24]).limited("at most 64 steps"),
     op("Scatter", &[9, 11]),
     op("ScatterElements", &[11, 13, 16, 18]),
@@ -311,7 +321,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Swish", &[24]),
     op("Tan", &[7, 22]),
     op("Tanh", &[1, 6, 13]),
-    op("TensorScatter", &[24]).refused(NO_KERNEL),
+    op("TensorScatter", &[24]).rewritten(TensorScatter::from_onnx),
     op("TfIdfVectorizer", &[9]).refused(STRINGS),
     op("ThresholdedRelu", &[10, 22]),
     op("Tile", &[1, 6, 13]).limited("constant repeats"),

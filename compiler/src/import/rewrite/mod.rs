@@ -13,6 +13,7 @@ mod norms;
 mod pooling;
 mod quantisation;
 mod recurrent;
+mod spectral;
 mod steps;
 
 pub use attention::attention;
@@ -22,12 +23,14 @@ pub use movement::{
     affine_grid, center_crop_pad, col2im, compress, constant_of_shape, one_hot, pad, resize, reverse_sequence, upsample,
 };
 pub use norms::{batch_normalization, local_response, lp_normalization};
-pub use pooling::lp_pool;
+pub use pooling::{global_lp_pool, lp_pool, max_unpool};
 pub use quantisation::{dequantize, quantize, quantize_dynamically};
 pub use recurrent::recurrent;
-pub use steps::Steps;
+pub use spectral::short_time_fourier;
+pub use steps::{Attribute, Steps};
 
 use super::error::UnsupportedOp;
+use super::weights::Weight;
 use crate::operators::{KernelOp, find};
 use std::collections::BTreeMap;
 use steps::Known;
@@ -50,8 +53,15 @@ const MOST_ROUNDS: usize = 8;
 
 /// Rewrites a graph in place; gives the operators of `operators/` by the names of the nodes that stand for them, and what
 /// cannot be rewritten.
-pub fn rewrite(graph: &mut GraphProto, opset: i64) -> (BTreeMap<String, KernelOp>, Vec<UnsupportedOp>) {
+pub fn rewrite(
+    graph: &mut GraphProto,
+    opset: i64,
+    weights: &[Weight],
+) -> (BTreeMap<String, KernelOp>, Vec<UnsupportedOp>) {
     let mut known = Known::of(graph, opset);
+    for weight in weights {
+        known.add_weight(&weight.name, &weight.constant);
+    }
     let mut kernel_ops = BTreeMap::new();
     let mut refused = Vec::new();
     let mut done = Vec::with_capacity(graph.node.len());

@@ -5,6 +5,7 @@
 //! rewrite.
 
 use super::super::kernel_op::STAND_IN;
+use crate::graph::constant::Constant;
 use crate::operators::KernelOp;
 use std::collections::BTreeMap;
 use tract_onnx::pb::{
@@ -33,6 +34,8 @@ pub struct Known {
     floats: BTreeMap<String, Vec<f32>>,
     constants: std::collections::BTreeSet<String>,
     types: BTreeMap<String, i32>,
+    /// Shapes of initialisers and constants.
+    shapes: BTreeMap<String, Vec<usize>>,
     /// Rank, and the number of elements of a tensor that is known to have one.
     ranks: BTreeMap<String, (usize, bool)>,
 }
@@ -64,12 +67,18 @@ impl Known {
         self.types.insert(name.to_owned(), tensor.data_type);
         self.ranks.insert(name.to_owned(), (tensor.dims.len(), tensor.dims.iter().all(|d| *d == 1)));
         self.constants.insert(name.to_owned());
+        self.shapes.insert(name.to_owned(), tensor.dims.iter().map(|d| *d as usize).collect());
         if let Some(values) = integers(tensor) {
             self.integers.insert(name.to_owned(), values);
         }
         if let Some(values) = floats(tensor) {
             self.floats.insert(name.to_owned(), values);
         }
+    }
+
+    /// Learns the shape of a large initialiser, whose elements stay outside the model.
+    pub(super) fn add_weight(&mut self, name: &str, constant: &Constant) {
+        self.shapes.insert(name.to_owned(), constant.shape.clone());
     }
 
     /// Learns what a node's outputs are.
@@ -109,6 +118,11 @@ impl Known {
     /// ONNX element type of a value, as far as it can be told.
     pub fn element_type(&self, name: &str) -> Option<i32> {
         self.types.get(name).copied()
+    }
+
+    /// Shape of an initialiser or a constant. That of an input may still be replaced by the user's.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.shapes.get(name).map(Vec::as_slice)
     }
 
     /// Number of axes of a value, and whether it has exactly one element, as far as it can be told.
@@ -240,6 +254,16 @@ impl<'a> Steps<'a> {
     /// A list of floats.
     pub fn floats_attribute(&self, name: &str) -> Option<&'a [f32]> {
         self.node.attribute.iter().find(|a| a.name == name).map(|a| a.floats.as_slice())
+    }
+
+    /// A list of sizes that are not negative, `or` when the attribute is not there.
+    ///
+    /// # Errors
+    /// The attribute, when it has another length than `or` or a negative entry.
+    pub fn sizes_attribute(&self, name: &str, or: &[usize]) -> Result<Vec<usize>, String> {
+        let Some(list) = self.ints_attribute(name) else { return Ok(or.to_vec()) };
+        let sizes: Option<Vec<usize>> = list.iter().map(|v| usize::try_from(*v).ok()).collect();
+        sizes.filter(|s| s.len() == or.len()).ok_or_else(|| format!("{name} of {list:?}"))
     }
 
     /// A text attribute.

@@ -5,7 +5,7 @@
 mod attention;
 mod concat;
 mod conv;
-mod copy;
+pub mod copy;
 mod einsum;
 mod fold;
 mod gather;
