@@ -6,7 +6,7 @@
 
 use super::error::{ImportError, UnsupportedOp};
 use super::protobuf::{Skeleton, skim};
-use super::rewrite::rewrite;
+use super::rewrite::{Shapes, rewrite};
 use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
 use super::{Dim, ImportOptions};
 use crate::graph::constant::Storage;
@@ -73,7 +73,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     super::branches::take(graph);
     let op_types: BTreeMap<String, String> = graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
     refuse_unknown_operators(graph)?;
-    let (kernel_ops, refused) = rewrite(graph, opset, &weights);
+    let (kernel_ops, refused) = rewrite(graph, opset, known_shapes(graph, &weights, options));
     if !refused.is_empty() {
         return Err(ImportError::Unsupported(refused));
     }
@@ -150,6 +150,34 @@ fn refuse_unknown_operators(graph: &GraphProto) -> Result<(), ImportError> {
         }
     }
     if unknown.is_empty() { Ok(()) } else { Err(ImportError::Unsupported(unknown)) }
+}
+
+/// Shapes of the weights, which are outside the message by now, and of the inputs that have one, with the user's say.
+fn known_shapes(graph: &GraphProto, weights: &[Weight], options: &ImportOptions) -> Shapes {
+    let mut shapes: Shapes = weights.iter().map(|w| (w.name.clone(), w.constant.shape.clone())).collect();
+    for input in &graph.input {
+        let Some(type_proto::Value::TensorType(tensor)) = input.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
+            continue;
+        };
+        let own = |shape: &TensorShapeProto| {
+            let size = |dim: &Dimension| match &dim.value {
+                Some(dimension::Value::DimValue(size)) => usize::try_from(*size).ok(),
+                _ => None,
+            };
+            shape.dim.iter().map(size).collect::<Option<Vec<usize>>>()
+        };
+        let size = |dim: &Dim| match dim {
+            Dim::Size(size) => usize::try_from(*size).ok(),
+            Dim::Symbol(_) => None,
+        };
+        let said = options.inputs.iter().find(|(name, _)| *name == input.name);
+        let shape = match said {
+            Some((_, dims)) => dims.iter().map(size).collect(),
+            None => tensor.shape.as_ref().and_then(own),
+        };
+        shapes.extend(shape.map(|shape| (input.name.clone(), shape)));
+    }
+    shapes
 }
 
 fn names_of_initialisers(graph: &GraphProto, weights: &[Weight]) -> BTreeSet<String> {

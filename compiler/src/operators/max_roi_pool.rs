@@ -43,7 +43,8 @@ impl MaxRoiPool {
             Some([rows, columns]) if (1..=MOST_BINS).contains(rows) && (1..=MOST_BINS).contains(columns) => {
                 [*rows as usize, *columns as usize]
             }
-            other => return Err(format!("pooled_shape of {other:?}")),
+            Some(other) => return Err(format!("pooled_shape of {other:?}")),
+            None => return Err("without pooled_shape".to_owned()),
         };
         let scale = s.float_attribute("spatial_scale").unwrap_or(1.0);
         let y = s.kernel_op(Self { size, scale }, &operands);

@@ -300,6 +300,8 @@ pub const OPERATORS: &[Operator] = &[
     op("Shrink", &[9]),
     op("Sigmoid", &[1, 6, 13]),
     op("Sign", &[9, 13]),
+    // ONNX Runtime has it in the standard domain.
+    op("SimplifiedLayerNormalization", &[1]),
     op("Sin", &[7, 22]),
     op("Sinh", &[9, 22]),
     op("Size", &[1, 13, 19, 21, 23, 24]),
@@ -336,9 +338,12 @@ pub const OPERATORS: &[Operator] = &[
     contributed("BiasGelu"),
     contributed("FastGelu"),
     contributed("QuickGelu"),
-    contributed("SimplifiedLayerNormalization"),
-    contributed("SkipLayerNormalization"),
-    contributed("SkipSimplifiedLayerNormalization"),
+    contributed("SkipLayerNormalization")
+        .limited("without mean and deviation as outputs")
+        .rewritten(rewrite::skip_normalization),
+    contributed("SkipSimplifiedLayerNormalization")
+        .limited("without mean and deviation as outputs")
+        .rewritten(rewrite::skip_normalization),
 ];
 
 /// The row of an operator.

@@ -113,4 +113,8 @@ impl KernelOperator for TensorScatter {
         elements.call(lowering, Kernel::Of(KernelOpKind::TensorScatter), params, 2 * count, 0);
         Ok(())
     }
+
+    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
+        (axis == 0).then(|| vec![Some(0); 3])
+    }
 }

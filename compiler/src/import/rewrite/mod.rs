@@ -22,7 +22,7 @@ pub use losses::{negative_log_likelihood, softmax_cross_entropy};
 pub use movement::{
     affine_grid, center_crop_pad, col2im, compress, constant_of_shape, one_hot, pad, resize, reverse_sequence, upsample,
 };
-pub use norms::{batch_normalization, local_response, lp_normalization};
+pub use norms::{batch_normalization, local_response, lp_normalization, skip_normalization};
 pub use pooling::{global_lp_pool, lp_pool, max_unpool};
 pub use quantisation::{dequantize, quantize, quantize_dynamically};
 pub use recurrent::recurrent;
@@ -30,7 +30,6 @@ pub use spectral::short_time_fourier;
 pub use steps::{Attribute, Steps};
 
 use super::error::UnsupportedOp;
-use super::weights::Weight;
 use crate::operators::{KernelOp, find};
 use std::collections::BTreeMap;
 use steps::Known;
@@ -48,20 +47,17 @@ pub enum Rewritten {
 /// A rewrite: `Err` is why this node cannot be expressed.
 pub type Rewrite = fn(&mut Steps<'_>) -> Result<Rewritten, String>;
 
+/// Shapes by name.
+pub type Shapes = BTreeMap<String, Vec<usize>>;
+
 /// How often one node is rewritten at most; no chain of rewrites is that long.
 const MOST_ROUNDS: usize = 8;
 
-/// Rewrites a graph in place; gives the operators of `operators/` by the names of the nodes that stand for them, and what
+/// Rewrites a graph in place; `shapes` are those that it does not say. Gives the operators of `operators/` by the names of the nodes that stand for them, and what
 /// cannot be rewritten.
-pub fn rewrite(
-    graph: &mut GraphProto,
-    opset: i64,
-    weights: &[Weight],
-) -> (BTreeMap<String, KernelOp>, Vec<UnsupportedOp>) {
+pub fn rewrite(graph: &mut GraphProto, opset: i64, shapes: Shapes) -> (BTreeMap<String, KernelOp>, Vec<UnsupportedOp>) {
     let mut known = Known::of(graph, opset);
-    for weight in weights {
-        known.add_weight(&weight.name, &weight.constant);
-    }
+    known.shapes.extend(shapes);
     let mut kernel_ops = BTreeMap::new();
     let mut refused = Vec::new();
     let mut done = Vec::with_capacity(graph.node.len());

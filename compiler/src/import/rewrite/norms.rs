@@ -84,3 +84,26 @@ pub fn local_response(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     s.give(0, &y);
     Ok(Rewritten::Replaced)
 }
+
+/// A normalisation of a sum, which may itself be wanted: ONNX Runtime's SkipLayerNormalization, and the simplified one. tract
+/// has another ε where none is given, and leaves out the bias of the simplified one.
+pub fn skip_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let (x, skip, scale) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
+    if s.wants(1) || s.wants(2) {
+        return Err("mean or deviation as outputs".to_owned());
+    }
+    let simplified = s.node.op_type == "SkipSimplifiedLayerNormalization";
+    let (shift, bias) = if simplified { (None, s.operand(3)) } else { (s.operand(3), s.operand(4)) };
+    let mut sum = s.op("Add", &[x, skip], &[]);
+    if let Some(bias) = bias {
+        sum = s.op("Add", &[&sum, bias], &[]);
+    }
+    let epsilon = s.float_attribute("epsilon").unwrap_or(1e-12);
+    let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(epsilon))];
+    let operands: Vec<&str> = [sum.as_str(), scale].into_iter().chain(shift).collect();
+    let norm = if simplified { "SimplifiedLayerNormalization" } else { "LayerNormalization" };
+    let y = s.op(norm, &operands, &attributes);
+    s.give(0, &y);
+    s.give(3, &sum);
+    Ok(Rewritten::Replaced)
+}

@@ -65,8 +65,9 @@ pub fn global_lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
-/// Every element at its index in zeros of the size that the pooling had read: a scatter. With an output shape that has another
-/// size the specification's tests and ONNX Runtime disagree on what an index is, so tract refuses the reshape there.
+/// Every element at its index in zeros of the size that the pooling had read: a scatter. In an output of another size an
+/// index counts elements of the smaller one for the specification's tests, of the output for ONNX Runtime: no reshape is
+/// possible then, and the model is refused.
 pub fn max_unpool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (x, indices) = (s.needed(0)?, s.needed(1)?);
     let kernel = s.ints_attribute("kernel_shape").ok_or("without kernel_shape")?.to_vec();
@@ -77,6 +78,16 @@ pub fn max_unpool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         Some(shape) => Some(s.known.integers(shape).ok_or("an output shape that is computed")?.to_vec()),
         None => None,
     };
+    if let (Some(x), Some(given)) = (s.known.shape(x), &given)
+        && x.len() == axes + 2
+    {
+        let along =
+            |i: usize| (x[2 + i] as i64 - 1) * strides[i] as i64 + kernel[i] - (pads[i] + pads[axes + i]) as i64;
+        let size = (x[0] * x[1]) as i64 * (0..axes).map(along).product::<i64>();
+        if size != given.iter().product::<i64>() {
+            return Err("an output larger than what was pooled, in which the meaning of indices is disputed".to_owned());
+        }
+    }
     let strides: Vec<i64> = strides.iter().map(|v| *v as i64).collect();
     // (size − 1) · stride + kernel − pads, as size · stride + rest.
     let rest = |i: usize| kernel[i] - strides[i] - pads[i] as i64 - pads[axes + i] as i64;

@@ -5,7 +5,6 @@
 //! rewrite.
 
 use super::super::kernel_op::STAND_IN;
-use crate::graph::constant::Constant;
 use crate::operators::KernelOp;
 use std::collections::BTreeMap;
 use tract_onnx::pb::{
@@ -34,8 +33,8 @@ pub struct Known {
     floats: BTreeMap<String, Vec<f32>>,
     constants: std::collections::BTreeSet<String>,
     types: BTreeMap<String, i32>,
-    /// Shapes of initialisers and constants.
-    shapes: BTreeMap<String, Vec<usize>>,
+    /// Shapes of inputs, initialisers and constants.
+    pub(super) shapes: BTreeMap<String, Vec<usize>>,
     /// Rank, and the number of elements of a tensor that is known to have one.
     ranks: BTreeMap<String, (usize, bool)>,
 }
@@ -74,11 +73,6 @@ impl Known {
         if let Some(values) = floats(tensor) {
             self.floats.insert(name.to_owned(), values);
         }
-    }
-
-    /// Learns the shape of a large initialiser, whose elements stay outside the model.
-    pub(super) fn add_weight(&mut self, name: &str, constant: &Constant) {
-        self.shapes.insert(name.to_owned(), constant.shape.clone());
     }
 
     /// Learns what a node's outputs are.
@@ -120,7 +114,7 @@ impl Known {
         self.types.get(name).copied()
     }
 
-    /// Shape of an initialiser or a constant. That of an input may still be replaced by the user's.
+    /// Shape of an input, an initialiser or a constant.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.shapes.get(name).map(Vec::as_slice)
     }
@@ -183,6 +177,8 @@ pub enum Attribute<'a> {
     Int(i64),
     /// A list of integers.
     Ints(&'a [i64]),
+    /// A float.
+    Float(f32),
 }
 
 /// One attribute.
@@ -196,6 +192,10 @@ pub fn attribute(name: &str, value: Attribute<'_>) -> AttributeProto {
         Attribute::Ints(ints) => {
             attribute.ints = ints.to_vec();
             AttributeType::Ints
+        }
+        Attribute::Float(f) => {
+            attribute.f = f;
+            AttributeType::Float
         }
     };
     attribute.r#type = kind as i32;
