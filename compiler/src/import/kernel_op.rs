@@ -4,6 +4,7 @@
 //! node's place, so that tract can infer shapes around it, and run it when it computes reference outputs: with the
 //! operator's own inference and oracle. It deliberately knows no operator.
 
+use crate::graph::ShapeError;
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::Tensor as Words;
 use crate::operators::{KernelOp, Operands};
@@ -20,21 +21,37 @@ pub const STAND_IN: &str = "flashmem.KernelOperator";
 
 /// An operator as tract sees it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct KernelNode(pub KernelOp);
+pub struct KernelNode {
+    /// The operator.
+    pub op: KernelOp,
+    /// The ONNX node that it is of.
+    pub node: String,
+}
+
+/// Why an operator does not take its operands, on its way through tract's errors.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("node `{node}`: {error}")]
+pub struct NotTaken {
+    /// The ONNX node.
+    pub node: String,
+    /// Why.
+    pub error: ShapeError,
+}
 
 impl Eq for KernelNode {}
 
 /// Puts operators in the place of the nodes of their names.
-pub fn put(model: &mut InferenceModel, operators: &BTreeMap<String, KernelOp>) {
+pub fn put(model: &mut InferenceModel, operators: &BTreeMap<String, KernelNode>) {
     for node in model.nodes_mut() {
         if let Some(op) = operators.get(&node.name) {
-            node.op = expand(KernelNode(op.clone()));
+            node.op = expand(op.clone());
         }
     }
 }
 
 /// Shape and type of the result, from those of the operands. A result of the first operand's kind has its very type.
-fn result(op: &KernelOp, operands: &[(Vec<usize>, DatumType)]) -> TractResult<(Vec<usize>, DatumType)> {
+fn result(node: &KernelNode, operands: &[(Vec<usize>, DatumType)]) -> TractResult<(Vec<usize>, DatumType)> {
+    let op = &node.op;
     let kind = |datum: DatumType| {
         let unknown = || TractError::msg(format!("{}: element type {datum:?}", op.kind().name()));
         super::translate::dtype(datum).ok_or_else(unknown)
@@ -42,7 +59,7 @@ fn result(op: &KernelOp, operands: &[(Vec<usize>, DatumType)]) -> TractResult<(V
     let kinds = operands.iter().map(|(_, datum)| kind(*datum)).collect::<TractResult<Vec<_>>>()?;
     let list: Vec<(&[usize], Dtype)> = operands.iter().zip(kinds).map(|(o, kind)| (o.0.as_slice(), kind)).collect();
     let inferred = op.behaviour().infer(&Operands::new(op.kind().name(), &list));
-    let (shape, dtype) = inferred.map_err(|error| TractError::msg(error.to_string()))?;
+    let (shape, dtype) = inferred.map_err(|error| TractError::new(NotTaken { node: node.node.clone(), error }))?;
     let datum = match dtype {
         own if list.first().is_some_and(|(_, first)| *first == own) => operands[0].1,
         Dtype::F32 => DatumType::F32,
@@ -58,7 +75,7 @@ fn fixed(shape: &[TDim]) -> TractResult<Vec<usize>> {
 
 impl Expansion for KernelNode {
     fn name(&self) -> StaticName {
-        self.0.kind().name().into()
+        self.op.kind().name().into()
     }
 
     fn rules<'r, 'p: 'r, 's: 'r>(
@@ -72,7 +89,7 @@ impl Expansion for KernelNode {
             s.given_all(inputs.iter().map(|i| &i.datum_type), move |s, types| {
                 let shapes = shapes.iter().map(|shape| fixed(shape)).collect::<TractResult<Vec<_>>>()?;
                 let operands: Vec<_> = shapes.into_iter().zip(types).collect();
-                let (shape, datum) = result(&self.0, &operands)?;
+                let (shape, datum) = result(self, &operands)?;
                 let dims: TVec<TDim> = shape.iter().map(|d| d.to_dim()).collect();
                 s.equals(&outputs[0].shape, dims)?;
                 s.equals(&outputs[0].datum_type, datum)
@@ -87,7 +104,7 @@ impl Expansion for KernelNode {
 
 impl Op for KernelNode {
     fn name(&self) -> StaticName {
-        self.0.kind().name().into()
+        self.op.kind().name().into()
     }
 
     op_as_typed_op!();
@@ -98,9 +115,9 @@ impl EvalOp for KernelNode {
 
     fn eval(&self, _context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let described: Vec<_> = inputs.iter().map(|i| (i.shape().to_vec(), i.datum_type())).collect();
-        let (shape, datum) = result(&self.0, &described)?;
+        let (shape, datum) = result(self, &described)?;
         let operands = inputs.iter().map(|input| words(input)).collect::<TractResult<Vec<_>>>()?;
-        let value = self.0.behaviour().evaluate(&operands.iter().collect::<Vec<_>>(), &shape);
+        let value = self.op.behaviour().evaluate(&operands.iter().collect::<Vec<_>>(), &shape);
         Ok(tvec!(tensor(&value, datum)?.into_tvalue()))
     }
 }
@@ -111,7 +128,7 @@ impl TypedOp for KernelNode {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         let shape = |fact: &TypedFact| fixed(&fact.shape.to_tvec());
         let operands = inputs.iter().map(|i| Ok((shape(i)?, i.datum_type))).collect::<TractResult<Vec<_>>>()?;
-        let (shape, datum) = result(&self.0, &operands)?;
+        let (shape, datum) = result(self, &operands)?;
         Ok(tvec!(datum.fact(&shape)))
     }
 }

@@ -5,12 +5,13 @@
 //! which of them need the value of a weight at compile time.
 
 use super::error::{ImportError, UnsupportedOp};
+use super::kernel_op::KernelNode;
 use super::protobuf::{Skeleton, skim};
 use super::rewrite::{Shapes, rewrite};
 use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
 use super::{Dim, ImportOptions};
 use crate::graph::constant::Storage;
-use crate::operators::{KernelOp, Support, find};
+use crate::operators::{Support, find};
 use flashmem_plan_format::plan::ElementType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -45,7 +46,7 @@ pub struct Model {
     /// Names of the initialisers, weights included.
     pub initialisers: BTreeSet<String>,
     /// Operators with a file in `operators/`, by the name of the node that stands for each.
-    pub kernel_ops: BTreeMap<String, KernelOp>,
+    pub kernel_ops: BTreeMap<String, KernelNode>,
     /// BLAKE3 of the file, followed by its files of external data in path order, in hexadecimal.
     pub hash: String,
     /// Name of the file without its extension.

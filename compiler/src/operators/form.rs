@@ -177,6 +177,11 @@ impl Elements {
         (count > 0).then_some(Self { id, operands, out, count, width, workgroups })
     }
 
+    /// As many invocations as `count`, where one computes several elements.
+    pub fn invocations(&mut self, count: usize) {
+        (self.workgroups, self.width) = linear(count);
+    }
+
     /// Appends the call: its parameters, and how many elements it reads and operations it needs in all.
     pub fn call(self, lowering: &mut Lowering<'_>, kernel: Kernel, params: Vec<u32>, read: usize, flops: usize) {
         lowering.call(Call {

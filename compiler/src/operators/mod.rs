@@ -12,6 +12,7 @@ mod deform_conv;
 mod det;
 mod form;
 mod grid_sample;
+mod inverse;
 mod max_roi_pool;
 mod roi_align;
 mod tensor_scatter;
@@ -26,6 +27,7 @@ form::kernel_operators! {
     deform_conv::DeformableColumns,
     det::Det,
     grid_sample::GridSample,
+    inverse::Inverse,
     max_roi_pool::MaxRoiPool,
     roi_align::RoiAlign,
     tensor_scatter::TensorScatter,
@@ -337,6 +339,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Xor", &[1, 7]),
     contributed("BiasGelu"),
     contributed("FastGelu"),
+    contributed("Inverse").limited("at most 64 rows").rewritten(Inverse::from_onnx),
     contributed("QuickGelu"),
     contributed("SkipLayerNormalization")
         .limited("without mean and deviation as outputs")

@@ -30,7 +30,8 @@ pub use spectral::short_time_fourier;
 pub use steps::{Attribute, Steps};
 
 use super::error::UnsupportedOp;
-use crate::operators::{KernelOp, find};
+use super::kernel_op::KernelNode;
+use crate::operators::find;
 use std::collections::BTreeMap;
 use steps::Known;
 use tract_onnx::pb::GraphProto;
@@ -55,7 +56,11 @@ const MOST_ROUNDS: usize = 8;
 
 /// Rewrites a graph in place; `shapes` are those that it does not say. Gives the operators of `operators/` by the names of the nodes that stand for them, and what
 /// cannot be rewritten.
-pub fn rewrite(graph: &mut GraphProto, opset: i64, shapes: Shapes) -> (BTreeMap<String, KernelOp>, Vec<UnsupportedOp>) {
+pub fn rewrite(
+    graph: &mut GraphProto,
+    opset: i64,
+    shapes: Shapes,
+) -> (BTreeMap<String, KernelNode>, Vec<UnsupportedOp>) {
     let mut known = Known::of(graph, opset);
     known.shapes.extend(shapes);
     let mut kernel_ops = BTreeMap::new();

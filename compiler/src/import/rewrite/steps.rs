@@ -4,7 +4,7 @@
 //! parameters moved from attributes to operands are written in the form of the model's own version. It deliberately knows no
 //! rewrite.
 
-use super::super::kernel_op::STAND_IN;
+use super::super::kernel_op::{KernelNode, STAND_IN};
 use crate::operators::KernelOp;
 use std::collections::BTreeMap;
 use tract_onnx::pb::{
@@ -212,7 +212,7 @@ pub struct Steps<'a> {
     count: usize,
     pub(super) nodes: Vec<NodeProto>,
     pub(super) initialisers: Vec<TensorProto>,
-    pub(super) kernel_ops: Vec<(String, KernelOp)>,
+    pub(super) kernel_ops: Vec<(String, KernelNode)>,
 }
 
 impl<'a> Steps<'a> {
@@ -294,7 +294,8 @@ impl<'a> Steps<'a> {
     /// Adds an operator with a file in `operators/`.
     pub fn kernel_op(&mut self, op: impl Into<KernelOp>, inputs: &[&str]) -> String {
         let name = self.op(STAND_IN, inputs, &[]);
-        self.kernel_ops.push((name.clone(), op.into()));
+        let node = KernelNode { op: op.into(), node: self.node.name.clone() };
+        self.kernel_ops.push((name.clone(), node));
         name
     }
 

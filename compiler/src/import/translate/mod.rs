@@ -93,7 +93,7 @@ const TRANSLATIONS: &[Translation] = translations! {
 /// An operator of ours that went through tract.
 fn kernel_operator(t: &mut Translator<'_>, node: &TypedNode, op: &KernelNode) -> Outcome {
     let operands = t.inputs(node)?;
-    Ok(vec![t.emit(Op::Kernel(op.0.clone()), &operands)?])
+    Ok(vec![t.emit(Op::Kernel(op.op.clone()), &operands)?])
 }
 
 /// tract's names of the operators that import translates.

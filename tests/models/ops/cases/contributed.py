@@ -2,7 +2,9 @@
 
 Deliberately not here: means and deviations as outputs, which ONNX Runtime leaves empty.
 """
-from builder import Model, normal, single, w, x
+import numpy as np
+
+from builder import Model, const, normal, single, w, x
 
 DOMAIN = dict(domain="com.microsoft")
 
@@ -19,7 +21,16 @@ def with_sum(name, op_type, *args):
     return m.result(norm, total)
 
 
+def regular(rng, shape):
+    """Matrices far from singular."""
+    return normal(rng, shape) + 4 * np.eye(shape[-1], dtype=np.float32)
+
+
 def cases():
+    yield single("ms_inverse", "Inverse", x(5, 5, draw=regular), **DOMAIN)
+    yield single("ms_inverse_batches", "Inverse", x(2, 3, 4, 4, draw=regular), **DOMAIN)
+    exchanged = const([[0, 2, 1], [3, 0, 0], [0, 0.5, 4]], np.float32)
+    yield single("ms_inverse_exchanged_rows", "Inverse", exchanged, **DOMAIN)
     yield single("ms_bias_gelu", "BiasGelu", x(2, 3, 8), w(8, draw=normal), **DOMAIN)
     yield single("ms_fast_gelu", "FastGelu", x(2, 3, 8), **DOMAIN)
     yield single("ms_fast_gelu_bias", "FastGelu", x(2, 3, 8), w(8, draw=normal), **DOMAIN)
