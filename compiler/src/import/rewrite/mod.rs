@@ -1,7 +1,7 @@
 //! ONNX nodes that become other ONNX nodes before tract sees them.
 //!
 //! A rewrite says an operator in terms of others: because tract does not know it, knows only a form of it, or reads it
-//! differently from the specification. The registry (`operators.rs`) names a rewrite for an operator; what it gives is
+//! differently from the specification. The registry (`operators/`) names a rewrite for an operator; what it gives is
 //! rewritten again until nothing changes. Both the import and the reference run see the rewritten model. It deliberately
 //! changes no meaning: what cannot be said in other operators is refused, with a reason.
 

@@ -48,7 +48,7 @@ pub fn global_lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         Some(p) if s.known.opset < 2 => p,
         _ => s.int_attribute("p").unwrap_or(2) as f32,
     };
-    if !(p >= 1.0) || rank < 3 {
+    if p.is_nan() || p < 1.0 || rank < 3 {
         return Err(format!("p = {p} over {} axes", rank.saturating_sub(2)));
     }
     let axes: Vec<i64> = (2..rank as i64).collect();
