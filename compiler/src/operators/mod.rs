@@ -16,6 +16,8 @@ mod inverse;
 mod max_roi_pool;
 mod roi_align;
 mod tensor_scatter;
+#[cfg(test)]
+mod tests;
 mod top_k;
 
 pub use form::{KernelOperator, Operands};
@@ -353,25 +355,4 @@ pub const OPERATORS: &[Operator] = &[
 pub fn find(domain: &str, name: &str) -> Option<&'static Operator> {
     let domain = if domain == "ai.onnx" { "" } else { domain };
     OPERATORS.iter().find(|operator| operator.domain == domain && operator.name == name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{OPERATORS, Support};
-
-    #[test]
-    fn rows_are_sorted_and_say_when_they_began() {
-        let names: Vec<_> = OPERATORS.iter().map(|o| (o.domain, o.name)).collect();
-        assert!(names.is_sorted() && names.windows(2).all(|w| w[0] != w[1]));
-        assert!(OPERATORS.iter().all(|o| o.versions.is_sorted() && !o.versions.is_empty()));
-    }
-
-    #[test]
-    fn notes_are_given_and_refused_operators_are_not_rewritten() {
-        for operator in OPERATORS {
-            assert_eq!(operator.support == Support::Full, operator.support.note().is_empty(), "{}", operator.name);
-            let refused = matches!(operator.support, Support::Refused(_));
-            assert!(!(refused && (operator.rewrite.is_some() || operator.needs_values)), "{}", operator.name);
-        }
-    }
 }
