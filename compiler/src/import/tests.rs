@@ -313,7 +313,7 @@ fn operators_with_a_kernel_name_their_node_when_they_reject_operands() {
     let bytes = model(&nodes, &[], &[info("x", &[fixed(5), fixed(4)])], &[info("y", &[])]);
     let error = error_of(&bytes, &ImportOptions::default());
     assert!(matches!(&error, ImportError::Rejected { node, .. } if node == "d"), "{error}");
-    assert!(error.to_string().ends_with("square matrices of at most 128 rows"), "{error}");
+    assert!(error.to_string().ends_with("square matrices of at most 48 rows"), "{error}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Determinants of square matrices, by elimination with the largest pivot of every column.
 //!
-//! One invocation a matrix, in a copy of it: it deliberately takes at most [`MOST_ROWS`] rows, since a larger matrix would keep
-//! one invocation busy for a long time.
+//! One invocation a matrix, in a copy of it: it deliberately takes at most [`MOST_ROWS`] rows, since an invocation
+//! of the software adapter ends its loops after 65,535 rounds in all, and a third of rows³ are needed.
 
 use super::KernelOpKind;
 use super::form::{Elements, KernelOperator, Operands};
@@ -15,7 +15,7 @@ use crate::lower::context::Lowering;
 use crate::lower::ops::copy::copied;
 
 /// Most rows of a matrix.
-const MOST_ROWS: usize = 128;
+const MOST_ROWS: usize = 48;
 
 /// Determinants. One operand (…, n, n), result (…).
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +60,7 @@ impl KernelOperator for Det {
         let [(x, _)] = operands.exactly("1")?;
         operands.typed(0, Dtype::F32)?;
         let square = x.len() >= 2 && x[x.len() - 1] == x[x.len() - 2];
-        operands.fits(0, square && x[x.len() - 1] <= MOST_ROWS, "square matrices of at most 128 rows")?;
+        operands.fits(0, square && x[x.len() - 1] <= MOST_ROWS, "square matrices of at most 48 rows")?;
         Ok((x[..x.len() - 2].to_vec(), Dtype::F32))
     }
 

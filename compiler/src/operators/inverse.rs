@@ -1,7 +1,8 @@
 //! Inverses of square matrices, by elimination with the largest pivot of every column.
 //!
-//! One invocation a matrix, beside a copy of it: it deliberately takes at most [`MOST_ROWS`] rows. What a singular matrix gives
-//! is not finite, and not defined beyond that.
+//! One invocation a matrix, beside a copy of it: it deliberately takes at most [`MOST_ROWS`] rows, since an
+//! invocation of the software adapter ends its loops after 65,535 rounds in all, and rows³ are needed. What a singular matrix
+//! gives is not finite, and not defined beyond that.
 
 use super::KernelOpKind;
 use super::form::{Elements, KernelOperator, Operands};
@@ -15,7 +16,7 @@ use crate::lower::context::Lowering;
 use crate::lower::ops::copy::copied;
 
 /// Most rows of a matrix.
-const MOST_ROWS: usize = 64;
+const MOST_ROWS: usize = 32;
 
 /// Inverses. One operand (…, n, n), result (…, n, n).
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +59,7 @@ impl KernelOperator for Inverse {
         let [(x, _)] = operands.exactly("1")?;
         operands.typed(0, Dtype::F32)?;
         let square = x.len() >= 2 && x[x.len() - 1] == x[x.len() - 2];
-        operands.fits(0, square && x[x.len() - 1] <= MOST_ROWS, "square matrices of at most 64 rows")?;
+        operands.fits(0, square && x[x.len() - 1] <= MOST_ROWS, "square matrices of at most 32 rows")?;
         Ok((x.to_vec(), Dtype::F32))
     }
 

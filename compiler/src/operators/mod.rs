@@ -166,7 +166,7 @@ pub const OPERATORS: &[Operator] = &[
         .limited("not blocked; not float16")
         .rewritten(rewrite::dequantize)
         .values(),
-    op("Det", &[11, 22]).limited("at most 128 rows").rewritten(Det::from_onnx),
+    op("Det", &[11, 22]).limited("at most 48 rows").rewritten(Det::from_onnx),
     op("Div", &[1, 6, 7, 13, 14]),
     op("Dropout", &[1, 6, 7, 10, 12, 13, 22]).limited("inference mode: the input itself").values(),
     op("DynamicQuantizeLinear", &[11]).rewritten(rewrite::quantize_dynamically),
@@ -341,7 +341,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Xor", &[1, 7]),
     contributed("BiasGelu"),
     contributed("FastGelu"),
-    contributed("Inverse").limited("at most 64 rows").rewritten(Inverse::from_onnx),
+    contributed("Inverse").limited("at most 32 rows").rewritten(Inverse::from_onnx),
     contributed("QuickGelu"),
     contributed("SkipLayerNormalization")
         .limited("without mean and deviation as outputs")

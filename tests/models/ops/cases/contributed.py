@@ -23,12 +23,13 @@ def with_sum(name, op_type, *args):
 
 def regular(rng, shape):
     """Matrices far from singular."""
-    return normal(rng, shape) + 4 * np.eye(shape[-1], dtype=np.float32)
+    return normal(rng, shape) + shape[-1] * np.eye(shape[-1], dtype=np.float32)
 
 
 def cases():
     yield single("ms_inverse", "Inverse", x(5, 5, draw=regular), **DOMAIN)
     yield single("ms_inverse_batches", "Inverse", x(2, 3, 4, 4, draw=regular), **DOMAIN)
+    yield single("ms_inverse_32_rows", "Inverse", x(32, 32, draw=regular), **DOMAIN)
     exchanged = const([[0, 2, 1], [3, 0, 0], [0, 0.5, 4]], np.float32)
     yield single("ms_inverse_exchanged_rows", "Inverse", exchanged, **DOMAIN)
     yield single("ms_bias_gelu", "BiasGelu", x(2, 3, 8), w(8, draw=normal), **DOMAIN)

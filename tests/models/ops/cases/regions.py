@@ -63,8 +63,8 @@ def stft(name, signal, step, length=None, window=None, opset=17, **attrs):
 
 
 def det_of_large():
-    m = Model("det_129_rows")
-    return m.result(m.op("Det", m.op("Expand", x(1, 1), const([129, 129]))))
+    m = Model("det_49_rows")
+    return m.result(m.op("Det", m.op("Expand", x(1, 1), const([49, 49]))))
 
 
 def region_head():
@@ -98,6 +98,7 @@ def cases():
     yield unpool("larger_output_shape", (1, 1, 5, 5), output=[1, 1, 5, 5], kernel_shape=[2, 2], strides=[2, 2])
     yield single("det", "Det", x(5, 5))
     yield single("det_1x1", "Det", x(3, 1, 1))
+    yield single("det_48_rows", "Det", x(48, 48, draw=scaled))
     yield single("det_batches", "Det", x(2, 3, 9, 9))
     yield single("det_exchanged_rows", "Det", const([[0, 2, 1], [3, 0, 0], [0, 0.5, 4]], np.float32))
     yield det_of_large()
