@@ -15,6 +15,9 @@ use crate::lower::ops::lines::Lines;
 use crate::lower::ops::strided::{cost, linear, word};
 use crate::schedule::OperatorClass;
 
+/// Most elements of a line in one call: an invocation of the software adapter ends its loops after 65,535 rounds.
+const MOST_ROUNDS: usize = 1 << 15;
+
 /// Sum of the elements up to each place along an axis, in ascending order. One operand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cumulative {
@@ -73,22 +76,27 @@ impl KernelOperator for Cumulative {
         }
         let (workgroups, width) = linear(lines.count);
         let is_float = u32::from(node.dtype != Dtype::I32);
-        let mut params = vec![lines.count as u32, x.shape[self.axis] as u32, width, is_float];
-        params.extend([u32::from(self.exclusive), u32::from(self.reverse)]);
-        params.extend([word(x.offset), word(x.strides[self.axis])]);
-        params.extend([word(out.strides[self.axis]), 0, 0, 0]);
-        params.extend(lines.words());
-        lowering.call(Call {
-            kernel: Kernel::Of(KernelOpKind::Cumulative),
-            expression: None,
-            params,
-            output: out.tensor,
-            inputs: vec![x.tensor],
-            workgroups,
-            weight_texels: None,
-            node: node.name.clone(),
-            cost: cost(OperatorClass::Hierarchical, out.len(), out.len(), out.len()),
-        });
+        let columns = x.shape[self.axis];
+        for first in (0..columns).step_by(MOST_ROUNDS) {
+            let steps = MOST_ROUNDS.min(columns - first);
+            let mut params = vec![lines.count as u32, columns as u32, width, is_float];
+            params.extend([u32::from(self.exclusive), u32::from(self.reverse)]);
+            params.extend([word(x.offset), word(x.strides[self.axis])]);
+            params.extend([word(out.strides[self.axis]), first as u32, steps as u32, 0]);
+            params.extend(lines.words());
+            let elements = lines.count * steps;
+            lowering.call(Call {
+                kernel: Kernel::Of(KernelOpKind::Cumulative),
+                expression: None,
+                params,
+                output: out.tensor,
+                inputs: vec![x.tensor],
+                workgroups,
+                weight_texels: None,
+                node: node.name.clone(),
+                cost: cost(OperatorClass::Hierarchical, elements, elements, elements),
+            });
+        }
         Ok(())
     }
 
