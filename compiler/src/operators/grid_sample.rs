@@ -16,20 +16,23 @@ use crate::lower::ops::strided::word;
 
 /// How a grid sample interpolates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-
 pub enum SampleKind {
+    /// The nearest element.
     Nearest,
+    /// Between the two neighbours along each axis.
     Linear,
-    /// Two spatial axes only.
+    /// Between four neighbours along each axis. Two spatial axes only.
     Cubic,
 }
 
 /// What a grid sample reads outside its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-
 pub enum SamplePadding {
+    /// Zeros.
     Zeros,
+    /// The nearest element of the border.
     Border,
+    /// The input reflected at its border.
     Reflection,
 }
 
