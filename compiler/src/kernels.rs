@@ -3,44 +3,10 @@
 //! A kernel's body is linked by `emit` with the functions that it expects, in this order: body, weight access, element-wise
 //! functions, and the generated expression. Bindings: 0 the parameters, 1 the weight arena (when weights are read), 2 the
 //! output, then the kernel's own operands, then those of the expression. `emit` compares every row here with what naga
-//! reflects. This file deliberately holds no WGSL.
+//! reflects. The kernels of `operators/` have their rows there. This file deliberately holds no WGSL.
 
-/// A kernel body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each name is that of its file, whose header documents it")]
-pub enum Kernel {
-    Matmul,
-    MatmulTiled,
-    MatmulWide,
-    MatmulRows,
-    MatmulVec,
-    MatmulDynTiled,
-    MatmulDynWide,
-    ConvTiled,
-    ConvWide,
-    ConvDepthwise,
-    ConvDepthwise3x3,
-    Attention,
-    Attention128,
-    AttentionWide,
-    AttentionWide128,
-    Pointwise,
-    Softmax,
-    Normalize,
-    Reduce,
-    ArgReduce,
-    Gather,
-    Copy,
-    Pad,
-    Resize,
-    Pool,
-    Fold,
-    Scatter,
-    TopK,
-    Cumulative,
-    GridSample,
-    Unpack,
-}
+use crate::operators::KernelOpKind;
+use crate::schedule::OperatorClass;
 
 /// Which generated function a body expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +25,6 @@ pub enum Links {
 /// What is claimed about one kernel.
 #[derive(Debug, Clone, Copy)]
 pub struct KernelRow {
-    /// The kernel.
-    pub kernel: Kernel,
     /// File stem.
     pub name: &'static str,
     /// WGSL text.
@@ -77,22 +41,25 @@ pub struct KernelRow {
     pub uses_functions: bool,
     /// Names and values of the constants that say what one workgroup computes, along m and n (rows and columns).
     pub tile: [Option<(&'static str, u32)>; 2],
+    /// The class that lowering gives its calls.
+    pub class: OperatorClass,
 }
 
+/// The stem of a kernel's file, and its text.
 macro_rules! body {
     ($name:literal) => {
-        ($name, include_str!(concat!("../kernels/", $name, ".wgsl")))
+        ($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels/", $name, ".wgsl")))
     };
 }
+pub(crate) use body;
 
-const fn row(
-    kernel: Kernel,
+/// The row of a kernel that reads no weights.
+pub const fn row(
     (name, body): (&'static str, &'static str),
     links: Links,
     buffers: &'static [&'static str],
 ) -> KernelRow {
     KernelRow {
-        kernel,
         name,
         body,
         links,
@@ -101,6 +68,7 @@ const fn row(
         uses_weight_texel: false,
         uses_functions: false,
         tile: [None; 2],
+        class: OperatorClass::Elemental,
     }
 }
 
@@ -117,6 +85,10 @@ impl KernelRow {
     const fn tile(self, m: u32, n: u32) -> Self {
         Self { tile: [Some(("TILE_M", m)), Some(("TILE_N", n))], ..self }
     }
+    /// Another class than elemental.
+    pub const fn class(self, class: OperatorClass) -> Self {
+        Self { class, ..self }
+    }
     const fn tile_named(self, name: &'static str, size: u32) -> Self {
         Self { tile: [Some((name, size)), None], ..self }
     }
@@ -125,46 +97,87 @@ impl KernelRow {
 const PRODUCT: &[&str] = &["out", "x"];
 const ATTENTION: &[&str] = &["out", "q", "k", "v"];
 
-/// Every kernel, in the order of [`Kernel`].
-pub const KERNELS: [KernelRow; 31] = [
-    row(Kernel::Matmul, body!("matmul"), Links::Epilogue, PRODUCT).weights().tile(64, 128),
-    row(Kernel::MatmulTiled, body!("matmul_tiled"), Links::Epilogue, PRODUCT).weights().tile(32, 64),
-    row(Kernel::MatmulWide, body!("matmul_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256),
-    row(Kernel::MatmulRows, body!("matmul_rows"), Links::Epilogue, PRODUCT).weights().weight_texel().tile(4, 512),
-    row(Kernel::MatmulVec, body!("matmul_vec"), Links::Epilogue, PRODUCT).weights().weight_texel().tile(1, 256),
-    row(Kernel::MatmulDynTiled, body!("matmul_dyn_tiled"), Links::Epilogue, &["out", "a", "c"]).tile(32, 64),
-    row(Kernel::MatmulDynWide, body!("matmul_dyn_wide"), Links::Epilogue, &["out", "a", "c"]).tile(128, 64),
-    row(Kernel::ConvTiled, body!("conv_tiled"), Links::Epilogue, PRODUCT).weights().tile(32, 64),
-    row(Kernel::ConvWide, body!("conv_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256),
-    row(Kernel::ConvDepthwise, body!("conv_depthwise"), Links::Epilogue, PRODUCT)
+const REUSABLE: OperatorClass = OperatorClass::Reusable;
+const HIERARCHICAL: OperatorClass = OperatorClass::Hierarchical;
+
+/// The enum of kernels, their list and their rows from one table.
+macro_rules! kernels {
+    ($($kernel:ident => $row:expr,)*) => {
+        /// A kernel body.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[expect(missing_docs, reason = "each name is that of its file, whose header documents it")]
+        pub enum Kernel {
+            $($kernel,)*
+            /// The kernel of an operator of `operators/`.
+            Of(KernelOpKind),
+        }
+
+        const TABLE: &[Kernel] = &[$(Kernel::$kernel,)*];
+
+        impl Kernel {
+            /// Its row of the table.
+            pub const fn row(self) -> &'static KernelRow {
+                match self {
+                    $(Self::$kernel => const { &$row },)*
+                    Self::Of(kind) => kind.kernel(),
+                }
+            }
+        }
+    };
+}
+
+kernels! {
+    Matmul => row(body!("matmul"), Links::Epilogue, PRODUCT).weights().tile(64, 128).class(REUSABLE),
+    MatmulTiled => row(body!("matmul_tiled"), Links::Epilogue, PRODUCT).weights().tile(32, 64).class(REUSABLE),
+    MatmulWide => row(body!("matmul_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256).class(REUSABLE),
+    MatmulRows => row(body!("matmul_rows"), Links::Epilogue, PRODUCT)
         .weights()
         .weight_texel()
-        .tile_named("TILE_M", 128),
-    row(Kernel::ConvDepthwise3x3, body!("conv_depthwise_3x3"), Links::Epilogue, PRODUCT)
+        .tile(4, 512)
+        .class(REUSABLE),
+    MatmulVec => row(body!("matmul_vec"), Links::Epilogue, PRODUCT)
         .weights()
         .weight_texel()
-        .tile_named("INVOCATIONS", 64),
-    row(Kernel::Attention, body!("attention"), Links::ScoreMask, ATTENTION).tile_named("TILE_ROWS", 32),
-    row(Kernel::Attention128, body!("attention_128"), Links::ScoreMask, ATTENTION).tile_named("TILE_ROWS", 32),
-    row(Kernel::AttentionWide, body!("attention_wide"), Links::ScoreMask, ATTENTION).tile_named("TILE_ROWS", 32),
-    row(Kernel::AttentionWide128, body!("attention_wide_128"), Links::ScoreMask, ATTENTION).tile_named("TILE_ROWS", 32),
-    row(Kernel::Pointwise, body!("pointwise"), Links::Pointwise, &["out"]),
-    row(Kernel::Softmax, body!("softmax"), Links::None, PRODUCT).functions(),
-    row(Kernel::Normalize, body!("normalize"), Links::Epilogue, PRODUCT),
-    row(Kernel::Reduce, body!("reduce"), Links::None, PRODUCT),
-    row(Kernel::ArgReduce, body!("arg_reduce"), Links::None, PRODUCT),
-    row(Kernel::Gather, body!("gather"), Links::None, &["out", "x", "indices"]),
-    row(Kernel::Copy, body!("copy"), Links::None, PRODUCT),
-    row(Kernel::Pad, body!("pad"), Links::None, PRODUCT),
-    row(Kernel::Resize, body!("resize"), Links::None, &["out", "x", "table"]),
-    row(Kernel::Pool, body!("pool"), Links::None, PRODUCT),
-    row(Kernel::Fold, body!("fold"), Links::None, PRODUCT),
-    row(Kernel::Scatter, body!("scatter"), Links::None, &["out", "rows", "updates"]),
-    row(Kernel::TopK, body!("top_k"), Links::None, PRODUCT),
-    row(Kernel::Cumulative, body!("cumulative"), Links::None, PRODUCT),
-    row(Kernel::GridSample, body!("grid_sample"), Links::None, &["out", "x", "grid"]),
-    row(Kernel::Unpack, body!("unpack"), Links::None, &["out"]).weights().weight_texel(),
-];
+        .tile(1, 256)
+        .class(REUSABLE),
+    MatmulDynTiled => row(body!("matmul_dyn_tiled"), Links::Epilogue, &["out", "a", "c"]).tile(32, 64).class(REUSABLE),
+    MatmulDynWide => row(body!("matmul_dyn_wide"), Links::Epilogue, &["out", "a", "c"]).tile(128, 64).class(REUSABLE),
+    ConvTiled => row(body!("conv_tiled"), Links::Epilogue, PRODUCT).weights().tile(32, 64).class(REUSABLE),
+    ConvWide => row(body!("conv_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256).class(REUSABLE),
+    ConvDepthwise => row(body!("conv_depthwise"), Links::Epilogue, PRODUCT)
+        .weights()
+        .weight_texel()
+        .tile_named("TILE_M", 128)
+        .class(REUSABLE),
+    ConvDepthwise3x3 => row(body!("conv_depthwise_3x3"), Links::Epilogue, PRODUCT)
+        .weights()
+        .weight_texel()
+        .tile_named("INVOCATIONS", 64)
+        .class(REUSABLE),
+    Attention => row(body!("attention"), Links::ScoreMask, ATTENTION).tile_named("TILE_ROWS", 32).class(HIERARCHICAL),
+    Attention128 => row(body!("attention_128"), Links::ScoreMask, ATTENTION)
+        .tile_named("TILE_ROWS", 32)
+        .class(HIERARCHICAL),
+    AttentionWide => row(body!("attention_wide"), Links::ScoreMask, ATTENTION)
+        .tile_named("TILE_ROWS", 32)
+        .class(HIERARCHICAL),
+    AttentionWide128 => row(body!("attention_wide_128"), Links::ScoreMask, ATTENTION)
+        .tile_named("TILE_ROWS", 32)
+        .class(HIERARCHICAL),
+    Pointwise => row(body!("pointwise"), Links::Pointwise, &["out"]),
+    Softmax => row(body!("softmax"), Links::None, PRODUCT).functions().class(HIERARCHICAL),
+    Normalize => row(body!("normalize"), Links::Epilogue, PRODUCT).class(HIERARCHICAL),
+    Reduce => row(body!("reduce"), Links::None, PRODUCT).class(HIERARCHICAL),
+    ArgReduce => row(body!("arg_reduce"), Links::None, PRODUCT).class(HIERARCHICAL),
+    Gather => row(body!("gather"), Links::None, &["out", "x", "indices"]),
+    Copy => row(body!("copy"), Links::None, PRODUCT),
+    Pad => row(body!("pad"), Links::None, PRODUCT),
+    Resize => row(body!("resize"), Links::None, &["out", "x", "table"]),
+    Pool => row(body!("pool"), Links::None, PRODUCT),
+    Fold => row(body!("fold"), Links::None, PRODUCT),
+    Scatter => row(body!("scatter"), Links::None, &["out", "rows", "updates"]),
+    Unpack => row(body!("unpack"), Links::None, &["out"]).weights().weight_texel(),
+}
 
 /// `weight_texel`, for the kernels that call it.
 pub const WEIGHT_TEXEL: &str = include_str!("../kernels/weights_texture.wgsl");
@@ -173,9 +186,10 @@ pub const WEIGHT_TEXEL: &str = include_str!("../kernels/weights_texture.wgsl");
 pub const FUNCTIONS: &str = include_str!("../kernels/functions.wgsl");
 
 impl Kernel {
-    /// Its row of the table.
-    pub const fn row(self) -> &'static KernelRow {
-        &KERNELS[self as usize]
+    /// Every kernel.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let operators = KernelOpKind::ALL.iter().map(|kind| Self::Of(*kind));
+        TABLE.iter().copied().chain(operators)
     }
     /// File stem.
     pub const fn name(self) -> &'static str {
@@ -211,14 +225,7 @@ impl Kernel {
 
 #[cfg(test)]
 mod tests {
-    use super::KERNELS;
-
-    #[test]
-    fn the_table_is_in_the_order_of_the_enum() {
-        for (index, row) in KERNELS.iter().enumerate() {
-            assert_eq!(row.kernel as usize, index, "{}", row.name);
-        }
-    }
+    use super::Kernel;
 
     #[test]
     fn every_kernel_file_is_registered() {
@@ -228,7 +235,7 @@ mod tests {
             .filter(|f| !matches!(f.as_str(), "functions" | "weights_texture"))
             .collect();
         found.sort();
-        let mut known: Vec<&str> = KERNELS.iter().map(|r| r.name).collect();
+        let mut known: Vec<&str> = Kernel::all().map(Kernel::name).collect();
         known.sort_unstable();
         assert_eq!(found, known);
     }

@@ -9,6 +9,7 @@ pub mod graph;
 pub mod import;
 pub mod kernels;
 pub mod lower;
+pub mod operators;
 pub mod optimize;
 pub mod pack;
 pub mod profile;

@@ -4,7 +4,8 @@
 //! knows nothing about how an operator is computed.
 
 use super::constant::Dtype;
-use super::op::{Op, PoolKind, SampleKind, Window};
+use super::op::{Op, PoolKind, Window};
+use crate::operators::Operands;
 
 /// An operator does not accept its operands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -141,6 +142,7 @@ pub fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Vec<usize>, Dtype), S
     match op {
         Op::Input | Op::Reshape | Op::Broadcast | Op::Slice { .. } | Op::Resize { .. } => Err(given),
         Op::Constant(c) => Ok((c.shape.clone(), c.dtype())),
+        Op::Kernel(own) => own.behaviour().infer(&Operands::new(op.name(), operands)),
         Op::Pointwise(p) => {
             if operands.len() != p.inputs.len() {
                 return Err(ShapeError::OperandCount {
@@ -200,19 +202,6 @@ pub fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Vec<usize>, Dtype), S
             let spatial = spatial.ok_or_else(|| bad(op, operands, 0, "the window fits"))?;
             Ok(([&x[..2], kernel.as_slice(), spatial.as_slice()].concat(), operands[0].1))
         }
-        Op::GridSample { kind, .. } => {
-            count(op, operands, 2, "2")?;
-            let (x, grid) = (operands[0].0, operands[1].0);
-            let spatial = x.len().saturating_sub(2);
-            let supported = spatial == 2 || (spatial == 3 && *kind != SampleKind::Cubic);
-            if !supported || operands[0].1 != Dtype::F32 {
-                return Err(bad(op, operands, 0, "floats with two spatial axes, or three unless cubic"));
-            }
-            if grid.len() != x.len() || grid[0] != x[0] || grid[spatial + 1] != spatial || operands[1].1 != Dtype::F32 {
-                return Err(bad(op, operands, 1, "floats (batch, places, one coordinate a spatial axis)"));
-            }
-            Ok(([&x[..2], &grid[1..=spatial]].concat(), Dtype::F32))
-        }
         Op::Scatter { .. } => {
             count(op, operands, 3, "3")?;
             let (data, rows, updates) = (operands[0], operands[1], operands[2]);
@@ -228,21 +217,6 @@ pub fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Vec<usize>, Dtype), S
                 return Err(ShapeError::Dtype { op: op.name(), operand: 2, expected: data.1, found: updates.1 });
             }
             Ok((data.0.to_vec(), data.1))
-        }
-        Op::TopK { axis, k, .. } => {
-            count(op, operands, 1, "1")?;
-            axis_ok(op, operands, *axis)?;
-            let mut shape = operands[0].0.to_vec();
-            if *k > shape[*axis] {
-                return Err(bad(op, operands, 0, "the axis has as many elements as are wanted"));
-            }
-            shape[*axis] = *k;
-            Ok((shape, Dtype::I32))
-        }
-        Op::Cumulative { axis, .. } => {
-            count(op, operands, 1, "1")?;
-            axis_ok(op, operands, *axis)?;
-            Ok((operands[0].0.to_vec(), operands[0].1))
         }
         Op::Pool { window, kind } => {
             count(op, operands, 1, "1")?;

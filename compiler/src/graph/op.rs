@@ -2,10 +2,11 @@
 //!
 //! Import translates tract's typed operators into these; optimisation rewrites them; lowering turns each into kernel calls
 //! or views. Every operator gives one tensor of one type. Behaviour deliberately lives elsewhere: shapes in `infer.rs`,
-//! kernels in `lower/`.
+//! kernels in `lower/`, and all of it in `operators/` for an operator with a file there.
 
 use super::constant::Constant;
 use super::pointwise::Pointwise;
+use crate::operators::KernelOp;
 
 /// Which reduction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,25 +85,6 @@ pub enum PadMode {
     Reflect,
     /// The edge repeated.
     Edge,
-}
-
-/// How a grid sample interpolates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are ONNX's modes")]
-pub enum SampleKind {
-    Nearest,
-    Linear,
-    /// Two spatial axes only.
-    Cubic,
-}
-
-/// What a grid sample reads outside its input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are ONNX's padding modes")]
-pub enum SamplePadding {
-    Zeros,
-    Border,
-    Reflection,
 }
 
 /// What every output coordinate of one axis of a resize reads: `window` input coordinates, and the weight of each. An index of
@@ -246,25 +228,6 @@ pub enum Op {
         /// How.
         reduction: ScatterKind,
     },
-    /// Indices (i32) of the first `k` elements along an axis in the order of their values; equal ones keep their order.
-    /// One input.
-    TopK {
-        /// The axis.
-        axis: usize,
-        /// How many.
-        k: usize,
-        /// Descending, or else ascending.
-        largest: bool,
-    },
-    /// Sum of the elements up to each place along an axis, in ascending order. One input.
-    Cumulative {
-        /// The axis.
-        axis: usize,
-        /// Without the element itself.
-        exclusive: bool,
-        /// From the end.
-        reverse: bool,
-    },
     /// The same elements under another shape (the node's). One input.
     Reshape,
     /// Output axis i is input axis `permutation[i]`. One input.
@@ -295,16 +258,6 @@ pub enum Op {
         /// What padding holds.
         mode: PadMode,
     },
-    /// Elements at the places that a grid gives, in [−1, 1] along each axis, innermost axis first. Inputs: x (batch, channels,
-    /// spatial…), grid (batch, places…, spatial rank); two or three spatial axes. Output (batch, channels, places…).
-    GridSample {
-        /// Interpolation.
-        kind: SampleKind,
-        /// Outside the input.
-        padding: SamplePadding,
-        /// Whether −1 and 1 are the centres of the corner elements, or else their outer edges.
-        align_corners: bool,
-    },
     /// Resampling to the node's shape: a weighted sum over the taps of every axis. One input.
     Resize {
         /// What each axis reads.
@@ -312,6 +265,14 @@ pub enum Op {
         /// Where an axis says so, the element itself.
         fill: f32,
     },
+    /// An operator with a kernel of its own and a file in `operators/`.
+    Kernel(KernelOp),
+}
+
+impl<T: Into<KernelOp>> From<T> for Op {
+    fn from(op: T) -> Self {
+        Self::Kernel(op.into())
+    }
 }
 
 impl Op {
@@ -326,8 +287,6 @@ impl Op {
             Self::Fold { .. } => "Fold",
             Self::Unfold { .. } => "Unfold",
             Self::Scatter { .. } => "Scatter",
-            Self::TopK { .. } => "TopK",
-            Self::Cumulative { .. } => "Cumulative",
             Self::Pool { .. } => "Pool",
             Self::Softmax { .. } => "Softmax",
             Self::Normalize { .. } => "Normalize",
@@ -341,8 +300,8 @@ impl Op {
             Self::Slice { .. } => "Slice",
             Self::Concat { .. } => "Concat",
             Self::Pad { .. } => "Pad",
-            Self::GridSample { .. } => "GridSample",
             Self::Resize { .. } => "Resize",
+            Self::Kernel(op) => op.kind().name(),
         }
     }
 

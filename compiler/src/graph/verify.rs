@@ -163,10 +163,7 @@ fn reachable(op: &Op, from: &[usize], to: &[usize]) -> bool {
         | Op::Conv { .. }
         | Op::Fold { .. }
         | Op::Unfold { .. }
-        | Op::GridSample { .. }
         | Op::Scatter { .. }
-        | Op::TopK { .. }
-        | Op::Cumulative { .. }
         | Op::Pool { .. }
         | Op::Softmax { .. }
         | Op::Normalize { .. }
@@ -176,6 +173,7 @@ fn reachable(op: &Op, from: &[usize], to: &[usize]) -> bool {
         | Op::Gather { .. }
         | Op::Transpose { .. }
         | Op::Concat { .. }
-        | Op::Pad { .. } => true,
+        | Op::Pad { .. }
+        | Op::Kernel(_) => true,
     }
 }

@@ -9,11 +9,11 @@
 mod branches;
 mod error;
 mod golden;
+mod kernel_op;
 mod model;
-mod operators;
 mod protobuf;
 mod reference;
-mod rewrite;
+pub(crate) mod rewrite;
 mod shield;
 #[cfg(test)]
 mod tests;
@@ -23,9 +23,10 @@ mod weights;
 
 pub use error::{ImportError, UnsupportedOp};
 pub use golden::golden_inputs;
-pub use operators::{OPERATORS, Operator, Support};
 pub use reference::reference;
 pub use translate::supported_operators;
+
+pub use crate::operators::{OPERATORS, Operator, Support};
 
 use crate::graph::Graph;
 use std::path::Path;

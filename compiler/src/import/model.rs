@@ -5,12 +5,13 @@
 //! which of them need the value of a weight at compile time.
 
 use super::error::{ImportError, UnsupportedOp};
-use super::operators::{Support, find};
+use super::kernel_op::KernelNode;
 use super::protobuf::{Skeleton, skim};
-use super::rewrite::rewrite;
+use super::rewrite::{Shapes, rewrite};
 use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
 use super::{Dim, ImportOptions};
 use crate::graph::constant::Storage;
+use crate::operators::{Support, find};
 use flashmem_plan_format::plan::ElementType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -44,6 +45,8 @@ pub struct Model {
     pub op_types: BTreeMap<String, String>,
     /// Names of the initialisers, weights included.
     pub initialisers: BTreeSet<String>,
+    /// Operators with a file in `operators/`, by the name of the node that stands for each.
+    pub kernel_ops: BTreeMap<String, KernelNode>,
     /// BLAKE3 of the file, followed by its files of external data in path order, in hexadecimal.
     pub hash: String,
     /// Name of the file without its extension.
@@ -71,7 +74,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     super::branches::take(graph);
     let op_types: BTreeMap<String, String> = graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
     refuse_unknown_operators(graph)?;
-    let refused = rewrite(graph, opset);
+    let (kernel_ops, refused) = rewrite(graph, opset, known_shapes(graph, &weights, options));
     if !refused.is_empty() {
         return Err(ImportError::Unsupported(refused));
     }
@@ -91,7 +94,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     }
     let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let hash = hasher.finalize().to_hex().to_string();
-    Ok(Model { proto, inputs, outputs, weights, op_types, initialisers, hash, name })
+    Ok(Model { proto, inputs, outputs, weights, op_types, initialisers, kernel_ops, hash, name })
 }
 
 /// Large tensors of `Constant` nodes are weights like any other.
@@ -148,6 +151,34 @@ fn refuse_unknown_operators(graph: &GraphProto) -> Result<(), ImportError> {
         }
     }
     if unknown.is_empty() { Ok(()) } else { Err(ImportError::Unsupported(unknown)) }
+}
+
+/// Shapes of the weights, which are outside the message by now, and of the inputs that have one, with the user's say.
+fn known_shapes(graph: &GraphProto, weights: &[Weight], options: &ImportOptions) -> Shapes {
+    let mut shapes: Shapes = weights.iter().map(|w| (w.name.clone(), w.constant.shape.clone())).collect();
+    for input in &graph.input {
+        let Some(type_proto::Value::TensorType(tensor)) = input.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
+            continue;
+        };
+        let own = |shape: &TensorShapeProto| {
+            let size = |dim: &Dimension| match &dim.value {
+                Some(dimension::Value::DimValue(size)) => usize::try_from(*size).ok(),
+                _ => None,
+            };
+            shape.dim.iter().map(size).collect::<Option<Vec<usize>>>()
+        };
+        let size = |dim: &Dim| match dim {
+            Dim::Size(size) => usize::try_from(*size).ok(),
+            Dim::Symbol(_) => None,
+        };
+        let said = options.inputs.iter().find(|(name, _)| *name == input.name);
+        let shape = match said {
+            Some((_, dims)) => dims.iter().map(size).collect(),
+            None => tensor.shape.as_ref().and_then(own),
+        };
+        shapes.extend(shape.map(|shape| (input.name.clone(), shape)));
+    }
+    shapes
 }
 
 fn names_of_initialisers(graph: &GraphProto, weights: &[Weight]) -> BTreeSet<String> {

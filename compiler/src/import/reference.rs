@@ -1,6 +1,7 @@
 //! What the original model computes, by tract on the CPU: the oracle of golden outputs.
 //!
-//! tract owns every weight here and optimises as it likes; nothing of our translation takes part. It deliberately takes and
+//! tract owns every weight here and optimises as it likes; nothing of our translation takes part, but for the
+//! operators of `operators/`, which tract runs with their own oracles. It deliberately takes and
 //! gives raw little-endian bytes in the element types of the API, as bundles hold them.
 
 use super::error::ImportError;

@@ -4,6 +4,7 @@
 //! nothing here knows an operator.
 
 use super::error::ImportError;
+use super::kernel_op::NotTaken;
 use super::model::Model;
 use super::shield::{self, Kept};
 use std::cell::Cell;
@@ -51,7 +52,10 @@ pub fn guarded<T>(action: &'static str, run: impl FnOnce() -> TractResult<T>) ->
     QUIET.set(false);
     match outcome {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(ImportError::Tract { action, reason: one_line(&error) }),
+        Ok(Err(error)) => Err(match error.chain().find_map(|cause| cause.downcast_ref::<NotTaken>()) {
+            Some(NotTaken { node, error }) => ImportError::Rejected { node: node.clone(), error: error.clone() },
+            None => ImportError::Tract { action, reason: one_line(&error) },
+        }),
         Err(payload) => {
             let text = payload.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
@@ -67,7 +71,9 @@ pub fn inferred(model: &Model) -> TractResult<InferenceModel> {
     if let Some(name) = parsed.unresolved_inputs.first() {
         return Err(TractError::msg(format!("tensor `{name}` is used but nothing computes it")));
     }
-    Ok(parsed.model)
+    let mut inferred = parsed.model;
+    super::kernel_op::put(&mut inferred, &model.kernel_ops);
+    Ok(inferred)
 }
 
 /// The typed, decluttered model.

@@ -7,7 +7,7 @@
 
 pub mod context;
 pub mod memory;
-mod ops;
+pub(crate) mod ops;
 pub mod program;
 pub mod view;
 

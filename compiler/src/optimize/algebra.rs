@@ -39,17 +39,15 @@ fn same_as(graph: &Graph, id: NodeId) -> Option<NodeId> {
         | Op::Conv { .. }
         | Op::Fold { .. }
         | Op::Unfold { .. }
-        | Op::GridSample { .. }
         | Op::Scatter { .. }
-        | Op::TopK { .. }
-        | Op::Cumulative { .. }
         | Op::Pool { .. }
         | Op::Softmax { .. }
         | Op::Normalize { .. }
         | Op::Attention { .. }
         | Op::ArgReduce { .. }
         | Op::Gather { .. }
-        | Op::Resize { .. } => false,
+        | Op::Resize { .. }
+        | Op::Kernel(_) => false,
     };
     (same_shape && does_nothing).then_some(operand)
 }

@@ -61,17 +61,15 @@ fn folded(graph: &Graph, id: NodeId, options: &OptimizeOptions) -> Option<Consta
         | Op::Conv { .. }
         | Op::Fold { .. }
         | Op::Unfold { .. }
-        | Op::GridSample { .. }
         | Op::Scatter { .. }
-        | Op::TopK { .. }
-        | Op::Cumulative { .. }
         | Op::Pool { .. }
         | Op::Softmax { .. }
         | Op::Normalize { .. }
         | Op::Attention { .. }
         | Op::ArgReduce { .. }
         | Op::Pad { .. }
-        | Op::Resize { .. } => return None,
+        | Op::Resize { .. }
+        | Op::Kernel(_) => return None,
     };
     let tensors: Vec<Tensor> = operands.iter().map(|c| Tensor::from_constant(c)).collect();
     let result = evaluate(&node.op, &tensors.iter().collect::<Vec<_>>(), &node.shape);

@@ -68,10 +68,7 @@ pub fn epilogue_operand_fits(op: &Op, node_shape: &[usize], operand_shape: &[usi
         | Op::Pointwise(_)
         | Op::Fold { .. }
         | Op::Unfold { .. }
-        | Op::GridSample { .. }
         | Op::Scatter { .. }
-        | Op::TopK { .. }
-        | Op::Cumulative { .. }
         | Op::Pool { .. }
         | Op::Softmax { .. }
         | Op::Attention { .. }
@@ -84,7 +81,8 @@ pub fn epilogue_operand_fits(op: &Op, node_shape: &[usize], operand_shape: &[usi
         | Op::Slice { .. }
         | Op::Concat { .. }
         | Op::Pad { .. }
-        | Op::Resize { .. } => false,
+        | Op::Resize { .. }
+        | Op::Kernel(_) => false,
     }
 }
 

@@ -247,12 +247,13 @@ impl Cut<'_> {
             }
             Op::Conv { .. } if axis == 0 => vec![self.part(own[0], 0, range)?, own[1]],
             Op::Pool { .. } | Op::Fold { .. } | Op::Unfold { .. } if axis < 2 => vec![self.part(own[0], axis, range)?],
-            Op::GridSample { .. } if axis == 0 => {
-                own.iter().map(|o| self.part(*o, 0, range)).collect::<Option<Vec<_>>>()?
-            }
-            Op::GridSample { .. } if axis == 1 => vec![self.part(own[0], 1, range)?, own[1]],
-            Op::Cumulative { axis: other, .. } | Op::TopK { axis: other, .. } if *other != axis => {
-                vec![self.part(own[0], axis, range)?]
+            Op::Kernel(kernel_op) => {
+                let part = |(operand, axis): (&NodeId, Option<usize>)| match axis {
+                    Some(axis) => self.part(*operand, axis, range),
+                    None => Some(*operand),
+                };
+                let axes = kernel_op.behaviour().cut(axis)?;
+                own.iter().zip(axes).map(part).collect::<Option<Vec<_>>>()?
             }
             Op::Softmax { axis: other, .. } if *other != axis => vec![self.part(own[0], axis, range)?],
             Op::Normalize { axes, .. } | Op::Reduce { axes, .. } if !axes.contains(&axis) => {
@@ -292,10 +293,7 @@ impl Cut<'_> {
             | Op::Conv { .. }
             | Op::Fold { .. }
             | Op::Unfold { .. }
-            | Op::GridSample { .. }
             | Op::Scatter { .. }
-            | Op::TopK { .. }
-            | Op::Cumulative { .. }
             | Op::Pool { .. }
             | Op::Softmax { .. }
             | Op::Normalize { .. }

@@ -5,7 +5,7 @@
 //! name that it was made for. What had to be assumed is said in `notes`.
 
 use crate::bundle::budget::Planned;
-use crate::kernels::{KERNELS, Kernel};
+use crate::kernels::Kernel;
 use crate::lower::program::Program;
 use crate::profile::DeviceProfile;
 use crate::schedule::OperatorClass;
@@ -173,42 +173,5 @@ fn page_ranges(plan: &Plan) -> Vec<WeightUse> {
 /// The class of a pipeline's kernel, whose name starts its label; elemental when there is no such kernel any more.
 fn class_of_label(label: &str) -> OperatorClass {
     let stem = label.split('+').next().unwrap_or_default();
-    KERNELS.iter().find(|row| row.name == stem).map_or(OperatorClass::Elemental, |row| class_of(row.kernel))
-}
-
-/// The class that lowering gives the calls of a kernel.
-const fn class_of(kernel: Kernel) -> OperatorClass {
-    match kernel {
-        Kernel::Matmul
-        | Kernel::MatmulTiled
-        | Kernel::MatmulWide
-        | Kernel::MatmulRows
-        | Kernel::MatmulVec
-        | Kernel::MatmulDynTiled
-        | Kernel::MatmulDynWide
-        | Kernel::ConvTiled
-        | Kernel::ConvWide
-        | Kernel::ConvDepthwise
-        | Kernel::ConvDepthwise3x3 => OperatorClass::Reusable,
-        Kernel::Attention
-        | Kernel::Attention128
-        | Kernel::AttentionWide
-        | Kernel::AttentionWide128
-        | Kernel::Softmax
-        | Kernel::Normalize
-        | Kernel::Reduce
-        | Kernel::ArgReduce
-        | Kernel::TopK
-        | Kernel::Cumulative => OperatorClass::Hierarchical,
-        Kernel::Pointwise
-        | Kernel::Unpack
-        | Kernel::Gather
-        | Kernel::Copy
-        | Kernel::Pad
-        | Kernel::Resize
-        | Kernel::Pool
-        | Kernel::Fold
-        | Kernel::Scatter
-        | Kernel::GridSample => OperatorClass::Elemental,
-    }
+    Kernel::all().find(|kernel| kernel.name() == stem).map_or(OperatorClass::Elemental, |kernel| kernel.row().class)
 }

@@ -18,9 +18,14 @@ const RELATIVE_F16: f64 = 1.0 / 1024.0;
 /// f16, relative to the largest element: sums that are rounded once here and at every step there.
 const ABSOLUTE_F16: f64 = 1.0 / 2048.0;
 
-/// Tests whose expected values are written out with few decimals, and half a unit of the last one.
-const ROUNDED: &[(&str, f64)] =
-    &[("test_averagepool_2d_ceil_last_window_starts_on_pad", 5e-5), ("test_gridsample_bicubic", 5e-5)];
+/// Tests whose expected values are written out with few decimals, and half a unit of the last one. The last but one of the
+/// list has one value that is off by more: the reference evaluator and ONNX Runtime give 0.704924 where it says 0.705.
+const ROUNDED: &[(&str, f64)] = &[
+    ("test_averagepool_2d_ceil_last_window_starts_on_pad", 5e-5),
+    ("test_gridsample_bicubic", 5e-5),
+    ("test_roialign_aligned_false", 1e-4),
+    ("test_roialign_aligned_true", 5e-5),
+];
 
 /// Tests whose expected values wrap around where the specification says that they saturate, and what ONNX Runtime gives.
 const WRAPPED: &[(&str, &[i8])] = &[

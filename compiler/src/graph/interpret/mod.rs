@@ -6,7 +6,6 @@
 
 mod arithmetic;
 mod movement;
-mod sample;
 mod windows;
 
 pub use movement::source_indices;
@@ -61,7 +60,7 @@ impl Tensor {
     }
 
     /// Element `index` as f64, whatever the type.
-    fn value(&self, index: usize) -> f64 {
+    pub(crate) fn value(&self, index: usize) -> f64 {
         match self.dtype {
             Dtype::F32 => f64::from(f32::from_bits(self.words[index])),
             Dtype::I32 => f64::from(self.words[index] as i32),
@@ -71,7 +70,7 @@ impl Tensor {
 }
 
 /// A number as a word of `dtype`.
-fn word(value: f64, dtype: Dtype) -> u32 {
+pub(crate) fn word(value: f64, dtype: Dtype) -> u32 {
     match dtype {
         Dtype::F32 => (value as f32).to_bits(),
         Dtype::I32 => (value as i64) as u32,
@@ -105,7 +104,7 @@ pub(crate) fn for_each_index(shape: &[usize], mut visit: impl FnMut(&[usize])) {
 }
 
 /// The dot product of an index with strides.
-fn offset(index: &[usize], strides: &[usize]) -> usize {
+pub(crate) fn offset(index: &[usize], strides: &[usize]) -> usize {
     index.iter().zip(strides).map(|(i, s)| i * s).sum()
 }
 
@@ -154,17 +153,13 @@ pub fn evaluate(op: &Op, operands: &[&Tensor], shape: &[usize]) -> Tensor {
         Op::ArgReduce { axis, max, last } => arithmetic::arg_reduce(*axis, *max, *last, operands[0], shape),
         Op::Gather { axis } => movement::gather(*axis, operands[0], operands[1], shape),
         Op::Scatter { reduction } => movement::scatter(*reduction, operands[0], operands[1], operands[2]),
-        Op::TopK { axis, k, largest } => movement::top_k(*axis, *k, *largest, operands[0], shape),
-        Op::Cumulative { axis, exclusive, reverse } => movement::cumulative(*axis, *exclusive, *reverse, operands[0]),
         Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } | Op::Unfold { .. } => {
             movement::view(op, operands[0], shape)
         }
         Op::Concat { axis } => movement::concat(*axis, operands, shape),
         Op::Pad { before, mode, .. } => movement::pad(before, *mode, operands[0], shape),
-        Op::GridSample { kind, padding, align_corners } => {
-            sample::grid_sample(*kind, *padding, *align_corners, operands[0], operands[1], shape)
-        }
         Op::Resize { axes, fill } => movement::resize(axes, *fill, operands[0], shape),
+        Op::Kernel(own) => own.behaviour().evaluate(operands, shape),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Operators of the reference interpreter that move elements: views, gather, concat, pad and resize.
 
 use super::{Tensor, broadcast_strides, for_each_index, offset, strides, word};
-use crate::graph::constant::Dtype;
 use crate::graph::op::{Op, PadMode, ScatterKind, Taps};
 
 /// For every element of a view's result, in order, the element of its operand; `None` when `op` is not a view.
@@ -79,50 +78,6 @@ pub fn scatter(kind: ScatterKind, data: &Tensor, rows: &Tensor, updates: &Tensor
         }
     }
     out
-}
-
-/// Lines along an axis: the flat index of the first element of each, in row-major order, and the stride along it.
-fn lines(shape: &[usize], axis: usize) -> (Vec<usize>, usize) {
-    let inner: usize = shape[axis + 1..].iter().product();
-    let outer: usize = shape[..axis].iter().product();
-    let starts = (0..outer).flat_map(|o| (0..inner).map(move |i| o * shape[axis] * inner + i)).collect();
-    (starts, inner)
-}
-
-/// Indices of the first elements in the order of their values.
-pub fn top_k(axis: usize, k: usize, largest: bool, x: &Tensor, shape: &[usize]) -> Tensor {
-    let (starts, stride) = lines(&x.shape, axis);
-    let (targets, _) = lines(shape, axis);
-    let mut words = vec![0; shape.iter().product()];
-    for (start, target) in starts.into_iter().zip(targets) {
-        let mut order: Vec<usize> = (0..x.shape[axis]).collect();
-        order.sort_by(|a, b| {
-            let (a, b) = (x.value(start + a * stride), x.value(start + b * stride));
-            let ascending = a.partial_cmp(&b).unwrap_or_else(|| a.total_cmp(&b));
-            if largest { ascending.reverse() } else { ascending }
-        });
-        for (place, index) in order.into_iter().take(k).enumerate() {
-            words[target + place * stride] = index as u32;
-        }
-    }
-    Tensor { shape: shape.to_vec(), dtype: Dtype::I32, words }
-}
-
-/// Sums up to each place.
-pub fn cumulative(axis: usize, exclusive: bool, reverse: bool, x: &Tensor) -> Tensor {
-    let (starts, stride) = lines(&x.shape, axis);
-    let size = x.shape[axis];
-    let mut words = vec![0; x.words.len()];
-    for start in starts {
-        let mut sum = 0.0;
-        for step in 0..size {
-            let at = start + stride * if reverse { size - 1 - step } else { step };
-            let with = sum + x.value(at);
-            words[at] = word(if exclusive { sum } else { with }, x.dtype);
-            sum = with;
-        }
-    }
-    Tensor { shape: x.shape.clone(), dtype: x.dtype, words }
 }
 
 /// The operands one after the other along an axis.

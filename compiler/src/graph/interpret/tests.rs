@@ -76,11 +76,6 @@ fn movement() {
     let scatter = |reduction| evaluate(&Op::Scatter { reduction }, &[&data, &rows, &updates], &[3, 1]).to_f32();
     assert_eq!(scatter(ScatterKind::Replace), [20., 2., 30.]);
     assert_eq!(scatter(ScatterKind::Add), [21., 2., 43.]);
-    let ties = t(&[1, 4], &[2., 3., 3., 1.]);
-    let top = |largest| evaluate(&Op::TopK { axis: 1, k: 3, largest }, &[&ties], &[1, 3]).words;
-    assert_eq!((top(true), top(false)), (vec![1, 2, 0], vec![3, 0, 1]));
-    let sums = Op::Cumulative { axis: 1, exclusive: true, reverse: true };
-    assert_eq!(evaluate(&sums, &[&ties], &[1, 4]).to_f32(), [7., 4., 1., 0.]);
     let resize = |window, indices: &[i32], weights: &[f32]| {
         let taps = Taps { window, indices: indices.to_vec(), weights: weights.to_vec() };
         let op = Op::Resize { axes: vec![Taps::kept(), taps], fill: 7.0 };

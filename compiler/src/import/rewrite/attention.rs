@@ -5,11 +5,10 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
-use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::tensor_proto::DataType;
 
 /// See the file's header.
-pub fn attention(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn attention(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     if s.operand(6).is_some() {
         return Err("nonpad_kv_seqlen".to_owned());
     }

@@ -2,11 +2,10 @@
 
 use super::Rewritten;
 use super::steps::Steps;
-use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::tensor_proto::DataType;
 
 /// Celu(x, α) is α · Elu(x / α); tract forgets to multiply its negative part by α.
-pub fn celu(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn celu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let alpha = s.float_attribute("alpha").unwrap_or(1.0);
     if alpha == 1.0 {
         return Ok(Rewritten::Unchanged);
@@ -21,7 +20,7 @@ pub fn celu(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// A float to the power of an integer has the float's type; tract would compute in 64 bits.
-pub fn pow(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn pow(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (base, exponent) = (s.needed(0)?, s.needed(1)?);
     let of = |name: &str| s.known.element_type(name).and_then(|t| DataType::try_from(t).ok());
     let float = |t| matches!(t, Some(DataType::Float | DataType::Float16));

@@ -4,10 +4,9 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
-use tract_onnx::pb::NodeProto;
 
 /// −input[n, target[n, …], …] · weight[target], reduced.
-pub fn negative_log_likelihood(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn negative_log_likelihood(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (input, target) = (s.needed(0)?, s.needed(1)?);
     let loss = likelihood(s, input, target)?;
     s.give(0, &loss);
@@ -15,7 +14,7 @@ pub fn negative_log_likelihood(_node: &NodeProto, s: &mut Steps<'_>) -> Result<R
 }
 
 /// The same of the logarithm of the softmax over axis 1, which is the second output.
-pub fn softmax_cross_entropy(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn softmax_cross_entropy(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (scores, target) = (s.needed(0)?, s.needed(1)?);
     // Before version 13, a softmax merges all later axes into its own.
     let log = if s.known.opset >= 13 {

@@ -1,7 +1,7 @@
 //! ONNX nodes that become other ONNX nodes before tract sees them.
 //!
 //! A rewrite says an operator in terms of others: because tract does not know it, knows only a form of it, or reads it
-//! differently from the specification. The registry (`operators.rs`) names a rewrite for an operator; what it gives is
+//! differently from the specification. The registry (`operators/`) names a rewrite for an operator; what it gives is
 //! rewritten again until nothing changes. Both the import and the reference run see the rewritten model. It deliberately
 //! changes no meaning: what cannot be said in other operators is refused, with a reason.
 
@@ -13,6 +13,7 @@ mod norms;
 mod pooling;
 mod quantisation;
 mod recurrent;
+mod spectral;
 mod steps;
 
 pub use attention::attention;
@@ -21,16 +22,19 @@ pub use losses::{negative_log_likelihood, softmax_cross_entropy};
 pub use movement::{
     affine_grid, center_crop_pad, col2im, compress, constant_of_shape, one_hot, pad, resize, reverse_sequence, upsample,
 };
-pub use norms::{batch_normalization, local_response, lp_normalization};
-pub use pooling::lp_pool;
+pub use norms::{batch_normalization, local_response, lp_normalization, skip_normalization};
+pub use pooling::{global_lp_pool, lp_pool, max_unpool};
 pub use quantisation::{dequantize, quantize, quantize_dynamically};
 pub use recurrent::recurrent;
-pub use steps::Steps;
+pub use spectral::short_time_fourier;
+pub use steps::{Attribute, Steps};
 
 use super::error::UnsupportedOp;
-use super::operators::find;
+use super::kernel_op::KernelNode;
+use crate::operators::find;
+use std::collections::BTreeMap;
 use steps::Known;
-use tract_onnx::pb::{GraphProto, NodeProto};
+use tract_onnx::pb::GraphProto;
 
 /// What a rewrite did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +46,24 @@ pub enum Rewritten {
 }
 
 /// A rewrite: `Err` is why this node cannot be expressed.
-pub type Rewrite = fn(&NodeProto, &mut Steps<'_>) -> Result<Rewritten, String>;
+pub type Rewrite = fn(&mut Steps<'_>) -> Result<Rewritten, String>;
+
+/// Shapes by name.
+pub type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// How often one node is rewritten at most; no chain of rewrites is that long.
 const MOST_ROUNDS: usize = 8;
 
-/// Rewrites a graph in place; gives what cannot be.
-pub fn rewrite(graph: &mut GraphProto, opset: i64) -> Vec<UnsupportedOp> {
+/// Rewrites a graph in place; `shapes` are those that it does not say. Gives the operators of `operators/` by the names of the nodes that stand for them, and what
+/// cannot be rewritten.
+pub fn rewrite(
+    graph: &mut GraphProto,
+    opset: i64,
+    shapes: Shapes,
+) -> (BTreeMap<String, KernelNode>, Vec<UnsupportedOp>) {
     let mut known = Known::of(graph, opset);
+    known.shapes.extend(shapes);
+    let mut kernel_ops = BTreeMap::new();
     let mut refused = Vec::new();
     let mut done = Vec::with_capacity(graph.node.len());
     for node in std::mem::take(&mut graph.node) {
@@ -59,9 +73,10 @@ pub fn rewrite(graph: &mut GraphProto, opset: i64) -> Vec<UnsupportedOp> {
         while let Some((node, round)) = waiting.pop() {
             let rule = find(&node.domain, &node.op_type).and_then(|operator| operator.rewrite);
             let mut steps = Steps::new(&node, &known);
-            match rule.map_or(Ok(Rewritten::Unchanged), |rule| rule(&node, &mut steps)) {
+            match rule.map_or(Ok(Rewritten::Unchanged), |rule| rule(&mut steps)) {
                 Ok(Rewritten::Replaced) if round < MOST_ROUNDS => {
                     let (nodes, initialisers) = (steps.nodes, steps.initialisers);
+                    kernel_ops.extend(steps.kernel_ops);
                     for tensor in &initialisers {
                         known.add_tensor(&tensor.name, tensor);
                     }
@@ -79,5 +94,5 @@ pub fn rewrite(graph: &mut GraphProto, opset: i64) -> Vec<UnsupportedOp> {
         }
     }
     graph.node = done;
-    refused
+    (kernel_ops, refused)
 }

@@ -6,7 +6,8 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 
 /// `ConstantOfShape` without a value fills with a 32-bit zero; tract takes a 64-bit one.
-pub fn constant_of_shape(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn constant_of_shape(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let node = s.node;
     if !node.attribute.is_empty() {
         return Ok(Rewritten::Unchanged);
     }
@@ -27,7 +28,8 @@ pub fn constant_of_shape(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritte
 }
 
 /// Padding with a computed value, or without a value but with axes: tract wants a constant.
-pub fn pad(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn pad(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let node = s.node;
     let constant = s.text_attribute("mode").unwrap_or("constant") == "constant";
     let given = s.operand(2);
     if !constant || s.operand(1).is_none() || given.is_some_and(|value| s.known.is_constant(value)) {
@@ -68,7 +70,7 @@ pub fn pad(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// Each axis padded or cropped to a size, evenly; the odd element goes to the end.
-pub fn center_crop_pad(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn center_crop_pad(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (x, sizes) = (s.needed(0)?, s.needed(1)?);
     let count = s.known.integers(sizes).ok_or("a shape that is computed")?.len() as i64;
     let axes: Vec<i64> = s.ints_attribute("axes").map_or_else(|| (0..count).collect(), <[i64]>::to_vec);
@@ -91,7 +93,7 @@ pub fn center_crop_pad(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten
 }
 
 /// The elements or slices whose constant condition is true.
-pub fn compress(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn compress(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (x, condition) = (s.needed(0)?, s.needed(1)?);
     let kept: Vec<i64> = s
         .known
@@ -119,7 +121,7 @@ pub fn compress(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, Strin
 }
 
 /// The operator that `Resize` took the place of, for whole scales: every element repeated along each axis.
-pub fn upsample(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn upsample(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let x = s.needed(0)?;
     if s.text_attribute("mode").unwrap_or("nearest") != "nearest" {
         return Err("a mode other than nearest".to_owned());
@@ -143,12 +145,12 @@ pub fn upsample(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, Strin
 }
 
 /// Before version 11, `Resize` is `Upsample` under another name, and does not say how it rounds; whole scales need no rounding.
-pub fn resize(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
-    if s.known.opset < 11 { upsample(node, s) } else { Ok(Rewritten::Unchanged) }
+pub fn resize(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    if s.known.opset < 11 { upsample(s) } else { Ok(Rewritten::Unchanged) }
 }
 
 /// The first elements of each sequence backwards, as many as its length says: a gather at computed places.
-pub fn reverse_sequence(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn reverse_sequence(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (x, lengths) = (s.needed(0)?, s.needed(1)?);
     let time = s.int_attribute("time_axis").unwrap_or(0);
     let batch = s.int_attribute("batch_axis").unwrap_or(1);
@@ -180,7 +182,7 @@ pub fn reverse_sequence(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritte
 }
 
 /// `values[1]` where the place along a new axis is the index, `values[0]` elsewhere, for computed values.
-pub fn one_hot(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn one_hot(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (indices, depth, values) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
     if s.known.is_constant(values) {
         return Ok(Rewritten::Unchanged);
@@ -213,7 +215,7 @@ pub fn one_hot(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String
 
 /// Blocks (batch, channels · block size, blocks) summed into images where they overlap: a transposed convolution whose weights
 /// are a unit matrix, each row one element of a block.
-pub fn col2im(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn col2im(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (x, image, block) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
     let image = s.known.integers(image).ok_or("an image shape that is computed")?.to_vec();
     let block = s.known.integers(block).ok_or("a block shape that is computed")?.to_vec();
@@ -261,7 +263,7 @@ pub fn col2im(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String>
 }
 
 /// Coordinates of an output of constant size, mapped by matrices.
-pub fn affine_grid(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn affine_grid(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (theta, size) = (s.needed(0)?, s.needed(1)?);
     let size = s.known.integers(size).ok_or("a size that is computed")?.to_vec();
     let align = s.int_attribute("align_corners").unwrap_or(0) != 0;

@@ -2,10 +2,9 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
-use tract_onnx::pb::NodeProto;
 
 /// x / ‖x‖, NaN where the norm is zero; tract divides by 1 there.
-pub fn lp_normalization(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn lp_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let axis = s.int_attribute("axis").unwrap_or(-1);
     let reduction = match s.int_attribute("p").unwrap_or(2) {
         1 => "ReduceL1",
@@ -20,7 +19,7 @@ pub fn lp_normalization(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritte
 }
 
 /// (x − mean) / √(variance + ε) · scale + shift along axis 1, for parameters that are not constants.
-pub fn batch_normalization(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     if s.int_attribute("training_mode").unwrap_or(0) != 0 {
         return trained_batch_normalization(s);
     }
@@ -92,7 +91,7 @@ fn trained_batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// x / (bias + α · mean of squares over `size` neighbouring channels) ^ β: the mean is a pooling over axis 1.
-pub fn local_response(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn local_response(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let x = s.needed(0)?;
     let size = s.int_attribute("size").ok_or("without size")?;
     let (alpha, beta) = (s.float_attribute("alpha").unwrap_or(1e-4), s.float_attribute("beta").unwrap_or(0.75));
@@ -122,5 +121,28 @@ pub fn local_response(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten,
     let divisor = s.op("Pow", &[&base, &beta], &[]);
     let y = s.op("Div", &[x, &divisor], &[]);
     s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// A normalisation of a sum, which may itself be wanted: ONNX Runtime's SkipLayerNormalization, and the simplified one. tract
+/// has another ε where none is given, and leaves out the bias of the simplified one.
+pub fn skip_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let (x, skip, scale) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
+    if s.wants(1) || s.wants(2) {
+        return Err("mean or deviation as outputs".to_owned());
+    }
+    let simplified = s.node.op_type == "SkipSimplifiedLayerNormalization";
+    let (shift, bias) = if simplified { (None, s.operand(3)) } else { (s.operand(3), s.operand(4)) };
+    let mut sum = s.op("Add", &[x, skip], &[]);
+    if let Some(bias) = bias {
+        sum = s.op("Add", &[&sum, bias], &[]);
+    }
+    let epsilon = s.float_attribute("epsilon").unwrap_or(1e-12);
+    let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(epsilon))];
+    let operands: Vec<&str> = [sum.as_str(), scale].into_iter().chain(shift).collect();
+    let norm = if simplified { "SimplifiedLayerNormalization" } else { "LayerNormalization" };
+    let y = s.op(norm, &operands, &attributes);
+    s.give(0, &y);
+    s.give(3, &sum);
     Ok(Rewritten::Replaced)
 }

@@ -6,7 +6,7 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
-use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
+use tract_onnx::pb::tensor_proto::DataType;
 
 /// Smallest and largest value of a narrow integer type.
 fn range(element: i32) -> Option<(f32, f32)> {
@@ -101,7 +101,7 @@ fn rounded(s: &mut Steps<'_>, x: &str, scale: &str, zero: Option<&str>, to: i32)
 }
 
 /// `QuantizeLinear`.
-pub fn quantize(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn quantize(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     if s.int_attribute("block_size").unwrap_or(0) != 0 {
         return Err("blocked".to_owned());
     }
@@ -129,7 +129,7 @@ pub fn quantize(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, Strin
 }
 
 /// `DequantizeLinear`.
-pub fn dequantize(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn dequantize(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     if s.int_attribute("block_size").unwrap_or(0) != 0 {
         return Err("blocked".to_owned());
     }
@@ -151,7 +151,7 @@ pub fn dequantize(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, Str
 }
 
 /// `DynamicQuantizeLinear`: scale and zero point of the range that the tensor and zero span.
-pub fn quantize_dynamically(_node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn quantize_dynamically(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let x = s.needed(0)?;
     let to = DataType::Uint8 as i32;
     let (zero, one, steps) = (s.floats(&[], &[0.0]), s.floats(&[], &[1.0]), s.floats(&[], &[255.0]));

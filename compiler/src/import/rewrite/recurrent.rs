@@ -5,7 +5,8 @@ use super::steps::{Attribute, Steps};
 use tract_onnx::pb::NodeProto;
 
 /// `LSTM`, `GRU` and `RNN`, unless they ask for what tract ignores.
-pub fn recurrent(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn recurrent(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let node = s.node;
     let standard: &[&str] = match node.op_type.as_str() {
         "LSTM" => &["sigmoid", "tanh", "tanh"],
         "GRU" => &["sigmoid", "tanh"],

@@ -4,6 +4,8 @@
 //! parameters moved from attributes to operands are written in the form of the model's own version. It deliberately knows no
 //! rewrite.
 
+use super::super::kernel_op::{KernelNode, STAND_IN};
+use crate::operators::KernelOp;
 use std::collections::BTreeMap;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, NodeProto, TensorProto,
@@ -31,6 +33,8 @@ pub struct Known {
     floats: BTreeMap<String, Vec<f32>>,
     constants: std::collections::BTreeSet<String>,
     types: BTreeMap<String, i32>,
+    /// Shapes of inputs, initialisers and constants.
+    pub(super) shapes: BTreeMap<String, Vec<usize>>,
     /// Rank, and the number of elements of a tensor that is known to have one.
     ranks: BTreeMap<String, (usize, bool)>,
 }
@@ -62,6 +66,7 @@ impl Known {
         self.types.insert(name.to_owned(), tensor.data_type);
         self.ranks.insert(name.to_owned(), (tensor.dims.len(), tensor.dims.iter().all(|d| *d == 1)));
         self.constants.insert(name.to_owned());
+        self.shapes.insert(name.to_owned(), tensor.dims.iter().map(|d| *d as usize).collect());
         if let Some(values) = integers(tensor) {
             self.integers.insert(name.to_owned(), values);
         }
@@ -107,6 +112,11 @@ impl Known {
     /// ONNX element type of a value, as far as it can be told.
     pub fn element_type(&self, name: &str) -> Option<i32> {
         self.types.get(name).copied()
+    }
+
+    /// Shape of an input, an initialiser or a constant.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.shapes.get(name).map(Vec::as_slice)
     }
 
     /// Number of axes of a value, and whether it has exactly one element, as far as it can be told.
@@ -167,6 +177,8 @@ pub enum Attribute<'a> {
     Int(i64),
     /// A list of integers.
     Ints(&'a [i64]),
+    /// A float.
+    Float(f32),
 }
 
 /// One attribute.
@@ -181,6 +193,10 @@ pub fn attribute(name: &str, value: Attribute<'_>) -> AttributeProto {
             attribute.ints = ints.to_vec();
             AttributeType::Ints
         }
+        Attribute::Float(f) => {
+            attribute.f = f;
+            AttributeType::Float
+        }
     };
     attribute.r#type = kind as i32;
     attribute
@@ -191,16 +207,18 @@ pub fn attribute(name: &str, value: Attribute<'_>) -> AttributeProto {
 pub struct Steps<'a> {
     /// What is known about the node's operands.
     pub known: &'a Known,
-    node: &'a NodeProto,
+    /// The node that is rewritten.
+    pub(super) node: &'a NodeProto,
     count: usize,
     pub(super) nodes: Vec<NodeProto>,
     pub(super) initialisers: Vec<TensorProto>,
+    pub(super) kernel_ops: Vec<(String, KernelNode)>,
 }
 
 impl<'a> Steps<'a> {
     /// Nothing yet, in place of `node`.
     pub const fn new(node: &'a NodeProto, known: &'a Known) -> Self {
-        Self { known, node, count: 0, nodes: Vec::new(), initialisers: Vec::new() }
+        Self { known, node, count: 0, nodes: Vec::new(), initialisers: Vec::new(), kernel_ops: Vec::new() }
     }
 
     fn fresh(&mut self) -> String {
@@ -238,6 +256,16 @@ impl<'a> Steps<'a> {
         self.node.attribute.iter().find(|a| a.name == name).map(|a| a.floats.as_slice())
     }
 
+    /// A list of sizes that are not negative, `or` when the attribute is not there.
+    ///
+    /// # Errors
+    /// The attribute, when it has another length than `or` or a negative entry.
+    pub fn sizes_attribute(&self, name: &str, or: &[usize]) -> Result<Vec<usize>, String> {
+        let Some(list) = self.ints_attribute(name) else { return Ok(or.to_vec()) };
+        let sizes: Option<Vec<usize>> = list.iter().map(|v| usize::try_from(*v).ok()).collect();
+        sizes.filter(|s| s.len() == or.len()).ok_or_else(|| format!("{name} of {list:?}"))
+    }
+
     /// A text attribute.
     pub fn text_attribute(&self, name: &str) -> Option<&'a str> {
         let found = self.node.attribute.iter().find(|a| a.name == name)?;
@@ -260,6 +288,14 @@ impl<'a> Steps<'a> {
             attribute: attributes.iter().map(|(name, value)| attribute(name, *value)).collect(),
             ..NodeProto::default()
         });
+        name
+    }
+
+    /// Adds an operator with a file in `operators/`.
+    pub fn kernel_op(&mut self, op: impl Into<KernelOp>, inputs: &[&str]) -> String {
+        let name = self.op(STAND_IN, inputs, &[]);
+        let node = KernelNode { op: op.into(), node: self.node.name.clone() };
+        self.kernel_ops.push((name.clone(), node));
         name
     }
 

@@ -21,8 +21,11 @@ mod shape;
 mod unfold;
 
 use super::error::ImportError;
+use super::kernel_op::KernelNode;
 use super::model::Model;
 use crate::graph::Graph;
+use crate::graph::op::Op;
+pub use context::dtype;
 use context::{Outcome, Refusal, Translator};
 use tract_onnx::prelude::{TypedModel, TypedNode};
 use tract_onnx::tract_core::ops;
@@ -80,12 +83,18 @@ const TRANSLATIONS: &[Translation] = translations! {
     "GruEpilogue": ops::gru_cell::GruEpilogue => recurrent::gru_cell,
     "GruSeq": ops::gru_seq::GruSeq => recurrent::gru_sequence,
     "DequantizeLinearF32": ops::quant::DequantizeLinearF32 => quantised::dequantise,
-    "GridSample": ops::nn::grid_sample::GridSample => resize::grid_sample,
     "Resize": ops::nn::Resize => resize::resize,
     "NearestUpsample": ops::nn::NearestUpsample => resize::nearest_upsample,
     "Fft": ops::fft::Fft => fourier::transform,
+    "KernelOperator": KernelNode => kernel_operator,
     "OnnxResize": tract_onnx_opl::resize::Resize => resize::onnx_resize,
 };
+
+/// An operator of ours that went through tract.
+fn kernel_operator(t: &mut Translator<'_>, node: &TypedNode, op: &KernelNode) -> Outcome {
+    let operands = t.inputs(node)?;
+    Ok(vec![t.emit(Op::Kernel(op.op.clone()), &operands)?])
+}
 
 /// tract's names of the operators that import translates.
 pub fn supported_operators() -> impl Iterator<Item = &'static str> {

@@ -4,9 +4,8 @@
 //! to another element. Antialiased weights are tract's.
 
 use super::context::{Outcome, Refusal, Translator, variant};
-use crate::graph::op::{Op, SampleKind, SamplePadding, Taps};
+use crate::graph::op::{Op, Taps};
 use tract_onnx::prelude::TypedNode;
-use tract_onnx::tract_core::ops::nn::grid_sample::{GridSample, InterpolationMode, PaddingMode};
 use tract_onnx::tract_core::ops::nn::resize::{cubic_weights, linear_weights, plan_axis, window_size};
 use tract_onnx::tract_core::ops::nn::{CoordTransformer, Interpolator, Nearest, NearestUpsample, Resize};
 use tract_onnx_opl::resize::{AspectRatio, CoordTransform, Nearest as OnnxNearest, Resize as OnnxResize};
@@ -275,26 +274,6 @@ pub fn onnx_resize(t: &mut Translator<'_>, node: &TypedNode, op: &OnnxResize) ->
         axes.iter().enumerate().for_each(|(i, axis)| regions[*axis] = (region[i], region[i + axes.len()]));
     }
     emit(t, node, &method, &all, &regions, op.extrapolation_value())
-}
-
-/// Elements at the places that a grid gives.
-pub fn grid_sample(t: &mut Translator<'_>, node: &TypedNode, op: &GridSample) -> Outcome {
-    let (x, grid) = (t.input(node, 0)?, t.input(node, 1)?);
-    let spatial = t.shape(x).len().saturating_sub(2);
-    let kind = match op.mode {
-        InterpolationMode::Nearest => SampleKind::Nearest,
-        InterpolationMode::Bilinear => SampleKind::Linear,
-        InterpolationMode::Bicubic => SampleKind::Cubic,
-    };
-    if !(spatial == 2 || (spatial == 3 && kind != SampleKind::Cubic)) {
-        return variant(format!("{} over {spatial} axes", op.mode.as_str()));
-    }
-    let padding = match op.padding_mode {
-        PaddingMode::Zeros => SamplePadding::Zeros,
-        PaddingMode::Border => SamplePadding::Border,
-        PaddingMode::Reflection => SamplePadding::Reflection,
-    };
-    Ok(vec![t.emit(Op::GridSample { kind, padding, align_corners: op.align_corners }, &[x, grid])?])
 }
 
 /// Every element repeated a whole number of times along each axis.

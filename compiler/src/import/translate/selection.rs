@@ -4,8 +4,8 @@ use super::context::{Outcome, Translator, variant};
 use super::indexing::{elements_along, wrapped};
 use super::program::Program;
 use crate::graph::constant::{Constant, Dtype};
-use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Operand};
+use crate::operators::{Cumulative, TopK};
 use tract_onnx::prelude::{Tensor, TypedNode};
 use tract_onnx::tract_core::ops::array::{CumSum, OneHot, Topk, Trilu};
 
@@ -13,7 +13,7 @@ use tract_onnx::tract_core::ops::array::{CumSum, OneHot, Topk, Trilu};
 pub fn top_k(t: &mut Translator<'_>, node: &TypedNode, op: &Topk) -> Outcome {
     let x = t.input(node, 0)?;
     let (shape, _) = t.output_fact(node)?;
-    let indices = t.emit(Op::TopK { axis: op.axis, k: shape[op.axis], largest: op.largest }, &[x])?;
+    let indices = t.emit(TopK { axis: op.axis, k: shape[op.axis], largest: op.largest }.into(), &[x])?;
     let values = elements_along(t, x, indices, op.axis)?;
     Ok(vec![values, indices])
 }
@@ -85,6 +85,6 @@ pub fn trilu(t: &mut Translator<'_>, node: &TypedNode, op: &Trilu) -> Outcome {
 /// Sums of the elements up to each place along an axis.
 pub fn cumulative_sum(t: &mut Translator<'_>, node: &TypedNode, op: &CumSum) -> Outcome {
     let x = t.input(node, 0)?;
-    let cumulative = Op::Cumulative { axis: op.axis, exclusive: op.exclusive, reverse: op.reverse };
-    Ok(vec![t.emit(cumulative, &[x])?])
+    let cumulative = Cumulative { axis: op.axis, exclusive: op.exclusive, reverse: op.reverse };
+    Ok(vec![t.emit(cumulative.into(), &[x])?])
 }

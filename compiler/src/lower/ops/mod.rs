@@ -5,13 +5,12 @@
 mod attention;
 mod concat;
 mod conv;
-mod copy;
+pub mod copy;
 mod einsum;
 mod fold;
 mod gather;
-mod grid_sample;
 mod heavy;
-mod lines;
+pub mod lines;
 mod normalize;
 mod pad;
 mod pointwise;
@@ -21,7 +20,7 @@ mod resize;
 mod scatter;
 mod softmax;
 mod stream;
-mod strided;
+pub mod strided;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -51,14 +50,6 @@ pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerEr
         }
         Op::Scatter { reduction } => {
             scatter::lower(lowering, id, *reduction)?;
-            pointwise::epilogue(lowering, id)
-        }
-        Op::TopK { axis, k, largest } => {
-            lines::top_k(lowering, id, *axis, *k, *largest)?;
-            pointwise::epilogue(lowering, id)
-        }
-        Op::Cumulative { axis, exclusive, reverse } => {
-            lines::cumulative(lowering, id, *axis, *exclusive, *reverse)?;
             pointwise::epilogue(lowering, id)
         }
         Op::Attention { .. } => attention::lower(lowering, id),
@@ -91,8 +82,8 @@ pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerEr
             pad::lower(lowering, id, before, *mode)?;
             pointwise::epilogue(lowering, id)
         }
-        Op::GridSample { kind, padding, align_corners } => {
-            grid_sample::lower(lowering, id, *kind, *padding, *align_corners)?;
+        Op::Kernel(own) => {
+            own.behaviour().lower(lowering, id)?;
             pointwise::epilogue(lowering, id)
         }
         Op::Resize { axes, fill } => {

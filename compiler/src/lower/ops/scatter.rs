@@ -13,6 +13,9 @@ use crate::schedule::OperatorClass;
 /// Invocations among which rows are shared out: more would read the indices more often.
 const INVOCATIONS: usize = 1024;
 
+/// Most updates of one call: an invocation of the software adapter ends its loops after 65,535 rounds.
+const MOST_ROUNDS: usize = 1 << 15;
+
 /// Lowers a scatter; its epilogue is left.
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ScatterKind) -> Result<(), LowerError> {
     let graph = lowering.graph();
@@ -42,19 +45,25 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ScatterKind) -> Resu
     let mode = if combine == 0 || dtype == Dtype::F32 { combine } else { combine + 4 };
     let lanes = (INVOCATIONS / inner).clamp(1, out_rows);
     let (workgroups, width) = linear(lanes * inner);
-    let mut params = vec![(lanes * inner) as u32, inner as u32, lanes as u32, width];
-    params.extend([out_rows as u32, rows.len() as u32, mode, word(rows.offset)]);
-    params.extend([1, word(updates.offset), word(updates.strides[0]), word(updates.strides[1])]);
-    lowering.call(Call {
-        kernel: Kernel::Scatter,
-        expression: None,
-        params,
-        output: out.tensor,
-        inputs: vec![rows.tensor, updates.tensor],
-        workgroups,
-        weight_texels: None,
-        node: node.name.clone(),
-        cost: cost(OperatorClass::Elemental, updates.len() + lanes * rows.len(), updates.len(), updates.len()),
-    });
+    // One call after the other goes on where the last has stopped, so that the order of updates stays.
+    for first in (0..rows.len()).step_by(MOST_ROUNDS) {
+        let count = MOST_ROUNDS.min(rows.len() - first);
+        let at = |offset: i64, stride: i64| word(offset + first as i64 * stride);
+        let mut params = vec![(lanes * inner) as u32, inner as u32, lanes as u32, width];
+        params.extend([out_rows as u32, count as u32, mode, at(rows.offset, 1), 1]);
+        params.extend([at(updates.offset, updates.strides[0]), word(updates.strides[0]), word(updates.strides[1])]);
+        let read = count * inner;
+        lowering.call(Call {
+            kernel: Kernel::Scatter,
+            expression: None,
+            params,
+            output: out.tensor,
+            inputs: vec![rows.tensor, updates.tensor],
+            workgroups,
+            weight_texels: None,
+            node: node.name.clone(),
+            cost: cost(OperatorClass::Elemental, read + lanes * count, read, read),
+        });
+    }
     Ok(())
 }

@@ -3,7 +3,7 @@
 Deliberately not here: Gather itself, which is in shape.py, and indices outside their axis.
 """
 import numpy as np
-from builder import const, integers, normal, single, x
+from builder import Model, const, integers, normal, single, x
 
 
 def halves(rng, shape):
@@ -11,11 +11,30 @@ def halves(rng, shape):
     return (rng.integers(-3, 4, shape) / 2).astype(np.float32)
 
 
+def many_updates():
+    """More updates than an invocation of a software adapter has rounds of loops; the last ones are looked at."""
+    m, count = Model("scatter_many_updates", 18), 70_000
+    places = m.op("Range", const(0), const(count), const(1))
+    data, updates = m.op("Expand", x(1), const([count])), m.op("Expand", x(1), const([count]))
+    scattered = m.op("ScatterElements", data, places, updates, axis=0, reduction="add")
+    return m.result(m.op("Slice", scattered, const([count - 5]), const([count])))
+
+
+def long_line(name, **attrs):
+    """A line of more elements than an invocation of a software adapter has rounds of loops; both ends are looked at."""
+    m, count = Model(name), 70_000
+    sums = m.op("CumSum", m.op("Expand", x(1, draw=integers(2, 9)), const([count])), const(0), **attrs)
+    return m.result(m.op("Slice", sums, const([0]), const([2])), m.op("Slice", sums, const([count - 3]), const([count])))
+
+
 def cases():
     yield single("scatter_elements_axis1", "ScatterElements", x(3, 5), const([[1, -1], [0, 2], [4, 3]]), x(3, 2), axis=1,
                  opset=18)
     yield single("scatter_elements_add_duplicates", "ScatterElements", x(2, 4), x(2, 3, draw=integers(-4, 4)), x(2, 3),
                  axis=1, reduction="add", opset=18)
+    yield many_updates()
+    yield long_line("cumsum_long_line")
+    yield long_line("cumsum_long_line_exclusive_reverse", exclusive=1, reverse=1)
     yield single("scatter_elements_max_i64", "ScatterElements", x(4, 2, draw=integers(-9, 9)),
                  x(3, 2, draw=integers(0, 4)), x(3, 2, draw=integers(-9, 9)), axis=0, reduction="max", opset=18)
     yield single("scatter_nd_rows", "ScatterND", x(5, 3), const([[4], [0], [-2]]), x(3, 3), opset=18)

@@ -1,10 +1,40 @@
-//! The registry of ONNX operators: the one list of what a model may contain.
+//! The registry of operators: the one place where an operator is added.
 //!
-//! Import refuses an operator that has no row, or whose row says why not; rows name the rewrite that an operator needs and
-//! whether tract wants the values of its operands. `flashmem-compile ops` and docs/operators.md are printed from it. What
-//! tract's typed operators become is the table in `translate/`. It deliberately says nothing about kernels.
+//! It holds two lists. [`OPERATORS`] says what a model may contain: import refuses an ONNX operator that has no row, or whose
+//! row says why not; rows name the rewrite that an operator needs and whether tract wants the values of its operands.
+//! `flashmem-compile ops` and docs/operators.md are printed from it. What tract's typed operators become is the table in
+//! `import/translate/`. The list of `kernel_operators!` names the operators of our graph that have a file here, with all
+//! that the stages know about them, and a kernel of their own (`form.rs` is what such a file says). It deliberately holds no
+//! behaviour.
 
-use super::rewrite::{self, Rewrite};
+mod cumulative;
+mod deform_conv;
+mod det;
+mod form;
+mod grid_sample;
+mod inverse;
+mod max_roi_pool;
+mod roi_align;
+mod tensor_scatter;
+#[cfg(test)]
+mod tests;
+mod top_k;
+
+pub use form::{KernelOperator, Operands};
+
+use crate::import::rewrite::{self, Rewrite};
+
+form::kernel_operators! {
+    cumulative::Cumulative,
+    deform_conv::DeformableColumns,
+    det::Det,
+    grid_sample::GridSample,
+    inverse::Inverse,
+    max_roi_pool::MaxRoiPool,
+    roi_align::RoiAlign,
+    tensor_scatter::TensorScatter,
+    top_k::TopK,
+}
 
 /// How far an operator is supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +78,9 @@ pub struct Operator {
     /// How far it is supported.
     pub support: Support,
     /// Turns a node into others before tract sees it.
-    pub(super) rewrite: Option<Rewrite>,
+    pub(crate) rewrite: Option<Rewrite>,
     /// Whether tract wants the values of float operands when it types the model.
-    pub(super) needs_values: bool,
+    pub(crate) needs_values: bool,
 }
 
 const fn op(name: &'static str, versions: &'static [u32]) -> Operator {
@@ -83,7 +113,6 @@ const RANDOM: &str = "its values are random";
 const DATA_DEPENDENT: &str = "the shape of its result depends on data";
 const LOOPS: &str = "loops are not unrolled";
 const RECURRENT: &str = "at most 64 steps; standard activations; not reverse alone; no clip or sequence lengths";
-const NO_KERNEL: &str = "there is no kernel for it";
 
 /// Every operator that is known, by domain and name.
 pub const OPERATORS: &[Operator] = &[
@@ -131,13 +160,13 @@ pub const OPERATORS: &[Operator] = &[
     op("Cosh", &[9, 22]),
     op("CumSum", &[11, 14]).limited("constant axis").values(),
     op("DFT", &[17, 20]).limited("constant length and axis, at most 2048 elements long"),
-    op("DeformConv", &[19, 22]).refused(NO_KERNEL),
+    op("DeformConv", &[19, 22]).limited("two spatial axes").rewritten(DeformableColumns::from_onnx),
     op("DepthToSpace", &[1, 11, 13]),
     op("DequantizeLinear", &[10, 13, 19, 21, 23, 24])
         .limited("not blocked; not float16")
         .rewritten(rewrite::dequantize)
         .values(),
-    op("Det", &[11, 22]).refused(NO_KERNEL),
+    op("Det", &[11, 22]).limited("at most 48 rows").rewritten(Det::from_onnx),
     op("Div", &[1, 6, 7, 13, 14]),
     op("Dropout", &[1, 6, 7, 10, 12, 13, 22]).limited("inference mode: the input itself").values(),
     op("DynamicQuantizeLinear", &[11]).rewritten(rewrite::quantize_dynamically),
@@ -157,11 +186,13 @@ pub const OPERATORS: &[Operator] = &[
     op("Gelu", &[20]),
     op("Gemm", &[1, 6, 7, 9, 11, 13]),
     op("GlobalAveragePool", &[1, 22]),
-    op("GlobalLpPool", &[1, 2, 22]).refused(NO_KERNEL),
+    op("GlobalLpPool", &[1, 2, 22]).rewritten(rewrite::global_lp_pool),
     op("GlobalMaxPool", &[1, 22]),
     op("Greater", &[1, 7, 9, 13]),
     op("GreaterOrEqual", &[12, 16]),
-    op("GridSample", &[16, 20, 22]).limited("two or three spatial axes; cubic of two only"),
+    op("GridSample", &[16, 20, 22])
+        .limited("two or three spatial axes; cubic of two only")
+        .rewritten(GridSample::from_onnx),
     op("GroupNormalization", &[18, 21]),
     op("HammingWindow", &[17]),
     op("HannWindow", &[17]),
@@ -189,8 +220,10 @@ pub const OPERATORS: &[Operator] = &[
     op("MatMulInteger", &[10]),
     op("Max", &[1, 6, 8, 12, 13]),
     op("MaxPool", &[1, 8, 10, 11, 12, 22]).limited("float, int8 and uint8 tensors"),
-    op("MaxRoiPool", &[1, 22]).refused(NO_KERNEL),
-    op("MaxUnpool", &[9, 11, 22]).refused(NO_KERNEL),
+    op("MaxRoiPool", &[1, 22]).limited("at most 64 bins an axis").rewritten(MaxRoiPool::from_onnx),
+    op("MaxUnpool", &[9, 11, 22])
+        .limited("an output shape of as many elements as kernel, strides and pads give")
+        .rewritten(rewrite::max_unpool),
     op("Mean", &[1, 6, 8, 13]),
     op("MeanVarianceNormalization", &[9, 13]),
     op("MelWeightMatrix", &[17]),
@@ -249,10 +282,12 @@ pub const OPERATORS: &[Operator] = &[
         .rewritten(rewrite::resize)
         .values(),
     op("ReverseSequence", &[10]).rewritten(rewrite::reverse_sequence),
-    op("RoiAlign", &[10, 16, 22]).refused(NO_KERNEL),
+    op("RoiAlign", &[10, 16, 22]).limited("at most 4096 samples a bin and axis").rewritten(RoiAlign::from_onnx),
     op("RotaryEmbedding", &[23]),
     op("Round", &[11, 22]),
-    op("STFT", &[17]).refused(NO_KERNEL),
+    op("STFT", &[17])
+        .limited("constant step and length, at most 2048 elements a frame")
+        .rewritten(rewrite::short_time_fourier),
     op("Scan", &[8, 9, 11, 16, 19, 21, 23, 24]).limited("at most 64 steps"),
     op("Scatter", &[9, 11]),
     op("ScatterElements", &[11, 13, 16, 18]),
@@ -269,6 +304,8 @@ pub const OPERATORS: &[Operator] = &[
     op("Shrink", &[9]),
     op("Sigmoid", &[1, 6, 13]),
     op("Sign", &[9, 13]),
+    // ONNX Runtime has it in the standard domain.
+    op("SimplifiedLayerNormalization", &[1]),
     op("Sin", &[7, 22]),
     op("Sinh", &[9, 22]),
     op("Size", &[1, 13, 19, 21, 23, 24]),
@@ -290,7 +327,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Swish", &[24]),
     op("Tan", &[7, 22]),
     op("Tanh", &[1, 6, 13]),
-    op("TensorScatter", &[24]).refused(NO_KERNEL),
+    op("TensorScatter", &[24]).rewritten(TensorScatter::from_onnx),
     op("TfIdfVectorizer", &[9]).refused(STRINGS),
     op("ThresholdedRelu", &[10, 22]),
     op("Tile", &[1, 6, 13]).limited("constant repeats"),
@@ -304,43 +341,18 @@ pub const OPERATORS: &[Operator] = &[
     op("Xor", &[1, 7]),
     contributed("BiasGelu"),
     contributed("FastGelu"),
+    contributed("Inverse").limited("at most 32 rows").rewritten(Inverse::from_onnx),
     contributed("QuickGelu"),
-    contributed("SimplifiedLayerNormalization"),
-    contributed("SkipLayerNormalization"),
-    contributed("SkipSimplifiedLayerNormalization"),
+    contributed("SkipLayerNormalization")
+        .limited("without mean and deviation as outputs")
+        .rewritten(rewrite::skip_normalization),
+    contributed("SkipSimplifiedLayerNormalization")
+        .limited("without mean and deviation as outputs")
+        .rewritten(rewrite::skip_normalization),
 ];
 
 /// The row of an operator.
 pub fn find(domain: &str, name: &str) -> Option<&'static Operator> {
     let domain = if domain == "ai.onnx" { "" } else { domain };
     OPERATORS.iter().find(|operator| operator.domain == domain && operator.name == name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{OPERATORS, Support};
-
-    #[test]
-    fn rows_are_sorted_and_say_when_they_began() {
-        let names: Vec<_> = OPERATORS.iter().map(|o| (o.domain, o.name)).collect();
-        assert!(names.is_sorted() && names.windows(2).all(|w| w[0] != w[1]));
-        assert!(OPERATORS.iter().all(|o| o.versions.is_sorted() && !o.versions.is_empty()));
-    }
-
-    #[test]
-    fn notes_are_given_and_refused_operators_are_not_rewritten() {
-        for operator in OPERATORS {
-            assert_eq!(operator.support == Support::Full, operator.support.note().is_empty(), "{}", operator.name);
-            let refused = matches!(operator.support, Support::Refused(_));
-            assert!(!(refused && (operator.rewrite.is_some() || operator.needs_values)), "{}", operator.name);
-        }
-    }
-
-    #[test]
-    fn what_is_accepted_is_rewritten_or_known_to_tract() {
-        let known = tract_onnx::onnx().op_register.0;
-        for operator in OPERATORS.iter().filter(|o| !matches!(o.support, Support::Refused(_))) {
-            assert!(operator.rewrite.is_some() || known.contains_key(operator.name), "{}", operator.name);
-        }
-    }
 }

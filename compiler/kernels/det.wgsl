@@ -1,0 +1,57 @@
+// det.wgsl -- determinants by elimination with row exchanges.
+//
+// Formula:   for every column k in order: the row at or below k with the largest |x[row, k]|, the first of equal ones, is
+//            exchanged with row k, and multiples of row k are taken from the rows below; out[m] is the product of the
+//            diagonal, negated once an exchange.
+// Bindings:  2 out: f32, dense; 3 x: f32, dense (count, n, n), which it overwrites.
+// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
+// Expects:   nothing.
+
+struct Params {
+    count: u32, n: u32, width: u32, pad_0: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> x: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let m = id.y * params.width + id.x;
+    if (m >= params.count) {
+        return;
+    }
+    let n = params.n;
+    let base = m * n * n;
+    var product = 1.0;
+    for (var k = 0u; k < n; k += 1u) {
+        let own = base + k * n;
+        var pivot = own;
+        for (var r = k + 1u; r < n; r += 1u) {
+            if (abs(x[base + r * n + k]) > abs(x[pivot + k])) {
+                pivot = base + r * n;
+            }
+        }
+        let head = x[pivot + k];
+        product *= head;
+        if (head == 0.0) {
+            break;
+        }
+        if (pivot != own) {
+            product = -product;
+            for (var c = k; c < n; c += 1u) {
+                let moved = x[own + c];
+                x[own + c] = x[pivot + c];
+                x[pivot + c] = moved;
+            }
+        }
+        for (var r = k + 1u; r < n; r += 1u) {
+            let row = base + r * n;
+            let factor = x[row + k] / head;
+            for (var c = k + 1u; c < n; c += 1u) {
+                x[row + c] -= factor * x[own + c];
+            }
+        }
+    }
+    out[m] = product;
+}

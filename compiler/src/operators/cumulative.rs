@@ -1,0 +1,120 @@
+//! Sums of the elements up to each place of every line.
+//!
+//! ONNX's CumSum is this (`import/translate/selection.rs`). It deliberately adds in ascending order, one line an invocation:
+//! a parallel scan would round otherwise.
+
+use super::KernelOpKind;
+use super::form::{KernelOperator, Operands};
+use crate::graph::constant::Dtype;
+use crate::graph::interpret::{Tensor, word as word_of};
+use crate::graph::{NodeId, ShapeError};
+use crate::kernels::{Kernel, KernelRow, Links, body, row};
+use crate::lower::LowerError;
+use crate::lower::context::{Call, Lowering};
+use crate::lower::ops::lines::Lines;
+use crate::lower::ops::strided::{cost, linear, word};
+use crate::schedule::OperatorClass;
+
+/// Most elements of a line in one call: an invocation of the software adapter ends its loops after 65,535 rounds.
+const MOST_ROUNDS: usize = 1 << 15;
+
+/// Sum of the elements up to each place along an axis, in ascending order. One operand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cumulative {
+    /// The axis.
+    pub axis: usize,
+    /// Without the element itself.
+    pub exclusive: bool,
+    /// From the end.
+    pub reverse: bool,
+}
+
+impl Cumulative {
+    /// Its kernel.
+    pub const KERNEL: KernelRow =
+        row(body!("cumulative"), Links::None, &["out", "x"]).class(OperatorClass::Hierarchical);
+}
+
+/// Lines along an axis: the flat index of the first element of each, in row-major order, and the stride along it.
+pub(super) fn lines(shape: &[usize], axis: usize) -> (Vec<usize>, usize) {
+    let inner: usize = shape[axis + 1..].iter().product();
+    let outer: usize = shape[..axis].iter().product();
+    let starts = (0..outer).flat_map(|o| (0..inner).map(move |i| o * shape[axis] * inner + i)).collect();
+    (starts, inner)
+}
+
+impl KernelOperator for Cumulative {
+    fn infer(&self, operands: &Operands<'_>) -> Result<(Vec<usize>, Dtype), ShapeError> {
+        let [(x, dtype)] = operands.exactly("1")?;
+        operands.fits(0, self.axis < x.len(), "the axis is within the rank")?;
+        Ok((x.to_vec(), dtype))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], _shape: &[usize]) -> Tensor {
+        let x = operands[0];
+        let (starts, stride) = lines(&x.shape, self.axis);
+        let size = x.shape[self.axis];
+        let mut words = vec![0; x.words.len()];
+        for start in starts {
+            let mut sum = 0.0;
+            for step in 0..size {
+                let at = start + stride * if self.reverse { size - 1 - step } else { step };
+                let with = sum + x.value(at);
+                words[at] = word_of(if self.exclusive { sum } else { with }, x.dtype);
+                sum = with;
+            }
+        }
+        Tensor { shape: x.shape.clone(), dtype: x.dtype, words }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
+        let node = lowering.graph().node(id);
+        let lines = Lines::of(lowering, id, self.axis);
+        let (x, out) = (&lines.x, &lines.out);
+        if out.is_empty() {
+            return Ok(());
+        }
+        let (workgroups, width) = linear(lines.count);
+        let is_float = u32::from(node.dtype != Dtype::I32);
+        let columns = x.shape[self.axis];
+        for first in (0..columns).step_by(MOST_ROUNDS) {
+            let steps = MOST_ROUNDS.min(columns - first);
+            let mut params = vec![lines.count as u32, columns as u32, width, is_float];
+            params.extend([u32::from(self.exclusive), u32::from(self.reverse)]);
+            params.extend([word(x.offset), word(x.strides[self.axis])]);
+            params.extend([word(out.strides[self.axis]), first as u32, steps as u32, 0]);
+            params.extend(lines.words());
+            let elements = lines.count * steps;
+            lowering.call(Call {
+                kernel: Kernel::Of(KernelOpKind::Cumulative),
+                expression: None,
+                params,
+                output: out.tensor,
+                inputs: vec![x.tensor],
+                workgroups,
+                weight_texels: None,
+                node: node.name.clone(),
+                cost: cost(OperatorClass::Hierarchical, elements, elements, elements),
+            });
+        }
+        Ok(())
+    }
+
+    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
+        (axis != self.axis).then(|| vec![Some(axis)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cumulative;
+    use crate::graph::interpret::Tensor;
+    use crate::operators::KernelOperator;
+
+    #[test]
+    fn sums_may_leave_out_the_element_and_start_at_the_end() {
+        let x = Tensor::from_f32(vec![1, 4], [2., 3., 3., 1.]);
+        let sums = Cumulative { axis: 1, exclusive: true, reverse: true };
+        assert_eq!(sums.evaluate(&[&x], &[1, 4]).to_f32(), [7., 4., 1., 0.]);
+    }
+}

@@ -1,0 +1,113 @@
+//! The maximum of every bin of regions of interest, whose corners are rounded to whole elements.
+//!
+//! Where a bin ends is decided by a product of f32 that may round past a whole number, and every implementation has the same
+//! one; the kernel computes it in integers, bit for bit, since a device may divide less exactly. It deliberately takes at
+//! most [`MOST_BINS`] bins an axis, for which these integers have 32 bits.
+
+use super::KernelOpKind;
+use super::form::{Elements, KernelOperator, Operands};
+use crate::graph::constant::Dtype;
+use crate::graph::interpret::{Tensor, for_each_index};
+use crate::graph::{NodeId, ShapeError};
+use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::{Kernel, KernelRow, Links, body, row};
+use crate::lower::LowerError;
+use crate::lower::context::Lowering;
+use crate::lower::ops::strided::word;
+use std::ops::Range;
+
+/// Most bins along an axis.
+const MOST_BINS: i64 = 64;
+
+/// Coordinates beyond it count as it; the kernel has the same number.
+const FURTHEST: f32 = 1_048_576.0;
+
+/// Every region of interest as `size` bins. Operands: x (batch, channels, height, width), regions (count, 5) as batch entry,
+/// x and y of first and last element. Result (count, channels, size…). An entry outside reads the nearest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaxRoiPool {
+    /// Bins along height and width.
+    pub size: [usize; 2],
+    /// Elements of x for one unit of a region's coordinates.
+    pub scale: f32,
+}
+
+impl MaxRoiPool {
+    /// Its kernel.
+    pub const KERNEL: KernelRow = row(body!("max_roi_pool"), Links::None, &["out", "x", "regions"]);
+
+    /// ONNX's MaxRoiPool.
+    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+        let operands = [s.needed(0)?, s.needed(1)?];
+        let size = match s.ints_attribute("pooled_shape") {
+            Some([rows, columns]) if (1..=MOST_BINS).contains(rows) && (1..=MOST_BINS).contains(columns) => {
+                [*rows as usize, *columns as usize]
+            }
+            Some(other) => return Err(format!("pooled_shape of {other:?}")),
+            None => return Err("without pooled_shape".to_owned()),
+        };
+        let scale = s.float_attribute("spatial_scale").unwrap_or(1.0);
+        let y = s.kernel_op(Self { size, scale }, &operands);
+        s.give(0, &y);
+        Ok(Rewritten::Replaced)
+    }
+
+    /// Elements of bin `bin`, of `bins`, of a region along an axis of `extent` elements.
+    fn range(&self, (first, last): (f32, f32), bin: usize, bins: usize, extent: usize) -> Range<usize> {
+        let place = |v: f32| (v * self.scale).round().clamp(-FURTHEST, FURTHEST) as i64;
+        let (first, last) = (place(first), place(last));
+        let size = (last - first + 1).max(1) as f32 / bins as f32;
+        let within = |v: f32| (first + v as i64).clamp(0, extent as i64) as usize;
+        within((bin as f32 * size).floor())..within(((bin + 1) as f32 * size).ceil())
+    }
+}
+
+impl KernelOperator for MaxRoiPool {
+    fn infer(&self, operands: &Operands<'_>) -> Result<(Vec<usize>, Dtype), ShapeError> {
+        let [(x, _), (regions, _)] = operands.exactly("2")?;
+        operands.typed(0, Dtype::F32)?;
+        operands.typed(1, Dtype::F32)?;
+        operands.fits(0, x.len() == 4 && !x.contains(&0), "(batch, channels, height, width)")?;
+        operands.fits(1, regions.len() == 2 && regions[1] == 5, "(regions, 5)")?;
+        Ok((vec![regions[0], x[1], self.size[0], self.size[1]], Dtype::F32))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], shape: &[usize]) -> Tensor {
+        let (x, regions) = (operands[0], operands[1].to_f32());
+        let [batch, channels, height, width] = x.shape[..] else { unreachable!("inference wants four axes") };
+        let mut values = Vec::with_capacity(shape.iter().product());
+        for_each_index(shape, |index| {
+            let region = &regions[5 * index[0]..5 * index[0] + 5];
+            let entry = (region[0] as i64).clamp(0, batch as i64 - 1) as usize;
+            let plane = (entry * channels + index[1]) * height * width;
+            let rows = self.range((region[2], region[4]), index[2], self.size[0], height);
+            let columns = self.range((region[1], region[3]), index[3], self.size[1], width);
+            let places = rows.flat_map(|y| columns.clone().map(move |x_at| plane + y * width + x_at));
+            values.push(places.map(|at| f32::from_bits(x.words[at])).reduce(f32::max).unwrap_or(0.0));
+        });
+        Tensor::from_f32(shape.to_vec(), values)
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
+        let Some(elements) = Elements::of(lowering, id) else { return Ok(()) };
+        let [x, regions] = &elements.operands[..] else { unreachable!("inference wants two operands") };
+        let count = elements.count;
+        let mut params = vec![count as u32, x.shape[1] as u32, elements.width, self.scale.to_bits()];
+        params.extend([self.size[0] as u32, self.size[1] as u32, x.shape[2] as u32, x.shape[3] as u32]);
+        params.extend(x.strides.iter().map(|s| word(*s)));
+        params.extend([word(x.offset), word(regions.offset), word(regions.strides[0]), word(regions.strides[1])]);
+        params.extend([x.shape[0] as u32, 0, 0, 0]);
+        // Regions cover the input once, as a guess.
+        let read = (x.len() * regions.shape[0] / x.shape[0]).max(count);
+        elements.call(lowering, Kernel::Of(KernelOpKind::MaxRoiPool), params, read, read);
+        Ok(())
+    }
+
+    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
+        match axis {
+            0 => Some(vec![None, Some(0)]),
+            1 => Some(vec![Some(1), None]),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A cache with new entries along one axis, where each batch entry's writing place says.
+//!
+//! Every element of the result reads either the cache or the update, so nothing is written twice. Places past the end are
+//! left out, or with `circular` go on at the start. It deliberately does not write in place: the cache stays as it is.
+
+use super::KernelOpKind;
+use super::form::{Elements, KernelOperator, Operands};
+use crate::graph::constant::{Constant, Dtype};
+use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
+use crate::graph::{NodeId, ShapeError};
+use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::{Kernel, KernelRow, Links, body, row};
+use crate::lower::LowerError;
+use crate::lower::context::Lowering;
+use crate::lower::ops::copy::dense;
+use crate::lower::ops::strided::word;
+
+/// Operands: cache (batch, …), update of the same shape but along the axis, where it is no longer, and with a third operand
+/// i32 places (batch) along the axis, else 0. Result: the cache with the update.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorScatter {
+    /// The axis, counted from the end: 1 is the last.
+    pub axis_from_end: usize,
+    /// Whether what is past the end goes on at the start.
+    pub circular: bool,
+}
+
+impl TensorScatter {
+    /// Its kernel.
+    pub const KERNEL: KernelRow = row(body!("tensor_scatter"), Links::None, &["out", "cache", "update", "places"]);
+
+    /// ONNX's TensorScatter.
+    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+        let mut operands = vec![s.needed(0)?, s.needed(1)?];
+        operands.extend(s.operand(2));
+        let circular = match s.text_attribute("mode").unwrap_or("linear") {
+            "linear" => false,
+            "circular" => true,
+            other => return Err(format!("mode {other}")),
+        };
+        let axis = s.int_attribute("axis").unwrap_or(-2);
+        let rank = s.known.rank(operands[0]).map(|(rank, _)| rank as i64);
+        let from_end = match rank {
+            _ if axis < 0 => -axis,
+            Some(rank) => rank - axis,
+            None => return Err(format!("axis {axis} of a tensor whose number of axes is not known")),
+        };
+        let axis_from_end = usize::try_from(from_end).map_err(|_| format!("axis {axis}"))?;
+        let y = s.kernel_op(Self { axis_from_end, circular }, &operands);
+        s.give(0, &y);
+        Ok(Rewritten::Replaced)
+    }
+
+    /// The place in the update of an element `at` along the axis; `None` for one of the cache.
+    fn source(&self, at: usize, place: i32, size: usize, length: usize) -> Option<usize> {
+        let distance = at as i64 - i64::from(place);
+        let distance = if self.circular { distance.rem_euclid(size as i64) } else { distance };
+        usize::try_from(distance).ok().filter(|d| *d < length)
+    }
+}
+
+impl KernelOperator for TensorScatter {
+    fn infer(&self, operands: &Operands<'_>) -> Result<(Vec<usize>, Dtype), ShapeError> {
+        let ([(cache, dtype), (update, _)], places) = operands.optional_last("2 or 3")?;
+        operands.typed(1, dtype)?;
+        let rank = cache.len();
+        operands.fits(0, self.axis_from_end < rank, "the axis is behind the batch")?;
+        let axis = rank - self.axis_from_end;
+        let fits = |i: usize| if i == axis { update[i] <= cache[i] } else { update[i] == cache[i] };
+        operands.fits(1, update.len() == rank && (0..rank).all(fits), "the cache's, no longer along the axis")?;
+        if let Some((places, _)) = places {
+            operands.typed(2, Dtype::I32)?;
+            operands.fits(2, places == [cache[0]], "one place a batch entry")?;
+        }
+        Ok((cache.to_vec(), dtype))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], shape: &[usize]) -> Tensor {
+        let (cache, update) = (operands[0], operands[1]);
+        let axis = shape.len() - self.axis_from_end;
+        let update_strides = strides(&update.shape);
+        let mut words = Vec::with_capacity(cache.words.len());
+        for_each_index(shape, |index| {
+            let place = operands.get(2).map_or(0, |places| places.words[index[0]] as i32);
+            words.push(match self.source(index[axis], place, shape[axis], update.shape[axis]) {
+                Some(at) => {
+                    let mut index = index.to_vec();
+                    index[axis] = at;
+                    update.words[offset(&index, &update_strides)]
+                }
+                None => cache.words[words.len()],
+            });
+        });
+        Tensor { shape: shape.to_vec(), dtype: cache.dtype, words }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
+        let name = lowering.graph().node(id).name.clone();
+        let Some(mut elements) = Elements::of(lowering, id) else { return Ok(()) };
+        let cache = dense(lowering, &elements.operands[0], Dtype::F32, &name);
+        let update = dense(lowering, &elements.operands[1], Dtype::F32, &name);
+        let (places, stride) = match elements.operands.get(2) {
+            Some(places) => (places.clone(), places.strides[0]),
+            None => (lowering.resident(&Constant::from_i32(vec![1], &[0])), 0),
+        };
+        let (count, axis) = (elements.count, cache.shape.len() - self.axis_from_end);
+        let inner: usize = cache.shape[axis + 1..].iter().product();
+        let lines: usize = cache.shape[1..axis].iter().product();
+        let mut params = vec![count as u32, inner as u32, elements.width, u32::from(self.circular)];
+        params.extend([cache.shape[axis] as u32, update.shape[axis] as u32, lines as u32, word(cache.offset)]);
+        params.extend([word(update.offset), word(places.offset), word(stride), 0]);
+        elements.operands = vec![cache, update, places];
+        elements.call(lowering, Kernel::Of(KernelOpKind::TensorScatter), params, 2 * count, 0);
+        Ok(())
+    }
+
+    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
+        (axis == 0).then(|| vec![Some(0); 3])
+    }
+}

@@ -1,0 +1,111 @@
+//! The places of the first elements of every line by value.
+//!
+//! ONNX's TopK is this and a gather along the axis (`import/translate/selection.rs`). It deliberately gives no values.
+
+use super::form::{KernelOperator, Operands};
+use super::{KernelOpKind, cumulative::lines};
+use crate::graph::constant::Dtype;
+use crate::graph::interpret::Tensor;
+use crate::graph::{NodeId, ShapeError};
+use crate::kernels::{Kernel, KernelRow, Links, body, row};
+use crate::lower::LowerError;
+use crate::lower::context::{Call, Lowering};
+use crate::lower::ops::lines::Lines;
+use crate::lower::ops::strided::{cost, linear, word};
+use crate::schedule::OperatorClass;
+
+/// Indices (i32) of the first `k` elements along an axis in the order of their values; equal ones keep their order.
+/// One operand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopK {
+    /// The axis.
+    pub axis: usize,
+    /// How many.
+    pub k: usize,
+    /// Descending, or else ascending.
+    pub largest: bool,
+}
+
+impl TopK {
+    /// Its kernel.
+    pub const KERNEL: KernelRow = row(body!("top_k"), Links::None, &["out", "x"]).class(OperatorClass::Hierarchical);
+}
+
+impl KernelOperator for TopK {
+    fn infer(&self, operands: &Operands<'_>) -> Result<(Vec<usize>, Dtype), ShapeError> {
+        let [(x, _)] = operands.exactly("1")?;
+        operands.fits(0, self.axis < x.len(), "the axis is within the rank")?;
+        operands.fits(0, self.k <= x[self.axis], "the axis has as many elements as are wanted")?;
+        let mut shape = x.to_vec();
+        shape[self.axis] = self.k;
+        Ok((shape, Dtype::I32))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], shape: &[usize]) -> Tensor {
+        let x = operands[0];
+        let (starts, stride) = lines(&x.shape, self.axis);
+        let (targets, _) = lines(shape, self.axis);
+        let mut words = vec![0; shape.iter().product()];
+        for (start, target) in starts.into_iter().zip(targets) {
+            let mut order: Vec<usize> = (0..x.shape[self.axis]).collect();
+            order.sort_by(|a, b| {
+                let (a, b) = (x.value(start + a * stride), x.value(start + b * stride));
+                let ascending = a.partial_cmp(&b).unwrap_or_else(|| a.total_cmp(&b));
+                if self.largest { ascending.reverse() } else { ascending }
+            });
+            for (place, index) in order.into_iter().take(self.k).enumerate() {
+                words[target + place * stride] = index as u32;
+            }
+        }
+        Tensor { shape: shape.to_vec(), dtype: Dtype::I32, words }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
+        let graph = lowering.graph();
+        let node = graph.node(id);
+        let dtype = graph.node(graph.operands(id)[0]).dtype;
+        let lines = Lines::of(lowering, id, self.axis);
+        let (x, out) = (&lines.x, &lines.out);
+        if out.is_empty() {
+            return Ok(());
+        }
+        let columns = x.shape[self.axis];
+        let count = lines.count * columns;
+        let (workgroups, width) = linear(count);
+        let mut params = vec![count as u32, columns as u32, self.k as u32, width];
+        params.extend([u32::from(self.largest), u32::from(dtype == Dtype::F32)]);
+        params.extend([word(x.offset), word(x.strides[self.axis])]);
+        params.extend([word(out.strides[self.axis]), 0, 0, 0]);
+        params.extend(lines.words());
+        lowering.call(Call {
+            kernel: Kernel::Of(KernelOpKind::TopK),
+            expression: None,
+            params,
+            output: out.tensor,
+            inputs: vec![x.tensor],
+            workgroups,
+            weight_texels: None,
+            node: node.name.clone(),
+            cost: cost(OperatorClass::Hierarchical, count, out.len(), count * columns),
+        });
+        Ok(())
+    }
+
+    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
+        (axis != self.axis).then(|| vec![Some(axis)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TopK;
+    use crate::graph::interpret::Tensor;
+    use crate::operators::KernelOperator;
+
+    #[test]
+    fn equal_elements_keep_their_order() {
+        let ties = Tensor::from_f32(vec![1, 4], [2., 3., 3., 1.]);
+        let top = |largest| TopK { axis: 1, k: 3, largest }.evaluate(&[&ties], &[1, 3]).words;
+        assert_eq!((top(true), top(false)), (vec![1, 2, 0], vec![3, 0, 1]));
+    }
+}
