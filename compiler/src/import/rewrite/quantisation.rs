@@ -63,11 +63,6 @@ fn halves(s: &mut Steps<'_>, x: &str) -> (String, String) {
 /// x / scale, corrected by the exact remainder: a device's own division may be a few units off, and a quotient that lies on
 /// a half must not miss it.
 fn quotient(s: &mut Steps<'_>, x: &str, scale: &str) -> String {
-    // Halves of a huge scale would be infinite: both sides are made smaller by a power of two.
-    let (huge, smaller, same) = (s.floats(&[], &[1e30]), s.floats(&[], &[2_f32.powi(-64)]), s.floats(&[], &[1.0]));
-    let is_huge = s.op("Greater", &[scale, &huge], &[]);
-    let factor = s.op("Where", &[&is_huge, &smaller, &same], &[]);
-    let (x, scale) = (&s.op("Mul", &[x, &factor], &[]), &s.op("Mul", &[scale, &factor], &[]));
     let (low, high) = (s.floats(&[], &[-1e9]), s.floats(&[], &[1e9]));
     let quotient = s.op("Div", &[x, scale], &[]);
     // Infinities stay out of the differences below.
@@ -120,9 +115,17 @@ pub fn quantize(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     if range(to).is_none() {
         return Ok(Rewritten::Unchanged);
     }
+    let is_huge = s.known.floats(scale).is_some_and(|scales| scales.iter().any(|scale| scale.abs() > 1e30));
     let scale = parameter(s, scale, &scale_shape);
     let zero = zero.map(|zero| parameter(s, zero, &zero_shape));
     let x = float(s, x);
+    // Halves of a huge scale would be infinite: both sides are made smaller by a power of two.
+    let (x, scale) = if is_huge {
+        let smaller = s.floats(&[], &[2_f32.powi(-64)]);
+        (s.op("Mul", &[&x, &smaller], &[]), s.op("Mul", &[&scale, &smaller], &[]))
+    } else {
+        (x, scale)
+    };
     let y = rounded(s, &x, &scale, zero.as_deref(), to)?;
     s.give(0, &y);
     Ok(Rewritten::Replaced)

@@ -101,9 +101,16 @@ impl Known {
             | "IsNaN" | "IsInf" => Some(DataType::Bool as i32),
             "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" => Some(DataType::Int64 as i32),
             "Cast" => integer("to"),
-            "CastLike" | "Where" => of(1),
+            "CastLike" | "Where" | "DequantizeLinear" => of(1),
+            "DynamicQuantizeLinear" => Some(DataType::Uint8 as i32),
             _ => of(0),
         };
+        if node.op_type == "DynamicQuantizeLinear" {
+            for (parameter, element) in node.output.iter().skip(1).zip([DataType::Float, DataType::Uint8]) {
+                self.types.insert(parameter.clone(), element as i32);
+                self.ranks.insert(parameter.clone(), (0, true));
+            }
+        }
         if let (Some(given), Some(output)) = (given, node.output.first()) {
             self.types.insert(output.clone(), given);
         }
