@@ -4,8 +4,10 @@
 //! broadcasts that are pulled into a product. Here operators are wrapped before, in one that no rewrite knows, and unwrapped after. Constants
 //! are folded all the same. Only what failed otherwise comes here, since less is simplified.
 
-use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::*;
+use tract_onnx::prelude::{TVec, TractResult, TypedFact, TypedModel};
+use tract_onnx::tract_core::internal::{
+    AxisOp, EvalContext, EvalOp, Op, StaticName, TValue, TypedOp, as_op, op_as_typed_op,
+};
 use tract_onnx::tract_core::ops::Downsample;
 use tract_onnx::tract_core::ops::array::MultiBroadcastTo;
 use tract_onnx::tract_core::ops::konst::Const;
