@@ -11,8 +11,9 @@ use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_plan_format::plan::TexelFormat;
-use flashmem_runtime::{ElementType, Options, Outputs, Session, Stats, Tensor, npz};
+use flashmem_runtime::{Context, ElementType, FileSource, Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// `tests/FOLDER`. Cargo says at run time where the crate lies; with a target directory shared by several clones, what
 /// was compiled in may be another one.
@@ -75,11 +76,22 @@ pub struct Ran {
     pub outputs: Vec<Outputs>,
     /// Statistics after the last.
     pub stats: Stats,
+    /// The bundle's outputs.
+    pub ports: Vec<PortInfo>,
 }
 
 /// Opens a bundle and runs it `times` times on the arrays of an `.npz` file.
 pub fn run(bundle: &Path, inputs: &Path, times: usize, reader_threads: u32) -> anyhow::Result<Ran> {
-    let mut session = Session::open(bundle, &Options { reader_threads, ..Options::default() })?;
+    run_session(Session::open(bundle, &Options { reader_threads, ..Options::default() })?, inputs, times)
+}
+
+/// As [`run`], on a shared device: some drivers open a few hundred of them in a process, and no more.
+pub fn run_on(context: &Context, bundle: &Path, inputs: &Path, times: usize, readers: u32) -> anyhow::Result<Ran> {
+    let options = Options { reader_threads: readers, ..Options::default() };
+    run_session(Session::open_on(context, Arc::new(FileSource::open(bundle)?), &options)?, inputs, times)
+}
+
+fn run_session(mut session: Session, inputs: &Path, times: usize) -> anyhow::Result<Ran> {
     let arrays = npz::read(inputs, &session.inputs())?;
     let mut outputs = Vec::new();
     for _ in 0..times {
@@ -92,7 +104,7 @@ pub fn run(bundle: &Path, inputs: &Path, times: usize, reader_threads: u32) -> a
         stats.measured_peak_bytes,
         stats.declared_peak_bytes
     );
-    Ok(Ran { outputs, stats })
+    Ok(Ran { outputs, stats, ports: session.outputs() })
 }
 
 /// ‖a − b‖ / ‖b‖ in f64; 0 when both are zero. NaNs and infinities must coincide.
@@ -112,11 +124,7 @@ pub fn relative_l2(found: &[f32], expected: &[f32]) -> f64 {
 
 /// Largest relative L2 error of the outputs against the arrays of the same names in an `.npz` file. Integers and truth values
 /// must be equal.
-pub fn error_against(
-    outputs: &Outputs,
-    reference: &Path,
-    session_outputs: &[flashmem_runtime::PortInfo],
-) -> anyhow::Result<f64> {
+pub fn error_against(outputs: &Outputs, reference: &Path, session_outputs: &[PortInfo]) -> anyhow::Result<f64> {
     let expected = npz::read(reference, session_outputs)?;
     let mut worst = 0.0_f64;
     for (name, want) in &expected {

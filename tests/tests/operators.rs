@@ -5,8 +5,8 @@
 
 use flashmem_compiler::compile::CompileOptions;
 use flashmem_plan_format::plan::TexelFormat;
-use flashmem_runtime::{Options, Session};
-use flashmem_tests::{compile_quietly, error_against, models, onnx_files, options, run, smallest_budget};
+use flashmem_runtime::Context;
+use flashmem_tests::{compile_quietly, error_against, models, onnx_files, options, run_on, smallest_budget};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -22,7 +22,7 @@ fn options_of(name: &str) -> CompileOptions {
 }
 
 /// `Ok(None)` when it passes, `Ok(Some(reason))` when it is refused at compile time.
-fn check(model: &Path, folder: &Path) -> anyhow::Result<Option<String>> {
+fn check(context: &Context, model: &Path, folder: &Path) -> anyhow::Result<Option<String>> {
     let name = model.file_stem().expect("a file").to_string_lossy().into_owned();
     let bundle = folder.join(format!("{name}.fmplan"));
     let options = options_of(&name);
@@ -30,22 +30,21 @@ fn check(model: &Path, folder: &Path) -> anyhow::Result<Option<String>> {
         return Ok(Some(error.to_string().replace('\n', "; ")));
     }
     let npz = model.with_extension("npz");
-    let resident = run(&bundle, &npz, 2, 2)?;
-    let ports = Session::open(&bundle, &Options::default())?.outputs();
+    let resident = run_on(context, &bundle, &npz, 2, 2)?;
     anyhow::ensure!(resident.outputs[0].tensors == resident.outputs[1].tensors, "run 2 differs from run 1");
-    let error = error_against(&resident.outputs[0], &npz, &ports)?;
+    let error = error_against(&resident.outputs[0], &npz, &resident.ports)?;
     anyhow::ensure!(error <= TOLERANCE, "relative L2 error {error:.2e}");
 
     let least = smallest_budget(model, &bundle, &options)?;
     compile_quietly(model, &bundle, &CompileOptions { budget_bytes: Some(least), ..options })?;
-    let streamed = run(&bundle, &npz, 1, 1)?;
+    let streamed = run_on(context, &bundle, &npz, 1, 1)?;
     anyhow::ensure!(streamed.outputs[0].tensors == resident.outputs[0].tensors, "the smallest budget changes bits");
     Ok(None)
 }
 
 #[test]
 fn operators_match_onnx_runtime() -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
+    let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
     let listed = std::fs::read_to_string(models("ops").join("refused.txt"))?;
     let refused: BTreeMap<&str, &str> = listed.lines().filter_map(|l| l.split_once(": ")).collect();
     let only = std::env::var("FLASHMEM_ONLY").unwrap_or_default();
@@ -53,7 +52,7 @@ fn operators_match_onnx_runtime() -> anyhow::Result<()> {
     let mut passed = 0;
     for model in onnx_files(&models("ops"))?.iter().filter(|m| m.to_string_lossy().contains(&only)) {
         let name = model.file_stem().expect("a file").to_string_lossy().into_owned();
-        match (check(model, folder.path()), refused.get(name.as_str())) {
+        match (check(&context, model, folder.path()), refused.get(name.as_str())) {
             (Ok(None), None) => passed += 1,
             (Ok(Some(reason)), Some(part)) if reason.contains(part) => {}
             (Ok(None), Some(_)) => problems.push(format!("{name}: passes, but stands in refused.txt")),

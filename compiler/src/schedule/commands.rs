@@ -14,10 +14,13 @@ use flashmem_plan_format::plan::{Command, PageId, SlotId};
 use super::Schedule;
 use super::problem::Problem;
 
-/// Dispatches after which a batch is submitted.
+/// Dispatches after which a batch is submitted, the first after a load.
 pub const DISPATCHES_PER_SUBMIT: u32 = 8;
-/// Estimated work after which a batch is submitted.
+/// Estimated work after which a batch is submitted, likewise.
 pub const WORK_PER_SUBMIT_US: f64 = 2000.0;
+/// Each batch without loads may be twice the one before, up to this many times the first: the device is busy by then, and every
+/// batch on its way costs memory and time of the driver's.
+const MOST_GROWTH: u32 = 8;
 /// Estimated work that is submitted before the host waits for the disk, so that the device is not idle meanwhile.
 pub const WORK_BEFORE_WAIT_US: f64 = 200.0;
 
@@ -95,6 +98,8 @@ struct Emitter {
     loads: u32,
     dispatches: u32,
     work_us: f64,
+    /// Size of the next batch, in those of the first after a load.
+    growth: u32,
 }
 
 impl Emitter {
@@ -109,6 +114,7 @@ impl Emitter {
             loads: 0,
             dispatches: 0,
             work_us: 0.0,
+            growth: 1,
         }
     }
 
@@ -118,6 +124,7 @@ impl Emitter {
         self.slot_count = self.slot_count.max(slot + 1);
         self.commands.push(Command::Load { page: PageId(page), slot: SlotId(slot) });
         self.loads += 1;
+        self.growth = 1;
         self.submit_if_due();
     }
 
@@ -137,9 +144,12 @@ impl Emitter {
 
     fn submit_if_due(&mut self) {
         let due = self.loads >= self.loads_per_submit
-            || self.dispatches >= DISPATCHES_PER_SUBMIT
-            || self.work_us >= WORK_PER_SUBMIT_US;
+            || self.dispatches >= self.growth * DISPATCHES_PER_SUBMIT
+            || self.work_us >= f64::from(self.growth) * WORK_PER_SUBMIT_US;
         if due {
+            if self.loads == 0 {
+                self.growth = (2 * self.growth).min(MOST_GROWTH);
+            }
             self.submit();
         }
     }
