@@ -10,7 +10,7 @@ use flashmem_tests::{compile_quietly, models, options, run};
 /// A device on which only element-wise kernels hide copies, one page each: a page takes twice a launch, of which such a kernel
 /// may slow down by three. Splitting an epilogue costs a launch and saves a page's copy.
 fn short_of_capacity(launch_us: f64) -> DeviceProfile {
-    const SMALLEST_PAGE_BYTES: f64 = 16384.0;
+    const SMALLEST_PAGE_BYTES: f64 = 32768.0;
     let mut profile = options(TexelFormat::Rgba32Float).profile;
     profile.name = "short-of-capacity".to_owned();
     profile.disk_bytes_per_second = 1e12;

@@ -17,6 +17,9 @@ use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS, Page
 /// Page sizes that are tried, in bytes.
 const PAGE_BYTES: [u64; 9] = [16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
 
+/// Fewest rows of a page: some devices keep textures in blocks of this many rows, and would need more than is declared for fewer.
+const LEAST_ROWS: u32 = 8;
+
 /// Larger pages, tried in this order only when the device's textures have too few layers for all of the above: when everything is to
 /// be resident. Below that they would only make staging and slots coarser.
 const LARGE_PAGE_BYTES: [u64; 3] = [8 << 20, 16 << 20, 32 << 20];
@@ -196,6 +199,9 @@ fn candidates(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<V
         }
         let row_bytes = u64::from(PAGE_WIDTH_TEXELS * search.format.texel_bytes());
         let page = PageGeometry { format: search.format, rows: (page_bytes / row_bytes) as u32 };
+        if page.rows < LEAST_ROWS {
+            continue;
+        }
         let mut last: Option<usize> = None;
         for max_pages_per_call in PAGES_PER_CALL {
             let options = LowerOptions {
