@@ -6,6 +6,13 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+/// Waits until everything that was written is on the disk: a bundle that was just compiled, say, which would be written beside the
+/// first measurements.
+pub(super) fn settle() {
+    #[cfg(target_os = "linux")]
+    rustix::fs::sync();
+}
+
 /// Drops the file; gives the bytes that are still cached, or `None` where the system does not drop or does not tell.
 #[cfg(target_os = "linux")]
 pub(super) fn drop_file(path: &Path) -> io::Result<Option<u64>> {

@@ -51,6 +51,7 @@ pub fn run(arguments: &BenchArguments, process: ProcessClock) -> anyhow::Result<
     let plan_bytes = ranges.iter().map(|range| range.end - range.start).sum();
     let raw_ms = raw::THREADS.map(|threads| (threads, Vec::new())).into();
     let mut measured = Measured { plan_bytes, raw_ms, ..Measured::default() };
+    cache::settle();
     for repetition in 0..arguments.repeat {
         if arguments.cold || arguments.io_only || arguments.raw {
             eprintln!("repetition {} of {}", repetition + 1, arguments.repeat);
