@@ -11,7 +11,7 @@ use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::ops::lines::Lines;
-use crate::lower::ops::strided::{cost, linear, word};
+use crate::lower::ops::strided::{check_rounds, cost, linear, word};
 use crate::schedule::OperatorClass;
 
 /// Indices (i32) of the first `k` elements along an axis in the order of their values; equal ones keep their order.
@@ -70,6 +70,7 @@ impl KernelOperator for TopK {
             return Ok(());
         }
         let columns = x.shape[self.axis];
+        check_rounds(&graph.node(id).name, "TopK", columns)?;
         let count = lines.count * columns;
         let (workgroups, width) = linear(count);
         let mut params = vec![count as u32, columns as u32, self.k as u32, width];

@@ -7,7 +7,7 @@
 
 use super::copy::dense;
 use super::heavy::{Output, attach_epilogue, element_strides, output_for, panel_calls, product_kernel};
-use super::strided::word;
+use super::strided::{check_rounds, word};
 use crate::graph::NodeId;
 use crate::graph::op::Op;
 use crate::kernels::Kernel;
@@ -205,6 +205,9 @@ fn weighted(
     let rows = merged.m.0;
     let batches: usize = merged.batch_shape.iter().product();
     let kernel = product_kernel(lowering.options().tiles, rows);
+    // One row is multiplied four terms a round.
+    let terms_a_round = if kernel == Kernel::MatmulVec { 4 } else { 1 };
+    check_rounds(&node.name, "Einsum", merged.k.0 / terms_a_round)?;
     let (sizes, x_batch) = batch3(&merged.batch_shape, &merged.batch_strides[0]);
     let (_, out_batch) = batch3(&merged.batch_shape, &merged.batch_strides[2]);
     let operand_words = attach_epilogue(&epilogue, |i| {
@@ -321,6 +324,7 @@ fn dynamic(
         Tiles::Gpu => Kernel::MatmulDynTiled,
         Tiles::Software => Kernel::MatmulDynWide,
     };
+    check_rounds(&node.name, "Einsum", k)?;
     let tile = kernel.tile();
     lowering.call(Call {
         kernel,

@@ -3,7 +3,7 @@
 //! Axes that one stride cannot walk are brought together by a transposed copy; the result is then a transposed view.
 
 use super::copy::dense;
-use super::strided::{Four, by_rows, cost, four, lanes, other_axes, single_stride, word};
+use super::strided::{Four, by_rows, check_rounds, cost, four, lanes, other_axes, single_stride, word};
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::NormKind;
@@ -83,6 +83,8 @@ pub fn lower(
     let columns: usize = axes.iter().map(|a| node.shape[*a]).product();
     let row_count = out.len() / columns;
     let lanes = lanes(row_count, columns, walk.x_stride);
+    // The mean, the spread, and the results.
+    check_rounds(&node.name, "Norm", 3 * columns.div_ceil(lanes as usize))?;
     let workgroups = by_rows(row_count, lanes);
     let mut params = vec![row_count as u32, columns as u32, lanes, workgroups[0]];
     params.extend([word(x.offset), word(walk.x_stride), word(walk.out_stride), u32::from(kind == NormKind::Layer)]);

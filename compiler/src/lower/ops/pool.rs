@@ -1,6 +1,6 @@
 //! Pooling of one to three spatial axes.
 
-use super::strided::{cost, linear, reversed, word};
+use super::strided::{check_rounds, cost, linear, reversed, word};
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::{PoolKind, Window};
@@ -22,6 +22,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: Poo
     if graph.node(operand).dtype != Dtype::F32 {
         return Err(no_kernel("its elements are not f32"));
     }
+    check_rounds(&node.name, "Pool", window.kernel.iter().product())?;
     let out = lowering.output(&node.shape);
     lowering.set_view(id, out.clone());
     let count = out.len();

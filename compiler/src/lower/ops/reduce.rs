@@ -1,7 +1,7 @@
 //! Reductions and indices of extrema.
 
 use super::copy::dense;
-use super::strided::{by_rows, cost, four, lanes, other_axes, word};
+use super::strided::{by_rows, check_rounds, cost, four, lanes, other_axes, word};
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::ReduceKind;
@@ -55,6 +55,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ReduceKind, axes: &[
         return Ok(());
     }
     let lanes = lanes(rows, columns, i64::from(column_axes.strides[0][3] as i32));
+    check_rounds(&node.name, "Reduce", columns.div_ceil(lanes as usize))?;
     let workgroups = by_rows(rows, lanes);
     let [combine, map, finish] = codes(kind);
     let combine = if dtype == Dtype::F32 { combine } else { combine + 4 };
@@ -102,6 +103,7 @@ pub fn lower_arg(
         return Ok(());
     }
     let lanes = lanes(rows, columns, x.strides[axis]);
+    check_rounds(&node.name, "ArgReduce", columns.div_ceil(lanes as usize))?;
     let workgroups = by_rows(rows, lanes);
     let mut params = vec![rows as u32, columns as u32, lanes, workgroups[0]];
     params.extend([u32::from(!max), u32::from(last), u32::from(dtype != Dtype::F32), word(x.offset)]);

@@ -2,6 +2,7 @@
 //!
 //! It deliberately knows no operator.
 
+use crate::lower::LowerError;
 use crate::lower::program::Cost;
 use crate::lower::view::{View, merge_axes};
 use crate::schedule::OperatorClass;
@@ -27,6 +28,21 @@ fn grid(groups: usize) -> [u32; 3] {
 pub fn linear(count: usize) -> ([u32; 3], u32) {
     let workgroups = grid(count.div_ceil(WORKGROUP));
     (workgroups, workgroups[0] * WORKGROUP as u32)
+}
+
+/// Rounds that the loops of one invocation may take: the software adapter ends them after 65,535 in all, without an error.
+const MOST_ROUNDS: usize = 65_000;
+
+/// Refuses a node one of whose invocations takes `rounds`, instead of a wrong result on such an adapter.
+///
+/// # Errors
+/// [`LowerError::NoKernel`].
+pub fn check_rounds(node: &str, op: &'static str, rounds: usize) -> Result<(), LowerError> {
+    if rounds <= MOST_ROUNDS {
+        return Ok(());
+    }
+    let reason = "one invocation of its kernel takes more than 65,000 rounds, which not every adapter does";
+    Err(LowerError::NoKernel { node: node.to_owned(), op, reason })
 }
 
 /// Invocations that share a row of `columns` elements, `stride` apart.
