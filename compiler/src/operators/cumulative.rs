@@ -12,11 +12,8 @@ use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::ops::lines::Lines;
-use crate::lower::ops::strided::{cost, linear, word};
+use crate::lower::ops::strided::{ROUNDS_PER_CALL, cost, linear, word};
 use crate::schedule::OperatorClass;
-
-/// Most elements of a line in one call: an invocation of the software adapter ends its loops after 65,535 rounds.
-const MOST_ROUNDS: usize = 1 << 15;
 
 /// Sum of the elements up to each place along an axis, in ascending order. One operand.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,8 +74,8 @@ impl KernelOperator for Cumulative {
         let (workgroups, width) = linear(lines.count);
         let is_float = u32::from(node.dtype != Dtype::I32);
         let columns = x.shape[self.axis];
-        for first in (0..columns).step_by(MOST_ROUNDS) {
-            let steps = MOST_ROUNDS.min(columns - first);
+        for first in (0..columns).step_by(ROUNDS_PER_CALL) {
+            let steps = ROUNDS_PER_CALL.min(columns - first);
             let mut params = vec![lines.count as u32, columns as u32, width, is_float];
             params.extend([u32::from(self.exclusive), u32::from(self.reverse)]);
             params.extend([word(x.offset), word(x.strides[self.axis])]);

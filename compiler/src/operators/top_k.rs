@@ -70,7 +70,7 @@ impl KernelOperator for TopK {
             return Ok(());
         }
         let columns = x.shape[self.axis];
-        check_rounds(&graph.node(id).name, "TopK", columns)?;
+        check_rounds(&node.name, "TopK", columns)?;
         let count = lines.count * columns;
         let (workgroups, width) = linear(count);
         let mut params = vec![count as u32, columns as u32, self.k as u32, width];

@@ -38,6 +38,10 @@ pub(super) struct AdvisedFile {
 
 impl AdvisedFile {
     pub(super) fn open(path: &Path, keeps_cached: bool) -> io::Result<Self> {
+        Self::open_with(path, keeps_cached, spare_memory_bytes())
+    }
+
+    fn open_with(path: &Path, keeps_cached: bool, spare_bytes: Option<u64>) -> io::Result<Self> {
         let first = FileSource::open(path)?;
         let advice = Advice::of(first.file());
         let mut files = vec![first];
@@ -49,8 +53,8 @@ impl AdvisedFile {
         for file in &files {
             advice.in_order(file.file());
         }
-        let spare_bytes = spare_memory_bytes().unwrap_or(u64::MAX);
-        let lookahead_bytes = (spare_bytes / LOOKAHEAD_PARTS).clamp(LEAST_LOOKAHEAD_BYTES, MOST_LOOKAHEAD_BYTES);
+        let lookahead_bytes =
+            (spare_bytes.unwrap_or(u64::MAX) / LOOKAHEAD_PARTS).clamp(LEAST_LOOKAHEAD_BYTES, MOST_LOOKAHEAD_BYTES);
         Ok(Self { files, keeps_cached, advice, lookahead_bytes })
     }
 
@@ -61,8 +65,9 @@ impl AdvisedFile {
 
     /// Keeps the file in the cache when there is room.
     pub(super) fn open_auto(path: &Path) -> io::Result<Self> {
-        let mut file = Self::open(path, true)?;
-        file.keeps_cached = spare_memory_bytes().is_none_or(|spare| file.size_bytes() <= spare / SPARE_PARTS);
+        let spare_bytes = spare_memory_bytes();
+        let mut file = Self::open_with(path, true, spare_bytes)?;
+        file.keeps_cached = spare_bytes.is_none_or(|spare| file.size_bytes() <= spare / SPARE_PARTS);
         Ok(file)
     }
 

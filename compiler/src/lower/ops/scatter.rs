@@ -1,7 +1,7 @@
 //! Scatters: a copy of the data, then one kernel that combines its rows with the updates in their order.
 
 use super::copy::{copied, dense};
-use super::strided::{cost, linear, word};
+use super::strided::{ROUNDS_PER_CALL, cost, linear, word};
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::ScatterKind;
@@ -12,9 +12,6 @@ use crate::schedule::OperatorClass;
 
 /// Invocations among which rows are shared out: more would read the indices more often.
 const INVOCATIONS: usize = 1024;
-
-/// Most updates of one call: an invocation of the software adapter ends its loops after 65,535 rounds.
-const MOST_ROUNDS: usize = 1 << 15;
 
 /// Lowers a scatter; its epilogue is left.
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ScatterKind) -> Result<(), LowerError> {
@@ -46,8 +43,8 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ScatterKind) -> Resu
     let lanes = (INVOCATIONS / inner).clamp(1, out_rows);
     let (workgroups, width) = linear(lanes * inner);
     // One call after the other goes on where the last has stopped, so that the order of updates stays.
-    for first in (0..rows.len()).step_by(MOST_ROUNDS) {
-        let count = MOST_ROUNDS.min(rows.len() - first);
+    for first in (0..rows.len()).step_by(ROUNDS_PER_CALL) {
+        let count = ROUNDS_PER_CALL.min(rows.len() - first);
         let at = |offset: i64, stride: i64| word(offset + first as i64 * stride);
         let mut params = vec![(lanes * inner) as u32, inner as u32, lanes as u32, width];
         params.extend([out_rows as u32, count as u32, mode, at(rows.offset, 1), 1]);

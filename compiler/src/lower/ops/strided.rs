@@ -33,6 +33,9 @@ pub fn linear(count: usize) -> ([u32; 3], u32) {
 /// Rounds that the loops of one invocation may take: the software adapter ends them after 65,535 in all, without an error.
 const MOST_ROUNDS: usize = 65_000;
 
+/// Rounds of one call, where a node's work is cut into calls to stay below.
+pub const ROUNDS_PER_CALL: usize = 1 << 15;
+
 /// Refuses a node one of whose invocations takes `rounds`, instead of a wrong result on such an adapter.
 ///
 /// # Errors
