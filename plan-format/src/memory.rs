@@ -11,6 +11,10 @@ pub const MAX_READBACK_BYTES: u64 = 1 << 20;
 /// Rows of the largest table that the host may hold at once while it gathers.
 pub const GATHERED_ROWS_IN_FLIGHT: u64 = 64;
 
+/// What the host holds for every element of a row gather's indices: the row in the input staging buffer (4 bytes), and, during
+/// a run, row and position of what is to be read (8 bytes).
+pub const GATHERED_INDEX_BYTES: u64 = 12;
+
 /// Bytes of all readers' buffers together: pages pass them on their way into staging memory, and are checked there.
 pub const READ_BUFFERS_BYTES: u64 = 512 * 1024;
 
@@ -41,7 +45,7 @@ impl MemoryDeclaration {
     /// | params | G(length of `params`), at least one granule |
     /// | input staging | G(Σ input slices + Σ row gather destinations) |
     /// | read-back | G(min(largest output slice, [`MAX_READBACK_BYTES`])) |
-    /// | host | Σ outputs at the API + [`DECODED_PLAN_FACTOR`] × encoded plan with kernel sources + 4 × `page_count` + `constant_bytes` (their copy while loading) + [`GATHERED_ROWS_IN_FLIGHT`] × largest row stride + read buffers: min([`READ_BUFFERS_BYTES`], `staging_pages` × page bytes) |
+    /// | host | Σ outputs at the API + [`DECODED_PLAN_FACTOR`] × encoded plan with kernel sources + 4 × `page_count` + `constant_bytes` (their copy while loading) + [`GATHERED_ROWS_IN_FLIGHT`] × largest row stride + [`GATHERED_INDEX_BYTES`] × Σ indices of row gathers + read buffers: min([`READ_BUFFERS_BYTES`], `staging_pages` × page bytes) |
     ///
     /// `plan.memory` itself does not influence the result; every other field must be final (the presence of
     /// `budget_bytes`, for one, changes the length of the encoding).
@@ -74,8 +78,9 @@ fn host_bytes(plan: &Plan, constant_bytes: u64) -> Option<u64> {
     let checksums = u64::from(plan.page_count) * PAGE_CHECKSUM_BYTES;
     let largest_row = plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0);
     let rows = largest_row.checked_mul(GATHERED_ROWS_IN_FLIGHT)?;
+    let indices = plan.gathered_indices()?.checked_mul(GATHERED_INDEX_BYTES)?;
     let read_buffers = plan.read_buffers_bytes();
-    [decoded_plan, checksums, constant_bytes, rows, read_buffers]
+    [decoded_plan, checksums, constant_bytes, rows, indices, read_buffers]
         .iter()
         .try_fold(outputs, |sum, bytes| sum.checked_add(*bytes))
 }

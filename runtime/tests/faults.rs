@@ -32,26 +32,29 @@ const MODES: [Mode; 6] = [
     Mode { reader_threads: 0, is_async: true },
 ];
 
-/// A bundle with the inputs of a run.
+type Inputs = Vec<(&'static str, Tensor)>;
+
+/// A bundle with the inputs of a run, and others that want other rows: a run that wants the last one's reads none.
 struct Model {
     bytes: Vec<u8>,
-    inputs: Vec<(&'static str, Tensor)>,
+    inputs: Inputs,
+    others: Inputs,
 }
 
 impl Model {
     /// Rows, constants, golden values, a second program.
     fn small() -> Self {
-        let inputs = vec![
-            ("x", Tensor::from_f32(&[1, 64], &(0..64).map(|i| i as f32).collect::<Vec<_>>())),
-            ("ids", Tensor::from_i64(&[2], &[3, -1])),
-        ];
-        Self { bytes: testing::bundle_of(&testing::small_plan(), None), inputs }
+        let x = Tensor::from_f32(&[1, 64], &(0..64).map(|i| i as f32).collect::<Vec<_>>());
+        let of_rows = |rows: [i64; 2]| vec![("x", x.clone()), ("ids", Tensor::from_i64(&[2], &rows))];
+        let bytes = testing::bundle_of(&testing::small_plan(), None);
+        Self { bytes, inputs: of_rows([3, -1]), others: of_rows([0, 2]) }
     }
 
     /// Enough staging buffers for four readers.
     fn wide() -> Self {
         let product = Product { pages: 9, slots: 5, ring: 4, rows: 2 };
-        Self { bytes: product.bundle(), inputs: vec![("x", product.input())] }
+        let inputs = vec![("x", product.input())];
+        Self { bytes: product.bundle(), others: inputs.clone(), inputs }
     }
 
     fn open(&self, source: &Arc<Injector>, mode: Mode, timeout: Duration) -> Result<Session, Error> {
@@ -63,10 +66,11 @@ impl Model {
     }
 
     fn run(&self, session: &mut Session, mode: Mode) -> Result<Outputs, Error> {
-        match mode.is_async {
-            false => session.run(&self.inputs),
-            true => pollster::block_on(session.run_async(&self.inputs)),
-        }
+        run_on(&self.inputs, session, mode)
+    }
+
+    fn run_others(&self, session: &mut Session, mode: Mode) -> Result<Outputs, Error> {
+        run_on(&self.others, session, mode)
     }
 
     /// What a run gives, and how many reads opening and one run take.
@@ -102,27 +106,35 @@ impl Model {
         }
     }
 
+    /// What both runs give, and how many reads a later one on the other inputs takes. The last run is on the first inputs.
+    fn later_runs(&self, session: &mut Session, mode: Mode, source: &Injector) -> (Outputs, Outputs, u32) {
+        let expected = self.run(session, mode).unwrap();
+        let before = source.reads();
+        let expected_others = self.run_others(session, mode).unwrap();
+        let reads = source.reads() - before;
+        assert_eq!(self.run(session, mode).unwrap(), expected);
+        (expected, expected_others, reads)
+    }
+
     /// Every read of a later run panics once and stalls once.
     fn disturb_later_runs(&self, mode: Mode) {
         let source = Injector::new(&self.bytes);
         let mut session = self.open(&source, mode, STALL).unwrap();
-        let expected = self.run(&mut session, mode).unwrap();
-        let before = source.reads();
-        assert_eq!(self.run(&mut session, mode).unwrap(), expected);
-        let reads = source.reads() - before;
+        let (expected, expected_others, reads) = self.later_runs(&mut session, mode, &source);
         assert!(reads > 1, "{reads}");
         for read in 0..reads {
             for misdeed in [Misdeed::Panic, Misdeed::Stall] {
                 let case = format!("{mode:?}, read {read} of a later run: {misdeed:?}");
                 source.arm(read, misdeed);
                 match mode.reader_threads {
-                    0 => self.disturb_in_place(&mut session, mode, &source, misdeed, &expected, &case),
+                    0 => self.disturb_in_place(&mut session, mode, &source, misdeed, &expected_others, &case),
                     _ => {
-                        let error = self.run(&mut session, mode).expect_err(&case);
+                        let error = self.run_others(&mut session, mode).expect_err(&case);
                         assert!(source.expects(misdeed, &error), "{case}: {error:?}");
                     }
                 }
                 source.release();
+                assert_eq!(self.run_others(&mut session, mode).unwrap(), expected_others, "{case}: the same again");
                 assert_eq!(self.run(&mut session, mode).unwrap(), expected, "{case}: the next run");
             }
         }
@@ -146,7 +158,7 @@ impl Model {
                     source.release();
                 });
             }
-            catch_unwind(AssertUnwindSafe(|| self.run(session, mode)))
+            catch_unwind(AssertUnwindSafe(|| self.run_others(session, mode)))
         });
         assert!(source.was_hit(), "{case}: the read did not come");
         match (misdeed, result) {
@@ -155,6 +167,13 @@ impl Model {
             (Misdeed::Panic, Err(_)) => assert!(source.hit_a_page(), "{case}: a row"),
             (_, result) => panic!("{case}: {:?}", result.map(|result| result.map(|_| "outputs"))),
         }
+    }
+}
+
+fn run_on(inputs: &Inputs, session: &mut Session, mode: Mode) -> Result<Outputs, Error> {
+    match mode.is_async {
+        false => session.run(inputs),
+        true => pollster::block_on(session.run_async(inputs)),
     }
 }
 
@@ -206,16 +225,19 @@ fn every_read_of_a_later_run_can_fail() {
             for mode in MODES {
                 let source = Injector::new(&model.bytes);
                 let mut session = model.open(&source, mode, LONG).unwrap();
-                let expected = model.run(&mut session, mode).unwrap();
-                let before = source.reads();
-                assert_eq!(model.run(&mut session, mode).unwrap(), expected);
-                for read in 0..source.reads() - before {
+                let (expected, expected_others, reads) = model.later_runs(&mut session, mode, &source);
+                for read in 0..reads {
                     for misdeed in [Misdeed::Error, Misdeed::Short, Misdeed::Flip] {
                         let case = format!("{mode:?}, read {read}: {misdeed:?}");
                         source.arm(read, misdeed);
-                        let error = model.run(&mut session, mode).expect_err(&case);
+                        let error = model.run_others(&mut session, mode).expect_err(&case);
                         assert!(source.expects(misdeed, &error), "{case}: {error:?}");
                         source.release();
+                        assert_eq!(
+                            model.run_others(&mut session, mode).unwrap(),
+                            expected_others,
+                            "{case}: the same again"
+                        );
                         assert_eq!(model.run(&mut session, mode).unwrap(), expected, "{case}: the next run");
                     }
                 }
@@ -267,7 +289,7 @@ fn a_read_that_never_ends_loses_the_session() {
             // Two rows come first, or not.
             source.arm(2, Misdeed::Stall);
             let started = Instant::now();
-            let error = model.run(&mut session, *mode).unwrap_err();
+            let error = model.run_others(&mut session, *mode).unwrap_err();
             assert!(matches!(error, Error::ReadTimeout { .. }), "{error:?}");
             if source.expects(Misdeed::Stall, &error) {
                 let next = model.run(&mut session, *mode);

@@ -81,7 +81,7 @@ fn runs_give_the_same_bits_whatever_stays_resident() -> anyhow::Result<()> {
 fn everything_resident_reads_nothing_after_the_first_run() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let bundle = folder.path().join("a.fmplan");
-    for name in ["resnet50", "vit"] {
+    for name in ["resnet50", "vit", "gptneo-s"] {
         let (model, inputs) = tiny(name);
         let options = options(TexelFormat::Rgba32Float);
         let variants = [
@@ -188,7 +188,8 @@ fn a_failed_second_run_starts_over() -> anyhow::Result<()> {
         assert!(session.run(&arrays)? == expected, "outputs differ after a failed run");
     }
     let stats = session.stats();
-    let read = &stats.bytes_read_runs;
+    // Rows aside, which a run on the same indices does not read again.
+    let read: Vec<u64> = stats.bytes_read_runs.iter().map(|read| read / plan.page.page_bytes()).collect();
     assert_eq!(read[0], read[1], "the run after a failed one reads everything");
     assert!(read[2] < read[1], "the next one does not: {read:?}");
     Ok(())

@@ -84,7 +84,7 @@ pub enum KeepArg {
     Auto,
     /// Nothing: every run reads all pages.
     None,
-    /// Every page: later runs read nothing.
+    /// Every page: later runs read nothing but the rows of tables that new indices select.
     All,
 }
 

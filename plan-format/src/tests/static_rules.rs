@@ -180,7 +180,7 @@ fn memory_is_what_the_formula_says() {
     assert_eq!([memory.activation_bytes, memory.constant_bytes, memory.params_bytes], [granule; 3]);
     assert_eq!([memory.input_staging_bytes, memory.readback_bytes], [granule; 2]);
     let encoded = crate::codec::encode(&plan).expect("small").len() as u64;
-    assert_eq!(memory.host_bytes, 256 + 3 * encoded + 4 * 4 + 256 + 64 * 20 + 2 * 4096);
+    assert_eq!(memory.host_bytes, 256 + 3 * encoded + 4 * 4 + 256 + 64 * 20 + 12 * 2 + 2 * 4096);
 }
 
 #[test]

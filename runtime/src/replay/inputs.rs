@@ -3,7 +3,7 @@
 //! Inputs and gathered rows stand one after another in the input staging buffer, in the plan's order; one copy each places
 //! them. Nothing is touched before all names, types and shapes are right.
 
-use super::rows;
+use super::rows::{self, HeldRows};
 use crate::convert;
 use crate::error::{Error, InputError};
 use crate::patience::Patience;
@@ -56,7 +56,7 @@ fn expected(plan: &Plan) -> String {
 /// Fills the staging buffer and encodes its copies.
 pub(crate) async fn upload(
     parts: &Parts,
-    staging: &mut WriteBuffer,
+    (staging, held): (&mut WriteBuffer, &mut HeldRows),
     inputs: &[&Tensor],
     encoder: &mut CommandEncoder,
     patience: &Patience,
@@ -77,9 +77,10 @@ pub(crate) async fn upload(
             write_input(&mut view, place(slice), port, tensor)?;
         }
     }
-    for gather in &plan.row_gathers {
+    for (number, gather) in plan.row_gathers.iter().enumerate() {
         let start_bytes = place(gather.destination);
-        rows::gather(parts, gather, inputs[gather.input as usize], &mut view, start_bytes, patience).await?;
+        let indices = inputs[gather.input as usize];
+        rows::gather(parts, (number, gather), indices, (&mut view, held), start_bytes, patience).await?;
     }
     drop(view);
     staging.buffer.unmap();

@@ -26,6 +26,7 @@ mod sync {
 pub(crate) use feed::Feed;
 pub(crate) use inputs::bind_inputs;
 pub(crate) use page::{PageReader, useful_readers};
+pub(crate) use rows::HeldRows;
 
 use crate::clock::Stopwatch;
 use crate::control::RunControl;
@@ -34,7 +35,7 @@ use crate::patience::Patience;
 use crate::session::{HostBuffers, Parts, Program};
 use crate::tensor::{Outputs, Tensor};
 use crate::timeline::{Mark, Span};
-use flashmem_plan_format::memory::GATHERED_ROWS_IN_FLIGHT;
+use flashmem_plan_format::memory::{GATHERED_INDEX_BYTES, GATHERED_ROWS_IN_FLIGHT};
 use std::time::Duration;
 
 /// A completed run.
@@ -64,7 +65,7 @@ pub(crate) async fn run(
     let reserved = readback::reserve(&parts.bundle.plan);
     let mut walk = walk::Walk::start(parts, program, &mut buffers.ring, patience)?;
     if let Some(input) = &mut buffers.input {
-        inputs::upload(parts, input, inputs, walk.encoder(), patience).await?;
+        inputs::upload(parts, (input, &mut buffers.rows), inputs, walk.encoder(), patience).await?;
     }
     let replay_start = phase("inputs", run_start).unwrap_or_default();
     walk.commands(control).await?;
@@ -100,9 +101,10 @@ pub(crate) async fn run_reads_only(parts: &Parts, buffers: &mut HostBuffers, pat
     Ok(())
 }
 
-/// Host memory of a run itself, outputs aside: a batch of rows of the widest table.
+/// Host memory of a run itself, outputs aside: a batch of rows of the widest table, and what is known and wanted of rows.
 pub(crate) fn host_bytes(parts: &Parts) -> u64 {
     let plan = &parts.bundle.plan;
     let row_bytes = plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0);
-    row_bytes * GATHERED_ROWS_IN_FLIGHT
+    let indices = plan.gathered_indices().expect("a validated plan's sizes do not overflow");
+    row_bytes * GATHERED_ROWS_IN_FLIGHT + indices * GATHERED_INDEX_BYTES
 }

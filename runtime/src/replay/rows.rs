@@ -1,7 +1,9 @@
 //! Gathers single rows of a table that stays in the file.
 //!
 //! Rows are read in file order and each only once, a batch at a time, checked, widened to f32 and written to every place
-//! that wants them. Rows of a source that answers later are on their way some at a time. Negative indices count from the end, as in ONNX Gather.
+//! that wants them. Rows of a source that answers later are on their way some at a time. A place that wants the row that it got
+//! in an earlier run keeps it, and nothing is read: the same prompt, or one that grew, costs its new rows only. Negative indices
+//! count from the end, as in ONNX Gather.
 
 use crate::convert;
 use crate::error::{Error, InputError};
@@ -12,43 +14,63 @@ use crate::tensor::Tensor;
 use crate::watch::watched;
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::memory::GATHERED_ROWS_IN_FLIGHT;
-use flashmem_plan_format::plan::{ElementType, RowGather, RowTable};
+use flashmem_plan_format::plan::{ElementType, Plan, RowGather, RowTable};
 use flashmem_plan_format::source::ReadAt;
 use std::sync::Arc;
 use wgpu::BufferViewMut;
 
-/// Writes the rows that `indices` select to `view` from `start_bytes` on.
+/// Which rows the input staging buffer has from earlier runs, for every element of every gather's indices. A buffer that is
+/// mapped again for writing has what was written to it (WebGPU, `GPUMapMode.WRITE`), and inputs and rows have fixed places in it.
+#[derive(Default)]
+pub(crate) struct HeldRows {
+    by_gather: Vec<Vec<u32>>,
+}
+
+/// No row: a table has at most `u32::MAX` rows, counted from 0.
+const NO_ROW: u32 = u32::MAX;
+
+impl HeldRows {
+    /// Of a buffer that nothing was written to.
+    pub(crate) fn none(plan: &Plan) -> Self {
+        let rows = |gather| plan.gathered_rows(gather).expect("a validated plan's sizes do not overflow") as usize;
+        let none = |gather| vec![NO_ROW; rows(gather)];
+        Self { by_gather: plan.row_gathers.iter().map(none).collect() }
+    }
+}
+
+/// Writes the rows that `indices` select to `view`, the input staging buffer, from `start_bytes` on.
 pub(crate) async fn gather(
     parts: &Parts,
-    gather: &RowGather,
+    (number, gather): (usize, &RowGather),
     indices: &Tensor,
-    view: &mut BufferViewMut,
+    (view, held): (&mut BufferViewMut, &mut HeldRows),
     start_bytes: u64,
     patience: &Patience,
 ) -> Result<(), Error> {
     let table = &parts.bundle.plan.row_tables[gather.table as usize];
-    let mut held = Vec::new();
-    let wanted = wanted_rows(parts, gather, table, indices)?;
+    let held = &mut held.by_gather[number];
+    let wanted = wanted_rows(parts, gather, table, indices, held)?;
     // All together, or every row would cost the disk's latency.
-    let rows: Vec<u32> = wanted.iter().map(|(row, _)| *row).collect();
-    for neighbours in rows.chunk_by(|a, b| b - a <= 1) {
-        let (first, last) = (neighbours[0], neighbours[neighbours.len() - 1]);
+    for neighbours in wanted.chunk_by(|(a, _), (b, _)| b - a <= 1) {
+        let ((first, _), (last, _)) = (neighbours[0], neighbours[neighbours.len() - 1]);
         let start_bytes = parts.bundle.row_offset_bytes(gather.table, first).expect("the row is in the table");
         parts.source.will_read(start_bytes..start_bytes + u64::from(last - first + 1) * table.row_stride_bytes());
     }
+    let mut batch = Vec::new();
     for wanted in batches(&wanted) {
-        held.clear();
-        held.extend(wanted.iter().map(|(row, _)| *row));
-        held.dedup();
-        let bytes = read_batch(parts, gather.table, &held, patience).await?;
+        batch.clear();
+        batch.extend(wanted.iter().map(|(row, _)| *row));
+        batch.dedup();
+        let bytes = read_batch(parts, gather.table, &batch, patience).await?;
         for (row, position) in wanted {
-            let index = held.binary_search(row).expect("the batch was read for these rows");
+            let index = batch.binary_search(row).expect("the batch was read for these rows");
             let stored = &bytes[index * table.row_stride_bytes() as usize..][..table.row_bytes() as usize];
             let mut next = start_bytes as usize + *position as usize * table.row_elements as usize * 4;
             convert::widen_row(table.format, stored, |piece| {
                 view.slice(next..next + piece.len()).copy_from_slice(piece);
                 next += piece.len();
             });
+            held[*position as usize] = *row;
         }
     }
     Ok(())
@@ -118,27 +140,36 @@ fn read_neighbours(
     Ok(())
 }
 
-/// Row and position of every index, in file order.
+/// Row and position of every index whose row is not held, in file order. From here on these positions hold nothing: whoever
+/// reads may fail.
 fn wanted_rows(
     parts: &Parts,
     gather: &RowGather,
     table: &RowTable,
     indices: &Tensor,
+    held: &mut [u32],
 ) -> Result<Vec<(u32, u32)>, InputError> {
-    let row_of = |position: u32, index: i64| {
+    let row_of = |position: usize, index: i64| {
         let from_start = if index < 0 { index.checked_add(i64::from(table.rows)) } else { Some(index) };
         let row = from_start.and_then(|row| u32::try_from(row).ok()).filter(|row| *row < table.rows);
-        row.map(|row| (row, position)).ok_or_else(|| InputError::RowIndex {
+        row.ok_or_else(|| InputError::RowIndex {
             name: parts.bundle.plan.inputs[gather.input as usize].name.clone(),
-            position: position.into(),
+            position: position as u64,
             index,
             rows: table.rows,
             table: table.name.clone(),
             node: gather.node.clone(),
         })
     };
-    let mut wanted =
-        (0..).zip(integers(indices)).map(|(position, index)| row_of(position, index)).collect::<Result<Vec<_>, _>>()?;
+    // As many as there may be: growing would hold twice what is declared.
+    let mut wanted = Vec::with_capacity(held.len());
+    for (position, index) in integers(indices).enumerate() {
+        let row = row_of(position, index)?;
+        if std::mem::replace(&mut held[position], row) != row {
+            held[position] = NO_ROW;
+            wanted.push((row, position as u32));
+        }
+    }
     wanted.sort_unstable();
     Ok(wanted)
 }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::gpu::Gpu;
 use crate::ledger::{Kind, Ledger};
 use crate::patience::Patience;
-use crate::replay::Feed;
+use crate::replay::{Feed, HeldRows};
 use flashmem_plan_format::memory::MAX_READBACK_BYTES;
 use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, PAGE_WIDTH_TEXELS, Plan, TexelFormat};
 use wgpu::{
@@ -36,6 +36,8 @@ pub(crate) struct Arena {
 pub(crate) struct HostBuffers {
     pub(crate) ring: Vec<WriteBuffer>,
     pub(crate) input: Option<WriteBuffer>,
+    /// What lies in `input`.
+    pub(crate) rows: HeldRows,
     pub(crate) readback: Option<ReadBuffer>,
 }
 
@@ -173,7 +175,7 @@ impl Staging {
         let readback = new.buffer(Kind::Readback, readback_bytes(plan), READ).await?;
         let readback = readback.map(|buffer| ReadBuffer { buffer, mapped: false });
         let resources = Resources { arena, activations, constants: self.constants, params: self.params };
-        Ok((resources, HostBuffers { ring: self.ring, input: self.input, readback }))
+        Ok((resources, HostBuffers { ring: self.ring, input: self.input, rows: HeldRows::none(plan), readback }))
     }
 }
 
