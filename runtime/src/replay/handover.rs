@@ -66,7 +66,7 @@ enum Place<V, E> {
 pub(crate) enum Task<L, V> {
     /// Announces a load that comes soon.
     Announce(L),
-    /// Announces loads, does one, and calls [`Handover::arrive`].
+    /// Does a load, calls [`Handover::arrive`], and announces others.
     Load { load: u32, what: L, view: V, announce: [Option<L>; 2] },
     /// Ends.
     End,

@@ -62,6 +62,7 @@ pub(crate) async fn upload(
     patience: &Patience,
 ) -> Result<(), Error> {
     let plan = &parts.bundle.plan;
+    let wanted = rows::announce(parts, inputs, held)?;
     let view = staging.buffer.get_mapped_range_mut(..);
     let mut view = view.map_err(|error| unmapped("writing inputs", &error))?;
     let mut placed = Vec::new();
@@ -77,10 +78,9 @@ pub(crate) async fn upload(
             write_input(&mut view, place(slice), port, tensor)?;
         }
     }
-    for (number, gather) in plan.row_gathers.iter().enumerate() {
-        let start_bytes = place(gather.destination);
-        let indices = inputs[gather.input as usize];
-        rows::gather(parts, (number, gather), indices, (&mut view, held), start_bytes, patience).await?;
+    for wanted in wanted {
+        let start_bytes = place(wanted.destination());
+        rows::gather(parts, wanted, &mut view, start_bytes, patience).await?;
     }
     drop(view);
     staging.buffer.unmap();

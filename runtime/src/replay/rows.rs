@@ -14,7 +14,7 @@ use crate::tensor::Tensor;
 use crate::watch::watched;
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::memory::GATHERED_ROWS_IN_FLIGHT;
-use flashmem_plan_format::plan::{ElementType, Plan, RowGather, RowTable};
+use flashmem_plan_format::plan::{BufferSlice, ElementType, Plan, RowGather};
 use flashmem_plan_format::source::ReadAt;
 use std::sync::Arc;
 use wgpu::BufferViewMut;
@@ -38,24 +38,52 @@ impl HeldRows {
     }
 }
 
-/// Writes the rows that `indices` select to `view`, the input staging buffer, from `start_bytes` on.
+/// What a gather is to read.
+pub(crate) struct WantedRows<'a> {
+    gather: &'a RowGather,
+    held: &'a mut Vec<u32>,
+    /// Row and position, in file order.
+    wanted: Vec<(u32, u32)>,
+}
+
+impl WantedRows<'_> {
+    /// Where all rows of the gather belong, held ones included.
+    pub(crate) const fn destination(&self) -> BufferSlice {
+        self.gather.destination
+    }
+}
+
+/// Finds the rows that the inputs select and that are not held, and announces them all: one by one, every row would cost the
+/// disk's latency, and with pages announced far ahead that is long.
+pub(crate) fn announce<'a>(
+    parts: &'a Parts,
+    inputs: &[&Tensor],
+    held: &'a mut HeldRows,
+) -> Result<Vec<WantedRows<'a>>, InputError> {
+    let plan = &parts.bundle.plan;
+    let find = |(gather, held): (&'a RowGather, &'a mut Vec<u32>)| {
+        let table = &plan.row_tables[gather.table as usize];
+        let wanted = wanted_rows(plan, gather, inputs[gather.input as usize], held)?;
+        for neighbours in wanted.chunk_by(|(a, _), (b, _)| b - a <= 1) {
+            let ((first, _), (last, _)) = (neighbours[0], neighbours[neighbours.len() - 1]);
+            let start_bytes = parts.bundle.row_offset_bytes(gather.table, first).expect("the row is in the table");
+            parts.source.will_read(start_bytes..start_bytes + u64::from(last - first + 1) * table.row_stride_bytes());
+        }
+        Ok(WantedRows { gather, held, wanted })
+    };
+    plan.row_gathers.iter().zip(&mut held.by_gather).map(find).collect()
+}
+
+/// Writes the rows that a gather wants to `view`, the input staging buffer, where it has the gather's destination from
+/// `start_bytes` on.
 pub(crate) async fn gather(
     parts: &Parts,
-    (number, gather): (usize, &RowGather),
-    indices: &Tensor,
-    (view, held): (&mut BufferViewMut, &mut HeldRows),
+    WantedRows { gather, held, wanted }: WantedRows<'_>,
+    view: &mut BufferViewMut,
     start_bytes: u64,
     patience: &Patience,
 ) -> Result<(), Error> {
     let table = &parts.bundle.plan.row_tables[gather.table as usize];
-    let held = &mut held.by_gather[number];
-    let wanted = wanted_rows(parts, gather, table, indices, held)?;
-    // All together, or every row would cost the disk's latency.
-    for neighbours in wanted.chunk_by(|(a, _), (b, _)| b - a <= 1) {
-        let ((first, _), (last, _)) = (neighbours[0], neighbours[neighbours.len() - 1]);
-        let start_bytes = parts.bundle.row_offset_bytes(gather.table, first).expect("the row is in the table");
-        parts.source.will_read(start_bytes..start_bytes + u64::from(last - first + 1) * table.row_stride_bytes());
-    }
     let mut batch = Vec::new();
     for wanted in batches(&wanted) {
         batch.clear();
@@ -143,17 +171,17 @@ fn read_neighbours(
 /// Row and position of every index whose row is not held, in file order. From here on these positions hold nothing: whoever
 /// reads may fail.
 fn wanted_rows(
-    parts: &Parts,
+    plan: &Plan,
     gather: &RowGather,
-    table: &RowTable,
     indices: &Tensor,
     held: &mut [u32],
 ) -> Result<Vec<(u32, u32)>, InputError> {
+    let table = &plan.row_tables[gather.table as usize];
     let row_of = |position: usize, index: i64| {
         let from_start = if index < 0 { index.checked_add(i64::from(table.rows)) } else { Some(index) };
         let row = from_start.and_then(|row| u32::try_from(row).ok()).filter(|row| *row < table.rows);
         row.ok_or_else(|| InputError::RowIndex {
-            name: parts.bundle.plan.inputs[gather.input as usize].name.clone(),
+            name: plan.inputs[gather.input as usize].name.clone(),
             position: position as u64,
             index,
             rows: table.rows,

@@ -108,7 +108,6 @@ impl Shared {
             match self.handover.next(short_of_views) {
                 Task::Announce(page) => self.announce(page),
                 Task::Load { load, what: page, mut view, announce } => {
-                    announce.into_iter().flatten().for_each(|page| self.announce(page));
                     // The source may be the app's own; its panic must not leave the replay waiting.
                     let read = catch_unwind(AssertUnwindSafe(|| self.reader.read(page, &mut view, &mut buffer)));
                     let read = read.unwrap_or_else(|_| Err(self.reader.panicked(page)));
@@ -116,6 +115,8 @@ impl Shared {
                     if self.handover.arrive(load, read.map(move |()| view)) {
                         self.reader.timeline.mark(Mark::LastPage);
                     }
+                    // After the load: where the disk's queue is full, announcing waits for it.
+                    announce.into_iter().flatten().for_each(|page| self.announce(page));
                 }
                 Task::End => return,
             }
