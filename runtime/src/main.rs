@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     match cli::run(&arguments, process) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", cli::told(&error));
             ExitCode::from(1)
         }
     }

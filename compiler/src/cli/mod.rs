@@ -7,6 +7,7 @@
 mod output;
 pub mod args;
 mod explain;
+mod failure;
 mod inspect;
 mod npz;
 mod ops;
@@ -54,11 +55,11 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Ok(error)) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", failure::told(&error));
             ExitCode::from(1)
         }
         Err(Err(Usage(error))) => {
-            eprintln!("error: {error:#}\n\nFor more information, try '--help'.");
+            eprintln!("error: {}\n\nFor more information, try '--help'.", failure::told(&error));
             ExitCode::from(2)
         }
     }
