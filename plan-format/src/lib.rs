@@ -3,6 +3,7 @@
 //! The compiler writes bundles with this crate and the runtime reads them with it. It deliberately knows neither a GPU
 //! nor a solver, and makes no decisions. The format is specified in `docs/format.md`.
 
+pub mod causes;
 pub mod codec;
 pub mod container;
 pub mod memory;

@@ -31,6 +31,14 @@ impl Plan {
     pub fn read_buffers_bytes(&self) -> u64 {
         self.page.wide_page_bytes().saturating_mul(u64::from(self.staging_pages)).min(READ_BUFFERS_BYTES)
     }
+
+    /// What the host holds to gather rows: [`GATHERED_ROWS_IN_FLIGHT`] of the widest table, and [`GATHERED_INDEX_BYTES`] for
+    /// every index. `None` on overflow.
+    pub fn row_gather_bytes(&self) -> Option<u64> {
+        let widest_row = self.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0);
+        let indices = self.gathered_indices()?.checked_mul(GATHERED_INDEX_BYTES)?;
+        widest_row.checked_mul(GATHERED_ROWS_IN_FLIGHT)?.checked_add(indices)
+    }
 }
 
 impl MemoryDeclaration {
@@ -76,11 +84,9 @@ fn host_bytes(plan: &Plan, constant_bytes: u64) -> Option<u64> {
     let outputs = plan.outputs.iter().try_fold(0_u64, |sum, port| sum.checked_add(port.api_bytes()?))?;
     let decoded_plan = codec::encoded_plan_bytes(plan)?.checked_mul(DECODED_PLAN_FACTOR)?;
     let checksums = u64::from(plan.page_count) * PAGE_CHECKSUM_BYTES;
-    let largest_row = plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0);
-    let rows = largest_row.checked_mul(GATHERED_ROWS_IN_FLIGHT)?;
-    let indices = plan.gathered_indices()?.checked_mul(GATHERED_INDEX_BYTES)?;
+    let rows = plan.row_gather_bytes()?;
     let read_buffers = plan.read_buffers_bytes();
-    [decoded_plan, checksums, constant_bytes, rows, indices, read_buffers]
+    [decoded_plan, checksums, constant_bytes, rows, read_buffers]
         .iter()
         .try_fold(outputs, |sum, bytes| sum.checked_add(*bytes))
 }

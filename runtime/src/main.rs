@@ -6,6 +6,7 @@
 mod cli;
 
 use clap::Parser as _;
+use flashmem_plan_format::causes::with_causes;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -16,7 +17,7 @@ fn main() -> ExitCode {
     match cli::run(&arguments, process) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", cli::told(&error));
+            eprintln!("error: {}", with_causes(error.as_ref()));
             ExitCode::from(1)
         }
     }

@@ -7,7 +7,6 @@
 mod output;
 pub mod args;
 mod explain;
-mod failure;
 mod inspect;
 mod npz;
 mod ops;
@@ -25,6 +24,7 @@ use flashmem_compiler::{
     schedule::{SolverKind, Strategy},
     size,
 };
+use flashmem_plan_format::causes::with_causes;
 use flashmem_plan_format::plan::TexelFormat;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
@@ -55,11 +55,11 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Ok(error)) => {
-            eprintln!("error: {}", failure::told(&error));
+            eprintln!("error: {}", with_causes(error.as_ref()));
             ExitCode::from(1)
         }
         Err(Err(Usage(error))) => {
-            eprintln!("error: {}\n\nFor more information, try '--help'.", failure::told(&error));
+            eprintln!("error: {}\n\nFor more information, try '--help'.", with_causes(error.as_ref()));
             ExitCode::from(2)
         }
     }

@@ -5,14 +5,12 @@ mod output;
 
 mod arguments;
 mod bench;
-mod failure;
 mod process_clock;
 mod profile;
 mod progress;
 mod report;
 
 pub use arguments::Arguments;
-pub use failure::told;
 pub use process_clock::ProcessClock;
 
 use anyhow::Context as _;

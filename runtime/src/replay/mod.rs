@@ -35,7 +35,6 @@ use crate::patience::Patience;
 use crate::session::{HostBuffers, Parts, Program};
 use crate::tensor::{Outputs, Tensor};
 use crate::timeline::{Mark, Span};
-use flashmem_plan_format::memory::{GATHERED_INDEX_BYTES, GATHERED_ROWS_IN_FLIGHT};
 use std::time::Duration;
 
 /// A completed run.
@@ -103,8 +102,5 @@ pub(crate) async fn run_reads_only(parts: &Parts, buffers: &mut HostBuffers, pat
 
 /// Host memory of a run itself, outputs aside: a batch of rows of the widest table, and what is known and wanted of rows.
 pub(crate) fn host_bytes(parts: &Parts) -> u64 {
-    let plan = &parts.bundle.plan;
-    let row_bytes = plan.row_tables.iter().map(|table| table.row_stride_bytes()).max().unwrap_or(0);
-    let indices = plan.gathered_indices().expect("a validated plan's sizes do not overflow");
-    row_bytes * GATHERED_ROWS_IN_FLIGHT + indices * GATHERED_INDEX_BYTES
+    parts.bundle.plan.row_gather_bytes().expect("a validated plan's sizes do not overflow")
 }

@@ -33,8 +33,7 @@ impl HeldRows {
     /// Of a buffer that nothing was written to.
     pub(crate) fn none(plan: &Plan) -> Self {
         let rows = |gather| plan.gathered_rows(gather).expect("a validated plan's sizes do not overflow") as usize;
-        let none = |gather| vec![NO_ROW; rows(gather)];
-        Self { by_gather: plan.row_gathers.iter().map(none).collect() }
+        Self { by_gather: plan.row_gathers.iter().map(|gather| vec![NO_ROW; rows(gather)]).collect() }
     }
 }
 
