@@ -16,6 +16,7 @@ use flashmem_plan_format::container::Summary;
 use flashmem_plan_format::plan::{Plan, Provenance, TexelFormat};
 use std::path::Path;
 
+pub mod half;
 mod solve;
 
 pub use solve::SPLIT_OPTION;
@@ -207,7 +208,7 @@ pub fn compile(
     let prepared = prepare(model, options, progress)?;
 
     progress(Progress::Stage("optimise, schedule"));
-    let Solution { graph, optimized, program, assembled, fusion } = solution(&prepared, options)?;
+    let Solution { graph, optimized, program, assembled, fusion, half: _ } = solution(&prepared, options)?;
 
     let golden = match &options.golden {
         Some(source) => {

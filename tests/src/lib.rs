@@ -3,6 +3,7 @@
 //! It deliberately holds no test; those are in `tests/tests/`.
 
 pub mod conformance;
+pub mod renamed;
 
 use anyhow::{Context as _, ensure};
 use flashmem_compiler::bundle::Keep;
@@ -52,6 +53,21 @@ pub fn options(weights: TexelFormat) -> CompileOptions {
         keep: Keep::Auto,
         golden: None,
     }
+}
+
+/// The options for a device on which only element-wise kernels hide copies, one page each, and which keeps nothing: a page takes
+/// twice a launch, of which such a kernel may slow down by three. Splitting an epilogue costs a launch and saves a page's copy.
+pub fn short_of_capacity(options: CompileOptions, launch_us: f64) -> CompileOptions {
+    const SMALLEST_PAGE_BYTES: f64 = 32768.0;
+    let mut profile = options.profile.clone();
+    profile.name = "short-of-capacity".to_owned();
+    profile.disk_bytes_per_second = 1e12;
+    profile.launch_us = launch_us;
+    profile.upload_bytes_per_second = SMALLEST_PAGE_BYTES / (2.0 * launch_us * 1e-6);
+    profile.throughput.elemental_bytes_per_second = 1e11;
+    profile.load_capacity.elemental = 3.0;
+    profile.load_capacity.reusable = 0.0;
+    CompileOptions { profile, keep: Keep::None, ..options }
 }
 
 /// Compiles without progress.

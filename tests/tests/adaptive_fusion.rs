@@ -1,26 +1,10 @@
 //! Adaptive fusion: epilogues are split where load capacity binds, for less predicted time and the same bits; and nowhere else.
 
-use flashmem_compiler::bundle::Keep;
 use flashmem_compiler::compile::{CompileOptions, SPLIT_OPTION};
 use flashmem_compiler::profile::{DeviceProfile, built_in_names};
 use flashmem_compiler::schedule::Strategy;
 use flashmem_plan_format::plan::TexelFormat;
-use flashmem_tests::{compile_quietly, models, options, run};
-
-/// A device on which only element-wise kernels hide copies, one page each: a page takes twice a launch, of which such a kernel
-/// may slow down by three. Splitting an epilogue costs a launch and saves a page's copy.
-fn short_of_capacity(launch_us: f64) -> DeviceProfile {
-    const SMALLEST_PAGE_BYTES: f64 = 32768.0;
-    let mut profile = options(TexelFormat::Rgba32Float).profile;
-    profile.name = "short-of-capacity".to_owned();
-    profile.disk_bytes_per_second = 1e12;
-    profile.launch_us = launch_us;
-    profile.upload_bytes_per_second = SMALLEST_PAGE_BYTES / (2.0 * launch_us * 1e-6);
-    profile.throughput.elemental_bytes_per_second = 1e11;
-    profile.load_capacity.elemental = 3.0;
-    profile.load_capacity.reusable = 0.0;
-    profile
-}
+use flashmem_tests::{compile_quietly, models, options, run, short_of_capacity};
 
 #[test]
 fn a_split_wins_where_capacity_binds() -> anyhow::Result<()> {
@@ -30,7 +14,7 @@ fn a_split_wins_where_capacity_binds() -> anyhow::Result<()> {
         let model = models("tiny").join(format!("{name}.onnx"));
         let inputs = models("tiny").join(format!("{name}.npz"));
         let whole = options(TexelFormat::Rgba32Float);
-        let short = CompileOptions { profile: short_of_capacity(20.0), keep: Keep::None, ..whole.clone() };
+        let short = short_of_capacity(whole.clone(), 20.0);
         let compiled = compile_quietly(&model, &bundle, &short)?;
         let fusion = &compiled.fusion;
         assert!(fusion.capacity_binds && !fusion.splits.is_empty(), "{name}: {fusion}");
@@ -68,7 +52,7 @@ fn naive_strategies_and_normal_devices_keep_fusions_whole() -> anyhow::Result<()
             assert!(fusion.splits.is_empty(), "{name} on {profile}: {fusion}");
             assert!(fusion.to_string().starts_with("whole: "), "{fusion}");
         }
-        let naive = CompileOptions { profile: short_of_capacity(20.0), strategy: Strategy::OnDemand, ..normal };
+        let naive = CompileOptions { strategy: Strategy::OnDemand, ..short_of_capacity(normal, 20.0) };
         assert!(compile_quietly(&model, &bundle, &naive)?.fusion.splits.is_empty(), "{name}");
     }
     Ok(())

@@ -7,7 +7,8 @@
 //! fuse would be more passes over memory.
 
 use super::{Assembly, BundleError, problem};
-use crate::lower::program::Program;
+use crate::graph::origin::OriginId;
+use crate::lower::program::{Fused, Program, Step};
 use crate::profile::DeviceProfile;
 use crate::schedule::{OperatorClass, Problem, StepData, one_pass_finish_us};
 use std::collections::BTreeMap;
@@ -22,17 +23,12 @@ const EPILOGUE_PASSES: u64 = 3;
 /// An epilogue that runs on its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Split {
-    /// ONNX names of the kernel that it was fused into, its own included, joined by `+`.
+    /// Names of the kernel that it was fused into and of its own nodes, for people.
     pub node: String,
+    /// Where its nodes come from.
+    pub epilogue: Vec<OriginId>,
     /// Predicted time that the split saves, after those before it in the list.
     pub saves_us: f64,
-}
-
-impl Split {
-    /// ONNX names of the epilogue: what is named after the operator.
-    pub fn epilogue_names(&self) -> impl Iterator<Item = &str> {
-        self.node.split('+').skip(1)
-    }
 }
 
 /// What adaptive fusion decided.
@@ -70,6 +66,7 @@ pub struct Proposal {
 /// A fused kernel, perhaps of several calls.
 struct Candidate {
     node: String,
+    origins: Vec<OriginId>,
     /// Its last call.
     last_step: usize,
     epilogue: StepData,
@@ -99,7 +96,8 @@ pub fn propose(program: &Program, assembly: &Assembly<'_>) -> Result<Proposal, B
         chosen.push(candidate);
         match one_pass_finish_us(&with_splits(&problem, &chosen)).filter(|us| faster(*us, current_us)) {
             Some(us) => {
-                splits.push(Split { node: candidate.node.clone(), saves_us: current_us - us });
+                let (node, epilogue) = (candidate.node.clone(), candidate.origins.clone());
+                splits.push(Split { node, epilogue, saves_us: current_us - us });
                 current_us = us;
             }
             None => {
@@ -110,38 +108,39 @@ pub fn propose(program: &Program, assembly: &Assembly<'_>) -> Result<Proposal, B
     Ok(Proposal { capacity_binds, splits })
 }
 
-/// Whether a step is a product or convolution with an epilogue.
-fn is_fused(program: &Program, step: usize) -> bool {
-    let step = &program.steps[step];
-    step.cost.class == OperatorClass::Reusable && step.expression.is_some() && step.node.contains('+')
+/// What a step fuses, when it is a product or convolution with the nodes of an epilogue.
+fn fused(step: &Step) -> Option<&Fused> {
+    step.fused.as_ref().filter(|_| step.cost.class == OperatorClass::Reusable)
 }
 
 /// Every fused kernel with what its epilogue would be on its own.
 fn candidates(program: &Program, profile: &DeviceProfile) -> Vec<Candidate> {
     let page_bytes = program.page.page_bytes();
-    let mut by_node: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
-    for (index, step) in program.steps.iter().enumerate().filter(|(index, _)| is_fused(program, *index)) {
+    let mut kernels: BTreeMap<&Fused, (usize, u64)> = BTreeMap::new();
+    for (index, step) in program.steps.iter().enumerate() {
+        let Some(fused) = fused(step) else { continue };
         // The output is the first binding; the calls of a kernel that was cut bind the same tensor.
         let output_bytes = step.bindings.first().map_or(0, |slice| slice.size_bytes);
-        let entry = by_node.entry(&step.node).or_insert((index, 0));
+        let entry = kernels.entry(fused).or_insert((index, 0));
         *entry = (index, entry.1.max(output_bytes));
     }
-    let candidate = |(node, (last_step, output_bytes)): (&str, (usize, u64))| {
+    let candidate = |(fused, (last_step, output_bytes)): (&Fused, (usize, u64))| {
         let execute_us = profile.step_cost(OperatorClass::Elemental, 0, EPILOGUE_PASSES * output_bytes);
         let capacity_pages = profile.capacity_pages(OperatorClass::Elemental, execute_us, page_bytes);
         let class = OperatorClass::Elemental;
-        let epilogue = StepData { node: node.to_owned(), class, execute_us, capacity_pages };
-        Candidate { node: node.to_owned(), last_step, epilogue }
+        let node = program.steps[last_step].node.clone();
+        let epilogue = StepData { node: node.clone(), class, execute_us, capacity_pages };
+        Candidate { node, origins: fused.epilogue.clone(), last_step, epilogue }
     };
-    by_node.into_iter().map(candidate).collect()
+    kernels.into_iter().map(candidate).collect()
 }
 
 /// The problem with unlimited capacity beside fused steps.
 fn unlimited(program: &Program, problem: &Problem) -> Problem {
     let mut problem = problem.clone();
-    for (index, step) in problem.steps.iter_mut().enumerate() {
-        if is_fused(program, index) {
-            step.capacity_pages = u32::MAX;
+    for (step, data) in program.steps.iter().zip(&mut problem.steps) {
+        if fused(step).is_some() {
+            data.capacity_pages = u32::MAX;
         }
     }
     problem

@@ -5,10 +5,11 @@
 
 use anyhow::Context as _;
 use flashmem_compiler::compile::SPLIT_OPTION;
+use flashmem_compiler::compile::half::HalfSummary;
 use flashmem_compiler::size;
 use flashmem_compiler::{bundle::replan, schedule::SolverReport};
 use flashmem_plan_format::container::Bundle;
-use flashmem_plan_format::plan::{Command, Plan, Port};
+use flashmem_plan_format::plan::{Command, Plan, Port, TexelFormat};
 use flashmem_plan_format::source::FileSource;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -47,6 +48,12 @@ fn repeat_loads(plan: &Plan) -> usize {
 fn split_epilogues(plan: &Plan) -> Vec<&str> {
     let option = plan.provenance.options.iter().find(|(name, _)| name == SPLIT_OPTION);
     option.map_or(Vec::new(), |(_, nodes)| nodes.split(", ").collect())
+}
+
+/// What was done so that half precision can hold the weights.
+fn half_precision(plan: &Plan) -> Value {
+    let half = HalfSummary::of_plan(&plan.provenance);
+    json!({ "scaled": half.scaled, "kept_f32": half.kept_f32, "worst_relative_error": half.worst_error })
 }
 
 /// Runs after a completed one, in words.
@@ -97,6 +104,7 @@ fn as_value(bundle: &Bundle, solver: &SolverReport) -> Value {
         "kept_pages": bundle.replay.kept_pages,
         "repeat_loads": repeat_loads(plan),
         "split_epilogues": split_epilogues(plan),
+        "half_precision": half_precision(plan),
         "fragmentation": fragmentation(bundle),
         "strategy": plan.provenance.strategy,
         "solver": {
@@ -178,6 +186,9 @@ fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
     let split = split_epilogues(plan);
     let fusion = if split.is_empty() { "whole".to_owned() } else { format!("split: {}", split.join(", ")) };
     line("fusion", fusion);
+    if plan.page.format == TexelFormat::Rgba16Float {
+        line("half precision", HalfSummary::of_plan(p).to_string());
+    }
     line("fragmentation", format!("{:.1} % of the arena", fragmentation(bundle) * 100.0));
     line("schedule", format!("{}, {} by {}, gap {:.3} %", p.strategy, p.solver_status, p.solver, p.solver_gap * 100.0));
     let r = &plan.requirements;

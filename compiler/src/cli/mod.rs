@@ -17,6 +17,7 @@ use anyhow::{Context as _, ensure};
 use args::{Cli, CompileArgs, KeepArg, ObjectiveArg, PlanArgs, WeightsArg};
 use clap::Parser as _;
 use flashmem_compiler::bundle::{GoldenSource, Keep};
+use flashmem_compiler::compile::half::HalfSummary;
 use flashmem_compiler::compile::{CompileOptions, Compiled, Objective, Progress, Slack, compile};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile};
@@ -177,6 +178,10 @@ fn report(compiled: &Compiled, output: &Path, elapsed: Duration) {
         compiled.solver.ms,
     );
     outln!("  fusion {}", compiled.fusion);
+    let half = HalfSummary::of_plan(&plan.provenance);
+    if !half.is_empty() {
+        outln!("  half precision: {half}");
+    }
     outln!("  later runs: {}", inspect::later_runs(plan));
     outln!("  compiled in {:.1} s", elapsed.as_secs_f64());
 }

@@ -3,14 +3,16 @@
 //! Takes the imported graph; gives the solution that is kept. It deliberately tries a fixed number of times, so that equal
 //! models give equal bundles.
 
+use super::half::HalfSummary;
 use super::{CompileError, CompileOptions, Objective, check};
-use crate::bundle::budget::{Planned, Search, search};
+use crate::bundle::budget::{BudgetError, Planned, Search, search};
 use crate::bundle::{Assembled, Assembly, BundleError, FusionReport, Keep, Links, Split, keep_pages, propose};
 use crate::graph::Graph;
+use crate::lower::half::{HalfReport, into_range};
 use crate::lower::program::Program;
 use crate::optimize::{OptimizeOptions, OptimizeReport, optimize, split_large};
 use crate::schedule::Strategy;
-use flashmem_plan_format::plan::Provenance;
+use flashmem_plan_format::plan::{Provenance, TexelFormat};
 
 /// Solutions with undone fusions that are tried, at most.
 const MOST_ATTEMPTS: u32 = 4;
@@ -25,6 +27,7 @@ pub(super) struct Solution {
     pub(super) program: Program,
     pub(super) assembled: Assembled,
     pub(super) fusion: FusionReport,
+    pub(super) half: HalfReport,
 }
 
 /// What all attempts have in common.
@@ -53,7 +56,7 @@ pub(super) fn solve(
         (Keep::Auto, Objective::Memory { .. }) => Keep::None,
         (keep @ (Keep::Auto | Keep::None | Keep::All), Objective::Latency | Objective::Memory { .. }) => keep,
     };
-    let provenance = attempts.provenance_of(&best.fusion.splits);
+    let provenance = attempts.provenance_of(&best.fusion.splits, &best.half);
     let assembly = attempts.assembly(&provenance);
     best.assembled = keep_pages(&best.program, &assembly, best.assembled, keep)?;
     Ok(best)
@@ -72,25 +75,31 @@ impl Attempts<'_> {
         }
     }
 
-    fn provenance_of(&self, splits: &[Split]) -> Provenance {
+    fn provenance_of(&self, splits: &[Split], half: &HalfReport) -> Provenance {
         let mut provenance = self.provenance.clone();
         if !splits.is_empty() {
             let nodes: Vec<&str> = splits.iter().map(|split| split.node.as_str()).collect();
             provenance.options.push((SPLIT_OPTION.to_owned(), nodes.join(", ")));
         }
+        provenance.options.extend(HalfSummary::of_report(half).options());
         provenance
     }
 
     /// Optimises, lowers and solves with these epilogues on their own.
     fn with_splits(&mut self, splits: Vec<Split>) -> Result<Solution, CompileError> {
         let mut graph = self.imported.clone();
-        let keep_apart = splits.iter().flat_map(Split::epilogue_names).map(str::to_owned).collect();
+        let keep_apart = splits.iter().flat_map(|split| split.epilogue.iter().copied()).collect();
         let optimized = optimize(&mut graph, &OptimizeOptions { keep_apart, ..OptimizeOptions::default() })?;
         check("optimise", &graph)?;
         let max_binding_bytes = self.options.profile.limits.storage_binding_bytes;
         split_large(&mut graph, max_binding_bytes)?;
         check("split", &graph)?;
-        let provenance = self.provenance_of(&splits);
+        let half = match self.options.weights {
+            TexelFormat::Rgba16Float => into_range(&mut graph).map_err(BudgetError::from)?,
+            TexelFormat::Rgba32Float => HalfReport::default(),
+        };
+        check("half", &graph)?;
+        let provenance = self.provenance_of(&splits, &half);
         let mut links = std::mem::take(&mut self.links);
         let planned = search(
             &graph,
@@ -111,7 +120,7 @@ impl Attempts<'_> {
         let Planned { program, assembled } = planned?;
         let whole_us = assembled.schedule.finish_us;
         let fusion = FusionReport { capacity_binds: false, whole_us, splits };
-        Ok(Solution { graph, optimized, program, assembled, fusion })
+        Ok(Solution { graph, optimized, program, assembled, fusion, half })
     }
 
     /// Splits what is predicted to pay, then half of it, …, and goes on from the first solution that is better.
@@ -149,11 +158,15 @@ impl Attempts<'_> {
     }
 }
 
-/// Less predicted time, or as much and a smaller peak.
+/// Less predicted time, or as much and a smaller peak on the device: host memory holds the plan's texts.
 fn is_better(found: &Assembled, than: &Assembled) -> Result<bool, BundleError> {
     const TIME_TOLERANCE: f64 = 1e-6;
     let us = |assembled: &Assembled| assembled.schedule.finish_us;
-    let peak = |assembled: &Assembled| assembled.plan.memory.total_bytes().ok_or(BundleError::MemoryOverflow);
+    let peak = |assembled: &Assembled| {
+        let memory = &assembled.plan.memory;
+        let total = memory.total_bytes().ok_or(BundleError::MemoryOverflow);
+        total.map(|total| total - memory.host_bytes)
+    };
     let as_fast = us(found) <= us(than) * (1.0 + TIME_TOLERANCE);
     Ok(us(found) < us(than) * (1.0 - TIME_TOLERANCE) || (as_fast && peak(found)? < peak(than)?))
 }

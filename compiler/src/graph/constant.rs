@@ -135,6 +135,25 @@ impl Constant {
         }
     }
 
+    /// Elements from `first` on as f32, as many as `out` has.
+    pub fn read_f32(&self, first: usize, out: &mut [f32]) {
+        let size = self.storage.element_bytes();
+        let bytes = &self.bytes()[first * size..(first + out.len()) * size];
+        match self.storage {
+            Storage::F32 => out
+                .iter_mut()
+                .zip(bytes.chunks_exact(4))
+                .for_each(|(to, b)| *to = f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
+            Storage::F16 => out
+                .iter_mut()
+                .zip(bytes.chunks_exact(2))
+                .for_each(|(to, b)| *to = half::f16::from_le_bytes([b[0], b[1]]).to_f32()),
+            Storage::I32 | Storage::Bool => {
+                out.iter_mut().enumerate().for_each(|(i, to)| *to = self.f32_at(first + i));
+            }
+        }
+    }
+
     /// Element `index` as the 4 bytes that the device holds.
     pub fn device_word_at(&self, index: usize) -> u32 {
         let b = self.bytes();

@@ -9,16 +9,19 @@ pub mod evaluate;
 mod infer;
 pub mod interpret;
 pub mod op;
+pub mod origin;
 pub mod pointwise;
 pub mod verify;
 
 use constant::{Constant, Dtype};
 use flashmem_plan_format::plan::ElementType;
 use op::Op;
+use origin::{IntoOrigin, OriginSet, Origins};
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef;
 use pointwise::Pointwise;
+use std::collections::BTreeSet;
 
 /// A node, which is also its tensor.
 pub type NodeId = NodeIndex<u32>;
@@ -31,8 +34,10 @@ pub struct Node {
     /// Applied to every element of the operator's result; input 0 is that element, the others are the operands after the
     /// operator's own.
     pub epilogue: Option<Pointwise>,
-    /// ONNX node name (several joined by `+` after fusion).
-    pub name: String,
+    /// Where the operator comes from.
+    pub origin: OriginSet,
+    /// Where the nodes that became its epilogue come from.
+    pub epilogue_origin: OriginSet,
     /// Dimensions; empty for a scalar.
     pub shape: Vec<usize>,
     /// Element type, after the epilogue.
@@ -54,6 +59,10 @@ pub struct GraphPort {
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     nodes: StableDiGraph<Node, u32, u32>,
+    /// Where nodes come from.
+    pub origins: Origins,
+    /// Constants that are stored in f32 whatever the precision of weights, because half precision cannot hold them.
+    pub kept_f32: BTreeSet<NodeId>,
     /// Public inputs, in ONNX order. Their nodes are `Op::Input`.
     pub inputs: Vec<GraphPort>,
     /// Public outputs, in ONNX order.
@@ -65,11 +74,11 @@ impl Graph {
     ///
     /// # Errors
     /// A sentence that says which operand does not fit, when the operator does not accept these operands.
-    pub fn add(&mut self, op: Op, operands: &[NodeId], name: impl Into<String>) -> Result<NodeId, ShapeError> {
+    pub fn add(&mut self, op: Op, operands: &[NodeId], origin: impl IntoOrigin) -> Result<NodeId, ShapeError> {
         let shapes: Vec<(&[usize], Dtype)> =
             operands.iter().map(|id| (self.node(*id).shape.as_slice(), self.node(*id).dtype)).collect();
         let (shape, dtype) = infer::infer(&op, &shapes)?;
-        Ok(self.add_shaped(op, operands, name, shape, dtype))
+        Ok(self.add_shaped(op, operands, origin, shape, dtype))
     }
 
     /// Adds a node with a given shape and type: inputs, and operators whose shape is a parameter (`Reshape`, `Broadcast`,
@@ -78,11 +87,13 @@ impl Graph {
         &mut self,
         op: Op,
         operands: &[NodeId],
-        name: impl Into<String>,
+        origin: impl IntoOrigin,
         shape: Vec<usize>,
         dtype: Dtype,
     ) -> NodeId {
-        let id = self.nodes.add_node(Node { op, epilogue: None, name: name.into(), shape, dtype });
+        let origin = origin.into_origin(&mut self.origins);
+        let epilogue_origin = OriginSet::NONE;
+        let id = self.nodes.add_node(Node { op, epilogue: None, origin, epilogue_origin, shape, dtype });
         for (position, operand) in operands.iter().enumerate() {
             self.nodes.add_edge(*operand, id, position as u32);
         }
@@ -90,14 +101,26 @@ impl Graph {
     }
 
     /// Adds a constant.
-    pub fn add_constant(&mut self, constant: Constant, name: impl Into<String>) -> NodeId {
+    pub fn add_constant(&mut self, constant: Constant, origin: impl IntoOrigin) -> NodeId {
         let (shape, dtype) = (constant.shape.clone(), constant.dtype());
-        self.add_shaped(Op::Constant(constant), &[], name, shape, dtype)
+        self.add_shaped(Op::Constant(constant), &[], origin, shape, dtype)
     }
 
     /// A node.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id]
+    }
+
+    /// Where a node's result comes from: its operator and its epilogue.
+    pub fn result_origin(&mut self, id: NodeId) -> OriginSet {
+        let (origin, epilogue) = (self.node(id).origin, self.node(id).epilogue_origin);
+        self.origins.merge(origin, epilogue)
+    }
+
+    /// Names of what a node comes from, for people.
+    pub fn label(&self, id: NodeId) -> String {
+        let node = self.node(id);
+        self.origins.label(node.origin, node.epilogue_origin)
     }
 
     /// A node, to change. The caller keeps shape and type true.
@@ -174,7 +197,7 @@ impl Graph {
 
     /// Removes everything that no public output needs; public inputs stay.
     pub fn prune(&mut self) {
-        let mut live = std::collections::BTreeSet::new();
+        let mut live = BTreeSet::new();
         let mut stack: Vec<NodeId> =
             self.outputs.iter().map(|o| o.node).chain(self.inputs.iter().map(|i| i.node)).collect();
         while let Some(id) = stack.pop() {

@@ -273,6 +273,36 @@ impl Pointwise {
         producer.then(self, position)
     }
 
+    /// The same program with the f32 input `position` times a number before anything else. A program without instructions
+    /// stands for its input 0.
+    pub fn scaled_input(&self, position: u32, factor: f32) -> Self {
+        let literal = Instruction::Literal(Literal::F32(factor.to_bits()));
+        let product = Instruction::Binary(BinaryOp::Mul, Operand::Input(position), Operand::Result(0));
+        self.behind(position, &[literal, product])
+    }
+
+    /// The same program with input 0 times a further input, the last, before anything else. A program without instructions
+    /// stands for its input 0.
+    pub fn scaled_by_last_input(&self) -> Self {
+        let last = self.inputs.len() as u32;
+        let product = Instruction::Binary(BinaryOp::Mul, Operand::Input(0), Operand::Input(last));
+        let mut program = self.behind(0, &[product]);
+        program.inputs.push(Dtype::F32);
+        program
+    }
+
+    /// The same program with the result of `first` wherever it read input `position`.
+    fn behind(&self, position: u32, first: &[Instruction]) -> Self {
+        let base = first.len() as u32;
+        let rename = |operand: Operand| match operand {
+            Operand::Input(i) if i == position => Operand::Result(base - 1),
+            Operand::Input(i) => Operand::Input(i),
+            Operand::Result(i) => Operand::Result(base + i),
+        };
+        let own = self.instructions.iter().map(|instruction| instruction.map_operands(rename));
+        Self { inputs: self.inputs.clone(), instructions: first.iter().copied().chain(own).collect() }
+    }
+
     /// The value for one element of every input, in the device's 4-byte words (f32 bits, i32, 0 or 1).
     pub fn evaluate(&self, inputs: &[u32]) -> u32 {
         let mut results: Vec<u32> = Vec::with_capacity(self.instructions.len());

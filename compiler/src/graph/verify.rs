@@ -71,14 +71,14 @@ pub fn verify(graph: &Graph) -> Vec<Violation> {
         check_node(graph, id, &mut violations);
     }
     if let Err(cycle) = petgraph::algo::toposort(&graph.nodes, None) {
-        violations.push(Violation::Cycle { node: graph.node(cycle.node_id()).name.clone() });
+        violations.push(Violation::Cycle { node: graph.label(cycle.node_id()) });
     }
     violations
 }
 
 fn check_node(graph: &Graph, id: NodeId, violations: &mut Vec<Violation>) {
     let node = graph.node(id);
-    let name = || node.name.clone();
+    let name = || graph.label(id);
     let mut positions: Vec<u32> =
         graph.nodes.edges_directed(id, petgraph::Direction::Incoming).map(|e| *e.weight()).collect();
     positions.sort_unstable();

@@ -3,6 +3,7 @@
 //! Every variant names the node, input, tensor or file that it is about. The reason that tract gives is kept as text, one
 //! line, because its errors have no types of their own.
 
+use super::names::NodeNames;
 use crate::graph::ShapeError;
 use crate::graph::constant::Dtype;
 use crate::graph::verify::Violation;
@@ -210,4 +211,41 @@ pub enum ImportError {
         /// What does not fit.
         reason: String,
     },
+}
+
+impl ImportError {
+    /// The same error with the names of nodes in the place of their marks.
+    pub(super) fn with_names(self, names: &NodeNames) -> Self {
+        let text = |marked: String| names.text(&marked);
+        match self {
+            Self::Tract { action, reason } => Self::Tract { action, reason: text(reason) },
+            Self::TractPanicked { action, reason } => Self::TractPanicked { action, reason: text(reason) },
+            Self::Unsupported(ops) => {
+                let named = |op: UnsupportedOp| UnsupportedOp {
+                    op: text(op.op),
+                    count: op.count,
+                    nodes: op.nodes.into_iter().map(text).collect(),
+                };
+                Self::Unsupported(ops.into_iter().map(named).collect())
+            }
+            Self::IntegerRange { name, value } => Self::IntegerRange { name: text(name), value },
+            Self::Disagreement { node, ours, tract } => Self::Disagreement { node: text(node), ours, tract },
+            Self::Rejected { node, error } => Self::Rejected { node: text(node), error },
+            Self::Read { .. }
+            | Self::NotOnnx { .. }
+            | Self::SymbolicDimension { .. }
+            | Self::UnknownDimension { .. }
+            | Self::UnknownShape { .. }
+            | Self::NoSuchInput { .. }
+            | Self::NoSuchDimension { .. }
+            | Self::InterfaceElement { .. }
+            | Self::ExternalEscape { .. }
+            | Self::ExternalEntry { .. }
+            | Self::ExternalMissing { .. }
+            | Self::ExternalTooShort { .. }
+            | Self::TensorBytes { .. }
+            | Self::Malformed(_)
+            | Self::ReferenceInput { .. } => self,
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod error;
 mod golden;
 mod kernel_op;
 mod model;
+mod names;
 mod protobuf;
 mod reference;
 pub(crate) mod rewrite;
@@ -69,10 +70,11 @@ pub struct Imported {
 /// See [`ImportError`]; unsupported operators are reported all at once.
 pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
     let mut model = model::read(path, options, options.own_weights)?;
-    let typed = tract::decluttered(&model)?;
+    let names = std::rc::Rc::clone(&model.names);
+    let typed = tract::decluttered(&model).map_err(|error| error.with_names(&names))?;
     model.proto = tract_onnx::pb::ModelProto::default();
     let (name, model_hash) = (model.name.clone(), model.hash.clone());
-    let graph = translate::translate(&typed, model)?;
+    let graph = translate::translate(&typed, model).map_err(|error| error.with_names(&names))?;
     let violations = crate::graph::verify::verify(&graph);
     if violations.is_empty() {
         Ok(Imported { graph, model_hash, name })

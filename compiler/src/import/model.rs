@@ -6,6 +6,7 @@
 
 use super::error::{ImportError, UnsupportedOp};
 use super::kernel_op::KernelNode;
+use super::names::NodeNames;
 use super::protobuf::{Skeleton, skim};
 use super::rewrite::{Shapes, rewrite};
 use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
@@ -15,6 +16,7 @@ use crate::operators::{Support, find};
 use flashmem_plan_format::plan::ElementType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::rc::Rc;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{
     GraphProto, ModelProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
@@ -41,8 +43,8 @@ pub struct Model {
     pub outputs: Vec<Port>,
     /// Weights, in the order of the graph inputs that follow the public ones.
     pub weights: Vec<Weight>,
-    /// Operator type of every ONNX node.
-    pub op_types: BTreeMap<String, String>,
+    /// The ONNX nodes.
+    pub names: Rc<NodeNames>,
     /// Names of the initialisers, weights included.
     pub initialisers: BTreeSet<String>,
     /// Operators with a file in `operators/`, by the name of the node that stands for each.
@@ -70,13 +72,15 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     let mut external = ExternalFiles::beside(path);
     external.resolve_graph(graph, &mut weights)?;
     take_constants(graph, &mut weights)?;
-    name_nodes(graph);
+    let mut names = NodeNames::of(graph, &weights);
+    names.mark(graph);
     super::branches::take(graph);
-    let op_types: BTreeMap<String, String> = graph.node.iter().map(|n| (n.name.clone(), n.op_type.clone())).collect();
-    refuse_unknown_operators(graph)?;
+    names.mark(graph);
+    let with_names = |error: ImportError| error.with_names(&names);
+    refuse_unknown_operators(graph).map_err(with_names)?;
     let (kernel_ops, refused) = rewrite(graph, opset, known_shapes(graph, &weights, options));
     if !refused.is_empty() {
-        return Err(ImportError::Unsupported(refused));
+        return Err(with_names(ImportError::Unsupported(refused)));
     }
 
     let initialisers = names_of_initialisers(graph, &weights);
@@ -94,7 +98,8 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     }
     let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let hash = hasher.finalize().to_hex().to_string();
-    Ok(Model { proto, inputs, outputs, weights, op_types, initialisers, kernel_ops, hash, name })
+    let names = Rc::new(names);
+    Ok(Model { proto, inputs, outputs, weights, names, initialisers, kernel_ops, hash, name })
 }
 
 /// Large tensors of `Constant` nodes are weights like any other.
@@ -113,20 +118,6 @@ fn take_constants(graph: &mut GraphProto, weights: &mut Vec<Weight>) -> Result<(
     }
     graph.node = kept;
     Ok(())
-}
-
-/// Gives every node a name of its own, as tract would, so that tract's derived names lead back to it.
-fn name_nodes(graph: &mut GraphProto) {
-    let mut used = BTreeSet::new();
-    for (index, node) in graph.node.iter_mut().enumerate() {
-        if node.name.is_empty() {
-            node.name = node.output.iter().find(|o| !o.is_empty()).cloned().unwrap_or_default();
-        }
-        if node.name.is_empty() || used.contains(&node.name) {
-            node.name = format!("{}#{index}", if node.name.is_empty() { &node.op_type } else { &node.name });
-        }
-        used.insert(node.name.clone());
-    }
 }
 
 /// Refuses every operator that the registry does not accept, all at once. tract looks up operators by name alone, so other

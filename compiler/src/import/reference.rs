@@ -28,7 +28,12 @@ fn datum_type(element: ElementType) -> DatumType {
 /// # Errors
 /// Those of import, and [`ImportError::ReferenceInput`] when an input is missing or has the wrong size.
 pub fn reference(path: &Path, options: &ImportOptions, inputs: &[(&str, &[u8])]) -> Result<Vec<Vec<u8>>, ImportError> {
-    let mut model = model::read(path, options, true)?;
+    let model = model::read(path, options, true)?;
+    let names = std::rc::Rc::clone(&model.names);
+    run(model, inputs).map_err(|error| error.with_names(&names))
+}
+
+fn run(mut model: model::Model, inputs: &[(&str, &[u8])]) -> Result<Vec<Vec<u8>>, ImportError> {
     let parsed = guarded("read the model", || inferred(&model))?;
     model.proto = tract_onnx::pb::ModelProto::default();
     let optimised = guarded("optimise the model", || parsed.into_optimized())?;

@@ -4,7 +4,7 @@
 //! operator. Steps refer to tensors until [`Lowering::finish`] places them.
 
 use super::memory::{self, Lifetime};
-use super::program::{Cost, Packing, Program, RowSource, Step, Weight};
+use super::program::{Cost, Fused, Packing, Program, RowSource, Step, Weight};
 use super::view::{TensorId, View};
 use super::{LowerError, LowerOptions};
 use crate::emit::Expression;
@@ -51,10 +51,17 @@ pub struct Call {
     pub workgroups: [u32; 3],
     /// Texels of the weight stream.
     pub weight_texels: Option<Range<u64>>,
-    /// ONNX node names.
-    pub node: String,
     /// For prediction.
     pub cost: Cost,
+}
+
+/// What is being lowered: where the calls come from that are appended.
+#[derive(Debug, Clone, Copy)]
+pub enum Site {
+    /// A node.
+    Node(NodeId),
+    /// The copy for a public output, by position.
+    Output(usize),
 }
 
 /// The state of one lowering.
@@ -63,7 +70,9 @@ pub struct Lowering<'a> {
     options: &'a LowerOptions,
     tensors: Vec<Tensor>,
     views: BTreeMap<NodeId, View>,
-    calls: Vec<Call>,
+    /// Calls with what they are of.
+    calls: Vec<(Call, Site)>,
+    site: Site,
     weights: Vec<Weight>,
     packed: BTreeMap<NodeId, usize>,
     constants: Vec<u8>,
@@ -81,6 +90,7 @@ impl<'a> Lowering<'a> {
             tensors: Vec::new(),
             views: BTreeMap::new(),
             calls: Vec::new(),
+            site: Site::Output(0),
             weights: Vec::new(),
             packed: BTreeMap::new(),
             constants: Vec::new(),
@@ -158,7 +168,7 @@ impl<'a> Lowering<'a> {
         let texel_offset =
             self.weights.last().map_or(0, |w| (w.texel_offset + w.texels).next_multiple_of(WEIGHT_ALIGNMENT_TEXELS));
         let texels = packing.texels();
-        self.weights.push(Weight { name: self.graph.node(id).name.clone(), texel_offset, texels, packing });
+        self.weights.push(Weight { name: self.graph.label(id), texel_offset, texels, packing });
         self.packed.insert(id, self.weights.len() - 1);
         self.weights.len() - 1
     }
@@ -168,13 +178,39 @@ impl<'a> Lowering<'a> {
         &self.weights[index]
     }
 
+    /// The calls to come are of this.
+    pub fn enter(&mut self, site: Site) {
+        self.site = site;
+    }
+
+    /// Name of what is being lowered, for people.
+    pub fn site_label(&self) -> String {
+        self.label(self.site)
+    }
+
+    fn label(&self, site: Site) -> String {
+        match site {
+            Site::Node(id) => self.graph.label(id),
+            Site::Output(position) => self.graph.outputs[position].name.clone(),
+        }
+    }
+
+    /// Where the operator and the epilogue come from that a call runs as one kernel.
+    fn fused(&self, call: &Call, site: Site) -> Option<Fused> {
+        let Site::Node(id) = site else { return None };
+        let node = self.graph.node(id);
+        let epilogue = self.graph.origins.without(node.epilogue_origin, node.origin);
+        let linked = call.expression.is_some() && !epilogue.is_empty();
+        linked.then(|| Fused { operator: node.origin, epilogue })
+    }
+
     /// Appends a kernel call and keeps its tensors alive for it.
     pub fn call(&mut self, call: Call) {
         let step = self.calls.len() as u32;
         for tensor in call.inputs.iter().chain([&call.output]) {
             self.touch(*tensor, step);
         }
-        self.calls.push(call);
+        self.calls.push((call, self.site));
     }
 
     /// Adds a gather of rows that the host does when a run starts; its output is alive from the start.
@@ -266,12 +302,12 @@ impl<'a> Lowering<'a> {
             })
             .collect();
         let slice = |tensor: TensorId| slices[tensor.0 as usize];
-        for call in &self.calls {
+        for (call, site) in &self.calls {
             for tensor in call.inputs.iter().chain([&call.output]) {
                 let size_bytes = slice(*tensor).size_bytes;
                 if size_bytes > self.options.max_binding_bytes {
                     return Err(LowerError::TensorTooLarge {
-                        node: call.node.clone(),
+                        node: self.label(*site),
                         size_bytes,
                         limit_bytes: self.options.max_binding_bytes,
                     });
@@ -291,7 +327,7 @@ impl<'a> Lowering<'a> {
         let steps = self
             .calls
             .iter()
-            .map(|c| {
+            .map(|(c, site)| {
                 let (expression, inputs) = match c.expression.clone() {
                     Some(program) => {
                         let (expression, inputs) = Expression::shared(c.kernel, program, &c.inputs);
@@ -306,7 +342,8 @@ impl<'a> Lowering<'a> {
                     bindings: [c.output].iter().chain(&inputs).map(|t| slice(*t)).collect(),
                     workgroups: c.workgroups,
                     weight_texels: c.weight_texels.clone(),
-                    node: c.node.clone(),
+                    node: self.label(*site),
+                    fused: self.fused(c, *site),
                     cost: c.cost,
                 }
             })

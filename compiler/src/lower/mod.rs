@@ -6,6 +6,7 @@
 //! decides nothing about when pages move.
 
 pub mod context;
+pub mod half;
 pub mod memory;
 pub(crate) mod ops;
 pub mod program;
@@ -52,6 +53,18 @@ pub enum LowerError {
         op: &'static str,
         /// What is not supported.
         reason: &'static str,
+    },
+    /// A channel of a weight spans more than half precision can hold.
+    #[error(
+        "node `{node}`: channel {channel} of its weight `{weight}` spans more than f16 can hold; use --weights f32"
+    )]
+    HalfRange {
+        /// ONNX name.
+        node: String,
+        /// ONNX initialiser name.
+        weight: String,
+        /// Position of the output channel.
+        channel: usize,
     },
     /// One panel of a weight needs more pages than a call may read: larger pages are needed.
     #[error("node `{node}`: one panel of its weight needs {pages} pages, a call may read {limit}")]

@@ -5,6 +5,7 @@
 
 use crate::emit::Expression;
 use crate::graph::constant::Constant;
+use crate::graph::origin::{OriginId, OriginSet};
 use crate::kernels::Kernel;
 use crate::schedule::OperatorClass;
 use flashmem_plan_format::plan::{BufferSlice, PageGeometry, Port, RowGather, RowTable};
@@ -82,10 +83,21 @@ pub struct Step {
     pub workgroups: [u32; 3],
     /// Texels of the stream that it reads.
     pub weight_texels: Option<Range<u64>>,
-    /// ONNX node names.
+    /// ONNX node names, for people.
     pub node: String,
+    /// Where operator and epilogue come from, when nodes became the epilogue of another.
+    pub fused: Option<Fused>,
     /// For prediction.
     pub cost: Cost,
+}
+
+/// The origins of a kernel that runs an operator and what was fused into it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fused {
+    /// The operator's.
+    pub operator: OriginSet,
+    /// Those of its epilogue that are not the operator's.
+    pub epilogue: Vec<OriginId>,
 }
 
 /// What a call costs, for prediction.

@@ -90,7 +90,6 @@ impl KernelOperator for Cumulative {
                 inputs: vec![x.tensor],
                 workgroups,
                 weight_texels: None,
-                node: node.name.clone(),
                 cost: cost(OperatorClass::Hierarchical, elements, elements, elements),
             });
         }

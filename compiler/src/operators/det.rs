@@ -72,9 +72,8 @@ impl KernelOperator for Det {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
-        let name = lowering.graph().node(id).name.clone();
         let Some(mut elements) = Elements::of(lowering, id) else { return Ok(()) };
-        let x = copied(lowering, &elements.operands[0], &name);
+        let x = copied(lowering, &elements.operands[0]);
         let (count, n) = (elements.count, x.shape[x.shape.len() - 1]);
         elements.operands = vec![x];
         let params = vec![count as u32, n as u32, elements.width, 0];

@@ -155,7 +155,6 @@ pub(super) use kernel_operators;
 
 /// The call of a kernel with one invocation an output element: where its operands and its dense output lie.
 pub struct Elements {
-    id: NodeId,
     /// The operator's own operands.
     pub operands: Vec<View>,
     /// The output.
@@ -177,7 +176,7 @@ impl Elements {
         lowering.set_view(id, out.clone());
         let count = out.len();
         let (workgroups, width) = linear(count);
-        (count > 0).then_some(Self { id, operands, out, count, width, workgroups })
+        (count > 0).then_some(Self { operands, out, count, width, workgroups })
     }
 
     /// As many invocations as `count`, where one computes several elements.
@@ -195,7 +194,6 @@ impl Elements {
             inputs: self.operands.iter().map(|view| view.tensor).collect(),
             workgroups: self.workgroups,
             weight_texels: None,
-            node: lowering.graph().node(self.id).name.clone(),
             cost: cost(kernel.row().class, read, self.count, flops),
         });
     }

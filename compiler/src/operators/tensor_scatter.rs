@@ -95,10 +95,9 @@ impl KernelOperator for TensorScatter {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
-        let name = lowering.graph().node(id).name.clone();
         let Some(mut elements) = Elements::of(lowering, id) else { return Ok(()) };
-        let cache = dense(lowering, &elements.operands[0], Dtype::F32, &name);
-        let update = dense(lowering, &elements.operands[1], Dtype::F32, &name);
+        let cache = dense(lowering, &elements.operands[0]);
+        let update = dense(lowering, &elements.operands[1]);
         let (places, stride) = match elements.operands.get(2) {
             Some(places) => (places.clone(), places.strides[0]),
             None => (lowering.resident(&Constant::from_i32(vec![1], &[0])), 0),

@@ -62,7 +62,6 @@ impl KernelOperator for TopK {
 
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let graph = lowering.graph();
-        let node = graph.node(id);
         let dtype = graph.node(graph.operands(id)[0]).dtype;
         let lines = Lines::of(lowering, id, self.axis);
         let (x, out) = (&lines.x, &lines.out);
@@ -70,7 +69,7 @@ impl KernelOperator for TopK {
             return Ok(());
         }
         let columns = x.shape[self.axis];
-        check_rounds(&node.name, "TopK", columns)?;
+        check_rounds(&graph.label(id), "TopK", columns)?;
         let count = lines.count * columns;
         let (workgroups, width) = linear(count);
         let mut params = vec![count as u32, columns as u32, self.k as u32, width];
@@ -86,7 +85,6 @@ impl KernelOperator for TopK {
             inputs: vec![x.tensor],
             workgroups,
             weight_texels: None,
-            node: node.name.clone(),
             cost: cost(OperatorClass::Hierarchical, count, out.len(), count * columns),
         });
         Ok(())

@@ -171,29 +171,29 @@ fn classify_values(
 
 /// Replaces what was found. `None` when the mask turns out not to be expressible.
 fn build(graph: &mut Graph, found: &Found) -> Result<Option<NodeId>, OptimizeError> {
-    let name = graph.node(found.result).name.clone();
+    let origin = graph.node(found.result).origin;
     let order = |inner: [Option<u8>; 2]| -> Axes { found.batch.iter().map(|l| Some(*l)).chain(inner).collect() };
     let mut masks = Vec::new();
     for term in &found.scores.masks {
-        let Some(additive) = mask::additive(graph, term, found.keys, &name)? else { return Ok(None) };
+        let Some(additive) = mask::additive(graph, term, found.keys, origin)? else { return Ok(None) };
         let order = order([found.rows, Some(found.keys)]);
-        masks.push(arrange(graph, additive, &mask::axes(graph, additive, &term.axes), &order, &name)?);
+        masks.push(arrange(graph, additive, &mask::axes(graph, additive, &term.axes), &order, origin)?);
     }
-    let q = arrange(graph, found.q, &found.q_axes, &order([found.rows, found.depth]), &name)?;
-    let k = arrange(graph, found.k, &found.k_axes, &order([Some(found.keys), found.depth]), &name)?;
-    let v = arrange(graph, found.v, &found.v_axes, &order([Some(found.keys), found.width]), &name)?;
+    let q = arrange(graph, found.q, &found.q_axes, &order([found.rows, found.depth]), origin)?;
+    let k = arrange(graph, found.k, &found.k_axes, &order([Some(found.keys), found.depth]), origin)?;
+    let v = arrange(graph, found.v, &found.v_axes, &order([Some(found.keys), found.width]), origin)?;
     let (mut scale, mut operands) = (found.scores.scale, vec![q, k, v]);
     if let Some(first) = masks.first().copied() {
         let mut sum = first;
         for mask in &masks[1..] {
-            sum = add(graph, Op::Pointwise(Pointwise::binary(BinaryOp::Add, Dtype::F32)), &[sum, *mask], &name)?;
+            sum = add(graph, Op::Pointwise(Pointwise::binary(BinaryOp::Add, Dtype::F32)), &[sum, *mask], origin)?;
         }
         operands.push(sum);
     }
     let has_mask = operands.len() == 4;
-    let attention = add(graph, Op::Attention { scale: scale as f32, has_mask }, &operands, &name)?;
+    let attention = add(graph, Op::Attention { scale: scale as f32, has_mask }, &operands, origin)?;
     let from = order([found.rows, found.width]);
-    let out = arrange(graph, attention, &from, &found.result_axes, &name)?;
+    let out = arrange(graph, attention, &from, &found.result_axes, origin)?;
     graph.replace_uses(found.result, out);
     // The old einsums are unread now, and must not count as readers of q and k.
     graph.prune();

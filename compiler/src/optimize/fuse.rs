@@ -6,7 +6,7 @@
 //! between the operator and the node does not prevent fusion where the node can be computed before the view.
 
 use super::programs::merge_equal_operands;
-use super::{OptimizeError, OptimizeOptions, OptimizeReport, join_names, program, reshape, single_user, transpose};
+use super::{OptimizeError, OptimizeOptions, OptimizeReport, program, reshape, single_user, transpose};
 use crate::graph::op::Op;
 use crate::graph::pointwise::{Operand, Pointwise};
 use crate::graph::{Graph, NodeId};
@@ -41,7 +41,7 @@ pub fn run(graph: &mut Graph, options: &OptimizeOptions, report: &mut OptimizeRe
 
 /// Whether scheduling wants the node, or one that was fused into it, to be no epilogue.
 fn apart(graph: &Graph, id: NodeId, options: &OptimizeOptions) -> bool {
-    graph.node(id).name.split('+').any(|name| options.keep_apart.contains(name))
+    graph.origins.ids(graph.node(id).origin).iter().any(|origin| options.keep_apart.contains(origin))
 }
 
 /// Whether an epilogue of `op` may read an operand of this shape: lowering gives it one stride for all leading axes, one for
@@ -117,12 +117,12 @@ fn fused_program(graph: &Graph, id: NodeId, producer: NodeId) -> (Pointwise, Vec
 
 fn fuse_pointwise(graph: &mut Graph, id: NodeId, producer: NodeId) {
     let (fused, operands) = fused_program(graph, id, producer);
-    let name = join_names(&graph.node(producer).name, &graph.node(id).name);
+    let origin = graph.origins.merge(graph.node(producer).origin, graph.node(id).origin);
     graph.set_operands(id, &operands);
     graph.set_operands(producer, &[]);
     let node = graph.node_mut(id);
     node.op = Op::Pointwise(fused);
-    node.name = name;
+    node.origin = origin;
 }
 
 /// A way to fuse: the operator, the view between it and the node, if any, and the new epilogue.
@@ -142,7 +142,7 @@ fn fuse_epilogue(
 ) -> Result<bool, OptimizeError> {
     let candidates = graph.operands(id).into_iter().filter_map(|operand| epilogue_fusion(graph, id, operand, options));
     let Some(fusion) = candidates.max_by_key(|f| rank.get(&f.producer)) else { return Ok(false) };
-    let (producer, name) = (fusion.producer, graph.node(id).name.clone());
+    let (producer, origin) = (fusion.producer, graph.node(id).origin);
     let permutation = fusion.view.and_then(|view| match &graph.node(view).op {
         Op::Transpose { permutation } => Some(permutation.clone()),
         _ => None,
@@ -152,19 +152,20 @@ fn fuse_epilogue(
     for (operand, shape) in &fusion.operands {
         operands.push(match (shape, &permutation) {
             (None, _) => *operand,
-            (Some(shape), None) => reshape(graph, *operand, shape, &name),
+            (Some(shape), None) => reshape(graph, *operand, shape, origin),
             (Some(_), Some(permutation)) => {
                 let mut back = vec![0; permutation.len()];
                 permutation.iter().enumerate().for_each(|(to, from)| back[*from] = to);
-                transpose(graph, *operand, back, &name)?
+                transpose(graph, *operand, back, origin)?
             }
         });
     }
     let dtype = fusion.epilogue.dtype();
     graph.set_operands(id, &[]);
     graph.set_operands(producer, &operands);
+    let epilogue_origin = graph.origins.merge(graph.node(producer).epilogue_origin, origin);
     let node = graph.node_mut(producer);
-    node.name = join_names(&node.name, &name);
+    node.epilogue_origin = epilogue_origin;
     node.epilogue = Some(fusion.epilogue);
     node.dtype = dtype;
     let last = fusion.view.unwrap_or(producer);

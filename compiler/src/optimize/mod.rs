@@ -25,6 +25,7 @@ pub use fuse::epilogue_operand_fits;
 pub use split::split_large;
 
 use crate::graph::op::Op;
+use crate::graph::origin::{OriginId, OriginSet};
 use crate::graph::pointwise::Pointwise;
 use crate::graph::verify::{Violation, verify};
 use crate::graph::{Graph, NodeId, ShapeError};
@@ -45,9 +46,9 @@ pub struct OptimizeOptions {
     pub max_epilogue_operands: usize,
     /// Instructions of an element-wise program, at most.
     pub max_instructions: usize,
-    /// Names of element-wise nodes that do not become epilogues, but may still fuse with each other: how scheduling undoes a
+    /// Origins of element-wise nodes that do not become epilogues, but may still fuse with each other: how scheduling undoes a
     /// fusion that costs it load capacity.
-    pub keep_apart: BTreeSet<String>,
+    pub keep_apart: BTreeSet<OriginId>,
 }
 
 impl Default for OptimizeOptions {
@@ -190,25 +191,31 @@ pub fn optimize(graph: &mut Graph, options: &OptimizeOptions) -> Result<Optimize
 }
 
 /// Adds a node whose operator a pass chose.
-fn add(graph: &mut Graph, op: Op, operands: &[NodeId], name: &str) -> Result<NodeId, OptimizeError> {
-    graph.add(op, operands, name).map_err(|error| OptimizeError::Shape { node: name.to_owned(), error })
+fn add(graph: &mut Graph, op: Op, operands: &[NodeId], origin: OriginSet) -> Result<NodeId, OptimizeError> {
+    let added = graph.add(op, operands, origin);
+    added.map_err(|error| OptimizeError::Shape { node: graph.origins.label(origin, OriginSet::NONE), error })
 }
 
 /// `node` under another shape of as many elements: itself, or a `Reshape` of it.
-fn reshape(graph: &mut Graph, node: NodeId, shape: &[usize], name: &str) -> NodeId {
+fn reshape(graph: &mut Graph, node: NodeId, shape: &[usize], origin: OriginSet) -> NodeId {
     if graph.node(node).shape == shape {
         return node;
     }
     let dtype = graph.node(node).dtype;
-    graph.add_shaped(Op::Reshape, &[node], name, shape.to_vec(), dtype)
+    graph.add_shaped(Op::Reshape, &[node], origin, shape.to_vec(), dtype)
 }
 
 /// `node` with its axes permuted: itself, or a `Transpose` of it.
-fn transpose(graph: &mut Graph, node: NodeId, permutation: Vec<usize>, name: &str) -> Result<NodeId, OptimizeError> {
+fn transpose(
+    graph: &mut Graph,
+    node: NodeId,
+    permutation: Vec<usize>,
+    origin: OriginSet,
+) -> Result<NodeId, OptimizeError> {
     if permutation.iter().enumerate().all(|(i, p)| i == *p) {
         return Ok(node);
     }
-    add(graph, Op::Transpose { permutation }, &[node], name)
+    add(graph, Op::Transpose { permutation }, &[node], origin)
 }
 
 /// The node that alone reads `id`, when it is not a public output either. It may read it in several positions.
@@ -230,20 +237,6 @@ fn program(graph: &Graph, id: NodeId) -> Option<&Pointwise> {
 fn broadcasts_to(graph: &Graph, operands: &[NodeId], shape: &[usize]) -> bool {
     !operands.is_empty()
         && (0..shape.len()).all(|axis| operands.iter().any(|o| graph.node(*o).shape[axis] == shape[axis]))
-}
-
-/// Names of merged nodes, each once, joined by `+`, of bounded length.
-fn join_names(first: &str, second: &str) -> String {
-    const LIMIT: usize = 160;
-    let mut joined = first.to_owned();
-    for name in second.split('+') {
-        if joined.split('+').any(|n| n == name || n == "…") {
-            continue;
-        }
-        joined.push('+');
-        joined.push_str(if joined.len() + name.len() < LIMIT { name } else { "…" });
-    }
-    joined
 }
 
 #[cfg(test)]

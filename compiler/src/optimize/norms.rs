@@ -7,6 +7,7 @@
 use super::pattern::{Value, binary, literal, unary, value, with_literal};
 use super::{OptimizeError, OptimizeOptions, OptimizeReport, add, program, transpose};
 use crate::graph::op::{NormKind, Op, ReduceKind};
+use crate::graph::origin::OriginSet;
 use crate::graph::pointwise::{BinaryOp, UnaryOp};
 use crate::graph::{Graph, NodeId};
 
@@ -23,8 +24,8 @@ pub fn run(graph: &mut Graph, _: &OptimizeOptions, report: &mut OptimizeReport) 
     for id in graph.topological_order() {
         let found = spelled_out(graph, id).or_else(|| rms_of_difference(graph, id));
         if let Some(norm) = found.or_else(|| not_trailing(graph, id)) {
-            let name = graph.node(id).name.clone();
-            let new = build(graph, &norm, &name)?;
+            let origin = graph.node(id).origin;
+            let new = build(graph, &norm, origin)?;
             graph.replace_uses(id, new);
             report.norms += 1;
         }
@@ -33,16 +34,16 @@ pub fn run(graph: &mut Graph, _: &OptimizeOptions, report: &mut OptimizeReport) 
 }
 
 /// The norm over trailing axes, between transposes where its axes are not.
-fn build(graph: &mut Graph, norm: &Norm, name: &str) -> Result<NodeId, OptimizeError> {
+fn build(graph: &mut Graph, norm: &Norm, origin: OriginSet) -> Result<NodeId, OptimizeError> {
     let rank = graph.node(norm.x).shape.len();
     let mut forward: Vec<usize> = (0..rank).filter(|a| !norm.axes.contains(a)).collect();
     forward.extend(&norm.axes);
     let mut back = vec![0; rank];
     forward.iter().enumerate().for_each(|(to, from)| back[*from] = to);
-    let x = transpose(graph, norm.x, forward, name)?;
+    let x = transpose(graph, norm.x, forward, origin)?;
     let axes = (rank - norm.axes.len()..rank).collect();
-    let normalized = add(graph, Op::Normalize { kind: norm.kind, axes, epsilon: norm.epsilon }, &[x], name)?;
-    transpose(graph, normalized, back, name)
+    let normalized = add(graph, Op::Normalize { kind: norm.kind, axes, epsilon: norm.epsilon }, &[x], origin)?;
+    transpose(graph, normalized, back, origin)
 }
 
 /// A norm that is one already, over other than trailing axes.

@@ -46,8 +46,8 @@ fn standalone(graph: &mut Graph, id: NodeId, program: Pointwise, report: &mut Op
                 graph.replace_uses(id, operand);
             } else {
                 let (shape, dtype) = (graph.node(id).shape.clone(), graph.node(id).dtype);
-                let name = graph.node(id).name.clone();
-                let broadcast = graph.add_shaped(Op::Broadcast, &[operand], name, shape, dtype);
+                let origin = graph.node(id).origin;
+                let broadcast = graph.add_shaped(Op::Broadcast, &[operand], origin, shape, dtype);
                 graph.replace_uses(id, broadcast);
             }
             report.identities += 1;

@@ -10,8 +10,8 @@ use crate::graph::{Graph, NodeId};
 pub fn run(graph: &mut Graph, _: &OptimizeOptions, report: &mut OptimizeReport) -> Result<(), OptimizeError> {
     for id in graph.topological_order() {
         if let Some((x, kind, axes)) = mean(graph, id).or_else(|| square(graph, id)) {
-            let name = graph.node(id).name.clone();
-            let reduce = add(graph, Op::Reduce { kind, axes }, &[x], &name)?;
+            let origin = graph.node(id).origin;
+            let reduce = add(graph, Op::Reduce { kind, axes }, &[x], origin)?;
             graph.replace_uses(id, reduce);
             report.reductions += 1;
         }

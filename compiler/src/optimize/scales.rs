@@ -67,8 +67,8 @@ fn fold(graph: &mut Graph, product: NodeId, options: &OptimizeOptions) -> Option
     let row = weight.len() / weight.shape[0];
     let values: Vec<f32> = weight.to_f32().iter().enumerate().map(|(i, v)| v * scale[i / row]).collect();
     let scaled = Constant::from_f32(weight.shape.clone(), &values);
-    let name = graph.node(weight_id).name.clone();
-    let scaled = graph.add_constant(scaled, name);
+    let origin = graph.node(weight_id).origin;
+    let scaled = graph.add_constant(scaled, origin);
     let x = graph.operands(conv)[0];
     graph.set_operands(conv, &[x, scaled]);
     match shift {
@@ -77,8 +77,8 @@ fn fold(graph: &mut Graph, product: NodeId, options: &OptimizeOptions) -> Option
             let values: Vec<f32> = shift.iter().zip(&scale).map(|(b, s)| b * s).collect();
             let mut shape = vec![1; graph.node(conv).shape.len()];
             shape[1] = values.len();
-            let name = graph.node(operand).name.clone();
-            let shift = graph.add_constant(Constant::from_f32(shape, &values), name);
+            let origin = graph.node(operand).origin;
+            let shift = graph.add_constant(Constant::from_f32(shape, &values), origin);
             graph.node_mut(operand).op = Op::Pointwise(crate::graph::pointwise::Pointwise::binary(
                 BinaryOp::Add,
                 crate::graph::constant::Dtype::F32,

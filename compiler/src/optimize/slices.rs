@@ -75,17 +75,17 @@ fn movable(graph: &Graph, id: NodeId) -> Option<(NodeId, Vec<Option<Cut>>)> {
 
 fn move_before(graph: &mut Graph, slice: NodeId, producer: NodeId, cuts: &[Option<Cut>]) -> Result<(), OptimizeError> {
     let mut operands = graph.operands(producer);
-    let slice_name = graph.node(slice).name.clone();
+    let slice_origin = graph.node(slice).origin;
     for (operand, cut) in operands.iter_mut().zip(cuts) {
         if let Some(cut) = cut {
             let op = Op::Slice { starts: cut.iter().map(|c| c.0).collect(), steps: cut.iter().map(|c| c.1).collect() };
             let shape = cut.iter().map(|c| c.2).collect();
             let dtype = graph.node(*operand).dtype;
-            *operand = graph.add_shaped(op, &[*operand], slice_name.clone(), shape, dtype);
+            *operand = graph.add_shaped(op, &[*operand], slice_origin, shape, dtype);
         }
     }
-    let (op, name) = (graph.node(producer).op.clone(), graph.node(producer).name.clone());
-    let smaller = add(graph, op, &operands, &name)?;
+    let (op, origin) = (graph.node(producer).op.clone(), graph.node(producer).origin);
+    let smaller = add(graph, op, &operands, origin)?;
     graph.replace_uses(slice, smaller);
     Ok(())
 }

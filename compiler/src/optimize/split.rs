@@ -75,8 +75,8 @@ fn in_parts(graph: &mut Graph, id: NodeId, limit_bytes: u64) -> Result<Option<No
             let list: Option<Vec<NodeId>> =
                 ranges(shape[axis], parts).map(|range| cut.computed(id, axis, &range)).collect();
             if let Some(list) = list {
-                let name = graph.node(id).name.clone();
-                return add(graph, Op::Concat { axis }, &list, &name).map(Some);
+                let origin = graph.result_origin(id);
+                return add(graph, Op::Concat { axis }, &list, origin).map(Some);
             }
         }
         if let Some(sum) = channel_sum(graph, id, parts, limit_bytes)? {
@@ -111,14 +111,14 @@ fn channel_sum(graph: &mut Graph, id: NodeId, parts: usize, limit_bytes: u64) ->
     if channels < parts || !is_large(graph, x, limit_bytes) {
         return Ok(None);
     }
-    let weight_name = graph.node(operands[1]).name.clone();
+    let (origin, weight_origin) = (graph.result_origin(id), graph.node(operands[1]).origin);
     let mut sum: Option<NodeId> = None;
     for range in ranges(channels, parts) {
         let mut cut = Cut { graph, limit_bytes, known: Known::new() };
         let Some(part) = cut.part(x, 1, &range) else { return Ok(None) };
         let Some(slice) = part_of_constant(&weight, 1, &range) else { return Ok(None) };
-        let slice = graph.add_constant(slice, weight_name.clone());
-        let product = add(graph, node.op.clone(), &[part, slice], &node.name)?;
+        let slice = graph.add_constant(slice, weight_origin);
+        let product = add(graph, node.op.clone(), &[part, slice], origin)?;
         if let Some(before) = sum {
             graph.set_operands(product, &[part, slice, before]);
             graph.node_mut(product).epilogue = Some(Pointwise::binary(BinaryOp::Add, node.dtype));
@@ -128,7 +128,7 @@ fn channel_sum(graph: &mut Graph, id: NodeId, parts: usize, limit_bytes: u64) ->
     match (sum, node.epilogue) {
         (Some(sum), Some(epilogue)) => {
             let extra: Vec<NodeId> = [sum].into_iter().chain(operands[2..].iter().copied()).collect();
-            Ok(Some(graph.add_shaped(Op::Pointwise(epilogue), &extra, node.name, node.shape, node.dtype)))
+            Ok(Some(graph.add_shaped(Op::Pointwise(epilogue), &extra, origin, node.shape, node.dtype)))
         }
         (sum, _) => Ok(sum),
     }
@@ -179,14 +179,14 @@ impl Cut<'_> {
         }
         let (mut starts, steps) = (vec![0; shape.len()], vec![1; shape.len()]);
         (starts[axis], shape[axis]) = (range.start, range.len());
-        let (name, dtype) = (node.name.clone(), node.dtype);
-        self.graph.add_shaped(Op::Slice { starts, steps }, &[id], name, shape, dtype)
+        let (origin, dtype) = (node.origin, node.dtype);
+        self.graph.add_shaped(Op::Slice { starts, steps }, &[id], origin, shape, dtype)
     }
 
     /// Part of a weight, which is laid out in the stream on its own.
     fn part_of_weight(&mut self, id: NodeId, weight: &Constant, axis: usize, range: &Range<usize>) -> Option<NodeId> {
-        let name = self.graph.node(id).name.clone();
-        part_of_constant(weight, axis, range).map(|part| self.graph.add_constant(part, name))
+        let origin = self.graph.node(id).origin;
+        part_of_constant(weight, axis, range).map(|part| self.graph.add_constant(part, origin))
     }
 
     /// An operand that broadcasts to the node.
@@ -213,8 +213,9 @@ impl Cut<'_> {
         if parts.iter().any(|p| is_large(self.graph, *p, self.limit_bytes)) {
             return None;
         }
-        let part = self.graph.add_shaped(op, &parts, node.name, shape, node.dtype);
-        self.graph.node_mut(part).epilogue = node.epilogue;
+        let part = self.graph.add_shaped(op, &parts, node.origin, shape, node.dtype);
+        let made = self.graph.node_mut(part);
+        (made.epilogue, made.epilogue_origin) = (node.epilogue, node.epilogue_origin);
         Some(part)
     }
 

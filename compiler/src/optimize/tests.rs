@@ -150,7 +150,7 @@ fn dump(graph: &Graph) -> String {
         let (node, operands) = (graph.node(id), graph.operands(id));
         let operands: Vec<usize> = operands.iter().map(|o| o.index()).collect();
         let (op, epilogue) = (&node.op, &node.epilogue);
-        text += &format!("{} {:?} {op:?} {epilogue:?} {operands:?} {}\n", id.index(), node.shape, node.name);
+        text += &format!("{} {:?} {op:?} {epilogue:?} {operands:?} {}\n", id.index(), node.shape, graph.label(id));
     }
     text
 }

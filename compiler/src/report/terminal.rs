@@ -5,6 +5,7 @@
 use super::facts::{Facts, cause, node, short, time};
 use super::subject::Subject;
 use super::timeline::{Span, Timeline};
+use crate::compile::half::HalfSummary;
 use crate::size;
 use std::fmt::Write as _;
 
@@ -59,6 +60,10 @@ pub fn summary(subject: &Subject<'_>, timeline: &Timeline) -> String {
             provenance.solver_gap * 100.0
         ),
     );
+    let half = HalfSummary::of_plan(provenance);
+    if !half.is_empty() {
+        line("half precision", half.to_string());
+    }
     let end_us = timeline.end_us();
     let reads: Vec<Span> = timeline.loads.iter().map(|load| load.read).collect();
     let uploads: Vec<Span> = timeline.loads.iter().map(|load| load.upload).collect();

@@ -8,6 +8,7 @@ use super::super::error::{ImportError, UnsupportedOp};
 use super::super::model::Model;
 use crate::graph::constant::{Constant, Dtype, SharedBytes, Storage};
 use crate::graph::op::Op;
+use crate::graph::origin::OriginSet;
 use crate::graph::pointwise::{Literal, Pointwise};
 use crate::graph::{Graph, GraphPort, NodeId, ShapeError};
 use std::collections::BTreeMap;
@@ -81,8 +82,12 @@ pub struct Translator<'m> {
     model: Model,
     graph: Graph,
     values: BTreeMap<(usize, usize), NodeId>,
-    /// ONNX name of the node being translated.
-    name: String,
+    /// Where the node being translated comes from, and its operator type.
+    origin: OriginSet,
+    op_type: Option<String>,
+    /// Origins of ONNX nodes that were entered, by their position, and of what tract alone knows, by its name.
+    nodes: BTreeMap<usize, OriginSet>,
+    others: BTreeMap<String, OriginSet>,
     unsupported: Vec<UnsupportedOp>,
 }
 
@@ -95,7 +100,10 @@ impl<'m> Translator<'m> {
             model,
             graph: Graph::default(),
             values: BTreeMap::new(),
-            name: String::new(),
+            origin: OriginSet::NONE,
+            op_type: None,
+            nodes: BTreeMap::new(),
+            others: BTreeMap::new(),
             unsupported: vec![],
         };
         let sources = super::super::tract::guarded("list the inputs", || Ok(typed.input_outlets()?.to_vec()))?;
@@ -118,7 +126,17 @@ impl<'m> Translator<'m> {
 
     /// Sets the provenance of the nodes to come.
     pub fn enter(&mut self, node: &TypedNode) {
-        self.name = self.onnx_name(&node.name).unwrap_or(&node.name).to_owned();
+        let index = self.model.names.index(&node.name);
+        self.op_type = index.map(|index| self.model.names.op_type(index).to_owned());
+        self.origin = match index {
+            Some(index) => {
+                *self.nodes.entry(index).or_insert_with(|| self.graph.origins.add(self.model.names.name(index)))
+            }
+            None => {
+                let name = self.constant_name(&node.name);
+                *self.others.entry(node.name.clone()).or_insert_with(|| self.graph.origins.add(name))
+            }
+        };
     }
 
     /// Records the outputs of a node, checked against tract, or why it has none.
@@ -129,20 +147,21 @@ impl<'m> Translator<'m> {
             Err(Refusal::Operator) => None,
             Err(Refusal::Variant(reason)) => Some(reason),
         };
-        let op_type = self.model.op_types.get(&self.name).cloned().unwrap_or_else(|| node.op.name().to_string());
+        let name = self.name();
+        let op_type = self.op_type.clone().unwrap_or_else(|| node.op.name().to_string());
         let op = reason.map_or_else(|| op_type.clone(), |r| format!("{op_type} ({r})"));
         match self.unsupported.iter_mut().find(|u| u.op == op) {
-            Some(entry) if entry.nodes.contains(&self.name) => {}
+            Some(entry) if entry.nodes.contains(&name) => {}
             Some(entry) => {
                 entry.count += 1;
-                entry.nodes.push(self.name.clone());
+                entry.nodes.push(name);
             }
-            None => self.unsupported.push(UnsupportedOp { op, count: 1, nodes: vec![self.name.clone()] }),
+            None => self.unsupported.push(UnsupportedOp { op, count: 1, nodes: vec![name] }),
         }
         for slot in 0..node.outputs.len() {
             // Stands for the missing value, so that the rest of the model is looked at too.
             let (shape, dtype) = self.fact(OutletId::new(node.id, slot)).unwrap_or((vec![], Dtype::F32));
-            let placeholder = self.graph.add_shaped(Op::Input, &[], &self.name, shape, dtype);
+            let placeholder = self.graph.add_shaped(Op::Input, &[], self.origin, shape, dtype);
             self.values.insert((node.id, slot), placeholder);
         }
         Ok(())
@@ -155,7 +174,7 @@ impl<'m> Translator<'m> {
                 && tract != ours
                 && self.unsupported.is_empty()
             {
-                return Err(ImportError::Disagreement { node: self.name.clone(), ours, tract });
+                return Err(ImportError::Disagreement { node: self.name(), ours, tract });
             }
             self.values.insert((node.id, slot), *id);
         }
@@ -222,7 +241,6 @@ impl<'m> Translator<'m> {
     pub fn finish(mut self) -> Result<Graph, ImportError> {
         let outlets = super::super::tract::guarded("list the outputs", || Ok(self.typed.output_outlets()?.to_vec()))?;
         for (port, outlet) in self.model.outputs.clone().iter().zip(outlets) {
-            self.name = port.name.clone();
             match self.operand(outlet) {
                 Ok(node) => {
                     self.graph.outputs.push(GraphPort { name: port.name.clone(), element: port.element, node });
@@ -241,14 +259,25 @@ impl<'m> Translator<'m> {
         Ok(self.graph)
     }
 
-    /// The longest name of an ONNX node or initialiser that a tract name starts with: tract appends to ONNX names what it adds.
-    fn onnx_name<'a>(&self, tract: &'a str) -> Option<&'a str> {
+    /// Name of what is being translated, for people.
+    fn name(&self) -> String {
+        self.graph.origins.label(self.origin, OriginSet::NONE)
+    }
+
+    /// Name of a constant, for people: the longest name of an initialiser that tract's name starts with, for tract appends to
+    /// names what it adds; else that of the ONNX node that it was computed for.
+    fn constant_name(&self, tract: &str) -> String {
         let ends = tract.char_indices().map(|(i, _)| i).chain([tract.len()]).rev();
-        ends.map(|end| &tract[..end]).find(|prefix| {
+        let initialiser = ends.map(|end| &tract[..end]).find(|prefix| {
             let rest = tract[prefix.len()..].chars().next();
-            let known = self.model.op_types.contains_key(*prefix) || self.model.initialisers.contains(*prefix);
-            known && !rest.is_some_and(char::is_alphanumeric)
-        })
+            self.model.initialisers.contains(*prefix) && !rest.is_some_and(char::is_alphanumeric)
+        });
+        let names = &self.model.names;
+        match (initialiser, names.index(tract)) {
+            (Some(initialiser), _) => names.text(initialiser),
+            (None, Some(index)) => names.name(index).to_owned(),
+            (None, None) => names.text(tract),
+        }
     }
 
     /// Shape and type of a tract value.
@@ -301,7 +330,7 @@ impl<'m> Translator<'m> {
             return variant("an operand that is never computed");
         };
         let constant = self.constant(&source.name, konst.val())?;
-        let name = self.onnx_name(&source.name).unwrap_or(&source.name);
+        let name = self.constant_name(&source.name);
         let id = self.graph.add_constant(constant, name);
         self.values.insert((outlet.node, outlet.slot), id);
         Ok(id)
@@ -336,10 +365,10 @@ impl<'m> Translator<'m> {
 
     /// Adds a node whose shape follows from its operands.
     pub fn emit(&mut self, op: Op, operands: &[NodeId]) -> Result<NodeId, Refusal> {
-        let added = self.graph.add(op, operands, &self.name);
+        let added = self.graph.add(op, operands, self.origin);
         added.map_err(|error: ShapeError| {
             if self.unsupported.is_empty() {
-                Refusal::Fatal(ImportError::Rejected { node: self.name.clone(), error })
+                Refusal::Fatal(ImportError::Rejected { node: self.name(), error })
             } else {
                 // The operands include placeholders whose shape may be unknown.
                 Refusal::Variant("depends on an unsupported operator".to_owned())
@@ -350,7 +379,7 @@ impl<'m> Translator<'m> {
     /// Adds a node whose shape is a parameter.
     pub fn emit_shaped(&mut self, op: Op, operand: NodeId, shape: Vec<usize>) -> NodeId {
         let dtype = self.dtype(operand);
-        self.graph.add_shaped(op, &[operand], &self.name, shape, dtype)
+        self.graph.add_shaped(op, &[operand], self.origin, shape, dtype)
     }
 
     /// Spatial sizes of what a pooling reads.
@@ -362,7 +391,7 @@ impl<'m> Translator<'m> {
 
     /// Adds a constant.
     pub fn emit_constant(&mut self, constant: Constant) -> NodeId {
-        self.graph.add_constant(constant, &self.name)
+        self.graph.add_constant(constant, self.origin)
     }
 
     /// The same elements under another shape: of a constant another constant over the same bytes, of a reshape one reshape.
@@ -374,8 +403,8 @@ impl<'m> Translator<'m> {
         if let Op::Constant(constant) = &node.op
             && let Some(reshaped) = constant.reshaped(shape.to_vec())
         {
-            let name = node.name.clone();
-            return self.graph.add_constant(reshaped, name);
+            let origin = node.origin;
+            return self.graph.add_constant(reshaped, origin);
         }
         if matches!(node.op, Op::Reshape) {
             let source = self.graph.operands(id)[0];

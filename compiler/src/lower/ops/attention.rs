@@ -43,7 +43,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
     let graph = lowering.graph();
     let node = graph.node(id);
     let Op::Attention { scale, has_mask } = node.op else { unreachable!("dispatched on the operator") };
-    let no_kernel = |reason| LowerError::NoKernel { node: node.name.clone(), op: "Attention", reason };
+    let no_kernel = |reason| LowerError::NoKernel { node: graph.label(id), op: "Attention", reason };
     let operands = graph.operands(id);
     let rank = node.shape.len();
     let (rows, keys) = (node.shape[rank - 2], graph.node(operands[1]).shape[rank - 2]);
@@ -73,7 +73,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
         Some(found) => found,
         None => {
             for input in &mut inputs {
-                *input = dense(lowering, input, Dtype::F32, &node.name);
+                *input = dense(lowering, input);
             }
             out.view = lowering.output(&node.shape);
             merged(&inputs, &out.view).expect("dense tensors merge their leading axes into one")
@@ -97,7 +97,6 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
         inputs: inputs.iter().map(|v| v.tensor).collect(),
         workgroups: [rows.div_ceil(kernel.tile().0) as u32, sizes[1] as u32, sizes[0] as u32],
         weight_texels: None,
-        node: node.name.clone(),
         cost: Cost {
             class: OperatorClass::Hierarchical,
             flops: 4.0 * scores * head_dim as f64,

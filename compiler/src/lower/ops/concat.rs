@@ -21,7 +21,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, axis: usize) -> Result<(),
             shape: view.shape.clone(),
             strides: out.strides.clone(),
         };
-        copy_into(lowering, view, &part, &node.name);
+        copy_into(lowering, view, &part);
         offset += view.shape[axis];
     }
     lowering.set_view(id, out);

@@ -70,7 +70,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
     let graph = lowering.graph();
     let node = graph.node(id);
     let Op::Conv { window, groups } = &node.op else { unreachable!("dispatched on the operator") };
-    let no_kernel = |reason| LowerError::NoKernel { node: node.name.clone(), op: "Conv", reason };
+    let no_kernel = |reason| LowerError::NoKernel { node: graph.label(id), op: "Conv", reason };
     let operands = graph.operands(id);
     let (x, weight) = (operands[0], operands[1]);
     let Some(constant) = graph.constant(weight).cloned() else {
@@ -80,7 +80,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
         .ok_or_else(|| no_kernel("it has more than two spatial axes"))?;
     let mut input = lowering.view(x);
     if !pixels_are_dense(&input) {
-        input = dense(lowering, &input, graph.node(x).dtype, &node.name);
+        input = dense(lowering, &input);
     }
     let mut out = output_for(lowering, id);
     if !pixels_are_dense(&out.view) {
@@ -94,14 +94,8 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
             attach_epilogue(&[], |_| (0, 0, 0))
         }
     };
-    let call = Convolution {
-        geometry: &geometry,
-        node: &node.name,
-        input: &input,
-        out: &out,
-        tiles: lowering.options().tiles,
-        operand_words,
-    };
+    let call =
+        Convolution { geometry: &geometry, input: &input, out: &out, tiles: lowering.options().tiles, operand_words };
     if geometry.groups == geometry.channels && geometry.groups > 1 {
         call.depthwise(lowering, weight, constant)?;
     } else {
@@ -134,7 +128,6 @@ fn operand_strides(view: &View) -> Option<(i64, i64, i64)> {
 
 struct Convolution<'a> {
     geometry: &'a Geometry,
-    node: &'a str,
     input: &'a View,
     out: &'a Output,
     tiles: Tiles,
@@ -225,7 +218,6 @@ impl Convolution<'_> {
                     inputs: self.inputs(),
                     workgroups: [g.pixels().div_ceil(tile.0) as u32, columns, (g.images * group_count) as u32],
                     weight_texels: Some(limit_range.clone().unwrap_or(texels)),
-                    node: self.node.to_owned(),
                     cost: self.cost(n_count * group_count, taps),
                 }
             })?;
@@ -260,7 +252,6 @@ impl Convolution<'_> {
             inputs: self.inputs(),
             workgroups: [rows.div_ceil(tile.0) as u32, n_count.div_ceil(tile.1) as u32, g.images as u32],
             weight_texels: Some(texels),
-            node: self.node.to_owned(),
             cost: self.cost(n_count, g.channels),
         }
     }
@@ -294,7 +285,7 @@ impl Convolution<'_> {
             let texels = start + first as u64 * tap_texels..start + last as u64 * tap_texels;
             let pages = super::heavy::pages_of(page, &texels);
             if pages > u64::from(limit) {
-                return Err(LowerError::PanelTooLarge { node: self.node.to_owned(), pages, limit });
+                return Err(LowerError::PanelTooLarge { node: lowering.site_label(), pages, limit });
             }
             let base = (texels.start % u64::from(page.texels())) as u32;
             let multiplier = g.outputs / g.channels;
@@ -322,7 +313,6 @@ impl Convolution<'_> {
                 inputs: self.inputs(),
                 workgroups: [workgroups[0], workgroups[1], g.images as u32],
                 weight_texels: Some(texels),
-                node: self.node.to_owned(),
                 cost: self.cost(last - first, taps),
             };
             lowering.call(call);

@@ -4,36 +4,35 @@
 
 use super::strided::{cost, linear, walk, word};
 use crate::graph::NodeId;
-use crate::graph::constant::Dtype;
 use crate::kernels::Kernel;
 use crate::lower::LowerError;
-use crate::lower::context::{Call, Lowering};
+use crate::lower::context::{Call, Lowering, Site};
 use crate::lower::view::{TensorId, View};
 use crate::schedule::OperatorClass;
 
 /// The same elements in dense row-major order: the view itself when it is dense already.
-pub fn dense(lowering: &mut Lowering<'_>, view: &View, _dtype: Dtype, node: &str) -> View {
+pub fn dense(lowering: &mut Lowering<'_>, view: &View) -> View {
     if view.is_dense() {
         return view.clone();
     }
-    copied(lowering, view, node)
+    copied(lowering, view)
 }
 
 /// A dense copy in a tensor of its own.
-pub fn copied(lowering: &mut Lowering<'_>, view: &View, node: &str) -> View {
+pub fn copied(lowering: &mut Lowering<'_>, view: &View) -> View {
     let out = lowering.output(&view.shape);
-    copy_into(lowering, view, &out, node);
+    copy_into(lowering, view, &out);
     out
 }
 
 /// Copies the elements of one view to another of the same shape.
-pub fn copy_into(lowering: &mut Lowering<'_>, from: &View, to: &View, node: &str) {
+pub fn copy_into(lowering: &mut Lowering<'_>, from: &View, to: &View) {
     if from.is_empty() {
         return;
     }
     let Some(walk) = walk(&from.shape, &[to.strides.clone(), from.strides.clone()]) else {
         for index in 0..from.shape[0] {
-            copy_into(lowering, &row(from, index), &row(to, index), node);
+            copy_into(lowering, &row(from, index), &row(to, index));
         }
         return;
     };
@@ -50,7 +49,6 @@ pub fn copy_into(lowering: &mut Lowering<'_>, from: &View, to: &View, node: &str
         inputs: vec![from.tensor],
         workgroups,
         weight_texels: None,
-        node: node.to_owned(),
         cost: cost(OperatorClass::Elemental, walk.count, walk.count, 0),
     });
 }
@@ -70,12 +68,13 @@ pub fn lower_outputs(lowering: &mut Lowering<'_>) -> Result<(), LowerError> {
     let graph = lowering.graph();
     let inputs: Vec<NodeId> = graph.inputs.iter().map(|i| i.node).filter(|id| lowering.has_view(*id)).collect();
     let mut taken: Vec<TensorId> = inputs.into_iter().map(|id| lowering.view(id).tensor).collect();
-    for output in &graph.outputs {
+    for (position, output) in graph.outputs.iter().enumerate() {
+        lowering.enter(Site::Output(position));
         let view = lowering.view(output.node);
         let view = if lowering.is_whole_activation(&view) && !taken.contains(&view.tensor) {
             view
         } else {
-            copied(lowering, &view, &output.name)
+            copied(lowering, &view)
         };
         taken.push(view.tensor);
         lowering.push_output(view);

@@ -6,10 +6,10 @@
 //! first. A constant second operand without batch axes is a streamed weight.
 
 use super::copy::dense;
-use super::heavy::{Output, attach_epilogue, element_strides, output_for, panel_calls, product_kernel};
+use super::heavy::{Output, StreamedWeight, attach_epilogue, element_strides, output_for, panel_calls, product_kernel};
 use super::strided::{check_rounds, word};
-use crate::graph::NodeId;
 use crate::graph::op::Op;
+use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
@@ -100,11 +100,11 @@ fn merge(kinds: &Kinds, size: impl Fn(u8) -> usize, tensors: &[(&[u8], &View)], 
 }
 
 /// Dense copy of a view with its axes in the order of `wanted`; the labels that it lacks are left out.
-fn canonical(lowering: &mut Lowering<'_>, labels: &[u8], view: &View, wanted: &[u8], node: &str) -> (Vec<u8>, View) {
+fn canonical(lowering: &mut Lowering<'_>, labels: &[u8], view: &View, wanted: &[u8]) -> (Vec<u8>, View) {
     let order: Vec<u8> = wanted.iter().copied().filter(|l| labels.contains(l)).collect();
     let permutation: Vec<usize> =
         order.iter().map(|l| labels.iter().position(|x| x == l).expect("filtered to occur")).collect();
-    let copied = dense(lowering, &view.transposed(&permutation), crate::graph::constant::Dtype::F32, node);
+    let copied = dense(lowering, &view.transposed(&permutation));
     (order, copied)
 }
 
@@ -119,17 +119,26 @@ fn batch3(shape: &[usize], strides: &[i64]) -> ([usize; 3], [i64; 3]) {
     (sizes, out)
 }
 
-/// Lowers an einsum.
-pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
-    let graph = lowering.graph();
-    let node = graph.node(id);
-    let Op::Einsum { a, b, output } = &node.op else { unreachable!("dispatched on the operator") };
-    let no_kernel = |reason| LowerError::NoKernel { node: node.name.clone(), op: "Einsum", reason };
+/// An einsum as the kernels take it: a streamed weight is the second operand.
+struct Product {
+    a: Vec<u8>,
+    b: Vec<u8>,
+    first: NodeId,
+    second: NodeId,
+    /// Whether the operands changed places.
+    swapped: bool,
+    kinds: Kinds,
+}
+
+/// `None` when an axis occurs in one operand and not in the output.
+fn product(graph: &Graph, id: NodeId) -> Option<Product> {
+    let Op::Einsum { a, b, output } = &graph.node(id).op else { return None };
     let operands = graph.operands(id);
     let streams = |weight: &[u8], other: &[u8]| weight.iter().all(|l| !other.contains(l) || !output.contains(l));
     let (mut a, mut b) = (a.clone(), b.clone());
     let (mut first, mut second) = (operands[0], operands[1]);
-    if graph.constant(first).is_some() && graph.constant(second).is_none() && streams(&a, &b) {
+    let swapped = graph.constant(first).is_some() && graph.constant(second).is_none() && streams(&a, &b);
+    if swapped {
         std::mem::swap(&mut a, &mut b);
         std::mem::swap(&mut first, &mut second);
     }
@@ -138,9 +147,36 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
         let in_b = b.iter().position(|l| *l == label).map(|i| graph.node(second).shape[i]);
         in_a.or(in_b).unwrap_or(1)
     };
-    let kinds = classify(&a, &b, output, size)
-        .ok_or_else(|| no_kernel("an axis occurs in one operand and not in the output"))?;
-    if graph.constant(second).is_some() && kinds.batch.is_empty() {
+    let kinds = classify(&a, &b, output, size)?;
+    Some(Product { a, b, first, second, swapped, kinds })
+}
+
+impl Product {
+    /// Whether the second operand is a streamed weight.
+    fn is_weighted(&self, graph: &Graph) -> bool {
+        graph.constant(self.second).is_some() && self.kinds.batch.is_empty()
+    }
+}
+
+/// The streamed weight of an einsum: its channels are the axes that the output has.
+pub fn streamed_weight(graph: &Graph, id: NodeId) -> Option<StreamedWeight> {
+    let Op::Einsum { output, .. } = &graph.node(id).op else { return None };
+    let product = product(graph, id).filter(|product| product.is_weighted(graph))?;
+    let place = |(axis, label): (usize, &u8)| Some((axis, output.iter().position(|l| l == label)?));
+    let (channel_axes, output_axes) = product.b.iter().enumerate().filter_map(place).unzip();
+    Some(StreamedWeight { position: usize::from(!product.swapped), channel_axes, output_axes })
+}
+
+/// Lowers an einsum.
+pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
+    let graph = lowering.graph();
+    let Op::Einsum { output, .. } = &graph.node(id).op else { unreachable!("dispatched on the operator") };
+    let reason = "an axis occurs in one operand and not in the output";
+    let no_kernel = || LowerError::NoKernel { node: graph.label(id), op: "Einsum", reason };
+    let product = product(graph, id).ok_or_else(no_kernel)?;
+    let weighted_product = product.is_weighted(graph);
+    let Product { a, b, first, second, kinds, .. } = product;
+    if weighted_product {
         return weighted(lowering, id, &kinds, (&a, first), (&b, second), output);
     }
     dynamic(lowering, id, &kinds, (a, first), (b, second), output)
@@ -155,7 +191,6 @@ fn weighted(
     output: &[u8],
 ) -> Result<(), LowerError> {
     let graph = lowering.graph();
-    let node = graph.node(id);
     let constant = graph.constant(b).expect("the caller checked").clone();
     let size = |label: u8| {
         let in_a = a_labels.iter().position(|l| *l == label).map(|i| graph.node(a).shape[i]);
@@ -194,7 +229,7 @@ fn weighted(
             }
             _ => {
                 let wanted = [kinds.batch.as_slice(), &kinds.m, &kinds.k].concat();
-                (labels, view) = canonical(lowering, &labels, &view, &wanted, &node.name);
+                (labels, view) = canonical(lowering, &labels, &view, &wanted);
                 out = Output::canonical(lowering, id, &[&kinds.batch, &kinds.m, &kinds.n], output);
                 epilogue.clear();
             }
@@ -207,7 +242,7 @@ fn weighted(
     let kernel = product_kernel(lowering.options().tiles, rows);
     // One row is multiplied four terms a round.
     let terms_a_round = if kernel == Kernel::MatmulVec { 4 } else { 1 };
-    check_rounds(&node.name, "Einsum", merged.k.0 / terms_a_round)?;
+    check_rounds(&graph.label(id), "Einsum", merged.k.0 / terms_a_round)?;
     let (sizes, x_batch) = batch3(&merged.batch_shape, &merged.batch_strides[0]);
     let (_, out_batch) = batch3(&merged.batch_shape, &merged.batch_strides[2]);
     let operand_words = attach_epilogue(&epilogue, |i| {
@@ -237,7 +272,6 @@ fn weighted(
             inputs: inputs.clone(),
             workgroups: [rows.div_ceil(tile.0) as u32, n_count.div_ceil(tile.1) as u32, batches as u32],
             weight_texels: Some(texels),
-            node: node.name.clone(),
             cost: Cost { class: OperatorClass::Reusable, flops, bytes: 4.0 * (batches * rows * (k + n_count)) as f64 },
         }
     })?;
@@ -267,7 +301,6 @@ fn dynamic(
     output: &[u8],
 ) -> Result<(), LowerError> {
     let graph = lowering.graph();
-    let node = graph.node(id);
     let (a_shape, b_shape) = (graph.node(a).shape.clone(), graph.node(b).shape.clone());
     let (a_names, b_names) = (a_labels.clone(), b_labels.clone());
     let size = |label: u8| {
@@ -295,9 +328,9 @@ fn dynamic(
             }
             _ => {
                 let wanted = [kinds.batch.as_slice(), &kinds.m, &kinds.k].concat();
-                (a_labels, left) = canonical(lowering, &a_labels, &left, &wanted, &node.name);
+                (a_labels, left) = canonical(lowering, &a_labels, &left, &wanted);
                 let wanted = [kinds.batch.as_slice(), &kinds.k, &kinds.n].concat();
-                (b_labels, right) = canonical(lowering, &b_labels, &right, &wanted, &node.name);
+                (b_labels, right) = canonical(lowering, &b_labels, &right, &wanted);
                 out = Output::canonical(lowering, id, &[&kinds.batch, &kinds.m, &kinds.n], output);
                 epilogue.clear();
             }
@@ -324,7 +357,7 @@ fn dynamic(
         Tiles::Gpu => Kernel::MatmulDynTiled,
         Tiles::Software => Kernel::MatmulDynWide,
     };
-    check_rounds(&node.name, "Einsum", k)?;
+    check_rounds(&graph.label(id), "Einsum", k)?;
     let tile = kernel.tile();
     lowering.call(Call {
         kernel,
@@ -334,7 +367,6 @@ fn dynamic(
         inputs: [left.tensor, right.tensor].into_iter().chain(epilogue.iter().map(|v| v.tensor)).collect(),
         workgroups: [m.div_ceil(tile.0) as u32, n.div_ceil(tile.1) as u32, batches as u32],
         weight_texels: None,
-        node: node.name.clone(),
         cost: Cost {
             class: OperatorClass::Reusable,
             flops: 2.0 * (batches * m * n * k) as f64,

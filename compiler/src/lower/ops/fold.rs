@@ -16,7 +16,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window) -> Result
     let operand = graph.operands(id)[0];
     if graph.node(operand).dtype != Dtype::F32 {
         let reason = "its elements are not f32";
-        return Err(LowerError::NoKernel { node: node.name.clone(), op: "Fold", reason });
+        return Err(LowerError::NoKernel { node: graph.label(id), op: "Fold", reason });
     }
     let x = lowering.view(operand);
     let out = lowering.output(&node.shape);
@@ -49,7 +49,6 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window) -> Result
         inputs: vec![x.tensor],
         workgroups,
         weight_texels: None,
-        node: node.name.clone(),
         cost: cost(OperatorClass::Elemental, count * taps, count, count * taps),
     });
     Ok(())

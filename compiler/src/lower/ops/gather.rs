@@ -12,7 +12,7 @@ use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::program::RowSource;
 use crate::schedule::OperatorClass;
-use flashmem_plan_format::plan::{Buffer, BufferSlice, RowGather, RowTable};
+use flashmem_plan_format::plan::{Buffer, BufferSlice, RowGather, RowTable, TexelFormat};
 
 /// Largest table that stays in memory.
 const MAX_RESIDENT_BYTES: usize = 16 << 20;
@@ -33,6 +33,11 @@ fn row_indices(graph: &Graph, id: NodeId) -> Option<u32> {
     let table = graph.constant(operands[0])?;
     let fits = table.shape.len() == 2 && table.dtype() == Dtype::F32 && !table.is_empty();
     public_indices(graph, operands[1]).filter(|_| fits)
+}
+
+/// The table of which a gather reads single rows from the file.
+pub fn row_table(graph: &Graph, id: NodeId) -> Option<NodeId> {
+    row_indices(graph, id).map(|_| graph.operands(id)[0])
 }
 
 /// Whether all that happens to a tensor, a public input or a reshape of one, is that the host gathers rows by it.
@@ -68,8 +73,11 @@ fn gather_rows(lowering: &mut Lowering<'_>, id: NodeId, input: u32) -> Result<()
     let node = graph.node(id);
     let table_node = graph.operands(id)[0];
     let constant = graph.constant(table_node).expect("a row gather has a constant table").clone();
+    let format =
+        if graph.kept_f32.contains(&table_node) { TexelFormat::Rgba32Float } else { lowering.options().page.format };
     let same = |s: &RowSource| {
         s.constant.bytes().as_ptr() == constant.bytes().as_ptr()
+            && s.table.format == format
             && (&s.constant.shape, s.constant.storage) == (&constant.shape, constant.storage)
     };
     let table = match lowering.row_sources().iter().position(same) {
@@ -77,11 +85,11 @@ fn gather_rows(lowering: &mut Lowering<'_>, id: NodeId, input: u32) -> Result<()
         None => {
             let end = |s: &RowSource| s.table.offset_bytes + s.table.row_stride_bytes() * u64::from(s.table.rows);
             let table = RowTable {
-                name: graph.node(table_node).name.clone(),
+                name: graph.label(table_node),
                 offset_bytes: lowering.row_sources().last().map_or(0, end),
                 rows: constant.shape[0] as u32,
                 row_elements: constant.shape[1] as u32,
-                format: lowering.options().page.format,
+                format,
             };
             lowering.add_row_source(RowSource { table, constant })
         }
@@ -89,7 +97,7 @@ fn gather_rows(lowering: &mut Lowering<'_>, id: NodeId, input: u32) -> Result<()
     let out = lowering.output(&node.shape);
     // The arena slice is filled in when tensors are placed.
     let destination = BufferSlice { buffer: Buffer::Activations, offset_bytes: 0, size_bytes: 0 };
-    lowering.gather_rows(RowGather { table, input, destination, node: node.name.clone() }, out.tensor);
+    lowering.gather_rows(RowGather { table, input, destination, node: graph.label(id) }, out.tensor);
     lowering.set_view(id, out);
     Ok(())
 }
@@ -97,7 +105,7 @@ fn gather_rows(lowering: &mut Lowering<'_>, id: NodeId, input: u32) -> Result<()
 fn gather_elements(lowering: &mut Lowering<'_>, id: NodeId, axis: usize) -> Result<(), LowerError> {
     let graph = lowering.graph();
     let node = graph.node(id);
-    let no_kernel = |reason| LowerError::NoKernel { node: node.name.clone(), op: "Gather", reason };
+    let no_kernel = |reason| LowerError::NoKernel { node: graph.label(id), op: "Gather", reason };
     let operands = graph.operands(id);
     if graph.constant(operands[0]).is_some_and(|c| c.len() * 4 > MAX_RESIDENT_BYTES) {
         return Err(no_kernel("its table exceeds 16 MiB and its indices are not a public input"));
@@ -128,7 +136,6 @@ fn gather_elements(lowering: &mut Lowering<'_>, id: NodeId, axis: usize) -> Resu
         inputs: vec![x.tensor, indices.tensor],
         workgroups,
         weight_texels: None,
-        node: node.name.clone(),
         cost: cost(OperatorClass::Elemental, 2 * walk.count, walk.count, 0),
     });
     Ok(())

@@ -3,10 +3,10 @@
 //! It deliberately knows no operator.
 
 use super::strided::word;
-use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
 use crate::graph::pointwise::Pointwise;
+use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
@@ -17,6 +17,27 @@ use std::ops::Range;
 
 /// Extra operands that an epilogue may have: the size of `operands` in every kernel's parameters.
 pub const MAX_EPILOGUE_OPERANDS: usize = 4;
+
+/// The weight of a node that is streamed, and its output channels.
+pub struct StreamedWeight {
+    /// Position among the node's operands.
+    pub position: usize,
+    /// Axes of the weight that the result has too, ascending.
+    pub channel_axes: Vec<usize>,
+    /// These axes in the result.
+    pub output_axes: Vec<usize>,
+}
+
+/// The streamed weight of a product or convolution.
+pub fn streamed_weight(graph: &Graph, id: NodeId) -> Option<StreamedWeight> {
+    match graph.node(id).op {
+        Op::Conv { .. } => {
+            graph.constant(*graph.operands(id).get(1)?)?;
+            Some(StreamedWeight { position: 1, channel_axes: vec![0], output_axes: vec![1] })
+        }
+        _ => super::einsum::streamed_weight(graph, id),
+    }
+}
 
 /// The product kernel for a number of rows. Few rows run with lanes along the columns.
 pub const fn product_kernel(tiles: Tiles, rows: usize) -> Kernel {
@@ -118,7 +139,7 @@ impl Output {
             Some((expression, operands)) => {
                 let node = lowering.graph().node(id);
                 let views: Vec<View> = [self.view].into_iter().chain(operands).collect();
-                super::pointwise::apply(lowering, &expression, &views, &node.shape, &node.name)?
+                super::pointwise::apply(lowering, &expression, &views, &node.shape)?
             }
             None => self.view,
         };

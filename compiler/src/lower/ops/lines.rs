@@ -5,7 +5,6 @@
 use super::copy::dense;
 use super::strided::{Four, four, other_axes};
 use crate::graph::NodeId;
-use crate::graph::constant::Dtype;
 use crate::lower::context::Lowering;
 use crate::lower::view::View;
 
@@ -29,7 +28,7 @@ impl Lines {
         let outer = other_axes(x.shape.len(), &[axis]);
         let out = lowering.output(&node.shape);
         if four(&outer, &[&x, &out]).is_none() {
-            x = dense(lowering, &x, Dtype::F32, &node.name);
+            x = dense(lowering, &x);
         }
         let merged = four(&outer, &[&x, &out]).expect("dense tensors merge the axes on either side of one");
         let count = outer.iter().map(|a| x.shape[*a]).product();

@@ -26,14 +26,18 @@ mod tests;
 mod views;
 
 use super::LowerError;
-use super::context::Lowering;
+use super::context::{Lowering, Site};
 use crate::graph::NodeId;
 use crate::graph::op::Op;
 pub use copy::lower_outputs;
+pub use gather::row_table;
+pub use heavy::streamed_weight;
+pub use stream::streamed_constants;
 
 /// Lowers one node whose operands are lowered.
 pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
     stream::operands(lowering, id)?;
+    lowering.enter(Site::Node(id));
     match &lowering.graph().node(id).op {
         Op::Input => views::input(lowering, id),
         Op::Constant(_) => Ok(()),

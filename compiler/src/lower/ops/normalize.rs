@@ -64,7 +64,7 @@ pub fn lower(
         let order: Vec<usize> = outer.iter().chain(axes).copied().collect();
         let mut inverse = vec![0; order.len()];
         order.iter().enumerate().for_each(|(position, axis)| inverse[*axis] = position);
-        x = dense(lowering, &x.transposed(&order), Dtype::F32, &node.name).transposed(&inverse);
+        x = dense(lowering, &x.transposed(&order)).transposed(&inverse);
         let shape: Vec<usize> = order.iter().map(|a| node.shape[*a]).collect();
         lowering.output(&shape).transposed(&inverse)
     };
@@ -84,7 +84,7 @@ pub fn lower(
     let row_count = out.len() / columns;
     let lanes = lanes(row_count, columns, walk.x_stride);
     // The mean, the spread, and the results.
-    check_rounds(&node.name, "Norm", 3 * columns.div_ceil(lanes as usize))?;
+    check_rounds(&graph.label(id), "Norm", 3 * columns.div_ceil(lanes as usize))?;
     let workgroups = by_rows(row_count, lanes);
     let mut params = vec![row_count as u32, columns as u32, lanes, workgroups[0]];
     params.extend([word(x.offset), word(walk.x_stride), word(walk.out_stride), u32::from(kind == NormKind::Layer)]);
@@ -106,7 +106,6 @@ pub fn lower(
         inputs,
         workgroups,
         weight_texels: None,
-        node: node.name.clone(),
         cost: cost(OperatorClass::Hierarchical, 3 * out.len(), out.len(), 8 * out.len()),
     });
     if linked.is_none() {

@@ -22,7 +22,7 @@ const fn fill_word(value: f32, dtype: Dtype) -> u32 {
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, before: &[usize], mode: PadMode) -> Result<(), LowerError> {
     let graph = lowering.graph();
     let node = graph.node(id);
-    let no_kernel = |reason| LowerError::NoKernel { node: node.name.clone(), op: "Pad", reason };
+    let no_kernel = |reason| LowerError::NoKernel { node: graph.label(id), op: "Pad", reason };
     let operand = graph.operands(id)[0];
     let x = lowering.view(operand);
     let rank = x.shape.len();
@@ -62,7 +62,6 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, before: &[usize], mode: Pa
         inputs: vec![x.tensor],
         workgroups,
         weight_texels: None,
-        node: node.name.clone(),
         cost: cost(OperatorClass::Elemental, count, count, 0),
     });
     Ok(())

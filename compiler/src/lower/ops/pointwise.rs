@@ -30,7 +30,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, program: &Pointwise) -> Re
         }
     };
     let views: Vec<View> = operands.iter().map(|o| lowering.view(*o)).collect();
-    let view = apply(lowering, &program, &views, &node.shape, &node.name)?;
+    let view = apply(lowering, &program, &views, &node.shape)?;
     lowering.set_view(id, view);
     Ok(())
 }
@@ -42,7 +42,7 @@ pub fn epilogue(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerErro
     if let Some(program) = &node.epilogue {
         let mut views = vec![lowering.view(id)];
         views.extend(graph.operands(id)[graph.op_operand_count(id)..].iter().map(|o| lowering.view(*o)));
-        let view = apply(lowering, program, &views, &node.shape, &node.name)?;
+        let view = apply(lowering, program, &views, &node.shape)?;
         lowering.set_view(id, view);
     }
     Ok(())
@@ -60,7 +60,6 @@ pub fn apply(
     program: &Pointwise,
     views: &[View],
     shape: &[usize],
-    node: &str,
 ) -> Result<View, LowerError> {
     let mut program = program.clone();
     let mut distinct: Vec<View> = Vec::new();
@@ -70,7 +69,8 @@ pub fn apply(
             None => distinct.push(view),
         }
     }
-    let no_kernel = |reason| LowerError::NoKernel { node: node.to_owned(), op: "Pointwise", reason };
+    let site = lowering.site_label();
+    let no_kernel = |reason| LowerError::NoKernel { node: site.clone(), op: "Pointwise", reason };
     let mut tensors: Vec<TensorId> = distinct.iter().map(|v| v.tensor).collect();
     tensors.sort_unstable();
     tensors.dedup();
@@ -98,7 +98,6 @@ pub fn apply(
         inputs: distinct.iter().map(|v| v.tensor).collect(),
         workgroups,
         weight_texels: None,
-        node: node.to_owned(),
         cost: cost(OperatorClass::Elemental, walk.count * distinct.len(), walk.count, walk.count * operations),
     });
     Ok(out)

@@ -13,7 +13,7 @@ use crate::schedule::OperatorClass;
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: PoolKind) -> Result<(), LowerError> {
     let graph = lowering.graph();
     let node = graph.node(id);
-    let no_kernel = |reason| LowerError::NoKernel { node: node.name.clone(), op: "Pool", reason };
+    let no_kernel = |reason| LowerError::NoKernel { node: graph.label(id), op: "Pool", reason };
     let operand = graph.operands(id)[0];
     let x = lowering.view(operand);
     if x.shape.len() > 5 {
@@ -22,7 +22,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: Poo
     if graph.node(operand).dtype != Dtype::F32 {
         return Err(no_kernel("its elements are not f32"));
     }
-    check_rounds(&node.name, "Pool", window.kernel.iter().product())?;
+    check_rounds(&graph.label(id), "Pool", window.kernel.iter().product())?;
     let out = lowering.output(&node.shape);
     lowering.set_view(id, out.clone());
     let count = out.len();
@@ -57,7 +57,6 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: Poo
         inputs: vec![x.tensor],
         workgroups,
         weight_texels: None,
-        node: node.name.clone(),
         cost: cost(OperatorClass::Elemental, count * taps, count, count * taps),
     });
     Ok(())

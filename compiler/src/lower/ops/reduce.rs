@@ -33,14 +33,14 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ReduceKind, axes: &[
     let dtype = graph.node(operand).dtype;
     if dtype != Dtype::F32 && kind == ReduceKind::L2 {
         let reason = "a root of integers is not an integer";
-        return Err(LowerError::NoKernel { node: node.name.clone(), op: "Reduce", reason });
+        return Err(LowerError::NoKernel { node: graph.label(id), op: "Reduce", reason });
     }
     let mut x = lowering.view(operand);
     let mut outer = other_axes(x.shape.len(), axes);
     let mut axes = axes.to_vec();
     if four(&outer, &[&x]).is_none() || four(&axes, &[&x]).is_none() {
         let order: Vec<usize> = outer.iter().chain(&axes).copied().collect();
-        x = dense(lowering, &x.transposed(&order), dtype, &node.name);
+        x = dense(lowering, &x.transposed(&order));
         axes = (outer.len()..order.len()).collect();
         outer = (0..outer.len()).collect();
     }
@@ -55,7 +55,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ReduceKind, axes: &[
         return Ok(());
     }
     let lanes = lanes(rows, columns, i64::from(column_axes.strides[0][3] as i32));
-    check_rounds(&node.name, "Reduce", columns.div_ceil(lanes as usize))?;
+    check_rounds(&graph.label(id), "Reduce", columns.div_ceil(lanes as usize))?;
     let workgroups = by_rows(rows, lanes);
     let [combine, map, finish] = codes(kind);
     let combine = if dtype == Dtype::F32 { combine } else { combine + 4 };
@@ -72,7 +72,6 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ReduceKind, axes: &[
         inputs: vec![x.tensor],
         workgroups,
         weight_texels: None,
-        node: node.name.clone(),
         cost: cost(OperatorClass::Hierarchical, rows * columns, rows, rows * columns),
     });
     Ok(())
@@ -93,7 +92,7 @@ pub fn lower_arg(
     let mut x = lowering.view(operand);
     let outer = other_axes(x.shape.len(), &[axis]);
     if four(&outer, &[&x]).is_none() {
-        x = dense(lowering, &x, dtype, &node.name);
+        x = dense(lowering, &x);
     }
     let row_axes = four(&outer, &[&x]).expect("a dense tensor merges the axes on either side of one");
     let out = lowering.output(&node.shape);
@@ -103,7 +102,7 @@ pub fn lower_arg(
         return Ok(());
     }
     let lanes = lanes(rows, columns, x.strides[axis]);
-    check_rounds(&node.name, "ArgReduce", columns.div_ceil(lanes as usize))?;
+    check_rounds(&graph.label(id), "ArgReduce", columns.div_ceil(lanes as usize))?;
     let workgroups = by_rows(rows, lanes);
     let mut params = vec![rows as u32, columns as u32, lanes, workgroups[0]];
     params.extend([u32::from(!max), u32::from(last), u32::from(dtype != Dtype::F32), word(x.offset)]);
@@ -118,7 +117,6 @@ pub fn lower_arg(
         inputs: vec![x.tensor],
         workgroups,
         weight_texels: None,
-        node: node.name.clone(),
         cost: cost(OperatorClass::Hierarchical, rows * columns, rows, rows * columns),
     });
     Ok(())

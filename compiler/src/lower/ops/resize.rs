@@ -75,13 +75,13 @@ const fn fill_word(value: f32, dtype: Dtype) -> u32 {
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, taps: &[Taps], fill: f32) -> Result<(), LowerError> {
     let graph = lowering.graph();
     let node = graph.node(id);
-    let no_kernel = |reason| LowerError::NoKernel { node: node.name.clone(), op: "Resize", reason };
+    let no_kernel = |reason| LowerError::NoKernel { node: graph.label(id), op: "Resize", reason };
     let operand = graph.operands(id)[0];
     let dtype = graph.node(operand).dtype;
     let mut x = lowering.view(operand);
     let mut list = axes(&x, &node.shape, taps);
     if list.len() > MAX_AXES {
-        x = dense(lowering, &x, dtype, &node.name);
+        x = dense(lowering, &x);
         list = axes(&x, &node.shape, taps);
     }
     if list.len() > MAX_AXES {
@@ -123,7 +123,6 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, taps: &[Taps], fill: f32) 
         inputs: vec![x.tensor, table.tensor],
         workgroups,
         weight_texels: None,
-        node: node.name.clone(),
         cost: cost(OperatorClass::Elemental, count * read, count, 2 * count * read),
     });
     Ok(())

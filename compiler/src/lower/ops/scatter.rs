@@ -16,17 +16,16 @@ const INVOCATIONS: usize = 1024;
 /// Lowers a scatter; its epilogue is left.
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ScatterKind) -> Result<(), LowerError> {
     let graph = lowering.graph();
-    let node = graph.node(id);
     let operands = graph.operands(id);
     let dtype = graph.node(operands[0]).dtype;
     if dtype == Dtype::Bool && kind != ScatterKind::Replace {
         let reason = "truth values cannot be combined";
-        return Err(LowerError::NoKernel { node: node.name.clone(), op: "Scatter", reason });
+        return Err(LowerError::NoKernel { node: graph.label(id), op: "Scatter", reason });
     }
     let (data, rows) = (lowering.view(operands[0]), lowering.view(operands[1]));
     let updates = lowering.view(operands[2]);
-    let rows = dense(lowering, &rows, Dtype::I32, &node.name);
-    let out = copied(lowering, &data, &node.name);
+    let rows = dense(lowering, &rows);
+    let out = copied(lowering, &data);
     lowering.set_view(id, out.clone());
     let (out_rows, inner) = (out.shape[0], out.shape[1]);
     if out.is_empty() || updates.is_empty() {
@@ -58,7 +57,6 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ScatterKind) -> Resu
             inputs: vec![rows.tensor, updates.tensor],
             workgroups,
             weight_texels: None,
-            node: node.name.clone(),
             cost: cost(OperatorClass::Elemental, read + lanes * count, read, read),
         });
     }

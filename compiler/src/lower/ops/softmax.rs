@@ -3,7 +3,6 @@
 use super::copy::dense;
 use super::strided::{by_rows, check_rounds, cost, four, lanes, other_axes, word};
 use crate::graph::NodeId;
-use crate::graph::constant::Dtype;
 use crate::kernels::Kernel;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
@@ -16,7 +15,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, axis: usize, log: bool) ->
     let mut x = lowering.view(graph.operands(id)[0]);
     let outer = other_axes(node.shape.len(), &[axis]);
     if four(&outer, &[&x, &crate::lower::view::View::dense(x.tensor, &node.shape)]).is_none() {
-        x = dense(lowering, &x, Dtype::F32, &node.name);
+        x = dense(lowering, &x);
     }
     let out = lowering.output(&node.shape);
     lowering.set_view(id, out.clone());
@@ -28,7 +27,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, axis: usize, log: bool) ->
     let rows = out.len() / columns;
     let lanes = lanes(rows, columns, x.strides[axis]);
     // The largest element, the sum, and the results.
-    check_rounds(&node.name, "Softmax", 3 * columns.div_ceil(lanes as usize))?;
+    check_rounds(&graph.label(id), "Softmax", 3 * columns.div_ceil(lanes as usize))?;
     let workgroups = by_rows(rows, lanes);
     let mut params = vec![rows as u32, columns as u32, lanes, workgroups[0]];
     params.extend([word(x.offset), word(x.strides[axis]), word(out.strides[axis]), u32::from(log)]);
@@ -42,7 +41,6 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, axis: usize, log: bool) ->
         inputs: vec![x.tensor],
         workgroups,
         weight_texels: None,
-        node: node.name.clone(),
         cost: cost(OperatorClass::Hierarchical, 3 * out.len(), out.len(), 40 * out.len()),
     });
     Ok(())

@@ -2,19 +2,18 @@
 //!
 //! A position table of many megabytes would otherwise stay resident from beginning to end. Only what one node reads once is
 //! streamed: a constant with several readers stays in the constants buffer, and so does one that half precision cannot hold
-//! when weights are stored in it (a mask).
+//! when weights are stored in it (a mask; `half.rs`).
 
 use super::heavy::pages_of;
 use super::strided::{cost, linear};
-use crate::graph::constant::{Constant, Storage};
+use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
 use crate::lower::LowerError;
-use crate::lower::context::{Call, Lowering};
+use crate::lower::context::{Call, Lowering, Site};
 use crate::lower::program::Packing;
 use crate::schedule::OperatorClass;
-use flashmem_plan_format::plan::TexelFormat;
 
 /// Constants of at least this size are streamed, in bytes on the device.
 const STREAMED_BYTES: usize = 512 << 10;
@@ -24,40 +23,36 @@ const MOST_COLUMNS: usize = 256;
 
 /// Streams the large constants among the element-wise operands of a node, and makes what is unpacked their view.
 pub fn operands(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
-    let graph = lowering.graph();
-    let own = match graph.node(id).op {
-        Op::Pointwise(_) => 0,
-        _ => graph.op_operand_count(id),
-    };
-    for operand in graph.operands(id).into_iter().skip(own) {
-        if let Some(columns) = streamed_columns(graph, operand, lowering.options().page.format) {
+    for (_, operand) in streamed_constants(lowering.graph(), id) {
+        if let Some(columns) = streamed_columns(lowering.graph(), operand) {
             unpack(lowering, operand, columns)?;
         }
     }
     Ok(())
 }
 
-/// Whether a constant is streamed: the columns of its packing.
-fn streamed_columns(graph: &Graph, id: NodeId, format: TexelFormat) -> Option<usize> {
-    let constant = graph.constant(id)?;
-    let columns = 1 << constant.len().trailing_zeros().min(MOST_COLUMNS.trailing_zeros());
-    let large = constant.len() * 4 >= STREAMED_BYTES && columns >= 4;
-    (large && graph.use_count(id) == 1 && storable(constant, format)).then_some(columns)
+/// The large constants among the element-wise operands of a node that are streamed, with their positions.
+pub fn streamed_constants(graph: &Graph, id: NodeId) -> Vec<(usize, NodeId)> {
+    let own = match graph.node(id).op {
+        Op::Pointwise(_) => 0,
+        _ => graph.op_operand_count(id),
+    };
+    let operands = graph.operands(id).into_iter().enumerate().skip(own);
+    operands.filter(|(_, operand)| streamed_columns(graph, *operand).is_some()).collect()
 }
 
-fn storable(constant: &Constant, format: TexelFormat) -> bool {
-    let fits = |v: f32| !v.is_finite() || v.abs() <= half::f16::MAX.to_f32();
-    match (constant.storage, format) {
-        (Storage::F16, _) | (Storage::F32, TexelFormat::Rgba32Float) => true,
-        (Storage::F32, TexelFormat::Rgba16Float) => (0..constant.len()).all(|i| fits(constant.f32_at(i))),
-        (Storage::I32 | Storage::Bool, _) => false,
-    }
+/// Whether a constant is streamed: the columns of its packing.
+fn streamed_columns(graph: &Graph, id: NodeId) -> Option<usize> {
+    let constant = graph.constant(id)?;
+    let columns = 1 << constant.len().trailing_zeros().min(MOST_COLUMNS.trailing_zeros());
+    let large = constant.len() * 4 >= STREAMED_BYTES && columns >= 4 && constant.dtype() == Dtype::F32;
+    (large && graph.use_count(id) == 1 && !graph.kept_f32.contains(&id)).then_some(columns)
 }
 
 fn unpack(lowering: &mut Lowering<'_>, id: NodeId, columns: usize) -> Result<(), LowerError> {
     let graph = lowering.graph();
     let constant = graph.constant(id).expect("the caller found a constant").clone();
-    let name = graph.node(id).name.clone();
+    lowering.enter(Site::Node(id));
     let out = lowering.output(&constant.shape);
     // One panel, so that texel t holds elements 4 t to 4 t + 3.
     let packing = Packing {
@@ -91,7 +86,6 @@ fn unpack(lowering: &mut Lowering<'_>, id: NodeId, columns: usize) -> Result<(),
             inputs: vec![],
             workgroups,
             weight_texels: Some(range),
-            node: name.clone(),
             cost: cost(OperatorClass::Elemental, 4 * count, 4 * count, 0),
         });
     }

@@ -33,7 +33,7 @@ pub fn view(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         Op::Reshape => match from.reshaped(&node.shape) {
             Some(view) => view,
             None => {
-                let copied = dense(lowering, &from, node.dtype, &node.name);
+                let copied = dense(lowering, &from);
                 copied.reshaped(&node.shape).expect("a dense tensor takes any shape of its size")
             }
         },

@@ -9,6 +9,7 @@ use super::scores::{Mask, MaskKind};
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::interpret::for_each_index;
 use crate::graph::op::Op;
+use crate::graph::origin::OriginSet;
 use crate::graph::pointwise::{Instruction, Literal, Operand, Pointwise};
 use crate::graph::{Graph, NodeId};
 use crate::optimize::{OptimizeError, add};
@@ -26,7 +27,7 @@ pub fn axes(graph: &Graph, mask: NodeId, axes: &Axes) -> Axes {
 }
 
 /// The mask as an additive one, of the rank that it had; `None` when it is not equivalent to one.
-pub fn additive(graph: &mut Graph, mask: &Mask, keys: u8, name: &str) -> Result<Option<NodeId>, OptimizeError> {
+pub fn additive(graph: &mut Graph, mask: &Mask, keys: u8, origin: OriginSet) -> Result<Option<NodeId>, OptimizeError> {
     let key_axis = mask.axes.iter().position(|l| *l == Some(keys)).expect("scores have the axis of the softmax");
     match mask.kind {
         MaskKind::Additive(node) => {
@@ -41,8 +42,8 @@ pub fn additive(graph: &mut Graph, mask: &Mask, keys: u8, name: &str) -> Result<
                 return Ok(None);
             }
             let clamped: Vec<f32> = values.iter().map(|v| v.max(HIDDEN)).collect();
-            let node_name = graph.node(node).name.clone();
-            Ok(Some(graph.add_constant(Constant::from_f32(constant.shape, &clamped), node_name)))
+            let own = graph.node(node).origin;
+            Ok(Some(graph.add_constant(Constant::from_f32(constant.shape, &clamped), own)))
         }
         MaskKind::Where { fill, .. } if fill > LARGEST_FILL => Ok(None),
         MaskKind::Where { condition, keep, fill } => {
@@ -55,8 +56,8 @@ pub fn additive(graph: &mut Graph, mask: &Mask, keys: u8, name: &str) -> Result<
                 }
                 let values: Vec<f32> = hidden.iter().map(|h| if *h { fill } else { 0.0 }).collect();
                 let additive = Constant::from_f32(constant.shape.clone(), &values);
-                let condition_name = graph.node(condition).name.clone();
-                return Ok(Some(graph.add_constant(additive, condition_name)));
+                let own = graph.node(condition).origin;
+                return Ok(Some(graph.add_constant(additive, own)));
             }
             let (then, otherwise) = if keep { (0.0, fill) } else { (fill, 0.0) };
             let literal = |v: f32| Instruction::Literal(Literal::F32(v.to_bits()));
@@ -67,7 +68,7 @@ pub fn additive(graph: &mut Graph, mask: &Mask, keys: u8, name: &str) -> Result<
             };
             let program =
                 Pointwise { inputs: vec![Dtype::Bool], instructions: vec![literal(then), literal(otherwise), choice] };
-            add(graph, Op::Pointwise(program), &[condition], name).map(Some)
+            add(graph, Op::Pointwise(program), &[condition], origin).map(Some)
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::optimize::{program, reshape, single_user};
 pub fn refine_norms(graph: &mut Graph) {
     for id in graph.topological_order() {
         if let Some((shape, axes)) = refinement(graph, id) {
-            let (name, x) = (graph.node(id).name.clone(), graph.operands(id)[0]);
-            let x = reshape(graph, x, &shape, &name);
+            let (origin, x) = (graph.node(id).origin, graph.operands(id)[0]);
+            let x = reshape(graph, x, &shape, origin);
             graph.set_operands(id, &[x]);
             let node = graph.node_mut(id);
             node.shape = shape;

@@ -163,7 +163,7 @@ fn keep_apart_undoes_a_fusion() {
     let y = b.unary(UnaryOp::Relu, y);
     b.output(y);
     let mut graph = b.graph;
-    let keep_apart = std::iter::once(graph.node(y).name.clone()).collect();
+    let keep_apart = graph.origins.ids(graph.node(y).origin).iter().copied().collect();
     let options = crate::optimize::OptimizeOptions { keep_apart, ..Default::default() };
     crate::optimize::optimize(&mut graph, &options).expect("optimisation succeeds");
     assert_eq!(operators(&graph), ["Einsum", "Pointwise"]);
@@ -180,7 +180,7 @@ fn what_is_kept_apart_fuses_with_its_neighbours() {
     let y = b.unary(UnaryOp::Relu, sum);
     b.output(y);
     let mut graph = b.graph;
-    let keep_apart = std::iter::once(graph.node(sum).name.clone()).collect();
+    let keep_apart = graph.origins.ids(graph.node(sum).origin).iter().copied().collect();
     let options = crate::optimize::OptimizeOptions { keep_apart, ..Default::default() };
     crate::optimize::optimize(&mut graph, &options).expect("optimisation succeeds");
     assert_eq!(operators(&graph), ["Einsum", "Pointwise"]);

@@ -1,0 +1,141 @@
+//! Names of ONNX nodes while rewrites and tract have the model: a mark of its own for every node, so that whatever they append
+//! leads back to the node, however it and its neighbours are spelled.
+//!
+//! A node is called `⟦12⟧` from reading on, and steps that take its place `⟦12⟧.1`; tract appends more. No name of the model
+//! contains the opening bracket: where one would, the bracket is doubled until none does. Names come back with
+//! [`NodeNames::text`], in errors and labels.
+
+use super::weights::Weight;
+use std::collections::BTreeSet;
+use tract_onnx::pb::GraphProto;
+
+/// An ONNX node as it was read.
+#[derive(Debug)]
+struct OnnxNode {
+    name: String,
+    op_type: String,
+}
+
+/// The ONNX nodes of a model, by mark.
+#[derive(Debug)]
+pub struct NodeNames {
+    open: String,
+    nodes: Vec<OnnxNode>,
+}
+
+const CLOSE: char = '⟧';
+
+impl NodeNames {
+    /// No nodes yet, for a model that has these names.
+    pub fn of(graph: &GraphProto, weights: &[Weight]) -> Self {
+        let mut open = "⟦".to_owned();
+        while weights.iter().any(|w| w.name.contains(&open)) || mentions(graph, &open) {
+            open.push('⟦');
+        }
+        Self { open, nodes: Vec::new() }
+    }
+
+    /// Gives every node that has none a mark, and keeps its name: its first output's where it has none, with its position
+    /// where another node has the same.
+    pub fn mark(&mut self, graph: &mut GraphProto) {
+        let mut used: BTreeSet<String> = self.nodes.iter().map(|node| node.name.clone()).collect();
+        for (index, node) in graph.node.iter_mut().enumerate() {
+            if self.index(&node.name).is_some_and(|known| node.name == self.mark_of(known)) {
+                continue;
+            }
+            let mut name = self.text(&node.name);
+            if name.is_empty() {
+                name = node.output.iter().find(|o| !o.is_empty()).cloned().unwrap_or_default();
+            }
+            if name.is_empty() || used.contains(&name) {
+                name = format!("{}#{index}", if name.is_empty() { &node.op_type } else { &name });
+            }
+            used.insert(name.clone());
+            node.name = self.mark_of(self.nodes.len());
+            self.nodes.push(OnnxNode { name, op_type: node.op_type.clone() });
+        }
+    }
+
+    /// The ONNX node that a name made from its mark is of.
+    pub fn index(&self, name: &str) -> Option<usize> {
+        let (number, _) = name.strip_prefix(&self.open)?.split_once(CLOSE)?;
+        number.parse().ok().filter(|index| *index < self.nodes.len())
+    }
+
+    /// Name of a node.
+    pub fn name(&self, index: usize) -> &str {
+        &self.nodes[index].name
+    }
+
+    /// Operator type of a node.
+    pub fn op_type(&self, index: usize) -> &str {
+        &self.nodes[index].op_type
+    }
+
+    /// A text with the names of nodes in the place of their marks.
+    pub fn text(&self, marked: &str) -> String {
+        let mut text = String::with_capacity(marked.len());
+        let mut rest = marked;
+        while let Some(at) = rest.find(&self.open) {
+            text.push_str(&rest[..at]);
+            rest = &rest[at..];
+            match (self.index(rest), rest.find(CLOSE)) {
+                (Some(index), Some(close)) => {
+                    text.push_str(self.name(index));
+                    rest = &rest[close + CLOSE.len_utf8()..];
+                }
+                (None, _) | (_, None) => {
+                    text.push_str(&self.open);
+                    rest = &rest[self.open.len()..];
+                }
+            }
+        }
+        text + rest
+    }
+
+    fn mark_of(&self, index: usize) -> String {
+        format!("{}{index}{CLOSE}", self.open)
+    }
+}
+
+/// Whether a name in a graph or its subgraphs contains `text`.
+fn mentions(graph: &GraphProto, text: &str) -> bool {
+    let infos = graph.input.iter().chain(&graph.output).chain(&graph.value_info).map(|info| &info.name);
+    let tensors = graph.initializer.iter().map(|tensor| &tensor.name);
+    let nodes = graph.node.iter().flat_map(|node| [&node.name].into_iter().chain(&node.input).chain(&node.output));
+    let mut inner = graph.node.iter().flat_map(|node| &node.attribute).flat_map(|a| a.g.iter().chain(&a.graphs));
+    infos.chain(tensors).chain(nodes).any(|name| name.contains(text)) || inner.any(|graph| mentions(graph, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NodeNames;
+    use tract_onnx::pb::{GraphProto, NodeProto};
+
+    fn node(name: &str, output: &str) -> NodeProto {
+        let output = vec![output.to_owned()];
+        NodeProto { name: name.into(), op_type: "Relu".into(), output, ..NodeProto::default() }
+    }
+
+    #[test]
+    fn every_spelling_comes_back() {
+        let names = ["a", "a.1", "a", "", "⟦0⟧", "b + c …"];
+        let mut graph = GraphProto { node: names.map(|name| node(name, "y")).to_vec(), ..GraphProto::default() };
+        let mut found = NodeNames::of(&graph, &[]);
+        found.mark(&mut graph);
+        let read: Vec<&str> = (0..names.len()).map(|i| found.name(i)).collect();
+        assert_eq!(read, ["a", "a.1", "a#2", "y", "⟦0⟧", "b + c …"]);
+        for (index, node) in graph.node.iter().enumerate() {
+            assert_eq!(found.index(&format!("{}.1.einsum", node.name)), Some(index));
+        }
+        assert_eq!(found.index("a.1"), None);
+        let message = format!("`{}.3` reads `{}`, ⟦0⟧", graph.node[1].name, graph.node[4].name);
+        assert_eq!(found.text(&message), "`a.1.3` reads `⟦0⟧`, ⟦0⟧");
+        // What a branch adds later gets marks of its own.
+        graph.node.push(node(&format!("{}.inner", graph.node[0].name), "z"));
+        let before: Vec<String> = graph.node[..names.len()].iter().map(|n| n.name.clone()).collect();
+        found.mark(&mut graph);
+        assert!(graph.node.iter().zip(&before).all(|(node, before)| node.name == *before));
+        assert_eq!(found.name(names.len()), "a.inner");
+    }
+}

@@ -1,0 +1,70 @@
+//! Names are data: a model under other names is the same plan under other names, and gives the same bits.
+
+use flashmem_compiler::compile::CompileOptions;
+use flashmem_plan_format::container::Bundle;
+use flashmem_plan_format::plan::{Plan, TexelFormat};
+use flashmem_plan_format::source::FileSource;
+use flashmem_runtime::{Options, Session, Tensor, npz};
+use flashmem_tests::renamed::renamed;
+use flashmem_tests::{compile_quietly, models, options, short_of_capacity};
+use std::path::Path;
+
+/// A plan without its texts, and without the memory that they take.
+fn nameless(mut plan: Plan) -> Plan {
+    plan.provenance.model_hash.clear();
+    plan.provenance.options.retain(|(option, _)| option != flashmem_compiler::compile::SPLIT_OPTION);
+    plan.inputs.iter_mut().chain(&mut plan.outputs).for_each(|port| port.name.clear());
+    plan.row_tables.iter_mut().for_each(|table| table.name.clear());
+    plan.row_gathers.iter_mut().for_each(|gather| gather.node.clear());
+    plan.dispatches.iter_mut().for_each(|dispatch| dispatch.node.clear());
+    plan.memory.host_bytes = 0;
+    plan
+}
+
+/// Outputs in port order; inputs are the arrays of the model's `.npz`, whose names are those of `ports`, in order.
+fn outputs(bundle: &Path, inputs: &[Tensor]) -> anyhow::Result<Vec<Tensor>> {
+    let mut session = Session::open(bundle, &Options::default())?;
+    let names = session.inputs();
+    let named: Vec<(&str, Tensor)> = names.iter().map(|port| port.name.as_str()).zip(inputs.iter().cloned()).collect();
+    let outputs = session.run(&named)?;
+    Ok(session.outputs().iter().filter_map(|port| outputs.get(&port.name).cloned()).collect())
+}
+
+fn check(name: &str, options: &CompileOptions, splits: bool) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (model, arrays) = (models("tiny").join(format!("{name}.onnx")), models("tiny").join(format!("{name}.npz")));
+    let other = folder.path().join(format!("{name}.onnx"));
+    std::fs::write(&other, renamed(&std::fs::read(&model)?))?;
+    let bundle = folder.path().join("a.fmplan");
+    let first = compile_quietly(&model, &bundle, options)?;
+    assert_eq!(first.fusion.splits.is_empty(), !splits, "{name}: {}", first.fusion);
+    let inputs = npz::read(&arrays, &Session::open(&bundle, &Options::default())?.inputs())?;
+    let inputs: Vec<Tensor> = inputs.into_iter().map(|(_, tensor)| tensor).collect();
+    let wanted = outputs(&bundle, &inputs)?;
+    let pages = Bundle::open(&FileSource::open(&bundle)?)?.page_checksums;
+
+    let second = compile_quietly(&other, &bundle, options)?;
+    assert_eq!(second.fusion.splits.len(), first.fusion.splits.len(), "{name}: {}", second.fusion);
+    let names = |plan: &Plan| plan.dispatches.iter().map(|dispatch| dispatch.node.clone()).collect::<Vec<_>>();
+    assert!(names(&first.plan) != names(&second.plan), "{name}: the names are others");
+    assert!(nameless(first.plan) == nameless(second.plan), "{name}: another plan under other names");
+    assert!(Bundle::open(&FileSource::open(&bundle)?)?.page_checksums == pages, "{name}: other pages");
+    assert!(outputs(&bundle, &inputs)? == wanted, "{name}: other bits");
+    Ok(())
+}
+
+#[test]
+fn renaming_everything_changes_nothing_but_names() -> anyhow::Result<()> {
+    for name in ["vit", "resnet50", "gptneo-s", "sd-unet"] {
+        check(name, &options(TexelFormat::Rgba16Float), false)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn renaming_everything_splits_the_same_epilogues() -> anyhow::Result<()> {
+    for name in ["vit", "deepvit"] {
+        check(name, &short_of_capacity(options(TexelFormat::Rgba32Float), 20.0), true)?;
+    }
+    Ok(())
+}
