@@ -5,11 +5,12 @@
 //            h' = h / kv_group (1 unless key heads are shared); 0 <= i < rows, 0 <= j < keys.
 // Bindings:  2 out, 3 q, 4 k, 5 v: f32; strides of (batch, head, row, d) in elements, any values.
 // Dispatch:  (ceil(rows / TILE_ROWS), heads, batch).
-// Expects:   score_mask(score: f32, batch: u32, head: u32, i: u32, j: u32) -> f32 (its bindings start at 6);
+// Expects:   score_mask(score: f32, batch: u32, head: u32, i: u32, j: u32) -> f32 (its bindings start at 6, its operands lie
+//            at score_offsets and score_strides: batch, head, i, j);
 //            epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32 (m = i, n = head * head_dim + d).
-//            Masked scores are finite (-3.4e38 and the like) or -infinity; at least one key of a row must have a score
-//            above -infinity. With causal = 1, tiles whose keys all have j > i + causal_offset are skipped: score_mask
-//            must mask these keys.
+// Rows:      a score of NaN or +infinity makes its row NaN; a key whose score is -infinity weighs 0; equal scores, the lowest
+//            float included, weigh the same. Where every score is -infinity, the weighted values, which are 0, are divided by
+//            empty_sum: NaN gives NaN as softmax does, 1 gives 0. `infinity` is +infinity, for which WGSL has no literal.
 //
 // A workgroup owns 32 query rows and walks over the keys in tiles of 32. Lanes run along rows, local y splits the
 // keys of a tile for the scores, then the head dimension for the values. Only probabilities and partial maxima cross
@@ -17,13 +18,14 @@
 
 struct Params {
     rows: u32, keys: u32, head_dim: u32, kv_group: u32,
-    causal: u32, causal_offset: u32, scale: f32, mask_offset: u32,
+    scale: f32, infinity: f32, empty_sum: f32, unused: u32,
     q_offset: u32, k_offset: u32, v_offset: u32, out_offset: u32,
     q_stride: vec4<u32>,
     k_stride: vec4<u32>,
     v_stride: vec4<u32>,
     out_stride: vec4<u32>,
-    mask_stride: vec4<u32>,
+    score_offsets: vec4<u32>,
+    score_strides: array<vec4<u32>, 3>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -50,8 +52,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let lane = local.x;
     let first_row = group.x * TILE_ROWS;
     let last_key = params.keys - 1u;
-    let visible = first_row + TILE_ROWS + params.causal_offset;
-    let key_end = select(params.keys, min(params.keys, visible), params.causal != 0u);
     let first_d = local.y * 16u;
 
     let row0 = first_row + 0u + lane;
@@ -104,7 +104,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var a3_2 = vec4<f32>();
     var a3_3 = vec4<f32>();
 
-    for (var tile = 0u; tile < key_end; tile += TILE_KEYS) {
+    for (var tile = 0u; tile < params.keys; tile += TILE_KEYS) {
         // Scores of 4 rows and 8 keys.
         let key = tile + local.y * 8u;
         let k0 = k_base + min(key + 0u, last_key) * params.k_stride.z;
@@ -168,12 +168,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         a0_1 *= rescale0;
         a0_2 *= rescale0;
         a0_3 *= rescale0;
-        let p00 = probabilities(s00, max0, key + 0u);
+        let p00 = probabilities(s00, max0);
         probability[(local.y * 8u + 0u) * TILE_ROWS + 0u + lane] = p00.x;
         probability[(local.y * 8u + 1u) * TILE_ROWS + 0u + lane] = p00.y;
         probability[(local.y * 8u + 2u) * TILE_ROWS + 0u + lane] = p00.z;
         probability[(local.y * 8u + 3u) * TILE_ROWS + 0u + lane] = p00.w;
-        let p01 = probabilities(s01, max0, key + 4u);
+        let p01 = probabilities(s01, max0);
         probability[(local.y * 8u + 4u) * TILE_ROWS + 0u + lane] = p01.x;
         probability[(local.y * 8u + 5u) * TILE_ROWS + 0u + lane] = p01.y;
         probability[(local.y * 8u + 6u) * TILE_ROWS + 0u + lane] = p01.z;
@@ -190,12 +190,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         a1_1 *= rescale1;
         a1_2 *= rescale1;
         a1_3 *= rescale1;
-        let p10 = probabilities(s10, max1, key + 0u);
+        let p10 = probabilities(s10, max1);
         probability[(local.y * 8u + 0u) * TILE_ROWS + 8u + lane] = p10.x;
         probability[(local.y * 8u + 1u) * TILE_ROWS + 8u + lane] = p10.y;
         probability[(local.y * 8u + 2u) * TILE_ROWS + 8u + lane] = p10.z;
         probability[(local.y * 8u + 3u) * TILE_ROWS + 8u + lane] = p10.w;
-        let p11 = probabilities(s11, max1, key + 4u);
+        let p11 = probabilities(s11, max1);
         probability[(local.y * 8u + 4u) * TILE_ROWS + 8u + lane] = p11.x;
         probability[(local.y * 8u + 5u) * TILE_ROWS + 8u + lane] = p11.y;
         probability[(local.y * 8u + 6u) * TILE_ROWS + 8u + lane] = p11.z;
@@ -212,12 +212,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         a2_1 *= rescale2;
         a2_2 *= rescale2;
         a2_3 *= rescale2;
-        let p20 = probabilities(s20, max2, key + 0u);
+        let p20 = probabilities(s20, max2);
         probability[(local.y * 8u + 0u) * TILE_ROWS + 16u + lane] = p20.x;
         probability[(local.y * 8u + 1u) * TILE_ROWS + 16u + lane] = p20.y;
         probability[(local.y * 8u + 2u) * TILE_ROWS + 16u + lane] = p20.z;
         probability[(local.y * 8u + 3u) * TILE_ROWS + 16u + lane] = p20.w;
-        let p21 = probabilities(s21, max2, key + 4u);
+        let p21 = probabilities(s21, max2);
         probability[(local.y * 8u + 4u) * TILE_ROWS + 16u + lane] = p21.x;
         probability[(local.y * 8u + 5u) * TILE_ROWS + 16u + lane] = p21.y;
         probability[(local.y * 8u + 6u) * TILE_ROWS + 16u + lane] = p21.z;
@@ -234,19 +234,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         a3_1 *= rescale3;
         a3_2 *= rescale3;
         a3_3 *= rescale3;
-        let p30 = probabilities(s30, max3, key + 0u);
+        let p30 = probabilities(s30, max3);
         probability[(local.y * 8u + 0u) * TILE_ROWS + 24u + lane] = p30.x;
         probability[(local.y * 8u + 1u) * TILE_ROWS + 24u + lane] = p30.y;
         probability[(local.y * 8u + 2u) * TILE_ROWS + 24u + lane] = p30.z;
         probability[(local.y * 8u + 3u) * TILE_ROWS + 24u + lane] = p30.w;
-        let p31 = probabilities(s31, max3, key + 4u);
+        let p31 = probabilities(s31, max3);
         probability[(local.y * 8u + 4u) * TILE_ROWS + 24u + lane] = p31.x;
         probability[(local.y * 8u + 5u) * TILE_ROWS + 24u + lane] = p31.y;
         probability[(local.y * 8u + 6u) * TILE_ROWS + 24u + lane] = p31.z;
         probability[(local.y * 8u + 7u) * TILE_ROWS + 24u + lane] = p31.w;
         workgroupBarrier();
 
-        let count = min(TILE_KEYS, key_end - tile);
+        let count = min(TILE_KEYS, params.keys - tile);
         for (var j = 0u; j < count; j += 1u) {
             let v_row = (tile + j) * params.v_stride.z;
             let y0 = vec4<f32>(v[d0 + v_row], v[d1 + v_row], v[d2 + v_row], v[d3 + v_row]);
@@ -280,18 +280,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
 
+    sum0 = divisor(sum0);
     a0_0 /= sum0;
     a0_1 /= sum0;
     a0_2 /= sum0;
     a0_3 /= sum0;
+    sum1 = divisor(sum1);
     a1_0 /= sum1;
     a1_1 /= sum1;
     a1_2 /= sum1;
     a1_3 /= sum1;
+    sum2 = divisor(sum2);
     a2_0 /= sum2;
     a2_1 /= sum2;
     a2_2 /= sum2;
     a2_3 /= sum2;
+    sum3 = divisor(sum3);
     a3_0 /= sum3;
     a3_1 /= sum3;
     a3_2 /= sum3;
@@ -336,18 +340,26 @@ fn highest(s: vec4<f32>) -> f32 {
     return max(max(s.x, s.y), max(s.z, s.w));
 }
 
-// Masked scores of four keys; keys past the end get the lowest score.
+// Scores of four keys; keys past the end get -infinity.
 fn masked(s: vec4<f32>, batch: u32, head: u32, row: u32, key: u32) -> vec4<f32> {
     let i = min(row, params.rows - 1u);
     let j = min(vec4<u32>(key, key + 1u, key + 2u, key + 3u), vec4<u32>(params.keys - 1u));
     let t = s * params.scale;
     let m = vec4<f32>(score_mask(t.x, batch, head, i, j.x), score_mask(t.y, batch, head, i, j.y),
                       score_mask(t.z, batch, head, i, j.z), score_mask(t.w, batch, head, i, j.w));
-    return select(vec4<f32>(LOWEST), m, vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(params.keys));
+    let inside = vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(params.keys);
+    return select(vec4<f32>(-params.infinity), m, inside);
 }
 
-// exp(s - row_max); the clamp keeps the argument finite and still underflows to zero.
-fn probabilities(s: vec4<f32>, row_max: f32, key: u32) -> vec4<f32> {
-    let p = exp(max(s - row_max, vec4<f32>(-200.0)));
-    return select(vec4<f32>(), p, vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(params.keys));
+// exp(s - row_max); the clamp keeps the argument finite and still underflows to zero. NaN, and infinity less infinity, stay
+// NaN, which the clamp may lose.
+fn probabilities(s: vec4<f32>, row_max: f32) -> vec4<f32> {
+    let d = s - row_max;
+    let is_nan = (bitcast<vec4<u32>>(d) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
+    return select(exp(max(d, vec4<f32>(-200.0))), d, is_nan);
+}
+
+// What the weighted values are divided by.
+fn divisor(sum: f32) -> f32 {
+    return select(sum, params.empty_sum, sum == 0.0);
 }

@@ -17,13 +17,14 @@
 
 struct Params {
     rows: u32, keys: u32, head_dim: u32, kv_group: u32,
-    causal: u32, causal_offset: u32, scale: f32, mask_offset: u32,
+    scale: f32, infinity: f32, empty_sum: f32, unused: u32,
     q_offset: u32, k_offset: u32, v_offset: u32, out_offset: u32,
     q_stride: vec4<u32>,
     k_stride: vec4<u32>,
     v_stride: vec4<u32>,
     out_stride: vec4<u32>,
-    mask_stride: vec4<u32>,
+    score_offsets: vec4<u32>,
+    score_strides: array<vec4<u32>, 3>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -50,8 +51,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let lane = local.x;
     let first_row = group.x * TILE_ROWS;
     let last_key = params.keys - 1u;
-    let visible = first_row + TILE_ROWS + params.causal_offset;
-    let key_end = select(params.keys, min(params.keys, visible), params.causal != 0u);
     let first_d = local.y * 32u;
 
     let row0 = first_row + 0u + lane;
@@ -136,7 +135,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var a3_6 = vec4<f32>();
     var a3_7 = vec4<f32>();
 
-    for (var tile = 0u; tile < key_end; tile += TILE_KEYS) {
+    for (var tile = 0u; tile < params.keys; tile += TILE_KEYS) {
         // Scores of 4 rows and 8 keys.
         let key = tile + local.y * 8u;
         let k0 = k_base + min(key + 0u, last_key) * params.k_stride.z;
@@ -204,12 +203,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         a0_5 *= rescale0;
         a0_6 *= rescale0;
         a0_7 *= rescale0;
-        let p00 = probabilities(s00, max0, key + 0u);
+        let p00 = probabilities(s00, max0);
         probability[(local.y * 8u + 0u) * TILE_ROWS + 0u + lane] = p00.x;
         probability[(local.y * 8u + 1u) * TILE_ROWS + 0u + lane] = p00.y;
         probability[(local.y * 8u + 2u) * TILE_ROWS + 0u + lane] = p00.z;
         probability[(local.y * 8u + 3u) * TILE_ROWS + 0u + lane] = p00.w;
-        let p01 = probabilities(s01, max0, key + 4u);
+        let p01 = probabilities(s01, max0);
         probability[(local.y * 8u + 4u) * TILE_ROWS + 0u + lane] = p01.x;
         probability[(local.y * 8u + 5u) * TILE_ROWS + 0u + lane] = p01.y;
         probability[(local.y * 8u + 6u) * TILE_ROWS + 0u + lane] = p01.z;
@@ -230,12 +229,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         a1_5 *= rescale1;
         a1_6 *= rescale1;
         a1_7 *= rescale1;
-        let p10 = probabilities(s10, max1, key + 0u);
+        let p10 = probabilities(s10, max1);
         probability[(local.y * 8u + 0u) * TILE_ROWS + 8u + lane] = p10.x;
         probability[(local.y * 8u + 1u) * TILE_ROWS + 8u + lane] = p10.y;
         probability[(local.y * 8u + 2u) * TILE_ROWS + 8u + lane] = p10.z;
         probability[(local.y * 8u + 3u) * TILE_ROWS + 8u + lane] = p10.w;
-        let p11 = probabilities(s11, max1, key + 4u);
+        let p11 = probabilities(s11, max1);
         probability[(local.y * 8u + 4u) * TILE_ROWS + 8u + lane] = p11.x;
         probability[(local.y * 8u + 5u) * TILE_ROWS + 8u + lane] = p11.y;
         probability[(local.y * 8u + 6u) * TILE_ROWS + 8u + lane] = p11.z;
@@ -256,12 +255,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         a2_5 *= rescale2;
         a2_6 *= rescale2;
         a2_7 *= rescale2;
-        let p20 = probabilities(s20, max2, key + 0u);
+        let p20 = probabilities(s20, max2);
         probability[(local.y * 8u + 0u) * TILE_ROWS + 16u + lane] = p20.x;
         probability[(local.y * 8u + 1u) * TILE_ROWS + 16u + lane] = p20.y;
         probability[(local.y * 8u + 2u) * TILE_ROWS + 16u + lane] = p20.z;
         probability[(local.y * 8u + 3u) * TILE_ROWS + 16u + lane] = p20.w;
-        let p21 = probabilities(s21, max2, key + 4u);
+        let p21 = probabilities(s21, max2);
         probability[(local.y * 8u + 4u) * TILE_ROWS + 16u + lane] = p21.x;
         probability[(local.y * 8u + 5u) * TILE_ROWS + 16u + lane] = p21.y;
         probability[(local.y * 8u + 6u) * TILE_ROWS + 16u + lane] = p21.z;
@@ -282,19 +281,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         a3_5 *= rescale3;
         a3_6 *= rescale3;
         a3_7 *= rescale3;
-        let p30 = probabilities(s30, max3, key + 0u);
+        let p30 = probabilities(s30, max3);
         probability[(local.y * 8u + 0u) * TILE_ROWS + 24u + lane] = p30.x;
         probability[(local.y * 8u + 1u) * TILE_ROWS + 24u + lane] = p30.y;
         probability[(local.y * 8u + 2u) * TILE_ROWS + 24u + lane] = p30.z;
         probability[(local.y * 8u + 3u) * TILE_ROWS + 24u + lane] = p30.w;
-        let p31 = probabilities(s31, max3, key + 4u);
+        let p31 = probabilities(s31, max3);
         probability[(local.y * 8u + 4u) * TILE_ROWS + 24u + lane] = p31.x;
         probability[(local.y * 8u + 5u) * TILE_ROWS + 24u + lane] = p31.y;
         probability[(local.y * 8u + 6u) * TILE_ROWS + 24u + lane] = p31.z;
         probability[(local.y * 8u + 7u) * TILE_ROWS + 24u + lane] = p31.w;
         workgroupBarrier();
 
-        let count = min(TILE_KEYS, key_end - tile);
+        let count = min(TILE_KEYS, params.keys - tile);
         for (var j = 0u; j < count; j += 1u) {
             let v_row = (tile + j) * params.v_stride.z;
             let y0 = vec4<f32>(v[d0 + v_row], v[d1 + v_row], v[d2 + v_row], v[d3 + v_row]);
@@ -348,6 +347,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
 
+    sum0 = divisor(sum0);
     a0_0 /= sum0;
     a0_1 /= sum0;
     a0_2 /= sum0;
@@ -356,6 +356,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     a0_5 /= sum0;
     a0_6 /= sum0;
     a0_7 /= sum0;
+    sum1 = divisor(sum1);
     a1_0 /= sum1;
     a1_1 /= sum1;
     a1_2 /= sum1;
@@ -364,6 +365,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     a1_5 /= sum1;
     a1_6 /= sum1;
     a1_7 /= sum1;
+    sum2 = divisor(sum2);
     a2_0 /= sum2;
     a2_1 /= sum2;
     a2_2 /= sum2;
@@ -372,6 +374,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     a2_5 /= sum2;
     a2_6 /= sum2;
     a2_7 /= sum2;
+    sum3 = divisor(sum3);
     a3_0 /= sum3;
     a3_1 /= sum3;
     a3_2 /= sum3;
@@ -436,18 +439,26 @@ fn highest(s: vec4<f32>) -> f32 {
     return max(max(s.x, s.y), max(s.z, s.w));
 }
 
-// Masked scores of four keys; keys past the end get the lowest score.
+// Scores of four keys; keys past the end get -infinity.
 fn masked(s: vec4<f32>, batch: u32, head: u32, row: u32, key: u32) -> vec4<f32> {
     let i = min(row, params.rows - 1u);
     let j = min(vec4<u32>(key, key + 1u, key + 2u, key + 3u), vec4<u32>(params.keys - 1u));
     let t = s * params.scale;
     let m = vec4<f32>(score_mask(t.x, batch, head, i, j.x), score_mask(t.y, batch, head, i, j.y),
                       score_mask(t.z, batch, head, i, j.z), score_mask(t.w, batch, head, i, j.w));
-    return select(vec4<f32>(LOWEST), m, vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(params.keys));
+    let inside = vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(params.keys);
+    return select(vec4<f32>(-params.infinity), m, inside);
 }
 
-// exp(s - row_max); the clamp keeps the argument finite and still underflows to zero.
-fn probabilities(s: vec4<f32>, row_max: f32, key: u32) -> vec4<f32> {
-    let p = exp(max(s - row_max, vec4<f32>(-200.0)));
-    return select(vec4<f32>(), p, vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(params.keys));
+// exp(s - row_max); the clamp keeps the argument finite and still underflows to zero. NaN, and infinity less infinity, stay
+// NaN, which the clamp may lose.
+fn probabilities(s: vec4<f32>, row_max: f32) -> vec4<f32> {
+    let d = s - row_max;
+    let is_nan = (bitcast<vec4<u32>>(d) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
+    return select(exp(max(d, vec4<f32>(-200.0))), d, is_nan);
+}
+
+// What the weighted values are divided by.
+fn divisor(sum: f32) -> f32 {
+    return select(sum, params.empty_sum, sum == 0.0);
 }

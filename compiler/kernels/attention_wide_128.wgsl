@@ -9,13 +9,14 @@
 
 struct Params {
     rows: u32, keys: u32, head_dim: u32, kv_group: u32,
-    causal: u32, causal_offset: u32, scale: f32, mask_offset: u32,
+    scale: f32, infinity: f32, empty_sum: f32, unused: u32,
     q_offset: u32, k_offset: u32, v_offset: u32, out_offset: u32,
     q_stride: vec4<u32>,
     k_stride: vec4<u32>,
     v_stride: vec4<u32>,
     out_stride: vec4<u32>,
-    mask_stride: vec4<u32>,
+    score_offsets: vec4<u32>,
+    score_strides: array<vec4<u32>, 3>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -39,8 +40,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let first_row = group.x * TILE_ROWS;
     let last_key = params.keys - 1u;
     let last_d = params.head_dim - 1u;
-    let visible = first_row + TILE_ROWS + params.causal_offset;
-    let key_end = select(params.keys, min(params.keys, visible), params.causal != 0u);
 
     let row0 = first_row + 0u + local.x;
     let q0 = q_base + min(row0, params.rows - 1u) * params.q_stride.z;
@@ -316,7 +315,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var a3_30 = vec4<f32>();
     var a3_31 = vec4<f32>();
 
-    for (var key = 0u; key < key_end; key += TILE_KEYS) {
+    for (var key = 0u; key < params.keys; key += TILE_KEYS) {
         // Scores of 4 rows and 8 keys.
         let k0 = k_base + min(key + 0u, last_key) * params.k_stride.z;
         let k1 = k_base + min(key + 1u, last_key) * params.k_stride.z;
@@ -506,17 +505,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         a3_29 *= rescale3;
         a3_30 *= rescale3;
         a3_31 *= rescale3;
-        s00 = probabilities(s00, max0, key + 0u);
-        s01 = probabilities(s01, max0, key + 4u);
-        s10 = probabilities(s10, max1, key + 0u);
-        s11 = probabilities(s11, max1, key + 4u);
-        s20 = probabilities(s20, max2, key + 0u);
-        s21 = probabilities(s21, max2, key + 4u);
-        s30 = probabilities(s30, max3, key + 0u);
-        s31 = probabilities(s31, max3, key + 4u);
+        s00 = probabilities(s00, max0);
+        s01 = probabilities(s01, max0);
+        s10 = probabilities(s10, max1);
+        s11 = probabilities(s11, max1);
+        s20 = probabilities(s20, max2);
+        s21 = probabilities(s21, max2);
+        s30 = probabilities(s30, max3);
+        s31 = probabilities(s31, max3);
 
         // Registers are rotated rather than indexed: a dynamic index would move them to memory.
-        let tile_end = min(key + TILE_KEYS, key_end);
+        let tile_end = min(key + TILE_KEYS, params.keys);
         for (var j = key; j < tile_end; j += 1u) {
             let v_row = v_base + j * params.v_stride.z;
             let x0 = s00.x;
@@ -698,6 +697,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
 
+    sum0 = divisor(sum0);
     a0_0 /= sum0;
     a0_1 /= sum0;
     a0_2 /= sum0;
@@ -730,6 +730,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     a0_29 /= sum0;
     a0_30 /= sum0;
     a0_31 /= sum0;
+    sum1 = divisor(sum1);
     a1_0 /= sum1;
     a1_1 /= sum1;
     a1_2 /= sum1;
@@ -762,6 +763,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     a1_29 /= sum1;
     a1_30 /= sum1;
     a1_31 /= sum1;
+    sum2 = divisor(sum2);
     a2_0 /= sum2;
     a2_1 /= sum2;
     a2_2 /= sum2;
@@ -794,6 +796,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     a2_29 /= sum2;
     a2_30 /= sum2;
     a2_31 /= sum2;
+    sum3 = divisor(sum3);
     a3_0 /= sum3;
     a3_1 /= sum3;
     a3_2 /= sum3;
@@ -978,18 +981,26 @@ fn highest(s: vec4<f32>) -> f32 {
     return max(max(s.x, s.y), max(s.z, s.w));
 }
 
-// Masked scores of four keys; keys past the end get the lowest score.
+// Scores of four keys; keys past the end get -infinity.
 fn masked(s: vec4<f32>, batch: u32, head: u32, row: u32, key: u32) -> vec4<f32> {
     let i = min(row, params.rows - 1u);
     let j = min(vec4<u32>(key, key + 1u, key + 2u, key + 3u), vec4<u32>(params.keys - 1u));
     let t = s * params.scale;
     let m = vec4<f32>(score_mask(t.x, batch, head, i, j.x), score_mask(t.y, batch, head, i, j.y),
                       score_mask(t.z, batch, head, i, j.z), score_mask(t.w, batch, head, i, j.w));
-    return select(vec4<f32>(LOWEST), m, vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(params.keys));
+    let inside = vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(params.keys);
+    return select(vec4<f32>(-params.infinity), m, inside);
 }
 
-// exp(s - row_max); the clamp keeps the argument finite and still underflows to zero.
-fn probabilities(s: vec4<f32>, row_max: f32, key: u32) -> vec4<f32> {
-    let p = exp(max(s - row_max, vec4<f32>(-200.0)));
-    return select(vec4<f32>(), p, vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(params.keys));
+// exp(s - row_max); the clamp keeps the argument finite and still underflows to zero. NaN, and infinity less infinity, stay
+// NaN, which the clamp may lose.
+fn probabilities(s: vec4<f32>, row_max: f32) -> vec4<f32> {
+    let d = s - row_max;
+    let is_nan = (bitcast<vec4<u32>>(d) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
+    return select(exp(max(d, vec4<f32>(-200.0))), d, is_nan);
+}
+
+// What the weighted values are divided by.
+fn divisor(sum: f32) -> f32 {
+    return select(sum, params.empty_sum, sum == 0.0);
 }

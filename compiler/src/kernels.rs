@@ -17,10 +17,13 @@ pub enum Links {
     Epilogue,
     /// `pointwise(near, far)`; an expression is required.
     Pointwise,
-    /// `score_mask(score, batch, head, i, j)`, the expression (input 0 the score, input 1 the mask) or the identity; and an
-    /// `epilogue`, always the identity.
+    /// `score_mask(score, batch, head, i, j)`, the expression (input 0 the score, up to [`MAX_SCORE_OPERANDS`] others) or the
+    /// identity; and an `epilogue`, always the identity.
     ScoreMask,
 }
+
+/// Operands that what attention does with its scores has at most: the parameters have that many places.
+pub const MAX_SCORE_OPERANDS: usize = 3;
 
 /// What is claimed about one kernel.
 #[derive(Debug, Clone, Copy)]

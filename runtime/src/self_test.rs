@@ -130,10 +130,33 @@ fn floats(tensor: &Tensor) -> Option<Vec<f64>> {
     }
 }
 
-/// ‖found − expected‖ / ‖expected‖; the absolute error where the expected norm is 0.
+/// ‖found − expected‖ / ‖expected‖; the absolute error where the expected norm is 0. NaN and infinities that coincide are no
+/// error, and infinitely much where they do not.
 fn relative_l2(found: &[f64], expected: &[f64]) -> f64 {
-    let squares = found.iter().zip(expected).map(|(found, expected)| (found - expected).powi(2));
+    let same = |(found, expected): &(&f64, &f64)| found == expected || (found.is_nan() && expected.is_nan());
+    let different: Vec<_> = found.iter().zip(expected).filter(|pair| !same(pair)).collect();
+    if different.iter().any(|(found, expected)| !found.is_finite() || !expected.is_finite()) {
+        return f64::INFINITY;
+    }
+    let squares = different.into_iter().map(|(found, expected)| (found - expected).powi(2));
     let error = squares.sum::<f64>().sqrt();
-    let norm = expected.iter().map(|value| value.powi(2)).sum::<f64>().sqrt();
+    let finite = expected.iter().filter(|value| value.is_finite());
+    let norm = finite.map(|value| value.powi(2)).sum::<f64>().sqrt();
     if norm > 0.0 { error / norm } else { error }
+}
+#[cfg(test)]
+mod tests {
+    use super::relative_l2;
+
+    #[test]
+    fn nan_and_infinities_must_coincide() {
+        let expected = [f64::NAN, 3.0, f64::NEG_INFINITY, 4.0];
+        assert_eq!(relative_l2(&expected, &expected), 0.0);
+        assert_eq!(relative_l2(&[f64::NAN, 3.0, f64::NEG_INFINITY, 9.0], &expected), 1.0);
+        for (at, value) in [(0, 1.0), (1, f64::NAN), (2, f64::INFINITY), (3, f64::INFINITY)] {
+            let mut found = expected;
+            found[at] = value;
+            assert_eq!(relative_l2(&found, &expected), f64::INFINITY);
+        }
+    }
 }

@@ -123,7 +123,7 @@ fn run_session(mut session: Session, inputs: &Path, times: usize) -> anyhow::Res
     Ok(Ran { outputs, stats, ports: session.outputs() })
 }
 
-/// ‖a − b‖ / ‖b‖ in f64; 0 when both are zero. NaNs and infinities must coincide.
+/// ‖a − b‖ / ‖b‖ in f64; 0 when both are zero. Infinite where NaNs and infinities do not coincide.
 pub fn relative_l2(found: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(found.len(), expected.len(), "as many elements");
     let (mut difference, mut norm) = (0.0_f64, 0.0_f64);
@@ -131,6 +131,9 @@ pub fn relative_l2(found: &[f32], expected: &[f32]) -> f64 {
         if f.to_bits() == e.to_bits() || (f.is_nan() && e.is_nan()) {
             norm += if e.is_finite() { f64::from(*e).powi(2) } else { 0.0 };
             continue;
+        }
+        if !f.is_finite() || !e.is_finite() {
+            return f64::INFINITY;
         }
         difference += (f64::from(*f) - f64::from(*e)).powi(2);
         norm += f64::from(*e).powi(2);

@@ -8,7 +8,7 @@ use super::EmitError;
 use super::expression::{Expression, operand_count};
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, UnaryOp};
-use crate::kernels::{Kernel, Links};
+use crate::kernels::{Kernel, Links, MAX_SCORE_OPERANDS};
 use std::fmt::Write;
 
 /// Generated text and whether it calls functions.wgsl.
@@ -70,8 +70,8 @@ fn function(kernel: Kernel, expression: &Expression) -> Result<Generated, EmitEr
     if expression.buffers.len() != operand_count(kernel, program) {
         return Err(misfit(kernel, "it has not one buffer an operand"));
     }
-    if links == Links::ScoreMask && expression.buffers.len() > 1 {
-        return Err(misfit(kernel, "it has more operands than a mask"));
+    if links == Links::ScoreMask && expression.buffers.len() > MAX_SCORE_OPERANDS {
+        return Err(misfit(kernel, "it has more than three operands"));
     }
     if links == Links::Epilogue && expression.buffers.len() > 4 {
         return Err(misfit(kernel, "it has more than four operands"));
@@ -165,7 +165,9 @@ fn load(kernel: Kernel, expression: &Expression, operand: usize, text: &mut Stri
             writeln!(text, "    let p{operand} = params.operands[{operand}];").expect("writing to a string");
             format!("p{operand}.x + batch * p{operand}.y + m * p{operand}.z + n * p{operand}.w")
         }
-        Links::ScoreMask => "params.mask_offset + dot(vec4<u32>(batch, head, i, j), params.mask_stride)".to_owned(),
+        Links::ScoreMask => format!(
+            "params.score_offsets[{operand}u] + dot(vec4<u32>(batch, head, i, j), params.score_strides[{operand}u])"
+        ),
     };
     let name = buffer_name(kernel, expression.buffers[operand]);
     let truth = if expression.program.inputs[input] == Dtype::Bool { " != 0u" } else { "" };

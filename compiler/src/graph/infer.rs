@@ -251,8 +251,9 @@ pub fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Vec<usize>, Dtype), S
             shape[*axis] = 1;
             Ok((shape, Dtype::I32))
         }
-        Op::Attention { has_mask, .. } => {
-            count(op, operands, if *has_mask { 4 } else { 3 }, "3, or 4 with a mask")?;
+        Op::Attention { score, .. } => {
+            let added = score.as_ref().map_or(0, |score| score.inputs.len() - 1);
+            count(op, operands, 3 + added, "q, k, v and those of its score program")?;
             let (q, k, v) = (operands[0].0, operands[1].0, operands[2].0);
             let rank = q.len();
             let fits = rank >= 2
@@ -266,11 +267,15 @@ pub fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Vec<usize>, Dtype), S
                 return Err(bad(op, operands, 1, "q (…, i, d), k (…, j, d), v (…, j, e)"));
             }
             let mut shape = q.to_vec();
-            if *has_mask {
-                let mask = operands[3].0;
-                shape[rank - 1] = k[rank - 2];
-                if mask.len() != rank || mask.iter().zip(&shape).any(|(m, s)| *m != 1 && m != s) {
-                    return Err(bad(op, operands, 3, "broadcasts to (…, i, j)"));
+            shape[rank - 1] = k[rank - 2];
+            let types = score.iter().flat_map(|score| &score.inputs).skip(1);
+            for ((position, mask), expected) in operands.iter().enumerate().skip(3).zip(types) {
+                if mask.0.len() != rank || mask.0.iter().zip(&shape).any(|(m, s)| *m != 1 && m != s) {
+                    return Err(bad(op, operands, position, "broadcasts to (…, i, j)"));
+                }
+                if mask.1 != *expected {
+                    let (op, found) = (op.name(), mask.1);
+                    return Err(ShapeError::Dtype { op, operand: position, expected: *expected, found });
                 }
             }
             shape[rank - 1] = v[rank - 1];

@@ -8,6 +8,15 @@ use super::constant::Constant;
 use super::pointwise::Pointwise;
 use crate::operators::KernelOp;
 
+/// What attention gives for a query without any key: a row of scores that are all −∞.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EmptyRow {
+    /// NaN, as softmax does.
+    Nan,
+    /// Weights of 0, as the operator `Attention` of ONNX does.
+    Zero,
+}
+
 /// Which reduction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are the mathematical ones")]
@@ -192,13 +201,15 @@ pub enum Op {
         /// ε.
         epsilon: f32,
     },
-    /// softmax(scale · q kᵀ + mask) v. Inputs: q (batch…, i, d), k (batch…, j, d), v (batch…, j, e), and with `has_mask` an
-    /// additive mask of the output's rank that broadcasts to (batch…, i, j). Output: (batch…, i, e).
+    /// softmax(score(scale · q kᵀ)) v. Inputs: q (batch…, i, d), k (batch…, j, d), v (batch…, j, e), and those of `score` after
+    /// its first, of the output's rank, which broadcast to (batch…, i, j). Output: (batch…, i, e).
     Attention {
-        /// Multiplies the scores before the mask is added.
+        /// Multiplies the products of queries and keys.
         scale: f32,
-        /// Whether there is a fourth input.
-        has_mask: bool,
+        /// What is done with every scaled product, its input 0, before the softmax: masks, biases, a soft cap.
+        score: Option<Pointwise>,
+        /// What a row gives whose scores are all −∞.
+        empty_row: EmptyRow,
     },
     /// Reduction over the axes, which stay with size 1. One input.
     Reduce {

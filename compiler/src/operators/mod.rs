@@ -128,7 +128,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Asinh", &[9, 22]),
     op("Atan", &[7, 22]),
     op("Atanh", &[9, 22]),
-    op("Attention", &[23, 24]).limited("without nonpad_kv_seqlen").rewritten(rewrite::attention),
+    op("Attention", &[23, 24, 25]).rewritten(rewrite::attention),
     op("AveragePool", &[1, 7, 10, 11, 19, 22]).limited("float tensors"),
     op("BatchNormalization", &[1, 6, 7, 9, 14, 15])
         .limited("training by the attribute, not by the number of outputs")

@@ -1,23 +1,27 @@
-//! Recovers attention: scores, optional scale, optional mask, softmax, weighted sum of values.
+//! Recovers attention: scores, what is done with each of them, softmax, weighted sum of values.
 //!
 //! The axes of the scores are followed by label from the first einsum to the second, through views that only permute axes or
 //! add and drop axes of size 1, so that any layout of q, k, v and the result matches; transposes and reshapes put them into
-//! the order that `Op::Attention` wants. Every value in between must have a single reader. Anything else between the scores
-//! and the values (heads mixed after the softmax, a softmax over another axis) deliberately does not match.
+//! the order that `Op::Attention` wants. Every value in between must have a single reader. Weights that are 0 in rows without
+//! any key belong to it. Anything else between the scores and the values (heads mixed after the softmax, a softmax over another
+//! axis) deliberately does not match.
 
 use super::pattern::{value, with_literal};
 use super::{OptimizeError, OptimizeOptions, OptimizeReport, add, program, single_user};
 use crate::graph::constant::Dtype;
-use crate::graph::op::Op;
+use crate::graph::op::{EmptyRow, Op};
 use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
 use crate::graph::{Graph, NodeId};
+use crate::kernels::MAX_SCORE_OPERANDS;
 
 mod arrange;
-mod mask;
+mod rows;
 mod scores;
+mod terms;
 
 use arrange::arrange;
-use scores::{Scores, labels_after_view, trace_scores};
+use rows::hide_rows;
+use scores::{Scores, labels_after_view};
 
 /// See the file's header.
 pub fn run(graph: &mut Graph, options: &OptimizeOptions, report: &mut OptimizeReport) -> Result<(), OptimizeError> {
@@ -25,9 +29,8 @@ pub fn run(graph: &mut Graph, options: &OptimizeOptions, report: &mut OptimizeRe
     // Building prunes, so that other nodes may be gone; a softmax goes only when it is visited itself.
     order.retain(|id| matches!(graph.node(*id).op, Op::Softmax { .. }));
     for id in order {
-        if let Some(found) = find(graph, id, options)
-            && build(graph, &found)?.is_some()
-        {
+        if let Some(found) = find(graph, id, options) {
+            build(graph, &found)?;
             report.attentions += 1;
         }
     }
@@ -40,6 +43,7 @@ type Axes = Vec<Option<u8>>;
 /// The parts of an attention. All labels are those of the einsum that makes the scores, except `width`.
 struct Found {
     scores: Scores,
+    empty_row: EmptyRow,
     q: NodeId,
     q_axes: Axes,
     k: NodeId,
@@ -72,7 +76,8 @@ fn find(graph: &Graph, softmax: NodeId, options: &OptimizeOptions) -> Option<Fou
     if node.epilogue.is_some() {
         return None;
     }
-    let scores = trace_scores(graph, graph.operands(softmax)[0])?;
+    let mut scores = Scores::of(graph, graph.operands(softmax)[0])?;
+    let mut empty_row = EmptyRow::Nan;
     let keys = scores.axes[*axis]?;
     let (q, k, batch, rows, depth) = classify_scores(graph, &scores, keys)?;
 
@@ -84,10 +89,17 @@ fn find(graph: &Graph, softmax: NodeId, options: &OptimizeOptions) -> Option<Fou
             Op::Einsum { .. } => break user,
             // Probabilities stay f32 inside the kernel: more exact than the rounding that is left out.
             Op::Pointwise(step) if *step == Pointwise::unary(UnaryOp::RoundToF16, Dtype::F32) => {}
+            Op::Pointwise(_) if empty_row == EmptyRow::Nan => {
+                hide_rows(graph, user, last, &axes, keys, &mut scores)?;
+                empty_row = EmptyRow::Zero;
+            }
             _ => axes = labels_after_view(graph, user, &axes)?,
         }
         last = user;
     };
+    if scores.operands.len() > MAX_SCORE_OPERANDS {
+        return None;
+    }
     let (v, v_axes, result_axes, width) = classify_values(graph, result, last, &axes, &batch, rows, keys)?;
     let size = |id: NodeId, axes: &Axes, label: Option<u8>| {
         label.map_or(Some(1), |l| axes.iter().position(|a| *a == Some(l)).map(|axis| graph.node(id).shape[axis]))
@@ -98,7 +110,23 @@ fn find(graph: &Graph, softmax: NodeId, options: &OptimizeOptions) -> Option<Fou
         return None;
     }
     let ((q, q_axes), (k, k_axes)) = (q, k);
-    Some(Found { scores, q, q_axes, k, k_axes, v, v_axes, result, result_axes, batch, rows, keys, depth, width })
+    Some(Found {
+        scores,
+        empty_row,
+        q,
+        q_axes,
+        k,
+        k_axes,
+        v,
+        v_axes,
+        result,
+        result_axes,
+        batch,
+        rows,
+        keys,
+        depth,
+        width,
+    })
 }
 
 type Side = (NodeId, Axes);
@@ -169,29 +197,28 @@ fn classify_values(
     (shared && row_kept && summed && width_kept).then_some((v, v_axes, result_axes, width))
 }
 
-/// Replaces what was found. `None` when the mask turns out not to be expressible.
-fn build(graph: &mut Graph, found: &Found) -> Result<Option<NodeId>, OptimizeError> {
+/// Replaces what was found.
+fn build(graph: &mut Graph, found: &Found) -> Result<(), OptimizeError> {
     let origin = graph.node(found.result).origin;
     let order = |inner: [Option<u8>; 2]| -> Axes { found.batch.iter().map(|l| Some(*l)).chain(inner).collect() };
-    let mut masks = Vec::new();
-    for term in &found.scores.masks {
-        let Some(additive) = mask::additive(graph, term, found.keys, origin)? else { return Ok(None) };
-        let order = order([found.rows, Some(found.keys)]);
-        masks.push(arrange(graph, additive, &mask::axes(graph, additive, &term.axes), &order, origin)?);
-    }
     let q = arrange(graph, found.q, &found.q_axes, &order([found.rows, found.depth]), origin)?;
     let k = arrange(graph, found.k, &found.k_axes, &order([Some(found.keys), found.depth]), origin)?;
     let v = arrange(graph, found.v, &found.v_axes, &order([Some(found.keys), found.width]), origin)?;
     let (mut scale, mut operands) = (found.scores.scale, vec![q, k, v]);
-    if let Some(first) = masks.first().copied() {
-        let mut sum = first;
-        for mask in &masks[1..] {
-            sum = add(graph, Op::Pointwise(Pointwise::binary(BinaryOp::Add, Dtype::F32)), &[sum, *mask], origin)?;
+    for terms in &found.scores.operands {
+        let mut sum = None;
+        for term in terms {
+            let term = arrange(graph, term.node, &term.axes, &order([found.rows, Some(found.keys)]), origin)?;
+            let plus = Op::Pointwise(Pointwise::binary(BinaryOp::Add, Dtype::F32));
+            sum = Some(sum.map_or(Ok(term), |sum| add(graph, plus, &[sum, term], origin))?);
         }
-        operands.push(sum);
+        operands.extend(sum);
     }
-    let has_mask = operands.len() == 4;
-    let attention = add(graph, Op::Attention { scale: scale as f32, has_mask }, &operands, origin)?;
+    let op = |scale: f64| {
+        let (score, empty_row) = (found.scores.program.clone(), found.empty_row);
+        Op::Attention { scale: scale as f32, score, empty_row }
+    };
+    let attention = add(graph, op(scale), &operands, origin)?;
     let from = order([found.rows, found.width]);
     let out = arrange(graph, attention, &from, &found.result_axes, origin)?;
     graph.replace_uses(found.result, out);
@@ -206,8 +233,8 @@ fn build(graph: &mut Graph, found: &Found) -> Result<Option<NodeId>, OptimizeErr
             scale *= factor;
         }
     }
-    graph.node_mut(attention).op = Op::Attention { scale: scale as f32, has_mask };
-    Ok(Some(attention))
+    graph.node_mut(attention).op = op(scale);
+    Ok(())
 }
 
 /// Takes a product with a literal out of what alone makes an operand, behind any views.

@@ -220,7 +220,7 @@ fn epilogue_fusion(graph: &Graph, id: NodeId, direct: NodeId, options: &Optimize
 }
 
 /// The same program with input `position` as input 0.
-fn input_first(program: &Pointwise, position: u32) -> Pointwise {
+pub fn input_first(program: &Pointwise, position: u32) -> Pointwise {
     let rename = |operand: Operand| match operand {
         Operand::Input(i) if i == position => Operand::Input(0),
         Operand::Input(i) if i < position => Operand::Input(i + 1),

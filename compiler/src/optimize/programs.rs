@@ -100,7 +100,7 @@ fn epilogue(graph: &mut Graph, id: NodeId, program: Pointwise, report: &mut Opti
 }
 
 /// Whether a program reads an input.
-fn reads(program: &Pointwise, input: u32) -> bool {
+pub fn reads(program: &Pointwise, input: u32) -> bool {
     let found = std::cell::Cell::new(false);
     for instruction in &program.instructions {
         instruction.map_operands(|operand| {
@@ -112,7 +112,7 @@ fn reads(program: &Pointwise, input: u32) -> bool {
 }
 
 /// The program without an input that it does not read.
-fn without_input(program: &Pointwise, position: u32) -> Pointwise {
+pub fn without_input(program: &Pointwise, position: u32) -> Pointwise {
     let rename = |operand: Operand| match operand {
         Operand::Input(i) if i > position => Operand::Input(i - 1),
         Operand::Input(_) | Operand::Result(_) => operand,

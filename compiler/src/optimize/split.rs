@@ -272,8 +272,8 @@ impl Cut<'_> {
             Op::Attention { .. } if axis + 2 == rank => {
                 let mut parts = own.to_vec();
                 parts[0] = self.part(own[0], axis, range)?;
-                if let Some(mask) = own.get(3) {
-                    parts[3] = self.broadcast(*mask, axis, shape[axis], range)?;
+                for (part, operand) in parts.iter_mut().zip(own).skip(3) {
+                    *part = self.broadcast(*operand, axis, shape[axis], range)?;
                 }
                 parts
             }

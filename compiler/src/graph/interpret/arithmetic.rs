@@ -1,8 +1,8 @@
 //! Sums, products, softmax and norms of the reference interpreter, accumulated in f64.
 
-use super::{Tensor, broadcast_strides, for_each_index, offset, strides, word};
+use super::{Tensor, for_each_index, offset, strides, word};
 use crate::graph::constant::Dtype;
-use crate::graph::op::{NormKind, ReduceKind};
+use crate::graph::op::{EmptyRow, NormKind, ReduceKind};
 
 /// Stride of each of `labels` in a tensor whose axes are `axes`; 0 where the tensor does not have it.
 fn label_strides(labels: &[u8], axes: &[u8], shape: &[usize]) -> Vec<usize> {
@@ -90,34 +90,39 @@ pub fn normalize(kind: NormKind, axes: &[usize], epsilon: f32, x: &Tensor) -> Te
     Tensor { shape: x.shape.clone(), dtype: x.dtype, words }
 }
 
-/// softmax(scale · q kᵀ + mask) v.
-pub fn attention(scale: f32, operands: &[&Tensor], shape: &[usize]) -> Tensor {
-    let (q, k, v) = (operands[0], operands[1], operands[2]);
+/// scale · q kᵀ: (batch…, i, d) and (batch…, j, d) to (batch…, i, j).
+pub fn scores(scale: f32, q: &Tensor, k: &Tensor) -> Tensor {
+    let rank = q.shape.len();
+    let (rows, depth, keys) = (q.shape[rank - 2], q.shape[rank - 1], k.shape[rank - 2]);
+    let mut shape = q.shape.clone();
+    shape[rank - 1] = keys;
+    let count: usize = shape.iter().product();
+    let words = (0..count).map(|at| {
+        let (row, key) = (at / keys, at / (keys * rows) * keys + at % keys);
+        let dot: f64 = (0..depth).map(|d| q.value(row * depth + d) * k.value(key * depth + d)).sum();
+        word(dot * f64::from(scale), Dtype::F32)
+    });
+    Tensor { words: words.collect(), shape, dtype: Dtype::F32 }
+}
+
+/// softmax(scores) v.
+pub fn attention(scores: &Tensor, empty_row: EmptyRow, v: &Tensor, shape: &[usize]) -> Tensor {
     let rank = shape.len();
-    let (keys, depth, width) = (k.shape[rank - 2], q.shape[rank - 1], shape[rank - 1]);
-    let mask_strides = operands.get(3).map(|mask| broadcast_strides(&mask.shape));
+    let (rows, width, keys) = (shape[rank - 2], shape[rank - 1], v.shape[rank - 2]);
     let mut words = Vec::with_capacity(shape.iter().product());
-    let queries = &shape[..rank - 1];
-    let mut row_number = 0;
-    for_each_index(queries, |index| {
-        let batch = row_number / queries[rank - 2].max(1);
-        let mut row: Vec<f64> = (0..keys)
-            .map(|j| {
-                let dot: f64 =
-                    (0..depth).map(|d| q.value(row_number * depth + d) * k.value((batch * keys + j) * depth + d)).sum();
-                let mask = mask_strides.as_ref().map_or(0.0, |strides| {
-                    operands[3].value(offset(index, &strides[..rank - 1]) + j * strides[rank - 1])
-                });
-                dot * f64::from(scale) + mask
-            })
-            .collect();
-        softmax_row(&mut row, false);
+    for row in 0..shape[..rank - 1].iter().product() {
+        let mut weights: Vec<f64> = (0..keys).map(|j| scores.value(row * keys + j)).collect();
+        let empty = weights.iter().all(|score| *score == f64::NEG_INFINITY);
+        match empty_row {
+            EmptyRow::Zero if empty => weights.fill(0.0),
+            EmptyRow::Zero | EmptyRow::Nan => softmax_row(&mut weights, false),
+        }
+        let first = row / rows * keys;
         for e in 0..width {
-            let sum: f64 = row.iter().enumerate().map(|(j, p)| p * v.value((batch * keys + j) * width + e)).sum();
+            let sum: f64 = weights.iter().enumerate().map(|(j, p)| p * v.value((first + j) * width + e)).sum();
             words.push(word(sum, Dtype::F32));
         }
-        row_number += 1;
-    });
+    }
     Tensor { shape: shape.to_vec(), dtype: Dtype::F32, words }
 }
 

@@ -148,7 +148,14 @@ pub fn evaluate(op: &Op, operands: &[&Tensor], shape: &[usize]) -> Tensor {
         Op::Pool { window, kind } => windows::pool(window, *kind, operands[0], shape),
         Op::Softmax { axis, log } => arithmetic::softmax(operands[0], *axis, *log),
         Op::Normalize { kind, axes, epsilon } => arithmetic::normalize(*kind, axes, *epsilon, operands[0]),
-        Op::Attention { scale, .. } => arithmetic::attention(*scale, operands, shape),
+        Op::Attention { scale, score, empty_row } => {
+            let scores = arithmetic::scores(*scale, operands[0], operands[1]);
+            let scores = score.as_ref().map_or_else(
+                || scores.clone(),
+                |score| pointwise(score, &[&[&scores], &operands[3..]].concat(), &scores.shape),
+            );
+            arithmetic::attention(&scores, *empty_row, operands[2], shape)
+        }
         Op::Reduce { kind, axes } => arithmetic::reduce(*kind, axes, operands[0], shape),
         Op::ArgReduce { axis, max, last } => arithmetic::arg_reduce(*axis, *max, *last, operands[0], shape),
         Op::Gather { axis } => movement::gather(*axis, operands[0], operands[1], shape),

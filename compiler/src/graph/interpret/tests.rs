@@ -4,7 +4,7 @@ use super::{Tensor, evaluate, interpret};
 use crate::graph::Graph;
 use crate::graph::GraphPort;
 use crate::graph::constant::Dtype;
-use crate::graph::op::{Op, PadMode, PoolKind, ScatterKind, Taps, Window};
+use crate::graph::op::{EmptyRow, Op, PadMode, PoolKind, ScatterKind, Taps, Window};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
 use flashmem_plan_format::plan::ElementType;
 
@@ -52,11 +52,19 @@ fn pools_ignore_or_count_padding() {
 fn attention_is_softmax_of_scores_times_values() {
     let (q, k) = (t(&[1, 2], &[1., 0.]), t(&[2, 2], &[0., 5., 0., 7.]));
     let v = t(&[2, 1], &[10., 20.]);
-    let mask = t(&[1, 2], &[0., -1e30]);
-    let y = evaluate(&Op::Attention { scale: 0.5, has_mask: false }, &[&q, &k, &v], &[1, 1]);
-    assert_eq!(y.to_f32(), [15.]);
-    let y = evaluate(&Op::Attention { scale: 0.5, has_mask: true }, &[&q, &k, &v, &mask], &[1, 1]);
-    assert_eq!(y.to_f32(), [10.]);
+    let plain = Op::Attention { scale: 0.5, score: None, empty_row: EmptyRow::Nan };
+    assert_eq!(evaluate(&plain, &[&q, &k, &v], &[1, 1]).to_f32(), [15.]);
+    let masked = |mask: [f32; 2], empty_row| {
+        let score = Some(Pointwise::binary(BinaryOp::Add, Dtype::F32));
+        let op = Op::Attention { scale: 0.5, score, empty_row };
+        evaluate(&op, &[&q, &k, &v, &t(&[1, 2], &mask)], &[1, 1]).to_f32()[0]
+    };
+    let hidden = f32::NEG_INFINITY;
+    assert_eq!(masked([0., hidden], EmptyRow::Nan), 10.);
+    assert_eq!(masked([f32::MIN, f32::MIN], EmptyRow::Zero), 15.);
+    assert_eq!(masked([hidden, hidden], EmptyRow::Zero), 0.);
+    assert!(masked([hidden, hidden], EmptyRow::Nan).is_nan());
+    assert!(masked([0., f32::NAN], EmptyRow::Zero).is_nan());
 }
 
 #[test]

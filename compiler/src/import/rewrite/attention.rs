@@ -1,60 +1,60 @@
-//! `Attention` of ONNX 23 in its parts, from which the optimiser recovers fused attention where it can.
+//! `Attention` of ONNX 23 to 25 in its parts, from which the optimiser recovers fused attention where it can.
 //!
-//! Grouped heads, past keys and values, masks, causality, soft caps and the four forms of the scores' output are here. A
-//! count of valid keys (`nonpad_kv_seqlen`) is refused.
+//! Grouped heads, past keys and values, counts of valid keys, masks, causality, windows, soft caps and the four forms of the
+//! scores' output are here. As in onnx 1.23 and ONNX Runtime, a soft cap comes before the mask, and a query whose mask hides every
+//! key gives 0. Where masks and counts say it is `visibility.rs`.
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
-use tract_onnx::pb::tensor_proto::DataType;
+use visibility::{bias, hidden_rows};
+
+mod visibility;
+
+/// The operands, heads apart: (batch, heads, sequence, size).
+struct Heads {
+    q: String,
+    /// The past included.
+    k: String,
+    /// The past included.
+    v: String,
+    /// Whether the node's operands have three axes.
+    joined: bool,
+}
 
 /// See the file's header.
 pub fn attention(s: &mut Steps<'_>) -> Result<Rewritten, String> {
-    if s.operand(6).is_some() {
-        return Err("nonpad_kv_seqlen".to_owned());
-    }
-    let heads = s.int_attribute("q_num_heads").zip(s.int_attribute("kv_num_heads"));
-    let q = split_heads(s, 0, heads.map(|h| h.0))?;
-    let k = split_heads(s, 1, heads.map(|h| h.1))?;
-    let v = split_heads(s, 2, heads.map(|h| h.1))?;
-    let (k, v) = (with_past(s, 4, &k), with_past(s, 5, &v));
-    s.give(1, &k);
-    s.give(2, &v);
+    check(s)?;
+    let heads = heads(s)?;
+    s.give(1, &heads.k);
+    s.give(2, &heads.v);
 
-    let (shared_k, shared_v) = (for_every_query(s, &q, &k), for_every_query(s, &q, &v));
-    let scale = match s.float_attribute("scale") {
-        Some(scale) => s.number_like(scale, &q),
-        None => {
-            let depth = s.shape(&q, 3, 4);
-            let depth = s.op("Cast", &[&depth], &[("to", Attribute::Int(1))]);
-            let root = s.op("Sqrt", &[&depth], &[]);
-            let one = s.floats(&[1], &[1.0]);
-            let scale = s.op("Div", &[&one, &root], &[]);
-            s.op("CastLike", &[&scale, &q], &[])
-        }
-    };
-    let transposed = s.op("Transpose", &[&shared_k], &[("perm", Attribute::Ints(&[0, 1, 3, 2]))]);
-    let products = s.op("MatMul", &[&q, &transposed], &[]);
-    let scores = s.op("Mul", &[&products, &scale], &[]);
-    let masked = masked(s, &scores, &q, &k)?;
-    let capped = match s.float_attribute("softcap").filter(|cap| *cap != 0.0) {
-        None => masked.clone(),
+    let products = products(s, &heads);
+    let capped = match s.float_attribute("softcap").filter(|cap| *cap > 0.0) {
+        None => products.clone(),
         Some(cap) => {
-            let cap = s.number_like(cap, &q);
-            let ratio = s.op("Div", &[&masked, &cap], &[]);
+            let cap = s.number_like(cap, &heads.q);
+            let ratio = s.op("Div", &[&products, &cap], &[]);
             let bent = s.op("Tanh", &[&ratio], &[]);
             s.op("Mul", &[&bent, &cap], &[])
         }
     };
-    let weights = s.op("Softmax", &[&capped], &[("axis", Attribute::Int(-1))]);
+    let bias = bias(s, &heads.q, &heads.k)?;
+    let masked = bias.as_ref().map_or_else(|| capped.clone(), |bias| s.op("Add", &[&capped, bias], &[]));
+    let mut weights = s.op("Softmax", &[&masked], &[("axis", Attribute::Int(-1))]);
+    if let Some(bias) = &bias {
+        let (hidden, zero) = (hidden_rows(s, bias), s.number_like(0.0, &heads.q));
+        weights = s.op("Where", &[&hidden, &zero, &weights], &[]);
+    }
     match s.int_attribute("qk_matmul_output_mode").unwrap_or(0) {
-        0 => s.give(3, &scores),
-        1 => s.give(3, &masked),
-        2 => s.give(3, &capped),
+        0 => s.give(3, &products),
+        1 => s.give(3, &capped),
+        2 => s.give(3, &masked),
         3 => s.give(3, &weights),
         other => return Err(format!("qk_matmul_output_mode {other}")),
     }
-    let mut y = s.op("MatMul", &[&weights, &shared_v], &[]);
-    if heads.is_some() {
+    let values = for_every_query(s, &heads, &heads.v);
+    let mut y = s.op("MatMul", &[&weights, &values], &[]);
+    if heads.joined {
         let joined = s.op("Transpose", &[&y], &[("perm", Attribute::Ints(&[0, 2, 1, 3]))]);
         let shape = s.ints(&[0, 0, -1]);
         y = s.op("Reshape", &[&joined, &shape], &[]);
@@ -63,12 +63,65 @@ pub fn attention(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
+/// Refuses what has no defined result. Softmax is computed in f32 whatever `softmax_precision` says.
+fn check(s: &Steps<'_>) -> Result<(), String> {
+    if s.operand(4).is_some() != s.operand(5).is_some() {
+        return Err("past keys or past values without the other".to_owned());
+    }
+    if s.operand(4).is_some() && s.operand(6).is_some() {
+        return Err("nonpad_kv_seqlen beside past keys".to_owned());
+    }
+    if let Some(scale) = s.float_attribute("scale").filter(|scale| !(0.0..f32::INFINITY).contains(scale)) {
+        return Err(format!("scale {scale}"));
+    }
+    let allowed = |name: &str, values: &[i64]| match s.int_attribute(name) {
+        Some(value) if !values.contains(&value) => Err(format!("{name} {value}")),
+        Some(_) | None => Ok(()),
+    };
+    allowed("is_causal", &[0, 1])?;
+    // f32, f16, f64 and bfloat16.
+    allowed("softmax_precision", &[1, 10, 11, 16])
+}
+
+fn heads(s: &mut Steps<'_>) -> Result<Heads, String> {
+    let rank = (0..3).filter_map(|i| s.known.rank(s.operand(i)?)).map(|(rank, _)| rank).next();
+    let counts = (s.int_attribute("q_num_heads"), s.int_attribute("kv_num_heads"));
+    let (of_q, of_k) = match (rank, counts) {
+        (Some(4), _) | (None, (None, None)) => (None, None),
+        (Some(3) | None, (Some(q), Some(k))) => (Some(q), Some(k)),
+        (Some(3) | None, _) => return Err("three axes without q_num_heads and kv_num_heads".to_owned()),
+        (Some(rank), _) => return Err(format!("operands with {rank} axes")),
+    };
+    if rank == Some(4) {
+        agrees(s, 0, counts.0)?;
+        agrees(s, 1, counts.1)?;
+    }
+    let q = split_heads(s, 0, of_q)?;
+    let k = split_heads(s, 1, of_k)?;
+    let v = split_heads(s, 2, of_k)?;
+    let (k, v) = (with_past(s, 4, &k), with_past(s, 5, &v));
+    Ok(Heads { q, k, v, joined: of_q.is_some() })
+}
+
+/// With four axes a number of heads says nothing new.
+fn agrees(s: &Steps<'_>, position: usize, heads: Option<i64>) -> Result<(), String> {
+    let own = s.operand(position).and_then(|x| s.known.shape(x)).and_then(|shape| shape.get(1).copied());
+    match own.zip(heads) {
+        Some((own, heads)) if own as i64 != heads => {
+            Err(format!("{heads} heads of operand {position}, which has {own}"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// (batch, sequence, heads · size) as (batch, heads, sequence, size); with four axes it is so already.
 fn split_heads(s: &mut Steps<'_>, position: usize, heads: Option<i64>) -> Result<String, String> {
     let x = s.needed(position)?;
     let Some(heads) = heads else { return Ok(x.to_owned()) };
+    // Refused by inference where the operand turns out to have another number of axes.
+    let x = s.op("Transpose", &[x], &[("perm", Attribute::Ints(&[0, 1, 2]))]);
     let shape = s.ints(&[0, 0, heads, -1]);
-    let split = s.op("Reshape", &[x, &shape], &[]);
+    let split = s.op("Reshape", &[&x, &shape], &[]);
     Ok(s.op("Transpose", &[&split], &[("perm", Attribute::Ints(&[0, 2, 1, 3]))]))
 }
 
@@ -79,9 +132,28 @@ fn with_past(s: &mut Steps<'_>, position: usize, now: &str) -> String {
     }
 }
 
-/// Keys or values with each head repeated for the queries' heads that share it.
-fn for_every_query(s: &mut Steps<'_>, q: &str, x: &str) -> String {
-    let (wanted, own) = (s.shape(q, 1, 2), s.shape(x, 1, 2));
+/// scale · q kᵀ. The queries are scaled, so that products in f16 do not overflow.
+fn products(s: &mut Steps<'_>, heads: &Heads) -> String {
+    let scale = match s.float_attribute("scale") {
+        Some(scale) => s.number_like(scale, &heads.q),
+        None => {
+            let depth = s.shape(&heads.q, 3, 4);
+            let depth = s.op("Cast", &[&depth], &[("to", Attribute::Int(1))]);
+            let root = s.op("Sqrt", &[&depth], &[]);
+            let one = s.floats(&[1], &[1.0]);
+            let scale = s.op("Div", &[&one, &root], &[]);
+            s.op("CastLike", &[&scale, &heads.q], &[])
+        }
+    };
+    let keys = for_every_query(s, heads, &heads.k);
+    let transposed = s.op("Transpose", &[&keys], &[("perm", Attribute::Ints(&[0, 1, 3, 2]))]);
+    let scaled = s.op("Mul", &[&heads.q, &scale], &[]);
+    s.op("MatMul", &[&scaled, &transposed], &[])
+}
+
+/// Keys or values with each head repeated for the queries' heads that share it: the first few share the first.
+fn for_every_query(s: &mut Steps<'_>, heads: &Heads, x: &str) -> String {
+    let (wanted, own) = (s.shape(&heads.q, 1, 2), s.shape(&heads.k, 1, 2));
     let ratio = s.op("Div", &[&wanted, &own], &[]);
     let one = s.ints(&[1, 1]);
     let repeats = s.op("Concat", &[&one, &ratio, &one], &[("axis", Attribute::Int(0))]);
@@ -90,39 +162,4 @@ fn for_every_query(s: &mut Steps<'_>, q: &str, x: &str) -> String {
     let (batch, rest) = (s.shape(x, 0, 1), s.shape(x, 2, 4));
     let shape = s.op("Concat", &[&batch, &wanted, &rest], &[("axis", Attribute::Int(0))]);
     s.op("Reshape", &[&repeated, &shape], &[])
-}
-
-/// The scores with mask and causality.
-fn masked(s: &mut Steps<'_>, scores: &str, q: &str, k: &str) -> Result<String, String> {
-    let mut sum = scores.to_owned();
-    if let Some(mask) = s.operand(3) {
-        let kind = s.known.element_type(mask).ok_or("a mask whose type is not known")?;
-        let bias = if kind == DataType::Bool as i32 {
-            let (kept, hidden) = (s.number_like(0.0, q), s.number_like(f32::NEG_INFINITY, q));
-            s.op("Where", &[mask, &kept, &hidden], &[])
-        } else {
-            mask.to_owned()
-        };
-        sum = s.op("Add", &[&sum, &bias], &[]);
-    }
-    if s.int_attribute("is_causal").unwrap_or(0) == 0 {
-        return Ok(sum);
-    }
-    let past = s.operand(4).map(|past| s.shape(past, 2, 3));
-    let rows = places(s, q, 1);
-    let rows = past.map_or(rows.clone(), |past| s.op("Add", &[&rows, &past], &[]));
-    let columns = places(s, k, 0);
-    let later = s.op("Less", &[&rows, &columns], &[]);
-    let (kept, hidden) = (s.number_like(0.0, q), s.number_like(f32::NEG_INFINITY, q));
-    let bias = s.op("Where", &[&later, &hidden, &kept], &[]);
-    Ok(s.op("Add", &[&sum, &bias], &[]))
-}
-
-/// 0, 1, … along axis 2 of `x`, with an axis of size 1 put in at `unit`.
-fn places(s: &mut Steps<'_>, x: &str, unit: i64) -> String {
-    let size = s.shape(x, 2, 3);
-    let size = s.squeeze(&size, &[0]);
-    let (start, step) = (s.int(0), s.int(1));
-    let range = s.op("Range", &[&start, &size, &step], &[]);
-    s.unsqueeze(&range, &[unit])
 }

@@ -8,9 +8,8 @@ use super::heavy::output_for;
 use super::strided::word;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
-use crate::graph::op::Op;
-use crate::graph::pointwise::{BinaryOp, Pointwise};
-use crate::kernels::Kernel;
+use crate::graph::op::{EmptyRow, Op};
+use crate::kernels::{Kernel, MAX_SCORE_OPERANDS};
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::program::Cost;
@@ -42,7 +41,7 @@ fn leading(views: &[&View]) -> Option<([usize; 2], Vec<[i64; 2]>)> {
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
     let graph = lowering.graph();
     let node = graph.node(id);
-    let Op::Attention { scale, has_mask } = node.op else { unreachable!("dispatched on the operator") };
+    let Op::Attention { scale, score, empty_row } = &node.op else { unreachable!("dispatched on the operator") };
     let no_kernel = |reason| LowerError::NoKernel { node: graph.label(id), op: "Attention", reason };
     let operands = graph.operands(id);
     let rank = node.shape.len();
@@ -60,11 +59,12 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
         },
         _ => return Err(no_kernel("a head is larger than 128")),
     };
-    let mut inputs: Vec<View> = operands[..3].iter().map(|o| lowering.view(*o)).collect();
+    let own = graph.op_operand_count(id);
+    let mut inputs: Vec<View> = operands[..own].iter().map(|o| lowering.view(*o)).collect();
     let mut score_shape = node.shape.clone();
     score_shape[rank - 1] = keys;
-    if has_mask {
-        inputs.push(lowering.view(operands[3]).broadcast(&score_shape));
+    for operand in &mut inputs[3..] {
+        *operand = operand.broadcast(&score_shape);
     }
     let mut out = output_for(lowering, id);
     out.split_epilogue();
@@ -82,16 +82,22 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
     let full = |i: usize, view: &View| {
         [strides[i][0], strides[i][1], view.strides[rank - 2], view.strides[rank - 1]].map(word)
     };
-    let mut params = vec![rows as u32, keys as u32, head_dim as u32, 1, 0, 0, scale.to_bits()];
-    params.push(inputs.get(3).map_or(0, |m| word(m.offset)));
+    let empty_sum = match empty_row {
+        EmptyRow::Nan => f32::NAN,
+        EmptyRow::Zero => 1.0,
+    };
+    let mut params = vec![rows as u32, keys as u32, head_dim as u32, 1];
+    params.extend([scale.to_bits(), f32::INFINITY.to_bits(), empty_sum.to_bits(), 0]);
     params.extend(inputs[..3].iter().map(|v| word(v.offset)).chain([word(out.view.offset)]));
     inputs[..3].iter().enumerate().for_each(|(i, v)| params.extend(full(i, v)));
     params.extend(full(inputs.len(), &out.view));
-    params.extend(inputs.get(3).map_or([0; 4], |m| full(3, m)));
+    let of_score = |i: usize| inputs[3..].get(i).map(|view| (word(view.offset), full(3 + i, view)));
+    params.extend((0..4).map(|i| of_score(i).map_or(0, |(offset, _)| offset)));
+    params.extend((0..MAX_SCORE_OPERANDS).flat_map(|i| of_score(i).map_or([0; 4], |(_, strides)| strides)));
     let scores = (sizes[0] * sizes[1] * rows * keys) as f64;
     lowering.call(Call {
         kernel,
-        expression: has_mask.then(|| Pointwise::binary(BinaryOp::Add, Dtype::F32)),
+        expression: score.clone(),
         params,
         output: out.view.tensor,
         inputs: inputs.iter().map(|v| v.tensor).collect(),

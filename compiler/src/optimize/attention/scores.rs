@@ -1,52 +1,137 @@
-//! Follows the input of a softmax back to the einsum of queries and keys, through scales, masks and views.
+//! Follows the input of a softmax back to the einsum of queries and keys.
+//!
+//! Views that only permute axes and element-wise nodes may stand in between. What the element-wise nodes do to a score becomes
+//! one program, which attention runs on every score as it stands: masks, biases, caps and roundings keep their order and their
+//! values, those of rows without any key included. Only a factor at its beginning is told apart.
 
-use super::{Axes, axes_of};
+use super::{Axes, axes_of, terms};
 use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
-use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, UnaryOp};
+use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise};
 use crate::graph::{Graph, NodeId};
+use crate::kernels::MAX_SCORE_OPERANDS;
+use crate::optimize::expression::{Simplified, simplify};
+use crate::optimize::fuse::input_first;
+use crate::optimize::programs::{merge_equal_operands, reads, without_input};
 use crate::optimize::{program, single_user};
 
-/// A term of the scores that is added, or takes their place, by position.
+/// A tensor that a score program reads, and the labels of its axes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mask {
-    /// What kind.
-    pub kind: MaskKind,
-    /// Axes of the tensor that it is broadcast to.
+pub struct Term {
+    /// The tensor.
+    pub node: NodeId,
+    /// Its axes, in labels of the einsum.
     pub axes: Axes,
 }
 
-/// What a mask does.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum MaskKind {
-    /// Added.
-    Additive(NodeId),
-    /// Scores where the condition is `keep`, else `fill`.
-    Where {
-        /// The condition, a truth value.
-        condition: NodeId,
-        /// The value of the condition that keeps a score.
-        keep: bool,
-        /// What the others are replaced by.
-        fill: f32,
-    },
-}
-
-/// softmax's input: masks(scale · einsum).
+/// softmax's input: program(scale · einsum, sums of terms).
 #[derive(Debug)]
 pub struct Scores {
     /// The einsum of queries and keys.
     pub einsum: NodeId,
     /// The scale.
     pub scale: f64,
-    /// The masks, first to last.
-    pub masks: Vec<Mask>,
+    /// What is done with a scaled score, its input 0; `None` for nothing.
+    pub program: Option<Pointwise>,
+    /// The program's other inputs, each the sum of its terms.
+    pub operands: Vec<Vec<Term>>,
     /// Axes of the value, in labels of the einsum.
     pub axes: Axes,
 }
 
-/// The scores that a value is, when it is scores.
-pub fn trace_scores(graph: &Graph, id: NodeId) -> Option<Scores> {
+impl Scores {
+    /// The scores that a value is, in the form that attention takes, when it is scores.
+    pub fn of(graph: &Graph, id: NodeId) -> Option<Self> {
+        let mut scores = trace(graph, id)?;
+        scores.simplify();
+        scores.take_scale();
+        let constant = |terms: &[Term]| terms.iter().all(|t| graph.constant(t.node).is_some());
+        while terms::merge(&mut scores, constant) {}
+        while scores.operands.len() > MAX_SCORE_OPERANDS && terms::merge(&mut scores, |_| true) {}
+        (scores.operands.len() <= MAX_SCORE_OPERANDS).then_some(scores)
+    }
+
+    /// Puts an element-wise program behind the scores, whose input 0 they are and whose others are `operands`.
+    pub fn apply(&mut self, program: &Pointwise, operands: Vec<Vec<Term>>) {
+        self.program = Some(match &self.program {
+            None => program.clone(),
+            Some(inner) => input_first(&inner.then(program, 0), operands.len() as u32),
+        });
+        self.operands.splice(0..0, operands);
+    }
+
+    /// Simplifies the program, and drops what it does not read.
+    pub fn simplify(&mut self) {
+        let Some(mut program) = self.program.take() else { return };
+        for position in (1..self.operands.len()).rev() {
+            if let Some(first) = self.operands[..position].iter().position(|o| *o == self.operands[position]) {
+                program = program.merge_inputs(first as u32 + 1, position as u32 + 1);
+                self.operands.remove(position);
+            }
+        }
+        let mut program = match simplify(&program) {
+            Simplified::Identity(0) => {
+                self.operands.clear();
+                return;
+            }
+            // A tensor in place of the scores: nothing is left of them, and no pattern of attention either.
+            Simplified::Identity(_) => program,
+            Simplified::Program(simpler) => simpler,
+        };
+        for position in (0..self.operands.len()).rev() {
+            if !reads(&program, position as u32 + 1) {
+                program = without_input(&program, position as u32 + 1);
+                self.operands.remove(position);
+            }
+        }
+        self.program = Some(program);
+    }
+
+    /// Takes out the factor by which the program begins.
+    fn take_scale(&mut self) {
+        let Some(program) = &self.program else { return };
+        let score = Operand::Input(0);
+        let readers = program.instructions.iter().enumerate().filter(|(_, i)| reads_operand(i, score));
+        let [(index, Instruction::Binary(op, a, Operand::Result(literal)))] = readers.collect::<Vec<_>>()[..] else {
+            return;
+        };
+        let Instruction::Literal(Literal::F32(bits)) = program.instructions[*literal as usize] else { return };
+        let factor = f64::from(f32::from_bits(bits));
+        let factor = if *op == BinaryOp::Div { 1.0 / factor } else { factor };
+        let is_factor = matches!(op, BinaryOp::Mul | BinaryOp::Div) && *a == score;
+        if !is_factor || !factor.is_finite() || factor == 0.0 {
+            return;
+        }
+        self.scale *= factor;
+        if index + 1 == program.instructions.len() {
+            self.program = None;
+            return;
+        }
+        let result = Operand::Result(index as u32);
+        let skip = |operand| if operand == result { score } else { operand };
+        let instructions = program.instructions.iter().map(|i| i.map_operands(skip)).collect();
+        self.program = Some(Pointwise { inputs: program.inputs.clone(), instructions });
+        self.simplify();
+    }
+}
+
+/// Whether an instruction has an operand.
+pub fn reads_operand(instruction: &Instruction, operand: Operand) -> bool {
+    let found = std::cell::Cell::new(false);
+    instruction.map_operands(|o| {
+        found.set(found.get() || o == operand);
+        o
+    });
+    found.get()
+}
+
+/// A tensor that broadcasts to one with `axes`, and the labels that its own axes have.
+pub fn term(graph: &Graph, node: NodeId, axes: &Axes) -> Term {
+    let own = graph.node(node).shape.iter().zip(axes).map(|(dim, l)| if *dim == 1 { None } else { *l }).collect();
+    Term { node, axes: own }
+}
+
+fn trace(graph: &Graph, id: NodeId) -> Option<Scores> {
     single_user(graph, id)?;
     let node = graph.node(id);
     if node.epilogue.is_some() || node.dtype != Dtype::F32 {
@@ -54,23 +139,31 @@ pub fn trace_scores(graph: &Graph, id: NodeId) -> Option<Scores> {
     }
     match &node.op {
         Op::Einsum { output, .. } => {
-            Some(Scores { einsum: id, scale: 1.0, masks: vec![], axes: axes_of(output, &node.shape) })
+            let axes = axes_of(output, &node.shape);
+            Some(Scores { einsum: id, scale: 1.0, program: None, operands: vec![], axes })
         }
         Op::Reshape | Op::Transpose { .. } => {
-            let mut scores = trace_scores(graph, graph.operands(id)[0])?;
+            let mut scores = trace(graph, graph.operands(id)[0])?;
             scores.axes = labels_after_view(graph, id, &scores.axes)?;
             Some(scores)
         }
-        Op::Pointwise(_) => (0..graph.operands(id).len()).find_map(|position| {
-            let operand = graph.operands(id)[position];
-            if graph.node(operand).shape != node.shape || graph.constant(operand).is_some() {
-                return None;
-            }
-            let scores = trace_scores(graph, operand)?;
-            through_program(graph, id, position as u32, scores)
-        }),
+        Op::Pointwise(_) => through_program(graph, id),
         _ => None,
     }
+}
+
+/// The scores after an element-wise node.
+fn through_program(graph: &Graph, id: NodeId) -> Option<Scores> {
+    let (program, operands) = merge_equal_operands(program(graph, id)?.clone(), graph.operands(id));
+    let whole =
+        |operand: NodeId| graph.node(operand).shape == graph.node(id).shape && graph.constant(operand).is_none();
+    let (position, mut scores) = operands.iter().enumerate().find_map(|(position, operand)| {
+        whole(*operand).then(|| trace(graph, *operand)).flatten().map(|s| (position, s))
+    })?;
+    let others = operands.iter().enumerate().filter(|(other, _)| *other != position);
+    let others = others.map(|(_, operand)| vec![term(graph, *operand, &scores.axes)]).collect();
+    scores.apply(&input_first(&program, position as u32), others);
+    Some(scores)
 }
 
 /// The axes of a reshape or transpose of a tensor with `axes`; `None` when it splits or merges axes.
@@ -87,85 +180,4 @@ pub fn labels_after_view(graph: &Graph, view: NodeId, axes: &Axes) -> Option<Axe
         }
         _ => None,
     }
-}
-
-/// What an instruction of a program over scores holds.
-#[derive(Debug, Clone)]
-enum Step {
-    /// The scores so far.
-    Scores { scale: f64, masks: Vec<Mask> },
-    /// A number.
-    Number(f32),
-    /// Another operand of the node, perhaps negated (truth values only).
-    Other { operand: NodeId, negated: bool },
-}
-
-/// The scores after an element-wise node that reads them at `position`.
-fn through_program(graph: &Graph, id: NodeId, position: u32, scores: Scores) -> Option<Scores> {
-    let program = program(graph, id)?;
-    let operands = graph.operands(id);
-    let mut steps: Vec<Step> = Vec::new();
-    for instruction in &program.instructions {
-        let at = |operand: Operand| match operand {
-            Operand::Input(i) if i == position => Step::Scores { scale: scores.scale, masks: scores.masks.clone() },
-            Operand::Input(i) => Step::Other { operand: operands[i as usize], negated: false },
-            Operand::Result(i) => steps[i as usize].clone(),
-        };
-        let step = match *instruction {
-            Instruction::Literal(Literal::F32(bits)) => Step::Number(f32::from_bits(bits)),
-            Instruction::Binary(op, a, b) => combine(op, at(a), at(b), &scores.axes)?,
-            Instruction::Select { condition, then, otherwise } => {
-                select(at(condition), at(then), at(otherwise), &scores.axes)?
-            }
-            Instruction::Unary(UnaryOp::Not, a) => match at(a) {
-                Step::Other { operand, negated } => Step::Other { operand, negated: !negated },
-                Step::Scores { .. } | Step::Number(_) => return None,
-            },
-            Instruction::Literal(Literal::I32(_) | Literal::Bool(_))
-            | Instruction::Unary(..)
-            | Instruction::Cast(..) => return None,
-        };
-        steps.push(step);
-    }
-    match steps.pop()? {
-        Step::Scores { scale, masks } => Some(Scores { einsum: scores.einsum, scale, masks, axes: scores.axes }),
-        Step::Number(_) | Step::Other { .. } => None,
-    }
-}
-
-fn combine(op: BinaryOp, a: Step, b: Step, axes: &Axes) -> Option<Step> {
-    let (scores, other, swapped) = match (a, b) {
-        (scores @ Step::Scores { .. }, other) => (scores, other, false),
-        (other, scores @ Step::Scores { .. }) => (scores, other, true),
-        _ => return None,
-    };
-    let Step::Scores { scale, mut masks } = scores else { return None };
-    match (op, other) {
-        (BinaryOp::Mul, Step::Number(factor)) if masks.is_empty() => {
-            Some(Step::Scores { scale: scale * f64::from(factor), masks })
-        }
-        (BinaryOp::Div, Step::Number(divisor)) if masks.is_empty() && !swapped => {
-            Some(Step::Scores { scale: scale / f64::from(divisor), masks })
-        }
-        (BinaryOp::Add, Step::Other { operand, negated: false }) => {
-            masks.push(Mask { kind: MaskKind::Additive(operand), axes: axes.clone() });
-            Some(Step::Scores { scale, masks })
-        }
-        // A number that is added to all scores does not change their softmax.
-        (BinaryOp::Add, Step::Number(v)) if v.abs() < 1e3 => Some(Step::Scores { scale, masks }),
-        _ => None,
-    }
-}
-
-fn select(condition: Step, then: Step, otherwise: Step, axes: &Axes) -> Option<Step> {
-    let Step::Other { operand, negated } = condition else { return None };
-    let (scores, fill, keep) = match (then, otherwise) {
-        (scores @ Step::Scores { .. }, Step::Number(fill)) => (scores, fill, true),
-        (Step::Number(fill), scores @ Step::Scores { .. }) => (scores, fill, false),
-        _ => return None,
-    };
-    let Step::Scores { scale, mut masks } = scores else { return None };
-    let kind = MaskKind::Where { condition: operand, keep: keep != negated, fill };
-    masks.push(Mask { kind, axes: axes.clone() });
-    Some(Step::Scores { scale, masks })
 }

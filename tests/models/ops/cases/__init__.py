@@ -3,8 +3,8 @@
 `ALL` is the only list of groups; each group is a module with one generator function `cases()` that
 yields `Model`s. Deliberately not here: running or writing the models (builder.py).
 """
-from . import (blocks, contributed, conv, elementwise, half, indexing, linear, norm, pool, quantised, recurrent, reduce, regions,
-               resize, shape)
+from . import (attention, blocks, contributed, conv, elementwise, half, indexing, linear, norm, pool, quantised, recurrent,
+               reduce, regions, resize, shape)
 
 ALL = [linear, conv, pool, norm, reduce, elementwise, shape, indexing, resize, quantised, recurrent, regions, contributed,
-       half, blocks]
+       half, blocks, attention]
