@@ -8,13 +8,14 @@ use crate::bundle::budget::{BudgetError, Planned};
 use crate::bundle::{self, BundleError, FusionReport, GoldenError, GoldenSource, Keep, golden};
 use crate::graph::Graph;
 use crate::graph::verify::{Violation, verify};
-use crate::import::{Dim, ImportError, ImportOptions, import};
+use crate::import::{Dim, ImportError, ImportOptions, Imported, import};
 use crate::optimize::{OptimizeError, OptimizeReport};
 use crate::profile::{DeviceProfile, ExceededLimit};
 use crate::schedule::{SolverKind, SolverReport, Strategy};
 use flashmem_plan_format::container::Summary;
+use flashmem_plan_format::files::{FileError, Named, check_outputs};
 use flashmem_plan_format::plan::{Plan, Provenance, TexelFormat};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub mod half;
 mod solve;
@@ -133,6 +134,9 @@ pub enum CompileError {
     /// It cannot be written.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// What is to be written cannot be, or would overwrite what is read.
+    #[error(transparent)]
+    Output(#[from] FileError),
 }
 
 /// A model that was imported: what every plan of it starts from, whatever the budget.
@@ -141,12 +145,19 @@ pub struct Prepared {
     graph: Graph,
     name: String,
     model_hash: String,
+    files: Vec<PathBuf>,
 }
 
 impl Prepared {
     /// Name of the model: its file stem.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What the model was read from; no output may be one of these.
+    pub fn files(&self) -> Vec<Named> {
+        let roles = ["the model"].into_iter().chain(std::iter::repeat("the model's external data"));
+        roles.zip(&self.files).map(|(role, path)| Named::new(role, path)).collect()
     }
 }
 
@@ -162,7 +173,8 @@ pub fn prepare(
     progress(Progress::Stage("import"));
     let imported = import(model, &options.import)?;
     check("import", &imported.graph)?;
-    Ok(Prepared { graph: imported.graph, name: imported.name, model_hash: imported.model_hash })
+    let Imported { graph, name, model_hash, files } = imported;
+    Ok(Prepared { graph, name, model_hash, files })
 }
 
 /// The plan that compiling a prepared model with these options would write.
@@ -206,6 +218,7 @@ pub fn compile(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Compiled, CompileError> {
     let prepared = prepare(model, options, progress)?;
+    check_outputs(&prepared.files(), &[Named::new("the output", output)])?;
 
     progress(Progress::Stage("optimise, schedule"));
     let Solution { graph, optimized, program, assembled, fusion, half: _ } = solution(&prepared, options)?;

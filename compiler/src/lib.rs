@@ -15,4 +15,3 @@ pub mod pack;
 pub mod profile;
 pub mod report;
 pub mod schedule;
-pub mod size;

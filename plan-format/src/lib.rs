@@ -3,9 +3,12 @@
 //! The compiler writes bundles with this crate and the runtime reads them with it. It deliberately knows neither a GPU
 //! nor a solver, and makes no decisions. The format is specified in `docs/format.md`.
 
+pub mod byte_size;
 pub mod causes;
 pub mod codec;
 pub mod container;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod files;
 pub mod memory;
 pub mod plan;
 pub mod replay;

@@ -12,6 +12,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // First, so that everything after it is counted.
     let process = cli::ProcessClock::start();
+    // Without signal handlers everything works but cleaning up after a signal.
+    #[cfg(unix)]
+    let _ = flashmem_plan_format::files::interrupt::handle_signals();
     // Exits with 2 for wrong usage, and with 0 for `--help` and `--version`.
     let arguments = cli::Arguments::parse();
     match cli::run(&arguments, process) {

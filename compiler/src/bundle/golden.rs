@@ -6,7 +6,7 @@
 use crate::graph::Graph;
 use crate::import::{ImportError, ImportOptions, golden_inputs, reference};
 use flashmem_plan_format::container::Golden;
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::{ElementType, TexelFormat};
 use std::path::Path;
 
 /// Relative L2 error that a device may have with f32 weights: sums in another order, and its own exp and tanh.
@@ -56,9 +56,7 @@ pub fn golden(
         graph.inputs.iter().map(|port| port.name.as_str()).zip(inputs.iter().map(Vec::as_slice)).collect();
     let outputs = reference(model, options, &named)?;
     for (port, bytes) in graph.outputs.iter().zip(&outputs) {
-        let is_float = port.element == flashmem_plan_format::plan::ElementType::F32;
-        let finite = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite();
-        if is_float && !bytes.chunks_exact(4).all(finite) {
+        if !all_finite(port.element, bytes) {
             return Err(GoldenError::NotFinite { output: port.name.clone() });
         }
     }
@@ -67,4 +65,32 @@ pub fn golden(
         TexelFormat::Rgba16Float => TOLERANCE_F16,
     };
     Ok(Golden { inputs, outputs, tolerance_relative_l2 })
+}
+
+/// Whether every element of a tensor at the API is a number.
+fn all_finite(element: ElementType, bytes: &[u8]) -> bool {
+    match element {
+        ElementType::F32 => bytes.as_chunks().0.iter().all(|bytes| f32::from_le_bytes(*bytes).is_finite()),
+        ElementType::F16 => bytes.as_chunks().0.iter().all(|bytes| half::f16::from_le_bytes(*bytes).is_finite()),
+        ElementType::I32 | ElementType::I64 | ElementType::U8 | ElementType::I8 | ElementType::Bool => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ElementType, all_finite};
+    use half::f16;
+
+    #[test]
+    fn numbers_of_every_float_type_are_told_from_others() {
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let f32s = [1.0_f32, value, 2.0].map(f32::to_le_bytes).concat();
+            let f16s = [1.0_f32, value, 2.0].map(|value| f16::from_f32(value).to_le_bytes()).concat();
+            assert!(!all_finite(ElementType::F32, &f32s) && !all_finite(ElementType::F16, &f16s), "{value}");
+            // The same bits as integers are integers.
+            assert!(all_finite(ElementType::I32, &f32s) && all_finite(ElementType::U8, &f16s));
+        }
+        let largest = [f16::MAX, f16::MIN, f16::from_bits(1)].map(f16::to_le_bytes).concat();
+        assert!(all_finite(ElementType::F16, &largest));
+    }
 }

@@ -94,10 +94,11 @@ pub struct CompileArgs {
     /// The ONNX model.
     #[arg(required = true)]
     pub model: Option<PathBuf>,
-    /// The bundle to write [default: the model's name with .fmplan].
+    /// The bundle to write, whole or not at all [default: the model's name with .fmplan].
     #[arg(short, long, value_name = "OUT.fmplan")]
     pub output: Option<PathBuf>,
-    /// Most memory that a session may hold, everything counted, e.g. 64MiB, 1.5GiB or bytes [default: unlimited].
+    /// Most memory that a session may hold, everything counted: bytes, or a number with MiB, GiB, M, G (powers of 1024), MB or GB
+    /// (powers of 1000), e.g. 64MiB or 1.5GiB [default: unlimited].
     #[arg(long, value_name = "SIZE")]
     pub budget: Option<String>,
     /// What shapes the plan.
@@ -130,7 +131,7 @@ pub struct ExplainArgs {
 pub struct SweepArgs {
     /// The ONNX model.
     pub model: PathBuf,
-    /// Budgets: a range LOW..HIGH in geometric steps, or a list, e.g. 32MiB,64MiB,96MiB.
+    /// Budgets, sizes as in --budget: a range LOW..HIGH in geometric steps, or a list, e.g. 32MiB,64MiB,96MiB.
     #[arg(long, value_name = "LOW..HIGH|LIST")]
     pub budgets: String,
     /// Budgets of a range, both ends included.
@@ -150,9 +151,10 @@ pub struct SweepArgs {
 /// What shapes a plan, its budget apart.
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
-    /// Precision in which weights are stored; activations and sums are f32.
-    #[arg(long, value_enum, default_value = "f32")]
-    pub weights: WeightsArg,
+    /// Precision in which weights are stored; activations and sums are f32 [default: f16 where the model stores more bytes of its
+    /// weights as f16 than as wider floats, else f32].
+    #[arg(long, value_enum)]
+    pub weights: Option<WeightsArg>,
     /// Shape of an input, e.g. tokens:1x128 (also 1,128); repeatable.
     #[arg(long, value_name = "NAME:SHAPE")]
     pub input: Vec<String>,

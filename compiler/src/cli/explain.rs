@@ -4,12 +4,13 @@
 //! its first bytes.
 
 use super::args::ExplainArgs;
-use super::{Usage, options, progress_bar};
+use super::{Usage, options, progress_bar, read_files, stored_as};
 use anyhow::Context as _;
 use flashmem_compiler::compile::{Progress, plan, prepare};
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::report::{Subject, Timeline, page, terminal};
 use flashmem_plan_format::container::Bundle;
+use flashmem_plan_format::files::{self, FileError, Named, check_outputs};
 use flashmem_plan_format::source::FileSource;
 use std::fs::File;
 use std::io::Read as _;
@@ -20,12 +21,14 @@ const BUNDLE_MAGIC: [u8; 8] = *b"\x89FMPLAN\n";
 
 /// Explains a model or a bundle.
 pub fn explain(args: &ExplainArgs) -> Result<(), Result<anyhow::Error, Usage>> {
+    let mut read = read_files("the model or bundle", &args.subject, &args.plan);
+    check_report(args, &read).map_err(|e| Ok(e.into()))?;
     if is_bundle(&args.subject).map_err(Ok)? {
         let device = args.plan.device.as_deref().map(DeviceProfile::load).transpose();
         let profile = device.context("--device").map_err(|e| Err(Usage(e)))?;
         return explain_bundle(args, profile.as_ref()).map_err(Ok);
     }
-    let options = options(&args.plan, args.budget.as_deref()).map_err(|e| Err(Usage(e)))?;
+    let options = options(&args.plan, args.budget.as_deref(), &args.subject)?;
     let bar = progress_bar(args.plan.quiet);
     let show = &mut |progress| match progress {
         Progress::Stage(stage) => bar.set_message(stage),
@@ -33,12 +36,22 @@ pub fn explain(args: &ExplainArgs) -> Result<(), Result<anyhow::Error, Usage>> {
     };
     let prepared = prepare(&args.subject, &options, show);
     let planned = prepared.and_then(|prepared| {
+        read.extend(prepared.files());
+        check_report(args, &read)?;
         show(Progress::Stage("optimise, schedule"));
         plan(&prepared, &options)
     });
     bar.finish_and_clear();
     let planned = planned.with_context(|| args.subject.display().to_string()).map_err(Ok)?;
-    show_subject(args, &Subject::of_planned(&planned, &options.profile)).map_err(Ok)
+    let mut subject = Subject::of_planned(&planned, &options.profile);
+    subject.notes.push(format!("Weights are stored as {}.", stored_as(&args.plan, &options)));
+    show_subject(args, &subject).map_err(Ok)
+}
+
+/// Refuses a report that would overwrite what is read.
+fn check_report(args: &ExplainArgs, read: &[Named]) -> Result<(), FileError> {
+    let report = args.report.iter().map(|path| Named::new("--report", path));
+    check_outputs(read, &report.collect::<Vec<_>>())
 }
 
 fn is_bundle(path: &Path) -> anyhow::Result<bool> {
@@ -60,7 +73,7 @@ fn show_subject(args: &ExplainArgs, subject: &Subject<'_>) -> anyhow::Result<()>
     outln!("{}", args.subject.display());
     out!("{}", terminal::summary(subject, &timeline));
     if let Some(report) = &args.report {
-        std::fs::write(report, page(subject, &timeline)).with_context(|| report.display().to_string())?;
+        files::write(report, page(subject, &timeline).as_bytes())?;
         outln!("report          {}", report.display());
     }
     Ok(())

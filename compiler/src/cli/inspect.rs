@@ -6,8 +6,8 @@
 use anyhow::Context as _;
 use flashmem_compiler::compile::SPLIT_OPTION;
 use flashmem_compiler::compile::half::HalfSummary;
-use flashmem_compiler::size;
 use flashmem_compiler::{bundle::replan, schedule::SolverReport};
+use flashmem_plan_format::byte_size;
 use flashmem_plan_format::container::Bundle;
 use flashmem_plan_format::plan::{Command, Plan, Port, TexelFormat};
 use flashmem_plan_format::source::FileSource;
@@ -155,7 +155,7 @@ fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
             line(label, format!("`{}` {:?} {:?}", p.name, p.element, p.shape));
         }
     }
-    let size = size::format;
+    let size = byte_size::format;
     line("weights", format!("{} ({:?})", size(plan.weight_bytes), plan.page.format));
     line("pages", format!("{} of {}", plan.page_count, size(plan.page.page_bytes())));
     for table in &plan.row_tables {

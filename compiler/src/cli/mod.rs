@@ -19,13 +19,12 @@ use clap::Parser as _;
 use flashmem_compiler::bundle::{GoldenSource, Keep};
 use flashmem_compiler::compile::half::HalfSummary;
 use flashmem_compiler::compile::{CompileOptions, Compiled, Objective, Progress, Slack, compile};
-use flashmem_compiler::import::ImportOptions;
-use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile};
-use flashmem_compiler::{
-    schedule::{SolverKind, Strategy},
-    size,
-};
+use flashmem_compiler::import::{ImportOptions, stored_precision};
+use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile, built_in_names};
+use flashmem_compiler::schedule::{SolverKind, Strategy};
+use flashmem_plan_format::byte_size;
 use flashmem_plan_format::causes::with_causes;
+use flashmem_plan_format::files::{Named, check_outputs};
 use flashmem_plan_format::plan::TexelFormat;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
@@ -38,6 +37,7 @@ struct Usage(anyhow::Error);
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    handle_signals();
     let cli = Cli::parse();
     let result = match cli.command {
         Some(args::Command::Inspect { bundle, json, verify }) => inspect::inspect(&bundle, json, verify).map_err(Ok),
@@ -66,9 +66,30 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Options of a plan, without a self-test.
-fn options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<CompileOptions> {
-    let budget_bytes = budget.map(size::parse).transpose().context("--budget")?;
+/// Without signal handlers everything works but cleaning up after a signal, so failing is no error.
+fn handle_signals() {
+    #[cfg(unix)]
+    let _ = flashmem_plan_format::files::interrupt::handle_signals();
+}
+
+/// Options of a plan, without a self-test. Wrong usage is found before the model is looked at.
+fn options(
+    args: &PlanArgs,
+    budget: Option<&str>,
+    model: &Path,
+) -> Result<CompileOptions, Result<anyhow::Error, Usage>> {
+    let options = usual_options(args, budget).map_err(|e| Err(Usage(e)))?;
+    let weights = match args.weights {
+        Some(WeightsArg::F32) => TexelFormat::Rgba32Float,
+        Some(WeightsArg::F16) => TexelFormat::Rgba16Float,
+        None => stored_precision(model).with_context(|| model.display().to_string()).map_err(Ok)?,
+    };
+    Ok(CompileOptions { weights, ..options })
+}
+
+/// Options as the arguments say, and f32 weights.
+fn usual_options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<CompileOptions> {
+    let budget_bytes = budget.map(byte_size::parse).transpose().context("--budget")?;
     let strategy = Strategy::ALL.into_iter().find(|s| s.name() == args.strategy).with_context(|| {
         let names: Vec<&str> = Strategy::ALL.iter().map(|s| s.name()).collect();
         format!("--strategy {} is not one of {}", args.strategy, names.join(", "))
@@ -80,10 +101,7 @@ fn options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<CompileOptio
     let inputs = args.input.iter().map(|t| parse::input(t)).collect::<anyhow::Result<_>>()?;
     let dims = args.set.iter().map(|t| parse::dimension(t)).collect::<anyhow::Result<_>>()?;
     Ok(CompileOptions {
-        weights: match args.weights {
-            WeightsArg::F32 => TexelFormat::Rgba32Float,
-            WeightsArg::F16 => TexelFormat::Rgba16Float,
-        },
+        weights: TexelFormat::Rgba32Float,
         budget_bytes,
         import: ImportOptions { inputs, dims, ..ImportOptions::default() },
         profile: DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?,
@@ -111,9 +129,14 @@ fn objective(args: &PlanArgs) -> anyhow::Result<Objective> {
 }
 
 fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
-    let mut options = options(&args.plan, args.budget.as_deref()).map_err(|e| Err(Usage(e)))?;
     let model = args.model.clone().expect("clap requires the model when there is no other task");
     let output = args.output.clone().unwrap_or_else(|| model.with_extension("fmplan"));
+    let mut options = options(&args.plan, args.budget.as_deref(), &model)?;
+    let mut read = read_files("the model", &model, &args.plan);
+    read.extend(
+        args.golden.as_deref().filter(|path| !path.is_empty()).map(|path| Named::new("--golden", Path::new(path))),
+    );
+    check_outputs(&read, &[Named::new("the output", &output)]).map_err(|e| Ok(e.into()))?;
     options.golden = golden_source(args, &model, &options).map_err(Ok)?;
     let started = Instant::now();
     let bar = progress_bar(args.plan.quiet);
@@ -127,9 +150,25 @@ fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
     bar.finish_and_clear();
     let compiled = result.map_err(|e| Ok(anyhow::Error::new(e).context(model.display().to_string())))?;
     if !args.plan.quiet {
-        report(&compiled, &output, started.elapsed());
+        report(&compiled, &output, stored_as(&args.plan, &options), started.elapsed());
     }
     Ok(())
+}
+
+/// What a task reads besides files that only the model names.
+fn read_files(role: &str, subject: &Path, plan: &PlanArgs) -> Vec<Named> {
+    let device = plan.device.as_deref().filter(|device| !built_in_names().contains(device));
+    let device = device.map(|device| Named::new("--device", Path::new(device)));
+    [Named::new(role, subject)].into_iter().chain(device).collect()
+}
+
+/// The precision of weights, and whose choice it was.
+const fn stored_as(args: &PlanArgs, options: &CompileOptions) -> &'static str {
+    match (options.weights, args.weights) {
+        (TexelFormat::Rgba32Float, _) => "f32",
+        (TexelFormat::Rgba16Float, Some(_)) => "f16",
+        (TexelFormat::Rgba16Float, None) => "f16, as the model stores them",
+    }
 }
 
 fn golden_source(args: &CompileArgs, model: &Path, options: &CompileOptions) -> anyhow::Result<Option<GoldenSource>> {
@@ -154,20 +193,20 @@ fn progress_bar(quiet: bool) -> ProgressBar {
     bar
 }
 
-fn report(compiled: &Compiled, output: &Path, elapsed: Duration) {
+fn report(compiled: &Compiled, output: &Path, stored_as: &str, elapsed: Duration) {
     let plan = &compiled.plan;
     let declared = plan.memory.total_bytes().unwrap_or(u64::MAX);
-    outln!("{}: {}", output.display(), size::format(compiled.summary.file_bytes));
+    outln!("{}: {}", output.display(), byte_size::format(compiled.summary.file_bytes));
     outln!(
-        "  weights {} in {} pages of {}; {} dispatches, {} pipelines",
-        size::format(plan.weight_bytes),
+        "  weights {} ({stored_as}) in {} pages of {}; {} dispatches, {} pipelines",
+        byte_size::format(plan.weight_bytes),
         plan.page_count,
-        size::format(plan.page.page_bytes()),
+        byte_size::format(plan.page.page_bytes()),
         plan.dispatches.len(),
         plan.pipelines.len(),
     );
-    let budget = plan.budget_bytes.map_or_else(|| "none".to_owned(), size::format);
-    outln!("  declared peak {} (budget {budget})", size::format(declared));
+    let budget = plan.budget_bytes.map_or_else(|| "none".to_owned(), byte_size::format);
+    outln!("  declared peak {} (budget {budget})", byte_size::format(declared));
     outln!(
         "  predicted cold time {:.1} ms on `{}`; schedule {} by {} (gap {:.2} %, {:.0} ms)",
         plan.predicted_cold_us as f64 / 1e3,

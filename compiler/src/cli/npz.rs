@@ -25,12 +25,12 @@ pub fn inputs(path: &Path, graph: &Graph) -> anyhow::Result<Vec<Vec<u8>>> {
 }
 
 fn read(npz: &mut NpzReader<File>, name: &str, element: ElementType, shape: &[usize]) -> anyhow::Result<Vec<u8>> {
+    // By position: by name, the array `x` would be found as `x.npy`, too, which another may be called.
     let names = npz.names()?;
-    let entry = [name.to_owned(), format!("{name}.npy")].into_iter().find(|n| names.contains(n));
-    let Some(entry) = entry else { bail!("no such array; there are {names:?}") };
+    let Some(index) = names.iter().position(|n| n == name) else { bail!("no such array; there are {names:?}") };
     macro_rules! bytes_of {
         ($type:ty) => {{
-            let array: ArrayD<$type> = npz.by_name::<OwnedRepr<$type>, IxDyn>(&entry)?;
+            let array: ArrayD<$type> = npz.by_index::<OwnedRepr<$type>, IxDyn>(index)?;
             ensure!(array.shape() == shape, "has shape {:?}, expected {shape:?}", array.shape());
             array.iter().flat_map(|v| v.to_le_bytes()).collect()
         }};
@@ -42,7 +42,7 @@ fn read(npz: &mut NpzReader<File>, name: &str, element: ElementType, shape: &[us
         ElementType::U8 => bytes_of!(u8),
         ElementType::I8 => bytes_of!(i8),
         ElementType::Bool => {
-            let array: ArrayD<bool> = npz.by_name::<OwnedRepr<bool>, IxDyn>(&entry)?;
+            let array: ArrayD<bool> = npz.by_index::<OwnedRepr<bool>, IxDyn>(index)?;
             ensure!(array.shape() == shape, "has shape {:?}, expected {shape:?}", array.shape());
             array.iter().map(|v| u8::from(*v)).collect()
         }

@@ -3,12 +3,13 @@
 //! The model is imported once; which fusions suit depends on the budget. Progress goes to standard error, the table or JSON to standard output.
 
 use super::args::SweepArgs;
-use super::{Usage, options};
+use super::{Usage, options, read_files, stored_as};
 use anyhow::{Context as _, ensure};
 use flashmem_compiler::bundle::budget::{BudgetError, Planned};
 use flashmem_compiler::compile::{CompileError, CompileOptions, plan, prepare};
 use flashmem_compiler::report::{Sweep, SweepPlan, SweepPoint};
-use flashmem_compiler::size;
+use flashmem_plan_format::byte_size;
+use flashmem_plan_format::files::{self, FileError, Named, check_outputs};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -19,7 +20,11 @@ const MOST_POINTS: usize = 64;
 /// Plans a model for every budget.
 pub fn sweep(args: &SweepArgs) -> Result<(), Result<anyhow::Error, Usage>> {
     let budgets = budgets(&args.budgets, args.points).context("--budgets").map_err(|e| Err(Usage(e)))?;
-    let options = options(&args.plan, None).map_err(|e| Err(Usage(e)))?;
+    let options = options(&args.plan, None, &args.model)?;
+    check_report(args, &read_files("the model", &args.model, &args.plan)).map_err(|e| Ok(e.into()))?;
+    if !args.plan.quiet {
+        eprintln!("weights: {}", stored_as(&args.plan, &options));
+    }
     let sweep = plan_all(args, &options, &budgets).map_err(Ok)?;
     show(args, &sweep).map_err(Ok)
 }
@@ -29,10 +34,11 @@ fn plan_all(args: &SweepArgs, options: &CompileOptions, budgets: &[u64]) -> anyh
     let name = args.model.display().to_string();
     bar.set_message("import");
     let prepared = prepare(&args.model, options, &mut |_| ()).with_context(|| name.clone())?;
+    check_report(args, &prepared.files())?;
     let mut points = Vec::new();
     let mut smallest_bytes = None;
     for budget_bytes in budgets.iter().copied() {
-        bar.set_message(format!("budget {}", size::format(budget_bytes)));
+        bar.set_message(format!("budget {}", byte_size::format(budget_bytes)));
         let options = CompileOptions { budget_bytes: Some(budget_bytes), ..options.clone() };
         let plan = match plan(&prepared, &options) {
             Ok(planned) => Some(outcome(&planned, &options)),
@@ -47,6 +53,12 @@ fn plan_all(args: &SweepArgs, options: &CompileOptions, budgets: &[u64]) -> anyh
     }
     bar.finish_and_clear();
     Ok(Sweep { model: prepared.name().to_owned(), profile: options.profile.name.clone(), points, smallest_bytes })
+}
+
+/// Refuses a report that would overwrite what is read.
+fn check_report(args: &SweepArgs, read: &[Named]) -> Result<(), FileError> {
+    let report = args.report.iter().map(|path| Named::new("--report", path));
+    check_outputs(read, &report.collect::<Vec<_>>())
 }
 
 fn outcome(planned: &Planned, options: &CompileOptions) -> SweepPlan {
@@ -74,7 +86,7 @@ fn show(args: &SweepArgs, sweep: &Sweep) -> anyhow::Result<()> {
         out!("{} on `{}`\n{}", sweep.model, sweep.profile, sweep.table());
     }
     if let Some(report) = &args.report {
-        std::fs::write(report, sweep.page()).with_context(|| report.display().to_string())?;
+        files::write(report, sweep.page().as_bytes())?;
         eprintln!("report: {}", report.display());
     }
     Ok(())
@@ -122,13 +134,13 @@ fn progress(quiet: bool, budgets: usize) -> ProgressBar {
 fn budgets(text: &str, points: usize) -> anyhow::Result<Vec<u64>> {
     let mut all = match text.split_once("..") {
         Some((low, high)) => {
-            let (low, high) = (size::parse(low)?, size::parse(high)?);
+            let (low, high) = (byte_size::parse(low)?, byte_size::parse(high)?);
             ensure!(0 < low && low < high, "{text}: the first budget must be above 0 and below the last");
             let ratio = high as f64 / low as f64;
             let step = |i| (low as f64 * ratio.powf(i as f64 / (points - 1) as f64)).round() as u64;
             (0..points).map(|i| if i + 1 == points { high } else { step(i) }).collect()
         }
-        None => text.split(',').map(size::parse).collect::<Result<Vec<u64>, _>>()?,
+        None => text.split(',').map(byte_size::parse).collect::<Result<Vec<u64>, _>>()?,
     };
     all.sort_unstable();
     all.dedup();

@@ -122,6 +122,16 @@ pub enum ImportError {
         /// ONNX name of the type.
         element: String,
     },
+    /// A graph input or output has a name that bundles cannot have.
+    #[error("the name of input or output `{name}`… has {bytes} bytes, more than the limit of {limit}")]
+    PortName {
+        /// Its beginning.
+        name: String,
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// A tensor's data is not inside the model's directory.
     #[error("tensor `{tensor}` keeps its data at `{location}`, which is not a path inside the model's directory")]
     ExternalEscape {

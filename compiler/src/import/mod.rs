@@ -16,6 +16,7 @@ mod protobuf;
 mod reference;
 pub(crate) mod rewrite;
 mod shield;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod tract;
@@ -25,12 +26,13 @@ mod weights;
 pub use error::{ImportError, UnsupportedOp};
 pub use golden::golden_inputs;
 pub use reference::reference;
+pub use stored::stored_precision;
 pub use translate::supported_operators;
 
 pub use crate::operators::{OPERATORS, Operator, Support};
 
 use crate::graph::Graph;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One dimension of a shape given on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub struct Imported {
     pub model_hash: String,
     /// Name of the file without its extension.
     pub name: String,
+    /// What was read: the ONNX file, then its files of external data in path order.
+    pub files: Vec<PathBuf>,
 }
 
 /// Imports an ONNX file.
@@ -73,11 +77,11 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportEr
     let names = std::rc::Rc::clone(&model.names);
     let typed = tract::decluttered(&model).map_err(|error| error.with_names(&names))?;
     model.proto = tract_onnx::pb::ModelProto::default();
-    let (name, model_hash) = (model.name.clone(), model.hash.clone());
+    let (name, model_hash, files) = (model.name.clone(), model.hash.clone(), std::mem::take(&mut model.files));
     let graph = translate::translate(&typed, model).map_err(|error| error.with_names(&names))?;
     let violations = crate::graph::verify::verify(&graph);
     if violations.is_empty() {
-        Ok(Imported { graph, model_hash, name })
+        Ok(Imported { graph, model_hash, name, files })
     } else {
         Err(ImportError::Malformed(violations))
     }

@@ -14,14 +14,18 @@ use super::{Dim, ImportOptions};
 use crate::graph::constant::Storage;
 use crate::operators::{Support, find};
 use flashmem_plan_format::plan::ElementType;
+use flashmem_plan_format::validate::MAX_PORT_NAME_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{
     GraphProto, ModelProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
 };
 use tract_onnx::prelude::Framework;
+
+/// Characters of a name that is too long that are shown.
+const SHOWN_NAME_CHARACTERS: usize = 96;
 
 /// A public input or output.
 #[derive(Debug, Clone)]
@@ -53,6 +57,8 @@ pub struct Model {
     pub hash: String,
     /// Name of the file without its extension.
     pub name: String,
+    /// The file, then its files of external data in path order.
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads a model. With `own_weights`, tract gets every initialiser, as it would by itself.
@@ -92,14 +98,14 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     weights = split_weights(graph, weights, wanted.as_ref());
 
     let mut hasher = blake3::Hasher::new();
-    hash_file(&mut hasher, path)?;
-    for file in external.paths() {
+    let files: Vec<PathBuf> = [path].into_iter().chain(external.paths()).map(Path::to_owned).collect();
+    for file in &files {
         hash_file(&mut hasher, file)?;
     }
     let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let hash = hasher.finalize().to_hex().to_string();
     let names = Rc::new(names);
-    Ok(Model { proto, inputs, outputs, weights, names, initialisers, kernel_ops, hash, name })
+    Ok(Model { proto, inputs, outputs, weights, names, initialisers, kernel_ops, hash, name, files })
 }
 
 /// Large tensors of `Constant` nodes are weights like any other.
@@ -236,6 +242,10 @@ fn tensor_type(info: &mut ValueInfoProto) -> Option<&mut type_proto::Tensor> {
 }
 
 fn port(info: &ValueInfoProto) -> Result<Port, ImportError> {
+    if info.name.len() > MAX_PORT_NAME_BYTES {
+        let shown = info.name.chars().take(SHOWN_NAME_CHARACTERS).collect();
+        return Err(ImportError::PortName { name: shown, bytes: info.name.len(), limit: MAX_PORT_NAME_BYTES });
+    }
     let refused =
         |element: &str| ImportError::InterfaceElement { name: info.name.clone(), element: element.to_owned() };
     let tensor = info.r#type.as_ref().and_then(|t| t.value.as_ref());

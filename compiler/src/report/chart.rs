@@ -156,7 +156,7 @@ fn pages_title(subject: &Subject<'_>, verb: &str, mark: &Mark, page_bytes: u64) 
     if first == last {
         return format!("{} is {verb}: {}", page_name(subject, first), between(mark.span));
     }
-    let size = crate::size::format(page_bytes * u64::from(last.abs_diff(first) + 1));
+    let size = flashmem_plan_format::byte_size::format(page_bytes * u64::from(last.abs_diff(first) + 1));
     format!("pages {first} to {last} ({size}) are {verb}: {}", between(mark.span))
 }
 

@@ -9,7 +9,7 @@ use super::facts::time;
 use super::markup::{Scale, escape, px, ticks, time_axis};
 use super::subject::Subject;
 use super::timeline::{Load, Span, Timeline};
-use crate::size;
+use flashmem_plan_format::byte_size;
 use std::fmt::Write as _;
 
 const TOP: f64 = 30.0;
@@ -71,19 +71,19 @@ pub fn memory(subject: &Subject<'_>, timeline: &Timeline) -> String {
             px(RIGHT),
             px(LEFT - 8.0),
             px(y + 4.0),
-            size::format(tick as u64),
+            byte_size::format(tick as u64),
             y = px(y),
         );
     }
     let mut base = 0.0;
     for band in bands(subject) {
         let top = base + band.bytes as f64;
-        let title = format!("{}: {}", band.name, size::format(band.bytes));
+        let title = format!("{}: {}", band.name, byte_size::format(band.bytes));
         rectangle(&mut out, band.class, up.x(top), up.x(base), &title);
         used(&mut out, subject, timeline, &band, base, up);
         base = top;
     }
-    let text = format!("declared peak {}", size::format(declared as u64));
+    let text = format!("declared peak {}", byte_size::format(declared as u64));
     line(&mut out, "declared", up.x(declared), &text, (LEFT + 6.0, "start"));
     match (budget, to_scale) {
         (Some(bytes), Some(_)) => {
@@ -91,12 +91,12 @@ pub fn memory(subject: &Subject<'_>, timeline: &Timeline) -> String {
                 &mut out,
                 "budget",
                 up.x(bytes),
-                &format!("budget {}", size::format(bytes as u64)),
+                &format!("budget {}", byte_size::format(bytes as u64)),
                 (RIGHT - 6.0, "end"),
             );
         }
         (Some(bytes), None) => {
-            let text = format!("budget {}, above this drawing", size::format(bytes as u64));
+            let text = format!("budget {}, above this drawing", byte_size::format(bytes as u64));
             let _ = write!(
                 out,
                 r#"<text class="budget-text" x="{}" y="{}" text-anchor="end">{text}</text>"#,
@@ -154,7 +154,7 @@ fn used(out: &mut String, subject: &Subject<'_>, timeline: &Timeline, band: &Ban
     let title = format!(
         "{what}: at most {most} of {} ({}) over {}",
         band.bytes / page_bytes.max(1),
-        size::format(u64::from(most) * page_bytes),
+        byte_size::format(u64::from(most) * page_bytes),
         time(end_us)
     );
     let _ = write!(out, r#"<path class="{class}" d="{path}"><title>{}</title></path>"#, escape(&title));

@@ -7,7 +7,7 @@ use super::markup::escape;
 use super::subject::Subject;
 use super::timeline::Timeline;
 use super::{chart, memory_chart, tables};
-use crate::size;
+use flashmem_plan_format::byte_size;
 use flashmem_plan_format::plan::TexelFormat;
 use std::fmt::Write as _;
 
@@ -53,7 +53,7 @@ pub fn page(subject: &Subject<'_>, timeline: &Timeline) -> String {
     );
     let bands = memory_chart::legend(subject).into_iter().rev();
     let mut legend: String =
-        bands.map(|(class, name, bytes)| entry(class, &format!("{name} {}", size::format(bytes)))).collect();
+        bands.map(|(class, name, bytes)| entry(class, &format!("{name} {}", byte_size::format(bytes)))).collect();
     legend.push_str(&entry("resident", "resident pages"));
     let chart = memory_chart::memory(subject, timeline);
     let _ = write!(body, "<figure>{chart}<figcaption>{legend}</figcaption></figure></section>");
@@ -87,9 +87,9 @@ fn subtitle(subject: &Subject<'_>) -> String {
     };
     format!(
         "{} {weights} weights in {} pages of {}, {} kernel calls, planned for {}, first run",
-        size::format(plan.weight_bytes),
+        byte_size::format(plan.weight_bytes),
         plan.page_count,
-        size::format(plan.page.page_bytes()),
+        byte_size::format(plan.page.page_bytes()),
         plan.dispatches.len(),
         plan.provenance.profile,
     )
@@ -107,9 +107,10 @@ fn stalls_text(timeline: &Timeline) -> String {
 fn tiles(out: &mut String, subject: &Subject<'_>, timeline: &Timeline, facts: &Facts) {
     let plan = subject.plan;
     let provenance = &plan.provenance;
-    let peak = facts.declared_peak_bytes.map_or_else(|| "overflow".to_owned(), size::format);
-    let budget =
-        plan.budget_bytes.map_or_else(|| "no budget".to_owned(), |bytes| format!("budget {}", size::format(bytes)));
+    let peak = facts.declared_peak_bytes.map_or_else(|| "overflow".to_owned(), byte_size::format);
+    let budget = plan
+        .budget_bytes
+        .map_or_else(|| "no budget".to_owned(), |bytes| format!("budget {}", byte_size::format(bytes)));
     let at = facts.peak_step.map_or_else(String::new, |step| format!("at step {step}, {}", short(node(subject, step))));
     let warm = time(plan.predicted_warm_us as f64);
     let later = if plan.repeat_commands.is_empty() { String::new() } else { format!(", later runs {warm}") };

@@ -6,7 +6,7 @@
 use super::chart::{LEFT, RIGHT, WIDTH};
 use super::facts::time;
 use super::markup::{Scale, escape, px, ticks};
-use crate::size;
+use flashmem_plan_format::byte_size;
 use std::fmt::Write as _;
 
 /// Columns of the longest bar.
@@ -80,23 +80,23 @@ impl Sweep {
         let slowest_us = self.plans().map(|(_, plan)| plan.predicted_us).fold(0.0, f64::max);
         let mut out = format!("{:>11} {:>11} {:>10} {:>10} {:>8}\n", "budget", "peak", "cold ms", "later ms", "gap");
         for point in &self.points {
-            let budget = size::format(point.budget_bytes);
+            let budget = byte_size::format(point.budget_bytes);
             let _ = match &point.plan {
                 None => writeln!(out, "{budget:>11} {:>11}", "infeasible"),
                 Some(plan) => {
                     let share = if slowest_us > 0.0 { plan.predicted_us / slowest_us } else { 0.0 };
                     let bar = "█".repeat((share * BAR as f64).round().max(1.0) as usize);
-                    let peak = size::format(plan.declared_peak_bytes);
+                    let peak = byte_size::format(plan.declared_peak_bytes);
                     let (ms, later_ms, gap) = (plan.predicted_us / 1e3, plan.later_us / 1e3, plan.gap * 100.0);
                     writeln!(out, "{budget:>11} {peak:>11} {ms:>10.2} {later_ms:>10.2} {gap:>6.2} %  {bar}")
                 }
             };
         }
         if let Some(bytes) = self.smallest_bytes {
-            let _ = writeln!(out, "smallest feasible budget: {bytes} bytes ({})", size::format(bytes));
+            let _ = writeln!(out, "smallest feasible budget: {bytes} bytes ({})", byte_size::format(bytes));
         }
         if let Some(bytes) = self.knee_bytes() {
-            let _ = writeln!(out, "within 1 % of the best time from {} on", size::format(bytes));
+            let _ = writeln!(out, "within 1 % of the best time from {} on", byte_size::format(bytes));
         }
         out
     }
@@ -106,7 +106,7 @@ impl Sweep {
         let title = escape(&self.model);
         let mut rows = String::new();
         for point in &self.points {
-            let budget = size::format(point.budget_bytes);
+            let budget = byte_size::format(point.budget_bytes);
             let _ = match &point.plan {
                 None => {
                     write!(rows, "<tr><td class=\"n\">{budget}</td><td colspan=\"7\">infeasible</td></tr>")
@@ -114,14 +114,14 @@ impl Sweep {
                 Some(plan) => write!(
                     rows,
                     "<tr><td class=\"n\">{budget}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{:.2} %</td><td>{}</td><td class=\"n\">{} of {}</td><td class=\"n\">{}</td></tr>",
-                    size::format(plan.declared_peak_bytes),
+                    byte_size::format(plan.declared_peak_bytes),
                     time(plan.predicted_us),
                     time(plan.later_us),
                     plan.gap * 100.0,
                     plan.status,
                     plan.slots,
                     plan.pages,
-                    size::format(plan.page_bytes),
+                    byte_size::format(plan.page_bytes),
                 ),
             };
         }
@@ -129,14 +129,14 @@ impl Sweep {
             (Some(smallest), Some(knee)) => {
                 format!(
                     "The smallest feasible budget is {}; from {} on, more memory buys less than 1 %.",
-                    size::format(smallest),
-                    size::format(knee)
+                    byte_size::format(smallest),
+                    byte_size::format(knee)
                 )
             }
             (Some(smallest), None) => {
-                format!("None of these budgets works; the smallest that does is {}.", size::format(smallest))
+                format!("None of these budgets works; the smallest that does is {}.", byte_size::format(smallest))
             }
-            (None, Some(knee)) => format!("From {} on, more memory buys less than 1 %.", size::format(knee)),
+            (None, Some(knee)) => format!("From {} on, more memory buys less than 1 %.", byte_size::format(knee)),
             (None, None) => String::new(),
         };
         format!(
@@ -208,10 +208,10 @@ impl Sweep {
                 r#"<circle class="point" cx="{}" cy="{}" r="5"><title>budget {}: {}, later runs {}, declared peak {}, gap {:.2} %</title></circle>"#,
                 px(x),
                 px(y),
-                size::format(budget_bytes),
+                byte_size::format(budget_bytes),
                 time(plan.predicted_us),
                 time(plan.later_us),
-                size::format(plan.declared_peak_bytes),
+                byte_size::format(plan.declared_peak_bytes),
                 plan.gap * 100.0,
             );
         }
@@ -222,7 +222,7 @@ impl Sweep {
     fn infeasible(&self, out: &mut String, across: Scale, logarithm: impl Fn(u64) -> f64) {
         let Some(smallest) = self.smallest_bytes else { return };
         let right = across.x(logarithm(smallest));
-        let text = format!("infeasible below {}", size::format(smallest));
+        let text = format!("infeasible below {}", byte_size::format(smallest));
         let _ = write!(
             out,
             r#"<rect class="stall" x="{}" y="{}" width="{}" height="{}" opacity="0.5"><title>{text}</title></rect>"#,
@@ -247,7 +247,7 @@ impl Sweep {
                 px(TOP),
                 px(BOTTOM),
                 px(BOTTOM + 17.0),
-                size::format(point.budget_bytes),
+                byte_size::format(point.budget_bytes),
                 x = px(x),
             );
         }

@@ -7,7 +7,7 @@ use super::facts::{cause, node, time};
 use super::markup::escape;
 use super::subject::{Subject, WeightUse};
 use super::timeline::{Load, Span, Timeline};
-use crate::size;
+use flashmem_plan_format::byte_size;
 use std::fmt::Write as _;
 
 /// Rows that are shown before the rest is folded away.
@@ -61,7 +61,7 @@ fn weight_row(subject: &Subject<'_>, timeline: &Timeline, weight: &WeightUse) ->
     };
     format!(
         "<tr><td class=\"name\">{name}</td><td class=\"n\">{}</td><td class=\"n\">{shown}</td><td class=\"name\">{}</td><td class=\"n\">{steps}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
-        size::format(weight.size_bytes),
+        byte_size::format(weight.size_bytes),
         escape(node(subject, weight.first_step)),
         span(|load| load.read),
         span(|load| load.upload),
@@ -76,7 +76,7 @@ pub fn row_tables(subject: &Subject<'_>) -> String {
             "<tr><td class=\"name\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
             escape(&table.name),
             table.rows,
-            size::format(table.row_bytes())
+            byte_size::format(table.row_bytes())
         )
     });
     let head = "<tr><th>table</th><th class=\"n\">rows</th><th class=\"n\">bytes a row</th></tr>";

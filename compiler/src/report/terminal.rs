@@ -6,7 +6,7 @@ use super::facts::{Facts, cause, node, short, time};
 use super::subject::Subject;
 use super::timeline::{Span, Timeline};
 use crate::compile::half::HalfSummary;
-use crate::size;
+use flashmem_plan_format::byte_size;
 use std::fmt::Write as _;
 
 /// Columns of a lane.
@@ -33,14 +33,15 @@ pub fn summary(subject: &Subject<'_>, timeline: &Timeline) -> String {
         format!(
             "disk {} for {} in {} pages, execution {}",
             time(facts.disk_floor_us),
-            size::format(plan.page.page_bytes() * u64::from(plan.page_count)),
+            byte_size::format(plan.page.page_bytes() * u64::from(plan.page_count)),
             plan.page_count,
             time(facts.execute_us)
         ),
     );
-    let peak = facts.declared_peak_bytes.map_or_else(|| "overflow".to_owned(), size::format);
-    let budget =
-        plan.budget_bytes.map_or_else(|| "no budget".to_owned(), |bytes| format!("budget {}", size::format(bytes)));
+    let peak = facts.declared_peak_bytes.map_or_else(|| "overflow".to_owned(), byte_size::format);
+    let budget = plan
+        .budget_bytes
+        .map_or_else(|| "no budget".to_owned(), |bytes| format!("budget {}", byte_size::format(bytes)));
     line("declared peak", format!("{peak} ({budget})"));
     if let Some(step) = facts.peak_step {
         let of = plan.page_count;

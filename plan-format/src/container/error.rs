@@ -4,12 +4,13 @@
 
 use super::layout::SectionKind;
 use crate::codec::CodecError;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::files::FileError;
 use crate::plan::PageId;
 use crate::replay::ReplayViolation;
 use crate::validate::PlanViolation;
 use crate::violations::Violations;
 use std::io;
-use std::path::PathBuf;
 
 /// Why a bundle cannot be opened, or why a part of it is not what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -140,15 +141,13 @@ pub enum SectionError {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the fields are described by the messages")]
 pub enum WriteError {
-    /// The temporary file cannot be made.
-    #[error("cannot create {}: {source}", path.display())]
-    Create { path: PathBuf, source: io::Error },
+    /// The file cannot be written where it was to go.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Writing failed.
     #[error("cannot write the bundle: {0}")]
     Write(#[from] io::Error),
-    /// The finished file cannot be put in place.
-    #[error("cannot rename {} to {}: {source}", from.display(), to.display())]
-    Rename { from: PathBuf, to: PathBuf, source: io::Error },
     /// The plan breaks static rules.
     #[error("the plan is invalid: {0}")]
     Invalid(#[source] Violations<PlanViolation>),

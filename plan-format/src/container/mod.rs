@@ -1,7 +1,7 @@
 //! The `.fmplan` file: its layout, how it is opened and checked, and how it is written.
 //!
 //! `layout` holds the header and the section table, `limits` what a reader accepts, `sections` the sections that are
-//! neither raw bytes nor the plan, `read` and `verify` the reader, `write` and `target` the writer. The byte tables are in
+//! neither raw bytes nor the plan, `read` and `verify` the reader, `write` the writer. The byte tables are in
 //! `docs/format.md`. Nothing here deliberately knows how pages travel to a device.
 
 mod error;
@@ -9,7 +9,6 @@ mod layout;
 pub mod limits;
 mod read;
 mod sections;
-mod target;
 mod verify;
 mod write;
 
@@ -17,5 +16,4 @@ pub use error::{BundleError, SectionError, WriteError};
 pub use layout::{MAGIC, PAGES_ALIGNMENT, SECTION_ALIGNMENT, Section, SectionKind, VERSION};
 pub use read::Bundle;
 pub use sections::Golden;
-pub use target::PartialFile;
 pub use write::{BundleWriter, Summary};

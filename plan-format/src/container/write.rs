@@ -8,14 +8,16 @@ use super::error::WriteError;
 use super::layout::{Layout, SectionKind};
 use super::limits::max_section_bytes;
 use super::sections::{self, Golden};
-use super::target::PartialFile;
 use crate::codec;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::files::OutputFile;
 use crate::plan::{PageGeometry, PageId, Plan};
 use crate::replay::replay;
 use crate::validate::validate;
 use blake3::Hasher;
 use std::borrow::Cow;
 use std::io::{Seek, SeekFrom, Write};
+#[cfg(not(target_arch = "wasm32"))]
 use std::path::Path;
 
 /// What was written.
@@ -29,7 +31,7 @@ pub struct Summary {
 
 /// A bundle that is being written: all rows of all tables in order, then all pages in order, then `finish`.
 #[derive(Debug)]
-pub struct BundleWriter<W: Write + Seek = PartialFile> {
+pub struct BundleWriter<W: Write + Seek> {
     out: W,
     layout: Layout,
     /// Row bytes and rows left of every table that is not complete, the current one last.
@@ -48,8 +50,9 @@ struct TableProgress {
     rows_left: u32,
 }
 
-impl BundleWriter<PartialFile> {
-    /// Starts a bundle that appears at `path` when it is finished, replacing what is there.
+#[cfg(not(target_arch = "wasm32"))]
+impl BundleWriter<OutputFile> {
+    /// Starts a bundle that appears at `path` when it is finished, replacing the file that is there.
     pub fn create(
         path: impl AsRef<Path>,
         plan: &Plan,
@@ -57,7 +60,7 @@ impl BundleWriter<PartialFile> {
         golden: Option<&Golden>,
     ) -> Result<Self, WriteError> {
         let parts = SmallSections::new(plan, constants, golden)?;
-        parts.start(PartialFile::create(path.as_ref())?, plan)
+        parts.start(OutputFile::create(path.as_ref())?, plan)
     }
 
     /// Completes the file and puts it in place.

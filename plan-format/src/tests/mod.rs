@@ -2,6 +2,8 @@
 
 mod corruption;
 mod device;
+#[cfg(unix)]
+mod files;
 mod forge;
 mod hostile;
 mod mutations;

@@ -9,7 +9,7 @@ use crate::validate::{PlanViolation, validate};
 use std::collections::BTreeSet;
 
 kinds!(PlanViolation: TooMany, WeightCounts, PageGeometry, Index, SliceAlignment, SliceSize, SliceEnd,
-    NotInActivations, OutputWithoutSlice, Rank, Elements, TensorBytes, NameEmpty, NameRepeated, HostWritesOverlap,
+    NotInActivations, OutputWithoutSlice, Rank, Elements, TensorBytes, NameEmpty, NameTooLong, NameRepeated, HostWritesOverlap,
     RowTableSize, RowTableOffset, GatherElement, SourceEmpty, ParamsBytes, WorkgroupSize, PipelineOrder,
     ParamsAlignment, ParamsEnd, BindingCount, WorkgroupsZero, WeightsUse, PagesOfDispatch, PageRange, SlotTable,
     CommandPage, CommandSlot, Requirement, ConstantBytes, WeightBytes, SolverGap, Memory, MemoryOverflow, Budget);
@@ -50,6 +50,7 @@ const CASES: &[Case] = &[
     Case("TensorBytes", |plan| plan.outputs[0].shape = vec![63]),
     Case("TensorBytes", |plan| plan.inputs[1].shape = vec![3]),
     Case("NameEmpty", |plan| plan.outputs[0].name.clear()),
+    Case("NameTooLong", |plan| plan.outputs[0].name = "n".repeat(70_000)),
     Case("NameRepeated", |plan| plan.inputs[1].name = "x".into()),
     Case("HostWritesOverlap", |plan| plan.row_gathers[0].destination.offset_bytes = 0),
     Case("RowTableSize", |plan| plan.row_tables[0].rows = 0),

@@ -19,6 +19,8 @@ pub use violation::{Place, PlanViolation};
 use crate::plan::{BINDING_ALIGNMENT, Buffer, BufferSlice, Plan};
 use crate::violations::Violations;
 
+/// Most bytes of a port's name: with `.npy` behind it, the longest name that an entry of an `.npz` archive can have.
+pub const MAX_PORT_NAME_BYTES: usize = u16::MAX as usize - ".npy".len();
 /// Most dimensions of a port.
 pub const MAX_RANK: u32 = 16;
 /// Most elements of a port or of a gather's destination: device indices are 32-bit.

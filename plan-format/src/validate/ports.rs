@@ -3,7 +3,7 @@
 //! It deliberately knows no dispatches.
 
 use super::violation::shown;
-use super::{Check, MAX_ELEMENTS, MAX_RANK, MAX_ROW_BYTES, Place, PlanViolation};
+use super::{Check, MAX_ELEMENTS, MAX_PORT_NAME_BYTES, MAX_RANK, MAX_ROW_BYTES, Place, PlanViolation};
 use crate::plan::{Buffer, BufferSlice, ElementType, Port};
 use crate::sizes::DEVICE_ELEMENT_BYTES;
 use std::collections::BTreeSet;
@@ -24,6 +24,10 @@ impl Check<'_> {
     }
 
     fn port(&mut self, place: &Place, port: &Port) {
+        let (bytes, limit) = (port.name.len(), MAX_PORT_NAME_BYTES);
+        if bytes > limit {
+            self.found.push(PlanViolation::NameTooLong { place: place.clone(), bytes, limit });
+        }
         let rank = port.shape.len() as u64;
         if rank > u64::from(MAX_RANK) {
             self.found.push(PlanViolation::Rank { place: place.clone(), rank, limit: MAX_RANK });

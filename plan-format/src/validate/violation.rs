@@ -103,6 +103,9 @@ pub enum PlanViolation {
     /// A port or row table without a name.
     #[error("{place}: has no name")]
     NameEmpty { place: Place },
+    /// A port's name that no archive of arrays can hold.
+    #[error("{place}: the name has {bytes} bytes, more than the limit of {limit}")]
+    NameTooLong { place: Place, bytes: usize, limit: usize },
     /// A name that an earlier entry of the same table has.
     #[error("{place}: the name is taken by an earlier one")]
     NameRepeated { place: Place },

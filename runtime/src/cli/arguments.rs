@@ -3,6 +3,7 @@
 use super::bench::BenchArguments;
 use super::profile::ProfileArguments;
 use clap::{Parser, Subcommand};
+use flashmem_plan_format::byte_size;
 use flashmem_runtime::IoMode;
 use std::path::PathBuf;
 
@@ -61,8 +62,9 @@ pub struct Arguments {
     /// Keep the driver's pipeline cache here, for drivers that keep none themselves.
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
-    /// Refuse a bundle whose declared peak exceeds this many bytes (suffixes K, M, G: powers of 1024).
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    /// Refuse a bundle whose declared peak exceeds this: bytes, or a number with MiB, GiB, M, G (powers of 1024), MB or GB
+    /// (powers of 1000), e.g. 64MiB or 1.5GiB.
+    #[arg(long, value_name = "SIZE", value_parser = byte_size::parse)]
     pub budget: Option<u64>,
 }
 
@@ -79,17 +81,4 @@ pub(super) fn parse_io_mode(text: &str) -> Result<IoMode, String> {
     let names: Vec<_> = IoMode::ALL.map(IoMode::name).into();
     let found = IoMode::ALL.into_iter().find(|mode| mode.name() == text);
     found.ok_or_else(|| format!("`{text}` is none of {}", names.join(", ")))
-}
-
-pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
-    let upper = text.trim().to_uppercase();
-    let upper = upper.trim_end_matches('B').trim_end_matches('I');
-    let (digits, shift) = match upper.as_bytes().last() {
-        Some(b'K') => (&upper[..upper.len() - 1], 10),
-        Some(b'M') => (&upper[..upper.len() - 1], 20),
-        Some(b'G') => (&upper[..upper.len() - 1], 30),
-        _ => (upper, 0),
-    };
-    let number: u64 = digits.trim().parse().map_err(|_| format!("`{text}` is no number of bytes; try 200M"))?;
-    number.checked_mul(1 << shift).ok_or_else(|| format!("`{text}` is too many bytes"))
 }

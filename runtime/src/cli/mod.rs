@@ -15,9 +15,9 @@ pub use process_clock::ProcessClock;
 
 use anyhow::Context as _;
 use arguments::Command;
+use flashmem_plan_format::files::{self, FileError, Named, check_outputs};
 use flashmem_runtime::{Options, Outputs, PortInfo, RunControl, Session, Stats, Tensor, npz};
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Does what the arguments say.
 pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
@@ -27,6 +27,7 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
         None => {}
     }
     let path = arguments.bundle.as_ref().expect("it is required without a command");
+    check_files(arguments, path)?;
     let options = Options {
         adapter: arguments.adapter.clone(),
         reader_threads: arguments.reader_threads,
@@ -40,6 +41,10 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
     let before_open_ms = Some(process.elapsed_ms());
     let mut session = open(path, &options).with_context(|| format!("cannot open {bundle}"))?;
     report::opened(&session.stats());
+    if let Some(path) = &arguments.outputs {
+        let ports = session.outputs();
+        npz::check_names(path, ports.iter().map(|port| port.name.as_str()))?;
+    }
     let mut cold_ms = None;
     if arguments.self_test {
         session.self_test().context("self-test failed")?;
@@ -54,15 +59,27 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
         }
     }
     if let Some((path, trace)) = arguments.trace.as_ref().zip(session.trace()) {
-        fs::write(path, trace).with_context(|| format!("cannot write {}", path.display()))?;
+        files::write(path, trace.as_bytes())?;
     }
     let stats = Stats { cold_ms, before_open_ms, ..session.stats() };
     report::finished(&stats);
     if let Some(path) = &arguments.stats {
         let text = serde_json::to_string_pretty(&stats).context("cannot encode the statistics")?;
-        fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+        files::write(path, (text + "\n").as_bytes())?;
     }
     Ok(())
+}
+
+/// Refuses outputs that would overwrite what is read, or each other, before anything is opened. (A bundle on a server is no file.)
+fn check_files(arguments: &Arguments, bundle: &Path) -> Result<(), FileError> {
+    let named = |role: &'static str, path: &Option<PathBuf>| path.as_deref().map(|path| Named::new(role, path));
+    let read = [Named::new("the bundle", bundle)].into_iter().chain(named("--inputs", &arguments.inputs));
+    let written = [
+        named("--outputs", &arguments.outputs),
+        named("--trace", &arguments.trace),
+        named("--stats", &arguments.stats),
+    ];
+    check_outputs(&read.collect::<Vec<_>>(), &written.into_iter().flatten().collect::<Vec<_>>())
 }
 
 /// Opens a file, or a bundle on a web server.

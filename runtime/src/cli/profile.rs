@@ -1,8 +1,8 @@
 //! `flashmem-run profile`: measures, writes the profile, and says what to make of it.
 
-use super::arguments::parse_bytes;
-use anyhow::Context as _;
 use clap::Args;
+use flashmem_plan_format::byte_size;
+use flashmem_plan_format::files::{self, Destination, Named, check_outputs};
 use flashmem_runtime::profile::{KernelRate, MeasuredProfile, ProfileOptions, measure};
 use std::path::{Path, PathBuf};
 
@@ -18,8 +18,8 @@ pub struct ProfileArguments {
     /// Read this file instead of a temporary one beside the profile.
     #[arg(long, value_name = "PATH")]
     pub file: Option<PathBuf>,
-    /// Bytes to read (suffixes K, M, G: powers of 1024).
-    #[arg(long, value_name = "BYTES", default_value = "256M", value_parser = parse_bytes)]
+    /// How much to read: bytes, or a number with MiB, GiB, M, G (powers of 1024), MB or GB (powers of 1000).
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = byte_size::parse)]
     pub size: u64,
     /// Repetitions of every measurement, of which the median counts.
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -31,21 +31,32 @@ pub struct ProfileArguments {
 
 /// Measures this machine.
 pub fn run(arguments: &ProfileArguments) -> anyhow::Result<()> {
-    let parent = arguments.output.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let output = &arguments.output;
+    let read = arguments.file.iter().map(|path| Named::new("--file", path));
+    check_outputs(&read.collect::<Vec<_>>(), &[Named::new("--output", output)])?;
     let options = ProfileOptions {
         adapter: arguments.adapter.clone(),
         file: arguments.file.clone(),
-        folder: parent.map_or_else(|| PathBuf::from("."), Path::to_owned),
+        folder: folder_of(output)?,
         file_bytes: arguments.size,
         repeats: arguments.repeats,
         least_kernel_us: arguments.kernel_us.into(),
     };
     let measured = measure(&options, &mut |what| eprintln!("measuring: {what}"))?;
     report(&measured);
-    let output = &arguments.output;
-    std::fs::write(output, measured.to_toml()).with_context(|| format!("cannot write {}", output.display()))?;
+    files::write(output, measured.to_toml().as_bytes())?;
     eprintln!("profile: {}", output.display());
     Ok(())
+}
+
+/// The folder of the file that is written, or the current one when it is no file.
+fn folder_of(output: &Path) -> anyhow::Result<PathBuf> {
+    Ok(match Destination::of(output)? {
+        Destination::File(path) => path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned),
+        Destination::Null(_) | Destination::Stream(..) | Destination::StandardOutput | Destination::StandardError => {
+            PathBuf::from(".")
+        }
+    })
 }
 
 fn report(measured: &MeasuredProfile) {

@@ -48,4 +48,15 @@ impl ReadAt for MappedFile {
 
     #[cfg(not(unix))]
     fn will_read(&self, _range: Range<u64>) {}
+
+    /// What was read leaves the process, not the page cache: the mapping holds no more than what is being read.
+    #[cfg(unix)]
+    fn was_read(&self, range: Range<u64>) {
+        let length = range.end.min(self.size_bytes()).saturating_sub(range.start);
+        // SAFETY: the mapping is of a file, shared with it and never written, so what is dropped here is read from the file again
+        // by whoever still wants it.
+        let _ = unsafe {
+            self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start as usize, length as usize)
+        };
+    }
 }

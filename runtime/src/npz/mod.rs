@@ -1,20 +1,36 @@
 //! NumPy's `.npz`: a zip archive of `.npy` files, stored or deflated.
 //!
-//! Only arrays that the caller asks for are read; `names` lists what there is. What is written, NumPy reads.
+//! Only arrays that the caller asks for are read; `names` lists what there is. What is written, NumPy reads under the same
+//! names: those that NumPy would read as another one are refused. The array `x` is the entry `x.npy`.
 
 pub mod npy;
 
 use crate::{PortInfo, Tensor};
+#[cfg(not(target_arch = "wasm32"))]
+use flashmem_plan_format::files::{self, Destination, FileError, OutputFile};
+use flashmem_plan_format::validate::MAX_PORT_NAME_BYTES;
 use npy::NpyError;
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
+use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use zip::ZipArchive;
 use zip::result::ZipError;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
+#[cfg(not(target_arch = "wasm32"))]
+use {
+    std::io::Write as _,
+    zip::write::SimpleFileOptions,
+    zip::{CompressionMethod, ZipWriter},
+};
 
 /// Largest array that is read, in bytes.
 const MAX_ARRAY_BYTES: u64 = 1 << 32;
+
+/// Ends the name of the entry of every array.
+const SUFFIX: &str = ".npy";
+
+/// Characters of a name that a message shows.
+const SHOWN_NAME_CHARACTERS: usize = 96;
 
 /// An archive cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +73,40 @@ pub enum NpzError {
         /// Why.
         source: NpyError,
     },
+    /// An archive that cannot be written where it was to go.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[error(transparent)]
+    Output(#[from] FileError),
+    /// An array that no archive can hold under its name.
+    #[error("cannot write {}: no array can be called `{name}`: {source}", path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+        /// The name, or its beginning.
+        name: String,
+        /// Why.
+        source: NameError,
+    },
+}
+
+/// Why an array cannot have a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Longer than the name of an entry can be.
+    #[error("it has {bytes} bytes, more than the limit of {MAX_PORT_NAME_BYTES}")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// With a character that ends names when NumPy reads them.
+    #[error("it has a NUL character, which ends names for NumPy")]
+    Nul,
+    /// Two arrays of one name.
+    #[error("there are two arrays of this name")]
+    Repeated,
+    /// As the entry of another array is called.
+    #[error("it is how NumPy finds the array of this name without `.npy`, which there is as well")]
+    Entry,
 }
 
 type Archive = ZipArchive<BufReader<File>>;
@@ -67,7 +117,7 @@ fn open(path: &Path) -> Result<Archive, NpzError> {
 }
 
 fn names_of(archive: &Archive) -> Vec<String> {
-    archive.file_names().map(|name| name.trim_end_matches(".npy").to_owned()).collect()
+    archive.file_names().map(|name| name.strip_suffix(SUFFIX).unwrap_or(name).to_owned()).collect()
 }
 
 /// Names of all arrays.
@@ -107,21 +157,120 @@ pub fn read(path: &Path, ports: &[PortInfo]) -> Result<Vec<(String, Tensor)>, Np
     Ok(tensors)
 }
 
-/// Writes all tensors, uncompressed.
+/// Checks that arrays of these names can be written to one archive, and read again under the same names.
+///
+/// # Errors
+/// [`NpzError::Name`].
+pub fn check_names<'n>(path: &Path, names: impl Iterator<Item = &'n str>) -> Result<(), NpzError> {
+    let names: Vec<&str> = names.collect();
+    let mut seen = BTreeSet::new();
+    let wrong = names.iter().find_map(|name| {
+        let stem = name.strip_suffix(SUFFIX);
+        let error = match name {
+            name if name.len() > MAX_PORT_NAME_BYTES => NameError::TooLong { bytes: name.len() },
+            name if name.contains('\0') => NameError::Nul,
+            name if !seen.insert(*name) => NameError::Repeated,
+            _ if stem.is_some_and(|stem| names.contains(&stem)) => NameError::Entry,
+            _ => return None,
+        };
+        Some((name, error))
+    });
+    wrong.map_or(Ok(()), |(name, source)| {
+        let name = name.chars().take(SHOWN_NAME_CHARACTERS).collect();
+        Err(NpzError::Name { path: path.to_owned(), name, source })
+    })
+}
+
+/// Writes all tensors, uncompressed, whole or not at all.
 ///
 /// # Errors
 /// See [`NpzError`].
+#[cfg(not(target_arch = "wasm32"))]
 pub fn write(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), NpzError> {
+    check_names(path, tensors.iter().map(|(name, _)| name.as_str()))?;
+    if let Destination::File(_) = Destination::of(path)? {
+        let file = archive(path, tensors, OutputFile::create(path)?)?;
+        return Ok(file.commit()?);
+    }
+    // What is no file cannot be written in any order, as archives are.
+    let bytes = archive(path, tensors, io::Cursor::new(Vec::new()))?.into_inner();
+    Ok(files::write(path, &bytes)?)
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn archive<W: io::Write + io::Seek>(path: &Path, tensors: &[(String, Tensor)], out: W) -> Result<W, NpzError> {
     let failed = |source| NpzError::File { action: "write", path: path.to_owned(), source };
-    let zip_failed = |source| NpzError::Archive { path: path.to_owned(), source };
-    let mut archive = ZipWriter::new(BufWriter::new(File::create(path).map_err(failed)?));
+    let zip_failed = |error| match error {
+        ZipError::Io(source) => failed(source),
+        source => NpzError::Archive { path: path.to_owned(), source },
+    };
+    let mut archive = ZipWriter::new(out);
     for (name, tensor) in tensors {
         let bytes = npy::encode(tensor);
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .large_file(bytes.len() as u64 >= u64::from(u32::MAX));
-        archive.start_file(format!("{name}.npy"), options).map_err(zip_failed)?;
+        archive.start_file(format!("{name}{SUFFIX}"), options).map_err(zip_failed)?;
         archive.write_all(&bytes).map_err(failed)?;
     }
-    archive.finish().map_err(zip_failed)?.flush().map_err(failed)
+    archive.finish().map_err(zip_failed)
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::ElementType;
+
+    fn tensors(names: &[&str]) -> Vec<(String, Tensor)> {
+        let of = |(index, name): (usize, &&str)| ((*name).to_owned(), Tensor::from_i32(&[1], &[index as i32]));
+        names.iter().enumerate().map(of).collect()
+    }
+
+    fn port(name: &str) -> PortInfo {
+        PortInfo { name: name.to_owned(), element: ElementType::I32, shape: vec![1] }
+    }
+
+    #[test]
+    fn names_come_back_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let longest = "n".repeat(MAX_PORT_NAME_BYTES);
+        let names = ["x", "y.npy", "y.npy.npy.npy", "/a/../b", "a\\b", "ß 中", "", &longest];
+        let written = tensors(&names);
+        write(&path, &written).unwrap();
+        assert_eq!(read(&path, &names.map(port)).unwrap(), written);
+        let mut found = super::names(&path).unwrap();
+        let mut names = names.map(str::to_owned);
+        found.sort();
+        names.sort();
+        assert_eq!(found, names);
+    }
+
+    #[test]
+    fn names_that_would_be_read_as_others_are_refused_and_nothing_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let longer = "n".repeat(70_000);
+        for (names, expected) in [
+            (&["a", &longer][..], NameError::TooLong { bytes: 70_000 }),
+            (&["x\0a", "x\0b"], NameError::Nul),
+            (&["x", "y", "x"], NameError::Repeated),
+            (&["x.npy", "x"], NameError::Entry),
+            (&["x", "x.npy"], NameError::Entry),
+            (&["", ".npy"], NameError::Entry),
+        ] {
+            let error = write(&path, &tensors(names)).unwrap_err();
+            assert!(matches!(&error, NpzError::Name { source, .. } if *source == expected), "{names:.20?}: {error}");
+            assert!(error.to_string().len() < 400, "{error}");
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn the_array_of_another_name_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        write(&path, &tensors(&["x"])).unwrap();
+        assert!(matches!(read(&path, &[port("x.npy")]), Err(NpzError::Missing { .. })));
+    }
 }

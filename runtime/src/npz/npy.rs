@@ -1,6 +1,7 @@
 //! One array in NumPy's `.npy` format: header and elements, to and from tensors.
 //!
-//! Read are little-endian arrays of the public element types in C or Fortran order; written is version 1.0 in C order.
+//! Read are little-endian arrays of the public element types in C or Fortran order; written is C order in version 1.0, or 2.0 for
+//! shapes whose text needs it.
 //! Other types give an error that says what to convert to. It deliberately converts no element types.
 
 use crate::{ElementType, Tensor};
@@ -54,11 +55,22 @@ pub fn encode(tensor: &Tensor) -> Vec<u8> {
     let mut header =
         format!("{{'descr': '{descriptor}', 'fortran_order': False, 'shape': ({}), }}", dimensions.trim_end());
     // Magic, version, length and header together are a multiple of 64, and the header ends with a newline.
-    let unpadded = MAGIC.len() + 4 + header.len() + 1;
+    let unpadded = MAGIC.len() + 6 + header.len() + 1;
     header.extend(std::iter::repeat_n(' ', unpadded.next_multiple_of(64) - unpadded));
     header.push('\n');
-    let mut bytes = [MAGIC, &[1, 0]].concat();
-    bytes.extend((header.len() as u16).to_le_bytes());
+    let mut bytes = MAGIC.to_vec();
+    // Version 1.0 has a length of two bytes, 2.0 of four, and two bytes less of padding.
+    match u16::try_from(header.len() + 2) {
+        Ok(_) => {
+            header.insert_str(header.len() - 1, "  ");
+            bytes.extend([1, 0]);
+            bytes.extend((header.len() as u16).to_le_bytes());
+        }
+        Err(_) => {
+            bytes.extend([2, 0]);
+            bytes.extend((header.len() as u32).to_le_bytes());
+        }
+    }
     bytes.extend(header.as_bytes());
     bytes.extend(&tensor.bytes);
     bytes
@@ -154,7 +166,7 @@ mod tests {
 
     #[test]
     fn tensors_return_unchanged() {
-        for shape in [&[][..], &[3], &[2, 3], &[0, 4]] {
+        for shape in [&[][..], &[3], &[2, 3], &[0, 4], &[1; 40_000]] {
             let count = shape.iter().product::<u64>();
             let tensor = Tensor::from_f32(shape, &(0..count).map(|i| i as f32).collect::<Vec<_>>());
             let bytes = encode(&tensor);

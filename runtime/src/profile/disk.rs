@@ -4,10 +4,11 @@
 //! a pass that is known to be cached. It deliberately uses no direct I/O, since sessions do not.
 
 use super::{DiskRate, ProfileError, ProfileOptions};
+use flashmem_plan_format::files::PartialFile;
 use flashmem_plan_format::source::{FileSource, ReadAt};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -26,18 +27,18 @@ const CACHED_SHARE: f64 = 0.7;
 pub(super) fn measure(options: &ProfileOptions) -> Result<DiskRate, ProfileError> {
     let temporary = match &options.file {
         Some(_) => None,
-        None => Some(TemporaryFile::create(&options.folder, options.file_bytes)?),
+        None => Some(temporary_file(&options.folder, options.file_bytes)?),
     };
     let path = match (&options.file, &temporary) {
-        (Some(path), _) => path,
-        (None, Some(temporary)) => &temporary.path,
+        (Some(path), _) => path.as_path(),
+        (None, Some(temporary)) => temporary.path(),
         (None, None) => unreachable!("without a file there is a temporary one"),
     };
-    let failed = |source| ProfileError::File { path: path.clone(), source };
+    let failed = |source| ProfileError::File { path: path.to_owned(), source };
     let file = FileSource::open(path).map_err(failed)?;
     let bytes = file.size_bytes().min(options.file_bytes);
     if bytes < LEAST_BYTES {
-        return Err(ProfileError::ShortFile { path: path.clone(), bytes, least: LEAST_BYTES });
+        return Err(ProfileError::ShortFile { path: path.to_owned(), bytes, least: LEAST_BYTES });
     }
     let mut cold_us = Vec::new();
     for _ in 0..PASSES {
@@ -101,40 +102,27 @@ pub(super) fn median(values: &mut [f64]) -> f64 {
     values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0.0)
 }
 
-/// Removed when dropped.
-struct TemporaryFile {
-    path: PathBuf,
-}
-
-impl TemporaryFile {
-    fn create(folder: &Path, bytes: u64) -> Result<Self, ProfileError> {
-        let path = folder.join(format!(".flashmem-profile-{}.tmp", std::process::id()));
-        let failed = |source| ProfileError::File { path: path.clone(), source };
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
-        let temporary = Self { path: path.clone() };
-        // Not zeros: file systems may store those as nothing.
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut block = vec![0_u8; READ_BYTES as usize];
-        let mut left = bytes;
-        while left > 0 {
-            for word in block.chunks_exact_mut(8) {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                word.copy_from_slice(&state.to_le_bytes());
-            }
-            let length = left.min(READ_BYTES) as usize;
-            file.write_all(&block[..length]).map_err(failed)?;
-            left -= length as u64;
+/// A file of this many bytes in a folder; removed when it is dropped.
+fn temporary_file(folder: &Path, bytes: u64) -> Result<PartialFile, ProfileError> {
+    let path = folder.join("flashmem-profile");
+    let failed = |source| ProfileError::File { path: path.clone(), source };
+    let temporary = PartialFile::beside(&path).map_err(failed)?;
+    let mut file = temporary.file();
+    // Not zeros: file systems may store those as nothing.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut block = vec![0_u8; READ_BYTES as usize];
+    let mut left = bytes;
+    while left > 0 {
+        for word in block.chunks_exact_mut(8) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            word.copy_from_slice(&state.to_le_bytes());
         }
-        file.sync_all().map_err(failed)?;
-        Ok(temporary)
+        let length = left.min(READ_BYTES) as usize;
+        file.write_all(&block[..length]).map_err(failed)?;
+        left -= length as u64;
     }
-}
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        // It may be gone already; there is nobody to tell.
-        let _ = std::fs::remove_file(&self.path);
-    }
+    file.sync_all().map_err(failed)?;
+    Ok(temporary)
 }

@@ -75,14 +75,20 @@ impl DiskCache {
             return;
         }
         let bytes = [&MAGIC[..], &checksum.to_le_bytes(), &data].concat();
-        // Sessions of several processes may write at once: each has a file of its own until it is whole.
-        let temporary = self.path.with_extension(format!("{}.part", std::process::id()));
         let _ = self.path.parent().map(std::fs::create_dir_all);
-        if std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, &self.path)).is_err() {
-            let _ = std::fs::remove_file(&temporary);
-        }
+        write_file(&self.path, &bytes);
     }
 }
+
+/// Sessions of several processes may write at once: each has a file of its own until it is whole.
+#[cfg(not(target_arch = "wasm32"))]
+fn write_file(path: &Path, bytes: &[u8]) {
+    let _ = flashmem_plan_format::files::write(path, bytes);
+}
+
+/// There are no files.
+#[cfg(target_arch = "wasm32")]
+fn write_file(_path: &Path, _bytes: &[u8]) {}
 
 /// The data of a file, if it is whole.
 fn load(path: &Path) -> Option<Vec<u8>> {

@@ -11,7 +11,7 @@ use flashmem_compiler::compile::{CompileOptions, Objective, plan, prepare};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
-use flashmem_compiler::size;
+use flashmem_plan_format::byte_size;
 use flashmem_plan_format::plan::TexelFormat;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -38,7 +38,7 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let options = CompileOptions {
         weights: if args.f32 { TexelFormat::Rgba32Float } else { TexelFormat::Rgba16Float },
-        budget_bytes: args.budget.as_deref().map(size::parse).transpose()?,
+        budget_bytes: args.budget.as_deref().map(byte_size::parse).transpose()?,
         import: ImportOptions::default(),
         profile: DeviceProfile::load(&args.device)?,
         objective: Objective::Latency,

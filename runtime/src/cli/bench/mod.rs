@@ -19,6 +19,7 @@ use super::ProcessClock;
 use anyhow::Context as _;
 use arguments::ChildKind;
 use child::Report;
+use flashmem_plan_format::files::{Named, check_outputs};
 use gpu_memory::GpuMemory;
 use std::io::{BufRead as _, BufReader};
 use std::ops::Range;
@@ -46,6 +47,10 @@ pub fn run(arguments: &BenchArguments, process: ProcessClock) -> anyhow::Result<
     if let Some(kind) = arguments.child {
         return child::run(kind, arguments, process);
     }
+    let read = arguments.inputs.iter().map(|path| Named::new("--inputs", path));
+    let read: Vec<_> = read.chain([Named::new("the bundle", &arguments.bundle)]).collect();
+    let written = arguments.json.iter().map(|path| Named::new("--json", path));
+    check_outputs(&read, &written.collect::<Vec<_>>())?;
     let bundle = arguments.bundle.display();
     let ranges = raw::plan_ranges(&arguments.bundle).with_context(|| format!("cannot open {bundle}"))?;
     let plan_bytes = ranges.iter().map(|range| range.end - range.start).sum();

@@ -5,6 +5,7 @@ use super::child::Report;
 use super::samples::Samples;
 use super::{Measured, gpu_memory};
 use anyhow::Context as _;
+use flashmem_plan_format::files;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -114,7 +115,7 @@ pub(super) fn finish(arguments: &BenchArguments, measured: &Measured) -> anyhow:
     let summary = Summary::of(arguments, measured);
     if let Some(path) = &arguments.json {
         let text = serde_json::to_string_pretty(&summary).context("cannot encode the figures")?;
-        std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+        files::write(path, (text + "\n").as_bytes())?;
     }
     summary.print();
     Ok(())
