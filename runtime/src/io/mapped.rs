@@ -60,3 +60,37 @@ impl ReadAt for MappedFile {
         };
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// Bytes of the mapping that the process holds.
+    fn resident_bytes(path: &Path) -> u64 {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut lines = maps.lines().skip_while(|line| !line.ends_with(path.to_str().unwrap()));
+        let line = lines.find_map(|line| line.strip_prefix("Rss:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    #[test]
+    fn what_was_read_leaves_the_process() {
+        const PIECE: u64 = 1 << 20;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bytes");
+        let bytes: Vec<u8> = (0..16 * PIECE as u32 + 5).map(|i| (i / 4099) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let map = MappedFile::open(&path).unwrap();
+        let mut buffer = vec![0; PIECE as usize];
+        for piece in 0..16 {
+            let range = piece * PIECE + 5..(piece + 1) * PIECE + 5;
+            map.read_at(range.start, &mut buffer).unwrap();
+            assert_eq!(buffer, bytes[range.start as usize..range.end as usize]);
+            map.was_read(range);
+            // Linux maps a few pages around each that is touched.
+            assert!(resident_bytes(&path) <= PIECE / 4, "{piece}: {}", resident_bytes(&path));
+        }
+        map.read_at(7, &mut buffer).unwrap();
+        assert_eq!(buffer, bytes[7..7 + PIECE as usize]);
+    }
+}
