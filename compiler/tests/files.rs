@@ -273,7 +273,7 @@ fn a_signal_leaves_nothing_and_a_killed_compiler_nothing_for_long() {
         assert_eq!(files.partial(), None);
     }
     // A signal that whoever started the program ignores is ignored.
-    done(&files.run_after("trap '' TERM; (sleep 0.1; kill -s TERM $$) &", &["large.onnx", "--quiet"]));
+    done(&files.run_after("trap '' TERM; (sleep 0.1; kill -s TERM $$) & true", &["large.onnx", "--quiet"]));
     assert!(files.read("large.fmplan").len() > 64 << 20);
 }
 
@@ -330,6 +330,26 @@ fn a_self_test_that_could_not_pass_is_refused() {
         assert_eq!(files.names(), ["model.onnx"], "{name}");
         done(&files.run(&["model.onnx"]));
         fs::remove_file(files.path("model.fmplan")).expect("it was made");
+    }
+}
+
+/// The reference follows the model's types, so that its own rounding is what a self-test of an f16 model must allow.
+#[test]
+fn a_self_test_allows_the_rounding_of_its_reference() {
+    let files = Files::with_product();
+    let halves: Vec<u8> = (0..128 * 128).flat_map(|i| half::f16::from_f32(i as f32 / 16384.0).to_le_bytes()).collect();
+    files.write("half.onnx", &product(FLOAT16, 128, &field(9, &halves)));
+    for (model, weights, tolerance) in [
+        ("model.onnx", "f32", 1e-4),
+        ("model.onnx", "f16", 1e-2),
+        ("half.onnx", "f32", 1e-2),
+        ("half.onnx", "f16", 1e-2),
+    ] {
+        done(&files.run(&[model, "-o", "a.fmplan", "--golden", "--weights", weights]));
+        let shown = text(&files.run(&["inspect", "a.fmplan", "--json"]).stdout);
+        let json: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+        let found = json["golden"]["tolerance_relative_l2"].as_f64().expect("there is a self-test");
+        assert!((found - tolerance).abs() < 1e-6, "{model} {weights}: {found}");
     }
 }
 

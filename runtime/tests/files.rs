@@ -197,8 +197,8 @@ fn sizes_are_those_of_the_compiler() {
     for size in ["35MB", "35MiB", "64M", "1.5GiB", "200m"] {
         assert!(of(size).status.success(), "{size}");
     }
-    refused(&of("1kB"), &["1000 bytes"]);
-    refused(&of("1KiB"), &["1024 bytes"]);
+    refused(&of("1kB"), &["the budget of 1000"]);
+    refused(&of("1KiB"), &["the budget of 1024"]);
     for size in ["35MX", "1.5", "1e3MiB"] {
         assert_eq!(of(size).status.code(), Some(2), "{size}");
     }

@@ -24,7 +24,7 @@ use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile, built_in_names}
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_plan_format::byte_size;
 use flashmem_plan_format::causes::with_causes;
-use flashmem_plan_format::files::{Named, check_outputs};
+use flashmem_plan_format::files::{Named, OutputFile, check_outputs};
 use flashmem_plan_format::plan::TexelFormat;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
@@ -136,7 +136,8 @@ fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
     read.extend(
         args.golden.as_deref().filter(|path| !path.is_empty()).map(|path| Named::new("--golden", Path::new(path))),
     );
-    check_outputs(&read, &[Named::new("the output", &output)]).map_err(|e| Ok(e.into()))?;
+    let writable = OutputFile::check(&output).and_then(|()| check_outputs(&read, &[Named::new("the output", &output)]));
+    writable.map_err(|e| Ok(e.into()))?;
     options.golden = golden_source(args, &model, &options).map_err(Ok)?;
     let started = Instant::now();
     let bar = progress_bar(args.plan.quiet);

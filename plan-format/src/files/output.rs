@@ -55,22 +55,27 @@ impl Seek for Place {
 }
 
 impl OutputFile {
+    /// Looks whether an output can begin at `path`, as far as can be told without writing.
+    ///
+    /// # Errors
+    /// As for [`OutputFile::create`].
+    pub fn check(path: &Path) -> Result<(), FileError> {
+        destination(path).map(drop)
+    }
+
     /// Begins an output at `path`, where everything stays as it is.
     ///
     /// # Errors
     /// [`FileError`]; [`FileError::NotAFile`] where only a stream can be written.
     pub fn create(path: &Path) -> Result<Self, FileError> {
-        let refused = |kind| Err(FileError::NotAFile { path: path.to_owned(), kind });
         let failed = |source| FileError::Create { path: path.to_owned(), source };
-        let place = match Destination::of(path)? {
-            Destination::File(target) => {
+        let place = match destination(path)? {
+            SeekDestination::File(target) => {
                 let partial = PartialFile::beside(&target).map_err(failed)?;
                 keep_access(partial.file(), &target).map_err(failed)?;
                 Place::Beside { partial, target }
             }
-            Destination::Null(null) => Place::Null(OpenOptions::new().write(true).open(null).map_err(failed)?),
-            Destination::Stream(_, kind) => return refused(kind),
-            Destination::StandardOutput | Destination::StandardError => return refused(Special::StandardStream),
+            SeekDestination::Null(null) => Place::Null(OpenOptions::new().write(true).open(null).map_err(failed)?),
         };
         Ok(Self { path: path.to_owned(), writer: BufWriter::new(place) })
     }
@@ -115,6 +120,22 @@ impl Seek for OutputFile {
             return Ok(0);
         }
         self.writer.seek(position).map_err(|error| self.named(error))
+    }
+}
+
+/// What can be written in any order.
+enum SeekDestination {
+    File(PathBuf),
+    Null(PathBuf),
+}
+
+fn destination(path: &Path) -> Result<SeekDestination, FileError> {
+    let refused = |kind| Err(FileError::NotAFile { path: path.to_owned(), kind });
+    match Destination::of(path)? {
+        Destination::File(target) => Ok(SeekDestination::File(target)),
+        Destination::Null(null) => Ok(SeekDestination::Null(null)),
+        Destination::Stream(_, kind) => refused(kind),
+        Destination::StandardOutput | Destination::StandardError => refused(Special::StandardStream),
     }
 }
 
