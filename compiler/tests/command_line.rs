@@ -195,4 +195,13 @@ fn a_closed_pipe_ends_the_program_quietly() {
     let ended = Command::new(program).arg("ops").stdout(writer).output().expect("the program starts");
     assert!(ended.status.success(), "{:?}: {}", ended.status, String::from_utf8_lossy(&ended.stderr));
     assert!(ended.stderr.is_empty(), "{}", String::from_utf8_lossy(&ended.stderr));
+    // Messages that nobody reads change nothing.
+    let vit = model("tiny/vit.onnx");
+    for (arguments, code) in [(["sweep", &vit, "--budgets", "16MiB"], 0), (["explain", &vit, "--strategy", "magic"], 2)]
+    {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ended = Command::new(program).args(arguments).stderr(writer).output().expect("the program starts");
+        assert_eq!(ended.status.code(), Some(code), "{arguments:?}");
+    }
 }

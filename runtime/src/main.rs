@@ -3,6 +3,7 @@
 //! It parses arguments, moves arrays between files and a [`flashmem_runtime::Session`], and reports. Everything else is
 //! the library's.
 
+#[macro_use]
 mod cli;
 
 use clap::Parser as _;
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     match cli::run(&arguments, process) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", with_causes(error.as_ref()));
+            errln!("error: {}", with_causes(error.as_ref()));
             ExitCode::from(1)
         }
     }

@@ -176,6 +176,14 @@ fn a_closed_pipe_ends_the_program_quietly() {
     assert!(ended.status.success(), "{:?}: {}", ended.status, text(&ended.stderr));
     assert_eq!(text(&ended.stderr), "warm runs\n");
     assert!(files.path("bench.json").exists());
+    // Messages that nobody reads change nothing.
+    for (arguments, code) in [(["small.fmplan", "--self-test"], 0), (["none.fmplan", "--self-test"], 1)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flashmem-run"));
+        let ended = command.args(arguments).current_dir(files.path("")).stderr(writer).output().unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{arguments:?}");
+    }
 }
 
 #[test]

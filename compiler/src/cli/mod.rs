@@ -56,11 +56,11 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Ok(error)) => {
-            eprintln!("error: {}", with_causes(error.as_ref()));
+            errln!("error: {}", with_causes(error.as_ref()));
             ExitCode::from(1)
         }
         Err(Err(Usage(error))) => {
-            eprintln!("error: {}\n\nFor more information, try '--help'.", with_causes(error.as_ref()));
+            errln!("error: {}\n\nFor more information, try '--help'.", with_causes(error.as_ref()));
             ExitCode::from(2)
         }
     }

@@ -23,7 +23,7 @@ pub fn sweep(args: &SweepArgs) -> Result<(), Result<anyhow::Error, Usage>> {
     let options = options(&args.plan, None, &args.model)?;
     check_report(args, &read_files("the model", &args.model, &args.plan)).map_err(|e| Ok(e.into()))?;
     if !args.plan.quiet {
-        eprintln!("weights: {}", stored_as(&args.plan, &options));
+        errln!("weights: {}", stored_as(&args.plan, &options));
     }
     let sweep = plan_all(args, &options, &budgets).map_err(Ok)?;
     show(args, &sweep).map_err(Ok)
@@ -87,7 +87,7 @@ fn show(args: &SweepArgs, sweep: &Sweep) -> anyhow::Result<()> {
     }
     if let Some(report) = &args.report {
         files::write(report, sweep.page().as_bytes())?;
-        eprintln!("report: {}", report.display());
+        errln!("report: {}", report.display());
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What the command line does, in order: open, self-test, read inputs, run, write outputs, report.
 
 #[macro_use]
-mod output;
+pub mod output;
 
 mod arguments;
 mod bench;
@@ -127,7 +127,7 @@ fn note_extra_arrays(path: &Path, ports: &[PortInfo]) -> anyhow::Result<()> {
     extra.retain(|name| ports.iter().all(|port| port.name != *name));
     extra.sort();
     if !extra.is_empty() {
-        eprintln!("note: {} has arrays that the model does not take: {extra:?}", path.display());
+        errln!("note: {} has arrays that the model does not take: {extra:?}", path.display());
     }
     Ok(())
 }

@@ -42,10 +42,10 @@ pub fn run(arguments: &ProfileArguments) -> anyhow::Result<()> {
         repeats: arguments.repeats,
         least_kernel_us: arguments.kernel_us.into(),
     };
-    let measured = measure(&options, &mut |what| eprintln!("measuring: {what}"))?;
+    let measured = measure(&options, &mut |what| errln!("measuring: {what}"))?;
     report(&measured);
     files::write(output, measured.to_toml().as_bytes())?;
-    eprintln!("profile: {}", output.display());
+    errln!("profile: {}", output.display());
     Ok(())
 }
 
@@ -61,22 +61,22 @@ fn folder_of(output: &Path) -> anyhow::Result<PathBuf> {
 
 fn report(measured: &MeasuredProfile) {
     let giga = |value: f64| format!("{:.2}", value / 1e9);
-    eprintln!("adapter: {}{}", measured.adapter, if measured.software { " (computes on the CPU)" } else { "" });
-    eprintln!(
+    errln!("adapter: {}{}", measured.adapter, if measured.software { " (computes on the CPU)" } else { "" });
+    errln!(
         "disk: {} GB/s, cached {} GB/s",
         giga(measured.disk.bytes_per_second),
         giga(measured.disk.cached_bytes_per_second)
     );
     if measured.disk.looks_cached {
-        eprintln!(
+        errln!(
             "note: the file seems to come from a cache; give --file a file that was not read lately, or correct \
              disk_bytes_per_second by hand"
         );
     }
-    eprintln!("upload: {} GB/s, launch: {:.1} us", giga(measured.upload_bytes_per_second), measured.launch_us);
+    errln!("upload: {} GB/s, launch: {:.1} us", giga(measured.upload_bytes_per_second), measured.launch_us);
     let kernel = |name: &str, rate: &KernelRate, unit: &str| {
         let most = rate.curve.last().copied().unwrap_or_default();
-        eprintln!(
+        errln!(
             "{name}: {} {unit} ({:.0} us alone), {:.0} % slower beside {} GB/s of uploads",
             giga(rate.work_per_second),
             rate.alone_us,

@@ -4,14 +4,14 @@ use flashmem_runtime::Stats;
 
 /// After opening.
 pub fn opened(stats: &Stats) {
-    eprintln!("adapter: {} ({})", stats.adapter, stats.backend);
+    errln!("adapter: {} ({})", stats.adapter, stats.backend);
     if stats.software {
-        eprintln!("note: this adapter computes on the CPU; no hardware adapter was found or chosen");
+        errln!("note: this adapter computes on the CPU; no hardware adapter was found or chosen");
     }
     if let Some(note) = &stats.io_note {
-        eprintln!("note: {note}");
+        errln!("note: {note}");
     }
-    eprintln!(
+    errln!(
         "loaded in {:.0} ms: {} pipelines, {} dispatches, {} of weights",
         stats.load_ms,
         stats.pipelines,
@@ -22,20 +22,20 @@ pub fn opened(stats: &Stats) {
 
 /// After a self-test that passed.
 pub fn self_tested() {
-    eprintln!("self-test: passed (two runs within the tolerance, and equal bit for bit)");
+    errln!("self-test: passed (two runs within the tolerance, and equal bit for bit)");
 }
 
 /// At the end.
 pub fn finished(stats: &Stats) {
     let runs: Vec<_> = stats.runs_ms.iter().map(|ms| format!("{ms:.1}")).collect();
-    eprintln!("runs: {} ms", runs.join(", "));
+    errln!("runs: {} ms", runs.join(", "));
     if let Some(cold_ms) = stats.cold_ms {
-        eprintln!("cold: {cold_ms:.0} ms from process start to first outputs");
+        errln!("cold: {cold_ms:.0} ms from process start to first outputs");
     }
     let (measured, declared) = (mebibytes(stats.measured_peak_bytes), mebibytes(stats.declared_peak_bytes));
-    eprintln!("peak: {measured} measured, {declared} declared");
+    errln!("peak: {measured} measured, {declared} declared");
     if stats.declared_exceeded {
-        eprintln!("BUG: the measured peak exceeds the declared one; please report this bundle");
+        errln!("BUG: the measured peak exceeds the declared one; please report this bundle");
     }
 }
 

@@ -59,12 +59,12 @@ pub fn run(arguments: &BenchArguments, process: ProcessClock) -> anyhow::Result<
     cache::settle();
     for repetition in 0..arguments.repeat {
         if arguments.cold || arguments.io_only || arguments.raw {
-            eprintln!("repetition {} of {}", repetition + 1, arguments.repeat);
+            errln!("repetition {} of {}", repetition + 1, arguments.repeat);
             measured.repeat(arguments, &ranges)?;
         }
     }
     if arguments.cold || !(arguments.io_only || arguments.raw) {
-        eprintln!("warm runs");
+        errln!("warm runs");
         measured.warm(arguments)?;
     }
     report::finish(arguments, &measured)
