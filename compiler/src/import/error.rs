@@ -249,6 +249,7 @@ impl ImportError {
             | Self::NoSuchInput { .. }
             | Self::NoSuchDimension { .. }
             | Self::InterfaceElement { .. }
+            | Self::PortName { .. }
             | Self::ExternalEscape { .. }
             | Self::ExternalEntry { .. }
             | Self::ExternalMissing { .. }
