@@ -7,7 +7,6 @@ use super::copy::dense;
 use super::heavy::output_for;
 use super::strided::word;
 use crate::graph::NodeId;
-use crate::graph::constant::Dtype;
 use crate::graph::op::{EmptyRow, Op};
 use crate::kernels::{Kernel, MAX_SCORE_OPERANDS};
 use crate::lower::LowerError;
