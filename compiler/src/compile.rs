@@ -159,6 +159,13 @@ impl Prepared {
         let roles = ["the model"].into_iter().chain(std::iter::repeat("the model's external data"));
         roles.zip(&self.files).map(|(role, path)| Named::new(role, path)).collect()
     }
+
+    /// Bytes of all tensors of the graph, as an estimate of the work that planning is.
+    pub fn tensor_bytes(&self) -> u64 {
+        let bytes = |shape: &[usize]| shape.iter().fold(4_u64, |product, size| product.saturating_mul(*size as u64));
+        let ids = self.graph.node_ids();
+        ids.into_iter().fold(0, |sum: u64, id| sum.saturating_add(bytes(&self.graph.node(id).shape)))
+    }
 }
 
 /// Imports `model`.

@@ -15,3 +15,5 @@ pub mod pack;
 pub mod profile;
 pub mod report;
 pub mod schedule;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

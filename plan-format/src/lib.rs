@@ -10,6 +10,7 @@ pub mod container;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod files;
 pub mod memory;
+pub mod npy;
 pub mod plan;
 pub mod replay;
 pub mod requirements;

@@ -4,6 +4,12 @@
 //! pages a dispatch; every value is a small integer, so every result is exact. It shows every feature of a plan once and
 //! is deliberately no model of good scheduling.
 
+pub(crate) mod device;
+pub(crate) mod forge;
+pub mod fuzz;
+pub mod mutate;
+pub mod random;
+
 use crate::codec;
 use crate::container::{BundleWriter, Golden};
 use crate::plan::{

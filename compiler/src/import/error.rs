@@ -4,6 +4,7 @@
 //! line, because its errors have no types of their own.
 
 use super::names::NodeNames;
+use super::preflight::Invalid;
 use crate::graph::ShapeError;
 use crate::graph::constant::Dtype;
 use crate::graph::verify::Violation;
@@ -63,14 +64,17 @@ pub enum ImportError {
         /// Its error chain, outermost first, in one line.
         reason: String,
     },
-    /// tract panicked.
-    #[error("tract panicked when asked to {action}: {reason}")]
-    TractPanicked {
+    /// tract stopped at one of its own checks, and no node is known.
+    #[error("tract cannot {action}: it stopped at a check of its own: {reason}")]
+    TractStopped {
         /// What it was asked to do.
         action: &'static str,
-        /// The panic's message.
+        /// What the check says.
         reason: String,
     },
+    /// The model is outside the limits, or not well formed.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
     /// Operators that cannot be translated, all of them.
     #[error("the model uses operators that are not supported:{}", list(.0))]
     Unsupported(Vec<UnsupportedOp>),
@@ -229,7 +233,8 @@ impl ImportError {
         let text = |marked: String| names.text(&marked);
         match self {
             Self::Tract { action, reason } => Self::Tract { action, reason: text(reason) },
-            Self::TractPanicked { action, reason } => Self::TractPanicked { action, reason: text(reason) },
+            Self::TractStopped { action, reason } => Self::TractStopped { action, reason: text(reason) },
+            Self::Invalid(invalid) => Self::Invalid(invalid.with(text)),
             Self::Unsupported(ops) => {
                 let named = |op: UnsupportedOp| UnsupportedOp {
                     op: text(op.op),

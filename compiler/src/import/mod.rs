@@ -12,6 +12,7 @@ mod golden;
 mod kernel_op;
 mod model;
 mod names;
+mod preflight;
 mod protobuf;
 mod reference;
 pub(crate) mod rewrite;
@@ -25,6 +26,7 @@ mod weights;
 
 pub use error::{ImportError, UnsupportedOp};
 pub use golden::golden_inputs;
+pub use preflight::Invalid;
 pub use reference::reference;
 pub use stored::stored_precision;
 pub use translate::supported_operators;

@@ -7,6 +7,7 @@
 use super::error::{ImportError, UnsupportedOp};
 use super::kernel_op::KernelNode;
 use super::names::NodeNames;
+use super::preflight;
 use super::protobuf::{Skeleton, skim};
 use super::rewrite::{Shapes, rewrite};
 use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
@@ -64,8 +65,10 @@ pub struct Model {
 /// Reads a model. With `own_weights`, tract gets every initialiser, as it would by itself.
 pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<Model, ImportError> {
     let read_error = |source| ImportError::Read { path: path.to_owned(), source };
+    preflight::given_sizes(options)?;
     let map = map_file(path).map_err(read_error)?;
     let Skeleton { bytes, large } = skim(&map);
+    preflight::message::check(&bytes)?;
     let not_onnx = |reason: String| ImportError::NotOnnx { path: path.to_owned(), reason };
     let mut proto = tract_onnx::onnx()
         .proto_model_for_read(&mut bytes.as_slice())
@@ -80,6 +83,8 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     take_constants(graph, &mut weights)?;
     let mut names = NodeNames::of(graph, &weights);
     names.mark(graph);
+    preflight::graph(graph).map_err(|error| error.with_names(&names))?;
+    preflight::outputs(graph, |name| weights.iter().any(|weight| weight.name == name))?;
     super::branches::take(graph);
     names.mark(graph);
     let with_names = |error: ImportError| error.with_names(&names);

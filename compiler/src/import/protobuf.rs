@@ -38,12 +38,14 @@ pub struct Skeleton {
     pub large: Vec<LargeTensor>,
 }
 
-struct Field {
-    number: u64,
+/// One field of a message.
+pub(super) struct Field {
+    /// Its number.
+    pub number: u64,
     /// Tag and value.
-    whole: Range<usize>,
+    pub whole: Range<usize>,
     /// Contents of a length-delimited field, `None` for the others.
-    contents: Option<Range<usize>>,
+    pub contents: Option<Range<usize>>,
     varint: u64,
 }
 
@@ -60,30 +62,32 @@ fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
     None
 }
 
+/// The field at `at`, which moves behind it; `None` when it does not end before `end`.
+pub(super) fn field(bytes: &[u8], at: &mut usize, end: usize) -> Option<Field> {
+    let start = *at;
+    let tag = varint(bytes, at)?;
+    let mut value = 0;
+    let mut contents = None;
+    match tag & 7 {
+        0 => value = varint(bytes, at)?,
+        1 => *at = at.checked_add(8)?,
+        2 => {
+            let length = usize::try_from(varint(bytes, at)?).ok()?;
+            let behind = at.checked_add(length)?;
+            contents = Some(*at..behind);
+            *at = behind;
+        }
+        5 => *at = at.checked_add(4)?,
+        _ => return None,
+    }
+    (*at <= end).then(|| Field { number: tag >> 3, whole: start..*at, contents, varint: value })
+}
+
 fn fields(bytes: &[u8], range: Range<usize>) -> Option<Vec<Field>> {
     let mut found = Vec::new();
     let mut at = range.start;
     while at < range.end {
-        let start = at;
-        let tag = varint(bytes, &mut at)?;
-        let mut value = 0;
-        let mut contents = None;
-        match tag & 7 {
-            0 => value = varint(bytes, &mut at)?,
-            1 => at = at.checked_add(8)?,
-            2 => {
-                let length = usize::try_from(varint(bytes, &mut at)?).ok()?;
-                let end = at.checked_add(length)?;
-                contents = Some(at..end);
-                at = end;
-            }
-            5 => at = at.checked_add(4)?,
-            _ => return None,
-        }
-        if at > range.end {
-            return None;
-        }
-        found.push(Field { number: tag >> 3, whole: start..at, contents, varint: value });
+        found.push(field(bytes, &mut at, range.end)?);
     }
     Some(found)
 }

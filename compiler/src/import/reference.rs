@@ -5,6 +5,7 @@
 //! gives raw little-endian bytes in the element types of the API, as bundles hold them.
 
 use super::error::ImportError;
+use super::preflight::fold;
 use super::tract::{guarded, inferred};
 use super::{ImportOptions, model};
 use flashmem_plan_format::plan::ElementType;
@@ -34,9 +35,13 @@ pub fn reference(path: &Path, options: &ImportOptions, inputs: &[(&str, &[u8])])
 }
 
 fn run(mut model: model::Model, inputs: &[(&str, &[u8])]) -> Result<Vec<Vec<u8>>, ImportError> {
-    let parsed = guarded("read the model", || inferred(&model))?;
+    let parsed = inferred(&model)?;
     model.proto = tract_onnx::pb::ModelProto::default();
-    let optimised = guarded("optimise the model", || parsed.into_optimized())?;
+    let optimised = guarded("optimise the model", || {
+        let mut typed = fold::decluttered(parsed.into_typed()?)?;
+        typed.optimize()?;
+        Ok(typed)
+    })?;
     let mut values: TVec<TValue> = TVec::new();
     for (position, port) in model.inputs.iter().enumerate() {
         let given = inputs.iter().find(|(name, _)| *name == port.name).map(|(_, bytes)| *bytes);

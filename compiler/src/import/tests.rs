@@ -329,12 +329,20 @@ fn what_is_no_model_is_an_error() {
     let nodes = [node("Add", "sum", &["x", "nowhere"], "y")];
     let bytes = model(&nodes, &[], &[info("x", &[fixed(5)])], &[info("y", &[])]);
     let error = error_of(&bytes, &options).to_string();
-    assert_eq!(error, "tract cannot read the model: tensor `nowhere` is used but nothing computes it");
+    assert_eq!(error, "tensor `nowhere` is used but nothing computes it");
     let nodes = [node("MatMul", "product", &["x", "z"], "y")];
     let inputs = [info("x", &[fixed(5), fixed(5)]), info("z", &[fixed(4), fixed(4)])];
     let error = error_of(&model(&nodes, &[], &inputs, &[info("y", &[])]), &options);
     assert!(matches!(error, ImportError::Tract { .. }), "{error}");
     assert!(!error.to_string().contains('\n'), "{error}");
+}
+
+#[test]
+fn tensors_without_elements_are_refused_by_name() {
+    let nodes = [node("Relu", "r", &["x"], "y")];
+    let bytes = model(&nodes, &[], &[info("x", &[fixed(0)])], &[info("y", &[])]);
+    let error = error_of(&bytes, &ImportOptions::default()).to_string();
+    assert!(error.contains("`x` has the shape [0]: tensors without elements"), "{error}");
 }
 
 #[test]

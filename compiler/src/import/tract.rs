@@ -6,10 +6,13 @@
 use super::error::ImportError;
 use super::kernel_op::NotTaken;
 use super::model::Model;
+use super::preflight::{Invalid, fold, guard};
 use super::shield::{self, Kept};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
+use tract_onnx::Onnx;
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 use tract_onnx::prelude::{InferenceModel, InferenceModelExt, TractError, TractResult, TypedModel};
 
 thread_local! {
@@ -37,8 +40,8 @@ pub fn one_line(error: &TractError) -> String {
     parts.join(": ")
 }
 
-/// Runs tract; its errors and panics become ours, and a panic prints nothing.
-pub fn guarded<T>(action: &'static str, run: impl FnOnce() -> TractResult<T>) -> Result<T, ImportError> {
+/// Runs a part of tract; `Err` is what a check of its own says that ended it, of which nothing is printed.
+pub fn stopped<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     HOOK.call_once(|| {
         let previous = take_hook();
         set_hook(Box::new(move |info| {
@@ -47,41 +50,71 @@ pub fn guarded<T>(action: &'static str, run: impl FnOnce() -> TractResult<T>) ->
             }
         }));
     });
-    QUIET.set(true);
+    let outer = QUIET.replace(true);
     let outcome = catch_unwind(AssertUnwindSafe(run));
-    QUIET.set(false);
-    match outcome {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(match error.chain().find_map(|cause| cause.downcast_ref::<NotTaken>()) {
-            Some(NotTaken { node, error }) => ImportError::Rejected { node: node.clone(), error: error.clone() },
-            None => ImportError::Tract { action, reason: one_line(&error) },
-        }),
-        Err(payload) => {
-            let text = payload.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(ImportError::TractPanicked { action, reason: text.split_whitespace().collect::<Vec<_>>().join(" ") })
-        }
-    }
+    QUIET.set(outer);
+    outcome.map_err(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        text.chars().take(CAUSE_CHARACTERS).collect()
+    })
 }
 
-/// The model as tract parses it.
-pub fn inferred(model: &Model) -> TractResult<InferenceModel> {
-    let onnx = tract_onnx::onnx().with_ignore_value_info(true);
-    let parsed = onnx.parse(&model.proto, None)?;
+/// Runs tract; its errors become ours, and so do those that it passes on.
+pub fn guarded<T>(action: &'static str, run: impl FnOnce() -> TractResult<T>) -> Result<T, ImportError> {
+    let error = match stopped(run) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error,
+        Err(reason) => return Err(ImportError::TractStopped { action, reason }),
+    };
+    if let Some(invalid) = error.chain().find_map(|cause| cause.downcast_ref::<Invalid>()) {
+        return Err(invalid.clone().into());
+    }
+    Err(match error.chain().find_map(|cause| cause.downcast_ref::<NotTaken>()) {
+        Some(NotTaken { node, error }) => ImportError::Rejected { node: node.clone(), error: error.clone() },
+        None => ImportError::Tract { action, reason: one_line(&error) },
+    })
+}
+
+/// The model as tract parses it, every operator under guard.
+pub fn inferred(model: &Model) -> Result<InferenceModel, ImportError> {
+    let parsed = guarded("read the model", || onnx().parse(&model.proto, None));
+    let parsed = parsed.map_err(|error| culprit(model).map_or(error, ImportError::from))?;
     if let Some(name) = parsed.unresolved_inputs.first() {
-        return Err(TractError::msg(format!("tensor `{name}` is used but nothing computes it")));
+        return Err(Invalid::NotComputed { name: name.clone() }.into());
     }
     let mut inferred = parsed.model;
     super::kernel_op::put(&mut inferred, &model.kernel_ops);
+    if let Some(graph) = &model.proto.graph {
+        guard::put(&mut inferred, graph);
+    }
     Ok(inferred)
+}
+
+fn onnx() -> Onnx {
+    tract_onnx::onnx().with_ignore_value_info(true)
+}
+
+/// The node at which tract stops when it reads a model, if it is one.
+fn culprit(model: &Model) -> Option<Invalid> {
+    let onnx = onnx();
+    let alone = |node: &NodeProto| {
+        let graph = GraphProto { node: vec![node.clone()], ..GraphProto::default() };
+        let opset_import = model.proto.opset_import.clone();
+        let proto = ModelProto { graph: Some(graph), opset_import, ..ModelProto::default() };
+        let reason = stopped(|| drop(onnx.parse(&proto, None))).err()?;
+        Some(Invalid::Unsupported { node: node.name.clone(), op: node.op_type.clone(), reason })
+    };
+    model.proto.graph.as_ref()?.node.iter().find_map(alone)
 }
 
 /// The typed, decluttered model.
 pub fn decluttered(model: &Model) -> Result<TypedModel, ImportError> {
-    let inferred = guarded("read the model", || inferred(model))?;
+    let inferred = inferred(model)?;
     let typed = guarded("infer the model's shapes", || inferred.into_typed())?;
     let again = typed.clone();
-    let simplify = |model: TypedModel| guarded("simplify the model", || model.into_decluttered());
+    let simplify = |model: TypedModel| guarded("simplify the model", || fold::decluttered(model));
     let kept = |kept| simplify(shield::shielded(again.clone(), kept)).map(shield::unshielded);
     // The first failure tells most.
     simplify(typed).or_else(|error| kept(Kept::Views).or_else(|_| kept(Kept::Everything)).map_err(|_| error))

@@ -19,6 +19,11 @@ use tract_onnx::pb::{GraphProto, TensorProto};
 /// ONNX `TensorProto.DataLocation.EXTERNAL`.
 const EXTERNAL: i32 = 1;
 
+/// Whether a tensor's data is in another file.
+pub fn is_external(tensor: &TensorProto) -> bool {
+    tensor.data_location == Some(EXTERNAL)
+}
+
 /// A weight that tract never sees the data of.
 #[derive(Debug, Clone)]
 pub struct Weight {

@@ -13,6 +13,8 @@ mod verify;
 mod write;
 
 pub use error::{BundleError, SectionError, WriteError};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use layout::Layout;
 pub use layout::{MAGIC, PAGES_ALIGNMENT, SECTION_ALIGNMENT, Section, SectionKind, VERSION};
 pub use read::Bundle;
 pub use sections::Golden;

@@ -4,7 +4,7 @@ use crate::container::{Bundle, BundleError, SectionKind};
 use crate::plan::PageId;
 use crate::source::MemorySource;
 use crate::testing;
-use crate::tests::forge::section_range;
+use crate::testing::forge::section_range;
 
 /// Opens and reads everything.
 fn open_and_verify(bytes: &[u8]) -> Result<(), BundleError> {

@@ -4,7 +4,7 @@
 use crate::container::{Bundle, BundleError, SectionError, SectionKind};
 use crate::source::{MemorySource, ReadAt};
 use crate::testing;
-use crate::tests::forge::{HEADER_BYTES, entry_at, put, rehash, rehash_head, section_range};
+use crate::testing::forge::{HEADER_BYTES, entry_at, put, rehash, rehash_head, section_range};
 use proptest::prelude::{any, prop, proptest};
 use std::io;
 

@@ -1,10 +1,9 @@
 //! Tests of the crate as a whole.
 
 mod corruption;
-mod device;
 #[cfg(unix)]
 mod files;
-mod forge;
+mod fuzz;
 mod hostile;
 mod mutations;
 mod property;

@@ -6,8 +6,9 @@
 
 use crate::plan::{Command, Dispatch, DispatchWeights, PageId, Plan, SlotId};
 use crate::replay::replay;
+use crate::testing::device::{Executed, Harm, run, tables};
+use crate::testing::random::SplitMix64;
 use crate::testing::{constants, declare, repeating_plan, small_plan};
-use crate::tests::device::{Executed, Harm, run, tables};
 use crate::validate::validate;
 
 /// Mutations in all.
@@ -20,30 +21,9 @@ const RUNS: u32 = 3;
 const BLOCK: usize = 512;
 const TABLE: usize = 16;
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-}
-
 /// Builds the program of a random good plan.
 struct Build<'r> {
-    random: &'r mut Random,
+    random: &'r mut SplitMix64,
     staging_pages: usize,
     /// Pages that stay for later runs, each in a slot of its own.
     kept: Vec<bool>,
@@ -89,7 +69,7 @@ impl Build<'_> {
 }
 
 /// A random good plan: dispatches that may share a page, pages loaded early, pages that stay for later runs.
-fn good_plan(random: &mut Random) -> Plan {
+fn good_plan(random: &mut SplitMix64) -> Plan {
     if random.chance(5) {
         return repeating_plan();
     }
@@ -179,7 +159,7 @@ fn assemble(
 }
 
 /// Changes one thing.
-fn mutate(plan: &mut Plan, random: &mut Random) {
+fn mutate(plan: &mut Plan, random: &mut SplitMix64) {
     match random.below(10) {
         0..=6 => mutate_commands(plan, random),
         7 => {
@@ -199,7 +179,7 @@ fn mutate(plan: &mut Plan, random: &mut Random) {
     }
 }
 
-fn mutate_commands(plan: &mut Plan, random: &mut Random) {
+fn mutate_commands(plan: &mut Plan, random: &mut SplitMix64) {
     let (pages, slots, dispatches) = (plan.page_count, plan.slot_count, plan.dispatches.len() as u32);
     let repeat = !plan.repeat_commands.is_empty() && random.chance(50);
     let commands = if repeat { &mut plan.repeat_commands } else { &mut plan.commands };
@@ -246,7 +226,7 @@ fn mutate_commands(plan: &mut Plan, random: &mut Random) {
 }
 
 /// Changes what one dispatch says that it reads. Its kernel reads on as it was compiled.
-fn mutate_reads(plan: &mut Plan, random: &mut Random) {
+fn mutate_reads(plan: &mut Plan, random: &mut SplitMix64) {
     let dispatch = random.below(plan.dispatches.len());
     let Some(weights) = &mut plan.dispatches[dispatch].weights else { return };
     let change = 1 + random.below(3) as u32;
@@ -269,7 +249,7 @@ fn harmless(outcome: &Result<Vec<Executed>, Harm>, good: &Result<Vec<Executed>, 
 
 #[test]
 fn ten_thousand_mutations_are_caught_or_harmless() {
-    let mut random = Random(0x0f1a_5e3d);
+    let mut random = SplitMix64(0x0f1a_5e3d);
     let (mut caught, mut caught_harm, mut passed) = (0_u32, 0_u32, 0_u32);
     for _ in 0..MUTATIONS / PER_PLAN {
         let good = good_plan(&mut random);

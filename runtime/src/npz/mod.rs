@@ -3,16 +3,14 @@
 //! Only arrays that the caller asks for are read; `names` lists what there is. What is written, NumPy reads under the same
 //! names: those that NumPy would read as another one are refused. The array `x` is the entry `x.npy`.
 
-pub mod npy;
-
 use crate::{PortInfo, Tensor};
 #[cfg(not(target_arch = "wasm32"))]
 use flashmem_plan_format::files::{self, Destination, FileError, OutputFile};
+use flashmem_plan_format::npy::{self, Array, NpyError};
 use flashmem_plan_format::validate::MAX_PORT_NAME_BYTES;
-use npy::NpyError;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufReader, Read as _};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 use zip::result::ZipError;
@@ -23,8 +21,8 @@ use {
     zip::{CompressionMethod, ZipWriter},
 };
 
-/// Largest array that is read, in bytes.
-const MAX_ARRAY_BYTES: u64 = 1 << 32;
+/// Elements that an array of another shape than its port's may have, so that a run can say what does not fit.
+const FEW_ELEMENTS: u64 = 1 << 20;
 
 /// Ends the name of the entry of every array.
 const SUFFIX: &str = ".npy";
@@ -140,19 +138,15 @@ pub fn read(path: &Path, ports: &[PortInfo]) -> Result<Vec<(String, Tensor)>, Np
         let Some(position) = names.iter().position(|name| *name == port.name) else {
             return Err(NpzError::Missing { path: path.to_owned(), port: port.to_string(), names });
         };
-        let mut bytes = Vec::new();
         let entry = archive.by_index(position).map_err(|source| NpzError::Archive { path: path.to_owned(), source })?;
-        entry.take(MAX_ARRAY_BYTES).read_to_end(&mut bytes).map_err(|source| NpzError::File {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        })?;
-        let tensor = npy::decode(&bytes).map_err(|source| NpzError::Array {
+        let own = port.shape.iter().try_fold(1_u64, |product, dimension| product.checked_mul(*dimension));
+        let most = own.unwrap_or(0).max(FEW_ELEMENTS);
+        let Array { element, shape, bytes } = npy::read(entry, most).map_err(|source| NpzError::Array {
             path: path.to_owned(),
             name: port.name.clone(),
             source,
         })?;
-        tensors.push((port.name.clone(), tensor));
+        tensors.push((port.name.clone(), Tensor { element, shape, bytes }));
     }
     Ok(tensors)
 }
@@ -206,7 +200,7 @@ fn archive<W: io::Write + io::Seek>(path: &Path, tensors: &[(String, Tensor)], o
     };
     let mut archive = ZipWriter::new(out);
     for (name, tensor) in tensors {
-        let bytes = npy::encode(tensor);
+        let bytes = npy::encode(tensor.element, &tensor.shape, &tensor.bytes);
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .large_file(bytes.len() as u64 >= u64::from(u32::MAX));

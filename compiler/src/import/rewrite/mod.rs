@@ -27,7 +27,7 @@ pub use pooling::{global_lp_pool, lp_pool, max_unpool};
 pub use quantisation::{dequantize, quantize, quantize_dynamically};
 pub use recurrent::recurrent;
 pub use spectral::short_time_fourier;
-pub use steps::{Attribute, Steps};
+pub use steps::{Attribute, Steps, floats, integers};
 
 use super::error::UnsupportedOp;
 use super::kernel_op::KernelNode;

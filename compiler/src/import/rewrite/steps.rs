@@ -151,7 +151,7 @@ impl Known {
 const MOST_FLOATS: usize = 64;
 
 /// Elements of a small f32 tensor.
-fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
+pub fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
     if tensor.data_type != DataType::Float as i32 || tensor.raw_data.len() > 4 * MOST_FLOATS {
         return None;
     }
@@ -162,7 +162,7 @@ fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
 }
 
 /// Elements of an integer tensor, or of truth values as 0 and 1.
-fn integers(tensor: &TensorProto) -> Option<Vec<i64>> {
+pub fn integers(tensor: &TensorProto) -> Option<Vec<i64>> {
     let raw = tensor.raw_data.as_slice();
     let wide = DataType::try_from(tensor.data_type).ok()?;
     match wide {

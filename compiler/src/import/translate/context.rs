@@ -6,12 +6,13 @@
 
 use super::super::error::{ImportError, UnsupportedOp};
 use super::super::model::Model;
+use super::super::preflight::Invalid;
 use crate::graph::constant::{Constant, Dtype, SharedBytes, Storage};
 use crate::graph::op::Op;
 use crate::graph::origin::OriginSet;
 use crate::graph::pointwise::{Literal, Pointwise};
 use crate::graph::{Graph, GraphPort, NodeId, ShapeError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tract_onnx::prelude::{DatumType, OutletId, TDim, Tensor, TractError, TypedFact, TypedModel, TypedNode};
 use tract_onnx::tract_core::ops::konst::Const;
@@ -229,12 +230,16 @@ impl<'m> Translator<'m> {
 
     /// Whether a value depends on constants alone.
     pub fn is_constant(&self, id: NodeId) -> bool {
-        let node = self.graph.node(id);
-        match node.op {
-            Op::Constant(_) => true,
-            Op::Input => false,
-            _ => self.graph.operands(id).iter().all(|operand| self.is_constant(*operand)),
+        let mut seen = BTreeSet::from([id]);
+        let mut waiting = vec![id];
+        while let Some(id) = waiting.pop() {
+            match self.graph.node(id).op {
+                Op::Constant(_) => {}
+                Op::Input => return false,
+                _ => waiting.extend(self.graph.operands(id).into_iter().filter(|operand| seen.insert(*operand))),
+            }
         }
+        true
     }
 
     /// Sets the public outputs and gives the graph, or the report of everything unsupported.
@@ -256,7 +261,13 @@ impl<'m> Translator<'m> {
             return Err(ImportError::Unsupported(self.unsupported));
         }
         self.graph.prune();
-        Ok(self.graph)
+        let is_empty = |id: &NodeId| self.graph.node(*id).shape.contains(&0);
+        match self.graph.topological_order().into_iter().find(is_empty) {
+            None => Ok(self.graph),
+            Some(id) => {
+                Err(Invalid::Empty { node: self.graph.label(id), shape: self.graph.node(id).shape.clone() }.into())
+            }
+        }
     }
 
     /// Name of what is being translated, for people.

@@ -26,7 +26,7 @@ use super::model::Model;
 use crate::graph::Graph;
 use crate::graph::op::Op;
 pub use context::dtype;
-use context::{Outcome, Refusal, Translator};
+use context::{Outcome, Refusal, Translator, variant};
 use tract_onnx::prelude::{TypedModel, TypedNode};
 use tract_onnx::tract_core::ops;
 
@@ -117,7 +117,8 @@ pub fn translate(typed: &TypedModel, model: Model) -> Result<Graph, ImportError>
             continue;
         }
         translator.enter(node);
-        let outcome = translate_node(&mut translator, node);
+        let outcome = super::tract::stopped(|| translate_node(&mut translator, node));
+        let outcome = outcome.unwrap_or_else(|reason| variant(format!("this form: {reason}")));
         translator.leave(node, outcome)?;
     }
     translator.finish()

@@ -26,9 +26,15 @@ pub fn identity(t: &mut Translator<'_>, node: &TypedNode, _op: &Identity) -> Out
     Ok(vec![t.input(node, 0)?])
 }
 
-/// Concatenation.
+/// Concatenation. Operands without elements give nothing to it.
 pub fn concat(t: &mut Translator<'_>, node: &TypedNode, op: &TypedConcat) -> Outcome {
-    let inputs = t.inputs(node)?;
+    let mut inputs = t.inputs(node)?;
+    if inputs.iter().any(|id| !t.shape(*id).contains(&0)) {
+        inputs.retain(|id| !t.shape(*id).contains(&0));
+    }
+    if let [only] = inputs.as_slice() {
+        return Ok(vec![*only]);
+    }
     Ok(vec![t.emit(Op::Concat { axis: op.axis }, &inputs)?])
 }
 

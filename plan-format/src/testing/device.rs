@@ -9,13 +9,13 @@ use crate::plan::{Command, Plan};
 
 /// Where a kernel looks for its pages: position of the table in the parameters, entries.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Table {
+pub(crate) struct Table {
     at: usize,
     entries: usize,
 }
 
 /// What a kernel was compiled to read, by dispatch.
-pub(super) fn tables(plan: &Plan) -> Vec<Table> {
+pub(crate) fn tables(plan: &Plan) -> Vec<Table> {
     let table = |dispatch: &crate::plan::Dispatch| match &dispatch.weights {
         None => Table { at: 0, entries: 0 },
         Some(weights) => Table {
@@ -27,11 +27,11 @@ pub(super) fn tables(plan: &Plan) -> Vec<Table> {
 }
 
 /// Dispatches in the order in which they ran, each with the page in every slot that it read; `None` is garbage.
-pub(super) type Executed = Vec<(u32, Vec<Option<u32>>)>;
+pub(crate) type Executed = Vec<(u32, Vec<Option<u32>>)>;
 
 /// What cannot be done on a device, or is not what was declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Harm {
+pub(crate) enum Harm {
     /// A page, slot or dispatch that does not exist.
     NoSuch(Command),
     /// A staging buffer was filled again before its copy was submitted.
@@ -62,7 +62,7 @@ struct Device<'a> {
 }
 
 /// Runs a plan `runs` times, as the runtime does, on kernels compiled for `tables` and a file of `pages` pages.
-pub(super) fn run(plan: &Plan, tables: &[Table], pages: u32, runs: u32) -> Result<Vec<Executed>, Harm> {
+pub(crate) fn run(plan: &Plan, tables: &[Table], pages: u32, runs: u32) -> Result<Vec<Executed>, Harm> {
     let mut device = Device {
         plan,
         tables,

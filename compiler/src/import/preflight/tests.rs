@@ -1,0 +1,238 @@
+//! Tests of the limits: what is outside of one of them, each with a message that names the node.
+//!
+//! Whatever would make tract fail by itself is shown to be refused before tract sees it, and is mild enough to be harmless if it
+//! were not.
+
+use super::super::ImportError;
+use super::super::model::Model;
+use super::super::names::NodeNames;
+use super::super::{Dim, ImportOptions, tract};
+use super::ranges::{range_of, with_rank};
+use super::{MAX_FIELDS, MAX_NODES, given_sizes, graph, message, outputs};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto,
+};
+
+fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto {
+        name: name.to_owned(),
+        r#type: AttributeType::Ints as i32,
+        ints: values.to_vec(),
+        ..AttributeProto::default()
+    }
+}
+
+fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), r#type: AttributeType::Int as i32, i: value, ..AttributeProto::default() }
+}
+
+fn node(op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> NodeProto {
+    NodeProto {
+        name: "the_node".to_owned(),
+        op_type: op.to_owned(),
+        input: inputs.iter().map(|name| (*name).to_owned()).collect(),
+        output: vec!["y".to_owned()],
+        attribute: attributes,
+        ..NodeProto::default()
+    }
+}
+
+fn tensor(name: &str, data_type: DataType, dims: &[i64], raw_data: Vec<u8>) -> TensorProto {
+    TensorProto {
+        name: name.to_owned(),
+        data_type: data_type as i32,
+        dims: dims.to_vec(),
+        raw_data,
+        ..TensorProto::default()
+    }
+}
+
+fn integers(name: &str, values: &[i64]) -> TensorProto {
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    tensor(name, DataType::Int64, &[values.len() as i64], bytes)
+}
+
+fn of(node: NodeProto, initializer: Vec<TensorProto>) -> GraphProto {
+    let output = vec![ValueInfoProto { name: "y".to_owned(), ..ValueInfoProto::default() }];
+    GraphProto { node: vec![node], initializer, output, ..GraphProto::default() }
+}
+
+fn refusal(graph_proto: &GraphProto) -> String {
+    graph(graph_proto).expect_err("it is outside the limits").to_string()
+}
+
+#[test]
+fn attributes_are_held_against_their_ranges() {
+    for (op, attribute, expected) in [
+        ("Softmax", int("axis", 1_000_000_000_000_000_000), "attribute `axis` is 1000000000000000000; -32 to 32"),
+        ("LRN", int("size", i64::MIN), "attribute `size` is -9223372036854775808; 1 to 2147483647"),
+        ("MaxPool", ints("strides", &[1, 0]), "attribute `strides` is 0; 1 to"),
+        ("Conv", ints("dilations", &[0, 1]), "attribute `dilations` is 0; 1 to"),
+        ("Conv", int("group", 0), "attribute `group` is 0; 1 to"),
+        ("AveragePool", ints("pads", &[0, -1]), "attribute `pads` is -1; 0 to"),
+        ("ConvTranspose", ints("output_shape", &[1 << 40]), "attribute `output_shape` is 1099511627776; 0 to"),
+        ("Transpose", ints("perm", &[0, 2, 2]), "attribute `perm` is [0, 2, 2]; it has to name every axis once"),
+        ("EyeLike", int("k", i64::MAX), "attribute `k` is 9223372036854775807"),
+        ("Relu", int("anything", 1 << 40), "attribute `anything` is 1099511627776; -2147483647 to 2147483647"),
+    ] {
+        let message = refusal(&of(node(op, &["x"], vec![attribute]), vec![]));
+        assert!(message.starts_with(&format!("node `the_node` ({op}): {expected}")), "{message}");
+    }
+    let meant = [
+        node("Slice", &["x"], vec![ints("ends", &[i64::MAX])]),
+        node("Constant", &[], vec![int("value_int", i64::MIN)]),
+    ];
+    for node in meant {
+        assert!(graph(&of(node, vec![])).is_ok());
+    }
+}
+
+#[test]
+fn constant_operands_are_held_against_their_ranges() {
+    for (op, values, expected) in [
+        ("Tile", &[2, 1 << 60][..], "operand 1 is 1152921504606846976; 0 to 2147483647 is allowed"),
+        ("Expand", &[-2], "operand 1 is -2; -1 to"),
+        ("OneHot", &[0], "operand 1 is 0; 1 to"),
+        ("Pad", &[i64::MIN], "operand 1 is -9223372036854775808"),
+        ("Reshape", &[-2], "operand 1 is -2; -1 to"),
+        ("ReduceSum", &[99], "operand 1 is 99; -32 to 32"),
+    ] {
+        let message = refusal(&of(node(op, &["x", "p"], vec![]), vec![integers("p", values)]));
+        assert!(message.starts_with(&format!("node `the_node` ({op}): {expected}")), "{message}");
+    }
+    let scale = tensor("p", DataType::Float, &[1], f32::INFINITY.to_le_bytes().to_vec());
+    let message = refusal(&of(node("Upsample", &["x", "p"], vec![]), vec![scale]));
+    assert!(message.contains("operand 1 is inf; scales are positive and finite"), "{message}");
+    // The second operand of this form is a region, in which zeros are usual.
+    let region = tensor("p", DataType::Float, &[1], 0_f32.to_le_bytes().to_vec());
+    assert!(graph(&of(node("Resize", &["x", "p", "s"], vec![]), vec![region])).is_ok());
+    let range = node("Range", &["a", "b", "c"], vec![]);
+    assert!(range_of(&range, [0.0, 10.0, 0.5]).is_ok() && range_of(&range, [0.0, 1.0, -1.0]).is_ok());
+    for bounds in [[0.0, 1.0, 0.0], [0.0, 1e18, 1.0], [0.0, f64::NAN, 1.0]] {
+        assert!(range_of(&range, bounds).is_err(), "{bounds:?}");
+    }
+}
+
+#[test]
+fn axes_and_lists_are_held_against_the_rank() {
+    let message = |node: NodeProto, rank| with_rank(&node, rank).expect_err("it does not fit").to_string();
+    let found = message(node("LayerNormalization", &["x"], vec![]), 0);
+    assert_eq!(found, "node `the_node` (LayerNormalization): attribute `axis` is -1; its operand has 0 axes");
+    let found = message(node("LayerNormalization", &["x"], vec![int("axis", 2)]), 2);
+    assert!(found.ends_with("attribute `axis` is 2; its operand has 2 axes"), "{found}");
+    let found = message(node("Conv", &["x"], vec![ints("strides", &[1, 1])]), 3);
+    assert!(found.ends_with("attribute `strides` is [1, 1]; 1 numbers are needed"), "{found}");
+    assert!(with_rank(&node("LayerNormalization", &["x"], vec![int("axis", -2)]), 2).is_ok());
+}
+
+#[test]
+fn graphs_are_bounded_and_ordered() {
+    let mut cycle = of(node("Relu", &["y"], vec![]), vec![]);
+    assert_eq!(refusal(&cycle), "node `the_node` depends on its own result");
+    cycle.node[0].input[0] = "x".to_owned();
+    assert!(graph(&cycle).is_ok());
+    // A long chain is walked without recursion.
+    cycle.node = (0..MAX_NODES)
+        .map(|i| NodeProto { input: vec![format!("{i}")], output: vec![format!("{}", i + 1)], ..NodeProto::default() })
+        .collect();
+    assert!(graph(&cycle).is_ok());
+    cycle.node.push(NodeProto::default());
+    assert_eq!(refusal(&cycle), "the model has more than 32768 nodes, the most that are read");
+    let lost = outputs(&cycle, |_| false).expect_err("nothing computes it");
+    assert_eq!(lost.to_string(), "output `y` is not computed by any node");
+    assert!(outputs(&cycle, |name| name == "y").is_ok());
+}
+
+#[test]
+fn tensors_have_the_bytes_of_their_shapes() {
+    for (shape, bytes, expected) in [
+        (&[2, -1][..], 0, "tensor `t` has the shape [2, -1]"),
+        (&[1 << 20, 1 << 20, 2], 0, "tensor `t` has the shape [1048576, 1048576, 2]"),
+        (&[1 << 33], 0, "tensor `t` has the shape [8589934592]"),
+        (&[1; 33], 4, "tensor `t` has the shape [1, 1"),
+        (&[1_000_000], 4, "tensor `t` of shape [1000000] has 4 bytes of data instead of 8000000"),
+        (&[], 0, "tensor `t` of shape [] has 0 bytes of data instead of 8"),
+    ] {
+        let message =
+            refusal(&of(node("Relu", &["t"], vec![]), vec![tensor("t", DataType::Int64, shape, vec![0; bytes])]));
+        assert!(message.starts_with(expected), "{message}");
+    }
+}
+
+#[test]
+fn messages_of_many_fields_are_refused_before_they_are_decoded() {
+    let nodes = |count: u64| {
+        let fields = [1 << 3 | 2, 0].repeat(count as usize);
+        let mut bytes = vec![7 << 3 | 2];
+        let mut length = fields.len();
+        while length >= 0x80 {
+            bytes.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        bytes.push(length as u8);
+        [bytes, fields].concat()
+    };
+    assert!(message::check(&nodes(MAX_FIELDS - 1)).is_ok());
+    let refused = message::check(&nodes(MAX_FIELDS)).expect_err("one more than there may be");
+    assert_eq!(refused.to_string(), "the model has more than 4194304 fields, the most that are read");
+    assert!(message::check(&[0xff; 40]).is_ok(), "what cannot be followed is the decoder's");
+}
+
+#[test]
+fn sizes_on_the_command_line_are_bounded() {
+    let input =
+        |size| ImportOptions { inputs: vec![("x".to_owned(), vec![Dim::Size(size)])], ..ImportOptions::default() };
+    assert!(
+        given_sizes(&input(1 << 31)).is_err()
+            && given_sizes(&input(u64::MAX)).is_err()
+            && given_sizes(&input(9)).is_ok()
+    );
+    let set = ImportOptions { dims: vec![("n".to_owned(), u64::MAX)], ..ImportOptions::default() };
+    assert!(given_sizes(&set).is_err());
+}
+
+/// What tract makes of a graph under guard.
+fn typed(graph: GraphProto) -> Result<(), ImportError> {
+    let opset = OperatorSetIdProto { version: 17, ..OperatorSetIdProto::default() };
+    let model = Model {
+        proto: ModelProto { graph: Some(graph), opset_import: vec![opset], ..ModelProto::default() },
+        inputs: vec![],
+        outputs: vec![],
+        weights: vec![],
+        files: vec![],
+        names: Rc::new(NodeNames::of(&GraphProto::default(), &[])),
+        initialisers: BTreeSet::new(),
+        kernel_ops: BTreeMap::new(),
+        hash: String::new(),
+        name: String::new(),
+    };
+    tract::decluttered(&model).map(drop)
+}
+
+#[test]
+fn constants_that_are_too_large_to_fold_are_refused_by_their_node() {
+    let expanded = |size: i64| {
+        let one = tensor("one", DataType::Float, &[1], 1_f32.to_le_bytes().to_vec());
+        typed(of(node("Expand", &["one", "shape"], vec![]), vec![one, integers("shape", &[size, size])]))
+    };
+    assert!(expanded(100).is_ok());
+    let message = expanded(20_000).expect_err("1.6 GB are more than is folded").to_string();
+    let expected = "node `the_node`: its value is constant and has 1600000000 bytes";
+    assert!(message.starts_with(expected), "{message}");
+    let message = expanded(2_000_000).expect_err("4 terms of elements").to_string();
+    assert!(message.starts_with("node `the_node`: a tensor of shape"), "{message}");
+}
+
+#[test]
+fn the_node_is_named_where_tract_stops_at_a_check_of_its_own() {
+    let one = tensor("one", DataType::Float, &[1], 1_f32.to_le_bytes().to_vec());
+    let message = typed(of(node("ReduceMax", &["one"], vec![ints("axes", &[7])]), vec![one]))
+        .expect_err("no such axis")
+        .to_string();
+    assert!(message.contains("`the_node`") || message.contains("the_node"), "{message}");
+    assert!(!message.contains("panicked"), "{message}");
+}

@@ -1,0 +1,5 @@
+//! Fuzz target: see `flashmem_plan_format::testing::fuzz::npy`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| flashmem_plan_format::testing::fuzz::npy(bytes));
