@@ -183,6 +183,7 @@ fn real(model: &Path) {
                 page: PageGeometry { format: TexelFormat::Rgba16Float, rows },
                 max_pages_per_call: PAGES_PER_STEP as u32,
                 max_binding_bytes: MAX_BINDING_BYTES,
+                most_rounds: None,
                 tiles: profile.tiles,
             };
             let program = lower(&graph, &options).expect("the graph can be lowered");

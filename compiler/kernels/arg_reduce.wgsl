@@ -7,6 +7,7 @@
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
 // Expects:   nothing. NaN is never the best.
 //
+// A call takes the columns from first to end, and goes on where the call before has stopped.
 // `lanes`, a power of two up to 64, invocations share one row; partial results are combined in a fixed tree.
 
 struct Params {
@@ -14,7 +15,7 @@ struct Params {
     smallest: u32, last: u32, integer: u32, x_offset: u32,
     extents: vec4<u32>,
     row_strides: vec4<u32>,
-    x_stride: u32, pad_0: u32, pad_1: u32, pad_2: u32,
+    x_stride: u32, first: u32, end: u32, pad_0: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -39,7 +40,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     var value = 0u;
     var index = NONE;
-    for (var i = lane; i < columns; i += params.lanes) {
+    if (params.first > 0u && lane == 0u && columns > 0u) {
+        index = bitcast<u32>(out[row]);
+        if (index != NONE) {
+            value = x[base + index * params.x_stride];
+        }
+    }
+    for (var i = params.first + lane; i < min(columns, params.end); i += params.lanes) {
         let word = x[base + i * params.x_stride];
         if (beats(word, i, value, index)) {
             value = word;
@@ -59,7 +66,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
     }
     if (lane == 0u && row < params.rows) {
-        out[row] = i32(select(best_index[local], 0u, best_index[local] == NONE));
+        let is_last = params.end >= params.columns;
+        out[row] = bitcast<i32>(select(best_index[local], 0u, is_last && best_index[local] == NONE));
     }
 }
 

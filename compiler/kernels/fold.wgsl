@@ -6,6 +6,8 @@
 //            1 (extents, taps, steps, dilations) and 0 (pads, strides).
 // Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
 // Expects:   nothing.
+//
+// A call takes the taps from tap_first to tap_end, and goes on where the call before has stopped.
 
 struct Params {
     count: u32, channels: u32, width: u32, offset: u32,
@@ -14,10 +16,11 @@ struct Params {
     x_extents: vec4<i32>,
     x_strides: vec4<u32>,
     tap_strides: vec4<u32>,
-    taps: vec4<u32>,
     steps: vec4<i32>,
     dilations: vec4<i32>,
     pads: vec4<i32>,
+    tap_first: vec4<u32>,
+    tap_end: vec4<u32>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -39,9 +42,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let first = vec3<i32>(place) + params.pads.xyz;
 
     var sum = 0.0;
-    for (var tz = 0u; tz < params.taps.z; tz += 1u) {
-        for (var ty = 0u; ty < params.taps.y; ty += 1u) {
-            for (var tx = 0u; tx < params.taps.x; tx += 1u) {
+    if (any(params.tap_first.xyz > vec3<u32>(0u))) {
+        sum = out[i];
+    }
+    for (var tz = params.tap_first.z; tz < params.tap_end.z; tz += 1u) {
+        for (var ty = params.tap_first.y; ty < params.tap_end.y; ty += 1u) {
+            for (var tx = params.tap_first.x; tx < params.tap_end.x; tx += 1u) {
                 let tap = vec3<u32>(tx, ty, tz);
                 let scaled = first - vec3<i32>(tap) * params.dilations.xyz;
                 let q = scaled / params.steps.xyz;

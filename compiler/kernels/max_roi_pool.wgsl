@@ -6,13 +6,15 @@
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides; 4 regions: f32. The nearest entry is read for one outside.
 // Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
 // Expects:   nothing.
+//
+// A call takes the rows of x from part_first on, and goes on where the call before has stopped.
 
 struct Params {
     count: u32, channels: u32, width: u32, scale: f32,
     rows: u32, columns: u32, x_height: u32, x_width: u32,
     stride_batch: u32, stride_channel: u32, stride_row: u32, stride_column: u32,
     x_offset: u32, regions_offset: u32, stride_region: u32, stride_coordinate: u32,
-    batch: u32, pad_0: u32, pad_1: u32, pad_2: u32,
+    batch: u32, part_first: u32, part_rows: u32, pad_0: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -36,12 +38,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let rows = bin_of(place(at, 2u), place(at, 4u), b - c * params.rows, params.rows, params.x_height);
 
     var largest = -3.4028234e38;
-    for (var y = rows.x; y < rows.y; y += 1u) {
+    if (params.part_first > 0u) {
+        largest = out[i];
+    }
+    let part_end = params.part_first + params.part_rows;
+    for (var y = max(rows.x, params.part_first); y < min(rows.y, part_end); y += 1u) {
         for (var column = columns.x; column < columns.y; column += 1u) {
             largest = max(largest, x[plane + y * params.stride_row + column * params.stride_column]);
         }
     }
-    out[i] = select(0.0, largest, rows.x < rows.y && columns.x < columns.y);
+    let is_empty = part_end >= params.x_height && !(rows.x < rows.y && columns.x < columns.y);
+    out[i] = select(largest, 0.0, is_empty);
 }
 
 // A corner in whole elements.

@@ -7,6 +7,9 @@
 //            1 (extents, taps, steps, dilations) and 0 (pads, strides).
 // Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
 // Expects:   nothing.
+//
+// A call takes the taps from tap_first to tap_end, and goes on where the call before has stopped: `out` holds the maximum, the
+// sum or the index until the last one.
 
 struct Params {
     count: u32, channels: u32, width: u32, mode: u32,
@@ -19,11 +22,16 @@ struct Params {
     dilations: vec4<i32>,
     pads_before: vec4<i32>,
     pads_after: vec4<i32>,
+    tap_first: vec4<u32>,
+    tap_end: vec4<u32>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read_write> out: array<u32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
+
+// No element so far.
+const NONE: u32 = 0xffffffffu;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -44,26 +52,48 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var highest = bitcast<f32>(lowest);
     var highest_at = vec3<u32>();
     var sum = 0.0;
-    var inside = 0u;
-    var covered = 0u;
-    for (var tz = 0u; tz < params.taps.z; tz += 1u) {
-        for (var ty = 0u; ty < params.taps.y; ty += 1u) {
-            for (var tx = 0u; tx < params.taps.x; tx += 1u) {
+    var found = false;
+    if (any(params.tap_first.xyz > vec3<u32>(0u))) {
+        let before = out[i];
+        sum = bitcast<f32>(before);
+        highest = sum;
+        if (params.mode == 3u && before != NONE) {
+            let row = before / u32(params.x_extents.x);
+            let layer = row / u32(params.x_extents.y);
+            highest_at = vec3<u32>(before - row * u32(params.x_extents.x), row - layer * u32(params.x_extents.y), layer);
+            highest = x[base + dot(highest_at, params.x_strides.xyz)];
+            found = true;
+        }
+    }
+    for (var tz = params.tap_first.z; tz < params.tap_end.z; tz += 1u) {
+        for (var ty = params.tap_first.y; ty < params.tap_end.y; ty += 1u) {
+            for (var tx = params.tap_first.x; tx < params.tap_end.x; tx += 1u) {
                 let at = first + vec3<i32>(vec3<u32>(tx, ty, tz)) * params.dilations.xyz;
-                covered += select(0u, 1u, all(at < padded));
                 if (all(at >= vec3<i32>(0)) && all(at < params.x_extents.xyz)) {
                     let value = x[base + dot(vec3<u32>(at), params.x_strides.xyz)];
-                    highest_at = select(highest_at, vec3<u32>(at), value > highest || inside == 0u);
+                    highest_at = select(highest_at, vec3<u32>(at), value > highest || !found);
                     highest = max(highest, value);
                     sum += value;
-                    inside += 1u;
+                    found = true;
                 }
             }
         }
     }
-    let divisor = f32(max(select(inside, covered, params.mode == 2u), 1u));
+    let is_last = all(params.tap_end.xyz == params.taps.xyz);
+    var divisor = 1.0;
+    if (is_last) {
+        let start = select(taps_below(first, vec3<i32>(0)), vec3<u32>(0u), params.mode == 2u);
+        let taps = taps_below(first, select(params.x_extents.xyz, padded, params.mode == 2u)) - start;
+        divisor = f32(max(taps.x * taps.y * taps.z, 1u));
+    }
     let row = highest_at.z * u32(params.x_extents.y) + highest_at.y;
     let index = row * u32(params.x_extents.x) + highest_at.x;
     let value = bitcast<u32>(select(sum / divisor, highest, params.mode == 0u));
-    out[i] = select(value, index, params.mode == 3u);
+    out[i] = select(value, select(NONE, index, found || is_last), params.mode == 3u);
+}
+
+// Taps of a window at `first` that lie below `end`, along each axis.
+fn taps_below(first: vec3<i32>, end: vec3<i32>) -> vec3<u32> {
+    let steps = (end - first + params.dilations.xyz - 1) / params.dilations.xyz;
+    return vec3<u32>(clamp(steps, vec3<i32>(0), vec3<i32>(params.taps.xyz)));
 }

@@ -8,6 +8,8 @@
 // Expects:   nothing. Taps are computed ahead of time: a division on the device might round to the wrong element.
 //
 // Axes innermost first, padded with extent 1 and window 1.
+//
+// A call takes the taps from tap_first to tap_end, and goes on where the call before has stopped.
 
 struct Params {
     count: u32, copies: u32, width: u32, offset: u32,
@@ -16,6 +18,8 @@ struct Params {
     strides: vec4<u32>,
     tables: vec4<u32>,
     windows: vec4<u32>,
+    tap_first: vec4<u32>,
+    tap_end: vec4<u32>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -44,16 +48,19 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     var sum = 0.0;
-    for (var w = 0u; w < params.windows.w; w += 1u) {
+    if (any(params.tap_first > vec4<u32>(0u))) {
+        sum = bitcast<f32>(out[i]);
+    }
+    for (var w = params.tap_first.w; w < params.tap_end.w; w += 1u) {
         let at_w = params.offset + table[entry.w + 2u * w] * params.strides.w;
         let weight_w = bitcast<f32>(table[entry.w + 2u * w + 1u]);
-        for (var z = 0u; z < params.windows.z; z += 1u) {
+        for (var z = params.tap_first.z; z < params.tap_end.z; z += 1u) {
             let at_z = at_w + table[entry.z + 2u * z] * params.strides.z;
             let weight_z = weight_w * bitcast<f32>(table[entry.z + 2u * z + 1u]);
-            for (var y = 0u; y < params.windows.y; y += 1u) {
+            for (var y = params.tap_first.y; y < params.tap_end.y; y += 1u) {
                 let at_y = at_z + table[entry.y + 2u * y] * params.strides.y;
                 let weight_y = weight_z * bitcast<f32>(table[entry.y + 2u * y + 1u]);
-                for (var k = 0u; k < params.windows.x; k += 1u) {
+                for (var k = params.tap_first.x; k < params.tap_end.x; k += 1u) {
                     let at = at_y + table[entry.x + 2u * k] * params.strides.x;
                     sum += weight_y * bitcast<f32>(table[entry.x + 2u * k + 1u]) * bitcast<f32>(x[at]);
                 }

@@ -7,6 +7,8 @@
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides; 4 regions: f32; 5 entries: i32, the nearest one when outside.
 // Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
 // Expects:   nothing.
+//
+// A call takes the rows of samples from part_first on, of those inside, and goes on where the call before has stopped.
 
 struct Params {
     count: u32, channels: u32, width: u32, is_max: u32,
@@ -14,7 +16,7 @@ struct Params {
     samples: u32, half_pixel: u32, scale: f32, batch: u32,
     stride_batch: u32, stride_channel: u32, stride_row: u32, stride_column: u32,
     x_offset: u32, regions_offset: u32, stride_region: u32, stride_coordinate: u32,
-    entries_offset: u32, stride_entry: u32, pad_0: u32, pad_1: u32,
+    entries_offset: u32, stride_entry: u32, part_first: u32, part_rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -51,17 +53,42 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         counts = vec2<f32>(samples(extent.x, bins.x), samples(extent.y, bins.y));
     }
 
-    var sum = 0.0;
-    var largest = 0.0;
-    for (var row = 0.0; row < counts.y; row += 1.0) {
-        for (var column = 0.0; column < counts.x; column += 1.0) {
-            let corners = sample(plane, first + bin * size + (vec2<f32>(column, row) + 0.5) * size / counts);
-            sum += corners.x + corners.y + corners.z + corners.w;
+    let start = first + bin * size;
+    let columns = inside(start.x, size.x, counts.x, params.x_width);
+    let rows = inside(start.y, size.y, counts.y, params.x_height);
+    // Samples outside are zeros.
+    let all_inside = all(vec2<f32>(columns.y - columns.x, rows.y - rows.x) == counts);
+    let from_lowest = params.is_max != 0u && all_inside && counts.x > 0.0 && counts.y > 0.0;
+    var result = bitcast<f32>(select(0u, 0xff800000u, from_lowest));
+    if (params.part_first > 0u) {
+        result = out[i];
+    }
+    let part_start = rows.x + f32(params.part_first);
+    for (var row = part_start; row < min(rows.y, part_start + f32(params.part_rows)); row += 1.0) {
+        for (var column = columns.x; column < columns.y; column += 1.0) {
+            let corners = sample(plane, start + (vec2<f32>(column, row) + 0.5) * size / counts);
             let most = max(max(corners.x, corners.y), max(corners.z, corners.w));
-            largest = select(max(largest, most), most, row + column == 0.0);
+            result = select(result + (corners.x + corners.y + corners.z + corners.w), max(result, most), params.is_max != 0u);
         }
     }
-    out[i] = select(sum / max(counts.x * counts.y, 1.0), largest, params.is_max != 0u);
+    if (params.is_max == 0u && params.part_first + params.part_rows >= samples_inside(params.x_height)) {
+        result /= max(counts.x * counts.y, 1.0);
+    }
+    out[i] = result;
+}
+
+// The samples of a bin from the first to behind the last that may lie inside an axis of `extent` elements; all of them where
+// their number is given. Where it is not, they are at most one element apart, and more than half of one.
+fn inside(start: f32, size: f32, count: f32, extent: u32) -> vec2<f32> {
+    if (params.samples > 0u || count < 1.0) {
+        return vec2<f32>(0.0, count);
+    }
+    let first = clamp(floor((-1.0 - start) * count / size - 0.5), 0.0, count);
+    return vec2<f32>(first, min(count, first + f32(samples_inside(extent))));
+}
+
+fn samples_inside(extent: u32) -> u32 {
+    return select(2u * extent + 6u, params.samples, params.samples > 0u);
 }
 
 fn coordinate(at: u32, index: u32) -> f32 {

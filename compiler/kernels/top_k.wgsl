@@ -7,7 +7,7 @@
 // Dispatch:  ceil(lines * columns / 64) workgroups over x and y; `width` is the number of invocations along x.
 // Expects:   nothing.
 //
-// Values are compared as integers: the bits of floats, mapped so that they order as the floats do, zeros alike. A value that
+// Eight elements are compared in a round. Values are compared as integers: the bits of floats, mapped so that they order as the floats do, zeros alike. A value that
 // is not a number comes after infinity.
 
 struct Params {
@@ -34,14 +34,24 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let at = coordinates(line);
     let base = params.x_offset + dot(at, params.x_strides);
     let value = key(x[base + own * params.x_stride]);
-    var rank = 0u;
-    for (var j = 0u; j < params.columns; j += 1u) {
-        let other = key(x[base + j * params.x_stride]);
-        rank += select(0u, 1u, other > value || (other == value && j < own));
+    var ranks = vec4<u32>();
+    for (var j = 0u; j < params.columns; j += 8u) {
+        ranks += before(base, j, own, value) + before(base, j + 4u, own, value);
     }
+    let rank = ranks.x + ranks.y + ranks.z + ranks.w;
     if (rank < params.k) {
         out[dot(at, params.out_strides) + rank * params.out_stride] = i32(own);
     }
+}
+
+// Which of the four elements from j on come before element `own`, which itself does not.
+fn before(base: u32, j: u32, own: u32, value: i32) -> vec4<u32> {
+    let from_j = vec4<u32>(j, j + 1u, j + 2u, j + 3u);
+    let at = select(vec4<u32>(own), from_j, from_j < vec4<u32>(params.columns));
+    let places = vec4<u32>(base) + at * params.x_stride;
+    let other = vec4<i32>(key(x[places.x]), key(x[places.y]), key(x[places.z]), key(x[places.w]));
+    let equal_before = (other == vec4<i32>(value)) & (at < vec4<u32>(own));
+    return select(vec4<u32>(), vec4<u32>(1u), (other > vec4<i32>(value)) | equal_before);
 }
 
 // Larger keys come first.

@@ -3,10 +3,14 @@
 //! A kernel's body is linked by `emit` with the functions that it expects, in this order: body, weight access, element-wise
 //! functions, and the generated expression. Bindings: 0 the parameters, 1 the weight arena (when weights are read), 2 the
 //! output, then the kernel's own operands, then those of the expression. `emit` compares every row here with what naga
-//! reflects. The kernels of `operators/` have their rows there. This file deliberately holds no WGSL.
+//! reflects. The kernels of `operators/` have their rows there. No kernel is without a function that counts the rounds of its
+//! loops (`kernels/rounds.rs`). This file deliberately holds no WGSL.
+
+pub mod rounds;
 
 use crate::operators::KernelOpKind;
 use crate::schedule::OperatorClass;
+use rounds::{Rounds, lines, nest, once, tree};
 
 /// Which generated function a body expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub struct KernelRow {
     pub tile: [Option<(&'static str, u32)>; 2],
     /// The class that lowering gives its calls.
     pub class: OperatorClass,
+    /// Rounds of its loops.
+    pub rounds: Rounds,
 }
 
 /// The stem of a kernel's file, and its text.
@@ -61,6 +67,7 @@ pub const fn row(
     (name, body): (&'static str, &'static str),
     links: Links,
     buffers: &'static [&'static str],
+    rounds: Rounds,
 ) -> KernelRow {
     KernelRow {
         name,
@@ -72,6 +79,7 @@ pub const fn row(
         uses_functions: false,
         tile: [None; 2],
         class: OperatorClass::Elemental,
+        rounds,
     }
 }
 
@@ -103,6 +111,93 @@ const ATTENTION: &[&str] = &["out", "q", "k", "v"];
 const REUSABLE: OperatorClass = OperatorClass::Reusable;
 const HIERARCHICAL: OperatorClass = OperatorClass::Hierarchical;
 
+/// Products and convolutions: terms of a sum, and the loops over what an invocation writes.
+const MATMUL: Rounds = Rounds::of(&[("k", 2)], |p| once(p[0]) + nest(&[8, 4, 4])).expressions(|_| 128);
+const MATMUL_TILED: Rounds = Rounds::of(&[("k", 2)], |p| once(p[0].div_ceil(32)) + nest(&[4, 4])).expressions(|_| 16);
+const MATMUL_WIDE: Rounds = Rounds::of(&[("k", 2)], |p| once(p[0]) + nest(&[16, 8, 4])).expressions(|_| 512);
+const MATMUL_ROWS: Rounds = Rounds::of(&[("k", 2)], |p| once(p[0]) + once(0) + nest(&[4, 4, 4])).expressions(|_| 64);
+const MATMUL_VEC: Rounds =
+    Rounds::of(&[("k", 2)], |p| once(p[0] / 4) + once(p[0] % 4) + nest(&[2, 1, 4])).expressions(|_| 8);
+const MATMUL_DYN_TILED: Rounds =
+    Rounds::of(&[("k", 2)], |p| once(p[0].div_ceil(16)) + nest(&[4, 4])).expressions(|_| 16);
+const MATMUL_DYN_WIDE: Rounds = Rounds::of(&[("k", 2)], |p| once(p[0]) + nest(&[4, 16, 4])).expressions(|_| 256);
+const CONV: &[(&str, u32)] = &[("channels", 7), ("kernel_h", 12), ("kernel_w", 13)];
+const CONV_TILED: Rounds =
+    Rounds::of(CONV, |p| once((p[0] * p[1] * p[2]).div_ceil(32)) + nest(&[4, 4])).expressions(|_| 16);
+const CONV_WIDE: Rounds = Rounds::of(CONV, |p| once(p[0] * p[1] * p[2]) + nest(&[16, 8, 4])).expressions(|_| 512);
+const CONV_DEPTHWISE: Rounds =
+    Rounds::of(&[("kernel_h", 9), ("kernel_w", 10)], |p| once(p[0] * p[1]) + once(4)).expressions(|_| 4);
+const CONV_DEPTHWISE_3X3: Rounds = Rounds::of(&[], |_| once(16)).expressions(|_| 16);
+
+/// Attention: for every tile of keys the scores and the sums, then the loops over what an invocation writes; 32 scores a tile.
+const HEADS: &[(&str, u32)] = &[("keys", 1), ("head_dim", 2)];
+const ATTENTION_64: Rounds =
+    Rounds::of(HEADS, |p| tiles(p, 32) + nest(&[4, 4, 4])).expressions(|p| 32 * p[0].div_ceil(32));
+const ATTENTION_128: Rounds =
+    Rounds::of(HEADS, |p| tiles(p, 32) + nest(&[8, 4, 4])).expressions(|p| 32 * p[0].div_ceil(32));
+const ATTENTION_WIDE: Rounds =
+    Rounds::of(HEADS, |p| tiles(p, 8) + nest(&[16, 4, 4])).expressions(|p| 32 * p[0].div_ceil(8));
+const ATTENTION_WIDE_128: Rounds =
+    Rounds::of(HEADS, |p| tiles(p, 8) + nest(&[32, 4, 4])).expressions(|p| 32 * p[0].div_ceil(8));
+
+/// Rounds over keys in tiles of `size`.
+fn tiles(p: &[u64], size: u64) -> u64 {
+    once(p[0].div_ceil(size) * (1 + once(p[1]) + once(size)))
+}
+
+/// Lines of columns that lanes share.
+const LINES: &[(&str, u32)] = &[("columns", 1), ("lanes", 2)];
+const SOFTMAX: Rounds = Rounds::of(LINES, |p| lines(p[0], p[1], 3));
+const NORMALIZE: Rounds = Rounds::of(LINES, |p| lines(p[0], p[1], 3)).expressions(|p| p[0].div_ceil(p[1]));
+const ARG_REDUCE: Rounds =
+    Rounds::of(&[("first", 17), ("end", 18), ("lanes", 2)], |p| lines(p[1] - p[0], p[2], 1) + tree(p[2]));
+const REDUCE: Rounds = Rounds::of(LINES, |p| lines(p[0], p[1], 1) + tree(p[1]));
+
+const POOL: Rounds = Rounds::of(
+    &[
+        ("tap_first.x", 40),
+        ("tap_first.y", 41),
+        ("tap_first.z", 42),
+        ("tap_end.x", 44),
+        ("tap_end.y", 45),
+        ("tap_end.z", 46),
+    ],
+    window,
+);
+const FOLD: Rounds = Rounds::of(
+    &[
+        ("tap_first.x", 36),
+        ("tap_first.y", 37),
+        ("tap_first.z", 38),
+        ("tap_end.x", 40),
+        ("tap_end.y", 41),
+        ("tap_end.z", 42),
+    ],
+    window,
+);
+const RESIZE: Rounds = Rounds::of(
+    &[
+        ("tap_first.x", 24),
+        ("tap_first.y", 25),
+        ("tap_first.z", 26),
+        ("tap_first.w", 27),
+        ("tap_end.x", 28),
+        ("tap_end.y", 29),
+        ("tap_end.z", 30),
+        ("tap_end.w", 31),
+    ],
+    window,
+);
+
+/// Rounds over the taps between two, along as many axes as each has.
+fn window(p: &[u64]) -> u64 {
+    let (first, end) = p.split_at(p.len() / 2);
+    let sizes: Vec<u64> = first.iter().zip(end).rev().map(|(first, end)| end - first).collect();
+    nest(&sizes)
+}
+
+const SCATTER: Rounds = Rounds::of(&[("updates", 5)], |p| once(p[0]));
+
 /// The enum of kernels, their list and their rows from one table.
 macro_rules! kernels {
     ($($kernel:ident => $row:expr,)*) => {
@@ -130,56 +225,64 @@ macro_rules! kernels {
 }
 
 kernels! {
-    Matmul => row(body!("matmul"), Links::Epilogue, PRODUCT).weights().tile(64, 128).class(REUSABLE),
-    MatmulTiled => row(body!("matmul_tiled"), Links::Epilogue, PRODUCT).weights().tile(32, 64).class(REUSABLE),
-    MatmulWide => row(body!("matmul_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256).class(REUSABLE),
-    MatmulRows => row(body!("matmul_rows"), Links::Epilogue, PRODUCT)
+    Matmul => row(body!("matmul"), Links::Epilogue, PRODUCT, MATMUL).weights().tile(64, 128).class(REUSABLE),
+    MatmulTiled => row(body!("matmul_tiled"), Links::Epilogue, PRODUCT, MATMUL_TILED).weights().tile(32, 64).class(REUSABLE),
+    MatmulWide => row(body!("matmul_wide"), Links::Epilogue, PRODUCT, MATMUL_WIDE).weights().tile(128, 256).class(REUSABLE),
+    MatmulRows => row(body!("matmul_rows"), Links::Epilogue, PRODUCT, MATMUL_ROWS)
         .weights()
         .weight_texel()
         .tile(4, 512)
         .class(REUSABLE),
-    MatmulVec => row(body!("matmul_vec"), Links::Epilogue, PRODUCT)
+    MatmulVec => row(body!("matmul_vec"), Links::Epilogue, PRODUCT, MATMUL_VEC)
         .weights()
         .weight_texel()
         .tile(1, 256)
         .class(REUSABLE),
-    MatmulDynTiled => row(body!("matmul_dyn_tiled"), Links::Epilogue, &["out", "a", "c"]).tile(32, 64).class(REUSABLE),
-    MatmulDynWide => row(body!("matmul_dyn_wide"), Links::Epilogue, &["out", "a", "c"]).tile(128, 64).class(REUSABLE),
-    ConvTiled => row(body!("conv_tiled"), Links::Epilogue, PRODUCT).weights().tile(32, 64).class(REUSABLE),
-    ConvWide => row(body!("conv_wide"), Links::Epilogue, PRODUCT).weights().tile(128, 256).class(REUSABLE),
-    ConvDepthwise => row(body!("conv_depthwise"), Links::Epilogue, PRODUCT)
+    MatmulDynTiled => row(body!("matmul_dyn_tiled"), Links::Epilogue, &["out", "a", "c"], MATMUL_DYN_TILED).tile(32, 64).class(REUSABLE),
+    MatmulDynWide => row(body!("matmul_dyn_wide"), Links::Epilogue, &["out", "a", "c"], MATMUL_DYN_WIDE).tile(128, 64).class(REUSABLE),
+    ConvTiled => row(body!("conv_tiled"), Links::Epilogue, PRODUCT, CONV_TILED).weights().tile(32, 64).class(REUSABLE),
+    ConvWide => row(body!("conv_wide"), Links::Epilogue, PRODUCT, CONV_WIDE).weights().tile(128, 256).class(REUSABLE),
+    ConvDepthwise => row(body!("conv_depthwise"), Links::Epilogue, PRODUCT, CONV_DEPTHWISE)
         .weights()
         .weight_texel()
         .tile_named("TILE_M", 128)
         .class(REUSABLE),
-    ConvDepthwise3x3 => row(body!("conv_depthwise_3x3"), Links::Epilogue, PRODUCT)
+    ConvDepthwise3x3 => row(body!("conv_depthwise_3x3"), Links::Epilogue, PRODUCT, CONV_DEPTHWISE_3X3)
         .weights()
         .weight_texel()
         .tile_named("INVOCATIONS", 64)
         .class(REUSABLE),
-    Attention => row(body!("attention"), Links::ScoreMask, ATTENTION).tile_named("TILE_ROWS", 32).class(HIERARCHICAL),
-    Attention128 => row(body!("attention_128"), Links::ScoreMask, ATTENTION)
+    Attention => row(body!("attention"), Links::ScoreMask, ATTENTION, ATTENTION_64).tile_named("TILE_ROWS", 32).class(HIERARCHICAL),
+    Attention128 => row(body!("attention_128"), Links::ScoreMask, ATTENTION, ATTENTION_128)
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
-    AttentionWide => row(body!("attention_wide"), Links::ScoreMask, ATTENTION)
+    AttentionWide => row(body!("attention_wide"), Links::ScoreMask, ATTENTION, ATTENTION_WIDE)
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
-    AttentionWide128 => row(body!("attention_wide_128"), Links::ScoreMask, ATTENTION)
+    AttentionWide128 => row(body!("attention_wide_128"), Links::ScoreMask, ATTENTION, ATTENTION_WIDE_128)
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
-    Pointwise => row(body!("pointwise"), Links::Pointwise, &["out"]),
-    Softmax => row(body!("softmax"), Links::None, PRODUCT).functions().class(HIERARCHICAL),
-    Normalize => row(body!("normalize"), Links::Epilogue, PRODUCT).class(HIERARCHICAL),
-    Reduce => row(body!("reduce"), Links::None, PRODUCT).class(HIERARCHICAL),
-    ArgReduce => row(body!("arg_reduce"), Links::None, PRODUCT).class(HIERARCHICAL),
-    Gather => row(body!("gather"), Links::None, &["out", "x", "indices"]),
-    Copy => row(body!("copy"), Links::None, PRODUCT),
-    Pad => row(body!("pad"), Links::None, PRODUCT),
-    Resize => row(body!("resize"), Links::None, &["out", "x", "table"]),
-    Pool => row(body!("pool"), Links::None, PRODUCT),
-    Fold => row(body!("fold"), Links::None, PRODUCT),
-    Scatter => row(body!("scatter"), Links::None, &["out", "rows", "updates"]),
-    Unpack => row(body!("unpack"), Links::None, &["out"]).weights().weight_texel(),
+    Pointwise => row(body!("pointwise"), Links::Pointwise, &["out"], Rounds::NONE),
+    Softmax => row(body!("softmax"), Links::None, PRODUCT, SOFTMAX).functions().class(HIERARCHICAL),
+    Normalize => row(body!("normalize"), Links::Epilogue, PRODUCT, NORMALIZE).class(HIERARCHICAL),
+    Reduce => row(body!("reduce"), Links::None, PRODUCT, REDUCE).class(HIERARCHICAL),
+    ArgReduce => row(body!("arg_reduce"), Links::None, PRODUCT, ARG_REDUCE).class(HIERARCHICAL),
+    Gather => row(body!("gather"), Links::None, &["out", "x", "indices"], Rounds::NONE),
+    Copy => row(body!("copy"), Links::None, PRODUCT, Rounds::NONE),
+    Pad => row(body!("pad"), Links::None, PRODUCT, Rounds::NONE),
+    Resize => row(body!("resize"), Links::None, &["out", "x", "table"], RESIZE),
+    Pool => row(body!("pool"), Links::None, PRODUCT, POOL),
+    Fold => row(body!("fold"), Links::None, PRODUCT, FOLD),
+    Scatter => row(body!("scatter"), Links::None, &["out", "rows", "updates"], SCATTER),
+    Unpack => row(body!("unpack"), Links::None, &["out"], Rounds::NONE).weights().weight_texel(),
+}
+
+/// Rounds of the attention kernel that takes most, for so many keys and heads of this size; `score_rounds` are those of what
+/// is done with a score.
+pub fn attention_rounds(keys: usize, head: usize, score_rounds: u64) -> u64 {
+    let kernels = [Kernel::Attention, Kernel::Attention128, Kernel::AttentionWide, Kernel::AttentionWide128];
+    let params = [0, keys as u32, head as u32];
+    kernels.iter().map(|kernel| kernel.rounds(&params, score_rounds)).max().unwrap_or(0)
 }
 
 /// `weight_texel`, for the kernels that call it.
@@ -205,6 +308,11 @@ impl Kernel {
     /// What it links.
     pub const fn links(self) -> Links {
         self.row().links
+    }
+    /// Rounds that the loops of one invocation of a call take in all, at most; `expression_rounds` are those of the linked
+    /// expression.
+    pub fn rounds(self, params: &[u32], expression_rounds: u64) -> u64 {
+        self.row().rounds.count(params, expression_rounds)
     }
     /// Operand buffers of its own, after the output.
     pub const fn own_operands(self) -> usize {

@@ -199,6 +199,8 @@ pub struct Dispatch {
     pub weights: Option<DispatchWeights>,
     /// ONNX node names that it computes, joined by `+`.
     pub node: String,
+    /// Rounds that the loops of one invocation take in all, at most.
+    pub loop_rounds: u32,
     /// Predicted execution time.
     pub predicted_us: u32,
 }
@@ -301,6 +303,8 @@ pub struct Requirements {
     pub workgroup_size: [u32; 3],
     /// `max_compute_workgroups_per_dimension`.
     pub workgroups_per_dimension: u32,
+    /// Rounds that the loops of one invocation may take in all. No limit of WebGPU: software adapters end loops too soon.
+    pub loop_rounds: u32,
 }
 
 /// How the schedule came about.

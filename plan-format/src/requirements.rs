@@ -33,10 +33,12 @@ pub enum Limit {
     WorkgroupSizeZ,
     /// `max_compute_workgroups_per_dimension`.
     WorkgroupsPerDimension,
+    /// Rounds of an invocation's loops, which WebGPU does not limit.
+    LoopRounds,
 }
 
 impl Limit {
-    /// The limit's name in WebGPU implementations.
+    /// The limit's name, in WebGPU implementations where it is one of theirs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::TextureArrayLayers => "max_texture_array_layers",
@@ -51,6 +53,7 @@ impl Limit {
             Self::WorkgroupSizeY => "max_compute_workgroup_size_y",
             Self::WorkgroupSizeZ => "max_compute_workgroup_size_z",
             Self::WorkgroupsPerDimension => "max_compute_workgroups_per_dimension",
+            Self::LoopRounds => "loop rounds of an invocation",
         }
     }
 }
@@ -89,6 +92,7 @@ impl Requirements {
             Limit::WorkgroupSizeY => self.workgroup_size[1].into(),
             Limit::WorkgroupSizeZ => self.workgroup_size[2].into(),
             Limit::WorkgroupsPerDimension => self.workgroups_per_dimension.into(),
+            Limit::LoopRounds => self.loop_rounds.into(),
         }
     }
 
@@ -107,6 +111,7 @@ impl Requirements {
             Limit::WorkgroupSizeY => &mut self.workgroup_size[1],
             Limit::WorkgroupSizeZ => &mut self.workgroup_size[2],
             Limit::WorkgroupsPerDimension => &mut self.workgroups_per_dimension,
+            Limit::LoopRounds => &mut self.loop_rounds,
         };
         *field = narrow.max(*field);
     }
@@ -132,6 +137,7 @@ pub(crate) fn for_each_use(plan: &Plan, constant_bytes: u64, visit: &mut dyn FnM
         visit(Limit::WorkgroupsPerDimension, user, widest.into());
         let largest = dispatch.bindings.iter().map(|slice| slice.size_bytes).max().unwrap_or(0);
         visit(Limit::StorageBindingBytes, user, largest);
+        visit(Limit::LoopRounds, user, dispatch.loop_rounds.into());
     }
 }
 

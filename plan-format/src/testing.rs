@@ -281,6 +281,7 @@ fn dispatches() -> Vec<Dispatch> {
         workgroups: [1, 1, 1],
         weights: Some(DispatchWeights { first_page: PageId(2 * index), page_count: 2, slots_offset_bytes: 16 }),
         node: format!("Add_{index}"),
+        loop_rounds: 5,
         predicted_us: 10,
     };
     let constant = BufferSlice { buffer: Buffer::Constants, offset_bytes: 0, size_bytes: 256 };
@@ -292,6 +293,7 @@ fn dispatches() -> Vec<Dispatch> {
         workgroups: [1, 1, 1],
         weights: None,
         node: "Add_2+Add_3".into(),
+        loop_rounds: 5,
         predicted_us: 10,
     };
     vec![add_pages(0), add_pages(1), add_rest]

@@ -49,7 +49,7 @@ impl Context {
 
     /// The device, if it covers `requirements`.
     pub(crate) fn gpu_for(&self, requirements: &Requirements) -> Result<Gpu, Error> {
-        limits_for(requirements, &self.gpu.info.name, &self.gpu.device.limits())?;
+        limits_for(requirements, &self.gpu.info, &self.gpu.device.limits())?;
         Ok(self.gpu.clone())
     }
 

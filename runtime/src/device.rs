@@ -47,7 +47,7 @@ pub(crate) async fn choose(wanted: Option<&str>) -> Result<Chosen, Error> {
 
 /// Opens the device for a plan, with those of the `wanted` features that the adapter has.
 pub(crate) async fn open(chosen: Chosen, requirements: &Requirements, wanted: Features) -> Result<Gpu, Error> {
-    let limits = limits_for(requirements, &chosen.info.name, &chosen.adapter.limits())?;
+    let limits = limits_for(requirements, &chosen.info, &chosen.adapter.limits())?;
     request(chosen, limits, wanted).await
 }
 

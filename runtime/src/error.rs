@@ -31,6 +31,11 @@ pub enum Error {
     /// The device offers less than the plan needs.
     #[error("adapter `{adapter}` has {limit} = {available}, and the plan needs {needed}")]
     Limit { adapter: String, limit: &'static str, needed: u64, available: u64 },
+    /// A software adapter would end the loops of an invocation too soon, without an error.
+    #[error(
+        "adapter `{adapter}` is software, which ends an invocation's loops after {limit} rounds, and the plan needs {needed}: compile the model with `--device software`"
+    )]
+    LoopRounds { adapter: String, needed: u32, limit: u32 },
     /// The driver refuses the device.
     #[error("adapter `{adapter}` gives no device: {message}")]
     RequestDevice { adapter: String, message: String },
@@ -153,6 +158,7 @@ impl Error {
             | Self::NoAdapter
             | Self::AdapterNotFound { .. }
             | Self::Limit { .. }
+            | Self::LoopRounds { .. }
             | Self::RequestDevice { .. }
             | Self::Threads { .. }
             | Self::PageRead { .. }

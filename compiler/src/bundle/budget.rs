@@ -208,6 +208,7 @@ fn candidates(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<V
                 page,
                 max_pages_per_call,
                 max_binding_bytes: search.max_binding_bytes,
+                most_rounds: search.assembly.profile.limits.loop_rounds.map(u64::from),
                 tiles: search.assembly.profile.tiles,
             };
             let program = match lower(graph, &options) {

@@ -223,6 +223,7 @@ pub fn assemble(program: &Program, links: &mut Links, assembly: &Assembly<'_>) -
             workgroups: step.workgroups,
             weights,
             node: step.node.clone(),
+            loop_rounds: step.rounds,
             predicted_us: problem.steps[index].execute_us.round() as u32,
         });
     }

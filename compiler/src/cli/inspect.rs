@@ -125,6 +125,7 @@ fn as_value(bundle: &Bundle, solver: &SolverReport) -> Value {
             "max_compute_invocations_per_workgroup": r.workgroup_invocations,
             "max_compute_workgroup_size": r.workgroup_size,
             "max_compute_workgroups_per_dimension": r.workgroups_per_dimension,
+            "loop_rounds": r.loop_rounds,
         },
         "row_tables": plan.row_tables.iter().map(|t| json!({
             "name": t.name, "rows": t.rows, "row_elements": t.row_elements,

@@ -10,7 +10,7 @@ use crate::bundle::{Assembled, Assembly, BundleError, FusionReport, Keep, Links,
 use crate::graph::Graph;
 use crate::lower::half::{HalfReport, into_range};
 use crate::lower::program::Program;
-use crate::optimize::{OptimizeOptions, OptimizeReport, optimize, split_large};
+use crate::optimize::{OptimizeOptions, OptimizeReport, optimize, split_large, split_long_sums};
 use crate::schedule::Strategy;
 use flashmem_plan_format::plan::{Provenance, TexelFormat};
 
@@ -89,10 +89,15 @@ impl Attempts<'_> {
     fn with_splits(&mut self, splits: Vec<Split>) -> Result<Solution, CompileError> {
         let mut graph = self.imported.clone();
         let keep_apart = splits.iter().flat_map(|split| split.epilogue.iter().copied()).collect();
-        let optimized = optimize(&mut graph, &OptimizeOptions { keep_apart, ..OptimizeOptions::default() })?;
+        let most_loop_rounds = self.options.profile.limits.loop_rounds.map(u64::from);
+        let optimize_options = OptimizeOptions { keep_apart, most_loop_rounds, ..OptimizeOptions::default() };
+        let optimized = optimize(&mut graph, &optimize_options)?;
         check("optimise", &graph)?;
         let max_binding_bytes = self.options.profile.limits.storage_binding_bytes;
         split_large(&mut graph, max_binding_bytes)?;
+        if let Some(most_rounds) = most_loop_rounds {
+            split_long_sums(&mut graph, most_rounds)?;
+        }
         check("split", &graph)?;
         let half = match self.options.weights {
             TexelFormat::Rgba16Float => into_range(&mut graph).map_err(BudgetError::from)?,

@@ -1,8 +1,8 @@
 //! What naga says about a linked module, compared with the kernel table and the conventions of all kernels.
 //!
 //! Checked: one compute entry point `main`; binding 0 a uniform block; binding 1 the weights if and only if claimed; storage
-//! buffers read-write, contiguous from 2, the kernel's own named as claimed; the tile constants; plain WebGPU limits. Not
-//! checked: what the kernel computes, and how many workgroups it is launched with.
+//! buffers read-write, contiguous from 2, the kernel's own named as claimed; the tile constants; the fields that count rounds
+//! of loops; plain WebGPU limits. Not checked: what the kernel computes, and how many workgroups it is launched with.
 
 use super::EmitError;
 use crate::kernels::{Kernel, Links};
@@ -52,6 +52,7 @@ pub fn reflect(kernel: Kernel, source: &str, added: u32) -> Result<Reflected, Em
         workgroup_bytes: workgroup_bytes(&module),
     };
     check(kernel, &module, &reflected, added)?;
+    check_rounds(kernel, &module, params.1)?;
     Ok(reflected)
 }
 
@@ -136,6 +137,22 @@ fn check(kernel: Kernel, module: &Module, found: &Reflected, added: u32) -> Resu
     }
     if found.workgroup_bytes > MAX_WORKGROUP_BYTES {
         return Err(claim(kernel, "workgroup bytes", format!("at most {MAX_WORKGROUP_BYTES}"), found.workgroup_bytes));
+    }
+    Ok(())
+}
+
+/// The fields from which the rounds of loops are counted stand where the table says.
+fn check_rounds(kernel: Kernel, module: &Module, members: &[naga::StructMember]) -> Result<(), EmitError> {
+    for (field, word) in kernel.row().rounds.fields {
+        let (name, component) = field.split_once('.').unwrap_or((*field, ""));
+        let component = "xyzw".find(component).filter(|_| component.len() <= 1);
+        let member = members.iter().find(|m| m.name.as_deref() == Some(name));
+        let is_vector = |ty| matches!(module.types[ty].inner, TypeInner::Vector { .. });
+        let found = member.filter(|m| is_vector(m.ty) == field.contains('.')).zip(component);
+        let found = found.map(|(member, component)| member.offset / 4 + component as u32);
+        if found != Some(*word) {
+            return Err(claim(kernel, "a field of the rounds", format!("{field} at {word}"), format!("{found:?}")));
+        }
     }
     Ok(())
 }

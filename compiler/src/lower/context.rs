@@ -12,6 +12,7 @@ use crate::graph::constant::Constant;
 use crate::graph::pointwise::Pointwise;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
+use crate::kernels::rounds::of_program;
 use flashmem_plan_format::plan::{BINDING_ALIGNMENT, Buffer, BufferSlice, Port, RowGather};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -53,6 +54,13 @@ pub struct Call {
     pub weight_texels: Option<Range<u64>>,
     /// For prediction.
     pub cost: Cost,
+}
+
+impl Call {
+    /// Rounds that the loops of one invocation take in all, at most.
+    pub fn rounds(&self) -> u64 {
+        self.kernel.rounds(&self.params, self.expression.as_ref().map_or(0, of_program))
+    }
 }
 
 /// What is being lowered: where the calls come from that are appended.
@@ -213,6 +221,11 @@ impl<'a> Lowering<'a> {
         self.calls.push((call, self.site));
     }
 
+    /// Rounds that the loops of one invocation may take, where the device ends them.
+    pub const fn most_rounds(&self) -> Option<u64> {
+        self.options.most_rounds
+    }
+
     /// Adds a gather of rows that the host does when a run starts; its output is alive from the start.
     pub fn gather_rows(&mut self, gather: RowGather, output: TensorId) {
         self.keep_from_start(output);
@@ -262,7 +275,8 @@ impl<'a> Lowering<'a> {
     /// Places every tensor and gives the program.
     ///
     /// # Errors
-    /// [`LowerError::TensorTooLarge`] when a tensor exceeds what one binding may hold.
+    /// [`LowerError::TensorTooLarge`] when a tensor exceeds what one binding may hold, [`LowerError::TooManyRounds`] when an
+    /// invocation takes more rounds than the device does.
     pub fn finish(mut self) -> Result<Program, LowerError> {
         for input in &self.graph.inputs {
             if let Some(view) = self.views.get(&input.node) {
@@ -303,6 +317,10 @@ impl<'a> Lowering<'a> {
             .collect();
         let slice = |tensor: TensorId| slices[tensor.0 as usize];
         for (call, site) in &self.calls {
+            if let Some(limit) = self.options.most_rounds.filter(|limit| call.rounds() > *limit) {
+                let (node, kernel) = (self.label(*site), call.kernel.name());
+                return Err(LowerError::TooManyRounds { node, kernel, rounds: call.rounds(), limit });
+            }
             for tensor in call.inputs.iter().chain([&call.output]) {
                 let size_bytes = slice(*tensor).size_bytes;
                 if size_bytes > self.options.max_binding_bytes {
@@ -344,6 +362,7 @@ impl<'a> Lowering<'a> {
                     weight_texels: c.weight_texels.clone(),
                     node: self.label(*site),
                     fused: self.fused(c, *site),
+                    rounds: u32::try_from(c.rounds()).unwrap_or(u32::MAX),
                     cost: c.cost,
                 }
             })

@@ -27,6 +27,8 @@ pub struct LowerOptions {
     pub max_pages_per_call: u32,
     /// Most bytes of one tensor: what a device may bind.
     pub max_binding_bytes: u64,
+    /// Most rounds that the loops of one invocation may take in all; `None` where the device ends none.
+    pub most_rounds: Option<u64>,
     /// Variants of the heavy kernels.
     pub tiles: Tiles,
 }
@@ -65,6 +67,20 @@ pub enum LowerError {
         weight: String,
         /// Position of the output channel.
         channel: usize,
+    },
+    /// The device ends the loops of an invocation too soon, and the node's work has no form in parts.
+    #[error(
+        "node `{node}`: an invocation of kernel {kernel} takes {rounds} rounds of loops, and the device ends them after {limit}"
+    )]
+    TooManyRounds {
+        /// ONNX name.
+        node: String,
+        /// The kernel.
+        kernel: &'static str,
+        /// Its rounds.
+        rounds: u64,
+        /// The limit.
+        limit: u64,
     },
     /// One panel of a weight needs more pages than a call may read: larger pages are needed.
     #[error("node `{node}`: one panel of its weight needs {pages} pages, a call may read {limit}")]

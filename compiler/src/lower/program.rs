@@ -87,6 +87,8 @@ pub struct Step {
     pub node: String,
     /// Where operator and epilogue come from, when nodes became the epilogue of another.
     pub fused: Option<Fused>,
+    /// Rounds that the loops of one invocation take in all, at most.
+    pub rounds: u32,
     /// For prediction.
     pub cost: Cost,
 }

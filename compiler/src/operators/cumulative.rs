@@ -8,6 +8,7 @@ use super::form::{KernelOperator, Operands};
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, word as word_of};
 use crate::graph::{NodeId, ShapeError};
+use crate::kernels::rounds::{Rounds, once};
 use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
@@ -29,7 +30,8 @@ pub struct Cumulative {
 impl Cumulative {
     /// Its kernel.
     pub const KERNEL: KernelRow =
-        row(body!("cumulative"), Links::None, &["out", "x"]).class(OperatorClass::Hierarchical);
+        row(body!("cumulative"), Links::None, &["out", "x"], Rounds::of(&[("steps", 10)], |p| once(p[0])))
+            .class(OperatorClass::Hierarchical);
 }
 
 /// Lines along an axis: the flat index of the first element of each, in row-major order, and the stride along it.

@@ -9,6 +9,7 @@ use crate::graph::constant::{Constant, Dtype};
 use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Attribute, Rewritten, Steps};
+use crate::kernels::rounds::Rounds;
 use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
 use crate::lower::context::Lowering;
@@ -38,7 +39,8 @@ fn pair(list: &[usize]) -> Result<[usize; 2], String> {
 
 impl DeformableColumns {
     /// Its kernel.
-    pub const KERNEL: KernelRow = row(body!("deformable_columns"), Links::None, &["out", "x", "offsets", "mask"]);
+    pub const KERNEL: KernelRow =
+        row(body!("deformable_columns"), Links::None, &["out", "x", "offsets", "mask"], Rounds::NONE);
 
     /// ONNX's DeformConv.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {

@@ -1,7 +1,7 @@
 //! Determinants of square matrices, by elimination with the largest pivot of every column.
 //!
-//! One invocation a matrix, in a copy of it: it deliberately takes at most [`MOST_ROWS`] rows, since an invocation
-//! of the software adapter ends its loops after 65,535 rounds in all, and a third of rows³ are needed.
+//! One invocation a matrix, in a copy of it: it deliberately takes at most [`MOST_ROWS`] rows, since a third
+//! of rows³ rounds of loops are needed, which the software adapter ends too soon beyond.
 
 use super::KernelOpKind;
 use super::form::{Elements, KernelOperator, Operands};
@@ -9,6 +9,7 @@ use crate::graph::constant::Dtype;
 use crate::graph::interpret::Tensor;
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
 use crate::lower::context::Lowering;
@@ -23,7 +24,8 @@ pub struct Det;
 
 impl Det {
     /// Its kernel.
-    pub const KERNEL: KernelRow = row(body!("det"), Links::None, &["out", "x"]);
+    pub const KERNEL: KernelRow =
+        row(body!("det"), Links::None, &["out", "x"], Rounds::of(&[("n", 1)], |p| rounds(p[0])));
 
     /// ONNX's Det.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
@@ -32,6 +34,12 @@ impl Det {
         s.give(0, &y);
         Ok(Rewritten::Replaced)
     }
+}
+
+/// Rounds for a matrix of `n` rows: for every column its pivot, an exchange, and the rows and columns that are left.
+fn rounds(n: u64) -> u64 {
+    let column = |left: u64| 1 + once(left) + once(left + 1) + nest(&[left, left]);
+    once((0..n).map(column).sum())
 }
 
 /// The determinant of one matrix.

@@ -185,7 +185,7 @@ impl Elements {
     }
 
     /// Appends the call: its parameters, and how many elements it reads and operations it needs in all.
-    pub fn call(self, lowering: &mut Lowering<'_>, kernel: Kernel, params: Vec<u32>, read: usize, flops: usize) {
+    pub fn call(&self, lowering: &mut Lowering<'_>, kernel: Kernel, params: Vec<u32>, read: usize, flops: usize) {
         lowering.call(Call {
             kernel,
             expression: None,

@@ -9,6 +9,7 @@ use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
 use crate::lower::context::Lowering;
@@ -50,7 +51,8 @@ pub struct GridSample {
 
 impl GridSample {
     /// Its kernel.
-    pub const KERNEL: KernelRow = row(body!("grid_sample"), Links::None, &["out", "x", "grid"]);
+    pub const KERNEL: KernelRow =
+        row(body!("grid_sample"), Links::None, &["out", "x", "grid"], Rounds::of(&[], |_| once(8) + nest(&[4, 4])));
 
     /// ONNX's GridSample.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {

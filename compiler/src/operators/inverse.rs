@@ -1,7 +1,7 @@
 //! Inverses of square matrices, by elimination with the largest pivot of every column.
 //!
-//! One invocation a matrix, beside a copy of it: it deliberately takes at most [`MOST_ROWS`] rows, since an
-//! invocation of the software adapter ends its loops after 65,535 rounds in all, and rows³ are needed. What a singular matrix
+//! One invocation a matrix, beside a copy of it: it deliberately takes at most [`MOST_ROWS`] rows, since
+//! rows³ rounds of loops are needed, which the software adapter ends too soon beyond. What a singular matrix
 //! gives is not finite, and not defined beyond that.
 
 use super::KernelOpKind;
@@ -10,6 +10,7 @@ use crate::graph::constant::Dtype;
 use crate::graph::interpret::Tensor;
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
 use crate::lower::context::Lowering;
@@ -24,7 +25,8 @@ pub struct Inverse;
 
 impl Inverse {
     /// Its kernel.
-    pub const KERNEL: KernelRow = row(body!("inverse"), Links::None, &["out", "x"]);
+    pub const KERNEL: KernelRow =
+        row(body!("inverse"), Links::None, &["out", "x"], Rounds::of(&[("n", 1)], |p| rounds(p[0])));
 
     /// ONNX Runtime's Inverse.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
@@ -33,6 +35,11 @@ impl Inverse {
         s.give(0, &y);
         Ok(Rewritten::Replaced)
     }
+}
+
+/// Rounds for a matrix of `n` rows: the unit matrix; for every column its pivot, an exchange, and all rows.
+fn rounds(n: u64) -> u64 {
+    once(n * n) + once(n * (1 + 2 * once(n) + nest(&[n, n])))
 }
 
 /// The inverse of one matrix, whose rows are followed by those of the unit matrix and end as those of the inverse.

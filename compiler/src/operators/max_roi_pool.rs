@@ -10,10 +10,11 @@ use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, for_each_index};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
 use crate::lower::context::Lowering;
-use crate::lower::ops::strided::word;
+use crate::lower::ops::strided::{parts, word};
 use std::ops::Range;
 
 /// Most bins along an axis.
@@ -34,7 +35,12 @@ pub struct MaxRoiPool {
 
 impl MaxRoiPool {
     /// Its kernel.
-    pub const KERNEL: KernelRow = row(body!("max_roi_pool"), Links::None, &["out", "x", "regions"]);
+    pub const KERNEL: KernelRow = row(
+        body!("max_roi_pool"),
+        Links::None,
+        &["out", "x", "regions"],
+        Rounds::of(&[("part_rows", 18), ("x_width", 7)], |p| nest(p) + 2 * once(31)),
+    );
 
     /// ONNX's MaxRoiPool.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
@@ -90,16 +96,20 @@ impl KernelOperator for MaxRoiPool {
 
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let Some(elements) = Elements::of(lowering, id) else { return Ok(()) };
-        let [x, regions] = &elements.operands[..] else { unreachable!("inference wants two operands") };
+        let [x, regions] = elements.operands.clone().try_into().expect("inference wants two operands");
         let count = elements.count;
         let mut params = vec![count as u32, x.shape[1] as u32, elements.width, self.scale.to_bits()];
         params.extend([self.size[0] as u32, self.size[1] as u32, x.shape[2] as u32, x.shape[3] as u32]);
         params.extend(x.strides.iter().map(|s| word(*s)));
         params.extend([word(x.offset), word(regions.offset), word(regions.strides[0]), word(regions.strides[1])]);
-        params.extend([x.shape[0] as u32, 0, 0, 0]);
+        params.push(x.shape[0] as u32);
         // Regions cover the input once, as a guess.
         let read = (x.len() * regions.shape[0] / x.shape[0]).max(count);
-        elements.call(lowering, Kernel::Of(KernelOpKind::MaxRoiPool), params, read, read);
+        for rows in parts(x.shape[2], once(x.shape[3] as u64), lowering.most_rounds()) {
+            let params = [&params[..], &[rows.start as u32, rows.len() as u32, 0]].concat();
+            let read = read * rows.len() / x.shape[2];
+            elements.call(lowering, Kernel::Of(KernelOpKind::MaxRoiPool), params, read, read);
+        }
         Ok(())
     }
 

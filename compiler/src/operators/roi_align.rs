@@ -10,10 +10,11 @@ use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, for_each_index};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
 use crate::lower::context::Lowering;
-use crate::lower::ops::strided::word;
+use crate::lower::ops::strided::{parts, word};
 
 /// Most samples of a bin along an axis; the kernel has the same number.
 const MOST_SAMPLES: f32 = 4096.0;
@@ -39,7 +40,8 @@ pub struct RoiAlign {
 
 impl RoiAlign {
     /// Its kernel.
-    pub const KERNEL: KernelRow = row(body!("roi_align"), Links::None, &["out", "x", "regions", "entries"]);
+    pub const KERNEL: KernelRow =
+        row(body!("roi_align"), Links::None, &["out", "x", "regions", "entries"], Rounds::of(FIELDS, rounds));
 
     /// ONNX's RoiAlign.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
@@ -81,6 +83,19 @@ impl RoiAlign {
         let count = if self.samples > 0 { self.samples as f32 } else { size.ceil().clamp(0.0, MOST_SAMPLES) };
         (0..count as usize).map(|i| first + bin as f32 * size + (i as f32 + 0.5) * size / count).collect()
     }
+}
+
+/// Samples of a bin along an axis of `extent` elements that may lie inside it: those that are more than half an element apart,
+/// or as many as are given. The kernel has the same number.
+const fn samples_inside(extent: u64, samples: u64) -> u64 {
+    if samples > 0 { samples } else { 2 * extent + 6 }
+}
+
+/// What decides the rounds of the kernel.
+const FIELDS: &[(&str, u32)] = &[("samples", 8), ("x_width", 7), ("part_rows", 23)];
+
+fn rounds(p: &[u64]) -> u64 {
+    nest(&[p[2], samples_inside(p[1], p[0])])
 }
 
 /// Two neighbours along an axis of `size` elements and the share of the second; `None` for a coordinate outside.
@@ -138,17 +153,22 @@ impl KernelOperator for RoiAlign {
 
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let Some(elements) = Elements::of(lowering, id) else { return Ok(()) };
-        let [x, regions, entries] = &elements.operands[..] else { unreachable!("inference wants three operands") };
+        let [x, regions, entries] = elements.operands.clone().try_into().expect("inference wants three operands");
         let count = elements.count;
         let mut params = vec![count as u32, x.shape[1] as u32, elements.width, u32::from(self.max)];
         params.extend([self.size[0] as u32, self.size[1] as u32, x.shape[2] as u32, x.shape[3] as u32]);
         params.extend([self.samples as u32, u32::from(self.half_pixel), self.scale.to_bits(), x.shape[0] as u32]);
         params.extend(x.strides.iter().map(|s| word(*s)));
         params.extend([word(x.offset), word(regions.offset), word(regions.strides[0]), word(regions.strides[1])]);
-        params.extend([word(entries.offset), word(entries.strides[0]), 0, 0]);
+        params.extend([word(entries.offset), word(entries.strides[0])]);
         let samples = if self.samples == 0 { USUAL_SAMPLES } else { self.samples };
         let read = 4 * count * samples * samples;
-        elements.call(lowering, Kernel::Of(KernelOpKind::RoiAlign), params, read, 4 * read);
+        let inside = [2, 3].map(|axis| samples_inside(x.shape[axis] as u64, self.samples as u64));
+        for rows in parts(inside[0] as usize, once(inside[1]), lowering.most_rounds()) {
+            let params = [&params[..], &[rows.start as u32, rows.len() as u32]].concat();
+            let read = (read * rows.len()).div_ceil(inside[0] as usize);
+            elements.call(lowering, Kernel::Of(KernelOpKind::RoiAlign), params, read, 4 * read);
+        }
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use crate::graph::constant::{Constant, Dtype};
 use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::rounds::Rounds;
 use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
 use crate::lower::context::Lowering;
@@ -27,7 +28,8 @@ pub struct TensorScatter {
 
 impl TensorScatter {
     /// Its kernel.
-    pub const KERNEL: KernelRow = row(body!("tensor_scatter"), Links::None, &["out", "cache", "update", "places"]);
+    pub const KERNEL: KernelRow =
+        row(body!("tensor_scatter"), Links::None, &["out", "cache", "update", "places"], Rounds::NONE);
 
     /// ONNX's TensorScatter.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {

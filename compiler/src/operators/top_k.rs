@@ -7,11 +7,12 @@ use super::{KernelOpKind, cumulative::lines};
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::Tensor;
 use crate::graph::{NodeId, ShapeError};
+use crate::kernels::rounds::{Rounds, once};
 use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::ops::lines::Lines;
-use crate::lower::ops::strided::{check_rounds, cost, linear, word};
+use crate::lower::ops::strided::{cost, linear, word};
 use crate::schedule::OperatorClass;
 
 /// Indices (i32) of the first `k` elements along an axis in the order of their values; equal ones keep their order.
@@ -28,7 +29,9 @@ pub struct TopK {
 
 impl TopK {
     /// Its kernel.
-    pub const KERNEL: KernelRow = row(body!("top_k"), Links::None, &["out", "x"]).class(OperatorClass::Hierarchical);
+    pub const KERNEL: KernelRow =
+        row(body!("top_k"), Links::None, &["out", "x"], Rounds::of(&[("columns", 1)], |p| once(p[0].div_ceil(8))))
+            .class(OperatorClass::Hierarchical);
 }
 
 impl KernelOperator for TopK {
@@ -69,7 +72,6 @@ impl KernelOperator for TopK {
             return Ok(());
         }
         let columns = x.shape[self.axis];
-        check_rounds(&graph.label(id), "TopK", columns)?;
         let count = lines.count * columns;
         let (workgroups, width) = linear(count);
         let mut params = vec![count as u32, columns as u32, self.k as u32, width];

@@ -12,7 +12,8 @@ use crate::graph::constant::Dtype;
 use crate::graph::op::{EmptyRow, Op};
 use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
 use crate::graph::{Graph, NodeId};
-use crate::kernels::MAX_SCORE_OPERANDS;
+use crate::kernels::rounds::of_program;
+use crate::kernels::{MAX_SCORE_OPERANDS, attention_rounds};
 
 mod arrange;
 mod rows;
@@ -107,6 +108,11 @@ fn find(graph: &Graph, softmax: NodeId, options: &OptimizeOptions) -> Option<Fou
     let (depth_size, width_size) = (size(q.0, &q.1, depth)?, size(v, &v_axes, width)?);
     // The kernels keep a query and a result of one size in registers.
     if depth_size != width_size || depth_size > options.max_head_size {
+        return None;
+    }
+    let score_rounds = scores.program.as_ref().map_or(0, of_program);
+    let rounds = attention_rounds(size(k.0, &k.1, Some(keys))?, depth_size, score_rounds);
+    if options.most_loop_rounds.is_some_and(|most| rounds > most) {
         return None;
     }
     let ((q, q_axes), (k, k_axes)) = (q, k);

@@ -12,6 +12,7 @@ mod duplicates;
 mod einsum;
 mod expression;
 mod fuse;
+mod long_sums;
 mod norms;
 mod pattern;
 mod programs;
@@ -22,6 +23,7 @@ mod split;
 mod views;
 
 pub use fuse::epilogue_operand_fits;
+pub use long_sums::split_long_sums;
 pub use split::split_large;
 
 use crate::graph::op::Op;
@@ -40,6 +42,8 @@ pub struct OptimizeOptions {
     pub max_rounds: u32,
     /// Attention is recovered up to this size of head (d and e).
     pub max_head_size: usize,
+    /// Most rounds that the loops of one invocation take in all; attention that takes more is not recovered.
+    pub most_loop_rounds: Option<u64>,
     /// Distinct operands of a fused element-wise node, at most.
     pub max_pointwise_operands: usize,
     /// Operands of an epilogue beside the operator's result, at most.
@@ -57,6 +61,7 @@ impl Default for OptimizeOptions {
             fold_limit_bytes: 64 << 20,
             max_rounds: 12,
             max_head_size: 128,
+            most_loop_rounds: None,
             max_pointwise_operands: 6,
             max_epilogue_operands: 3,
             max_instructions: 64,

@@ -60,7 +60,7 @@ fn is_large(graph: &Graph, id: NodeId, limit_bytes: u64) -> bool {
 }
 
 /// Parts of `size`, as equal as they can be.
-fn ranges(size: usize, parts: usize) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn ranges(size: usize, parts: usize) -> impl Iterator<Item = Range<usize>> {
     (0..parts).map(move |i| size * i / parts..size * (i + 1) / parts)
 }
 
@@ -135,7 +135,7 @@ fn channel_sum(graph: &mut Graph, id: NodeId, parts: usize, limit_bytes: u64) ->
 }
 
 /// Elements `range` of a constant along an axis, copied.
-fn part_of_constant(constant: &Constant, axis: usize, range: &Range<usize>) -> Option<Constant> {
+pub(super) fn part_of_constant(constant: &Constant, axis: usize, range: &Range<usize>) -> Option<Constant> {
     let inner = constant.shape[axis + 1..].iter().product::<usize>() * constant.storage.element_bytes();
     let bytes: Vec<u8> = constant
         .bytes()

@@ -1,6 +1,6 @@
 //! What a device can hold and bind: limits that plans are made for, and refused by.
 //!
-//! Each is a WebGPU limit. What a profile does not say is what every WebGPU device guarantees. It deliberately holds only
+//! Each but one is a WebGPU limit. What a profile does not say is what every WebGPU device guarantees. It deliberately holds only
 //! limits on which a plan has a choice or that its tensors can exceed; those of kernels (workgroups, bindings) are WebGPU's
 //! own everywhere.
 
@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 const MOST_BYTES: u64 = 1 << 34;
 /// Fewest bytes of a buffer or binding: one page of the largest size.
 const LEAST_BYTES: u64 = 4 << 20;
+/// Fewest rounds of loops: with less, parts of a sum would be too many.
+const LEAST_ROUNDS: u32 = 16 << 10;
 
 /// Limits of one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub struct DeviceLimits {
     pub texture_array_layers: u32,
     /// `max_texture_dimension_2d`: most rows of texels in a page.
     pub texture_side: u32,
+    /// Most rounds that the loops of one invocation take in all; `None` where the device ends none. Software adapters do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loop_rounds: Option<u32>,
 }
 
 impl DeviceLimits {
@@ -33,6 +38,7 @@ impl DeviceLimits {
         buffer_bytes: 256 << 20,
         texture_array_layers: 256,
         texture_side: 8192,
+        loop_rounds: None,
     };
 
     /// The first limit outside its range: name, value and range.
@@ -46,7 +52,10 @@ impl DeviceLimits {
         match (bytes, counts) {
             (Some((name, value)), _) => Some((name, value as f64, "from 4 MiB to 16 GiB")),
             (None, Some((name, value))) => Some((name, value.into(), "from 256 to 1048576")),
-            (None, None) => None,
+            (None, None) => {
+                let few = self.loop_rounds.filter(|rounds| *rounds < LEAST_ROUNDS);
+                few.map(|rounds| ("limits.loop_rounds", rounds.into(), "at least 16384"))
+            }
         }
     }
 
@@ -57,6 +66,7 @@ impl DeviceLimits {
             ("max_buffer_size", needs.buffer_bytes, self.buffer_bytes),
             ("max_texture_array_layers", needs.texture_array_layers.into(), self.texture_array_layers.into()),
             ("max_texture_dimension_2d", needs.texture_side.into(), self.texture_side.into()),
+            ("loop_rounds", needs.loop_rounds.into(), self.loop_rounds.unwrap_or(u32::MAX).into()),
         ];
         let over = pairs.into_iter().find(|(_, needed, available)| needed > available);
         over.map(|(limit, needed, available)| ExceededLimit { limit, needed, available })
@@ -72,7 +82,7 @@ impl Default for DeviceLimits {
 /// A limit that a plan exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExceededLimit {
-    /// WebGPU's name.
+    /// WebGPU's name, where it has one.
     pub limit: &'static str,
     /// What the plan needs.
     pub needed: u64,

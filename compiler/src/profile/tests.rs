@@ -73,6 +73,7 @@ fn every_value_has_a_range_and_every_field_is_known() {
             "texture_array_layers = 8",
             "limits.texture_array_layers is 8, must be from 256 to 1048576",
         ),
+        ("[limits]", "[limits]\nloop_rounds = 9", "limits.loop_rounds is 9, must be at least 16384"),
         ("buffer_bytes = 2147483648", "buffer_bytes = 1", "limits.buffer_bytes is 1, must be from 4 MiB to 16 GiB"),
         (
             "[limits]",

@@ -143,7 +143,7 @@ fn constants_have_whole_elements() {
 #[test]
 fn every_requirement_is_needed() {
     type Lower = fn(&mut Requirements);
-    let lower: [Lower; 11] = [
+    let lower: [Lower; 12] = [
         |limits| limits.texture_array_layers -= 1,
         |limits| limits.texture_side -= 1,
         |limits| limits.buffer_bytes -= 1,
@@ -155,6 +155,7 @@ fn every_requirement_is_needed() {
         |limits| limits.workgroup_size[1] -= 1,
         |limits| limits.workgroup_size[2] -= 1,
         |limits| limits.workgroups_per_dimension -= 1,
+        |limits| limits.loop_rounds -= 1,
     ];
     for lower in lower {
         let mut plan = small_plan();

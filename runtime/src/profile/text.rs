@@ -51,7 +51,7 @@ impl MeasuredProfile {
              storage_binding_bytes = {}\n\
              buffer_bytes = {}\n\
              texture_array_layers = {}\n\
-             texture_side = {}\n",
+             texture_side = {}\n{}",
             name(&self.adapter),
             number(self.disk.bytes_per_second),
             number(self.upload_bytes_per_second),
@@ -67,6 +67,7 @@ impl MeasuredProfile {
             bytes(limits.buffer_bytes),
             count(limits.texture_array_layers),
             count(limits.texture_side),
+            if self.software { "loop_rounds = 65000\n" } else { "" },
         );
         out
     }

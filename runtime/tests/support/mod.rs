@@ -63,6 +63,7 @@ impl Product {
             workgroups: [1, 1, 1],
             weights: Some(DispatchWeights { first_page: PageId(page), page_count: 1, slots_offset_bytes: 16 }),
             node: format!("Mul_{page}"),
+            loop_rounds: 5,
             predicted_us: 1,
         };
         let mut params = vec![0_u8; 512 * self.pages as usize];

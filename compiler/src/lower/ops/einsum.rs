@@ -7,7 +7,7 @@
 
 use super::copy::dense;
 use super::heavy::{Output, StreamedWeight, attach_epilogue, element_strides, output_for, panel_calls, product_kernel};
-use super::strided::{check_rounds, word};
+use super::strided::word;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
@@ -240,9 +240,6 @@ fn weighted(
     let rows = merged.m.0;
     let batches: usize = merged.batch_shape.iter().product();
     let kernel = product_kernel(lowering.options().tiles, rows);
-    // One row is multiplied four terms a round.
-    let terms_a_round = if kernel == Kernel::MatmulVec { 4 } else { 1 };
-    check_rounds(&graph.label(id), "Einsum", merged.k.0 / terms_a_round)?;
     let (sizes, x_batch) = batch3(&merged.batch_shape, &merged.batch_strides[0]);
     let (_, out_batch) = batch3(&merged.batch_shape, &merged.batch_strides[2]);
     let operand_words = attach_epilogue(&epilogue, |i| {
@@ -357,7 +354,6 @@ fn dynamic(
         Tiles::Gpu => Kernel::MatmulDynTiled,
         Tiles::Software => Kernel::MatmulDynWide,
     };
-    check_rounds(&graph.label(id), "Einsum", k)?;
     let tile = kernel.tile();
     lowering.call(Call {
         kernel,

@@ -1,6 +1,6 @@
 //! Sums of overlapping windows, one to three spatial axes: the second half of a transposed convolution.
 
-use super::strided::{cost, linear, reversed, word};
+use super::strided::{cost, linear, reversed, window_parts, word};
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::Window;
@@ -36,20 +36,23 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window) -> Result
     params.extend(sizes(&x.shape[2 + n..], 1));
     params.extend(strides(&x.strides[2 + n..]));
     params.extend(strides(&x.strides[2..2 + n]));
-    params.extend(sizes(&window.kernel, 1));
     params.extend(sizes(&window.strides, 1));
     params.extend(sizes(&window.dilations, 1));
     params.extend(sizes(&window.pads_before, 0));
     let taps: usize = window.kernel.iter().zip(&window.strides).map(|(k, s)| k.div_ceil(*s)).product();
-    lowering.call(Call {
-        kernel: Kernel::Fold,
-        expression: None,
-        params,
-        output: out.tensor,
-        inputs: vec![x.tensor],
-        workgroups,
-        weight_texels: None,
-        cost: cost(OperatorClass::Elemental, count * taps, count, count * taps),
-    });
+    let parts = window_parts(sizes(&window.kernel, 1), lowering.most_rounds());
+    for (first, end) in &parts {
+        let read = (count * taps).div_ceil(parts.len());
+        lowering.call(Call {
+            kernel: Kernel::Fold,
+            expression: None,
+            params: [&params[..], first, end].concat(),
+            output: out.tensor,
+            inputs: vec![x.tensor],
+            workgroups,
+            weight_texels: None,
+            cost: cost(OperatorClass::Elemental, read, count, read),
+        });
+    }
     Ok(())
 }

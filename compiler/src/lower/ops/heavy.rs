@@ -8,6 +8,7 @@ use crate::graph::op::Op;
 use crate::graph::pointwise::Pointwise;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
+use crate::kernels::rounds::of_program;
 use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::view::{View, dense_strides};
@@ -84,6 +85,14 @@ fn ordered(lowering: &mut Lowering<'_>, shape: &[usize], order: &[usize]) -> Vie
     tensor.transposed(&inverse)
 }
 
+/// Rounds of loops in an epilogue that an invocation computes for every one of its elements, at most.
+const MOST_EPILOGUE_ROUNDS: u64 = 64;
+
+/// Whether an epilogue has loops that a device which ends them too soon should run apart.
+pub fn loops_too_long(lowering: &Lowering<'_>, epilogue: Option<&Pointwise>) -> bool {
+    lowering.most_rounds().is_some() && epilogue.is_some_and(|program| of_program(program) > MOST_EPILOGUE_ROUNDS)
+}
+
 /// The output of a node with its epilogue linked.
 pub fn output_for(lowering: &mut Lowering<'_>, id: NodeId) -> Output {
     let graph = lowering.graph();
@@ -96,7 +105,8 @@ pub fn output_for(lowering: &mut Lowering<'_>, id: NodeId) -> Output {
     let mut output = Output { view, expression: node.epilogue.clone(), epilogue_views, rest: None };
     let inputs_are_f32 =
         node.epilogue.as_ref().is_none_or(|e| e.inputs.iter().all(|d| *d == Dtype::F32) && e.dtype() == Dtype::F32);
-    if output.epilogue_views.len() > MAX_EPILOGUE_OPERANDS || !inputs_are_f32 {
+    let too_long = loops_too_long(lowering, output.expression.as_ref());
+    if output.epilogue_views.len() > MAX_EPILOGUE_OPERANDS || !inputs_are_f32 || too_long {
         output.split_epilogue();
     }
     output

@@ -3,7 +3,8 @@
 //! Axes that one stride cannot walk are brought together by a transposed copy; the result is then a transposed view.
 
 use super::copy::dense;
-use super::strided::{Four, by_rows, check_rounds, cost, four, lanes, other_axes, single_stride, word};
+use super::heavy::loops_too_long;
+use super::strided::{Four, by_rows, cost, four, lanes, other_axes, single_stride, word};
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::NormKind;
@@ -78,13 +79,12 @@ pub fn lower(
         .iter()
         .map(|o| lowering.view(*o).broadcast(&node.shape))
         .collect();
-    let linked = node.epilogue.as_ref().and_then(|e| Some((e, operand_words(e, &operands, &outer, axes)?)));
+    let linked = node.epilogue.as_ref().filter(|e| !loops_too_long(lowering, Some(e)));
+    let linked = linked.and_then(|e| Some((e, operand_words(e, &operands, &outer, axes)?)));
 
     let columns: usize = axes.iter().map(|a| node.shape[*a]).product();
     let row_count = out.len() / columns;
     let lanes = lanes(row_count, columns, walk.x_stride);
-    // The mean, the spread, and the results.
-    check_rounds(&graph.label(id), "Norm", 3 * columns.div_ceil(lanes as usize))?;
     let workgroups = by_rows(row_count, lanes);
     let mut params = vec![row_count as u32, columns as u32, lanes, workgroups[0]];
     params.extend([word(x.offset), word(walk.x_stride), word(walk.out_stride), u32::from(kind == NormKind::Layer)]);

@@ -1,6 +1,6 @@
 //! Pooling of one to three spatial axes.
 
-use super::strided::{check_rounds, cost, linear, reversed, word};
+use super::strided::{cost, linear, reversed, window_parts, word};
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::{PoolKind, Window};
@@ -22,7 +22,6 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: Poo
     if graph.node(operand).dtype != Dtype::F32 {
         return Err(no_kernel("its elements are not f32"));
     }
-    check_rounds(&graph.label(id), "Pool", window.kernel.iter().product())?;
     let out = lowering.output(&node.shape);
     lowering.set_view(id, out.clone());
     let count = out.len();
@@ -43,21 +42,24 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: Poo
     params.extend(words(&node.shape[2..], 1));
     params.extend(words(&x.shape[2..], 1));
     params.extend(reversed::<4>(&x.strides[2..].iter().map(|s| word(*s)).collect::<Vec<_>>(), 0));
-    params.extend(words(&window.kernel, 1));
+    let taps = words(&window.kernel, 1);
+    params.extend(taps);
     params.extend(words(&window.strides, 1));
     params.extend(words(&window.dilations, 1));
     params.extend(words(&window.pads_before, 0));
     params.extend(words(&window.pads_after, 0));
-    let taps: usize = window.kernel.iter().product();
-    lowering.call(Call {
-        kernel: Kernel::Pool,
-        expression: None,
-        params,
-        output: out.tensor,
-        inputs: vec![x.tensor],
-        workgroups,
-        weight_texels: None,
-        cost: cost(OperatorClass::Elemental, count * taps, count, count * taps),
-    });
+    for (first, end) in window_parts(taps, lowering.most_rounds()) {
+        let read: usize = (0..4).map(|axis| (end[axis] - first[axis]) as usize).product();
+        lowering.call(Call {
+            kernel: Kernel::Pool,
+            expression: None,
+            params: [&params[..], &first, &end].concat(),
+            output: out.tensor,
+            inputs: vec![x.tensor],
+            workgroups,
+            weight_texels: None,
+            cost: cost(OperatorClass::Elemental, count * read, count, count * read),
+        });
+    }
     Ok(())
 }

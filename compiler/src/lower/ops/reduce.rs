@@ -1,7 +1,7 @@
 //! Reductions and indices of extrema.
 
 use super::copy::dense;
-use super::strided::{by_rows, check_rounds, cost, four, lanes, other_axes, word};
+use super::strided::{by_rows, cost, four, lanes, other_axes, parts, word};
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::ReduceKind;
@@ -55,7 +55,6 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ReduceKind, axes: &[
         return Ok(());
     }
     let lanes = lanes(rows, columns, i64::from(column_axes.strides[0][3] as i32));
-    check_rounds(&graph.label(id), "Reduce", columns.div_ceil(lanes as usize))?;
     let workgroups = by_rows(rows, lanes);
     let [combine, map, finish] = codes(kind);
     let combine = if dtype == Dtype::F32 { combine } else { combine + 4 };
@@ -102,22 +101,26 @@ pub fn lower_arg(
         return Ok(());
     }
     let lanes = lanes(rows, columns, x.strides[axis]);
-    check_rounds(&graph.label(id), "ArgReduce", columns.div_ceil(lanes as usize))?;
     let workgroups = by_rows(rows, lanes);
     let mut params = vec![rows as u32, columns as u32, lanes, workgroups[0]];
     params.extend([u32::from(!max), u32::from(last), u32::from(dtype != Dtype::F32), word(x.offset)]);
     params.extend(row_axes.extents);
     params.extend(row_axes.strides[0]);
-    params.extend([word(x.strides[axis]), 0, 0, 0]);
-    lowering.call(Call {
-        kernel: Kernel::ArgReduce,
-        expression: None,
-        params,
-        output: out.tensor,
-        inputs: vec![x.tensor],
-        workgroups,
-        weight_texels: None,
-        cost: cost(OperatorClass::Hierarchical, rows * columns, rows, rows * columns),
-    });
+    params.push(word(x.strides[axis]));
+    let rounds = columns.div_ceil(lanes as usize);
+    for range in parts(rounds, 0, lowering.most_rounds()) {
+        let (first, end) = (range.start * lanes as usize, (range.end * lanes as usize).min(columns));
+        let read = rows * (end - first);
+        lowering.call(Call {
+            kernel: Kernel::ArgReduce,
+            expression: None,
+            params: [&params[..], &[first as u32, end as u32, 0]].concat(),
+            output: out.tensor,
+            inputs: vec![x.tensor],
+            workgroups,
+            weight_texels: None,
+            cost: cost(OperatorClass::Hierarchical, read, rows, read),
+        });
+    }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! Neighbouring axes that keep their size merge; up to four axes may be left.
 
 use super::copy::dense;
-use super::strided::{cost, linear, reversed, word};
+use super::strided::{cost, linear, reversed, window_parts, word};
 use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Taps;
@@ -113,17 +113,20 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, taps: &[Taps], fill: f32) 
     params.extend(reversed::<4>(&list.iter().map(|a| a.output as u32).collect::<Vec<_>>(), 1));
     params.extend(reversed::<4>(&list.iter().map(|a| word(a.stride)).collect::<Vec<_>>(), 0));
     params.extend(reversed::<4>(&starts, nothing));
-    params.extend(reversed::<4>(&list.iter().map(|a| a.window() as u32).collect::<Vec<_>>(), 1));
-    let read: usize = list.iter().map(Axis::window).product();
-    lowering.call(Call {
-        kernel: Kernel::Resize,
-        expression: None,
-        params,
-        output: out.tensor,
-        inputs: vec![x.tensor, table.tensor],
-        workgroups,
-        weight_texels: None,
-        cost: cost(OperatorClass::Elemental, count * read, count, 2 * count * read),
-    });
+    let windows = reversed::<4>(&list.iter().map(|a| a.window() as u32).collect::<Vec<_>>(), 1);
+    params.extend(windows);
+    for (first, end) in window_parts(windows, lowering.most_rounds()) {
+        let read: usize = (0..4).map(|axis| (end[axis] - first[axis]) as usize).product();
+        lowering.call(Call {
+            kernel: Kernel::Resize,
+            expression: None,
+            params: [&params[..], &first, &end].concat(),
+            output: out.tensor,
+            inputs: vec![x.tensor, table.tensor],
+            workgroups,
+            weight_texels: None,
+            cost: cost(OperatorClass::Elemental, count * read, count, 2 * count * read),
+        });
+    }
     Ok(())
 }

@@ -2,10 +2,11 @@
 //!
 //! It deliberately knows no operator.
 
-use crate::lower::LowerError;
+use crate::kernels::rounds::nest;
 use crate::lower::program::Cost;
 use crate::lower::view::{View, merge_axes};
 use crate::schedule::OperatorClass;
+use std::ops::Range;
 
 /// Invocations of one workgroup of every light kernel.
 pub const WORKGROUP: usize = 64;
@@ -30,22 +31,42 @@ pub fn linear(count: usize) -> ([u32; 3], u32) {
     (workgroups, workgroups[0] * WORKGROUP as u32)
 }
 
-/// Rounds that the loops of one invocation may take: the software adapter ends them after 65,535 in all, without an error.
-const MOST_ROUNDS: usize = 65_000;
-
 /// Rounds of one call, where a node's work is cut into calls to stay below.
 pub const ROUNDS_PER_CALL: usize = 1 << 15;
 
-/// Refuses a node one of whose invocations takes `rounds`, instead of a wrong result on such an adapter.
-///
-/// # Errors
-/// [`LowerError::NoKernel`].
-pub fn check_rounds(node: &str, op: &'static str, rounds: usize) -> Result<(), LowerError> {
-    if rounds <= MOST_ROUNDS {
-        return Ok(());
+/// Rounds that a call has beside those of a loop that is cut.
+const OTHER_ROUNDS: u64 = 4096;
+
+/// The rounds of a loop in parts for one call each, each round with `inner` rounds of loops in it: all of them where `most`
+/// says nothing or allows it.
+pub fn parts(rounds: usize, inner: u64, most: Option<u64>) -> impl Iterator<Item = Range<usize>> {
+    let allowed = most.map_or(usize::MAX, |most| (most.saturating_sub(OTHER_ROUNDS) / (1 + inner)).max(1) as usize);
+    let count = rounds.div_ceil(allowed).max(1);
+    (0..count).map(move |i| rounds * i / count..rounds * (i + 1) / count)
+}
+
+/// A part of a window: its first taps and those behind its last, innermost axis first.
+pub type WindowPart = ([u32; 4], [u32; 4]);
+
+/// The taps of a window, innermost axis first, in parts for one call each, in ascending order.
+pub fn window_parts(taps: [u32; 4], most: Option<u64>) -> Vec<WindowPart> {
+    let mut parts = vec![([0; 4], [0; 4])];
+    let mut inner = Vec::new();
+    let mut lists = Vec::new();
+    for size in taps {
+        let list: Vec<Range<usize>> = self::parts(size as usize, nest(&inner), most).collect();
+        inner.insert(0, if list.len() > 1 { most.unwrap_or(0) } else { size.into() });
+        lists.push(list);
     }
-    let reason = "one invocation of its kernel takes more than 65,000 rounds, which not every adapter does";
-    Err(LowerError::NoKernel { node: node.to_owned(), op, reason })
+    for axis in (0..4).rev() {
+        let with = |(first, end): WindowPart, range: &Range<usize>| {
+            let (mut first, mut end) = (first, end);
+            (first[axis], end[axis]) = (range.start as u32, range.end as u32);
+            (first, end)
+        };
+        parts = parts.iter().flat_map(|part| lists[axis].iter().map(|range| with(*part, range))).collect();
+    }
+    parts
 }
 
 /// Invocations that share a row of `columns` elements, `stride` apart.
@@ -139,4 +160,34 @@ pub fn other_axes(rank: usize, axes: &[usize]) -> Vec<usize> {
 /// Cost of a kernel that reads `read` and writes `written` elements and computes `flops` in all.
 pub fn cost(class: OperatorClass, read: usize, written: usize, flops: usize) -> Cost {
     Cost { class, flops: flops as f64, bytes: 4.0 * (read + written) as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parts, window_parts};
+    use crate::kernels::rounds::nest;
+
+    #[test]
+    fn parts_of_windows_cover_every_tap_once_in_order() {
+        assert_eq!(window_parts([9, 9, 9, 9], None).len(), 1);
+        assert_eq!(parts(100_000, 0, None).count(), 1);
+        for taps in [[200_000, 1, 1, 1], [500, 300, 1, 1], [2, 70_000, 1, 1], [70_000, 3, 1, 1], [20, 20, 20, 20]] {
+            let mut reached = Vec::new();
+            for (first, end) in window_parts(taps, Some(65_000)) {
+                let sizes: Vec<u64> = (0..4).rev().map(|axis| u64::from(end[axis] - first[axis])).collect();
+                assert!(nest(&sizes) <= 65_000, "{sizes:?}");
+                for w in first[3]..end[3] {
+                    for z in first[2]..end[2] {
+                        for y in first[1]..end[1] {
+                            let row = (w * taps[2] + z) * taps[1] + y;
+                            reached.push(row * taps[0] + first[0]..row * taps[0] + end[0]);
+                        }
+                    }
+                }
+            }
+            let starts_where_the_one_before_ends = reached.windows(2).all(|pair| pair[0].end == pair[1].start);
+            assert!(starts_where_the_one_before_ends && reached[0].start == 0, "{taps:?}");
+            assert_eq!(reached.last().map(|range| range.end), Some(taps.iter().product()));
+        }
+    }
 }
