@@ -265,6 +265,9 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
         list.push(("solver".to_owned(), options.solver.name().to_owned()));
     }
     list.push(("keep".to_owned(), options.keep.name().to_owned()));
+    if options.import.check_indices {
+        list.push(("check indices".to_owned(), "yes".to_owned()));
+    }
     list.extend(options.import.dims.iter().map(|(name, size)| (format!("set {name}"), size.to_string())));
     list.extend(options.import.inputs.iter().map(|(name, dims)| {
         let dims: Vec<String> = dims

@@ -9,6 +9,7 @@ pub mod codec;
 pub mod container;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod files;
+pub mod indices;
 pub mod memory;
 pub mod npy;
 pub mod plan;

@@ -5,6 +5,7 @@
 //! This file deliberately holds no I/O and no checks: see `validate.rs` for the static rules and `replay.rs` for the
 //! abstract replay that proves residency, ring use and the declared peak.
 
+use crate::indices::IndexBound;
 use serde::{Deserialize, Serialize};
 
 /// Texels in one row of a page. A row of `rgba16float` is 2048 bytes, a multiple of the 256 that texture copies require.
@@ -357,6 +358,8 @@ pub struct Plan {
     pub row_tables: Vec<RowTable>,
     /// Gathers done by the host when a run starts.
     pub row_gathers: Vec<RowGather>,
+    /// Elements of inputs and outputs that are indices, which the host checks.
+    pub index_bounds: Vec<IndexBound>,
     /// Pipelines in order of first use.
     pub pipelines: Vec<Pipeline>,
     /// Parameter blocks of all dispatches, uploaded once.

@@ -12,6 +12,7 @@ pub mod random;
 
 use crate::codec;
 use crate::container::{BundleWriter, Golden};
+use crate::indices::{IndexBound, IndexPort};
 use crate::plan::{
     Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, MemoryDeclaration, PageGeometry, PageId,
     Pipeline, Plan, Port, Provenance, Requirements, RowGather, RowTable, SlotId, TexelFormat,
@@ -103,6 +104,17 @@ pub fn small_plan() -> Plan {
             input: 1,
             destination: BufferSlice { size_bytes: 64, ..activations(4) },
             node: "Gather_0".into(),
+        }],
+        // The row gather has its own, narrower range.
+        index_bounds: vec![IndexBound {
+            port: IndexPort::Input(1),
+            offset: 0,
+            shape: vec![2],
+            strides: vec![1],
+            least: -8,
+            most: 5,
+            except: Some(77),
+            node: "Gather_1".into(),
         }],
         pipelines: pipelines(),
         params: params(),

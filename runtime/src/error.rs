@@ -82,6 +82,9 @@ pub enum Error {
     /// The plan loads into a staging buffer whose last copy was never submitted.
     #[error("command {command} loads page {} into a staging buffer that was not submitted yet", page.0)]
     RingStalled { command: u32, page: PageId },
+    /// A computed index is outside its axis, and the bundle was compiled to find it.
+    #[error("node `{node}`: computed index {index}, element {position}, is outside {least} to {most}")]
+    ComputedIndex { node: String, position: u64, index: i64, least: i64, most: i64 },
     /// The caller's inputs do not fit.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -116,6 +119,9 @@ pub enum InputError {
     /// A 64-bit integer that the device cannot hold.
     #[error("input `{name}`, element {index}: {value} does not fit 32 bits")]
     IntegerRange { name: String, index: u64, value: i64 },
+    /// An index outside its axis.
+    #[error("input `{name}`, element {position}: index {index} is outside {least} to {most} (node `{node}`)")]
+    IndexRange { name: String, position: u64, index: i64, least: i64, most: i64, node: String },
     /// An index outside its table.
     #[error(
         "input `{name}`, element {position}: index {index} is outside the {rows} rows of `{table}` (node `{node}`)"
@@ -168,6 +174,7 @@ impl Error {
             | Self::Cancelled { .. }
             | Self::BundleChanged
             | Self::RingStalled { .. }
+            | Self::ComputedIndex { .. }
             | Self::Input(_)
             | Self::SelfTest(_) => false,
         }

@@ -114,7 +114,20 @@ fn inputs_that_do_not_fit_are_refused() {
     ));
     assert!(matches!(refused(&[("x", Tensor::from_f32(&[64], &[0.0; 64])), ids(&[0, 1])]), InputError::Shape { .. }));
     assert!(matches!(refused(&[("x", Tensor::from_f32(&[1, 64], &[0.0])), ids(&[0, 1])]), InputError::Length { .. }));
-    for (index, position) in [(5, 1), (-6, 1), (i64::MIN, 1), (i64::MAX, 1)] {
+    for index in [6, -9, i64::MIN, i64::MAX] {
+        let error = session.run(&[x(), ids(&[0, index])]).expect_err("no such index");
+        let text = format!("input `ids`, element 1: index {index} is outside -8 to 5 (node `Gather_1`)");
+        assert_eq!(error.to_string(), text);
+        let inputs = [x(), ids(&[index, 0])];
+        let other = pollster::block_on(session.run_async(&inputs)).expect_err("the same without blocking");
+        assert!(matches!(other, Error::Input(InputError::IndexRange { position: 0, .. })), "{other}");
+    }
+    let mut refused = |inputs: &[(&str, Tensor)]| match session.run(inputs) {
+        Err(Error::Input(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    // Allowed by the bound, and refused by the table.
+    for (index, position) in [(5, 1), (-6, 1), (77, 1)] {
         let error = refused(&[x(), ids(&[0, index])]);
         assert!(
             matches!(&error, InputError::RowIndex { position: p, index: i, rows: 5, .. } if (*p, *i) == (position, index)),

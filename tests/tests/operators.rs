@@ -1,14 +1,18 @@
-//! Every operator model of `models/ops` against ONNX Runtime's stored outputs, at full residency and at the smallest budget.
+//! Every operator model of `models/ops` against ONNX Runtime's stored outputs, at full residency and at the smallest budget; and
+//! what happens to indices outside their axis.
 //!
 //! A model that is refused must stand in `models/ops/refused.txt` with a part of its reason, and one that stands there must be
 //! refused for that.
 
 use flashmem_compiler::compile::CompileOptions;
+use flashmem_plan_format::container::Bundle;
+use flashmem_plan_format::indices::IndexPort;
 use flashmem_plan_format::plan::TexelFormat;
-use flashmem_runtime::Context;
+use flashmem_runtime::{Context, ElementType, Error, FileSource, InputError, Options, Session, Tensor, npz};
 use flashmem_tests::{compile_quietly, error_against, models, onnx_files, options, run_on, smallest_budget};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Relative L2: one operator, sums of at most a few thousand terms.
 const TOLERANCE: f64 = 1e-5;
@@ -32,6 +36,7 @@ fn check(context: &Context, model: &Path, folder: &Path) -> anyhow::Result<Optio
     let npz = model.with_extension("npz");
     let resident = run_on(context, &bundle, &npz, 2, 2)?;
     anyhow::ensure!(resident.outputs[0].tensors == resident.outputs[1].tensors, "run 2 differs from run 1");
+    check_bounds(context, &bundle, &npz)?;
     let error = error_against(&resident.outputs[0], &npz, &resident.ports)?;
     anyhow::ensure!(error <= TOLERANCE, "relative L2 error {error:.2e}");
 
@@ -40,6 +45,79 @@ fn check(context: &Context, model: &Path, folder: &Path) -> anyhow::Result<Optio
     let streamed = run_on(context, &bundle, &npz, 1, 1)?;
     anyhow::ensure!(streamed.outputs[0].tensors == resident.outputs[0].tensors, "the smallest budget changes bits");
     Ok(None)
+}
+
+/// Models whose inputs hold indices, that each has a bound on.
+const INDEXED: &[&str] =
+    &["gather_nd_batch", "gather_nd_joined_inputs", "scatter_elements_max_i64", "scatter_nd_elements_mul"];
+
+/// Every index of an input just outside its bound is refused before the run, with its place, and the session goes on.
+fn check_bounds(context: &Context, bundle: &Path, npz: &Path) -> anyhow::Result<()> {
+    let source = Arc::new(FileSource::open(bundle)?);
+    let bounds = Bundle::open(&*source)?.plan.index_bounds;
+    let name = bundle.file_stem().expect("a file").to_string_lossy();
+    anyhow::ensure!(!INDEXED.contains(&&*name) || !bounds.is_empty(), "its indices have no bound");
+    let mut session = Session::open_on(context, source, &Options::default())?;
+    let inputs = npz::read(npz, &session.inputs())?;
+    for bound in bounds {
+        let IndexPort::Input(input) = bound.port else { continue };
+        let last = bound.positions().last().expect("a bound has an element");
+        for index in [bound.least - 1, bound.most + 1] {
+            let mut wrong = inputs.clone();
+            let tensor = &mut wrong[input as usize].1;
+            let at = last as usize;
+            match tensor.element {
+                ElementType::I64 => tensor.bytes[8 * at..][..8].copy_from_slice(&index.to_le_bytes()),
+                ElementType::I32 => tensor.bytes[4 * at..][..4].copy_from_slice(&(index as i32).to_le_bytes()),
+                other => anyhow::bail!("indices of type {other:?}"),
+            }
+            match session.run(&wrong) {
+                Err(Error::Input(InputError::IndexRange { position, index: found, .. })) => {
+                    anyhow::ensure!((position, found) == (last, index), "another place: {position}, {found}");
+                }
+                Err(error) => return Err(error.into()),
+                Ok(_) => anyhow::bail!("index {index} of {bound:?} is accepted"),
+            }
+        }
+    }
+    session.run(&inputs)?;
+    Ok(())
+}
+
+#[test]
+fn computed_indices_are_limited_or_found() -> anyhow::Result<()> {
+    let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
+    let (bundle, model) = (folder.path().join("a.fmplan"), models("ops").join("gather_computed_indices.onnx"));
+    let mut options = options(TexelFormat::Rgba32Float);
+    let rows: Vec<f32> = (0..15).map(|i| i as f32).collect();
+    let inputs = |place: i64| {
+        [
+            ("x0", Tensor::from_i64(&[4], &[0, 1, 2, place])),
+            ("x1", Tensor::from_i64(&[4], &[0; 4])),
+            ("x2", Tensor::from_f32(&[5, 3], &rows)),
+        ]
+    };
+    compile_quietly(&model, &bundle, &options)?;
+    let mut session = Session::open_on(&context, Arc::new(FileSource::open(&bundle)?), &Options::default())?;
+    for (place, row) in [(-5, 0), (-6, 0), (4, 4), (1000, 4)] {
+        let outputs = session.run(&inputs(place))?;
+        let found = outputs.tensors[0].1.as_f32().expect("floats");
+        assert_eq!(found[9..], rows[3 * row..][..3], "index {place}");
+    }
+    options.import.check_indices = true;
+    compile_quietly(&model, &bundle, &options)?;
+    let mut session = Session::open_on(&context, Arc::new(FileSource::open(&bundle)?), &Options::default())?;
+    for place in [5, -6] {
+        let error = session.run(&inputs(place)).expect_err("no such row").to_string();
+        let text = format!("node `/gather_1`: computed index {place}, element 3, is outside -5 to 4");
+        assert_eq!(error, text);
+        let other = pollster::block_on(session.run_async(&inputs(place)));
+        assert!(matches!(other, Err(Error::ComputedIndex { position: 3, .. })), "without blocking");
+    }
+    let outputs = session.run(&inputs(-5))?;
+    let indices = outputs.get("indices of /gather_1").and_then(Tensor::as_i32);
+    assert_eq!(indices.as_deref(), Some(&[0, 1, 2, -5][..]));
+    Ok(())
 }
 
 #[test]

@@ -247,6 +247,7 @@ pub fn assemble(program: &Program, links: &mut Links, assembly: &Assembly<'_>) -
         weight_bytes: weight_bytes(program),
         row_tables: program.row_sources.iter().map(|s| s.table.clone()).collect(),
         row_gathers: program.row_gathers.clone(),
+        index_bounds: program.index_bounds.clone(),
         pipelines,
         params,
         dispatches,

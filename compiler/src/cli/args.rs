@@ -107,6 +107,10 @@ pub struct CompileArgs {
     /// Store a self-test: an input and its reference output, computed on the CPU. With a file, the input is taken from it.
     #[arg(long, value_name = "INPUT.npz", num_args = 0..=1, default_missing_value = "")]
     pub golden: Option<String>,
+    /// For debugging: make computed indices outputs, `indices of NODE`; a run that computes one outside its axis then fails and
+    /// names it, instead of limiting it to the axis.
+    #[arg(long, conflicts_with = "golden")]
+    pub check_indices: bool,
 }
 
 /// Options of explaining.

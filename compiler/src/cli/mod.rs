@@ -138,6 +138,7 @@ fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
     );
     let writable = OutputFile::check(&output).and_then(|()| check_outputs(&read, &[Named::new("the output", &output)]));
     writable.map_err(|e| Ok(e.into()))?;
+    options.import.check_indices = args.check_indices;
     options.golden = golden_source(args, &model, &options).map_err(Ok)?;
     let started = Instant::now();
     let bar = progress_bar(args.plan.quiet);

@@ -14,6 +14,7 @@ pub mod pointwise;
 pub mod verify;
 
 use constant::{Constant, Dtype};
+use flashmem_plan_format::indices::IndexBound;
 use flashmem_plan_format::plan::ElementType;
 use op::Op;
 use origin::{IntoOrigin, OriginSet, Origins};
@@ -67,6 +68,8 @@ pub struct Graph {
     pub inputs: Vec<GraphPort>,
     /// Public outputs, in ONNX order.
     pub outputs: Vec<GraphPort>,
+    /// Elements of public inputs and outputs that index an axis, and what they may be.
+    pub index_bounds: Vec<IndexBound>,
 }
 
 impl Graph {

@@ -196,6 +196,20 @@ pub enum ImportError {
         /// The value.
         value: i64,
     },
+    /// A constant index is outside its axis.
+    #[error("node `{node}`: index {index}, element {position} of its constant indices, is outside {least} to {most}")]
+    IndexRange {
+        /// ONNX node name.
+        node: String,
+        /// Position in the flat indices.
+        position: u64,
+        /// The index.
+        index: i64,
+        /// Least index.
+        least: i64,
+        /// Greatest index.
+        most: i64,
+    },
     /// A translated node has another shape or type than tract inferred.
     #[error("node `{node}`: translated to {ours:?}, tract inferred {tract:?}")]
     Disagreement {
@@ -244,6 +258,9 @@ impl ImportError {
                 Self::Unsupported(ops.into_iter().map(named).collect())
             }
             Self::IntegerRange { name, value } => Self::IntegerRange { name: text(name), value },
+            Self::IndexRange { node, position, index, least, most } => {
+                Self::IndexRange { node: text(node), position, index, least, most }
+            }
             Self::Disagreement { node, ours, tract } => Self::Disagreement { node: text(node), ours, tract },
             Self::Rejected { node, error } => Self::Rejected { node: text(node), error },
             Self::Read { .. }

@@ -1,10 +1,11 @@
 //! Inputs that exercise a model, the same on every machine.
 //!
-//! Floats are roughly normal within [-1, 1]. Integers that index a table are spread over it; other integers are 0 or 1. It
+//! Floats are roughly normal within [-1, 1]. Integers that index an axis are spread over it; other integers are 0 or 1. It
 //! deliberately has a generator of its own, so that a dependency's update cannot change bundles.
 
 use crate::graph::op::Op;
 use crate::graph::{Graph, GraphPort, NodeId};
+use flashmem_plan_format::indices::IndexPort;
 use flashmem_plan_format::plan::ElementType;
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
@@ -59,7 +60,13 @@ fn integer(random: &mut SplitMix64, bound: u64) -> u64 {
 
 fn bytes_of(graph: &Graph, port: &GraphPort, random: &mut SplitMix64) -> Vec<u8> {
     let elements: usize = graph.node(port.node).shape.iter().product();
-    let bound = indexed_size(graph, port.node).unwrap_or(2) as u64;
+    let position = graph.inputs.iter().position(|input| input.node == port.node);
+    let bounds = || graph.index_bounds.iter().filter(|b| Some(b.port) == position.map(|p| IndexPort::Input(p as u32)));
+    let least = bounds().map(|b| b.least).max().unwrap_or(0).max(0) as u64;
+    let most = bounds().map(|b| b.most + 1).min().map(|most| most.max(0) as u64);
+    let bound = indexed_size(graph, port.node).map_or(most.unwrap_or(2), |size| size as u64);
+    let bound = bound.min(most.unwrap_or(u64::MAX));
+    let integer = |random: &mut SplitMix64, bound| integer(random, bound).max(least);
     let mut bytes = Vec::new();
     for _ in 0..elements {
         match port.element {

@@ -55,6 +55,8 @@ pub struct ImportOptions {
     /// Gives tract all weights instead of their shapes. It folds into them what it can, and the whole model is in memory, up to
     /// three times over; for comparison only.
     pub own_weights: bool,
+    /// Makes computed indices public outputs, whose values the runtime checks after every run.
+    pub check_indices: bool,
 }
 
 /// An imported model.
@@ -80,7 +82,8 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportEr
     let typed = tract::decluttered(&model).map_err(|error| error.with_names(&names))?;
     model.proto = tract_onnx::pb::ModelProto::default();
     let (name, model_hash, files) = (model.name.clone(), model.hash.clone(), std::mem::take(&mut model.files));
-    let graph = translate::translate(&typed, model).map_err(|error| error.with_names(&names))?;
+    let graph = translate::translate(&typed, model, options.check_indices);
+    let graph = graph.map_err(|error| error.with_names(&names))?;
     let violations = crate::graph::verify::verify(&graph);
     if violations.is_empty() {
         Ok(Imported { graph, model_hash, name, files })

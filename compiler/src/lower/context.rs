@@ -375,6 +375,7 @@ impl<'a> Lowering<'a> {
             outputs,
             row_sources: self.row_sources,
             row_gathers,
+            index_bounds: self.graph.index_bounds.clone(),
             weights: self.weights,
             constants: self.constants,
             steps,

@@ -8,6 +8,7 @@ use crate::graph::constant::Constant;
 use crate::graph::origin::{OriginId, OriginSet};
 use crate::kernels::Kernel;
 use crate::schedule::OperatorClass;
+use flashmem_plan_format::indices::IndexBound;
 use flashmem_plan_format::plan::{BufferSlice, PageGeometry, Port, RowGather, RowTable};
 use std::ops::Range;
 
@@ -135,6 +136,8 @@ pub struct Program {
     pub row_sources: Vec<RowSource>,
     /// Gathers that the host does.
     pub row_gathers: Vec<RowGather>,
+    /// Elements of inputs and outputs that are indices.
+    pub index_bounds: Vec<IndexBound>,
     /// Weights in stream order.
     pub weights: Vec<Weight>,
     /// Contents of the constants buffer.

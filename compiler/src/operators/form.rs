@@ -13,6 +13,7 @@ use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::ops::strided::{cost, linear, reversed, word};
 use crate::lower::view::View;
+use std::ops::RangeInclusive;
 
 /// Shape and type of an operand.
 pub type Operand<'a> = (&'a [usize], Dtype);
@@ -81,6 +82,11 @@ pub trait KernelOperator {
     /// # Errors
     /// What the kernel has no form for.
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError>;
+
+    /// Which operands are indices, and what they may be, for operands of these shapes.
+    fn indices(&self, _operands: &[Vec<usize>]) -> Vec<(usize, RangeInclusive<i64>)> {
+        Vec::new()
+    }
 
     /// The axis along which each operand is cut when the result is cut along `axis`, `None` for a whole operand. An operator
     /// whose result cannot be computed in parts along that axis gives `None`, and is refused if its result is too large.

@@ -15,6 +15,7 @@ use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
 use crate::lower::context::Lowering;
 use crate::lower::ops::strided::{parts, word};
+use std::ops::RangeInclusive;
 
 /// Most samples of a bin along an axis; the kernel has the same number.
 const MOST_SAMPLES: f32 = 4096.0;
@@ -170,6 +171,11 @@ impl KernelOperator for RoiAlign {
             elements.call(lowering, Kernel::Of(KernelOpKind::RoiAlign), params, read, 4 * read);
         }
         Ok(())
+    }
+
+    fn indices(&self, operands: &[Vec<usize>]) -> Vec<(usize, RangeInclusive<i64>)> {
+        let batch = operands[0].first().copied().unwrap_or(1) as i64;
+        vec![(2, 0..=batch - 1)]
     }
 
     fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {

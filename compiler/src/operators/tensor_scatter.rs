@@ -15,6 +15,7 @@ use crate::lower::LowerError;
 use crate::lower::context::Lowering;
 use crate::lower::ops::copy::dense;
 use crate::lower::ops::strided::word;
+use std::ops::RangeInclusive;
 
 /// Operands: cache (batch, …), update of the same shape but along the axis, where it is no longer, and with a third operand
 /// i32 places (batch) along the axis, else 0. Result: the cache with the update.
@@ -113,6 +114,18 @@ impl KernelOperator for TensorScatter {
         elements.operands = vec![cache, update, places];
         elements.call(lowering, Kernel::Of(KernelOpKind::TensorScatter), params, 2 * count, 0);
         Ok(())
+    }
+
+    fn indices(&self, operands: &[Vec<usize>]) -> Vec<(usize, RangeInclusive<i64>)> {
+        let along =
+            |operand: &Vec<usize>| operand.len().checked_sub(self.axis_from_end).map(|axis| operand[axis] as i64);
+        match (operands, self.circular) {
+            ([cache, update, _], false) => {
+                let room = along(cache).zip(along(update)).map(|(size, length)| size - length);
+                room.map(|room| (2, 0..=room)).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {

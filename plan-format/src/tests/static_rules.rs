@@ -1,5 +1,6 @@
 //! Every kind of static violation is caught, and the small plan has none.
 
+use crate::indices::{IndexBound, IndexPort};
 use crate::plan::{
     Buffer, BufferSlice, Command, ElementType, MemoryDeclaration, PageId, Plan, Port, Requirements, SlotId,
 };
@@ -10,7 +11,7 @@ use std::collections::BTreeSet;
 
 kinds!(PlanViolation: TooMany, WeightCounts, PageGeometry, Index, SliceAlignment, SliceSize, SliceEnd,
     NotInActivations, OutputWithoutSlice, Rank, Elements, TensorBytes, NameEmpty, NameTooLong, NameRepeated, HostWritesOverlap,
-    RowTableSize, RowTableOffset, GatherElement, SourceEmpty, ParamsBytes, WorkgroupSize, PipelineOrder,
+    RowTableSize, RowTableOffset, GatherElement, IndexElement, IndexWalk, IndexRange, SourceEmpty, ParamsBytes, WorkgroupSize, PipelineOrder,
     ParamsAlignment, ParamsEnd, BindingCount, WorkgroupsZero, WeightsUse, PagesOfDispatch, PageRange, SlotTable,
     CommandPage, CommandSlot, Requirement, ConstantBytes, WeightBytes, SolverGap, Memory, MemoryOverflow, Budget);
 
@@ -59,6 +60,20 @@ const CASES: &[Case] = &[
     Case("RowTableOffset", |plan| plan.row_tables[0].offset_bytes = 4),
     Case("RowTableOffset", |plan| plan.row_tables.push(plan.row_tables[0].clone())),
     Case("GatherElement", |plan| plan.inputs[1].element = ElementType::F32),
+    Case("Index", |plan| bound(plan).port = IndexPort::Output(1)),
+    Case("IndexElement", |plan| bound(plan).port = IndexPort::Input(0)),
+    Case("IndexWalk", |plan| bound(plan).offset = 1),
+    Case("IndexWalk", |plan| bound(plan).shape = vec![3]),
+    Case("IndexWalk", |plan| bound(plan).shape = vec![0]),
+    Case("IndexWalk", |plan| bound(plan).shape = vec![u64::MAX]),
+    Case("IndexWalk", |plan| bound(plan).strides = vec![-1]),
+    Case("IndexWalk", |plan| bound(plan).strides = vec![i64::MIN]),
+    Case("IndexWalk", |plan| bound(plan).strides.clear()),
+    Case("IndexWalk", |plan| {
+        bound(plan).shape = vec![3];
+        bound(plan).strides = vec![0];
+    }),
+    Case("IndexRange", |plan| bound(plan).least = 6),
     Case("SourceEmpty", |plan| plan.pipelines[1].source.clear()),
     Case("ParamsBytes", |plan| plan.pipelines[1].params_bytes = 0),
     Case("ParamsBytes", |plan| plan.pipelines[1].params_bytes = 15),
@@ -102,6 +117,10 @@ const CASES: &[Case] = &[
 
 fn output(plan: &mut Plan) -> &mut BufferSlice {
     plan.outputs[0].slice.as_mut().expect("the output has a slice")
+}
+
+fn bound(plan: &mut Plan) -> &mut IndexBound {
+    &mut plan.index_bounds[0]
 }
 
 fn weights(plan: &mut Plan) -> &mut crate::plan::DispatchWeights {

@@ -21,6 +21,7 @@ impl Check<'_> {
             ("outputs", plan.outputs.len() as u64, entries),
             ("row tables", plan.row_tables.len() as u64, entries),
             ("row gathers", plan.row_gathers.len() as u64, entries),
+            ("index bounds", plan.index_bounds.len() as u64, entries),
             ("pipelines", plan.pipelines.len() as u64, entries),
         ];
         for (table, count, limit) in counts {

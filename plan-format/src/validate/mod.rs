@@ -1,7 +1,8 @@
 //! Static rules over a plan: what can be checked without following its program.
 //!
 //! Checked: every index is in range; every slice lies aligned inside its buffer; port shapes match their slices and what
-//! the host writes before a run does not overlap; row tables tile the rows section; gathers fit their destinations;
+//! the host writes before a run does not overlap; row tables tile the rows section; gathers fit their destinations; index bounds lie
+//! inside their tensors;
 //! parameter blocks and slot tables lie inside the parameters; dispatches fit their pipelines; requirements cover every
 //! use; names are unique; the memory declaration is [`MemoryDeclaration::of`](crate::plan::MemoryDeclaration) the plan;
 //! the budget covers it. All violations are reported.
@@ -33,7 +34,7 @@ pub const PAGE_BYTES_MULTIPLE: u64 = 4096;
 pub const MAX_STAGING_PAGES: u32 = 1024;
 /// Most bytes of one row of a row table.
 pub const MAX_ROW_BYTES: u64 = 16 << 20;
-/// Most ports, row tables, row gathers or pipelines, each.
+/// Most ports, row tables, row gathers, index bounds or pipelines, each.
 pub const MAX_TABLE_ENTRIES: u32 = 32 << 10;
 
 /// Checks all static rules of a plan whose constants buffer has `constant_bytes`.
@@ -47,6 +48,7 @@ pub fn validate(plan: &Plan, constant_bytes: u64) -> Result<(), Violations<PlanV
     check.ports();
     check.row_tables();
     check.row_gathers();
+    check.index_bounds();
     check.host_writes();
     check.pipelines();
     check.dispatches();

@@ -1,9 +1,10 @@
-//! Rules for ports, row tables and row gathers: what a caller and the host see.
+//! Rules for ports, row tables, row gathers and index bounds: what a caller and the host see.
 //!
 //! It deliberately knows no dispatches.
 
 use super::violation::shown;
 use super::{Check, MAX_ELEMENTS, MAX_PORT_NAME_BYTES, MAX_RANK, MAX_ROW_BYTES, Place, PlanViolation};
+use crate::indices::IndexPort;
 use crate::plan::{Buffer, BufferSlice, ElementType, Port};
 use crate::sizes::DEVICE_ELEMENT_BYTES;
 use std::collections::BTreeSet;
@@ -108,6 +109,32 @@ impl Check<'_> {
                 self.found.push(PlanViolation::Elements { place: place.clone(), shape, limit: MAX_ELEMENTS });
             }
             self.tensor_bytes(&place, gather.destination, elements);
+        }
+    }
+
+    pub(super) fn index_bounds(&mut self) {
+        let plan = self.plan;
+        for (index, bound) in (0_u32..).zip(&plan.index_bounds) {
+            let place = Place::IndexBound { index, node: shown(&bound.node) };
+            let port = match bound.port {
+                IndexPort::Input(position) => self.entry(place.clone(), "inputs", &plan.inputs, position),
+                IndexPort::Output(position) => self.entry(place.clone(), "outputs", &plan.outputs, position),
+            };
+            let Some(port) = port else { continue };
+            if matches!(port.element, ElementType::F32 | ElementType::F16) {
+                self.found.push(PlanViolation::IndexElement { place: place.clone() });
+            }
+            let elements = port.elements().unwrap_or(0);
+            let inside = bound.reach().is_some_and(|(_, last)| last < elements);
+            let counted = bound.count().is_some_and(|count| (1..=elements).contains(&count));
+            let ranks = [bound.shape.len(), bound.strides.len()].map(|rank| rank as u64);
+            if !inside || !counted || ranks[0] != ranks[1] || ranks[0] > u64::from(MAX_RANK) {
+                self.found.push(PlanViolation::IndexWalk { place: place.clone(), elements });
+            }
+            let (least, most) = (bound.least, bound.most);
+            if least > most {
+                self.found.push(PlanViolation::IndexRange { place, least, most });
+            }
         }
     }
 

@@ -23,6 +23,8 @@ pub enum Place {
     RowTable { index: u32, name: String },
     /// A row gather, by its ONNX node.
     RowGather { index: u32, node: String },
+    /// An index bound, by its ONNX node.
+    IndexBound { index: u32, node: String },
     /// A pipeline.
     Pipeline { index: u32, label: String },
     /// A dispatch, by its ONNX nodes.
@@ -43,6 +45,7 @@ impl fmt::Display for Place {
             Self::Output { index, name } => write!(out, "output {index} ({name})"),
             Self::RowTable { index, name } => write!(out, "row table {index} ({name})"),
             Self::RowGather { index, node } => write!(out, "row gather {index} ({node})"),
+            Self::IndexBound { index, node } => write!(out, "index bound {index} ({node})"),
             Self::Pipeline { index, label } => write!(out, "pipeline {index} ({label})"),
             Self::Dispatch { index, node } => write!(out, "dispatch {index} ({node})"),
             Self::Binding { dispatch, node, binding } => write!(out, "dispatch {dispatch} ({node}), binding {binding}"),
@@ -121,6 +124,15 @@ pub enum PlanViolation {
     /// The indices of a gather are no integers.
     #[error("{place}: the indices are not I32 or I64")]
     GatherElement { place: Place },
+    /// Indices that are no integers.
+    #[error("{place}: the tensor of the indices has no integers")]
+    IndexElement { place: Place },
+    /// A walk over indices that leaves its tensor, or is longer.
+    #[error("{place}: its walk leaves the {elements} elements of the tensor")]
+    IndexWalk { place: Place, elements: u64 },
+    /// A range of indices without an index.
+    #[error("{place}: no index is from {least} to {most}")]
+    IndexRange { place: Place, least: i64, most: i64 },
     /// A pipeline without source.
     #[error("{place}: has no source")]
     SourceEmpty { place: Place },

@@ -1,6 +1,6 @@
 //! One run: inputs in, the plan's commands in order, outputs out.
 //!
-//! `inputs.rs` checks and uploads inputs, `rows.rs` gathers rows, `feed.rs` says how pages arrive (`inline.rs` reads them
+//! `inputs.rs` checks and uploads inputs, `indices.rs` checks what indexes, `rows.rs` gathers rows, `feed.rs` says how pages arrive (`inline.rs` reads them
 //! on demand, `ahead.rs` fetches and `threads.rs` reads them ahead of time), `walk.rs` replays the commands, `readback.rs` fetches the outputs. The replay
 //! itself needs no threads and never blocks but in `gpu.rs`. It deliberately decides nothing.
 
@@ -8,6 +8,7 @@ mod ahead;
 mod feed;
 #[cfg(not(target_arch = "wasm32"))]
 mod handover;
+mod indices;
 mod inline;
 mod inputs;
 mod page;
@@ -24,6 +25,7 @@ mod sync {
 }
 
 pub(crate) use feed::Feed;
+pub(crate) use indices::{check_inputs, check_outputs};
 pub(crate) use inputs::bind_inputs;
 pub(crate) use page::{PageReader, useful_readers};
 pub(crate) use rows::HeldRows;

@@ -248,11 +248,14 @@ impl Session {
         let patience = Patience::new(self.parts.options.timeout, may_block, control.cancel.take());
         self.check_lost()?;
         let inputs = replay::bind_inputs(&self.parts.bundle.plan, inputs)?;
+        replay::check_inputs(&self.parts.bundle.plan, &inputs)?;
         self.prepare(&patience).await?;
         let running = Stopwatch::start();
         let program = self.parts.program(std::mem::take(&mut self.repeats));
         let result = replay::run(&self.parts, program, &mut self.buffers, &inputs, &patience, &mut control).await;
-        self.after_run(running, result, &patience).await
+        let outputs = self.after_run(running, result, &patience).await?;
+        replay::check_outputs(&self.parts.bundle.plan, &outputs)?;
+        Ok(outputs)
     }
 
     /// What the session did so far, beside what the plan predicts, in the Chrome trace format (for Perfetto); `None` unless

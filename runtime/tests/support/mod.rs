@@ -84,6 +84,7 @@ impl Product {
             weight_bytes: u64::from(self.pages * self.rows) * 4096,
             row_tables: vec![],
             row_gathers: vec![],
+            index_bounds: vec![],
             pipelines: vec![Pipeline {
                 label: "multiply".into(),
                 source: MULTIPLY.into(),

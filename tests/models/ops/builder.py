@@ -160,6 +160,12 @@ class Model:
         self.evaluate = lambda proto: dict(zip(self.outputs, ReferenceEvaluator(proto).run(self.outputs, self.feeds)))
         return self
 
+    def invalid(self, *shapes):
+        """A model that ONNX calls an error, so that nothing computes it: zeros of these shapes stand for results; gives the model."""
+        zeros = [np.zeros(shape, np.float32) for shape in shapes]
+        self.evaluate = lambda proto: dict(zip(self.outputs, zeros))
+        return self
+
     def not_standard(self):
         """ONNX Runtime's own operators in the standard domain, which ONNX's checker rejects; gives the model."""
         self.standard = False

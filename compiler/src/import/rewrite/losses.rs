@@ -1,6 +1,7 @@
 //! Loss functions, which evaluation graphs keep: negative log likelihood, and softmax cross entropy over it.
 //!
-//! The forms are those of the specification's function bodies. Targets outside the classes are not looked for.
+//! The forms are those of the specification's function bodies. What targets may be is known to the translation
+//! of the gathers (`translate/indexing.rs`).
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};

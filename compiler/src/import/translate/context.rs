@@ -12,7 +12,11 @@ use crate::graph::op::Op;
 use crate::graph::origin::OriginSet;
 use crate::graph::pointwise::{Literal, Pointwise};
 use crate::graph::{Graph, GraphPort, NodeId, ShapeError};
+use crate::lower::view::{TensorId, View};
+use flashmem_plan_format::indices::{IndexBound, IndexPort};
+use flashmem_plan_format::plan::ElementType;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use tract_onnx::prelude::{DatumType, OutletId, TDim, Tensor, TractError, TypedFact, TypedModel, TypedNode};
 use tract_onnx::tract_core::ops::konst::Const;
@@ -89,12 +93,14 @@ pub struct Translator<'m> {
     /// Origins of ONNX nodes that were entered, by their position, and of what tract alone knows, by its name.
     nodes: BTreeMap<usize, OriginSet>,
     others: BTreeMap<String, OriginSet>,
+    /// Computed indices that become outputs, and what they may be; `None` where they do not.
+    checked: Option<Vec<(NodeId, IndexBound)>>,
     unsupported: Vec<UnsupportedOp>,
 }
 
 impl<'m> Translator<'m> {
     /// Starts with the public inputs and the weights.
-    pub fn new(typed: &'m TypedModel, mut model: Model) -> Result<Self, ImportError> {
+    pub fn new(typed: &'m TypedModel, mut model: Model, check_indices: bool) -> Result<Self, ImportError> {
         let weights = std::mem::take(&mut model.weights);
         let mut this = Self {
             typed,
@@ -105,6 +111,7 @@ impl<'m> Translator<'m> {
             op_type: None,
             nodes: BTreeMap::new(),
             others: BTreeMap::new(),
+            checked: check_indices.then(Vec::new),
             unsupported: vec![],
         };
         let sources = super::super::tract::guarded("list the inputs", || Ok(typed.input_outlets()?.to_vec()))?;
@@ -260,6 +267,7 @@ impl<'m> Translator<'m> {
         if !self.unsupported.is_empty() {
             return Err(ImportError::Unsupported(self.unsupported));
         }
+        self.add_checked_outputs();
         self.graph.prune();
         let is_empty = |id: &NodeId| self.graph.node(*id).shape.contains(&0);
         match self.graph.topological_order().into_iter().find(is_empty) {
@@ -270,8 +278,63 @@ impl<'m> Translator<'m> {
         }
     }
 
+    /// The graph so far.
+    pub const fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// ONNX type of the node being translated, as the model has it.
+    pub fn op_type(&self) -> Option<&str> {
+        self.op_type.as_deref()
+    }
+
+    /// Says what elements of a public tensor may be.
+    pub fn add_bound(&mut self, bound: IndexBound) {
+        if !self.graph.index_bounds.contains(&bound) {
+            self.graph.index_bounds.push(bound);
+        }
+    }
+
+    /// Indices, those at `component` of the last axis if one is given, whose values are known on the device only.
+    pub fn computed_indices(&mut self, indices: NodeId, component: Option<usize>, range: RangeInclusive<i64>) {
+        let view = View::dense(TensorId(0), &self.graph.node(indices).shape);
+        if self.checked.is_none() || view.is_empty() {
+            return;
+        }
+        let mut shape: Vec<u64> = view.shape.iter().map(|extent| *extent as u64).collect();
+        let mut strides = view.strides;
+        if component.is_some() {
+            (shape.pop(), strides.pop());
+        }
+        let (least, most) = range.into_inner();
+        let (offset, node) = (component.unwrap_or(0) as u64, self.name());
+        let port = IndexPort::Output(0);
+        let bound = IndexBound { port, offset, shape, strides, least, most, except: None, node };
+        self.checked.get_or_insert_default().push((indices, bound));
+    }
+
+    /// Makes computed indices public outputs.
+    fn add_checked_outputs(&mut self) {
+        let mut ports: Vec<NodeId> = Vec::new();
+        let first = self.graph.outputs.len();
+        for (indices, mut bound) in self.checked.take().unwrap_or_default() {
+            let position = ports.iter().position(|known| *known == indices).unwrap_or_else(|| {
+                let taken = |name: &str| self.graph.outputs.iter().any(|output| output.name == name);
+                let plain = format!("indices of {}", bound.node);
+                let numbered = (2..).map(|number| format!("{plain} ({number})"));
+                let name = [plain.clone()].into_iter().chain(numbered).find(|name| !taken(name));
+                let name = name.expect("there is a number that no output has");
+                self.graph.outputs.push(GraphPort { name, element: ElementType::I32, node: indices });
+                ports.push(indices);
+                ports.len() - 1
+            });
+            bound.port = IndexPort::Output((first + position) as u32);
+            self.graph.index_bounds.push(bound);
+        }
+    }
+
     /// Name of what is being translated, for people.
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         self.graph.origins.label(self.origin, OriginSet::NONE)
     }
 

@@ -1,22 +1,34 @@
 //! Operators that read or place elements by computed indices.
 //!
 //! Those that are no plain gather become one over flattened data, with the flat indices computed element-wise, and so do
-//! scatters. Indices outside their axis are not looked for.
+//! scatters. Indices outside their axis are refused or bounded (`indices.rs`).
 
 use super::context::{Outcome, Refusal, Translator, variant};
+use super::indices::of_axis;
 use super::program::Program;
 use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::{Op, ReduceKind, ScatterKind};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
+use std::ops::RangeInclusive;
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::array::{
     Gather, GatherElements, GatherNd, ScatterElements, ScatterNd, ScatterReduction,
 };
 
+/// What indices of an axis may be: where a loss function makes them of its targets, none counts from the end.
+fn labels(t: &Translator<'_>, size: usize) -> RangeInclusive<i64> {
+    match t.op_type() {
+        Some("NegativeLogLikelihoodLoss" | "SoftmaxCrossEntropyLoss") => 0..=size as i64 - 1,
+        _ => of_axis(size),
+    }
+}
+
 /// Slices at indices.
 pub fn gather(t: &mut Translator<'_>, node: &TypedNode, op: &Gather) -> Outcome {
     let inputs = t.inputs(node)?;
+    let size = t.shape(inputs[0]).get(op.axis).copied().unwrap_or(0);
+    t.bound(inputs[1], None, labels(t, size))?;
     Ok(vec![t.emit(Op::Gather { axis: op.axis }, &inputs)?])
 }
 
@@ -72,7 +84,21 @@ pub fn elements_along(t: &mut Translator<'_>, data: NodeId, indices: NodeId, axi
 /// One element for each index, on the index's own line along the axis.
 pub fn gather_elements(t: &mut Translator<'_>, node: &TypedNode, op: &GatherElements) -> Outcome {
     let (data, indices) = (t.input(node, 0)?, t.input(node, 1)?);
+    let size = t.shape(data)[op.axis];
+    if t.op_type() == Some("ReverseSequence") {
+        // Places follow from the lengths, which are from 1 to the size of the axis.
+        t.bound_source(indices, 1..=size as i64)?;
+    }
+    t.bound(indices, None, labels(t, size))?;
     Ok(vec![elements_along(t, data, indices, op.axis)?])
+}
+
+/// Says what each component of index vectors into axes of these sizes may be.
+fn bound_vectors(t: &mut Translator<'_>, indices: NodeId, sizes: &[usize]) -> Result<(), Refusal> {
+    match sizes {
+        [size] => t.bound(indices, None, of_axis(*size)),
+        _ => sizes.iter().enumerate().try_for_each(|(i, size)| t.bound(indices, Some(i), of_axis(*size))),
+    }
 }
 
 /// Slices at index vectors.
@@ -84,6 +110,7 @@ pub fn gather_nd(t: &mut Translator<'_>, node: &TypedNode, op: &GatherNd) -> Out
     };
     let (batch, shape) = shape.split_at(op.batch_dims);
     let (indexed, rest) = shape.split_at(*depth);
+    bound_vectors(t, indices, indexed)?;
     let flat = match (batch, indexed) {
         (_, []) => return variant("an empty index"),
         ([], [_]) => t.reshape(indices, outer),
@@ -165,6 +192,7 @@ fn scatter(
 pub fn scatter_elements(t: &mut Translator<'_>, node: &TypedNode, op: &ScatterElements) -> Outcome {
     let (data, indices, updates) = (t.input(node, 0)?, t.input(node, 1)?, t.input(node, 2)?);
     let shape = t.shape(data);
+    t.bound(indices, None, of_axis(shape[op.axis]))?;
     let rows = along_lines(t, indices, &shape, op.axis)?;
     scatter(t, data, rows, updates, 1, op.reduction)
 }
@@ -177,6 +205,7 @@ pub fn scatter_nd(t: &mut Translator<'_>, node: &TypedNode, op: &ScatterNd) -> O
         return variant("an empty index");
     };
     let (indexed, rest) = shape.split_at(*depth);
+    bound_vectors(t, indices, indexed)?;
     let rows = flat_indices(t, indices, indexed, outer, 0)?;
     scatter(t, data, rows, updates, rest.iter().product(), op.reduction)
 }

@@ -10,6 +10,7 @@ mod einsum;
 mod elementwise;
 mod fourier;
 mod indexing;
+mod indices;
 mod normalisation;
 mod pool;
 mod program;
@@ -93,6 +94,10 @@ const TRANSLATIONS: &[Translation] = translations! {
 /// An operator of ours that went through tract.
 fn kernel_operator(t: &mut Translator<'_>, node: &TypedNode, op: &KernelNode) -> Outcome {
     let operands = t.inputs(node)?;
+    let shapes: Vec<Vec<usize>> = operands.iter().map(|operand| t.shape(*operand)).collect();
+    for (operand, range) in op.op.behaviour().indices(&shapes) {
+        t.bound(operands[operand], None, range)?;
+    }
     Ok(vec![t.emit(Op::Kernel(op.op.clone()), &operands)?])
 }
 
@@ -108,9 +113,10 @@ fn translate_node<'m>(translator: &mut Translator<'m>, node: &'m TypedNode) -> O
 }
 
 /// Translates a typed model; `model` gives the ports, the weights and the ONNX nodes.
-pub fn translate(typed: &TypedModel, model: Model) -> Result<Graph, ImportError> {
+/// `check_indices` makes computed indices public outputs.
+pub fn translate(typed: &TypedModel, model: Model, check_indices: bool) -> Result<Graph, ImportError> {
     let order = super::tract::guarded("order the model", || typed.eval_order())?;
-    let mut translator = Translator::new(typed, model)?;
+    let mut translator = Translator::new(typed, model, check_indices)?;
     for id in order {
         let node = &typed.nodes()[id];
         if node.op_is::<ops::konst::Const>() || node.op_is::<ops::source::TypedSource>() {

@@ -2,6 +2,7 @@
 
 use super::arguments::BenchArguments;
 use flashmem_plan_format::Bundle;
+use flashmem_plan_format::indices::{IndexBound, IndexPort};
 use flashmem_plan_format::source::FileSource;
 use flashmem_runtime::{ElementType, PortInfo, Session, Tensor, npz};
 
@@ -12,17 +13,22 @@ pub(super) fn read(arguments: &BenchArguments, session: &Session) -> anyhow::Res
         return Ok(npz::read(path, &ports)?);
     }
     let source = FileSource::open(&arguments.bundle)?;
-    let golden = Bundle::open(&source)?.golden;
-    let values = golden.map(|golden| golden.inputs);
-    let values = values.unwrap_or_else(|| ports.iter().map(made_up).collect());
+    let bundle = Bundle::open(&source)?;
+    let bounds = &bundle.plan.index_bounds;
+    let values = bundle.golden.map(|golden| golden.inputs);
+    let values =
+        values.unwrap_or_else(|| (0..).zip(&ports).map(|(input, port)| made_up(port, input, bounds)).collect());
     let tensor = |(port, bytes): (&PortInfo, Vec<u8>)| {
         (port.name.clone(), Tensor { element: port.element, shape: port.shape.clone(), bytes })
     };
     Ok(ports.iter().zip(values).map(tensor).collect())
 }
 
-/// Floats between -1 and 1, and indices that are valid in every table of two rows or more.
-fn made_up(port: &PortInfo) -> Vec<u8> {
+/// Floats between -1 and 1, and integers of 0 and 1, or what is nearest of indices that may be neither.
+fn made_up(port: &PortInfo, input: u32, bounds: &[IndexBound]) -> Vec<u8> {
+    let own = || bounds.iter().filter(|bound| bound.port == IndexPort::Input(input));
+    let least = own().map(|bound| bound.least.clamp(0, 127) as u32).max().unwrap_or(0);
+    let most = own().map(|bound| bound.most.clamp(0, 127) as u32).min().unwrap_or(1);
     let elements = port.shape.iter().product::<u64>();
     let mut state = 0x9e37_79b9_u32;
     let mut next = || {
@@ -33,12 +39,14 @@ fn made_up(port: &PortInfo) -> Vec<u8> {
     for _ in 0..elements {
         let random = next();
         let float = random as f32 / 32_768.0 - 1.0;
+        let integer = (random & 1).min(most).max(least);
         match port.element {
             ElementType::F32 => bytes.extend(float.to_le_bytes()),
             ElementType::F16 => bytes.extend(half::f16::from_f32(float).to_le_bytes()),
-            ElementType::I32 => bytes.extend((random & 1).to_le_bytes()),
-            ElementType::I64 => bytes.extend(u64::from(random & 1).to_le_bytes()),
-            ElementType::U8 | ElementType::I8 | ElementType::Bool => bytes.push((random & 1) as u8),
+            ElementType::I32 => bytes.extend(integer.to_le_bytes()),
+            ElementType::I64 => bytes.extend(u64::from(integer).to_le_bytes()),
+            ElementType::U8 | ElementType::I8 => bytes.push(integer as u8),
+            ElementType::Bool => bytes.push((random & 1) as u8),
         }
     }
     bytes

@@ -1,6 +1,7 @@
 """Scatters, top-k, cumulative sums, triangles and what else works along an axis.
 
-Deliberately not here: Gather itself, which is in shape.py, and indices outside their axis.
+Models whose constant indices lie outside their axis stand in refused.txt. Deliberately not here: Gather itself, which is in
+shape.py.
 """
 import numpy as np
 from builder import Model, const, integers, normal, single, x
@@ -27,7 +28,36 @@ def long_line(name, **attrs):
     return m.result(m.op("Slice", sums, const([0]), const([2])), m.op("Slice", sums, const([count - 3]), const([count])))
 
 
+def joined_indices():
+    """Index vectors that are joined from two inputs, one of them shifted."""
+    m = Model("gather_nd_joined_inputs")
+    row = m.op("Unsqueeze", x(4, draw=integers(-3, 3)), const([1]))
+    column = m.op("Unsqueeze", m.op("Sub", x(4, draw=integers(1, 6)), const(1)), const([1]))
+    return m.result(m.op("GatherND", x(3, 5), m.op("Concat", row, column, axis=1)))
+
+
+def computed_indices():
+    """Indices that are known on the device only."""
+    m = Model("gather_computed_indices")
+    places = m.op("Add", x(4, draw=integers(0, 3)), x(4, draw=integers(0, 3)))
+    return m.result(m.op("Gather", x(5, 3), places, axis=0))
+
+
+def outside():
+    """Constant indices outside their axis."""
+    yield single("outside_gather", "Gather", x(5, 3), const([1, -6]), axis=0).invalid((2, 3))
+    yield single("outside_gather_scalar", "Gather", x(5, 3), const(5), axis=0).invalid((3,))
+    yield single("outside_gather_nd", "GatherND", x(5, 3), const([[4, 2], [0, 3]])).invalid((2,))
+    yield single("outside_gather_elements", "GatherElements", x(5, 3), const([[4, 5, 0]]), axis=0).invalid((1, 3))
+    yield single("outside_scatter_elements", "ScatterElements", x(2, 3), const([[3]]), x(1, 1), axis=1, opset=18).invalid((2, 3))
+    yield single("outside_scatter_nd", "ScatterND", x(5, 3), const([[-6]]), x(1, 3), opset=18).invalid((5, 3))
+    yield single("outside_label", "NegativeLogLikelihoodLoss", x(2, 3), const([0, -1]), opset=18).invalid(())
+
+
 def cases():
+    yield joined_indices()
+    yield computed_indices()
+    yield from outside()
     yield single("scatter_elements_axis1", "ScatterElements", x(3, 5), const([[1, -1], [0, 2], [4, 3]]), x(3, 2), axis=1,
                  opset=18)
     yield single("scatter_elements_add_duplicates", "ScatterElements", x(2, 4), x(2, 3, draw=integers(-4, 4)), x(2, 3),

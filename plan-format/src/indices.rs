@@ -1,0 +1,94 @@
+//! Which elements of a public tensor are indices, and what they may be.
+//!
+//! The host checks them: those of inputs before a run, those of outputs (which a debugging bundle has for computed indices)
+//! after it. A kernel limits an index to its axis, whatever it is. It deliberately reads no tensor: the runtime does.
+
+use serde::{Deserialize, Serialize};
+
+/// Elements of a public input or output that index an axis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexBound {
+    /// The tensor.
+    pub port: IndexPort,
+    /// The elements: offset + Σ index · stride over `shape`, each a position in the dense row-major tensor.
+    pub offset: u64,
+    /// Extents of the walk.
+    pub shape: Vec<u64>,
+    /// Strides of the walk, in elements.
+    pub strides: Vec<i64>,
+    /// Least value; negative where indices count from the end.
+    pub least: i64,
+    /// Greatest value.
+    pub most: i64,
+    /// A value that is allowed besides: one that stands for no index.
+    pub except: Option<i64>,
+    /// ONNX node name.
+    pub node: String,
+}
+
+/// A public tensor, by position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IndexPort {
+    /// In `Plan::inputs`.
+    Input(u32),
+    /// In `Plan::outputs`.
+    Output(u32),
+}
+
+impl IndexBound {
+    /// Whether a value may stand here.
+    pub fn allows(&self, value: i64) -> bool {
+        (self.least..=self.most).contains(&value) || self.except == Some(value)
+    }
+
+    /// The first and the last position of the walk; `None` on overflow, or where one is before the tensor.
+    pub fn reach(&self) -> Option<(u64, u64)> {
+        let (mut first, mut last) = (i128::from(self.offset), i128::from(self.offset));
+        for (extent, stride) in self.shape.iter().zip(&self.strides) {
+            let span = i128::from(extent.checked_sub(1)?).checked_mul(i128::from(*stride))?;
+            first = first.checked_add(span.min(0))?;
+            last = last.checked_add(span.max(0))?;
+        }
+        Some((u64::try_from(first).ok()?, u64::try_from(last).ok()?))
+    }
+
+    /// Elements of the walk; `None` on overflow.
+    pub fn count(&self) -> Option<u64> {
+        self.shape.iter().try_fold(1_u64, |product, extent| product.checked_mul(*extent))
+    }
+
+    /// Every position of the walk, in row-major order. The bound must be a validated one.
+    pub fn positions(&self) -> impl Iterator<Item = u64> + '_ {
+        (0..self.count().unwrap_or(0)).map(|flat| {
+            let (mut rest, mut position) = (flat, self.offset as i64);
+            for (extent, stride) in self.shape.iter().zip(&self.strides).rev() {
+                position += (rest % extent) as i64 * stride;
+                rest /= extent;
+            }
+            position as u64
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{IndexBound, IndexPort};
+
+    #[test]
+    fn a_walk_has_its_positions_in_order() {
+        let bound = IndexBound {
+            port: IndexPort::Input(0),
+            offset: 5,
+            shape: vec![2, 3],
+            strides: vec![6, -2],
+            least: -4,
+            most: 3,
+            except: Some(-100),
+            node: "Gather_0".into(),
+        };
+        assert_eq!(bound.positions().collect::<Vec<_>>(), [5, 3, 1, 11, 9, 7]);
+        assert_eq!((bound.reach(), bound.count()), (Some((1, 11)), Some(6)));
+        assert!(bound.allows(-4) && bound.allows(3) && bound.allows(-100) && !bound.allows(4) && !bound.allows(-5));
+        assert_eq!(IndexBound { offset: 3, ..bound }.reach(), None);
+    }
+}

@@ -1,0 +1,57 @@
+//! Checks indices that public tensors hold against the plan's bounds.
+//!
+//! Those of inputs before anything of a run happens; those of outputs, which a debugging bundle has for computed indices, before
+//! these are returned. It deliberately knows no operator: the plan says which elements are indices, and of what.
+
+use crate::error::{Error, InputError};
+use crate::tensor::{Outputs, Tensor};
+use flashmem_plan_format::indices::{IndexBound, IndexPort};
+use flashmem_plan_format::plan::{ElementType, Plan};
+
+/// The first element of a tensor that its bound does not allow: position and value.
+fn outside(bound: &IndexBound, tensor: &Tensor) -> Option<(u64, i64)> {
+    let value = |position: u64| (position, integer_at(tensor, position as usize));
+    bound.positions().map(value).find(|(_, value)| !bound.allows(*value))
+}
+
+/// An element of a tensor of integers or truth values.
+fn integer_at(tensor: &Tensor, position: usize) -> i64 {
+    let byte = || tensor.bytes[position];
+    match tensor.element {
+        ElementType::I64 => i64::from_le_bytes(tensor.bytes.as_chunks().0[position]),
+        ElementType::I32 => i32::from_le_bytes(tensor.bytes.as_chunks().0[position]).into(),
+        ElementType::U8 | ElementType::Bool => byte().into(),
+        ElementType::I8 => byte().cast_signed().into(),
+        ElementType::F32 | ElementType::F16 => unreachable!("a validated plan bounds integers"),
+    }
+}
+
+/// Checks the inputs of a run, which are in the plan's order.
+pub(crate) fn check_inputs(plan: &Plan, inputs: &[&Tensor]) -> Result<(), InputError> {
+    for bound in &plan.index_bounds {
+        let IndexPort::Input(input) = bound.port else { continue };
+        if let Some((position, index)) = outside(bound, inputs[input as usize]) {
+            return Err(InputError::IndexRange {
+                name: plan.inputs[input as usize].name.clone(),
+                position,
+                index,
+                least: bound.least,
+                most: bound.most,
+                node: bound.node.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Checks the outputs of a run, which are in the plan's order.
+pub(crate) fn check_outputs(plan: &Plan, outputs: &Outputs) -> Result<(), Error> {
+    for bound in &plan.index_bounds {
+        let IndexPort::Output(output) = bound.port else { continue };
+        if let Some((position, index)) = outside(bound, &outputs.tensors[output as usize].1) {
+            let (least, most, node) = (bound.least, bound.most, bound.node.clone());
+            return Err(Error::ComputedIndex { node, position, index, least, most });
+        }
+    }
+    Ok(())
+}
