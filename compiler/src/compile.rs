@@ -269,6 +269,7 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
         list.push(("check indices".to_owned(), "yes".to_owned()));
     }
     list.extend(options.import.dims.iter().map(|(name, size)| (format!("set {name}"), size.to_string())));
+    list.extend(options.import.values.iter().map(|(name, value)| (format!("set {name}"), value.to_string())));
     list.extend(options.import.inputs.iter().map(|(name, dims)| {
         let dims: Vec<String> = dims
             .iter()

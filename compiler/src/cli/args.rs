@@ -8,6 +8,7 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "Examples:
   flashmem-compile model.onnx -o model.fmplan --weights f16 --budget 96MiB
   flashmem-compile model.onnx -o model.fmplan --set batch=1 --input tokens:1x128
+  flashmem-compile model.onnx -o model.fmplan --set sr=16000 --set use_cache_branch=false
   flashmem-compile model.onnx -o model.fmplan --golden
   flashmem-compile model.onnx -o model.fmplan --objective memory --slack 5%
   flashmem-compile inspect model.fmplan --json
@@ -162,8 +163,9 @@ pub struct PlanArgs {
     /// Shape of an input, e.g. tokens:1x128 (also 1,128); repeatable.
     #[arg(long, value_name = "NAME:SHAPE")]
     pub input: Vec<String>,
-    /// Value of a symbolic dimension; repeatable.
-    #[arg(long, value_name = "DIM=N")]
+    /// Size of a symbolic dimension, or a value that an input is bound to (sr=16000, use_cache_branch=true), which then is no
+    /// input any more; repeatable.
+    #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
     /// Device profile: a TOML file or the name of a built-in one [default: desktop].
     #[arg(long, value_name = "PROFILE.toml")]

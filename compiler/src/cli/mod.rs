@@ -99,11 +99,17 @@ fn usual_options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<Compil
         format!("--solver {} is not one of {}", args.solver, names.join(", "))
     })?;
     let inputs = args.input.iter().map(|t| parse::input(t)).collect::<anyhow::Result<_>>()?;
-    let dims = args.set.iter().map(|t| parse::dimension(t)).collect::<anyhow::Result<_>>()?;
+    let (mut dims, mut values) = (Vec::new(), Vec::new());
+    for text in &args.set {
+        match parse::setting(text)? {
+            (name, parse::Setting::Size(size)) => dims.push((name, size)),
+            (name, parse::Setting::Value(value)) => values.push((name, value)),
+        }
+    }
     Ok(CompileOptions {
         weights: TexelFormat::Rgba32Float,
         budget_bytes,
-        import: ImportOptions { inputs, dims, ..ImportOptions::default() },
+        import: ImportOptions { inputs, dims, values, ..ImportOptions::default() },
         profile: DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?,
         objective: objective(args)?,
         strategy,

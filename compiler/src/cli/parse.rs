@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use flashmem_compiler::compile::Slack;
-use flashmem_compiler::import::Dim;
+use flashmem_compiler::import::{Dim, Value};
 
 /// `NAME:SHAPE`, the shape's dimensions separated by `x` or `,`; a dimension is a number or a name. An empty shape is a
 /// scalar.
@@ -18,12 +18,31 @@ pub fn input(text: &str) -> anyhow::Result<(String, Vec<Dim>)> {
     Ok((name.to_owned(), dims.collect::<anyhow::Result<_>>()?))
 }
 
-/// `DIM=N`.
-pub fn dimension(text: &str) -> anyhow::Result<(String, u64)> {
-    let (name, size) = text.split_once('=').with_context(|| format!("--set {text}: expected DIM=N"))?;
-    let size: u64 = size.trim().parse().with_context(|| format!("--set {text}: `{size}` is not a size"))?;
+/// What `--set` gives.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Setting {
+    /// A size of a dimension, or the value of an input.
+    Size(u64),
+    /// The value of an input.
+    Value(Value),
+}
+
+/// `NAME=VALUE`. A name may hold `=`; the value is a number, `true` or `false`.
+pub fn setting(text: &str) -> anyhow::Result<(String, Setting)> {
+    let (name, value) = text.rsplit_once('=').with_context(|| format!("--set {text}: expected NAME=VALUE"))?;
     ensure!(!name.trim().is_empty(), "--set {text}: the name is empty");
-    Ok((name.trim().to_owned(), size))
+    let value = value.trim();
+    let setting = match value {
+        "true" | "True" => Setting::Value(Value::Truth(true)),
+        "false" | "False" => Setting::Value(Value::Truth(false)),
+        _ => value
+            .parse()
+            .map(Setting::Size)
+            .or_else(|_| value.parse().map(|number| Setting::Value(Value::Integer(number))))
+            .or_else(|_| value.parse().map(|number| Setting::Value(Value::Float(number))))
+            .with_context(|| format!("--set {text}: `{value}` is no size, no number and no truth value"))?,
+    };
+    Ok((name.trim().to_owned(), setting))
 }
 
 /// `5%`, `0.05`, or `none` (also `inf`).
@@ -41,7 +60,23 @@ pub fn slack(text: &str) -> anyhow::Result<Slack> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Slack, slack};
+    use super::{Setting, Slack, Value, setting, slack};
+
+    #[test]
+    fn settings_are_sizes_numbers_or_truth_values() {
+        for (text, name, expected) in [
+            ("batch=4", "batch", Setting::Size(4)),
+            ("past + length = 4", "past + length", Setting::Size(4)),
+            ("offset=-3", "offset", Setting::Value(Value::Integer(-3))),
+            ("scale=0.5", "scale", Setting::Value(Value::Float(0.5))),
+            ("use_cache_branch=true", "use_cache_branch", Setting::Value(Value::Truth(true))),
+        ] {
+            assert_eq!(setting(text).expect("a setting"), (name.to_owned(), expected), "{text}");
+        }
+        for text in ["batch", "=4", "batch=", "batch=many"] {
+            assert!(setting(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn slack_is_a_percentage_a_fraction_or_none() {

@@ -1,27 +1,86 @@
-//! `If` nodes whose condition is a constant of the model, replaced by the branch that is taken.
+//! `If` nodes replaced by the branch that is taken, or by both and a selection.
 //!
-//! The branch's own names get the node's name in front, since branches of different nodes may use the same ones. Conditions
-//! that are computed are left to tract.
+//! The branch's own names get the node's name in front, since branches of different nodes may use the same ones. Constants of
+//! the model are looked up here; what follows from shapes is found in `conditions.rs`. Where a condition depends on data, both
+//! branches are computed and the results of one are selected, which have to have the shapes of the other's.
 
+use super::builders::SELECT;
+use super::conditions::chooses;
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
-/// Takes every branch that is known to be taken, those inside taken branches included.
-pub fn take(graph: &mut GraphProto) {
+/// Takes every branch that is known to be taken, those inside taken branches included; `conditions` are values that are known
+/// beside the constants. Gives the names of the nodes that came out of branches.
+pub fn take(graph: &mut GraphProto, conditions: &BTreeMap<String, bool>) -> BTreeSet<String> {
     let mut done = Vec::with_capacity(graph.node.len());
+    let mut came = BTreeSet::new();
     let mut todo: Vec<NodeProto> = std::mem::take(&mut graph.node).into_iter().rev().collect();
     while let Some(node) = todo.pop() {
-        match taken(graph, &done, &node) {
-            Some(branch) => todo.extend(spliced(graph, &node, branch).into_iter().rev()),
+        match taken(graph, &done, &node, conditions) {
+            Some(branch) => {
+                let nodes = spliced(graph, &node, branch);
+                came.remove(&node.name);
+                came.extend(nodes.iter().map(|node| node.name.clone()));
+                todo.extend(nodes.into_iter().rev());
+            }
             None => done.push(node),
         }
     }
     graph.node = done;
+    came
+}
+
+/// Replaces every `If` that is left by both of its branches. Gives the names of the nodes that came out of them.
+pub fn compute_both(graph: &mut GraphProto) -> BTreeSet<String> {
+    let mut done = Vec::with_capacity(graph.node.len());
+    let mut came = BTreeSet::new();
+    for node in std::mem::take(&mut graph.node) {
+        let halves =
+            [("then", "then_branch"), ("else", "else_branch")].map(|(half, name)| Some((half, branch(&node, name)?)));
+        let (true, [Some(taken), Some(other)]) = (chooses(&node), halves) else {
+            done.push(node);
+            continue;
+        };
+        let mut results = Vec::new();
+        for (half, branch) in [taken, other] {
+            let name = format!("{}.{half}", node.name);
+            let output: Vec<String> = (0..node.output.len()).map(|position| format!("{name}.{position}")).collect();
+            let stand_in = NodeProto { name, output: output.clone(), ..node.clone() };
+            let nodes = spliced(graph, &stand_in, branch);
+            came.extend(nodes.iter().map(|node| node.name.clone()));
+            done.extend(nodes);
+            results.push(output);
+        }
+        for (position, output) in node.output.iter().enumerate() {
+            let name = if position == 0 { node.name.clone() } else { format!("{}.{position}", node.name) };
+            let operands = results.iter().map(|output| output[position].clone());
+            done.push(NodeProto {
+                name,
+                op_type: SELECT.to_owned(),
+                input: node.input.iter().take(1).cloned().chain(operands).collect(),
+                output: vec![output.clone()],
+                ..NodeProto::default()
+            });
+        }
+    }
+    graph.node = done;
+    came
+}
+
+/// A branch that has no inputs of its own and as many outputs as the node.
+fn branch(node: &NodeProto, name: &str) -> Option<GraphProto> {
+    let branch = node.attribute.iter().find(|a| a.name == name)?.g.clone()?;
+    (branch.input.is_empty() && branch.output.len() == node.output.len()).then_some(branch)
 }
 
 /// The branch of an `If` with a known condition.
-fn taken(graph: &GraphProto, before: &[NodeProto], node: &NodeProto) -> Option<GraphProto> {
-    if node.op_type != "If" || !matches!(node.domain.as_str(), "" | "ai.onnx") {
+fn taken(
+    graph: &GraphProto,
+    before: &[NodeProto],
+    node: &NodeProto,
+    conditions: &BTreeMap<String, bool>,
+) -> Option<GraphProto> {
+    if !chooses(node) {
         return None;
     }
     let name = node.input.first()?;
@@ -30,10 +89,9 @@ fn taken(graph: &GraphProto, before: &[NodeProto], node: &NodeProto) -> Option<G
         let source = before.iter().find(|n| n.op_type == "Constant" && n.output.first() == Some(name))?;
         source.attribute.iter().find(|a| a.name == "value")?.t.as_ref()
     };
-    let condition = truth(initialiser.or_else(constant)?)?;
-    let wanted = if condition { "then_branch" } else { "else_branch" };
-    let branch = node.attribute.iter().find(|a| a.name == wanted)?.g.clone()?;
-    (branch.input.is_empty() && branch.output.len() == node.output.len()).then_some(branch)
+    let known = conditions.get(name).copied();
+    let condition = known.or_else(|| truth(initialiser.or_else(constant)?))?;
+    branch(node, if condition { "then_branch" } else { "else_branch" })
 }
 
 fn truth(tensor: &TensorProto) -> Option<bool> {

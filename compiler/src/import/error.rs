@@ -37,6 +37,55 @@ fn list(ops: &[UnsupportedOp]) -> String {
     text
 }
 
+/// A size that the model leaves open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpenSize {
+    /// A symbolic dimension.
+    Symbol {
+        /// Its name.
+        symbol: String,
+        /// Inputs and axes that have it.
+        places: Vec<(String, usize)>,
+    },
+    /// Dimensions without a size and without a name, or no shape at all.
+    Shape {
+        /// Graph input.
+        input: String,
+        /// What is known of the shape: sizes and names, `?` for what is not; `None` when there is none.
+        known: Option<Vec<String>>,
+    },
+}
+
+impl std::fmt::Display for OpenSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Symbol { symbol, places } => {
+                let places: Vec<String> =
+                    places.iter().map(|(input, axis)| format!("axis {axis} of `{input}`")).collect();
+                write!(f, "--set {}    ({})", quoted(&format!("{symbol}=SIZE")), places.join(", "))
+            }
+            Self::Shape { input, known } => {
+                let option = quoted(&format!("{input}:SHAPE"));
+                match known {
+                    Some(dims) => write!(f, "--input {option}    (its shape is {})", dims.join("x")),
+                    None => write!(f, "--input {option}    (it has no shape)"),
+                }
+            }
+        }
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,+@%".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// A list of names, or none.
+fn named(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
 /// Import failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
@@ -78,29 +127,18 @@ pub enum ImportError {
     /// Operators that cannot be translated, all of them.
     #[error("the model uses operators that are not supported:{}", list(.0))]
     Unsupported(Vec<UnsupportedOp>),
-    /// A dimension of an input is symbolic.
-    #[error(
-        "input `{input}` has the symbolic dimension `{symbol}`: give its size with --set {symbol}=SIZE, or the whole shape with --input {input}:SHAPE"
-    )]
-    SymbolicDimension {
-        /// Graph input.
-        input: String,
-        /// The symbol.
-        symbol: String,
-    },
-    /// A dimension of an input is not known and has no name.
-    #[error("axis {axis} of input `{input}` has no size and no name: give the whole shape with --input {input}:SHAPE")]
-    UnknownDimension {
-        /// Graph input.
-        input: String,
-        /// The axis.
-        axis: usize,
-    },
-    /// An input has no shape at all.
-    #[error("input `{input}` has no shape: give it with --input {input}:SHAPE")]
-    UnknownShape {
-        /// Graph input.
-        input: String,
+    /// Sizes of inputs are open, all of them.
+    #[error("the model leaves sizes open; give each of them:{}", .0.iter().map(|size| format!("\n  {size}")).collect::<String>())]
+    OpenSizes(Vec<OpenSize>),
+    /// An input cannot be bound to a value.
+    #[error("--set {name}={value}: {reason}")]
+    Binding {
+        /// The input.
+        name: String,
+        /// The value.
+        value: String,
+        /// Why not.
+        reason: String,
     },
     /// `--input` names no graph input.
     #[error("--input {name}: the model has no such input; it has {}", .inputs.join(", "))]
@@ -110,13 +148,18 @@ pub enum ImportError {
         /// Names of the graph inputs.
         inputs: Vec<String>,
     },
-    /// `--set` names no dimension of the model.
-    #[error("--set {name}: the model has no such dimension; it has {}", if .dims.is_empty() { "none".to_owned() } else { .dims.join(", ") })]
+    /// `--set` names no dimension and no input of the model.
+    #[error(
+        "--set {name}: the model has no such dimension and no such input; it has the dimensions {} and the inputs {}",
+        named(.dims), named(.inputs)
+    )]
     NoSuchDimension {
         /// The name given.
         name: String,
         /// Names of the symbolic dimensions.
         dims: Vec<String>,
+        /// Names of the inputs.
+        inputs: Vec<String>,
     },
     /// A graph input or output has an element type that bundles cannot have.
     #[error("`{name}` has element type {element}, which is not supported at the model's interface")]
@@ -265,9 +308,8 @@ impl ImportError {
             Self::Rejected { node, error } => Self::Rejected { node: text(node), error },
             Self::Read { .. }
             | Self::NotOnnx { .. }
-            | Self::SymbolicDimension { .. }
-            | Self::UnknownDimension { .. }
-            | Self::UnknownShape { .. }
+            | Self::OpenSizes(_)
+            | Self::Binding { .. }
             | Self::NoSuchInput { .. }
             | Self::NoSuchDimension { .. }
             | Self::InterfaceElement { .. }

@@ -7,6 +7,8 @@
 //! deliberately recovers no pattern: layer norms, attention and activations arrive in pieces.
 
 mod branches;
+mod builders;
+mod conditions;
 mod error;
 mod golden;
 mod kernel_op;
@@ -17,6 +19,7 @@ mod protobuf;
 mod reference;
 pub(crate) mod rewrite;
 mod shield;
+mod sizes;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -24,7 +27,7 @@ mod tract;
 mod translate;
 mod weights;
 
-pub use error::{ImportError, UnsupportedOp};
+pub use error::{ImportError, OpenSize, UnsupportedOp};
 pub use golden::golden_inputs;
 pub use preflight::Invalid;
 pub use reference::reference;
@@ -45,13 +48,37 @@ pub enum Dim {
     Symbol(String),
 }
 
-/// What the user says about shapes.
+/// A value that an input is bound to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// A truth value.
+    Truth(bool),
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value}"),
+            Self::Truth(value) => write!(f, "{value}"),
+        }
+    }
+}
+
+/// What the user says about shapes and inputs.
 #[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
     /// `--input NAME:SHAPE`: replaces the shape of an input.
     pub inputs: Vec<(String, Vec<Dim>)>,
-    /// `--set DIM=N`: sizes of symbolic dimensions.
+    /// `--set NAME=N`: sizes of symbolic dimensions. Where no dimension has the name, the input of that name is bound to the
+    /// number.
     pub dims: Vec<(String, u64)>,
+    /// `--set INPUT=VALUE`: inputs that become constants, every element of the value.
+    pub values: Vec<(String, Value)>,
     /// Gives tract all weights instead of their shapes. It folds into them what it can, and the whole model is in memory, up to
     /// three times over; for comparison only.
     pub own_weights: bool,

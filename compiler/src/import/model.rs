@@ -4,14 +4,16 @@
 //! of known shape, after the public ones), and the public ports. It deliberately does not interpret operators, beyond knowing
 //! which of them need the value of a weight at compile time.
 
+use super::conditions::{self, chooses};
 use super::error::{ImportError, UnsupportedOp};
 use super::kernel_op::KernelNode;
 use super::names::NodeNames;
 use super::preflight;
 use super::protobuf::{Skeleton, skim};
 use super::rewrite::{Shapes, rewrite};
+use super::sizes::{self, fixed};
 use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
-use super::{Dim, ImportOptions};
+use super::{ImportOptions, branches};
 use crate::graph::constant::Storage;
 use crate::operators::{Support, find};
 use flashmem_plan_format::plan::ElementType;
@@ -21,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{
-    GraphProto, ModelProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
+    GraphProto, ModelProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
 };
 use tract_onnx::prelude::Framework;
 
@@ -85,20 +87,21 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     names.mark(graph);
     preflight::graph(graph).map_err(|error| error.with_names(&names))?;
     preflight::outputs(graph, |name| weights.iter().any(|weight| weight.name == name))?;
-    super::branches::take(graph);
+    branches::take(graph, &BTreeMap::new());
     names.mark(graph);
-    let with_names = |error: ImportError| error.with_names(&names);
-    refuse_unknown_operators(graph).map_err(with_names)?;
-    let (kernel_ops, refused) = rewrite(graph, opset, known_shapes(graph, &weights, options));
-    if !refused.is_empty() {
-        return Err(with_names(ImportError::Unsupported(refused)));
-    }
+    refuse_unknown_operators(&graph.node).map_err(|error| error.with_names(&names))?;
+    let initialisers = names_of_initialisers(graph, &weights);
+    graph.input.retain(|input| !initialisers.contains(&input.name));
+    sizes::fix(graph, options)?;
+    let mut kernel_ops = rewritten(graph, opset, &weights).map_err(|error| error.with_names(&names))?;
+    take_branches(&mut proto, &weights, opset, &mut kernel_ops, &mut names)
+        .map_err(|error| error.with_names(&names))?;
+    let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
 
     let initialisers = names_of_initialisers(graph, &weights);
-    graph.input.retain(|i| !initialisers.contains(&i.name));
     let inputs = graph.input.iter().map(port).collect::<Result<Vec<_>, _>>()?;
     let outputs = graph.output.iter().map(port).collect::<Result<Vec<_>, _>>()?;
-    fix_shapes(graph, options)?;
+    copy_inputs_that_are_outputs(graph);
     let wanted = if own_weights { None } else { Some(names_with_needed_values(graph)) };
     weights = split_weights(graph, weights, wanted.as_ref());
 
@@ -133,9 +136,9 @@ fn take_constants(graph: &mut GraphProto, weights: &mut Vec<Weight>) -> Result<(
 
 /// Refuses every operator that the registry does not accept, all at once. tract looks up operators by name alone, so other
 /// domains must not reach it.
-fn refuse_unknown_operators(graph: &GraphProto) -> Result<(), ImportError> {
+fn refuse_unknown_operators(nodes: &[NodeProto]) -> Result<(), ImportError> {
     let mut unknown: Vec<UnsupportedOp> = Vec::new();
-    for node in &graph.node {
+    for node in nodes {
         let prefix = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain) };
         let op = match find(&node.domain, &node.op_type).map(|operator| operator.support) {
             Some(Support::Full | Support::Limited(_)) => continue,
@@ -155,29 +158,80 @@ fn refuse_unknown_operators(graph: &GraphProto) -> Result<(), ImportError> {
     if unknown.is_empty() { Ok(()) } else { Err(ImportError::Unsupported(unknown)) }
 }
 
-/// Shapes of the weights, which are outside the message by now, and of the inputs that have one, with the user's say.
-fn known_shapes(graph: &GraphProto, weights: &[Weight], options: &ImportOptions) -> Shapes {
+/// An input that is an output as well goes through a node of its own: tract forgets the shape of what it gives out.
+fn copy_inputs_that_are_outputs(graph: &mut GraphProto) {
+    let inputs: BTreeSet<&str> = graph.input.iter().map(|input| input.name.as_str()).collect();
+    for output in graph.output.iter_mut().filter(|output| inputs.contains(output.name.as_str())) {
+        let copy = format!("{}.output", output.name);
+        graph.node.push(NodeProto {
+            name: copy.clone(),
+            op_type: "Identity".to_owned(),
+            input: vec![std::mem::replace(&mut output.name, copy.clone())],
+            output: vec![copy],
+            ..NodeProto::default()
+        });
+    }
+}
+
+/// Rewrites a graph; gives the operators of `operators/` by the names of the nodes that stand for them.
+fn rewritten(
+    graph: &mut GraphProto,
+    opset: i64,
+    weights: &[Weight],
+) -> Result<BTreeMap<String, KernelNode>, ImportError> {
+    let shapes = known_shapes(graph, weights);
+    let (kernel_ops, refused) = rewrite(graph, opset, shapes);
+    if refused.is_empty() { Ok(kernel_ops) } else { Err(ImportError::Unsupported(refused)) }
+}
+
+/// Takes the branches whose conditions follow from constants and shapes, those inside taken branches included; of what is left
+/// then, both branches are computed.
+fn take_branches(
+    proto: &mut ModelProto,
+    weights: &[Weight],
+    opset: i64,
+    kernel_ops: &mut BTreeMap<String, KernelNode>,
+    names: &mut NodeNames,
+) -> Result<(), ImportError> {
+    while proto.graph.iter().flat_map(|g| &g.node).any(chooses) {
+        let mut message = proto.clone();
+        if let Some(graph) = message.graph.as_mut() {
+            let wanted = names_with_needed_values(graph);
+            split_weights(graph, weights.to_vec(), Some(&wanted));
+        }
+        let conditions = conditions::known(&message, kernel_ops);
+        let Some(graph) = proto.graph.as_mut() else { return Ok(()) };
+        let count = graph.node.iter().filter(|node| chooses(node)).count();
+        let mut came = branches::take(graph, &conditions);
+        if conditions.is_empty() && came.is_empty() {
+            came = branches::compute_both(graph);
+        }
+        let places: Vec<usize> = (0..graph.node.len()).filter(|i| came.contains(&graph.node[*i].name)).collect();
+        names.mark_at(graph, &places);
+        let inside: Vec<NodeProto> = places.iter().map(|i| graph.node[*i].clone()).collect();
+        let left: Vec<String> = graph.node.iter().filter(|node| chooses(node)).map(|node| node.name.clone()).collect();
+        if inside.is_empty() && left.len() == count {
+            let op = "If (its branches have inputs, or not as many outputs as it has)".to_owned();
+            return Err(ImportError::Unsupported(vec![UnsupportedOp { op, count, nodes: left }]));
+        }
+        refuse_unknown_operators(&inside)?;
+        kernel_ops.extend(rewritten(graph, opset, weights)?);
+    }
+    Ok(())
+}
+
+/// Shapes of the weights, which are outside the message by now, and of the inputs.
+fn known_shapes(graph: &GraphProto, weights: &[Weight]) -> Shapes {
     let mut shapes: Shapes = weights.iter().map(|w| (w.name.clone(), w.constant.shape.clone())).collect();
     for input in &graph.input {
         let Some(type_proto::Value::TensorType(tensor)) = input.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
             continue;
         };
-        let own = |shape: &TensorShapeProto| {
-            let size = |dim: &Dimension| match &dim.value {
-                Some(dimension::Value::DimValue(size)) => usize::try_from(*size).ok(),
-                _ => None,
-            };
-            shape.dim.iter().map(size).collect::<Option<Vec<usize>>>()
+        let size = |dim: &Dimension| match &dim.value {
+            Some(dimension::Value::DimValue(size)) => usize::try_from(*size).ok(),
+            Some(dimension::Value::DimParam(_)) | None => None,
         };
-        let size = |dim: &Dim| match dim {
-            Dim::Size(size) => usize::try_from(*size).ok(),
-            Dim::Symbol(_) => None,
-        };
-        let said = options.inputs.iter().find(|(name, _)| *name == input.name);
-        let shape = match said {
-            Some((_, dims)) => dims.iter().map(size).collect(),
-            None => tensor.shape.as_ref().and_then(own),
-        };
+        let shape: Option<Vec<usize>> = tensor.shape.as_ref().and_then(|shape| shape.dim.iter().map(size).collect());
         shapes.extend(shape.map(|shape| (input.name.clone(), shape)));
     }
     shapes
@@ -237,15 +291,6 @@ fn weight_input(weight: &Weight) -> ValueInfoProto {
     }
 }
 
-fn fixed(size: i64) -> Dimension {
-    Dimension { value: Some(dimension::Value::DimValue(size)), ..Dimension::default() }
-}
-
-fn tensor_type(info: &mut ValueInfoProto) -> Option<&mut type_proto::Tensor> {
-    let type_proto::Value::TensorType(tensor) = info.r#type.as_mut()?.value.as_mut()?;
-    Some(tensor)
-}
-
 fn port(info: &ValueInfoProto) -> Result<Port, ImportError> {
     if info.name.len() > MAX_PORT_NAME_BYTES {
         let shown = info.name.chars().take(SHOWN_NAME_CHARACTERS).collect();
@@ -269,64 +314,4 @@ fn port(info: &ValueInfoProto) -> Result<Port, ImportError> {
         other => return Err(refused(&format!("{other:?}").to_uppercase())),
     };
     Ok(Port { name: info.name.clone(), element })
-}
-
-/// Replaces the shapes of public inputs by sizes.
-fn fix_shapes(graph: &mut GraphProto, options: &ImportOptions) -> Result<(), ImportError> {
-    let names: Vec<String> = graph.input.iter().map(|i| i.name.clone()).collect();
-    for (name, dims) in &options.inputs {
-        let input = graph.input.iter_mut().find(|i| i.name == *name);
-        let input = input.ok_or_else(|| ImportError::NoSuchInput { name: name.clone(), inputs: names.clone() })?;
-        let dim = dims.iter().map(|d| match d {
-            Dim::Size(size) => fixed(*size as i64),
-            Dim::Symbol(symbol) => {
-                Dimension { value: Some(dimension::Value::DimParam(symbol.clone())), ..Dimension::default() }
-            }
-        });
-        let shape = TensorShapeProto { dim: dim.collect() };
-        if let Some(tensor) = tensor_type(input) {
-            tensor.shape = Some(shape);
-        }
-    }
-    let sizes: BTreeMap<&str, u64> = options.dims.iter().map(|(n, s)| (n.as_str(), *s)).collect();
-    let mut symbols = BTreeSet::new();
-    let mut first_error = None;
-    for input in &mut graph.input {
-        if let Err(error) = fix_input(input, &sizes, &mut symbols) {
-            first_error.get_or_insert(error);
-        }
-    }
-    if let Some((name, _)) = options.dims.iter().find(|(n, _)| !symbols.contains(n)) {
-        return Err(ImportError::NoSuchDimension { name: name.clone(), dims: symbols.into_iter().collect() });
-    }
-    first_error.map_or(Ok(()), Err)
-}
-
-fn fix_input(
-    input: &mut ValueInfoProto,
-    sizes: &BTreeMap<&str, u64>,
-    symbols: &mut BTreeSet<String>,
-) -> Result<(), ImportError> {
-    let name = input.name.clone();
-    let shape = tensor_type(input).and_then(|t| t.shape.as_mut());
-    let shape = shape.ok_or_else(|| ImportError::UnknownShape { input: name.clone() })?;
-    let mut result = Ok(());
-    for (axis, dim) in shape.dim.iter_mut().enumerate() {
-        let error = match &dim.value {
-            Some(dimension::Value::DimValue(size)) if *size >= 0 => continue,
-            Some(dimension::Value::DimParam(symbol)) if !symbol.is_empty() => {
-                symbols.insert(symbol.clone());
-                if let Some(size) = sizes.get(symbol.as_str()) {
-                    *dim = fixed(*size as i64);
-                    continue;
-                }
-                ImportError::SymbolicDimension { input: name.clone(), symbol: symbol.clone() }
-            }
-            _ => ImportError::UnknownDimension { input: name.clone(), axis },
-        };
-        if result.is_ok() {
-            result = Err(error);
-        }
-    }
-    result
 }

@@ -38,8 +38,14 @@ impl NodeNames {
     /// Gives every node that has none a mark, and keeps its name: its first output's where it has none, with its position
     /// where another node has the same.
     pub fn mark(&mut self, graph: &mut GraphProto) {
+        self.mark_at(graph, &(0..graph.node.len()).collect::<Vec<_>>());
+    }
+
+    /// Does so for the nodes at these places.
+    pub fn mark_at(&mut self, graph: &mut GraphProto, places: &[usize]) {
         let mut used: BTreeSet<String> = self.nodes.iter().map(|node| node.name.clone()).collect();
-        for (index, node) in graph.node.iter_mut().enumerate() {
+        for index in places.iter().copied() {
+            let node = &mut graph.node[index];
             if self.index(&node.name).is_some_and(|known| node.name == self.mark_of(known)) {
                 continue;
             }

@@ -1,7 +1,9 @@
 //! Tests of import: every model of the repository, weights outside tract, external data, and every kind of error.
 
 use super::kernel_op::STAND_IN;
-use super::{Dim, ImportError, ImportOptions, OPERATORS, Support, UnsupportedOp, golden_inputs, import, reference};
+use super::{
+    Dim, ImportError, ImportOptions, OPERATORS, OpenSize, Support, UnsupportedOp, golden_inputs, import, reference,
+};
 use crate::graph::op::Op;
 use std::path::{Path, PathBuf};
 use tract_onnx::pb::{tensor_shape_proto::dimension::Value, type_proto};
@@ -21,10 +23,17 @@ fn models(folder: &str) -> Vec<PathBuf> {
 /// Gives every symbolic dimension of a model the size 2.
 fn options_for(path: &Path) -> ImportOptions {
     let mut options = ImportOptions::default();
-    while let Err(ImportError::SymbolicDimension { symbol, .. }) = super::model::read(path, &options, false) {
-        options.dims.push((symbol, 2));
+    if let Err(ImportError::OpenSizes(open)) = super::model::read(path, &options, false) {
+        options.dims = open.iter().filter_map(symbol_of).map(|symbol| (symbol, 2)).collect();
     }
     options
+}
+
+fn symbol_of(open: &OpenSize) -> Option<String> {
+    match open {
+        OpenSize::Symbol { symbol, .. } => Some(symbol.clone()),
+        OpenSize::Shape { .. } => None,
+    }
 }
 
 #[test]
@@ -170,7 +179,11 @@ fn large_weights_are_found_in_the_file_and_beside_it() {
     assert_eq!(weight_of(&inline), weight_bytes());
     let packed = write(directory.path(), &matmul(&weight(&field(4, &weight_bytes()))));
     assert_eq!(weight_of(&packed), weight_bytes());
-    std::fs::write(directory.path().join("w.bin"), [vec![7; 100], weight_bytes()].concat()).unwrap();
+    std::fs::write(directory.path().join("w.bin"), [vec![7; 100], weight_bytes(), vec![9; 50]].concat()).unwrap();
+    let location = field(13, &[field(1, b"location"), field(2, b"w.bin")].concat());
+    let offset = field(13, &[field(1, b"offset"), field(2, b"100")].concat());
+    let no_length = write(directory.path(), &matmul(&weight(&[location, offset, number(14, 1)].concat())));
+    assert_eq!(weight_of(&no_length), weight_bytes());
     let outside = write(directory.path(), &matmul(&weight(&external("w.bin", "100", "16384"))));
     assert_eq!(weight_of(&outside), weight_bytes());
 }
@@ -236,14 +249,13 @@ fn symbolic_dimensions_need_a_size() {
     let nodes = [node("Relu", "activation", &["x"], "y")];
     let bytes = model(&nodes, &[], &[info("x", &[symbol("batch"), fixed(5)])], &[info("y", &[])]);
     let unset = error_of(&bytes, &ImportOptions::default()).to_string();
-    assert_eq!(
-        unset,
-        "input `x` has the symbolic dimension `batch`: give its size with --set batch=SIZE, or the whole shape with \
-         --input x:SHAPE"
-    );
+    assert_eq!(unset, "the model leaves sizes open; give each of them:\n  --set batch=SIZE    (axis 0 of `x`)");
     let set = |name: &str| ImportOptions { dims: vec![(name.to_owned(), 3)], ..ImportOptions::default() };
     let wrong = error_of(&bytes, &set("length")).to_string();
-    assert_eq!(wrong, "--set length: the model has no such dimension; it has batch");
+    assert_eq!(
+        wrong,
+        "--set length: the model has no such dimension and no such input; it has the dimensions batch and the inputs x"
+    );
     let input = |name: &str, dims: Vec<Dim>| ImportOptions {
         inputs: vec![(name.to_owned(), dims)],
         ..ImportOptions::default()
@@ -352,4 +364,61 @@ fn truncated_models_never_panic() {
         let directory = tempfile::tempdir().unwrap();
         assert!(import(&write(directory.path(), &bytes[..end]), &ImportOptions::default()).is_err(), "{end}");
     }
+}
+
+#[test]
+fn inputs_are_bound_to_values() {
+    let nodes = [node("Add", "sum", &["x", "n"], "y")];
+    let bytes = model(&nodes, &[], &[info("x", &[fixed(2)]), info("n", &[fixed(1)])], &[info("y", &[])]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), &bytes);
+    let bound = ImportOptions { values: vec![("n".to_owned(), super::Value::Float(0.5))], ..ImportOptions::default() };
+    let whole = ImportOptions { dims: vec![("n".to_owned(), 3)], ..ImportOptions::default() };
+    for (options, value) in [(&bound, 0.5_f32), (&whole, 3.0)] {
+        let names: Vec<String> = import(&path, options).unwrap().graph.inputs.iter().map(|i| i.name.clone()).collect();
+        assert_eq!(names, ["x"]);
+        let outputs = reference(&path, options, &[("x", &[1.0_f32, 2.0].map(f32::to_le_bytes).concat())]).unwrap();
+        assert_eq!(outputs, [[1.0 + value, 2.0 + value].map(f32::to_le_bytes).concat()]);
+    }
+    let truth = ImportOptions { values: vec![("m".to_owned(), super::Value::Truth(true))], ..ImportOptions::default() };
+    assert_eq!(
+        error_of(&bytes, &truth).to_string(),
+        "--set m: the model has no such dimension and no such input; it has the dimensions none and the inputs x, n"
+    );
+}
+
+#[test]
+fn open_sizes_are_listed_together_as_a_shell_takes_them() {
+    let nodes = [node("Add", "sum", &["x", "z"], "y")];
+    let inputs =
+        [info("x", &[symbol("batch"), symbol("past + length")]), info("z", &[symbol("batch"), symbol("it's")])];
+    let bytes = model(&nodes, &[], &inputs, &[info("y", &[])]);
+    assert_eq!(
+        error_of(&bytes, &ImportOptions::default()).to_string(),
+        "the model leaves sizes open; give each of them:\n  --set batch=SIZE    (axis 0 of `x`, axis 0 of `z`)\n  \
+         --set past=SIZE    (axis 1 of `x`)\n  --set length=SIZE    (axis 1 of `x`)\n  --set 'it'\\''s=SIZE'    (axis 1 of `z`)"
+    );
+    let unnamed = [info("x", &[fixed(2), vec![], symbol("batch")]), info("z", &[fixed(1)])];
+    let bytes_of_unnamed = model(&nodes, &[], &unnamed, &[info("y", &[])]);
+    assert_eq!(
+        error_of(&bytes_of_unnamed, &ImportOptions::default()).to_string(),
+        "the model leaves sizes open; give each of them:\n  --set batch=SIZE    (axis 2 of `x`)\n  --input x:SHAPE    \
+         (its shape is 2x?xbatch)"
+    );
+    let dims = [("batch", 2), ("past", 3), ("length", 4), ("it's", 7)];
+    let dims = dims.map(|(name, size)| (name.to_owned(), size)).to_vec();
+    let directory = tempfile::tempdir().unwrap();
+    let imported =
+        import(&write(directory.path(), &bytes), &ImportOptions { dims, ..ImportOptions::default() }).unwrap();
+    assert_eq!(imported.graph.node(imported.graph.outputs[0].node).shape, [2, 7]);
+}
+
+#[test]
+fn an_input_may_be_an_output() {
+    let nodes = [node("Relu", "activation", &["x"], "y")];
+    let bytes = model(&nodes, &[], &[info("x", &[fixed(2)])], &[info("x", &[]), info("y", &[])]);
+    let directory = tempfile::tempdir().unwrap();
+    let graph = import(&write(directory.path(), &bytes), &ImportOptions::default()).unwrap().graph;
+    let names: Vec<&str> = graph.outputs.iter().map(|output| output.name.as_str()).collect();
+    assert_eq!(names, ["x", "y"]);
 }

@@ -92,8 +92,11 @@ pub fn inferred(model: &Model) -> Result<InferenceModel, ImportError> {
     Ok(inferred)
 }
 
-fn onnx() -> Onnx {
-    tract_onnx::onnx().with_ignore_value_info(true)
+/// tract's reader, with our builders where it reads some forms of an operator only.
+pub fn onnx() -> Onnx {
+    let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
+    super::builders::register(&mut onnx.op_register);
+    onnx
 }
 
 /// The node at which tract stops when it reads a model, if it is one.

@@ -14,7 +14,7 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use tract_onnx::pb::{GraphProto, TensorProto};
+use tract_onnx::pb::{GraphProto, TensorProto, tensor_proto::DataType};
 
 /// ONNX `TensorProto.DataLocation.EXTERNAL`.
 const EXTERNAL: i32 = 1;
@@ -160,7 +160,8 @@ impl ExternalFiles {
         let offset = number("offset")?.unwrap_or(0);
         let end = match number("length")? {
             Some(length) => offset.saturating_add(length),
-            None => file_bytes.max(offset),
+            // Without a length, as much as the tensor has, as other readers take it; the rest of the file for unknown types.
+            None => offset.saturating_add(data_bytes(tensor).unwrap_or(file_bytes.saturating_sub(offset))),
         };
         if end > file_bytes {
             return Err(ImportError::ExternalTooShort { tensor: name.to_owned(), path, offset, end, file_bytes });
@@ -209,6 +210,21 @@ impl ExternalFiles {
         }
         Ok(())
     }
+}
+
+/// Bytes of a tensor's data, from its shape and element type; `None` for types that have no fixed size.
+fn data_bytes(tensor: &TensorProto) -> Option<u64> {
+    let bits = match DataType::try_from(tensor.data_type).ok()? {
+        DataType::Bool | DataType::Uint8 | DataType::Int8 => 8,
+        DataType::Uint16 | DataType::Int16 | DataType::Float16 | DataType::Bfloat16 => 16,
+        DataType::Float | DataType::Int32 | DataType::Uint32 => 32,
+        DataType::Int64 | DataType::Uint64 | DataType::Double | DataType::Complex64 => 64,
+        DataType::Complex128 => 128,
+        // Texts, and types that no operator here takes.
+        _ => return None,
+    };
+    let elements = tensor.dims.iter().try_fold(1_u64, |n, dim| n.checked_mul(u64::try_from(*dim).ok()?))?;
+    elements.checked_mul(bits / 8)
 }
 
 fn read_into(tensor: &mut TensorProto, data: &Mapped) {

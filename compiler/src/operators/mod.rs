@@ -172,7 +172,7 @@ pub const OPERATORS: &[Operator] = &[
     op("DynamicQuantizeLinear", &[11]).rewritten(rewrite::quantize_dynamically),
     op("Einsum", &[12]),
     op("Elu", &[1, 6, 22]),
-    op("Equal", &[1, 7, 11, 13, 19]),
+    op("Equal", &[1, 7, 11, 13, 19]).rewritten(rewrite::equal),
     op("Erf", &[9, 13]),
     op("Exp", &[1, 6, 13]),
     op("Expand", &[8, 13]).limited("constant shape"),
@@ -184,7 +184,7 @@ pub const OPERATORS: &[Operator] = &[
     op("GatherElements", &[11, 13]),
     op("GatherND", &[11, 12, 13]),
     op("Gelu", &[20]),
-    op("Gemm", &[1, 6, 7, 9, 11, 13]),
+    op("Gemm", &[1, 6, 7, 9, 11, 13]).rewritten(rewrite::gemm),
     op("GlobalAveragePool", &[1, 22]),
     op("GlobalLpPool", &[1, 2, 22]).rewritten(rewrite::global_lp_pool),
     op("GlobalMaxPool", &[1, 22]),
@@ -200,7 +200,8 @@ pub const OPERATORS: &[Operator] = &[
     op("HardSwish", &[14, 22]),
     op("Hardmax", &[1, 11, 13]),
     op("Identity", &[1, 13, 14, 16, 19, 21, 23, 24]),
-    op("If", &[1, 11, 13, 16, 19, 21, 23, 24]).limited("constant condition"),
+    op("If", &[1, 11, 13, 16, 19, 21, 23, 24])
+        .limited("a condition that is known when compiling, or branches of equal shapes, which are then both computed"),
     op("ImageDecoder", &[20]).refused("images are decoded before inference"),
     op("InstanceNormalization", &[1, 6, 22]),
     op("IsInf", &[10, 20]),
@@ -339,8 +340,16 @@ pub const OPERATORS: &[Operator] = &[
     op("Upsample", &[1, 7, 9, 10]).limited("constant whole scales, nearest").rewritten(rewrite::upsample).values(),
     op("Where", &[9, 16]),
     op("Xor", &[1, 7]),
-    contributed("BiasGelu"),
+    contributed("BiasGelu").rewritten(rewrite::gelu),
+    contributed("EmbedLayerNormalization")
+        .limited("the mask counted by lines")
+        .rewritten(rewrite::embed_layer_normalization),
     contributed("FastGelu"),
+    contributed("FusedConv")
+        .limited("Relu, Tanh, Sigmoid, LeakyRelu, HardSigmoid and Clip as activations")
+        .rewritten(rewrite::fused_conv),
+    contributed("FusedMatMul").limited("without transBatchA and transBatchB").rewritten(rewrite::fused_matmul),
+    contributed("Gelu").rewritten(rewrite::gelu),
     contributed("Inverse").limited("at most 32 rows").rewritten(Inverse::from_onnx),
     contributed("QuickGelu"),
     contributed("SkipLayerNormalization")

@@ -33,3 +33,15 @@ pub fn pow(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     s.give(0, &y);
     Ok(Rewritten::Replaced)
 }
+
+/// Two truth values are equal where they do not differ; tract compares constants as numbers only.
+pub fn equal(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let (a, b) = (s.needed(0)?, s.needed(1)?);
+    if ![a, b].iter().any(|name| s.known.element_type(name) == Some(DataType::Bool as i32)) {
+        return Ok(Rewritten::Unchanged);
+    }
+    let differ = s.op("Xor", &[a, b], &[]);
+    let y = s.op("Not", &[&differ], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}

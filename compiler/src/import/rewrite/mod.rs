@@ -6,7 +6,9 @@
 //! changes no meaning: what cannot be said in other operators is refused, with a reason.
 
 mod attention;
+mod contributed;
 mod elementwise;
+mod linear;
 mod losses;
 mod movement;
 mod norms;
@@ -17,7 +19,9 @@ mod spectral;
 mod steps;
 
 pub use attention::attention;
-pub use elementwise::{celu, pow};
+pub use contributed::{embed_layer_normalization, fused_conv, fused_matmul, gelu};
+pub use elementwise::{celu, equal, pow};
+pub use linear::gemm;
 pub use losses::{negative_log_likelihood, softmax_cross_entropy};
 pub use movement::{
     affine_grid, center_crop_pad, col2im, compress, constant_of_shape, one_hot, pad, resize, reverse_sequence, upsample,

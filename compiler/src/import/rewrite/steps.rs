@@ -186,6 +186,8 @@ pub enum Attribute<'a> {
     Ints(&'a [i64]),
     /// A float.
     Float(f32),
+    /// A text.
+    Text(&'a str),
 }
 
 /// One attribute.
@@ -203,6 +205,10 @@ pub fn attribute(name: &str, value: Attribute<'_>) -> AttributeProto {
         Attribute::Float(f) => {
             attribute.f = f;
             AttributeType::Float
+        }
+        Attribute::Text(text) => {
+            attribute.s = text.as_bytes().to_vec();
+            AttributeType::String
         }
     };
     attribute.r#type = kind as i32;

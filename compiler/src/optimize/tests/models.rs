@@ -7,7 +7,7 @@ use super::{difference, operators};
 use crate::graph::Graph;
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::interpret;
-use crate::import::{ImportError, ImportOptions, import};
+use crate::import::{ImportError, ImportOptions, OpenSize, import};
 use crate::optimize::{OptimizeOptions, optimize};
 use flashmem_plan_format::plan::ElementType;
 use ndarray_npy::{NpzReader, ReadNpzError};
@@ -60,7 +60,10 @@ fn imported(path: &Path) -> Result<Graph, ImportError> {
     let mut options = ImportOptions::default();
     loop {
         match import(path, &options) {
-            Err(ImportError::SymbolicDimension { symbol, .. }) => options.dims.push((symbol, 1)),
+            Err(ImportError::OpenSizes(open)) => options.dims.extend(open.into_iter().map(|size| match size {
+                OpenSize::Symbol { symbol, .. } => (symbol, 1),
+                OpenSize::Shape { .. } => unreachable!("the models name their dimensions"),
+            })),
             Err(error) => return Err(error),
             Ok(imported) if options.dims.is_empty() || fits(path, &imported.graph) || options.dims[0].1 > 16 => {
                 return Ok(imported.graph);

@@ -1,0 +1,35 @@
+//! ONNX operators that tract knows, and reads in some forms only: builders that take the place of its own.
+//!
+//! Each covers the forms that tract's refuses or reads otherwise, and falls back on tract's where it can. One stands for what a choice between
+//! branches computes. They add no operator to the registry; what tract does not know at all is a rewrite or has a file in `operators/`.
+
+mod conv_transpose;
+mod matmul;
+mod range;
+mod select;
+mod squeeze;
+
+use tract_onnx::model::OnnxOpRegister;
+use tract_onnx::pb::NodeProto;
+use tract_onnx::prelude::TractResult;
+use tract_onnx::tract_hir::internal::InferenceOp;
+
+pub use select::SELECT;
+
+/// What a builder gives: the operator, and the names that its subgraphs read from outside.
+type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
+
+/// Puts the builders in place.
+pub fn register(operators: &mut OnnxOpRegister) {
+    operators.insert("ConvTranspose", conv_transpose::build);
+    operators.insert("MatMul", matmul::build);
+    operators.insert("Range", range::build);
+    operators.insert(SELECT, select::build);
+    operators.insert("Squeeze", squeeze::build);
+}
+
+/// A list of integers.
+fn integers<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [i64]> {
+    let attribute = node.attribute.iter().find(|attribute| attribute.name == name)?;
+    Some(&attribute.ints)
+}

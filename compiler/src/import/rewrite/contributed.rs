@@ -1,0 +1,133 @@
+//! ONNX Runtime's own operators as its graph optimiser writes them: fusions of standard ones, taken apart again.
+
+use super::Rewritten;
+use super::steps::{Attribute, Steps};
+use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
+
+/// The erf form, of `a`, or of a + b with BiasGelu.
+pub fn gelu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let x = s.needed(0)?.to_owned();
+    let x = match s.operand(1) {
+        Some(bias) => s.op("Add", &[&x, bias], &[]),
+        None => x,
+    };
+    let y = s.op("Gelu", &[&x], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// α · op(A) · op(B), with the last two axes of either operand exchanged.
+pub fn fused_matmul(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    if ["transBatchA", "transBatchB"].iter().any(|name| s.int_attribute(name).unwrap_or(0) != 0) {
+        return Err("transBatchA or transBatchB".to_owned());
+    }
+    let (a, b) = (s.needed(0)?, s.needed(1)?);
+    let exchanged = |name| s.int_attribute(name).unwrap_or(0) != 0;
+    let (left, right) = (exchanged("transA"), exchanged("transB"));
+    let mut product = if left || right {
+        let (left, right) = (if left { "...ki" } else { "...ik" }, if right { "...jk" } else { "...kj" });
+        einsum(s, &format!("{left},{right}->...ij"), &[a, b])
+    } else {
+        s.op("MatMul", &[a, b], &[])
+    };
+    let alpha = s.float_attribute("alpha").unwrap_or(1.0);
+    if alpha != 1.0 {
+        let alpha = s.number_like(alpha, a);
+        product = s.op("Mul", &[&product, &alpha], &[]);
+    }
+    s.give(0, &product);
+    Ok(Rewritten::Replaced)
+}
+
+fn einsum(s: &mut Steps<'_>, equation: &str, operands: &[&str]) -> String {
+    s.op("Einsum", operands, &[("equation", Attribute::Text(equation))])
+}
+
+/// A convolution, to whose result another tensor may be added, and an activation.
+pub fn fused_conv(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let activation = s.text_attribute("activation").unwrap_or("").to_owned();
+    let parameters = s.floats_attribute("activation_params").unwrap_or(&[]).to_vec();
+    let name = format!("{}.convolution", s.node.name);
+    let kept = |name: &str| !matches!(name, "activation" | "activation_params");
+    let mut input: Vec<String> = s.node.input.iter().take(3).cloned().collect();
+    while input.last().is_some_and(String::is_empty) {
+        input.pop();
+    }
+    s.nodes.push(NodeProto {
+        name: name.clone(),
+        op_type: "Conv".to_owned(),
+        input,
+        output: vec![name.clone()],
+        attribute: s.node.attribute.iter().filter(|a| kept(&a.name)).cloned().collect(),
+        ..NodeProto::default()
+    });
+    let sum = match s.operand(3) {
+        Some(other) => s.op("Add", &[&name, other], &[]),
+        None => name,
+    };
+    let y = activated(s, &activation, &parameters, &sum)?;
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// An activation by ONNX Runtime's name for it.
+fn activated(s: &mut Steps<'_>, activation: &str, parameters: &[f32], x: &str) -> Result<String, String> {
+    let refused = || Err(format!("activation `{activation}` with {} parameters", parameters.len()));
+    Ok(match (activation, parameters) {
+        ("", _) => x.to_owned(),
+        ("Relu" | "Tanh" | "Sigmoid", []) => s.op(activation, &[x], &[]),
+        ("LeakyRelu", [alpha]) => s.op("LeakyRelu", &[x], &[("alpha", Attribute::Float(*alpha))]),
+        ("HardSigmoid", [alpha, beta]) => {
+            s.op("HardSigmoid", &[x], &[("alpha", Attribute::Float(*alpha)), ("beta", Attribute::Float(*beta))])
+        }
+        ("Clip", [low, high]) => {
+            let (low, high) = (s.number_like(*low, x), s.number_like(*high, x));
+            let above = s.op("Max", &[x, &low], &[]);
+            s.op("Min", &[&above, &high], &[])
+        }
+        _ => return refused(),
+    })
+}
+
+/// The sum of word, position and segment rows, and its norm. The mask's count of a line is a further output.
+pub fn embed_layer_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let (ids, words, positions) = (s.needed(0)?, s.needed(2)?, s.needed(3)?);
+    let (scale, shift) = (s.needed(5)?, s.needed(6)?);
+    let along = [("axis", Attribute::Int(0))];
+    let words = s.op("Gather", &[words, ids], &along);
+    let places = match s.operand(8) {
+        Some(places) => s.op("Gather", &[positions, places], &along),
+        None => {
+            // The first rows of the table, as many as a line has words.
+            let (first, length) = (s.ints(&[0]), s.shape(ids, 1, 2));
+            s.op("Slice", &[positions, &first, &length], &[])
+        }
+    };
+    let mut sum = s.op("Add", &[&words, &places], &[]);
+    match (s.operand(1), s.operand(4)) {
+        (Some(segments), Some(table)) => {
+            let rows = s.op("Gather", &[table, segments], &along);
+            sum = s.op("Add", &[&sum, &rows], &[]);
+        }
+        (None, None) => {}
+        _ => return Err("segments without a table of them, or a table without segments".to_owned()),
+    }
+    let epsilon = s.float_attribute("epsilon").unwrap_or(1e-12);
+    let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(epsilon))];
+    let y = s.op("LayerNormalization", &[&sum, scale, shift], &attributes);
+    s.give(0, &y);
+    if s.wants(1) {
+        if s.int_attribute("mask_index_type").unwrap_or(1) != 1 && s.operand(7).is_some() {
+            return Err("mask_index_type".to_owned());
+        }
+        let counted = match s.operand(7) {
+            Some(mask) => mask.to_owned(),
+            None => s.op("Sub", &[ids, ids], &[]),
+        };
+        let counts = s.reduce("ReduceSum", &counted, &[1], false);
+        let counts = s.op("Cast", &[&counts], &[("to", Attribute::Int(DataType::Int32 as i64))]);
+        s.give(1, &counts);
+    }
+    s.give(2, &sum);
+    Ok(Rewritten::Replaced)
+}
