@@ -1,0 +1,56 @@
+"""Cases in which references differ from each other, as docs/semantics.md lists them.
+
+Deliberately not here: what every reference agrees on (in the other groups).
+"""
+import numpy as np
+from onnx import TensorProto, helper
+
+from builder import Model, const, single, w, x
+
+NAN = np.float32("nan")
+
+
+def values(*numbers, shape=None, dtype=np.float32):
+    """A runtime input with these values."""
+    array = np.array(numbers, dtype)
+    array = array if shape is None else array.reshape(shape)
+    return x(*array.shape, draw=lambda rng, _: array)
+
+
+def expecting(m, *results):
+    """Results written down by hand: those of newer versions than the pinned ones."""
+    m.evaluate = lambda _: dict(zip(m.outputs, [np.array(r, np.float32) for r in results]))
+    return m
+
+
+def bool_bytes():
+    """Truth values whose bytes are 0, 1 and 2."""
+    m = Model("semantics_bool_bytes", 13)
+    m.constants.append(helper.make_tensor("truths", TensorProto.BOOL, [3], bytes([0, 1, 2]), raw=True))
+    cast = m.op("Cast", "truths", to=TensorProto.FLOAT)
+    inverse = m.op("Cast", m.op("Not", "truths"), to=TensorProto.FLOAT)
+    return expecting(m.result(m.op("Add", m.op("Mul", cast, values(1, 10, 100)), inverse)), [1, 10, 100])
+
+
+def cases():
+    yield single("semantics_dynamic_quantize_zeros", "DynamicQuantizeLinear", values(0, 0, 0, 0), outputs=3, opset=11)
+    yield single("semantics_maxpool_nan", "MaxPool", values(NAN, 1, 2, 3, NAN, 1, 0, -1, NAN, shape=(1, 1, 9)),
+                 kernel_shape=[3], strides=[3], opset=12)
+    topk = Model("semantics_topk_nan", 11)
+    yield topk.result(*topk.op("TopK", values(1, NAN, 2), const([3]), outputs=2)).not_finite()
+    yield single("semantics_lrn_batch", "LRN", x(2, 4, 1, 2), size=3, alpha=0.5, opset=13)
+    yield single("semantics_lppool_ceil", "LpPool", values(*range(1, 7), shape=(1, 1, 6)), kernel_shape=[3], strides=[2],
+                 ceil_mode=1, opset=18)
+    yield single("semantics_resize_align_corners", "Resize", values(1, 2, 4, 8, shape=(1, 1, 4)), "", const([1, 1, 1.7], np.float32),
+                 coordinate_transformation_mode="align_corners", mode="linear", opset=19)
+    yield single("semantics_resize_align_corners_sizes", "Resize", values(1, 2, 4, 8, shape=(1, 1, 4)), "", "", const([1, 1, 6]),
+                 coordinate_transformation_mode="align_corners", mode="linear", opset=19)
+    yield single("semantics_div_integers", "Div", values(-5, 5, -6, 7, dtype=np.int32), values(3, -3, -4, 7, dtype=np.int32), opset=14)
+    yield expecting(single("semantics_reduce_noop", "ReduceSumSquare", values(1, 2, 3), const([]), noop_with_empty_axes=1,
+                           keepdims=0, opset=18), [1, 4, 9])
+    cast = Model("semantics_cast_int4", 21)
+    yield cast.result(cast.op("Cast", cast.op("Cast", values(2.7, -2.7, 7.5), to=TensorProto.INT4), to=TensorProto.FLOAT))
+    yield bool_bytes()
+    yield single("semantics_round_halves", "Round", values(0.5, 1.5, 2.5, -0.5, -1.5, 2.4999998), opset=11)
+    yield single("semantics_gelu_infinite", "Gelu", values(-np.inf, np.inf, NAN, -40, 3), opset=20).not_finite()
+    yield single("semantics_sigmoid_small", "Sigmoid", values(-10, -14, -17, -20, -30, -60, -85), opset=13).by_reference()
