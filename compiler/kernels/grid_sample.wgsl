@@ -3,7 +3,8 @@
 // Formula:   out[b, c, p] = sum over taps of weight * x[b, c, tap]; the place along each axis is its grid value g in [-1, 1]:
 //            ((g + 1) size - 1) / 2, or (g + 1) (size - 1) / 2 with align_corners.
 //            mode 0: the nearest element, 1: linear, 2: cubic (two axes only). padding 0: zeros outside, 1: the border, 2:
-//            reflected at the border.
+//            reflected at the border. Cubic interpolation brings each tap inside, the others the place. A place that is no
+//            number gives NaN, and counts as far outside where the nearest element is read.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides; 4 grid: f32, any strides. Vectors list the spatial axes innermost
 //            first, padded with extent 1; grid coordinate d belongs to axis d.
 // Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
@@ -52,14 +53,16 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let low = vec3<f32>(select(-0.5, 0.0, aligned));
     let high = select(sizes - 0.5, sizes - 1.0, aligned);
     if (any(at < low) || any(at > high)) {
-        if (params.padding == 1u) {
+        if (params.padding == 1u && params.mode != 2u) {
             at = clamp(at, vec3<f32>(0.0), sizes - 1.0);
         } else if (params.padding == 2u) {
             at = vec3<f32>(reflected(at.x, low.x, high.x), reflected(at.y, low.y, high.y), reflected(at.z, low.z, high.z));
         }
     }
-    // A place far outside must not overflow an integer.
-    at = clamp(at, vec3<f32>(-1e6), vec3<f32>(1e6));
+    // A place far outside must not overflow an integer. Tested on bits: a compiler may assume of floats that none is NaN.
+    let unknown = (bitcast<vec3<u32>>(at) & vec3<u32>(0x7fffffffu)) > vec3<u32>(0x7f800000u);
+    let undefined = bitcast<f32>(0x7fc00000u | (bitcast<u32>(at.x) & 1u));
+    at = select(clamp(at, vec3<f32>(-1e6), vec3<f32>(1e6)), vec3<f32>(-1e6), unknown);
     let floors = floor(at);
     let first = vec3<i32>(floors);
     let part = at - floors;
@@ -75,7 +78,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             let weight = w.x * w.y * select(1.0, w.z, params.axes == 3u);
             sum += weight * element(base, first + select(vec3<i32>(0), vec3<i32>(1), up));
         }
-        out[i] = sum;
+        out[i] = select(sum, undefined, any(unknown));
         return;
     }
     var across = cubic(part.x);
@@ -89,7 +92,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         sum += down.x * row;
         down = down.yzwx;
     }
-    out[i] = sum;
+    out[i] = select(sum, undefined, any(unknown));
 }
 
 // The element at `at`, or what stands for it outside.

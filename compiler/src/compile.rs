@@ -12,7 +12,7 @@ use crate::import::{Dim, ImportError, ImportOptions, Imported, import};
 use crate::optimize::{OptimizeError, OptimizeReport};
 use crate::profile::{DeviceProfile, ExceededLimit};
 use crate::schedule::{SolverKind, SolverReport, Strategy};
-use flashmem_plan_format::container::Summary;
+use flashmem_plan_format::container::{Golden, Summary};
 use flashmem_plan_format::files::{FileError, Named, check_outputs};
 use flashmem_plan_format::plan::{Plan, Provenance, TexelFormat};
 use std::path::{Path, PathBuf};
@@ -149,6 +149,11 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// A graph that was made by hand, which stands for a model of this name.
+    pub fn from_graph(graph: Graph, name: &str) -> Self {
+        Self { graph, name: name.to_owned(), model_hash: String::new(), files: Vec::new() }
+    }
+
     /// Name of the model: its file stem.
     pub fn name(&self) -> &str {
         &self.name
@@ -228,18 +233,40 @@ pub fn compile(
     check_outputs(&prepared.files(), &[Named::new("the output", output)])?;
 
     progress(Progress::Stage("optimise, schedule"));
-    let Solution { graph, optimized, program, assembled, fusion, half: _ } = solution(&prepared, options)?;
+    let solution = solution(&prepared, options)?;
 
     let golden = match &options.golden {
         Some(source) => {
             progress(Progress::Stage("golden"));
-            Some(golden(model, &options.import, &graph, source, options.weights)?)
+            Some(golden(model, &options.import, &solution.graph, source, options.weights)?)
         }
         None => None,
     };
+    write(output, solution, golden.as_ref(), progress)
+}
 
+/// Compiles a prepared model into the bundle `output`, without a self-test.
+///
+/// # Errors
+/// See [`CompileError`].
+pub fn compile_prepared(
+    prepared: &Prepared,
+    output: &Path,
+    options: &CompileOptions,
+) -> Result<Compiled, CompileError> {
+    check("the caller", &prepared.graph)?;
+    write(output, solution(prepared, options)?, None, &mut |_| ())
+}
+
+fn write(
+    output: &Path,
+    solution: Solution,
+    golden: Option<&Golden>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Compiled, CompileError> {
+    let Solution { optimized, program, assembled, fusion, .. } = solution;
     progress(Progress::Stage("pack"));
-    let summary = bundle::write(output, &program, &assembled.plan, golden.as_ref(), &mut |done, total| {
+    let summary = bundle::write(output, &program, &assembled.plan, golden, &mut |done, total| {
         progress(Progress::Writing(done, total));
     })?;
     Ok(Compiled { plan: assembled.plan, summary, solver: assembled.schedule.report, optimize: optimized, fusion })

@@ -138,7 +138,9 @@ pub fn relative_l2(found: &[f32], expected: &[f32]) -> f64 {
         difference += (f64::from(*f) - f64::from(*e)).powi(2);
         norm += f64::from(*e).powi(2);
     }
-    if difference == 0.0 { 0.0 } else { (difference / norm.max(f64::MIN_POSITIVE)).sqrt() }
+    let error = if difference == 0.0 { 0.0 } else { (difference / norm.max(f64::MIN_POSITIVE)).sqrt() };
+    // An infinity or NaN on one side only.
+    if error.is_nan() { f64::INFINITY } else { error }
 }
 
 /// Largest relative L2 error of the outputs against the arrays of the same names in an `.npz` file. Integers and truth values

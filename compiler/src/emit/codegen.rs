@@ -198,10 +198,13 @@ impl Body<'_> {
                 let (dtype, a) = (dtype(a), self.name(a));
                 self.unary(op, dtype, &a)
             }
-            Instruction::Binary(op, a, b) => {
-                let (dtype, a, b) = (dtype(a), self.name(a), self.name(b));
-                self.binary(op, dtype, &a, &b)
-            }
+            Instruction::Binary(op, a, b) => match dtype(a) {
+                Dtype::F32 => self.binary_f32(op, (a, b)),
+                of @ (Dtype::I32 | Dtype::Bool) => {
+                    let (a, b) = (self.name(a), self.name(b));
+                    self.binary_i32(op, of, &a, &b)
+                }
+            },
             Instruction::Select { condition, then, otherwise } => {
                 Ok(format!("select({}, {}, {})", self.name(otherwise), self.name(then), self.name(condition)))
             }
@@ -241,7 +244,7 @@ impl Body<'_> {
         match (from, to) {
             (Dtype::F32, Dtype::F32) | (Dtype::I32, Dtype::I32) | (Dtype::Bool, Dtype::Bool) => a.to_owned(),
             (Dtype::F32, Dtype::I32) => self.call("cast_f32_to_i32", &[a]),
-            (Dtype::F32, Dtype::Bool) => format!("!({a} == 0.0)"),
+            (Dtype::F32, Dtype::Bool) => format!("(bitcast<u32>({a}) & 0x7fffffffu) != 0u"),
             (Dtype::I32, Dtype::F32) => format!("f32({a})"),
             (Dtype::I32, Dtype::Bool) => format!("{a} != 0"),
             (Dtype::Bool, Dtype::F32) => format!("select(0.0, 1.0, {a})"),
@@ -270,7 +273,7 @@ impl Body<'_> {
             UnaryOp::Neg => return Ok(format!("-{a}")),
             UnaryOp::Sqrt => return Ok(format!("sqrt({a})")),
             UnaryOp::Reciprocal => return Ok(format!("1.0 / {a}")),
-            UnaryOp::Relu => return Ok(format!("max({a}, 0.0)")),
+            UnaryOp::Relu => return Ok(format!("select(max({a}, 0.0), {a}, {})", is_nan(a))),
             UnaryOp::Floor => return Ok(format!("floor({a})")),
             UnaryOp::Ceil => return Ok(format!("ceil({a})")),
             UnaryOp::Round => return Ok(format!("round({a})")),
@@ -305,7 +308,72 @@ impl Body<'_> {
         Ok(self.call(function, &[a]))
     }
 
-    fn binary(&mut self, op: BinaryOp, dtype: Dtype, a: &str, b: &str) -> Result<String, EmitError> {
+    /// Whether an operand is a literal other than NaN, so that nothing need be tested.
+    fn is_number(&self, operand: Operand) -> bool {
+        let Operand::Result(index) = operand else { return false };
+        match self.expression.program.instructions[index as usize] {
+            Instruction::Literal(Literal::F32(bits)) => !f32::from_bits(bits).is_nan(),
+            Instruction::Literal(Literal::I32(_) | Literal::Bool(_)) => true,
+            Instruction::Unary(..) | Instruction::Binary(..) | Instruction::Select { .. } | Instruction::Cast(..) => {
+                false
+            }
+        }
+    }
+
+    /// Names of the float operands that may be NaN: WGSL leaves open what a comparison, `min` or `max` makes of one.
+    fn nans(&self, a: Operand, b: Operand) -> Vec<String> {
+        let tested = [a, b].into_iter().filter(|operand| !self.is_number(*operand));
+        let mut names: Vec<String> = tested.map(|operand| self.name(operand)).collect();
+        names.dedup();
+        names
+    }
+
+    /// Smaller or larger float; NaN where an operand is.
+    fn extremum(&self, function: &str, (a, b): (Operand, Operand)) -> String {
+        let value = format!("{function}({}, {})", self.name(a), self.name(b));
+        self.nans(a, b).iter().rev().fold(value, |value, name| format!("select({value}, {name}, {})", is_nan(name)))
+    }
+
+    /// A comparison of floats that is `unordered` where an operand is NaN.
+    fn compared(&self, symbol: &str, (a, b): (Operand, Operand), unordered: bool) -> String {
+        let value = format!("({} {symbol} {})", self.name(a), self.name(b));
+        self.nans(a, b).iter().fold(value, |value, name| {
+            if unordered { format!("{value} || {}", is_nan(name)) } else { format!("{value} && !({})", is_nan(name)) }
+        })
+    }
+
+    fn binary_f32(&mut self, op: BinaryOp, operands: (Operand, Operand)) -> Result<String, EmitError> {
+        let (a, b) = (self.name(operands.0), self.name(operands.1));
+        let infix = |symbol: &str| Ok(format!("{a} {symbol} {b}"));
+        match op {
+            BinaryOp::Add => infix("+"),
+            BinaryOp::Sub => infix("-"),
+            BinaryOp::Mul => infix("*"),
+            BinaryOp::Div => infix("/"),
+            BinaryOp::Min => Ok(self.extremum("min", operands)),
+            BinaryOp::Max => Ok(self.extremum("max", operands)),
+            BinaryOp::Equal => Ok(self.compared("==", operands, false)),
+            BinaryOp::NotEqual => Ok(self.compared("!=", operands, true)),
+            BinaryOp::Less => Ok(self.compared("<", operands, false)),
+            BinaryOp::LessEqual => Ok(self.compared("<=", operands, false)),
+            BinaryOp::Greater => Ok(self.compared(">", operands, false)),
+            BinaryOp::GreaterEqual => Ok(self.compared(">=", operands, false)),
+            BinaryOp::Pow => Ok(self.call("pow_f32", &[&a, &b])),
+            BinaryOp::Fmod => Ok(self.call("fmod_f32", &[&a, &b])),
+            BinaryOp::FloorMod => Ok(self.call("floor_mod_f32", &[&a, &b])),
+            BinaryOp::And
+            | BinaryOp::Or
+            | BinaryOp::Xor
+            | BinaryOp::BitAnd
+            | BinaryOp::BitOr
+            | BinaryOp::BitXor
+            | BinaryOp::ShiftLeft
+            | BinaryOp::ShiftRight => Err(self.unsupported(op, Dtype::F32)),
+        }
+    }
+
+    /// Of integers, or of truth values.
+    fn binary_i32(&mut self, op: BinaryOp, dtype: Dtype, a: &str, b: &str) -> Result<String, EmitError> {
         let infix = |symbol: &str| Ok(format!("{a} {symbol} {b}"));
         // Truth values compare as numbers and combine as such where the result is one again.
         let (x, y) =
@@ -313,29 +381,24 @@ impl Body<'_> {
         let compare = |symbol: &str| Ok(format!("{x} {symbol} {y}"));
         let truth = |v: &str| if dtype == Dtype::Bool { v.to_owned() } else { format!("({v} != 0)") };
         match (op, dtype) {
+            (_, Dtype::F32) => Err(self.unsupported(op, dtype)),
             (BinaryOp::Equal, _) => compare("=="),
-            // Drivers differ on NaN != x; the negation of an equality is always right.
-            (BinaryOp::NotEqual, Dtype::F32) => Ok(format!("!({a} == {b})")),
-            (BinaryOp::NotEqual, Dtype::I32 | Dtype::Bool) => compare("!="),
+            (BinaryOp::NotEqual, _) => compare("!="),
             (BinaryOp::Less, _) => compare("<"),
             (BinaryOp::LessEqual, _) => compare("<="),
             (BinaryOp::Greater, _) => compare(">"),
             (BinaryOp::GreaterEqual, _) => compare(">="),
-            (BinaryOp::And, Dtype::Bool | Dtype::I32) => Ok(format!("{} && {}", truth(a), truth(b))),
-            (BinaryOp::Or, Dtype::Bool | Dtype::I32) => Ok(format!("{} || {}", truth(a), truth(b))),
-            (BinaryOp::Xor, Dtype::Bool | Dtype::I32) => Ok(format!("{} != {}", truth(a), truth(b))),
+            (BinaryOp::And, _) => Ok(format!("{} && {}", truth(a), truth(b))),
+            (BinaryOp::Or, _) => Ok(format!("{} || {}", truth(a), truth(b))),
+            (BinaryOp::Xor, _) => Ok(format!("{} != {}", truth(a), truth(b))),
             (BinaryOp::Mul | BinaryOp::Min | BinaryOp::BitAnd, Dtype::Bool) => infix("&&"),
             (BinaryOp::Max | BinaryOp::BitOr, Dtype::Bool) => infix("||"),
             (BinaryOp::BitXor, Dtype::Bool) => infix("!="),
-            (BinaryOp::Add, Dtype::F32 | Dtype::I32) => infix("+"),
-            (BinaryOp::Sub, Dtype::F32 | Dtype::I32) => infix("-"),
-            (BinaryOp::Mul, Dtype::F32 | Dtype::I32) => infix("*"),
-            (BinaryOp::Min, Dtype::F32 | Dtype::I32) => Ok(format!("min({a}, {b})")),
-            (BinaryOp::Max, Dtype::F32 | Dtype::I32) => Ok(format!("max({a}, {b})")),
-            (BinaryOp::Div, Dtype::F32) => infix("/"),
-            (BinaryOp::Pow, Dtype::F32) => Ok(self.call("pow_f32", &[a, b])),
-            (BinaryOp::Fmod, Dtype::F32) => Ok(self.call("fmod_f32", &[a, b])),
-            (BinaryOp::FloorMod, Dtype::F32) => Ok(self.call("floor_mod_f32", &[a, b])),
+            (BinaryOp::Add, Dtype::I32) => infix("+"),
+            (BinaryOp::Sub, Dtype::I32) => infix("-"),
+            (BinaryOp::Mul, Dtype::I32) => infix("*"),
+            (BinaryOp::Min, Dtype::I32) => Ok(format!("min({a}, {b})")),
+            (BinaryOp::Max, Dtype::I32) => Ok(format!("max({a}, {b})")),
             (BinaryOp::Div, Dtype::I32) => Ok(self.call("div_i32", &[a, b])),
             (BinaryOp::Pow, Dtype::I32) => Ok(self.call("pow_i32", &[a, b])),
             (BinaryOp::Fmod, Dtype::I32) => Ok(self.call("fmod_i32", &[a, b])),
@@ -343,20 +406,9 @@ impl Body<'_> {
             (BinaryOp::BitAnd, Dtype::I32) => infix("&"),
             (BinaryOp::BitOr, Dtype::I32) => infix("|"),
             (BinaryOp::BitXor, Dtype::I32) => infix("^"),
-            (BinaryOp::ShiftLeft, Dtype::I32) => Ok(format!("{a} << (u32({b}) & 31u)")),
-            (BinaryOp::ShiftRight, Dtype::I32) => Ok(format!("{a} >> (u32({b}) & 31u)")),
+            (BinaryOp::ShiftLeft, Dtype::I32) => Ok(self.call("shift_left_i32", &[a, b])),
+            (BinaryOp::ShiftRight, Dtype::I32) => Ok(self.call("shift_right_i32", &[a, b])),
             (
-                BinaryOp::And
-                | BinaryOp::Or
-                | BinaryOp::Xor
-                | BinaryOp::BitAnd
-                | BinaryOp::BitOr
-                | BinaryOp::BitXor
-                | BinaryOp::ShiftLeft
-                | BinaryOp::ShiftRight,
-                Dtype::F32,
-            )
-            | (
                 BinaryOp::Add
                 | BinaryOp::Sub
                 | BinaryOp::Div
@@ -369,4 +421,9 @@ impl Body<'_> {
             ) => Err(self.unsupported(op, dtype)),
         }
     }
+}
+
+/// A test for NaN on the bits: a compiler may assume of floats that none is.
+fn is_nan(name: &str) -> String {
+    format!("(bitcast<u32>({name}) & 0x7fffffffu) > 0x7f800000u")
 }

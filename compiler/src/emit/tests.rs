@@ -7,71 +7,6 @@ use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
 use crate::kernels::{FUNCTIONS, Kernel, Links, WEIGHT_TEXEL};
 
-const UNARY: [UnaryOp; 36] = [
-    UnaryOp::Abs,
-    UnaryOp::Neg,
-    UnaryOp::Exp,
-    UnaryOp::Log,
-    UnaryOp::Sqrt,
-    UnaryOp::Rsqrt,
-    UnaryOp::Reciprocal,
-    UnaryOp::Sigmoid,
-    UnaryOp::Tanh,
-    UnaryOp::Erf,
-    UnaryOp::Relu,
-    UnaryOp::Silu,
-    UnaryOp::GeluErf,
-    UnaryOp::GeluTanh,
-    UnaryOp::Softplus,
-    UnaryOp::HardSwish,
-    UnaryOp::Floor,
-    UnaryOp::Ceil,
-    UnaryOp::Round,
-    UnaryOp::RoundToF16,
-    UnaryOp::Sign,
-    UnaryOp::Sin,
-    UnaryOp::Cos,
-    UnaryOp::Tan,
-    UnaryOp::Asin,
-    UnaryOp::Acos,
-    UnaryOp::Atan,
-    UnaryOp::Sinh,
-    UnaryOp::Cosh,
-    UnaryOp::Asinh,
-    UnaryOp::Acosh,
-    UnaryOp::Atanh,
-    UnaryOp::IsNan,
-    UnaryOp::IsInf,
-    UnaryOp::Not,
-    UnaryOp::BitNot,
-];
-
-const BINARY: [BinaryOp; 23] = [
-    BinaryOp::Add,
-    BinaryOp::Sub,
-    BinaryOp::Mul,
-    BinaryOp::Div,
-    BinaryOp::Pow,
-    BinaryOp::Min,
-    BinaryOp::Max,
-    BinaryOp::Fmod,
-    BinaryOp::FloorMod,
-    BinaryOp::Equal,
-    BinaryOp::NotEqual,
-    BinaryOp::Less,
-    BinaryOp::LessEqual,
-    BinaryOp::Greater,
-    BinaryOp::GreaterEqual,
-    BinaryOp::And,
-    BinaryOp::Or,
-    BinaryOp::Xor,
-    BinaryOp::BitAnd,
-    BinaryOp::BitOr,
-    BinaryOp::BitXor,
-    BinaryOp::ShiftLeft,
-    BinaryOp::ShiftRight,
-];
-
 const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::I32, Dtype::Bool];
 
 fn pointwise(program: Pointwise) -> Result<super::Linked, EmitError> {
@@ -126,10 +61,10 @@ fn every_function_of_every_type_links_or_is_refused() {
         Err(error) => panic!("{name}: {error}"),
     };
     for dtype in DTYPES {
-        for op in UNARY {
+        for op in UnaryOp::ALL {
             judge(format!("{op:?} {dtype:?}"), pointwise(Pointwise::unary(op, dtype)));
         }
-        for op in BINARY {
+        for op in BinaryOp::ALL {
             judge(format!("{op:?} {dtype:?}"), pointwise(Pointwise::binary(op, dtype)));
         }
         for to in DTYPES {

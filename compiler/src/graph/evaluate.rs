@@ -28,12 +28,38 @@ pub fn erf(x: f64) -> f64 {
         }
         return x.signum() * sum * std::f64::consts::FRAC_2_SQRT_PI;
     }
+    x.signum() * (1.0 - erfc_far(a))
+}
+
+/// 1 − erf(a) for a of at least 2.5, by a continued fraction.
+fn erfc_far(a: f64) -> f64 {
     let mut fraction = 0.0;
     for n in (1..=80).rev() {
         fraction = f64::from(n) / 2.0 / (a + fraction);
     }
-    let erfc = (-a * a).exp() / (std::f64::consts::PI.sqrt() * (a + fraction));
-    x.signum() * (1.0 - erfc)
+    (-a * a).exp() / (std::f64::consts::PI.sqrt() * (a + fraction))
+}
+
+/// The smaller number; NaN where either is.
+fn smaller(a: f64, b: f64) -> f64 {
+    if a.is_nan() {
+        a
+    } else if b.is_nan() {
+        b
+    } else {
+        a.min(b)
+    }
+}
+
+/// The larger number; NaN where either is.
+fn larger(a: f64, b: f64) -> f64 {
+    if a.is_nan() {
+        a
+    } else if b.is_nan() {
+        b
+    } else {
+        a.max(b)
+    }
 }
 
 fn unary_f32(op: UnaryOp, v: f32) -> f32 {
@@ -49,13 +75,15 @@ fn unary_f32(op: UnaryOp, v: f32) -> f32 {
         UnaryOp::Sigmoid => 1.0 / (1.0 + (-x).exp()),
         UnaryOp::Tanh => x.tanh(),
         UnaryOp::Erf => erf(x),
-        UnaryOp::Relu => x.max(0.0),
+        UnaryOp::Relu => larger(x, 0.0),
         UnaryOp::Silu => x / (1.0 + (-x).exp()),
+        UnaryOp::GeluErf if x < -3.6 => 0.5 * x * erfc_far(-x * std::f64::consts::FRAC_1_SQRT_2),
         UnaryOp::GeluErf => 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)),
+        // (1 + tanh(y)) / 2 = sigmoid(2 y), which does not cancel.
         UnaryOp::GeluTanh => {
-            0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x)).tanh())
+            x / (1.0 + (-2.0 * (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x)).exp())
         }
-        UnaryOp::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+        UnaryOp::Softplus => larger(x, 0.0) + (-x.abs()).exp().ln_1p(),
         UnaryOp::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
         UnaryOp::Floor => x.floor(),
         UnaryOp::Ceil => x.ceil(),
@@ -111,10 +139,13 @@ fn binary_f32(op: BinaryOp, a: f32, b: f32) -> u32 {
         BinaryOp::Mul => (a * b).to_bits(),
         BinaryOp::Div => (a / b).to_bits(),
         BinaryOp::Pow => (f64::from(a).powf(f64::from(b)) as f32).to_bits(),
-        BinaryOp::Min => a.min(b).to_bits(),
-        BinaryOp::Max => a.max(b).to_bits(),
+        BinaryOp::Min => (smaller(a.into(), b.into()) as f32).to_bits(),
+        BinaryOp::Max => (larger(a.into(), b.into()) as f32).to_bits(),
         BinaryOp::Fmod => (a % b).to_bits(),
-        BinaryOp::FloorMod => (a - b * (a / b).floor()).to_bits(),
+        BinaryOp::FloorMod => {
+            let rest = a % b;
+            (if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }).to_bits()
+        }
         BinaryOp::Equal => truth(a == b),
         BinaryOp::NotEqual => truth(a != b),
         BinaryOp::Less => truth(a < b),
@@ -132,20 +163,35 @@ fn binary_f32(op: BinaryOp, a: f32, b: f32) -> u32 {
     }
 }
 
+/// The rest of a division that truncates; 0 for a divisor of 0.
+fn remainder_i32(a: i32, b: i32) -> i32 {
+    if b == 0 { 0 } else { a.wrapping_rem(b) }
+}
+
+/// Wraps. A negative exponent truncates towards zero; zero to it gives 0.
+fn power_i32(a: i32, b: i32) -> i32 {
+    match u32::try_from(b) {
+        Ok(exponent) => a.wrapping_pow(exponent),
+        Err(_) if a == 1 => 1,
+        Err(_) if a == -1 => 1 - 2 * (b & 1),
+        Err(_) => 0,
+    }
+}
+
 fn binary_i32(op: BinaryOp, a: i32, b: i32) -> u32 {
     let truth = u32::from;
     match op {
         BinaryOp::Add => a.wrapping_add(b) as u32,
         BinaryOp::Sub => a.wrapping_sub(b) as u32,
         BinaryOp::Mul => a.wrapping_mul(b) as u32,
-        BinaryOp::Div => a.checked_div(b).unwrap_or(0) as u32,
-        BinaryOp::Pow => (f64::from(a).powf(f64::from(b)) as i32) as u32,
+        BinaryOp::Div => (if b == 0 { 0 } else { a.wrapping_div(b) }) as u32,
+        BinaryOp::Pow => power_i32(a, b) as u32,
         BinaryOp::Min => a.min(b) as u32,
         BinaryOp::Max => a.max(b) as u32,
-        BinaryOp::Fmod => a.checked_rem(b).unwrap_or(0) as u32,
+        BinaryOp::Fmod => remainder_i32(a, b) as u32,
         BinaryOp::FloorMod => {
-            let r = a.checked_rem(b).unwrap_or(0);
-            (if r != 0 && (r < 0) != (b < 0) { r + b } else { r }) as u32
+            let r = remainder_i32(a, b);
+            (if r != 0 && (r < 0) != (b < 0) { r.wrapping_add(b) } else { r }) as u32
         }
         BinaryOp::Equal => truth(a == b),
         BinaryOp::NotEqual => truth(a != b),
@@ -159,8 +205,8 @@ fn binary_i32(op: BinaryOp, a: i32, b: i32) -> u32 {
         BinaryOp::BitAnd => (a & b) as u32,
         BinaryOp::BitOr => (a | b) as u32,
         BinaryOp::BitXor => (a ^ b) as u32,
-        BinaryOp::ShiftLeft => a.wrapping_shl(b as u32) as u32,
-        BinaryOp::ShiftRight => a.wrapping_shr(b as u32) as u32,
+        BinaryOp::ShiftLeft => a.checked_shl(b as u32).unwrap_or(0) as u32,
+        BinaryOp::ShiftRight => (a >> (b as u32).min(31)) as u32,
     }
 }
 
@@ -185,7 +231,35 @@ pub fn cast(from: Dtype, to: Dtype, a: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::erf;
+    use super::{BinaryOp, Dtype, UnaryOp, binary, erf, unary};
+
+    fn float(word: u32) -> f32 {
+        f32::from_bits(word)
+    }
+
+    #[test]
+    fn nan_passes_through() {
+        let nan = f32::NAN.to_bits();
+        for op in [UnaryOp::Relu, UnaryOp::Softplus, UnaryOp::HardSwish, UnaryOp::Sign, UnaryOp::GeluTanh] {
+            assert!(float(unary(op, Dtype::F32, nan)).is_nan(), "{op:?}");
+        }
+        for op in [BinaryOp::Min, BinaryOp::Max] {
+            for (a, b) in [(nan, 0), (0, nan), (nan, f32::INFINITY.to_bits())] {
+                assert!(float(binary(op, Dtype::F32, a, b)).is_nan(), "{op:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn integers_wrap_and_shift_bit_by_bit() {
+        let i32_of = |op, a: i32, b: i32| binary(op, Dtype::I32, a as u32, b as u32) as i32;
+        assert_eq!(i32_of(BinaryOp::Div, i32::MIN, -1), i32::MIN);
+        assert_eq!((i32_of(BinaryOp::Div, -7, 2), i32_of(BinaryOp::Div, 5, 0)), (-3, 0));
+        assert_eq!((i32_of(BinaryOp::Fmod, -7, 2), i32_of(BinaryOp::FloorMod, -7, 2)), (-1, 1));
+        assert_eq!((i32_of(BinaryOp::Pow, 10, 10), i32_of(BinaryOp::Pow, 2, -1)), (1_410_065_408, 0));
+        assert_eq!((i32_of(BinaryOp::Pow, -1, -3), i32_of(BinaryOp::Pow, -1, -2)), (-1, 1));
+        assert_eq!((i32_of(BinaryOp::ShiftLeft, 1, 32), i32_of(BinaryOp::ShiftRight, -5, 40)), (0, -1));
+    }
 
     #[test]
     fn erf_matches_tabulated_values() {

@@ -68,13 +68,16 @@ pub enum BinaryOp {
     Add,
     Sub,
     Mul,
-    /// Integers truncate towards zero.
+    /// Integers truncate towards zero and give 0 for a divisor of 0.
     Div,
-    /// f32 only. A negative base with an integral exponent gives a signed power, as in C.
+    /// A negative base with an integral exponent gives a signed power, as in C. Integers wrap; a negative exponent
+    /// truncates towards zero.
     Pow,
+    /// NaN where an operand is.
     Min,
+    /// NaN where an operand is.
     Max,
-    /// Sign of the dividend (C `fmod`).
+    /// Sign of the dividend (C `fmod`). Integers: 0 for a divisor of 0.
     Fmod,
     /// Sign of the divisor (Python `%`).
     FloorMod,
@@ -96,13 +99,82 @@ pub enum BinaryOp {
     BitOr,
     /// i32.
     BitXor,
-    /// i32.
+    /// i32. By 32 bits or more, or a negative number of them: 0.
     ShiftLeft,
-    /// i32, arithmetic.
+    /// i32, arithmetic. By 32 bits or more, or a negative number of them: all bits are the sign.
     ShiftRight,
 }
 
+impl UnaryOp {
+    /// All of them.
+    pub const ALL: [Self; 36] = [
+        Self::Abs,
+        Self::Neg,
+        Self::Exp,
+        Self::Log,
+        Self::Sqrt,
+        Self::Rsqrt,
+        Self::Reciprocal,
+        Self::Sigmoid,
+        Self::Tanh,
+        Self::Erf,
+        Self::Relu,
+        Self::Silu,
+        Self::GeluErf,
+        Self::GeluTanh,
+        Self::Softplus,
+        Self::HardSwish,
+        Self::Floor,
+        Self::Ceil,
+        Self::Round,
+        Self::RoundToF16,
+        Self::Sign,
+        Self::Sin,
+        Self::Cos,
+        Self::Tan,
+        Self::Asin,
+        Self::Acos,
+        Self::Atan,
+        Self::Sinh,
+        Self::Cosh,
+        Self::Asinh,
+        Self::Acosh,
+        Self::Atanh,
+        Self::IsNan,
+        Self::IsInf,
+        Self::Not,
+        Self::BitNot,
+    ];
+}
+
 impl BinaryOp {
+    /// All of them.
+    pub const ALL: [Self; 23] = [
+        Self::Add,
+        Self::Sub,
+        Self::Mul,
+        Self::Div,
+        Self::Pow,
+        Self::Min,
+        Self::Max,
+        Self::Fmod,
+        Self::FloorMod,
+        Self::Equal,
+        Self::NotEqual,
+        Self::Less,
+        Self::LessEqual,
+        Self::Greater,
+        Self::GreaterEqual,
+        Self::And,
+        Self::Or,
+        Self::Xor,
+        Self::BitAnd,
+        Self::BitOr,
+        Self::BitXor,
+        Self::ShiftLeft,
+        Self::ShiftRight,
+    ];
+
     /// Whether the result is a truth value.
     pub const fn compares(self) -> bool {
         matches!(
@@ -158,7 +230,7 @@ pub enum Instruction {
         /// The type of `then`.
         otherwise: Operand,
     },
-    /// Conversion: f32 to i32 truncates, anything to Bool compares with zero.
+    /// Conversion: f32 to i32 truncates and saturates, NaN giving 0; anything to Bool compares with zero.
     Cast(Operand, Dtype),
 }
 

@@ -6,6 +6,7 @@
 //! a scale) therefore stays in the graph as operators on a constant. Symbolic dimensions have no defaults. Import
 //! deliberately recovers no pattern: layer norms, attention and activations arrive in pieces.
 
+mod booleans;
 mod branches;
 mod builders;
 mod conditions;

@@ -82,6 +82,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     let mut weights = large.iter().map(|t| from_model_file(&map, t)).collect::<Result<Vec<_>, _>>()?;
     let mut external = ExternalFiles::beside(path);
     external.resolve_graph(graph, &mut weights)?;
+    super::booleans::normalise(graph);
     take_constants(graph, &mut weights)?;
     let mut names = NodeNames::of(graph, &weights);
     names.mark(graph);

@@ -1,6 +1,8 @@
 //! Grid sampling of two or three spatial axes.
 //!
 //! The oracle computes in f32, as ONNX Runtime does: where a place lies on a border, rounding decides which elements it reads.
+//! Cubic interpolation brings each of its taps inside, as PyTorch and ONNX Runtime do, the others bring the place. A place that
+//! is no number gives NaN, and counts as far outside where the nearest element is read.
 //! Cubic interpolation of three axes is deliberately not here.
 
 use super::KernelOpKind;
@@ -14,6 +16,9 @@ use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
 use crate::lower::context::Lowering;
 use crate::lower::ops::strided::word;
+
+/// Places farther outside are taken for this one.
+const FARTHEST: f32 = 1e6;
 
 /// How a grid sample interpolates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -208,12 +213,15 @@ impl KernelOperator for GridSample {
                 for (c, axis) in at.iter_mut().zip(&axes) {
                     *c = match self.padding {
                         SamplePadding::Zeros => *c,
+                        SamplePadding::Border if self.kind == SampleKind::Cubic => *c,
                         SamplePadding::Border => c.clamp(0.0, axis.size as f32 - 1.0),
                         SamplePadding::Reflection => reflected(*c, bounds(axis.size, align_corners)),
                     };
                 }
             }
-            let read: Vec<Vec<(i64, f32)>> = at.iter().map(|c| taps(self.kind, *c)).collect();
+            let nearest = self.kind == SampleKind::Nearest;
+            let bounded = |c: f32| if nearest && c.is_nan() { -FARTHEST } else { c.clamp(-FARTHEST, FARTHEST) };
+            let read: Vec<Vec<(i64, f32)>> = at.iter().map(|c| taps(self.kind, bounded(*c))).collect();
             words.push(place.weighted(&read).to_bits());
         });
         Tensor { shape: shape.to_vec(), dtype: x.dtype, words }

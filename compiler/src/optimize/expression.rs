@@ -237,6 +237,11 @@ impl Expressions {
             }
             _ => {}
         }
+        if op == BinaryOp::Add
+            && let Some(x) = self.softplus_argument(a, b).or_else(|| self.softplus_argument(b, a))
+        {
+            return self.intern(Expression::Unary(UnaryOp::Softplus, x));
+        }
         if op == BinaryOp::Max && literal == Some(0.0) {
             return self.unary(UnaryOp::Relu, a);
         }

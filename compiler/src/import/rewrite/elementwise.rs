@@ -1,10 +1,10 @@
 //! Element-wise operators that tract reads differently from the specification, or types more widely than is needed.
 
 use super::Rewritten;
-use super::steps::Steps;
+use super::steps::{Attribute, Steps};
 use tract_onnx::pb::tensor_proto::DataType;
 
-/// Celu(x, α) is α · Elu(x / α); tract forgets to multiply its negative part by α.
+/// Celu(x, α) is max(x, 0) + min(0, α · (exp(x / α) − 1)); tract forgets the second α.
 pub fn celu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let alpha = s.float_attribute("alpha").unwrap_or(1.0);
     if alpha == 1.0 {
@@ -12,9 +12,70 @@ pub fn celu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     }
     let x = s.needed(0)?;
     let alpha = s.number_like(alpha, x);
+    let (zero, one) = (s.number_like(0.0, x), s.number_like(1.0, x));
     let inner = s.op("Div", &[x, &alpha], &[]);
-    let bent = s.op("Elu", &[&inner], &[]);
-    let y = s.op("Mul", &[&bent, &alpha], &[]);
+    let power = s.op("Exp", &[&inner], &[]);
+    let below = s.op("Sub", &[&power, &one], &[]);
+    let scaled = s.op("Mul", &[&below, &alpha], &[]);
+    let negative = s.op("Min", &[&scaled, &zero], &[]);
+    let positive = s.op("Relu", &[x], &[]);
+    let y = s.op("Add", &[&positive, &negative], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// tract rounds the default factors of Selu to six digits.
+pub fn selu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    // The first version had its own.
+    let (alpha, gamma) = if s.known.opset < 6 { (1.6732, 1.0507) } else { (1.673_263_2, 1.050_701) };
+    let given = (s.float_attribute("alpha"), s.float_attribute("gamma"));
+    if given.0.is_some() && given.1.is_some() {
+        return Ok(Rewritten::Unchanged);
+    }
+    let factors =
+        [("alpha", Attribute::Float(given.0.unwrap_or(alpha))), ("gamma", Attribute::Float(given.1.unwrap_or(gamma)))];
+    let x = s.needed(0)?;
+    let y = s.op("Selu", &[x], &factors);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// Softplus is max(x, 0) + ln(1 + exp(−|x|)); tract's ln(1 + exp(x)) overflows. Optimisation makes one function of it.
+pub fn softplus(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let x = s.needed(0)?;
+    let one = s.number_like(1.0, x);
+    let magnitude = s.op("Abs", &[x], &[]);
+    let negative = s.op("Neg", &[&magnitude], &[]);
+    let power = s.op("Exp", &[&negative], &[]);
+    let sum = s.op("Add", &[&power, &one], &[]);
+    let rest = s.op("Log", &[&sum], &[]);
+    let positive = s.op("Relu", &[x], &[]);
+    let y = s.op("Add", &[&positive, &rest], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// Mish is x · tanh(softplus(x)), with the softplus that does not overflow.
+pub fn mish(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let x = s.needed(0)?;
+    let soft = s.op("Softplus", &[x], &[]);
+    let gate = s.op("Tanh", &[&soft], &[]);
+    let y = s.op("Mul", &[x, &gate], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// Swish(x, α) is x · sigmoid(α x); tract leaves α out.
+pub fn swish(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let alpha = s.float_attribute("alpha").unwrap_or(1.0);
+    if alpha == 1.0 {
+        return Ok(Rewritten::Unchanged);
+    }
+    let x = s.needed(0)?;
+    let alpha = s.number_like(alpha, x);
+    let inner = s.op("Mul", &[x, &alpha], &[]);
+    let gate = s.op("Sigmoid", &[&inner], &[]);
+    let y = s.op("Mul", &[x, &gate], &[]);
     s.give(0, &y);
     Ok(Rewritten::Replaced)
 }

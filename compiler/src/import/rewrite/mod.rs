@@ -20,7 +20,7 @@ mod steps;
 
 pub use attention::attention;
 pub use contributed::{embed_layer_normalization, fused_conv, fused_matmul, gelu};
-pub use elementwise::{celu, equal, pow};
+pub use elementwise::{celu, equal, mish, pow, selu, softplus, swish};
 pub use linear::gemm;
 pub use losses::{negative_log_likelihood, softmax_cross_entropy};
 pub use movement::{

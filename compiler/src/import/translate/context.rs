@@ -379,6 +379,11 @@ impl<'m> Translator<'m> {
         Ok(self.typed.outlet_fact(node.inputs[input])?.datum_type)
     }
 
+    /// What computes an input.
+    pub fn producer(&self, node: &TypedNode, input: usize) -> &'m TypedNode {
+        &self.typed.nodes()[node.inputs[input].node]
+    }
+
     /// The value of an input that tract knows.
     pub fn known(&self, node: &TypedNode, input: usize) -> Option<Arc<Tensor>> {
         let outlet = *node.inputs.get(input)?;

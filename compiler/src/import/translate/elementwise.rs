@@ -1,10 +1,10 @@
 //! Element-wise operators, each as one program.
 //!
-//! Unsigned and narrow integers are 32-bit signed on the device; a conversion to a narrow type wraps as in ONNX, arithmetic
-//! on them deliberately does not.
+//! Narrow integers are 32-bit signed on the device; what leaves the range of their type wraps, as in ONNX.
 
 use super::context::{Outcome, Refusal, Translator, dtype, variant};
 use super::program::Program;
+use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Operand, Pointwise, UnaryOp};
 use tract_onnx::prelude::{DatumType, TypedNode};
@@ -141,7 +141,30 @@ fn constant_power(p: &mut Program, x: Operand, exponent: f32) {
 pub fn unary(t: &mut Translator<'_>, node: &TypedNode, op: &ElementWiseOp) -> Outcome {
     let x = t.input(node, 0)?;
     let program = program_of(&*op.0, t.dtype(x))?;
-    Ok(vec![t.pointwise(program, &[x])?])
+    let y = t.pointwise(program, &[x])?;
+    let leaves = op.0.is::<math::Neg>() || op.0.is::<math::Abs>() || op.0.is::<BitNot>() || op.0.is::<math::Square>();
+    if leaves { Ok(vec![wrapped(t, node, y)?]) } else { Ok(vec![y]) }
+}
+
+/// A value of the type of the node's first output, which arithmetic may have left.
+pub fn wrapped(t: &mut Translator<'_>, node: &TypedNode, value: NodeId) -> Result<NodeId, Refusal> {
+    let Some(width) = narrow(node.outputs[0].fact.datum_type) else { return Ok(value) };
+    let mut p = Program::default();
+    let x = p.input(Dtype::I32);
+    wrap(&mut p, x, width);
+    t.pointwise(p.finish(), &[value])
+}
+
+/// The low bits of an integer, read as a narrow type.
+fn wrap(p: &mut Program, value: Operand, (bits, signed): (i32, bool)) -> Operand {
+    if signed {
+        let unused = p.integer(32 - bits);
+        let high = p.binary(BinaryOp::ShiftLeft, value, unused);
+        p.binary(BinaryOp::ShiftRight, high, unused)
+    } else {
+        let mask = p.integer((1 << bits) - 1);
+        p.binary(BinaryOp::BitAnd, value, mask)
+    }
 }
 
 fn simple_binary(op: &dyn BinMiniOp, input: Dtype) -> Option<BinaryOp> {
@@ -197,6 +220,13 @@ pub fn binary(t: &mut Translator<'_>, node: &TypedNode, op: &TypedBinOp) -> Outc
         simple_binary(&*op.0, input).ok_or(Refusal::Operator)?
     };
     let (_, output) = t.output_fact(node)?;
+    let ours = match undivided(t, node, ours) {
+        Some(divisor) => {
+            b = divisor;
+            BinaryOp::Div
+        }
+        None => ours,
+    };
     let mut p = Program::default();
     let (x, y) = (p.input(input), p.input(input));
     let (x, y) = match (ours, input) {
@@ -209,7 +239,25 @@ pub fn binary(t: &mut Translator<'_>, node: &TypedNode, op: &TypedBinOp) -> Outc
     if given != output {
         p.cast(value, output);
     }
-    Ok(vec![t.pointwise(p.finish(), &[a, b])?])
+    let y = t.pointwise(p.finish(), &[a, b])?;
+    let leaves = matches!(
+        ours,
+        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Pow | BinaryOp::ShiftLeft
+    );
+    if leaves { Ok(vec![wrapped(t, node, y)?]) } else { Ok(vec![y]) }
+}
+
+/// The divisor of a quotient that tract made a product with a reciprocal, which overflows where the quotient does not.
+fn undivided(t: &mut Translator<'_>, node: &TypedNode, ours: BinaryOp) -> Option<NodeId> {
+    if ours != BinaryOp::Mul {
+        return None;
+    }
+    let reciprocal = t.producer(node, 1);
+    let is_reciprocal = reciprocal.op_as::<ElementWiseOp>().is_some_and(|op| op.0.is::<math::Recip>());
+    if !is_reciprocal || reciprocal.name != format!("{}-recip", node.name) {
+        return None;
+    }
+    t.input(reciprocal, 0).ok()
 }
 
 /// `condition ? then : otherwise`.
@@ -230,15 +278,35 @@ fn narrow(datum: DatumType) -> Option<(i32, bool)> {
     }
 }
 
+/// The float of which an integer of 64 bits is converted back to a float: without its fraction, it need not fit an integer.
+fn truncated(t: &mut Translator<'_>, node: &TypedNode, op: &Cast) -> Option<NodeId> {
+    let integral = t.producer(node, 0);
+    let wide = integral.op_as::<Cast>().is_some_and(|c| matches!(c.to, DatumType::I64 | DatumType::TDim));
+    if !wide || op.to != DatumType::F32 || t.datum_type(integral, 0).ok()? != DatumType::F32 {
+        return None;
+    }
+    let x = t.input(integral, 0).ok()?;
+    let mut p = Program::default();
+    let value = p.input(Dtype::F32);
+    let zero = p.float(0.0);
+    let (down, up) = (p.unary(UnaryOp::Floor, value), p.unary(UnaryOp::Ceil, value));
+    let negative = p.binary(BinaryOp::Less, value, zero);
+    p.select(negative, up, down);
+    t.pointwise(p.finish(), &[x]).ok()
+}
+
 /// Conversion. From f16 to f32, and between integers that fill a word, it is nothing on the device; to f16 it rounds.
 pub fn cast(t: &mut Translator<'_>, node: &TypedNode, op: &Cast) -> Outcome {
     let Some(to) = dtype(op.to) else {
         return variant(format!("to {:?}", op.to));
     };
+    if let Some(y) = truncated(t, node, op) {
+        return Ok(vec![y]);
+    }
     let x = t.input(node, 0)?;
     let from = t.dtype(x);
     let given = t.datum_type(node, 0)?;
-    let wraps = from == Dtype::I32 && narrow(op.to).is_some() && op.to != given;
+    let wraps = from != Dtype::Bool && narrow(op.to).is_some() && op.to != given;
     let rounds = op.to == DatumType::F16 && given != DatumType::F16 && from != Dtype::Bool;
     if from == to && !wraps && !rounds {
         return Ok(vec![x]);
@@ -249,15 +317,8 @@ pub fn cast(t: &mut Translator<'_>, node: &TypedNode, op: &Cast) -> Outcome {
     if rounds {
         p.unary(UnaryOp::RoundToF16, value);
     }
-    if let (true, Some((bits, signed))) = (wraps, narrow(op.to)) {
-        let unused = p.integer(32 - bits);
-        if signed {
-            let high = p.binary(BinaryOp::ShiftLeft, value, unused);
-            p.binary(BinaryOp::ShiftRight, high, unused);
-        } else {
-            let mask = p.integer((1 << bits) - 1);
-            p.binary(BinaryOp::BitAnd, value, mask);
-        }
+    if let (true, Some(width)) = (wraps, narrow(op.to)) {
+        wrap(&mut p, value, width);
     }
     Ok(vec![t.pointwise(p.finish(), &[x])?])
 }

@@ -109,6 +109,16 @@ pub fn supported_operators() -> impl Iterator<Item = &'static str> {
 /// Translates one node.
 fn translate_node<'m>(translator: &mut Translator<'m>, node: &'m TypedNode) -> Outcome {
     let outcome = TRANSLATIONS.iter().find_map(|t| (t.translate)(translator, node));
+    if let Some(Ok(outputs)) = &outcome
+        && (node.op_is::<ops::einsum::EinSum>()
+            || node.op_is::<ops::nn::Reduce>()
+            || node.op_is::<ops::array::CumSum>()
+            || node.op_is::<ops::array::ScatterElements>()
+            || node.op_is::<ops::array::ScatterNd>())
+    {
+        // Sums and products of narrow integers may have left their range.
+        return Ok(vec![elementwise::wrapped(translator, node, outputs[0])?]);
+    }
     outcome.or_else(|| pool::flat_indices(translator, node)).unwrap_or(Err(Refusal::Operator))
 }
 

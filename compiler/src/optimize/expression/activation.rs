@@ -120,6 +120,14 @@ impl Expressions {
         }
     }
 
+    /// x of max(x, 0) + ln(1 + exp(−|x|)).
+    pub(super) fn softplus_argument(&self, positive: Id, rest: Id) -> Option<Id> {
+        let Expression::Unary(UnaryOp::Relu, x) = self.get(positive) else { return None };
+        let Expression::Unary(UnaryOp::Log, sum) = self.get(rest) else { return None };
+        let magnitude = self.sigmoid_denominator(sum)?;
+        (self.get(magnitude) == Expression::Unary(UnaryOp::Abs, x)).then_some(x)
+    }
+
     /// v and h of min(max(v, 0), h) or max(min(v, h), 0).
     fn clamp_from_zero(&self, id: Id) -> Option<(Id, f64)> {
         match self.get(id) {

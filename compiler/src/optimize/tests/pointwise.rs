@@ -75,6 +75,20 @@ fn silu_and_hard_swish() {
 }
 
 #[test]
+fn softplus_that_does_not_overflow() {
+    let found = reduced(|b, x| {
+        let magnitude = b.unary(UnaryOp::Abs, x);
+        let e = b.unary(UnaryOp::Neg, magnitude);
+        let e = b.unary(UnaryOp::Exp, e);
+        let e = b.with(BinaryOp::Add, e, 1.0);
+        let rest = b.unary(UnaryOp::Log, e);
+        let positive = b.with(BinaryOp::Max, x, 0.0);
+        b.binary(BinaryOp::Add, positive, rest)
+    });
+    assert_eq!(found, alone(UnaryOp::Softplus));
+}
+
+#[test]
 fn other_constants_are_no_gelu() {
     let found = reduced(|b, x| {
         let s = b.with(BinaryOp::Mul, x, 1.702);

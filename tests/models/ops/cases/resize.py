@@ -49,5 +49,7 @@ def cases():
     yield grid_sample("bilinear_zeros", mode="bilinear", padding_mode="zeros")
     yield grid_sample("nearest_border", mode="nearest", padding_mode="border", align_corners=1)
     yield grid_sample("bicubic_reflection", mode="bicubic", padding_mode="reflection")
+    yield grid_sample("bicubic_border", mode="bicubic", padding_mode="border")
+    yield grid_sample("bicubic_border_corners", mode="bicubic", padding_mode="border", align_corners=1)
     yield single("gridsample_3d", "GridSample", x(1, 2, 3, 4, 2), x(1, 2, 2, 3, 3, draw=uniform(-1.3, 1.3)), opset=20,
                  mode="linear", padding_mode="reflection", align_corners=1)
