@@ -3,7 +3,7 @@
 //! It deliberately covers what a session holds because of the plan, and nothing that a driver or an allocator adds.
 
 use crate::codec;
-use crate::plan::{ALLOCATION_GRANULE_BYTES, MemoryDeclaration, Plan, TEXTURE_GRANULE_BYTES};
+use crate::plan::{ALLOCATION_GRANULE_BYTES, MemoryDeclaration, Plan, Port, TEXTURE_GRANULE_BYTES};
 
 /// Outputs are read back in pieces of at most this size.
 pub const MAX_READBACK_BYTES: u64 = 1 << 20;
@@ -26,6 +26,11 @@ pub const DECODED_PLAN_FACTOR: u64 = 3;
 pub const PAGE_CHECKSUM_BYTES: u64 = 4;
 
 impl Plan {
+    /// Everything that is read back after a run: outputs, then checks.
+    pub fn read_back(&self) -> impl Iterator<Item = &Port> {
+        self.outputs.iter().chain(&self.checks)
+    }
+
     /// Bytes of the buffers through which all readers together pass pages: [`READ_BUFFERS_BYTES`], or the ring's size when
     /// that is less.
     pub fn read_buffers_bytes(&self) -> u64 {
@@ -52,14 +57,14 @@ impl MemoryDeclaration {
     /// | constants | G(`constant_bytes`) |
     /// | params | G(length of `params`), at least one granule |
     /// | input staging | G(Σ input slices + Σ row gather destinations) |
-    /// | read-back | G(min(largest output slice, [`MAX_READBACK_BYTES`])) |
-    /// | host | Σ outputs at the API + [`DECODED_PLAN_FACTOR`] × encoded plan with kernel sources + 4 × `page_count` + `constant_bytes` (their copy while loading) + [`GATHERED_ROWS_IN_FLIGHT`] × largest row stride + [`GATHERED_INDEX_BYTES`] × Σ indices of row gathers + read buffers: min([`READ_BUFFERS_BYTES`], `staging_pages` × page bytes) |
+    /// | read-back | G(min(largest slice of an output or a check, [`MAX_READBACK_BYTES`])) |
+    /// | host | Σ outputs and checks at the API + [`DECODED_PLAN_FACTOR`] × encoded plan with kernel sources + 4 × `page_count` + `constant_bytes` (their copy while loading) + [`GATHERED_ROWS_IN_FLIGHT`] × largest row stride + [`GATHERED_INDEX_BYTES`] × Σ indices of row gathers + read buffers: min([`READ_BUFFERS_BYTES`], `staging_pages` × page bytes) |
     ///
     /// `plan.memory` itself does not influence the result; every other field must be final (the presence of
     /// `budget_bytes`, for one, changes the length of the encoding).
     pub fn of(plan: &Plan, constant_bytes: u64) -> Option<Self> {
         let page_bytes = plan.page.wide_page_bytes();
-        let largest_output = plan.outputs.iter().filter_map(|port| port.slice).map(|slice| slice.size_bytes).max();
+        let largest_output = plan.read_back().filter_map(|port| port.slice).map(|slice| slice.size_bytes).max();
         Some(Self {
             weight_arena_bytes: page_bytes
                 .checked_mul(u64::from(plan.slot_count))?
@@ -81,7 +86,7 @@ fn granules(bytes: u64) -> Option<u64> {
 }
 
 fn host_bytes(plan: &Plan, constant_bytes: u64) -> Option<u64> {
-    let outputs = plan.outputs.iter().try_fold(0_u64, |sum, port| sum.checked_add(port.api_bytes()?))?;
+    let outputs = plan.read_back().try_fold(0_u64, |sum, port| sum.checked_add(port.api_bytes()?))?;
     let decoded_plan = codec::encoded_plan_bytes(plan)?.checked_mul(DECODED_PLAN_FACTOR)?;
     let checksums = u64::from(plan.page_count) * PAGE_CHECKSUM_BYTES;
     let rows = plan.row_gather_bytes()?;

@@ -344,6 +344,9 @@ pub struct Plan {
     pub inputs: Vec<Port>,
     /// Public outputs, in ONNX order.
     pub outputs: Vec<Port>,
+    /// Words that must be 0 after a run, one i32 each, named after the ONNX node that they are about: its 64-bit integers
+    /// needed more than the 32 bits that the device has, and no output is right.
+    pub checks: Vec<Port>,
     /// Shape of every page.
     pub page: PageGeometry,
     /// Pages in the file.

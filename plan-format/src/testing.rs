@@ -87,6 +87,7 @@ pub fn small_plan() -> Plan {
             shape: vec![1, 64],
             slice: Some(activations(3)),
         }],
+        checks: vec![],
         page: PageGeometry { format: TexelFormat::Rgba16Float, rows: 2 },
         page_count: PAGE_COUNT,
         slot_count: 3,

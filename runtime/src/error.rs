@@ -79,6 +79,11 @@ pub enum Error {
     /// A row cannot be read.
     #[error("cannot read row {row} of table `{table}` at file offset {offset_bytes}: {source}")]
     RowRead { table: String, row: u32, offset_bytes: u64, source: io::Error },
+    /// A 64-bit integer of a node does not fit the 32 bits that the device has for it.
+    #[error(
+        "node `{node}`: a 64-bit integer needs more than 32 bits, which the device does not have; no output is right"
+    )]
+    IntegerOverflow { node: String },
     /// The plan loads into a staging buffer whose last copy was never submitted.
     #[error("command {command} loads page {} into a staging buffer that was not submitted yet", page.0)]
     RingStalled { command: u32, page: PageId },
@@ -175,6 +180,7 @@ impl Error {
             | Self::BundleChanged
             | Self::RingStalled { .. }
             | Self::ComputedIndex { .. }
+            | Self::IntegerOverflow { .. }
             | Self::Input(_)
             | Self::SelfTest(_) => false,
         }

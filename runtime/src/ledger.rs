@@ -176,10 +176,11 @@ impl DeviceBytes {
 /// Heap and inline bytes of a decoded plan, by its tables' capacities.
 pub(crate) fn plan_bytes(plan: &Plan) -> u64 {
     let strings = [&plan.provenance.model, &plan.provenance.model_hash, &plan.provenance.compiler];
-    let ports = plan.inputs.iter().chain(&plan.outputs);
+    let ports = plan.inputs.iter().chain(plan.read_back());
     let tables = size_of_val(plan)
         + plan.inputs.capacity() * size_of::<flashmem_plan_format::plan::Port>()
         + plan.outputs.capacity() * size_of::<flashmem_plan_format::plan::Port>()
+        + plan.checks.capacity() * size_of::<flashmem_plan_format::plan::Port>()
         + size_of_val(&*plan.row_tables)
         + size_of_val(&*plan.row_gathers)
         + size_of_val(&*plan.pipelines)

@@ -240,6 +240,7 @@ pub fn assemble(program: &Program, links: &mut Links, assembly: &Assembly<'_>) -
         requirements: Requirements::default(),
         inputs: program.inputs.clone(),
         outputs: program.outputs.clone(),
+        checks: program.checks.clone(),
         page: program.page,
         page_count: program.pages() as u32,
         slot_count: stream.slot_count,

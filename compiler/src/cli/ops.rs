@@ -82,8 +82,17 @@ Made by `flashmem-compile ops --markdown` from the registry in `compiler/src/ope
 Versions are those of the ONNX operator set in which an operator was introduced or changed; a model of any of them is read by
 the rules of its own version. Every shape has to be known at compile time, so what decides shapes (shapes, axes, pads, repeats,
 counts) has to be constant or computed from shapes. Values are f32, f16 (computed in f32, rounded by casts and at outputs), i32,
-i64 (as i32; constants are range-checked), u8, i8 and bool. Anything else is refused when a model is compiled, with every node
+i64 (as i32, see below), u8, i8 and bool. Anything else is refused when a model is compiled, with every node
 that uses it. `tests/conformance/table.txt` has the verdict of every backend node test of ONNX.
+
+**Integers.** Arithmetic on i32, u8 and i8 wraps. i64 has 32 bits on the device: constants and inputs beyond them are refused, and where
+the compiler cannot show from ranges that a result fits, a run checks it and fails, naming the node. No run gives an i64
+that has wrapped. Sums and products over axes fail from magnitudes of 2^30 on. A division by zero gives 0, a shift by the width or more
+what shifting bit by bit would. Casts of floats to i32 saturate, those to u8 and i8 wrap after that, NaN gives 0; ONNX leaves these open.
+Bytes of truth values other than 0 count as 1.
+
+**Edge values.** NaN passes through element-wise functions, maxima and minima included, on every device; comparisons with it are false.
+Subnormal numbers may count as zero, and the sign of a zero is not kept.
 ";
 
 fn markdown() -> String {

@@ -70,9 +70,16 @@ pub struct Graph {
     pub outputs: Vec<GraphPort>,
     /// Elements of public inputs and outputs that index an axis, and what they may be.
     pub index_bounds: Vec<IndexBound>,
+    /// Tensors of one i32, named after ONNX nodes: other than 0 when a 64-bit integer of the node needs more than 32 bits.
+    pub checks: Vec<GraphPort>,
 }
 
 impl Graph {
+    /// Everything that is wanted from a run: checks, then public outputs.
+    pub fn results(&self) -> impl Iterator<Item = &GraphPort> {
+        self.checks.iter().chain(&self.outputs)
+    }
+
     /// Adds a node whose shape and type follow from its operator and operands.
     ///
     /// # Errors
@@ -163,8 +170,7 @@ impl Graph {
 
     /// How often the tensor is read: operand positions plus public outputs.
     pub fn use_count(&self, id: NodeId) -> usize {
-        self.nodes.edges_directed(id, Direction::Outgoing).count()
-            + self.outputs.iter().filter(|o| o.node == id).count()
+        self.nodes.edges_directed(id, Direction::Outgoing).count() + self.results().filter(|o| o.node == id).count()
     }
 
     /// Replaces the operands of a node.
@@ -191,7 +197,7 @@ impl Graph {
             self.nodes.remove_edge(edge);
             self.nodes.add_edge(new, target, position);
         }
-        for output in &mut self.outputs {
+        for output in self.checks.iter_mut().chain(&mut self.outputs) {
             if output.node == old {
                 output.node = new;
             }
@@ -201,8 +207,7 @@ impl Graph {
     /// Removes everything that no public output needs; public inputs stay.
     pub fn prune(&mut self) {
         let mut live = BTreeSet::new();
-        let mut stack: Vec<NodeId> =
-            self.outputs.iter().map(|o| o.node).chain(self.inputs.iter().map(|i| i.node)).collect();
+        let mut stack: Vec<NodeId> = self.results().map(|o| o.node).chain(self.inputs.iter().map(|i| i.node)).collect();
         while let Some(id) = stack.pop() {
             if live.insert(id) {
                 stack.extend(self.nodes.neighbors_directed(id, Direction::Incoming));
@@ -216,7 +221,7 @@ impl Graph {
     pub fn topological_order(&self) -> Vec<NodeId> {
         let mut order = Vec::with_capacity(self.nodes.node_count());
         let mut state = std::collections::BTreeMap::new();
-        let roots = self.inputs.iter().map(|i| i.node).chain(self.outputs.iter().map(|o| o.node));
+        let roots = self.inputs.iter().map(|i| i.node).chain(self.results().map(|o| o.node));
         for root in roots {
             let mut stack = vec![(root, false)];
             while let Some((id, expanded)) = stack.pop() {

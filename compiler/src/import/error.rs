@@ -253,6 +253,14 @@ pub enum ImportError {
         /// Greatest index.
         most: i64,
     },
+    /// A node's 64-bit integers may not fit 32 bits, and no check at run time is known for its operator.
+    #[error("node `{node}` ({op}): its 64-bit integers may need more than 32 bits, which the device does not have")]
+    WideInteger {
+        /// ONNX node name.
+        node: String,
+        /// Our operator.
+        op: &'static str,
+    },
     /// A translated node has another shape or type than tract inferred.
     #[error("node `{node}`: translated to {ours:?}, tract inferred {tract:?}")]
     Disagreement {
@@ -306,6 +314,7 @@ impl ImportError {
             }
             Self::Disagreement { node, ours, tract } => Self::Disagreement { node: text(node), ours, tract },
             Self::Rejected { node, error } => Self::Rejected { node: text(node), error },
+            Self::WideInteger { node, op } => Self::WideInteger { node: text(node), op },
             Self::Read { .. }
             | Self::NotOnnx { .. }
             | Self::OpenSizes(_)

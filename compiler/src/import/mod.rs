@@ -17,6 +17,7 @@ mod model;
 mod names;
 mod preflight;
 mod protobuf;
+mod ranges;
 mod reference;
 pub(crate) mod rewrite;
 mod shield;
@@ -110,8 +111,9 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportEr
     let typed = tract::decluttered(&model).map_err(|error| error.with_names(&names))?;
     model.proto = tract_onnx::pb::ModelProto::default();
     let (name, model_hash, files) = (model.name.clone(), model.hash.clone(), std::mem::take(&mut model.files));
-    let graph = translate::translate(&typed, model, options.check_indices);
-    let graph = graph.map_err(|error| error.with_names(&names))?;
+    let translated = translate::translate(&typed, model, options.check_indices);
+    let (mut graph, wide) = translated.map_err(|error| error.with_names(&names))?;
+    ranges::check(&mut graph, &wide)?;
     let violations = crate::graph::verify::verify(&graph);
     if violations.is_empty() {
         Ok(Imported { graph, model_hash, name, files })

@@ -68,8 +68,8 @@ impl Call {
 pub enum Site {
     /// A node.
     Node(NodeId),
-    /// The copy for a public output, by position.
-    Output(usize),
+    /// The copy for a check or a public output, by position among the results.
+    Result(usize),
 }
 
 /// The state of one lowering.
@@ -98,7 +98,7 @@ impl<'a> Lowering<'a> {
             tensors: Vec::new(),
             views: BTreeMap::new(),
             calls: Vec::new(),
-            site: Site::Output(0),
+            site: Site::Result(0),
             weights: Vec::new(),
             packed: BTreeMap::new(),
             constants: Vec::new(),
@@ -199,7 +199,10 @@ impl<'a> Lowering<'a> {
     fn label(&self, site: Site) -> String {
         match site {
             Site::Node(id) => self.graph.label(id),
-            Site::Output(position) => self.graph.outputs[position].name.clone(),
+            Site::Result(position) => {
+                let port = self.graph.results().nth(position).expect("sites are of the graph's results");
+                port.name.clone()
+            }
         }
     }
 
@@ -250,7 +253,7 @@ impl<'a> Lowering<'a> {
         whole && matches!(tensor.place, Place::Activation { .. })
     }
 
-    /// Says where the next public output lies: dense, in a tensor of its own.
+    /// Says where the next of the graph's results lies: dense, in a tensor of its own.
     pub fn push_output(&mut self, view: View) {
         self.outputs.push(view);
     }
@@ -340,8 +343,9 @@ impl<'a> Lowering<'a> {
         };
         let inputs =
             self.graph.inputs.iter().map(|p| port(p, self.views.get(&p.node).map(|v| slice(v.tensor)))).collect();
-        let outputs =
-            self.graph.outputs.iter().zip(&self.outputs).map(|(p, view)| port(p, Some(slice(view.tensor)))).collect();
+        let mut results = self.graph.results().zip(&self.outputs).map(|(p, view)| port(p, Some(slice(view.tensor))));
+        let checks = results.by_ref().take(self.graph.checks.len()).collect();
+        let outputs = results.collect();
         let steps = self
             .calls
             .iter()
@@ -373,6 +377,7 @@ impl<'a> Lowering<'a> {
             page: self.options.page,
             inputs,
             outputs,
+            checks,
             row_sources: self.row_sources,
             row_gathers,
             index_bounds: self.graph.index_bounds.clone(),

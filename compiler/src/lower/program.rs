@@ -132,6 +132,8 @@ pub struct Program {
     pub inputs: Vec<Port>,
     /// Public outputs.
     pub outputs: Vec<Port>,
+    /// Words that must be 0 after a run.
+    pub checks: Vec<Port>,
     /// Tables of rows.
     pub row_sources: Vec<RowSource>,
     /// Gathers that the host does.

@@ -226,7 +226,7 @@ fn transpose(
 /// The node that alone reads `id`, when it is not a public output either. It may read it in several positions.
 fn single_user(graph: &Graph, id: NodeId) -> Option<NodeId> {
     let users = graph.users(id);
-    let public = graph.outputs.iter().any(|o| o.node == id);
+    let public = graph.results().any(|o| o.node == id);
     (users.len() == 1 && !public).then(|| users[0])
 }
 

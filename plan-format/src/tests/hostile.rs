@@ -89,7 +89,7 @@ fn the_fixed_header_is_checked() {
         open(bytes)
     };
     assert!(matches!(with(0, b"GGUF"), BundleError::Magic { .. }));
-    assert!(matches!(with(8, &[1]), BundleError::Version { found: 1, supported: 5 }));
+    assert!(matches!(with(8, &[1]), BundleError::Version { found: 1, supported: 6 }));
     for count in [0, 5, 8, u32::MAX] {
         assert!(matches!(with(12, &count.to_le_bytes()), BundleError::SectionCount { .. }));
     }

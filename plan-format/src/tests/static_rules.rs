@@ -10,8 +10,9 @@ use crate::validate::{PlanViolation, validate};
 use std::collections::BTreeSet;
 
 kinds!(PlanViolation: TooMany, WeightCounts, PageGeometry, Index, SliceAlignment, SliceSize, SliceEnd,
-    NotInActivations, OutputWithoutSlice, Rank, Elements, TensorBytes, NameEmpty, NameTooLong, NameRepeated, HostWritesOverlap,
-    RowTableSize, RowTableOffset, GatherElement, IndexElement, IndexWalk, IndexRange, SourceEmpty, ParamsBytes, WorkgroupSize, PipelineOrder,
+    NotInActivations, CheckElement, OutputWithoutSlice, Rank, Elements, TensorBytes, NameEmpty, NameTooLong, NameRepeated,
+    HostWritesOverlap, RowTableSize, RowTableOffset, GatherElement, IndexElement, IndexWalk, IndexRange, SourceEmpty, ParamsBytes,
+    WorkgroupSize, PipelineOrder,
     ParamsAlignment, ParamsEnd, BindingCount, WorkgroupsZero, WeightsUse, PagesOfDispatch, PageRange, SlotTable,
     CommandPage, CommandSlot, Requirement, ConstantBytes, WeightBytes, SolverGap, Memory, MemoryOverflow, Budget);
 
@@ -40,6 +41,7 @@ const CASES: &[Case] = &[
     Case("NotInActivations", |plan| output(plan).buffer = Buffer::Constants),
     Case("NotInActivations", |plan| plan.row_gathers[0].destination.buffer = Buffer::Constants),
     Case("OutputWithoutSlice", |plan| plan.outputs[0].slice = None),
+    Case("CheckElement", |plan| plan.checks.push(plan.outputs[0].clone())),
     Case("Rank", |plan| plan.inputs[0].shape = vec![1; 17]),
     Case("Elements", |plan| plan.inputs[0].shape = vec![0, 64]),
     Case("Elements", |plan| plan.inputs[0].shape = vec![1 << 31, 2]),

@@ -19,6 +19,7 @@ impl Check<'_> {
             ("bytes of constants", self.constant_bytes, MAX_CONSTANT_BYTES),
             ("inputs", plan.inputs.len() as u64, entries),
             ("outputs", plan.outputs.len() as u64, entries),
+            ("checks", plan.checks.len() as u64, entries),
             ("row tables", plan.row_tables.len() as u64, entries),
             ("row gathers", plan.row_gathers.len() as u64, entries),
             ("index bounds", plan.index_bounds.len() as u64, entries),

@@ -14,10 +14,23 @@ impl Check<'_> {
         let plan = self.plan;
         let inputs = (0_u32..).zip(&plan.inputs).map(|(index, port)| (input_place(index, port), port));
         let outputs = (0_u32..).zip(&plan.outputs).map(|(index, port)| (output_place(index, port), port));
-        for (place, port) in inputs.clone().chain(outputs.clone()) {
+        let checks = (0_u32..).zip(&plan.checks).map(|(index, port)| (check_place(index, port), port));
+        for (place, port) in inputs.clone().chain(outputs.clone()).chain(checks.clone()) {
             self.port(&place, port);
         }
-        for (place, _) in outputs.clone().filter(|(_, port)| port.slice.is_none()) {
+        // Checks are named after nodes, which no array is.
+        for (place, port) in inputs.clone().chain(outputs.clone()) {
+            let (bytes, limit) = (port.name.len(), MAX_PORT_NAME_BYTES);
+            if bytes > limit {
+                self.found.push(PlanViolation::NameTooLong { place, bytes, limit });
+            }
+        }
+        for (place, port) in checks.clone() {
+            if port.element != ElementType::I32 || port.elements() != Some(1) {
+                self.found.push(PlanViolation::CheckElement { place });
+            }
+        }
+        for (place, _) in outputs.clone().chain(checks).filter(|(_, port)| port.slice.is_none()) {
             self.found.push(PlanViolation::OutputWithoutSlice { place });
         }
         self.unique_names(inputs.map(|(place, port)| (place, port.name.as_str())));
@@ -25,10 +38,6 @@ impl Check<'_> {
     }
 
     fn port(&mut self, place: &Place, port: &Port) {
-        let (bytes, limit) = (port.name.len(), MAX_PORT_NAME_BYTES);
-        if bytes > limit {
-            self.found.push(PlanViolation::NameTooLong { place: place.clone(), bytes, limit });
-        }
         let rank = port.shape.len() as u64;
         if rank > u64::from(MAX_RANK) {
             self.found.push(PlanViolation::Rank { place: place.clone(), rank, limit: MAX_RANK });
@@ -162,6 +171,10 @@ impl Check<'_> {
 
 fn input_place(index: u32, port: &Port) -> Place {
     Place::Input { index, name: shown(&port.name) }
+}
+
+fn check_place(index: u32, port: &Port) -> Place {
+    Place::Check { index, name: shown(&port.name) }
 }
 
 fn output_place(index: u32, port: &Port) -> Place {

@@ -19,6 +19,8 @@ pub enum Place {
     Input { index: u32, name: String },
     /// An output.
     Output { index: u32, name: String },
+    /// A check, by its ONNX node.
+    Check { index: u32, name: String },
     /// A row table.
     RowTable { index: u32, name: String },
     /// A row gather, by its ONNX node.
@@ -43,6 +45,7 @@ impl fmt::Display for Place {
             Self::Plan => write!(out, "plan"),
             Self::Input { index, name } => write!(out, "input {index} ({name})"),
             Self::Output { index, name } => write!(out, "output {index} ({name})"),
+            Self::Check { index, name } => write!(out, "check {index} ({name})"),
             Self::RowTable { index, name } => write!(out, "row table {index} ({name})"),
             Self::RowGather { index, node } => write!(out, "row gather {index} ({node})"),
             Self::IndexBound { index, node } => write!(out, "index bound {index} ({node})"),
@@ -91,6 +94,9 @@ pub enum PlanViolation {
     /// A port or gather destination outside the activation arena.
     #[error("{place}: lies outside the activation arena")]
     NotInActivations { place: Place },
+    /// A check that is not one i32.
+    #[error("{place}: is not one 32-bit integer")]
+    CheckElement { place: Place },
     /// An output that has no place on the device.
     #[error("{place}: has no slice")]
     OutputWithoutSlice { place: Place },

@@ -1,6 +1,6 @@
 //! Fetches the outputs of a run through the read-back buffer, as many pieces at a time as fit, and converts them.
 //!
-//! Nothing is returned unless everything is: a failure in the last piece fails the run.
+//! The plan's checks come behind them, and fail the run where they are not 0. Nothing is returned unless everything is: a failure in the last piece fails the run.
 
 use crate::convert;
 use crate::error::Error;
@@ -15,7 +15,7 @@ const DURING: &str = "reading outputs";
 /// A part of an output, as it travels.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
-    /// Position in the plan's outputs.
+    /// Position among the plan's outputs and checks.
     output: usize,
     /// Start within the output's slice.
     offset_bytes: u64,
@@ -25,7 +25,7 @@ struct Piece {
 /// Memory for all outputs. A run takes it before anything else, so that it can be what the outputs of the run before have left:
 /// later, smaller allocations would have settled in there, and a heap would hold large outputs twice.
 pub(crate) fn reserve(plan: &Plan) -> Vec<(String, Tensor)> {
-    plan.outputs.iter().map(|port| (port.name.clone(), empty(port))).collect()
+    plan.read_back().map(|port| (port.name.clone(), empty(port))).collect()
 }
 
 /// Submits what `encoder` holds and fills the outputs.
@@ -46,7 +46,11 @@ pub(crate) async fn outputs(
         }
     }
     finish(parts, encoder)?;
-    Ok(Outputs { tensors })
+    let checks = tensors.split_off(plan.outputs.len());
+    match checks.into_iter().find(|(_, check)| check.bytes.iter().any(|byte| *byte != 0)) {
+        Some((node, _)) => Err(Error::IntegerOverflow { node }),
+        None => Ok(Outputs { tensors }),
+    }
 }
 
 /// Whatever is left is work of the run, and must not fail unseen.
@@ -64,7 +68,7 @@ fn empty(port: &Port) -> Tensor {
 fn batches(plan: &Plan, buffer_bytes: u64) -> Vec<Vec<Piece>> {
     let mut batches = vec![Vec::new()];
     let mut free_bytes = buffer_bytes;
-    for (output, port) in plan.outputs.iter().enumerate() {
+    for (output, port) in plan.read_back().enumerate() {
         let total_bytes = port.device_bytes().expect("a validated plan's sizes do not overflow");
         let mut offset_bytes = 0;
         while offset_bytes < total_bytes {
@@ -85,8 +89,8 @@ fn batches(plan: &Plan, buffer_bytes: u64) -> Vec<Vec<Piece>> {
 fn copy(parts: &Parts, encoder: &mut CommandEncoder, readback: &ReadBuffer, batch: &[Piece]) {
     let mut position_bytes = 0;
     for piece in batch {
-        let slice =
-            parts.bundle.plan.outputs[piece.output].slice.expect("a validated plan's outputs are on the device");
+        let port = parts.bundle.plan.read_back().nth(piece.output).expect("pieces are of the plan's ports");
+        let slice = port.slice.expect("a validated plan's outputs are on the device");
         let start_bytes = slice.offset_bytes + piece.offset_bytes;
         let source = parts.held().resources.buffer(slice);
         encoder.copy_buffer_to_buffer(source, start_bytes, &readback.buffer, position_bytes, piece.size_bytes);

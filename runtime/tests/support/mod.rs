@@ -77,6 +77,7 @@ impl Product {
             requirements: Requirements::default(),
             inputs: vec![port("x", 0)],
             outputs: vec![port("y", total)],
+            checks: vec![],
             page: PageGeometry { format: TexelFormat::Rgba32Float, rows: self.rows },
             page_count: self.pages,
             slot_count: self.slots,

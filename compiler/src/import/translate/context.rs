@@ -96,6 +96,10 @@ pub struct Translator<'m> {
     /// Computed indices that become outputs, and what they may be; `None` where they do not.
     checked: Option<Vec<(NodeId, IndexBound)>>,
     unsupported: Vec<UnsupportedOp>,
+    /// Nodes of 64-bit integers, and of the integers that these are computed from.
+    wide: BTreeSet<NodeId>,
+    /// How many nodes have a place in `wide` or none.
+    typed_nodes: usize,
 }
 
 impl<'m> Translator<'m> {
@@ -113,6 +117,8 @@ impl<'m> Translator<'m> {
             others: BTreeMap::new(),
             checked: check_indices.then(Vec::new),
             unsupported: vec![],
+            wide: BTreeSet::new(),
+            typed_nodes: 0,
         };
         let sources = super::super::tract::guarded("list the inputs", || Ok(typed.input_outlets()?.to_vec()))?;
         let ports = this.model.inputs.clone();
@@ -189,6 +195,15 @@ impl<'m> Translator<'m> {
         Ok(())
     }
 
+    /// Takes note of the integers that were added since the last call: 64 bits wide when the node's result is.
+    pub fn note_width(&mut self, node: &TypedNode) {
+        let added = self.graph.node_ids().split_off(self.typed_nodes);
+        self.typed_nodes += added.len();
+        if matches!(node.outputs[0].fact.datum_type, DatumType::I64 | DatumType::TDim) {
+            self.wide.extend(added.into_iter().filter(|id| self.graph.node(*id).dtype == Dtype::I32));
+        }
+    }
+
     /// Runs `run` with the nodes of an inner model, whose values are forgotten afterwards. Names stay those of the outer node.
     pub fn with_body<R>(&mut self, body: &'m TypedModel, run: impl FnOnce(&mut Self) -> R) -> R {
         let typed = std::mem::replace(&mut self.typed, body);
@@ -249,8 +264,8 @@ impl<'m> Translator<'m> {
         true
     }
 
-    /// Sets the public outputs and gives the graph, or the report of everything unsupported.
-    pub fn finish(mut self) -> Result<Graph, ImportError> {
+    /// Sets the public outputs and gives the graph with its nodes of 64-bit integers, or the report of everything unsupported.
+    pub fn finish(mut self) -> Result<(Graph, BTreeSet<NodeId>), ImportError> {
         let outlets = super::super::tract::guarded("list the outputs", || Ok(self.typed.output_outlets()?.to_vec()))?;
         for (port, outlet) in self.model.outputs.clone().iter().zip(outlets) {
             match self.operand(outlet) {
@@ -271,7 +286,7 @@ impl<'m> Translator<'m> {
         self.graph.prune();
         let is_empty = |id: &NodeId| self.graph.node(*id).shape.contains(&0);
         match self.graph.topological_order().into_iter().find(is_empty) {
-            None => Ok(self.graph),
+            None => Ok((self.graph, self.wide)),
             Some(id) => {
                 Err(Invalid::Empty { node: self.graph.label(id), shape: self.graph.node(id).shape.clone() }.into())
             }

@@ -24,10 +24,11 @@ mod unfold;
 use super::error::ImportError;
 use super::kernel_op::KernelNode;
 use super::model::Model;
-use crate::graph::Graph;
 use crate::graph::op::Op;
+use crate::graph::{Graph, NodeId};
 pub use context::dtype;
 use context::{Outcome, Refusal, Translator, variant};
+use std::collections::BTreeSet;
 use tract_onnx::prelude::{TypedModel, TypedNode};
 use tract_onnx::tract_core::ops;
 
@@ -108,6 +109,12 @@ pub fn supported_operators() -> impl Iterator<Item = &'static str> {
 
 /// Translates one node.
 fn translate_node<'m>(translator: &mut Translator<'m>, node: &'m TypedNode) -> Outcome {
+    let outcome = translate_operator(translator, node);
+    translator.note_width(node);
+    outcome
+}
+
+fn translate_operator<'m>(translator: &mut Translator<'m>, node: &'m TypedNode) -> Outcome {
     let outcome = TRANSLATIONS.iter().find_map(|t| (t.translate)(translator, node));
     if let Some(Ok(outputs)) = &outcome
         && (node.op_is::<ops::einsum::EinSum>()
@@ -122,9 +129,13 @@ fn translate_node<'m>(translator: &mut Translator<'m>, node: &'m TypedNode) -> O
     outcome.or_else(|| pool::flat_indices(translator, node)).unwrap_or(Err(Refusal::Operator))
 }
 
-/// Translates a typed model; `model` gives the ports, the weights and the ONNX nodes.
-/// `check_indices` makes computed indices public outputs.
-pub fn translate(typed: &TypedModel, model: Model, check_indices: bool) -> Result<Graph, ImportError> {
+/// Translates a typed model; `model` gives the ports, the weights and the ONNX nodes. With the graph come its nodes of 64-bit
+/// integers, which have 32 bits on the device. `check_indices` makes computed indices public outputs.
+pub fn translate(
+    typed: &TypedModel,
+    model: Model,
+    check_indices: bool,
+) -> Result<(Graph, BTreeSet<NodeId>), ImportError> {
     let order = super::tract::guarded("order the model", || typed.eval_order())?;
     let mut translator = Translator::new(typed, model, check_indices)?;
     for id in order {

@@ -62,14 +62,14 @@ fn row(view: &View, index: usize) -> View {
     }
 }
 
-/// Gives every public output a dense tensor of its own: views, constants, inputs and tensors that two outputs share are
+/// Gives every check and public output a dense tensor of its own: views, constants, inputs and tensors that two outputs share are
 /// copied.
 pub fn lower_outputs(lowering: &mut Lowering<'_>) -> Result<(), LowerError> {
     let graph = lowering.graph();
     let inputs: Vec<NodeId> = graph.inputs.iter().map(|i| i.node).filter(|id| lowering.has_view(*id)).collect();
     let mut taken: Vec<TensorId> = inputs.into_iter().map(|id| lowering.view(id).tensor).collect();
-    for (position, output) in graph.outputs.iter().enumerate() {
-        lowering.enter(Site::Output(position));
+    for (position, output) in graph.results().enumerate() {
+        lowering.enter(Site::Result(position));
         let view = lowering.view(output.node);
         let view = if lowering.is_whole_activation(&view) && !taken.contains(&view.tensor) {
             view

@@ -57,7 +57,7 @@ pub fn only_indexes_rows(lowering: &Lowering<'_>, id: NodeId) -> bool {
             _ => false,
         }
     };
-    graph.outputs.iter().all(|o| o.node != id) && graph.users(id).iter().all(reads_only_rows)
+    graph.results().all(|o| o.node != id) && graph.users(id).iter().all(reads_only_rows)
 }
 
 /// Lowers a gather; its epilogue is left.
