@@ -1,6 +1,6 @@
-// cumulative.wgsl -- sums of the elements up to each place of every line.
+// cumulative.wgsl -- sums or products of the elements up to each place of every line.
 //
-// Formula:   out[line, j] = sum of x[line, i] for i = 0 .. j in ascending order (i < j when exclusive); with `reverse` both
+// Formula:   out[line, j] = sum, or product, of x[line, i] for i = 0 .. j in ascending order (i < j when exclusive); with `reverse` both
 //            are counted from the end. A call makes `steps` of the columns, from `first` on, where out has those before.
 // Bindings:  2 out: words, `out_stride` apart within a line; 3 x: words. Lines follow from four merged axes, outermost
 //            first, padded with extent 1.
@@ -10,7 +10,7 @@
 struct Params {
     lines: u32, columns: u32, width: u32, is_float: u32,
     exclusive: u32, reverse: u32, x_offset: u32, x_stride: u32,
-    out_stride: u32, first: u32, steps: u32, pad_0: u32,
+    out_stride: u32, first: u32, steps: u32, is_product: u32,
     extents: vec4<u32>,
     x_strides: vec4<u32>,
     out_strides: vec4<u32>,
@@ -29,17 +29,17 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let at = coordinates(line);
     let source = params.x_offset + dot(at, params.x_strides);
     let target_place = dot(at, params.out_strides);
-    var sum = 0u;
+    var so_far = neutral();
     if (params.first > 0u) {
         let j = column(params.first - 1u);
         let before = out[target_place + j * params.out_stride];
-        sum = select(before, plus(before, x[source + j * params.x_stride]), params.exclusive != 0u);
+        so_far = select(before, joined(before, x[source + j * params.x_stride]), params.exclusive != 0u);
     }
     for (var step = params.first; step < params.first + params.steps; step += 1u) {
         let j = column(step);
-        let with_own = plus(sum, x[source + j * params.x_stride]);
-        out[target_place + j * params.out_stride] = select(with_own, sum, params.exclusive != 0u);
-        sum = with_own;
+        let with_own = joined(so_far, x[source + j * params.x_stride]);
+        out[target_place + j * params.out_stride] = select(with_own, so_far, params.exclusive != 0u);
+        so_far = with_own;
     }
 }
 
@@ -48,11 +48,21 @@ fn column(step: u32) -> u32 {
     return select(step, params.columns - 1u - step, params.reverse != 0u);
 }
 
-fn plus(a: u32, b: u32) -> u32 {
-    if (params.is_float != 0u) {
-        return bitcast<u32>(bitcast<f32>(a) + bitcast<f32>(b));
+// What joins to any element without changing it.
+fn neutral() -> u32 {
+    if (params.is_product == 0u) {
+        return 0u;
     }
-    return a + b;
+    return select(1u, bitcast<u32>(1.0), params.is_float != 0u);
+}
+
+fn joined(a: u32, b: u32) -> u32 {
+    if (params.is_float != 0u) {
+        let x = bitcast<f32>(a);
+        let y = bitcast<f32>(b);
+        return bitcast<u32>(select(x + y, x * y, params.is_product != 0u));
+    }
+    return select(a + b, a * b, params.is_product != 0u);
 }
 
 fn coordinates(index: u32) -> vec4<u32> {

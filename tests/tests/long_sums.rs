@@ -9,7 +9,7 @@ use flashmem_compiler::graph::interpret::interpret;
 use flashmem_compiler::graph::op::{NormKind, Op, PoolKind, ReduceKind, ScatterKind, Taps, Window};
 use flashmem_compiler::graph::pointwise::{BinaryOp, Pointwise};
 use flashmem_compiler::graph::{Graph, GraphPort, NodeId};
-use flashmem_compiler::operators::{Cumulative, MaxRoiPool, RoiAlign, TopK};
+use flashmem_compiler::operators::{Accumulation, Cumulative, MaxRoiPool, RoiAlign, TopK};
 use flashmem_compiler::optimize::{OptimizeOptions, optimize, split_long_sums};
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
@@ -143,7 +143,7 @@ const CASES: &[(&str, Build)] = &[
         c.output(Op::ArgReduce { axis: 1, max: true, last: false }, &[x]);
         c.output(Op::Softmax { axis: 1, log: false }, &[x]);
         c.output(Op::Normalize { kind: NormKind::Layer, axes: vec![1], epsilon: 1e-5 }, &[x]);
-        c.output(Cumulative { axis: 1, exclusive: false, reverse: true }, &[x]);
+        c.output(Cumulative { accumulation: Accumulation::Sum, axis: 1, exclusive: false, reverse: true }, &[x]);
     }),
     ("first of a line", |c, n| {
         // Every element is compared with every other.

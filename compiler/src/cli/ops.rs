@@ -26,10 +26,6 @@ pub fn print(form: Form) {
     out!("{text}");
 }
 
-fn full_name(operator: &Operator) -> String {
-    if operator.domain.is_empty() { operator.name.to_owned() } else { format!("{}.{}", operator.domain, operator.name) }
-}
-
 fn versions(operator: &Operator) -> String {
     operator.versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -46,10 +42,10 @@ fn summary() -> String {
 }
 
 fn text() -> String {
-    let width = OPERATORS.iter().map(|o| full_name(o).len()).max().unwrap_or(0);
+    let width = OPERATORS.iter().map(|o| o.full_name().len()).max().unwrap_or(0);
     let mut text = String::new();
     for operator in OPERATORS {
-        let name = full_name(operator);
+        let name = operator.full_name();
         let since = operator.versions.first().copied().unwrap_or(0);
         let line = format!("{name:width$}  {since:>2}+  {:7}  {}", operator.support.word(), operator.support.note());
         writeln!(text, "{}", line.trim_end()).expect("writing to a string");
@@ -101,7 +97,7 @@ fn markdown() -> String {
         summary()
     );
     for operator in OPERATORS {
-        let (name, versions) = (full_name(operator), versions(operator));
+        let (name, versions) = (operator.full_name(), versions(operator));
         let support = operator.support;
         writeln!(text, "| {name} | {versions} | {} | {} |", support.word(), support.note())
             .expect("writing to a string");

@@ -3,8 +3,10 @@
 //! Every variant names the node, input, tensor or file that it is about. The reason that tract gives is kept as text, one
 //! line, because its errors have no types of their own.
 
+use super::axes::Misplaced;
 use super::names::NodeNames;
 use super::preflight::Invalid;
+use super::structure::Flaw;
 use crate::graph::ShapeError;
 use crate::graph::constant::Dtype;
 use crate::graph::verify::Violation;
@@ -86,6 +88,11 @@ fn named(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
+/// A domain of operators.
+fn domain_named(domain: &str) -> String {
+    if domain.is_empty() { "the standard operators".to_owned() } else { format!("the operators of {domain}") }
+}
+
 /// Import failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
@@ -105,6 +112,38 @@ pub enum ImportError {
         /// What was found instead.
         reason: String,
     },
+    /// The model asks for operators of a version that is not known.
+    #[error(
+        "the model is written for version {version} of {}; the newest that is known is {newest}",
+        domain_named(domain)
+    )]
+    OpsetUnknown {
+        /// The operators' domain.
+        domain: String,
+        /// The version that it asks for.
+        version: i64,
+        /// The newest one that is known.
+        newest: i64,
+    },
+    /// The model asks for operators in several versions.
+    #[error("the model asks for {} in the versions {}", domain_named(domain), .versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    OpsetTwice {
+        /// The operators' domain.
+        domain: String,
+        /// The versions.
+        versions: Vec<i64>,
+    },
+    /// The model does not say the version of its operators.
+    #[error(
+        "the model does not say which version of the standard operators it means, and node `{node}` is one of them"
+    )]
+    OpsetMissing {
+        /// A node of a standard operator.
+        node: String,
+    },
+    /// Names of the model's graph contradict each other.
+    #[error("the model's graph has no meaning: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Flawed(Vec<Flaw>),
     /// tract cannot read or type the model.
     #[error("tract cannot {action}: {reason}")]
     Tract {
@@ -127,6 +166,9 @@ pub enum ImportError {
     /// Operators that cannot be translated, all of them.
     #[error("the model uses operators that are not supported:{}", list(.0))]
     Unsupported(Vec<UnsupportedOp>),
+    /// Nodes name axes that their operands do not have.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Axes(Vec<Misplaced>),
     /// Sizes of inputs are open, all of them.
     #[error("the model leaves sizes open; give each of them:{}", .0.iter().map(|size| format!("\n  {size}")).collect::<String>())]
     OpenSizes(Vec<OpenSize>),
@@ -315,10 +357,18 @@ impl ImportError {
             Self::Disagreement { node, ours, tract } => Self::Disagreement { node: text(node), ours, tract },
             Self::Rejected { node, error } => Self::Rejected { node: text(node), error },
             Self::WideInteger { node, op } => Self::WideInteger { node: text(node), op },
+            Self::Axes(found) => {
+                let named = |wrong: Misplaced| Misplaced { node: text(wrong.node.clone()), ..wrong };
+                Self::Axes(found.into_iter().map(named).collect())
+            }
             Self::Read { .. }
             | Self::NotOnnx { .. }
             | Self::OpenSizes(_)
             | Self::Binding { .. }
+            | Self::OpsetUnknown { .. }
+            | Self::OpsetTwice { .. }
+            | Self::OpsetMissing { .. }
+            | Self::Flawed(_)
             | Self::NoSuchInput { .. }
             | Self::NoSuchDimension { .. }
             | Self::InterfaceElement { .. }

@@ -6,10 +6,13 @@
 //! a scale) therefore stays in the graph as operators on a constant. Symbolic dimensions have no defaults. Import
 //! deliberately recovers no pattern: layer norms, attention and activations arrive in pieces.
 
+mod admission;
+mod axes;
 mod booleans;
 mod branches;
 mod builders;
 mod conditions;
+mod einsum;
 mod error;
 mod golden;
 mod kernel_op;
@@ -23,17 +26,22 @@ pub(crate) mod rewrite;
 mod shield;
 mod sizes;
 mod stored;
+mod structure;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_admission;
 mod tract;
 mod translate;
 mod weights;
 
+pub use axes::Misplaced;
 pub use error::{ImportError, OpenSize, UnsupportedOp};
 pub use golden::golden_inputs;
 pub use preflight::Invalid;
 pub use reference::reference;
 pub use stored::stored_precision;
+pub use structure::{Flaw, Maker};
 pub use translate::supported_operators;
 
 pub use crate::operators::{OPERATORS, Operator, Support};

@@ -4,18 +4,21 @@
 //! of known shape, after the public ones), and the public ports. It deliberately does not interpret operators, beyond knowing
 //! which of them need the value of a weight at compile time.
 
+use super::admission;
+use super::axes;
 use super::conditions::{self, chooses};
 use super::error::{ImportError, UnsupportedOp};
 use super::kernel_op::KernelNode;
 use super::names::NodeNames;
 use super::preflight;
 use super::protobuf::{Skeleton, skim};
-use super::rewrite::{Shapes, rewrite};
+use super::rewrite::{Known, Shapes, rewrite};
 use super::sizes::{self, fixed};
+use super::structure;
 use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
 use super::{ImportOptions, branches};
 use crate::graph::constant::Storage;
-use crate::operators::{Support, find};
+use crate::operators::find;
 use flashmem_plan_format::plan::ElementType;
 use flashmem_plan_format::validate::MAX_PORT_NAME_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +59,8 @@ pub struct Model {
     pub initialisers: BTreeSet<String>,
     /// Operators with a file in `operators/`, by the name of the node that stands for each.
     pub kernel_ops: BTreeMap<String, KernelNode>,
+    /// What nodes say about axes.
+    pub claims: Vec<axes::Claim>,
     /// BLAKE3 of the file, followed by its files of external data in path order, in hexadecimal.
     pub hash: String,
     /// Name of the file without its extension.
@@ -76,12 +81,15 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
         .proto_model_for_read(&mut bytes.as_slice())
         .map_err(|e| not_onnx(super::tract::one_line(&e)))?;
     drop(bytes);
-    let standard = |domain: &str| matches!(domain, "" | "ai.onnx");
-    let opset = proto.opset_import.iter().find(|set| standard(&set.domain)).map_or(1, |set| set.version);
+    let opset = admission::opset(&proto)?;
     let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
     let mut weights = large.iter().map(|t| from_model_file(&map, t)).collect::<Result<Vec<_>, _>>()?;
     let mut external = ExternalFiles::beside(path);
     external.resolve_graph(graph, &mut weights)?;
+    let flaws = structure::flaws(graph, weights.iter().map(|weight| weight.name.as_str()));
+    if !flaws.is_empty() {
+        return Err(ImportError::Flawed(flaws));
+    }
     super::booleans::normalise(graph);
     take_constants(graph, &mut weights)?;
     let mut names = NodeNames::of(graph, &weights);
@@ -90,13 +98,14 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     preflight::outputs(graph, |name| weights.iter().any(|weight| weight.name == name))?;
     branches::take(graph, &BTreeMap::new());
     names.mark(graph);
-    refuse_unknown_operators(&graph.node).map_err(|error| error.with_names(&names))?;
+    admission::check(&graph.node, opset).map_err(|error| error.with_names(&names))?;
+    let mut claims = axes::claims(&graph.node, &Known::of(graph, opset));
     let initialisers = names_of_initialisers(graph, &weights);
     graph.input.retain(|input| !initialisers.contains(&input.name));
     sizes::fix(graph, options)?;
     let mut kernel_ops = rewritten(graph, opset, &weights).map_err(|error| error.with_names(&names))?;
-    take_branches(&mut proto, &weights, opset, &mut kernel_ops, &mut names)
-        .map_err(|error| error.with_names(&names))?;
+    let inside = take_branches(&mut proto, &weights, opset, &mut kernel_ops, &mut names);
+    claims.extend(inside.map_err(|error| error.with_names(&names))?);
     let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
 
     let initialisers = names_of_initialisers(graph, &weights);
@@ -114,7 +123,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let hash = hasher.finalize().to_hex().to_string();
     let names = Rc::new(names);
-    Ok(Model { proto, inputs, outputs, weights, names, initialisers, kernel_ops, hash, name, files })
+    Ok(Model { proto, inputs, outputs, weights, names, initialisers, kernel_ops, claims, hash, name, files })
 }
 
 /// Large tensors of `Constant` nodes are weights like any other.
@@ -133,30 +142,6 @@ fn take_constants(graph: &mut GraphProto, weights: &mut Vec<Weight>) -> Result<(
     }
     graph.node = kept;
     Ok(())
-}
-
-/// Refuses every operator that the registry does not accept, all at once. tract looks up operators by name alone, so other
-/// domains must not reach it.
-fn refuse_unknown_operators(nodes: &[NodeProto]) -> Result<(), ImportError> {
-    let mut unknown: Vec<UnsupportedOp> = Vec::new();
-    for node in nodes {
-        let prefix = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain) };
-        let op = match find(&node.domain, &node.op_type).map(|operator| operator.support) {
-            Some(Support::Full | Support::Limited(_)) => continue,
-            Some(Support::Refused(reason)) => format!("{prefix}{} ({reason})", node.op_type),
-            None => format!("{prefix}{}", node.op_type),
-        };
-        match unknown.iter_mut().find(|u| u.op == op) {
-            Some(entry) => {
-                entry.count += 1;
-                entry.nodes.push(node.name.clone());
-            }
-            None => {
-                unknown.push(UnsupportedOp { op, count: 1, nodes: vec![node.name.clone()] });
-            }
-        }
-    }
-    if unknown.is_empty() { Ok(()) } else { Err(ImportError::Unsupported(unknown)) }
 }
 
 /// An input that is an output as well goes through a node of its own: tract forgets the shape of what it gives out.
@@ -186,14 +171,15 @@ fn rewritten(
 }
 
 /// Takes the branches whose conditions follow from constants and shapes, those inside taken branches included; of what is left
-/// then, both branches are computed.
+/// then, both branches are computed. Gives what their nodes say about axes.
 fn take_branches(
     proto: &mut ModelProto,
     weights: &[Weight],
     opset: i64,
     kernel_ops: &mut BTreeMap<String, KernelNode>,
     names: &mut NodeNames,
-) -> Result<(), ImportError> {
+) -> Result<Vec<axes::Claim>, ImportError> {
+    let mut claims = Vec::new();
     while proto.graph.iter().flat_map(|g| &g.node).any(chooses) {
         let mut message = proto.clone();
         if let Some(graph) = message.graph.as_mut() {
@@ -201,7 +187,7 @@ fn take_branches(
             split_weights(graph, weights.to_vec(), Some(&wanted));
         }
         let conditions = conditions::known(&message, kernel_ops);
-        let Some(graph) = proto.graph.as_mut() else { return Ok(()) };
+        let Some(graph) = proto.graph.as_mut() else { return Ok(claims) };
         let count = graph.node.iter().filter(|node| chooses(node)).count();
         let mut came = branches::take(graph, &conditions);
         if conditions.is_empty() && came.is_empty() {
@@ -215,10 +201,11 @@ fn take_branches(
             let op = "If (its branches have inputs, or not as many outputs as it has)".to_owned();
             return Err(ImportError::Unsupported(vec![UnsupportedOp { op, count, nodes: left }]));
         }
-        refuse_unknown_operators(&inside)?;
+        admission::check(&inside, opset)?;
+        claims.extend(axes::claims(&inside, &Known::of(graph, opset)));
         kernel_ops.extend(rewritten(graph, opset, weights)?);
     }
-    Ok(())
+    Ok(claims)
 }
 
 /// Shapes of the weights, which are outside the message by now, and of the inputs.

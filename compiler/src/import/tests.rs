@@ -329,6 +329,16 @@ fn operators_with_a_kernel_name_their_node_when_they_reject_operands() {
 }
 
 #[test]
+fn axes_outside_the_rank_name_their_node() {
+    let axis = field(5, &[field(1, b"axis"), number(3, 5), vec![0xa0, 1, 2]].concat());
+    let norm = [node("Softmax", "s", &["x"], "y"), axis].concat();
+    let bytes = model(&[norm], &[], &[info("x", &[fixed(5), fixed(4)])], &[info("y", &[])]);
+    let error = error_of(&bytes, &ImportOptions::default());
+    assert!(matches!(&error, ImportError::Axes(found) if found[0].node == "s"), "{error}");
+    assert_eq!(error.to_string(), "node `s`: Softmax along [5] of `x`, which has 2 axes");
+}
+
+#[test]
 fn what_is_no_model_is_an_error() {
     let options = ImportOptions::default();
     for bytes in [&b"this is no model"[..], &[], &[0xff; 300], &[7 << 3 | 2, 0x80]] {
@@ -341,7 +351,7 @@ fn what_is_no_model_is_an_error() {
     let nodes = [node("Add", "sum", &["x", "nowhere"], "y")];
     let bytes = model(&nodes, &[], &[info("x", &[fixed(5)])], &[info("y", &[])]);
     let error = error_of(&bytes, &options).to_string();
-    assert_eq!(error, "tensor `nowhere` is used but nothing computes it");
+    assert_eq!(error, "the model's graph has no meaning: node `sum` uses `nowhere`, which nothing makes");
     let nodes = [node("MatMul", "product", &["x", "z"], "y")];
     let inputs = [info("x", &[fixed(5), fixed(5)]), info("z", &[fixed(4), fixed(4)])];
     let error = error_of(&model(&nodes, &[], &inputs, &[info("y", &[])]), &options);

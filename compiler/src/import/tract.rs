@@ -3,6 +3,7 @@
 //! Takes a model; gives tract's typed, decluttered model. Shape inference, constant folding and decluttering are tract's;
 //! nothing here knows an operator.
 
+use super::axes;
 use super::error::ImportError;
 use super::kernel_op::NotTaken;
 use super::model::Model;
@@ -114,7 +115,14 @@ fn culprit(model: &Model) -> Option<Invalid> {
 
 /// The typed, decluttered model.
 pub fn decluttered(model: &Model) -> Result<TypedModel, ImportError> {
-    let inferred = inferred(model)?;
+    let mut inferred = inferred(model)?;
+    let analysed = guarded("infer the model's shapes", || inferred.analyse(false));
+    // Before tract's own failure, which they may be the cause of.
+    let misplaced = axes::misplaced(&model.claims, &inferred);
+    if !misplaced.is_empty() {
+        return Err(ImportError::Axes(misplaced));
+    }
+    analysed?;
     let typed = guarded("infer the model's shapes", || inferred.into_typed())?;
     let again = typed.clone();
     let simplify = |model: TypedModel| guarded("simplify the model", || fold::decluttered(model));

@@ -1,13 +1,14 @@
-//! Sums of the elements up to each place of every line.
+//! Sums or products of the elements up to each place of every line.
 //!
-//! ONNX's CumSum is this (`import/translate/selection.rs`). It deliberately adds in ascending order, one line an invocation:
-//! a parallel scan would round otherwise.
+//! ONNX's CumSum (`import/translate/selection.rs`) and CumProd are this. It deliberately goes in ascending order, one line an
+//! invocation: a parallel scan would round otherwise.
 
 use super::KernelOpKind;
 use super::form::{KernelOperator, Operands};
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, word as word_of};
 use crate::graph::{NodeId, ShapeError};
+use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::{Rounds, once};
 use crate::kernels::{Kernel, KernelRow, Links, body, row};
 use crate::lower::LowerError;
@@ -16,9 +17,20 @@ use crate::lower::ops::lines::Lines;
 use crate::lower::ops::strided::{ROUNDS_PER_CALL, cost, linear, word};
 use crate::schedule::OperatorClass;
 
-/// Sum of the elements up to each place along an axis, in ascending order. One operand.
+/// How elements are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accumulation {
+    /// Their sum.
+    Sum,
+    /// Their product.
+    Product,
+}
+
+/// Sum or product of the elements up to each place along an axis, in ascending order. One operand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cumulative {
+    /// Sum or product.
+    pub accumulation: Accumulation,
     /// The axis.
     pub axis: usize,
     /// Without the element itself.
@@ -32,6 +44,23 @@ impl Cumulative {
     pub const KERNEL: KernelRow =
         row(body!("cumulative"), Links::None, &["out", "x"], Rounds::of(&[("steps", 10)], |p| once(p[0])))
             .class(OperatorClass::Hierarchical);
+
+    /// ONNX's CumProd.
+    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+        let (x, axis) = (s.needed(0)?, s.needed(1)?);
+        let axis = match s.known.integers(axis) {
+            Some([axis]) => *axis,
+            _ => return Err("an axis that is computed".to_owned()),
+        };
+        let from_end = |axis: i64| s.known.rank(x).map(|(rank, _)| axis + rank as i64);
+        let axis = if axis < 0 { from_end(axis) } else { Some(axis) };
+        let axis = axis.and_then(|axis| usize::try_from(axis).ok()).ok_or("an axis of an unknown number of axes")?;
+        let flag = |name: &str| s.int_attribute(name).unwrap_or(0) != 0;
+        let (exclusive, reverse) = (flag("exclusive"), flag("reverse"));
+        let y = s.kernel_op(Self { accumulation: Accumulation::Product, axis, exclusive, reverse }, &[x]);
+        s.give(0, &y);
+        Ok(Rewritten::Replaced)
+    }
 }
 
 /// Lines along an axis: the flat index of the first element of each, in row-major order, and the stride along it.
@@ -55,12 +84,18 @@ impl KernelOperator for Cumulative {
         let size = x.shape[self.axis];
         let mut words = vec![0; x.words.len()];
         for start in starts {
-            let mut sum = 0.0;
+            let mut so_far = match self.accumulation {
+                Accumulation::Sum => 0.0,
+                Accumulation::Product => 1.0,
+            };
             for step in 0..size {
                 let at = start + stride * if self.reverse { size - 1 - step } else { step };
-                let with = sum + x.value(at);
-                words[at] = word_of(if self.exclusive { sum } else { with }, x.dtype);
-                sum = with;
+                let with = match self.accumulation {
+                    Accumulation::Sum => so_far + x.value(at),
+                    Accumulation::Product => so_far * x.value(at),
+                };
+                words[at] = word_of(if self.exclusive { so_far } else { with }, x.dtype);
+                so_far = with;
             }
         }
         Tensor { shape: x.shape.clone(), dtype: x.dtype, words }
@@ -81,7 +116,8 @@ impl KernelOperator for Cumulative {
             let mut params = vec![lines.count as u32, columns as u32, width, is_float];
             params.extend([u32::from(self.exclusive), u32::from(self.reverse)]);
             params.extend([word(x.offset), word(x.strides[self.axis])]);
-            params.extend([word(out.strides[self.axis]), first as u32, steps as u32, 0]);
+            params.extend([word(out.strides[self.axis]), first as u32, steps as u32]);
+            params.push(u32::from(self.accumulation == Accumulation::Product));
             params.extend(lines.words());
             let elements = lines.count * steps;
             lowering.call(Call {
@@ -105,14 +141,16 @@ impl KernelOperator for Cumulative {
 
 #[cfg(test)]
 mod tests {
-    use super::Cumulative;
+    use super::{Accumulation, Cumulative};
     use crate::graph::interpret::Tensor;
     use crate::operators::KernelOperator;
 
     #[test]
     fn sums_may_leave_out_the_element_and_start_at_the_end() {
         let x = Tensor::from_f32(vec![1, 4], [2., 3., 3., 1.]);
-        let sums = Cumulative { axis: 1, exclusive: true, reverse: true };
+        let sums = Cumulative { accumulation: Accumulation::Sum, axis: 1, exclusive: true, reverse: true };
         assert_eq!(sums.evaluate(&[&x], &[1, 4]).to_f32(), [7., 4., 1., 0.]);
+        let products = Cumulative { accumulation: Accumulation::Product, ..sums };
+        assert_eq!(products.evaluate(&[&x], &[1, 4]).to_f32(), [9., 3., 1., 1.]);
     }
 }

@@ -22,6 +22,7 @@ type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 /// Puts the builders in place.
 pub fn register(operators: &mut OnnxOpRegister) {
     operators.insert("ConvTranspose", conv_transpose::build);
+    operators.insert("Einsum", super::einsum::from_onnx);
     operators.insert("MatMul", matmul::build);
     operators.insert("Range", range::build);
     operators.insert(SELECT, select::build);

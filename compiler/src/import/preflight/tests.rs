@@ -206,6 +206,7 @@ fn typed(graph: GraphProto) -> Result<(), ImportError> {
         files: vec![],
         names: Rc::new(NodeNames::of(&GraphProto::default(), &[])),
         initialisers: BTreeSet::new(),
+        claims: vec![],
         kernel_ops: BTreeMap::new(),
         hash: String::new(),
         name: String::new(),

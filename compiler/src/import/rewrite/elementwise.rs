@@ -80,6 +80,32 @@ pub fn swish(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
+/// Swish of the first operand, times the second.
+pub fn swiglu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let (gate, value) = (s.needed(0)?, s.needed(1)?);
+    let gate = gated(s, gate);
+    let y = s.op("Mul", &[&gate, value], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+fn gated(s: &mut Steps<'_>, x: &str) -> String {
+    let alpha = s.float_attribute("alpha").unwrap_or(1.0);
+    let bent = if alpha == 1.0 {
+        x.to_owned()
+    } else {
+        let alpha = s.number_like(alpha, x);
+        s.op("Mul", &[x, &alpha], &[])
+    };
+    let gate = s.op("Sigmoid", &[&bent], &[]);
+    s.op("Mul", &[x, &gate], &[])
+}
+
+/// An equation that has no meaning is refused; the others stay (`import/einsum.rs`).
+pub fn einsum(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    crate::import::einsum::check(s.node).map(|()| Rewritten::Unchanged).map_err(|error| error.to_string())
+}
+
 /// A float to the power of an integer has the float's type; tract would compute in 64 bits.
 pub fn pow(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (base, exponent) = (s.needed(0)?, s.needed(1)?);

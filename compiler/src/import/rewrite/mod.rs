@@ -20,24 +20,24 @@ mod steps;
 
 pub use attention::attention;
 pub use contributed::{embed_layer_normalization, fused_conv, fused_matmul, gelu};
-pub use elementwise::{celu, equal, mish, pow, selu, softplus, swish};
+pub use elementwise::{celu, einsum, equal, mish, pow, selu, softplus, swiglu, swish};
 pub use linear::gemm;
 pub use losses::{negative_log_likelihood, softmax_cross_entropy};
 pub use movement::{
-    affine_grid, center_crop_pad, col2im, compress, constant_of_shape, one_hot, pad, resize, reverse_sequence, upsample,
+    affine_grid, center_crop_pad, col2im, compress, constant_of_shape, one_hot, pad, resize, reverse_sequence,
+    space_to_depth, upsample,
 };
 pub use norms::{batch_normalization, local_response, lp_normalization, skip_normalization};
 pub use pooling::{global_lp_pool, lp_pool, max_unpool};
 pub use quantisation::{dequantize, quantize, quantize_dynamically};
-pub use recurrent::recurrent;
+pub use recurrent::{causal_convolution, recurrent};
 pub use spectral::short_time_fourier;
-pub use steps::{Attribute, Steps, floats, integers};
+pub use steps::{Attribute, Known, Steps, floats, integers};
 
 use super::error::UnsupportedOp;
 use super::kernel_op::KernelNode;
 use crate::operators::find;
 use std::collections::BTreeMap;
-use steps::Known;
 use tract_onnx::pb::GraphProto;
 
 /// What a rewrite did.

@@ -27,6 +27,27 @@ pub fn constant_of_shape(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
+/// Blocks of height and width moved in front of the channels, or behind them (mode `CRD`, which tract does not know).
+pub fn space_to_depth(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let x = s.needed(0)?;
+    let block = s.int_attribute("blocksize").filter(|block| *block > 0).ok_or("blocksize that is not positive")?;
+    if s.text_attribute("mode").unwrap_or("DCR") == "DCR" {
+        return Ok(Rewritten::Unchanged);
+    }
+    // (batch, channels, rows, block, columns, block): the size of the last axis follows.
+    let (leading, height) = (s.shape(x, 0, 2), s.shape(x, 2, 3));
+    let size = s.ints(&[block]);
+    let (rows, rest) = (s.op("Div", &[&height, &size], &[]), s.ints(&[-1]));
+    let apart = s.op("Concat", &[&leading, &rows, &size, &rest, &size], &[("axis", Attribute::Int(0))]);
+    let blocks = s.op("Reshape", &[x, &apart], &[]);
+    let turned = s.op("Transpose", &[&blocks], &[("perm", Attribute::Ints(&[0, 1, 3, 5, 2, 4]))]);
+    let (batch, columns) = (s.shape(x, 0, 1), s.shape(&turned, 5, 6));
+    let merged = s.op("Concat", &[&batch, &rest, &rows, &columns], &[("axis", Attribute::Int(0))]);
+    let y = s.op("Reshape", &[&turned, &merged], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
 /// Padding with a computed value, or without a value but with axes: tract wants a constant.
 pub fn pad(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let node = s.node;

@@ -59,3 +59,38 @@ fn with_states(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String>
     s.nodes.push(whole);
     Ok(Rewritten::Replaced)
 }
+
+/// `CausalConvWithState`: a convolution of every channel for itself over the last elements of the sequence before and this one;
+/// the state is as many elements as the next sequence needs.
+pub fn causal_convolution(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let (x, weight) = (s.needed(0)?, s.needed(1)?);
+    let Some([channels, _, width]) = s.known.shape(weight) else {
+        return Err("weights whose shape is not known".to_owned());
+    };
+    let (channels, width) = (*channels as i64, *width as i64);
+    if width < 2 {
+        return Err(format!("weights of {width} elements, which leave no state"));
+    }
+    let past = match s.operand(3) {
+        Some(past) => past.to_owned(),
+        None => {
+            let (planes, before) = (s.shape(x, 0, 2), s.ints(&[width - 1]));
+            let shape = s.op("Concat", &[&planes, &before], &[("axis", Attribute::Int(0))]);
+            let zero = s.number_like(0.0, x);
+            s.op("Expand", &[&zero, &shape], &[])
+        }
+    };
+    let whole = s.op("Concat", &[&past, x], &[("axis", Attribute::Int(2))]);
+    let operands: Vec<&str> = [whole.as_str(), weight].into_iter().chain(s.operand(2)).collect();
+    let attributes = [("group", Attribute::Int(channels)), ("kernel_shape", Attribute::Ints(&[width]))];
+    let y = s.op("Conv", &operands, &attributes);
+    let y = match s.text_attribute("activation") {
+        Some("silu" | "swish") => s.op("Swish", &[&y], &[]),
+        Some(_) | None => y,
+    };
+    s.give(0, &y);
+    let (from, to, axis) = (s.ints(&[1 - width]), s.ints(&[i64::MAX]), s.ints(&[2]));
+    let state = s.op("Slice", &[&whole, &from, &to, &axis], &[]);
+    s.give(1, &state);
+    Ok(Rewritten::Replaced)
+}

@@ -5,7 +5,7 @@ use super::indexing::{elements_along, wrapped};
 use super::program::Program;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::pointwise::{BinaryOp, Operand};
-use crate::operators::{Cumulative, TopK};
+use crate::operators::{Accumulation, Cumulative, TopK};
 use tract_onnx::prelude::{Tensor, TypedNode};
 use tract_onnx::tract_core::ops::array::{CumSum, OneHot, Topk, Trilu};
 
@@ -85,6 +85,7 @@ pub fn trilu(t: &mut Translator<'_>, node: &TypedNode, op: &Trilu) -> Outcome {
 /// Sums of the elements up to each place along an axis.
 pub fn cumulative_sum(t: &mut Translator<'_>, node: &TypedNode, op: &CumSum) -> Outcome {
     let x = t.input(node, 0)?;
-    let cumulative = Cumulative { axis: op.axis, exclusive: op.exclusive, reverse: op.reverse };
+    let cumulative =
+        Cumulative { accumulation: Accumulation::Sum, axis: op.axis, exclusive: op.exclusive, reverse: op.reverse };
     Ok(vec![t.emit(cumulative.into(), &[x])?])
 }

@@ -60,6 +60,9 @@ def transpose_cases():
 
 
 def cases():
+    yield single("causalconvwithstate", "CausalConvWithState", x(2, 4, 8), w(4, 1, 3), w(4), x(2, 4, 2), outputs=2, opset=27,
+                 activation="silu").by_reference()
+    yield single("causalconvwithstate_no_past", "CausalConvWithState", x(2, 4, 5), w(4, 1, 4), outputs=2, opset=27).by_reference()
     ones = [1, 1, 1, 1]
     yield conv("1d", x(1, 4, 20), w(6, 4, 3), pads=[1, 1])
     yield conv("1d_stride2", x(1, 4, 21), w(6, 4, 3), pads=[1, 1], strides=[2])

@@ -150,6 +150,8 @@ def cast_cases():
 
 
 def cases():
+    yield single("swish_alpha", "Swish", x(3, 5), opset=24, alpha=1.5).by_reference()
+    yield single("swiglu_alpha", "SwiGLU", x(3, 5), x(3, 5), opset=28, alpha=0.5).by_reference()
     yield from unary_cases()
     yield from spelled_out_cases()
     yield from binary_cases()

@@ -125,6 +125,7 @@ def repeat_cases():
     yield single("depth_to_space_dcr", "DepthToSpace", x(1, 12, 3, 4), blocksize=2, mode="DCR")
     yield single("depth_to_space_crd", "DepthToSpace", x(1, 12, 3, 4), blocksize=2, mode="CRD")
     yield single("space_to_depth", "SpaceToDepth", x(1, 3, 4, 6), blocksize=2)
+    yield single("space_to_depth_crd", "SpaceToDepth", x(2, 3, 4, 6), blocksize=2, mode="CRD", opset=28).by_reference()
     yield single("cumsum", "CumSum", x(3, 7), const(1))
     m = Model("constant_of_shape_add")
     yield m.result(m.op("Add", x(3, 4), m.op("ConstantOfShape", const([3, 4]))))
