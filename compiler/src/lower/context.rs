@@ -212,7 +212,7 @@ impl<'a> Lowering<'a> {
         let node = self.graph.node(id);
         let epilogue = self.graph.origins.without(node.epilogue_origin, node.origin);
         let linked = call.expression.is_some() && !epilogue.is_empty();
-        linked.then(|| Fused { operator: node.origin, epilogue })
+        linked.then_some(Fused { operator: node.origin, epilogue })
     }
 
     /// Appends a kernel call and keeps its tensors alive for it.

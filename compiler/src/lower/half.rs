@@ -109,7 +109,7 @@ fn stored(graph: &Graph) -> Vec<Stored> {
 
 /// `run` of every item, by several threads.
 fn in_parallel<T: Sync, R: Send>(items: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(MOST_THREADS).max(1);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).clamp(1, MOST_THREADS);
     let share = |first: usize| items.iter().enumerate().skip(first).step_by(threads).map(|(i, item)| (i, run(item)));
     let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|first| scope.spawn(move || share(first).collect::<Vec<_>>())).collect();
