@@ -5,7 +5,7 @@
 // Bindings:  2 out: i32, dense in r; 3 x: words. A row's place follows from four merged outer axes (outermost first, padded
 //            with extent 1); elements of a row are x_stride apart.
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   nothing. NaN is never the best.
+// Expects:   nothing. A NaN is better than every number, as for numpy.
 //
 // A call takes the columns from first to end, and goes on where the call before has stopped.
 // `lanes`, a power of two up to 64, invocations share one row; partial results are combined in a fixed tree.
@@ -73,20 +73,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
 // Whether element (value, index) goes before (other, other_index).
 fn beats(value: u32, index: u32, other: u32, other_index: u32) -> bool {
-    if (index == NONE) {
-        return false;
-    }
-    if (params.integer == 0u && (value & 0x7fffffffu) > 0x7f800000u) {
-        return false;
-    }
-    if (other_index == NONE) {
-        return true;
+    if (index == NONE || other_index == NONE) {
+        return index != NONE;
     }
     var less = bitcast<i32>(value) < bitcast<i32>(other);
     var greater = bitcast<i32>(value) > bitcast<i32>(other);
     if (params.integer == 0u) {
-        less = bitcast<f32>(value) < bitcast<f32>(other);
-        greater = bitcast<f32>(value) > bitcast<f32>(other);
+        let is_nan = (value & 0x7fffffffu) > 0x7f800000u;
+        if (is_nan != ((other & 0x7fffffffu) > 0x7f800000u)) {
+            return is_nan;
+        }
+        less = !is_nan && bitcast<f32>(value) < bitcast<f32>(other);
+        greater = !is_nan && bitcast<f32>(value) > bitcast<f32>(other);
     }
     if (less || greater) {
         return less == (params.smallest != 0u);

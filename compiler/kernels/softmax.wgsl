@@ -4,10 +4,12 @@
 // Bindings:  2 out, 3 x: f32. A row's place follows from four merged outer axes (outermost first, padded with extent 1);
 //            elements of a row are x_stride and out_stride apart.
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   functions.wgsl (exp_f32, log_f32).
+// Expects:   functions.wgsl (exp_f32, log_f32, is_nan_f32, float_from_bits).
 //
 // `lanes`, a power of two up to 64, invocations share one row; a workgroup owns 64 / lanes rows. Partial results are
-// combined in a fixed tree. A row of equal values, the lowest float included, gives equal shares; a row of -inf gives NaN.
+// combined in a fixed tree. A row of equal values, the lowest float included, gives equal shares; a row of -inf gives NaN, and
+// so does one with a NaN or +inf.
+// Accuracy:  within (columns / lanes + 8) * 2^-23 of a share; of a logarithm, absolute, plus 2^-24 of x's distance from the largest.
 
 struct Params {
     rows: u32, columns: u32, lanes: u32, width: u32,
@@ -36,13 +38,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     var highest = LOWEST;
     for (var c = lane; c < columns; c += params.lanes) {
-        highest = max(highest, x[x_base + c * params.x_stride]);
+        highest = larger(highest, x[x_base + c * params.x_stride]);
     }
     partials[local] = highest;
     workgroupBarrier();
     for (var half = params.lanes >> 1u; half > 0u; half = half >> 1u) {
         if (lane < half) {
-            partials[local] = max(partials[local], partials[local + half]);
+            partials[local] = larger(partials[local], partials[local + half]);
         }
         workgroupBarrier();
     }
@@ -64,14 +66,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     sum = partials[local - lane];
 
     let log_sum = log_f32(sum);
+    let undefined = (bitcast<u32>(highest) & 0x7fffffffu) >= 0x7f800000u;
     for (var c = lane; c < columns; c += params.lanes) {
         let difference = x[x_base + c * params.x_stride] - highest;
+        var result = 0.0;
         if (params.log_result != 0u) {
-            out[out_base + c * params.out_stride] = difference - log_sum;
+            result = difference - log_sum;
         } else {
-            out[out_base + c * params.out_stride] = exp_f32(difference) / sum;
+            result = exp_f32(difference) / sum;
         }
+        out[out_base + c * params.out_stride] = select(result, float_from_bits(0x7fc00000u), undefined);
     }
+}
+
+// The larger of two numbers, or NaN.
+fn larger(a: f32, b: f32) -> f32 {
+    return select(select(max(a, b), b, is_nan_f32(b)), a, is_nan_f32(a));
 }
 
 fn row_coordinates(row: u32) -> vec4<u32> {

@@ -164,6 +164,11 @@ const POOL: Rounds = Rounds::of(
     ],
     window,
 );
+/// The largest element, then the powers of all, each a product; and the root.
+const POOL_NORM: Rounds = Rounds::of(&[("power", 3), ("taps.x", 20), ("taps.y", 21), ("taps.z", 22)], |p| {
+    let taps = p[1] * p[2] * p[3];
+    once(taps) + taps * (1 + once(p[0])) + 1 + nest(&[2, p[0]])
+});
 const FOLD: Rounds = Rounds::of(
     &[
         ("tap_first.x", 36),
@@ -266,12 +271,14 @@ kernels! {
     Softmax => row(body!("softmax"), Links::None, PRODUCT, SOFTMAX).functions().class(HIERARCHICAL),
     Normalize => row(body!("normalize"), Links::Epilogue, PRODUCT, NORMALIZE).class(HIERARCHICAL),
     Reduce => row(body!("reduce"), Links::None, PRODUCT, REDUCE).class(HIERARCHICAL),
+    ReduceExact => row(body!("reduce_exact"), Links::None, PRODUCT, REDUCE).class(HIERARCHICAL),
     ArgReduce => row(body!("arg_reduce"), Links::None, PRODUCT, ARG_REDUCE).class(HIERARCHICAL),
     Gather => row(body!("gather"), Links::None, &["out", "x", "indices"], Rounds::NONE),
     Copy => row(body!("copy"), Links::None, PRODUCT, Rounds::NONE),
     Pad => row(body!("pad"), Links::None, PRODUCT, Rounds::NONE),
     Resize => row(body!("resize"), Links::None, &["out", "x", "table"], RESIZE),
     Pool => row(body!("pool"), Links::None, PRODUCT, POOL),
+    PoolNorm => row(body!("pool_norm"), Links::None, PRODUCT, POOL_NORM),
     Fold => row(body!("fold"), Links::None, PRODUCT, FOLD),
     Scatter => row(body!("scatter"), Links::None, &["out", "rows", "updates"], SCATTER),
     Unpack => row(body!("unpack"), Links::None, &["out"], Rounds::NONE).weights().weight_texel(),

@@ -47,6 +47,11 @@ pub enum PoolKind {
         /// Whether padding counts in the divisor.
         count_include_pad: bool,
     },
+    /// (Σ |x|^p)^(1 / p) over the window; padding is 0.
+    Norm {
+        /// p, at least 1.
+        p: u32,
+    },
 }
 
 /// A sliding window over the spatial axes (one to three of them): convolution and pooling.

@@ -1,9 +1,10 @@
-//! The operators of `operators/` inside a tract model.
+//! The operators of `operators/`, and those of `composed.rs`, inside a tract model.
 //!
 //! A rewrite leaves a node of a type that tract does not know, and the operator beside it. [`put`] puts the operator in the
 //! node's place, so that tract can infer shapes around it, and run it when it computes reference outputs: with the
 //! operator's own inference and oracle. It deliberately knows no operator.
 
+use super::composed::Composed;
 use crate::graph::ShapeError;
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::Tensor as Words;
@@ -19,11 +20,29 @@ use tract_onnx::tract_hir::internal::{
 /// The type of the nodes that stand for operators until tract has read the model: one that it does not know.
 pub const STAND_IN: &str = "flashmem.KernelOperator";
 
+/// Which operator.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OwnOp {
+    /// One with a kernel of its own.
+    Kernel(KernelOp),
+    /// One that our graph spells.
+    Composed(Composed),
+}
+
+impl OwnOp {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Kernel(op) => op.kind().name(),
+            Self::Composed(op) => op.name(),
+        }
+    }
+}
+
 /// An operator as tract sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KernelNode {
     /// The operator.
-    pub op: KernelOp,
+    pub op: OwnOp,
     /// The ONNX node that it is of.
     pub node: String,
 }
@@ -53,12 +72,18 @@ pub fn put(model: &mut InferenceModel, operators: &BTreeMap<String, KernelNode>)
 fn result(node: &KernelNode, operands: &[(Vec<usize>, DatumType)]) -> TractResult<(Vec<usize>, DatumType)> {
     let op = &node.op;
     let kind = |datum: DatumType| {
-        let unknown = || TractError::msg(format!("{}: element type {datum:?}", op.kind().name()));
+        let unknown = || TractError::msg(format!("{}: element type {datum:?}", op.name()));
         super::translate::dtype(datum).ok_or_else(unknown)
     };
     let kinds = operands.iter().map(|(_, datum)| kind(*datum)).collect::<TractResult<Vec<_>>>()?;
     let list: Vec<(&[usize], Dtype)> = operands.iter().zip(kinds).map(|(o, kind)| (o.0.as_slice(), kind)).collect();
-    let inferred = op.behaviour().infer(&Operands::new(op.kind().name(), &list));
+    let inferred = match (op, list.as_slice()) {
+        (OwnOp::Kernel(op), list) => op.behaviour().infer(&Operands::new(op.kind().name(), list)),
+        (OwnOp::Composed(op), [(shape, dtype)]) => op.infer(shape, *dtype).map(|shape| (shape, *dtype)),
+        (OwnOp::Composed(op), other) => {
+            Err(ShapeError::OperandCount { op: op.name(), expected: "1", found: other.len() })
+        }
+    };
     let (shape, dtype) = inferred.map_err(|error| TractError::new(NotTaken { node: node.node.clone(), error }))?;
     let datum = match dtype {
         own if list.first().is_some_and(|(_, first)| *first == own) => operands[0].1,
@@ -75,7 +100,7 @@ fn fixed(shape: &[TDim]) -> TractResult<Vec<usize>> {
 
 impl Expansion for KernelNode {
     fn name(&self) -> StaticName {
-        self.op.kind().name().into()
+        self.op.name().into()
     }
 
     fn rules<'r, 'p: 'r, 's: 'r>(
@@ -104,7 +129,7 @@ impl Expansion for KernelNode {
 
 impl Op for KernelNode {
     fn name(&self) -> StaticName {
-        self.op.kind().name().into()
+        self.op.name().into()
     }
 
     op_as_typed_op!();
@@ -117,7 +142,12 @@ impl EvalOp for KernelNode {
         let described: Vec<_> = inputs.iter().map(|i| (i.shape().to_vec(), i.datum_type())).collect();
         let (shape, datum) = result(self, &described)?;
         let operands = inputs.iter().map(|input| words(input)).collect::<TractResult<Vec<_>>>()?;
-        let value = self.op.behaviour().evaluate(&operands.iter().collect::<Vec<_>>(), &shape);
+        let value = match &self.op {
+            OwnOp::Kernel(op) => op.behaviour().evaluate(&operands.iter().collect::<Vec<_>>(), &shape),
+            OwnOp::Composed(op) => op
+                .evaluate(&operands[0])
+                .map_err(|error| TractError::new(NotTaken { node: self.node.clone(), error }))?,
+        };
         Ok(tvec!(tensor(&value, datum)?.into_tvalue()))
     }
 }

@@ -3,7 +3,8 @@
 //! tract parses, infers shapes, folds small constants and declutters; `translate` turns its typed operators into ours. Large
 //! float initialisers never reach tract: they become graph inputs of known shape for it and constants over mapped bytes for
 //! us, so that memory does not grow with the model. What tract would have folded into such a weight (a transpose, a reshape,
-//! a scale) therefore stays in the graph as operators on a constant. Symbolic dimensions have no defaults. Import
+//! a scale) therefore stays in the graph as operators on a constant. A model in f16 is read as one in f32, with f16 at its
+//! interface (`widen.rs`). Symbolic dimensions have no defaults. Import
 //! deliberately recovers no pattern: layer norms, attention and activations arrive in pieces.
 
 mod admission;
@@ -11,6 +12,7 @@ mod axes;
 mod booleans;
 mod branches;
 mod builders;
+mod composed;
 mod conditions;
 mod einsum;
 mod error;
@@ -34,6 +36,7 @@ mod tests_admission;
 mod tract;
 mod translate;
 mod weights;
+mod widen;
 
 pub use axes::Misplaced;
 pub use error::{ImportError, OpenSize, UnsupportedOp};

@@ -103,14 +103,19 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     let initialisers = names_of_initialisers(graph, &weights);
     graph.input.retain(|input| !initialisers.contains(&input.name));
     sizes::fix(graph, options)?;
+    let inputs = graph.input.iter().map(port).collect::<Result<Vec<_>, _>>()?;
+    let outputs = graph.output.iter().map(port).collect::<Result<Vec<_>, _>>()?;
+    let halves = weights.iter().filter(|w| w.constant.storage == Storage::F16);
+    let not_widened = super::widen::widen(graph, halves.map(|w| w.name.clone()));
+    if !not_widened.is_empty() {
+        return Err(ImportError::Unsupported(not_widened).with_names(&names));
+    }
     let mut kernel_ops = rewritten(graph, opset, &weights).map_err(|error| error.with_names(&names))?;
     let inside = take_branches(&mut proto, &weights, opset, &mut kernel_ops, &mut names);
     claims.extend(inside.map_err(|error| error.with_names(&names))?);
     let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
 
     let initialisers = names_of_initialisers(graph, &weights);
-    let inputs = graph.input.iter().map(port).collect::<Result<Vec<_>, _>>()?;
-    let outputs = graph.output.iter().map(port).collect::<Result<Vec<_>, _>>()?;
     copy_inputs_that_are_outputs(graph);
     let wanted = if own_weights { None } else { Some(names_with_needed_values(graph)) };
     weights = split_weights(graph, weights, wanted.as_ref());
@@ -268,9 +273,8 @@ fn split_weights(graph: &mut GraphProto, weights: Vec<Weight>, wanted: Option<&B
 }
 
 fn weight_input(weight: &Weight) -> ValueInfoProto {
-    let elem_type = if weight.constant.storage == Storage::F16 { DataType::Float16 } else { DataType::Float };
     let dim = weight.constant.shape.iter().map(|d| fixed(*d as i64)).collect();
-    let tensor = type_proto::Tensor { elem_type: elem_type as i32, shape: Some(TensorShapeProto { dim }) };
+    let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: Some(TensorShapeProto { dim }) };
     let value = Some(type_proto::Value::TensorType(tensor));
     ValueInfoProto {
         name: weight.name.clone(),

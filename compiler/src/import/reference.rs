@@ -75,6 +75,6 @@ fn value(model: &TypedModel, position: usize, port: &model::Port, bytes: Option<
     guarded("make an input", || {
         // SAFETY: the length fits the shape, and every bit pattern is a value of these types (truth values are checked).
         let tensor = unsafe { Tensor::from_raw_dt(datum, shape, bytes)? };
-        Ok(tensor.into_tvalue())
+        Ok(tensor.cast_to_dt(fact.datum_type)?.into_owned().into_tvalue())
     })
 }

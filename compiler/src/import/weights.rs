@@ -95,14 +95,18 @@ pub fn from_decoded(name: &str, tensor: &mut TensorProto) -> Option<Result<Weigh
     })
 }
 
-/// Puts a weight back as an ordinary initialiser, copying its data.
+/// Puts a weight back as an ordinary initialiser of f32, copying its data.
 pub fn into_initialiser(weight: &Weight) -> TensorProto {
     let constant = &weight.constant;
+    let raw_data = match constant.storage {
+        Storage::F16 => (0..constant.len()).flat_map(|i| constant.f32_at(i).to_le_bytes()).collect(),
+        Storage::F32 | Storage::I32 | Storage::Bool => constant.bytes().to_vec(),
+    };
     TensorProto {
         name: weight.name.clone(),
         dims: constant.shape.iter().map(|d| *d as i64).collect(),
-        data_type: if constant.storage == Storage::F16 { FLOAT16 } else { FLOAT },
-        raw_data: constant.bytes().to_vec(),
+        data_type: FLOAT,
+        raw_data,
         ..TensorProto::default()
     }
 }

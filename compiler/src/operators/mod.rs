@@ -321,7 +321,7 @@ pub const OPERATORS: &[Operator] = &[
     op("LessOrEqual", &[12, 16]),
     op("LinearAttention", &[27]).refused("a recurrence over the sequence"),
     op("Log", &[1, 6, 13]),
-    op("LogSoftmax", &[1, 11, 13]).attributes("axis"),
+    op("LogSoftmax", &[1, 11, 13]).attributes("axis").rewritten(rewrite::log_softmax),
     op("Loop", &[1, 11, 13, 16, 19, 21, 23, 24, 25]).refused(LOOPS),
     op("LpNormalization", &[1, 22]).attributes("axis p").rewritten(rewrite::lp_normalization),
     op("LpPool", &[2, 11, 18, 22])
@@ -345,7 +345,7 @@ pub const OPERATORS: &[Operator] = &[
         .limited("an output shape of as many elements as kernel, strides and pads give")
         .rewritten(rewrite::max_unpool),
     op("Mean", &[1, 6, 8, 13]),
-    op("MeanVarianceNormalization", &[9, 13]).attributes("axes"),
+    op("MeanVarianceNormalization", &[9, 13]).attributes("axes").rewritten(rewrite::mean_variance),
     op("MelWeightMatrix", &[17]).attributes("output_datatype"),
     op("Min", &[1, 6, 8, 12, 13]),
     op("Mish", &[18, 22]).rewritten(rewrite::mish),
@@ -400,7 +400,8 @@ pub const OPERATORS: &[Operator] = &[
     op("ReduceL2", &[1, 11, 13, 18])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")
-        .limited("constant axes"),
+        .limited("constant axes")
+        .rewritten(rewrite::l2_norm),
     op("ReduceLogSum", &[1, 11, 13, 18, 28])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")
@@ -408,7 +409,8 @@ pub const OPERATORS: &[Operator] = &[
     op("ReduceLogSumExp", &[1, 11, 13, 18, 28])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")
-        .limited("constant axes"),
+        .limited("constant axes")
+        .rewritten(rewrite::log_sum_exp),
     op("ReduceMax", &[1, 11, 12, 13, 18, 20])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")

@@ -92,7 +92,8 @@ fn spelled_out(graph: &Graph, id: NodeId) -> Option<Norm> {
         right.or_else(|| under_inverse_root(graph, a).map(|v| (b, v)))
     };
     let (whole, variance) = divided().or_else(multiplied)?;
-    let (mean_square, epsilon) = with_literal(graph, variance, BinaryOp::Add)?;
+    // ε of 0 is not added.
+    let (mean_square, epsilon) = with_literal(graph, variance, BinaryOp::Add).unwrap_or((variance, 0.0));
     let Value::Node(reduce) = mean_square else { return None };
     let (d, axes) = squares_of(graph, reduce)?;
     if value(graph, d) != whole || graph.node(d).shape != graph.node(id).shape {

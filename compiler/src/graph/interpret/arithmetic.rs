@@ -126,7 +126,18 @@ pub fn attention(scores: &Tensor, empty_row: EmptyRow, v: &Tensor, shape: &[usiz
     Tensor { shape: shape.to_vec(), dtype: Dtype::F32, words }
 }
 
-/// Reduction over the axes.
+/// What the largest of no elements is, or the smallest.
+fn extremum(dtype: Dtype, max: bool) -> f64 {
+    match (dtype, max) {
+        (Dtype::F32, true) => f64::NEG_INFINITY,
+        (Dtype::F32, false) => f64::INFINITY,
+        (Dtype::I32, true) => f64::from(i32::MIN),
+        (Dtype::I32, false) => f64::from(i32::MAX),
+        (Dtype::Bool, max) => f64::from(u8::from(!max)),
+    }
+}
+
+/// Reduction over the axes. A NaN is the largest and the smallest of all numbers.
 pub fn reduce(kind: ReduceKind, axes: &[usize], x: &Tensor, shape: &[usize]) -> Tensor {
     let mut words = Vec::with_capacity(shape.iter().product());
     for_each_slice(&x.shape, axes, |slice| {
@@ -137,8 +148,8 @@ pub fn reduce(kind: ReduceKind, axes: &[usize], x: &Tensor, shape: &[usize]) -> 
             ReduceKind::Mean => row().sum::<f64>() / count,
             ReduceKind::SumSquare => row().map(|v| v * v).sum(),
             ReduceKind::MeanSquare => row().map(|v| v * v).sum::<f64>() / count,
-            ReduceKind::Max => row().fold(f64::NEG_INFINITY, f64::max),
-            ReduceKind::Min => row().fold(f64::INFINITY, f64::min),
+            ReduceKind::Max => row().fold(extremum(x.dtype, true), |a, b| if b > a || b.is_nan() { b } else { a }),
+            ReduceKind::Min => row().fold(extremum(x.dtype, false), |a, b| if b < a || b.is_nan() { b } else { a }),
             ReduceKind::Product => row().product(),
             ReduceKind::L1 => row().map(f64::abs).sum(),
             ReduceKind::L2 => row().map(|v| v * v).sum::<f64>().sqrt(),
@@ -148,7 +159,7 @@ pub fn reduce(kind: ReduceKind, axes: &[usize], x: &Tensor, shape: &[usize]) -> 
     Tensor { shape: shape.to_vec(), dtype: x.dtype, words }
 }
 
-/// Index of the largest or smallest element along an axis.
+/// Index of the largest or smallest element along an axis. A NaN is better than every number.
 pub fn arg_reduce(axis: usize, max: bool, last: bool, x: &Tensor, shape: &[usize]) -> Tensor {
     let mut words = Vec::with_capacity(shape.iter().product());
     for_each_slice(&x.shape, &[axis], |slice| {
@@ -156,7 +167,8 @@ pub fn arg_reduce(axis: usize, max: bool, last: bool, x: &Tensor, shape: &[usize
         for i in 1..slice.len() {
             let (candidate, found) = (x.value(slice[i]), x.value(slice[best]));
             let better = if max { candidate > found } else { candidate < found };
-            if better || (last && candidate == found) {
+            let same = candidate == found || (candidate.is_nan() && found.is_nan());
+            if better || (candidate.is_nan() && !found.is_nan()) || (last && same) {
                 best = i;
             }
         }

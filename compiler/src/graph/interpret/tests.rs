@@ -4,7 +4,7 @@ use super::{Tensor, evaluate, interpret};
 use crate::graph::Graph;
 use crate::graph::GraphPort;
 use crate::graph::constant::Dtype;
-use crate::graph::op::{EmptyRow, Op, PadMode, PoolKind, ScatterKind, Taps, Window};
+use crate::graph::op::{EmptyRow, Op, PadMode, PoolKind, ReduceKind, ScatterKind, Taps, Window};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
 use flashmem_plan_format::plan::ElementType;
 
@@ -46,6 +46,27 @@ fn pools_ignore_or_count_padding() {
     assert_eq!(evaluate(&index, &[&x], &[1, 1, 3]).words, [1, 1, 1]);
     assert_eq!(pool(PoolKind::Average { count_include_pad: false }), [1.5, -1., -2.]);
     assert_eq!(pool(PoolKind::Average { count_include_pad: true }), [1., -1., -4. / 3.]);
+}
+
+#[test]
+fn a_nan_is_the_largest_and_the_smallest() {
+    let nan = f32::NAN;
+    let x = t(&[3, 3], &[1., nan, 2., nan, 0., nan, 5., 7., 6.]);
+    for kind in [ReduceKind::Max, ReduceKind::Min] {
+        let y = evaluate(&Op::Reduce { kind, axes: vec![1] }, &[&x], &[3, 1]).to_f32();
+        assert!(y[0].is_nan() && y[1].is_nan() && y[2] == if kind == ReduceKind::Max { 7. } else { 5. });
+    }
+    let arg = |max, last| evaluate(&Op::ArgReduce { axis: 1, max, last }, &[&x], &[3, 1]).words;
+    assert_eq!([arg(true, false), arg(true, true), arg(false, false)], [[1, 0, 1], [1, 2, 1], [1, 0, 0]]);
+}
+
+#[test]
+fn norms_of_windows_have_room() {
+    let large = 2_f32.powi(100);
+    let x = t(&[1, 1, 4], &[3. * large, -4. * large, 0., 0.]);
+    let pool = |p| evaluate(&Op::Pool { window: window(&[2], 2, 0), kind: PoolKind::Norm { p } }, &[&x], &[1, 1, 2]);
+    assert_eq!(pool(2).to_f32(), [5. * large, 0.]);
+    assert_eq!(pool(1).to_f32(), [7. * large, 0.]);
 }
 
 #[test]

@@ -122,14 +122,20 @@ pub fn pool(window: &Window, kind: PoolKind, x: &Tensor, shape: &[usize]) -> Ten
     let dtype = if kind == PoolKind::MaxIndex { Dtype::I32 } else { x.dtype };
     let padded: Vec<usize> = (0..3).map(|i| w3.pads_before[i] + input[i] + w3.pads_after[i]).collect();
     let mut words = Vec::with_capacity(shape.iter().product());
+    let largest = (0..x.words.len()).map(|i| x.value(i).abs()).filter(|v| v.is_finite()).fold(0.0, f64::max);
+    let scale = if largest > 0.0 { largest } else { 1.0 };
     for image in 0..shape[0] * shape[1] {
         for_each_place(output, |at| {
             let (mut sum, mut max, mut first, mut count) = (0.0, f64::NEG_INFINITY, 0, 0);
+            let mut powers = 0.0;
             w3.for_each_tap(at, input, |_, place| {
                 if let Some(place) = inside(place, input) {
                     let value = x.value(image * plane + place);
                     sum += value;
-                    if value > max || count == 0 {
+                    if let PoolKind::Norm { p } = kind {
+                        powers += (value.abs() / scale).powi(p as i32);
+                    }
+                    if value > max || count == 0 || max.is_nan() {
                         (max, first) = (value, place);
                     }
                     count += 1;
@@ -138,6 +144,7 @@ pub fn pool(window: &Window, kind: PoolKind, x: &Tensor, shape: &[usize]) -> Ten
             let value = match kind {
                 PoolKind::Max => max,
                 PoolKind::MaxIndex => first as f64,
+                PoolKind::Norm { p } => powers.powf(1.0 / f64::from(p)) * scale,
                 PoolKind::Average { count_include_pad: false } => sum / f64::from(count),
                 PoolKind::Average { count_include_pad: true } => sum / taps_within(&w3, at, &padded) as f64,
             };

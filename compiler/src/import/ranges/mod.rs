@@ -92,6 +92,9 @@ fn whole(graph: &Graph, id: NodeId, operands: &[Range]) -> Range {
         Op::Pad { .. } => operands[0].union(zero).union(pad_value(&node.op)),
         Op::Pool { kind: PoolKind::MaxIndex, .. } => index(shape_of(0)[2..].iter().product()),
         Op::Pool { kind: PoolKind::Max | PoolKind::Average { .. }, .. } => operands[0].union(zero),
+        Op::Pool { kind: PoolKind::Norm { .. }, window } => {
+            Range::new(0.0, operands[0].magnitude()).times(window.kernel.iter().product())
+        }
         Op::ArgReduce { axis, .. } => index(shape_of(0)[*axis]),
         Op::Softmax { log: false, .. } => Range::new(0.0, 1.0),
         Op::Einsum { a, b, output } => {

@@ -15,6 +15,7 @@ mod norms;
 mod pooling;
 mod quantisation;
 mod recurrent;
+mod reductions;
 mod spectral;
 mod steps;
 
@@ -27,10 +28,11 @@ pub use movement::{
     affine_grid, center_crop_pad, col2im, compress, constant_of_shape, one_hot, pad, resize, reverse_sequence,
     space_to_depth, upsample,
 };
-pub use norms::{batch_normalization, local_response, lp_normalization, skip_normalization};
-pub use pooling::{global_lp_pool, lp_pool, max_unpool};
+pub use norms::{batch_normalization, local_response, skip_normalization};
+pub use pooling::max_unpool;
 pub use quantisation::{dequantize, quantize, quantize_dynamically};
 pub use recurrent::{causal_convolution, recurrent};
+pub use reductions::{global_lp_pool, l2_norm, log_softmax, log_sum_exp, lp_normalization, lp_pool, mean_variance};
 pub use spectral::short_time_fourier;
 pub use steps::{Attribute, Known, Steps, floats, integers};
 

@@ -3,21 +3,6 @@
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
 
-/// x / ‖x‖, NaN where the norm is zero; tract divides by 1 there.
-pub fn lp_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
-    let axis = s.int_attribute("axis").unwrap_or(-1);
-    let reduction = match s.int_attribute("p").unwrap_or(2) {
-        1 => "ReduceL1",
-        2 => "ReduceL2",
-        other => return Err(format!("p = {other}")),
-    };
-    let x = s.needed(0)?;
-    let norm = s.reduce(reduction, x, &[axis], true);
-    let y = s.op("Div", &[x, &norm], &[]);
-    s.give(0, &y);
-    Ok(Rewritten::Replaced)
-}
-
 /// (x − mean) / √(variance + ε) · scale + shift along axis 1, for parameters that are not constants.
 pub fn batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     if s.int_attribute("training_mode").unwrap_or(0) != 0 {

@@ -1,69 +1,7 @@
-//! Poolings in terms of averages, reductions and scatters. Windows that the device pools itself are deliberately not here.
+//! Poolings in terms of scatters. Windows that the device pools itself are deliberately not here.
 
 use super::Rewritten;
-use super::steps::{Attribute, Steps, attribute};
-use tract_onnx::pb::NodeProto;
-
-/// (Σ |x|^p)^(1/p) over a window: p-th powers, an average that counts padding times the window's size, and the root.
-pub fn lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
-    let node = s.node;
-    let x = s.needed(0)?;
-    let p = s.int_attribute("p").unwrap_or(2);
-    if p < 1 {
-        return Err(format!("p = {p}"));
-    }
-    if s.int_attribute("ceil_mode").unwrap_or(0) != 0 {
-        // An average over a window that reaches past the padding divides by less than the window's size.
-        return Err("ceil_mode".to_owned());
-    }
-    let size: i64 = s.ints_attribute("kernel_shape").ok_or("without kernel_shape")?.iter().product();
-    let magnitude = s.op("Abs", &[x], &[]);
-    let exponent = s.number_like(p as f32, x);
-    let power = s.op("Pow", &[&magnitude, &exponent], &[]);
-    let average = format!("{}.average", node.name);
-    let mut attributes: Vec<_> = node.attribute.iter().filter(|a| a.name != "p").cloned().collect();
-    attributes.push(attribute("count_include_pad", Attribute::Int(1)));
-    s.nodes.push(NodeProto {
-        name: average.clone(),
-        op_type: "AveragePool".to_owned(),
-        input: vec![power],
-        output: vec![average.clone()],
-        attribute: attributes,
-        ..NodeProto::default()
-    });
-    let size = s.number_like(size as f32, x);
-    let sum = s.op("Mul", &[&average, &size], &[]);
-    let root = s.number_like(1.0 / p as f32, x);
-    let y = s.op("Pow", &[&sum, &root], &[]);
-    s.give(0, &y);
-    Ok(Rewritten::Replaced)
-}
-
-/// (Σ |x|^p)^(1/p) over all axes but batch and channels.
-pub fn global_lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
-    let x = s.needed(0)?;
-    let (rank, _) = s.known.rank(x).ok_or("of a tensor whose number of axes is not known")?;
-    // The first version has a float.
-    let p = match s.float_attribute("p") {
-        Some(p) if s.known.opset < 2 => p,
-        _ => s.int_attribute("p").unwrap_or(2) as f32,
-    };
-    if p.is_nan() || p < 1.0 || rank < 3 {
-        return Err(format!("p = {p} over {} axes", rank.saturating_sub(2)));
-    }
-    let axes: Vec<i64> = (2..rank as i64).collect();
-    let y = if p == 1.0 || p == 2.0 {
-        s.reduce(if p == 1.0 { "ReduceL1" } else { "ReduceL2" }, x, &axes, true)
-    } else {
-        let magnitude = s.op("Abs", &[x], &[]);
-        let (exponent, root) = (s.number_like(p, x), s.number_like(1.0 / p, x));
-        let power = s.op("Pow", &[&magnitude, &exponent], &[]);
-        let sum = s.reduce("ReduceSum", &power, &axes, true);
-        s.op("Pow", &[&sum, &root], &[])
-    };
-    s.give(0, &y);
-    Ok(Rewritten::Replaced)
-}
+use super::steps::{Attribute, Steps};
 
 /// Every element at its index in zeros of the size that the pooling had read: a scatter. In an output of another size an
 /// index counts elements of the smaller one for the specification's tests, of the output for ONNX Runtime: no reshape is

@@ -4,7 +4,8 @@
 //! parameters moved from attributes to operands are written in the form of the model's own version. It deliberately knows no
 //! rewrite.
 
-use super::super::kernel_op::{KernelNode, STAND_IN};
+use super::super::composed::Composed;
+use super::super::kernel_op::{KernelNode, OwnOp, STAND_IN};
 use crate::operators::KernelOp;
 use std::collections::BTreeMap;
 use tract_onnx::pb::{
@@ -306,8 +307,17 @@ impl<'a> Steps<'a> {
 
     /// Adds an operator with a file in `operators/`.
     pub fn kernel_op(&mut self, op: impl Into<KernelOp>, inputs: &[&str]) -> String {
+        self.own_op(OwnOp::Kernel(op.into()), inputs)
+    }
+
+    /// Adds an operator that our graph spells.
+    pub fn composed(&mut self, op: Composed, x: &str) -> String {
+        self.own_op(OwnOp::Composed(op), &[x])
+    }
+
+    fn own_op(&mut self, op: OwnOp, inputs: &[&str]) -> String {
         let name = self.op(STAND_IN, inputs, &[]);
-        let node = KernelNode { op: op.into(), node: self.node.name.clone() };
+        let node = KernelNode { op, node: self.node.name.clone() };
         self.kernel_ops.push((name.clone(), node));
         name
     }

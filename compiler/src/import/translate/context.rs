@@ -4,6 +4,7 @@
 //! Constants are translated when something first reads them, so that parameters that tract keeps as tensors (sizes of a
 //! resize, say) leave nothing behind. It deliberately knows no operator.
 
+use super::super::composed::Composed;
 use super::super::error::{ImportError, UnsupportedOp};
 use super::super::model::Model;
 use super::super::preflight::Invalid;
@@ -460,6 +461,16 @@ impl<'m> Translator<'m> {
     /// Adds a node whose shape follows from its operands.
     pub fn emit(&mut self, op: Op, operands: &[NodeId]) -> Result<NodeId, Refusal> {
         let added = self.graph.add(op, operands, self.origin);
+        self.added(added)
+    }
+
+    /// Adds the nodes of an operator that our graph spells.
+    pub fn spell(&mut self, op: &Composed, x: NodeId) -> Result<NodeId, Refusal> {
+        let added = op.spell(&mut self.graph, x, self.origin);
+        self.added(added)
+    }
+
+    fn added(&self, added: Result<NodeId, ShapeError>) -> Result<NodeId, Refusal> {
         added.map_err(|error: ShapeError| {
             if self.unsupported.is_empty() {
                 Refusal::Fatal(ImportError::Rejected { node: self.name(), error })

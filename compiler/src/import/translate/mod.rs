@@ -13,7 +13,7 @@ mod indexing;
 mod indices;
 mod normalisation;
 mod pool;
-mod program;
+pub mod program;
 mod quantised;
 mod recurrent;
 mod resize;
@@ -22,12 +22,13 @@ mod shape;
 mod unfold;
 
 use super::error::ImportError;
-use super::kernel_op::KernelNode;
+use super::kernel_op::{KernelNode, OwnOp};
 use super::model::Model;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 pub use context::dtype;
 use context::{Outcome, Refusal, Translator, variant};
+pub use convolution::forward_window;
 use std::collections::BTreeSet;
 use tract_onnx::prelude::{TypedModel, TypedNode};
 use tract_onnx::tract_core::ops;
@@ -95,11 +96,16 @@ const TRANSLATIONS: &[Translation] = translations! {
 /// An operator of ours that went through tract.
 fn kernel_operator(t: &mut Translator<'_>, node: &TypedNode, op: &KernelNode) -> Outcome {
     let operands = t.inputs(node)?;
-    let shapes: Vec<Vec<usize>> = operands.iter().map(|operand| t.shape(*operand)).collect();
-    for (operand, range) in op.op.behaviour().indices(&shapes) {
-        t.bound(operands[operand], None, range)?;
-    }
-    Ok(vec![t.emit(Op::Kernel(op.op.clone()), &operands)?])
+    Ok(vec![match &op.op {
+        OwnOp::Kernel(op) => {
+            let shapes: Vec<Vec<usize>> = operands.iter().map(|operand| t.shape(*operand)).collect();
+            for (operand, range) in op.behaviour().indices(&shapes) {
+                t.bound(operands[operand], None, range)?;
+            }
+            t.emit(Op::Kernel(op.clone()), &operands)?
+        }
+        OwnOp::Composed(op) => t.spell(op, operands[0])?,
+    }])
 }
 
 /// tract's names of the operators that import translates.

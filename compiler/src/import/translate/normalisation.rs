@@ -4,9 +4,10 @@
 //! element-wise operators around them and stay so.
 
 use super::context::{Outcome, Translator, variant};
+use super::program::Program;
 use crate::graph::constant::Dtype;
 use crate::graph::op::{NormKind, Op, ReduceKind};
-use crate::graph::pointwise::Pointwise;
+use crate::graph::pointwise::{BinaryOp, Pointwise};
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax, SoftmaxKind};
 
@@ -81,5 +82,10 @@ fn truth(t: &mut Translator<'_>, x: crate::graph::NodeId, axes: Vec<usize>, kind
     }
     let x = t.pointwise(Pointwise::cast(Dtype::Bool, Dtype::I32), &[x])?;
     let y = t.emit(Op::Reduce { kind, axes }, &[x])?;
-    Ok(vec![t.pointwise(Pointwise::cast(Dtype::I32, Dtype::Bool), &[y])?])
+    // Of nothing, the largest integer and the smallest are no truth values.
+    let mut p = Program::default();
+    let (value, zero) = (p.input(Dtype::I32), p.integer(0));
+    let comparison = if kind == ReduceKind::Max { BinaryOp::Greater } else { BinaryOp::NotEqual };
+    p.binary(comparison, value, zero);
+    Ok(vec![t.pointwise(p.finish(), &[y])?])
 }

@@ -33,6 +33,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: Poo
         PoolKind::Average { count_include_pad: false } => 1,
         PoolKind::Average { count_include_pad: true } => 2,
         PoolKind::MaxIndex => 3,
+        PoolKind::Norm { p } => p,
     };
     let words =
         |list: &[usize], padding: u32| reversed::<4>(&list.iter().map(|v| *v as u32).collect::<Vec<_>>(), padding);
@@ -48,18 +49,23 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: Poo
     params.extend(words(&window.dilations, 1));
     params.extend(words(&window.pads_before, 0));
     params.extend(words(&window.pads_after, 0));
+    let call = |kernel, params, read: usize| Call {
+        kernel,
+        expression: None,
+        params,
+        output: out.tensor,
+        inputs: vec![x.tensor],
+        workgroups,
+        weight_texels: None,
+        cost: cost(OperatorClass::Elemental, count * read, count, count * read),
+    };
+    if let PoolKind::Norm { .. } = kind {
+        lowering.call(call(Kernel::PoolNorm, params, window.kernel.iter().product()));
+        return Ok(());
+    }
     for (first, end) in window_parts(taps, lowering.most_rounds()) {
         let read: usize = (0..4).map(|axis| (end[axis] - first[axis]) as usize).product();
-        lowering.call(Call {
-            kernel: Kernel::Pool,
-            expression: None,
-            params: [&params[..], &first, &end].concat(),
-            output: out.tensor,
-            inputs: vec![x.tensor],
-            workgroups,
-            weight_texels: None,
-            cost: cost(OperatorClass::Elemental, count * read, count, count * read),
-        });
+        lowering.call(call(Kernel::Pool, [&params[..], &first, &end].concat(), read));
     }
     Ok(())
 }

@@ -56,15 +56,24 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ReduceKind, axes: &[
     }
     let lanes = lanes(rows, columns, i64::from(column_axes.strides[0][3] as i32));
     let workgroups = by_rows(rows, lanes);
-    let [combine, map, finish] = codes(kind);
-    let combine = if dtype == Dtype::F32 { combine } else { combine + 4 };
-    let mut params = vec![rows as u32, columns as u32, lanes, workgroups[0], combine, map, finish, word(x.offset)];
+    let exact = dtype == Dtype::F32 && matches!(kind, ReduceKind::Mean | ReduceKind::L2);
+    let codes = match (exact, dtype) {
+        (true, _) => [u32::from(kind == ReduceKind::L2), 0, 0],
+        (false, Dtype::F32) => codes(kind),
+        (false, Dtype::I32 | Dtype::Bool) => {
+            let [combine, map, finish] = codes(kind);
+            [combine + 4, map, finish]
+        }
+    };
+    let mut params = vec![rows as u32, columns as u32, lanes, workgroups[0]];
+    params.extend(codes);
+    params.push(word(x.offset));
     params.extend(row_axes.extents);
     params.extend(row_axes.strides[0]);
     params.extend(column_axes.extents);
     params.extend(column_axes.strides[0]);
     lowering.call(Call {
-        kernel: Kernel::Reduce,
+        kernel: if exact { Kernel::ReduceExact } else { Kernel::Reduce },
         expression: None,
         params,
         output: out.tensor,

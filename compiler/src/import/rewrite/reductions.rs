@@ -1,0 +1,123 @@
+//! Reductions, norms and poolings that our graph spells better than tract: their attributes and constant operands, read.
+
+use super::Rewritten;
+use super::steps::Steps;
+use crate::import::composed::{Axes, Composed};
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::tract_core::ops::cnn::{PaddingSpec, PoolSpec};
+use tract_onnx::tract_core::ops::nn::DataFormat;
+
+/// From this version on, a softmax is along one axis, and by default along the last.
+const ONE_AXIS_13: i64 = 13;
+
+fn composed(s: &mut Steps<'_>, op: Composed) -> Result<Rewritten, String> {
+    let x = s.needed(0)?;
+    let y = s.composed(op, x);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// LogSoftmax; tract takes the logarithm of a share, which is 0 from a distance of 104 on.
+pub fn log_softmax(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let merges = s.known.opset < ONE_AXIS_13;
+    let axis = s.int_attribute("axis").unwrap_or(if merges { 1 } else { -1 });
+    composed(s, Composed::LogSoftmax { axis, merges })
+}
+
+/// The axes of a reduction of floats: an attribute, or a constant operand. `None` where tract has to see to it.
+fn reduced_axes(s: &Steps<'_>) -> Option<Axes> {
+    let element = s.operand(0).and_then(|x| s.known.element_type(x));
+    if element.is_some_and(|t| t != DataType::Float as i32) {
+        return None;
+    }
+    let given = match s.operand(1) {
+        Some(axes) => s.known.integers(axes)?.to_vec(),
+        None => s.ints_attribute("axes").unwrap_or_default().to_vec(),
+    };
+    match (given.is_empty(), s.int_attribute("noop_with_empty_axes").unwrap_or(0) != 0) {
+        (true, false) => Some(Axes::All),
+        (true, true) | (false, _) => Some(Axes::Of(given)),
+    }
+}
+
+fn keeps(s: &Steps<'_>) -> bool {
+    s.int_attribute("keepdims").unwrap_or(1) != 0
+}
+
+/// ReduceLogSumExp; tract does not take the largest out.
+pub fn log_sum_exp(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let Some(axes) = reduced_axes(s) else { return Ok(Rewritten::Unchanged) };
+    let keep = keeps(s);
+    composed(s, Composed::LogSumExp { axes, keep })
+}
+
+/// ReduceL2; tract adds up squares, which leave f32 below 1e-23 and above 1e19.
+pub fn l2_norm(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let Some(axes) = reduced_axes(s) else { return Ok(Rewritten::Unchanged) };
+    let keep = keeps(s);
+    composed(s, Composed::Norm { p: 2.0, axes, keep })
+}
+
+/// LpNormalization, which gives 0 where the norm is.
+pub fn lp_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let axis = s.int_attribute("axis").unwrap_or(-1);
+    let p = match s.int_attribute("p").unwrap_or(2) {
+        1 => 1.0,
+        2 => 2.0,
+        other => return Err(format!("p = {other}")),
+    };
+    composed(s, Composed::Normalized { p, axis })
+}
+
+/// MeanVarianceNormalization; tract subtracts the square of the mean from the mean of squares.
+pub fn mean_variance(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let axes = Axes::Of(s.ints_attribute("axes").map_or_else(|| vec![0, 2, 3], <[i64]>::to_vec));
+    composed(s, Composed::MeanVariance { axes })
+}
+
+/// The exponent of a norm: a float in the first version of the operators.
+fn exponent(s: &Steps<'_>) -> Result<f32, String> {
+    let p = match s.float_attribute("p") {
+        Some(p) if s.known.opset < 2 => p,
+        _ => s.int_attribute("p").unwrap_or(2) as f32,
+    };
+    if p >= 1.0 { Ok(p) } else { Err(format!("p = {p}")) }
+}
+
+/// GlobalLpPool: the norm of every plane.
+pub fn global_lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let p = exponent(s)?;
+    composed(s, Composed::Norm { p, axes: Axes::Spatial, keep: true })
+}
+
+/// LpPool: the norm of every window.
+pub fn lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let p = exponent(s)?;
+    if p.fract() != 0.0 || p > 64.0 {
+        return Err(format!("p = {p}"));
+    }
+    let kernel = s.ints_attribute("kernel_shape").ok_or("without kernel_shape")?;
+    let axes = kernel.len();
+    let kernel = s.sizes_attribute("kernel_shape", &vec![1; axes])?;
+    let strides = s.sizes_attribute("strides", &vec![1; axes])?;
+    let dilations = s.sizes_attribute("dilations", &vec![1; axes])?;
+    let pads = s.sizes_attribute("pads", &vec![0; 2 * axes])?;
+    // onnx's reference scales up what reaches past the padding, ONNX Runtime does not.
+    if s.int_attribute("ceil_mode").unwrap_or(0) != 0 {
+        return Err("ceil_mode".to_owned());
+    }
+    let padding = match s.text_attribute("auto_pad").unwrap_or("NOTSET") {
+        "NOTSET" | "" => PaddingSpec::ExplicitOnnxPool(pads[..axes].into(), pads[axes..].into(), false),
+        "VALID" => PaddingSpec::Valid,
+        "SAME_UPPER" => PaddingSpec::SameUpper,
+        "SAME_LOWER" => PaddingSpec::SameLower,
+        other => return Err(format!("auto_pad {other}")),
+    };
+    if kernel.iter().chain(&strides).chain(&dilations).any(|size| *size == 0) {
+        return Err("a window, stride or dilation of 0".to_owned());
+    }
+    let (strides, dilations) = (strides.as_slice().into(), dilations.as_slice().into());
+    let window =
+        PoolSpec::new(DataFormat::NCHW, kernel.as_slice().into(), padding, Some(dilations), Some(strides), 0, 0);
+    composed(s, Composed::NormPool { p: p as u32, window })
+}
