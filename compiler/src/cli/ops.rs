@@ -62,6 +62,8 @@ fn json() -> String {
                 "domain": operator.domain,
                 "name": operator.name,
                 "versions": operator.versions,
+                "attributes": operator.attributes.split_whitespace().collect::<Vec<_>>(),
+                "optional": operator.optional.split_whitespace().collect::<Vec<_>>(),
                 "support": operator.support.word(),
                 "note": operator.support.note(),
             })
@@ -76,7 +78,9 @@ const HEADER: &str = "# Operators
 Made by `flashmem-compile ops --markdown` from the registry in `compiler/src/operators/mod.rs`; a test keeps it true.
 
 Versions are those of the ONNX operator set in which an operator was introduced or changed; a model of any of them is read by
-the rules of its own version. Every shape has to be known at compile time, so what decides shapes (shapes, axes, pads, repeats,
+the rules of its own version. Attributes are those that are implemented in any version, with their values where only some are;
+optional operands are the inputs and outputs that ONNX lets be left out and that are implemented. A version that is not listed, an
+attribute that is not listed and not at ONNX's default, and an optional operand that is not listed are refused by the node's name. Every shape has to be known at compile time, so what decides shapes (shapes, axes, pads, repeats,
 counts) has to be constant or computed from shapes. Values are f32, f16 (computed in f32, rounded by casts and at outputs), i32,
 i64 (as i32, see below), u8, i8 and bool. Anything else is refused when a model is compiled, with every node
 that uses it. `tests/conformance/table.txt` has the verdict of every backend node test of ONNX.
@@ -93,14 +97,17 @@ Subnormal numbers may count as zero, and the sign of a zero is not kept.
 
 fn markdown() -> String {
     let mut text = format!(
-        "{HEADER}\n{}.\n\n| Operator | Versions | Supported | Limits or reason |\n|---|---|---|---|\n",
+        "{HEADER}\n{}.\n\n| Operator | Versions | Supported | Limits or reason | Attributes | Optional operands |\n|---|---|---|---|---|---|\n",
         summary()
     );
     for operator in OPERATORS {
         let (name, versions) = (operator.full_name(), versions(operator));
         let support = operator.support;
-        writeln!(text, "| {name} | {versions} | {} | {} |", support.word(), support.note())
-            .expect("writing to a string");
+        let (word, note, optional) = (support.word(), support.note(), operator.optional);
+        // A bar would end the cell.
+        let attributes = operator.attributes.replace('|', ", ").replace(' ', "; ").replace(",; ", ", ");
+        let cells = [&name, &versions, word, note, &attributes, optional];
+        writeln!(text, "| {} |", cells.join(" | ")).expect("writing to a string");
     }
     text
 }

@@ -16,6 +16,7 @@ use tract_onnx::tract_hir::internal::{
     SpecialOps, StaticName, TDim, TValue, TVec, TensorProxy, ToDim, TypedOp, as_op, check_output_arity, expand,
     op_as_typed_op, op_out_of_plan, tvec,
 };
+use tract_onnx::tract_hir::ops::scan::InferenceScan;
 
 /// The type of the nodes that stand for operators until tract has read the model: one that it does not know.
 pub const STAND_IN: &str = "flashmem.KernelOperator";
@@ -59,11 +60,14 @@ pub struct NotTaken {
 
 impl Eq for KernelNode {}
 
-/// Puts operators in the place of the nodes of their names.
+/// Puts operators in the place of the nodes of their names, in bodies too.
 pub fn put(model: &mut InferenceModel, operators: &BTreeMap<String, KernelNode>) {
     for node in model.nodes_mut() {
         if let Some(op) = operators.get(&node.name) {
             node.op = expand(op.clone());
+        }
+        if let Some(scan) = node.op_as_mut::<InferenceScan>() {
+            put(&mut scan.body, operators);
         }
     }
 }

@@ -374,7 +374,7 @@ pub const OPERATORS: &[Operator] = &[
         .values(),
     op("Pow", &[1, 7, 12, 13, 15]).attributes("broadcast").rewritten(rewrite::pow),
     op("QLinearConv", &[10]).attributes("auto_pad dilations group kernel_shape pads strides").optional("B").values(),
-    op("QLinearMatMul", &[10, 21]).values(),
+    op("QLinearMatMul", &[10, 21]).rewritten(rewrite::quantised_product).values(),
     op("QuantizeLinear", &[10, 13, 19, 21, 23, 24, 25, 28])
         .attributes("axis block_size=0 output_dtype precision=0|1 saturate")
         .optional("y_zero_point")

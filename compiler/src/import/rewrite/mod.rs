@@ -30,7 +30,7 @@ pub use movement::{
 };
 pub use norms::{batch_normalization, local_response, skip_normalization};
 pub use pooling::max_unpool;
-pub use quantisation::{dequantize, quantize, quantize_dynamically};
+pub use quantisation::{dequantize, quantised_product, quantize, quantize_dynamically};
 pub use recurrent::{causal_convolution, recurrent};
 pub use reductions::{global_lp_pool, l2_norm, log_softmax, log_sum_exp, lp_normalization, lp_pool, mean_variance};
 pub use spectral::short_time_fourier;
@@ -40,7 +40,7 @@ use super::error::UnsupportedOp;
 use super::kernel_op::KernelNode;
 use crate::operators::find;
 use std::collections::BTreeMap;
-use tract_onnx::pb::GraphProto;
+use tract_onnx::pb::{GraphProto, NodeProto};
 
 /// What a rewrite did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,10 @@ pub fn rewrite(
     let mut kernel_ops = BTreeMap::new();
     let mut refused = Vec::new();
     let mut done = Vec::with_capacity(graph.node.len());
-    for node in std::mem::take(&mut graph.node) {
+    for mut node in std::mem::take(&mut graph.node) {
+        let (inside, unsupported) = rewrite_bodies(&mut node, opset);
+        kernel_ops.extend(inside);
+        refused.extend(unsupported);
         let original = node.op_type.clone();
         let name = node.name.clone();
         let mut waiting = vec![(node, 0)];
@@ -100,5 +103,23 @@ pub fn rewrite(
         }
     }
     graph.node = done;
+    (kernel_ops, refused)
+}
+
+/// Rewrites the graphs that a node has as attributes; gives what [`rewrite`] does.
+fn rewrite_bodies(node: &mut NodeProto, opset: i64) -> (BTreeMap<String, KernelNode>, Vec<UnsupportedOp>) {
+    let (mut kernel_ops, mut refused) = (BTreeMap::new(), Vec::new());
+    // Branches become nodes of the graph, and are rewritten then.
+    if super::conditions::chooses(node) {
+        return (kernel_ops, refused);
+    }
+    for body in node.attribute.iter_mut().flat_map(|attribute| attribute.g.iter_mut().chain(&mut attribute.graphs)) {
+        for (index, inner) in body.node.iter_mut().enumerate() {
+            inner.name = format!("{}.{index}.{}", node.name, inner.name);
+        }
+        let (inside, unsupported) = rewrite(body, opset, Shapes::new());
+        kernel_ops.extend(inside);
+        refused.extend(unsupported);
+    }
     (kernel_ops, refused)
 }

@@ -53,6 +53,21 @@ pub fn pad(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let node = s.node;
     let constant = s.text_attribute("mode").unwrap_or("constant") == "constant";
     let given = s.operand(2);
+    if let Some(value) = given
+        && s.known.rank(value) == Some((1, true))
+    {
+        // A list of one value, which ONNX takes as well.
+        let mut whole = node.clone();
+        whole.input[2] = match s.known.floats(value) {
+            Some(value) => s.floats(&[], value),
+            None => {
+                let scalar = s.ints(&[]);
+                s.op("Reshape", &[value, &scalar], &[])
+            }
+        };
+        s.nodes.push(whole);
+        return Ok(Rewritten::Replaced);
+    }
     if !constant || s.operand(1).is_none() || given.is_some_and(|value| s.known.is_constant(value)) {
         return Ok(Rewritten::Unchanged);
     }

@@ -153,6 +153,24 @@ pub fn dequantize(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
+/// `QLinearMatMul` with scales in f16: they become floats, which tract takes alone.
+pub fn quantised_product(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let node = s.node;
+    let is_half = |name: &str| s.known.element_type(name) == Some(DataType::Float16 as i32);
+    if !SCALES.iter().any(|scale| s.operand(*scale).is_some_and(is_half)) {
+        return Ok(Rewritten::Unchanged);
+    }
+    let mut whole = node.clone();
+    for scale in SCALES {
+        whole.input[scale] = float(s, &node.input[scale]);
+    }
+    s.nodes.push(whole);
+    Ok(Rewritten::Replaced)
+}
+
+/// Positions of the scales of a `QLinearMatMul`.
+const SCALES: [usize; 3] = [1, 4, 6];
+
 /// `DynamicQuantizeLinear`: scale and zero point of the range that the tensor and zero span.
 pub fn quantize_dynamically(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let x = s.needed(0)?;

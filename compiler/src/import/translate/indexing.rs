@@ -86,8 +86,8 @@ pub fn gather_elements(t: &mut Translator<'_>, node: &TypedNode, op: &GatherElem
     let (data, indices) = (t.input(node, 0)?, t.input(node, 1)?);
     let size = t.shape(data)[op.axis];
     if t.op_type() == Some("ReverseSequence") {
-        // Places follow from the lengths, which are from 1 to the size of the axis.
-        t.bound_source(indices, 1..=size as i64)?;
+        // Places follow from the lengths, which are from 0 to the size of the axis.
+        t.bound_source(indices, 0..=size as i64)?;
     }
     t.bound(indices, None, labels(t, size))?;
     Ok(vec![elements_along(t, data, indices, op.axis)?])

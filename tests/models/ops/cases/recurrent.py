@@ -1,4 +1,4 @@
-"""LSTM, GRU and RNN over short sequences, and If with a constant condition.
+"""LSTM, GRU and RNN over short sequences, If with a constant condition, and Scan.
 
 Deliberately not here: sequence lengths that differ, and activations other than the standard ones.
 """
@@ -30,6 +30,17 @@ def branch():
     return m.result(second)
 
 
+def scan(name, op, **attributes):
+    """A Scan whose body has an operator that is rewritten."""
+    m = Model(f"scan_{name}")
+    info = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [3]) for n in ["state", "now", "next", "out"]]
+    bent = helper.make_node(op, ["now"], ["bent"], **attributes)
+    total = helper.make_node("Add", ["state", "bent"], ["next"])
+    copied = helper.make_node("Identity", ["next"], ["out"])
+    body = helper.make_graph([bent, total, copied], "body", info[:2], info[2:])
+    return m.result(*m.op("Scan", x(3), x(4, 3), outputs=2, body=body, num_scan_inputs=1))
+
+
 def cases():
     yield single("lstm", "LSTM", x(5, 2, 3), c(1, 16, 3), c(1, 16, 4), c(1, 32), outputs=3, hidden_size=4)
     yield single("lstm_both_ways", "LSTM", x(4, 1, 3), c(2, 8, 3), c(2, 8, 2), c(2, 16), outputs=3, hidden_size=2,
@@ -41,3 +52,5 @@ def cases():
                  hidden_size=3, linear_before_reset=1)
     yield single("rnn", "RNN", x(3, 2, 4), c(1, 3, 4), c(1, 3, 3), outputs=2, hidden_size=3)
     yield branch()
+    yield scan("celu", "Celu", alpha=2.0)
+    yield scan("logsoftmax", "LogSoftmax", axis=-1)
