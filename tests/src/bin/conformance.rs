@@ -13,12 +13,12 @@ use std::path::PathBuf;
 #[command(
     name = "conformance",
     after_help = "Examples:
-  conformance tests/conformance/node-1.19.1.tar.gz --write tests/conformance/table.txt
-  conformance SITE-PACKAGES/onnx/backend/test/data/node --only softmax
+  conformance tests/conformance/node-1.23.2.tar.gz --write tests/conformance/table.txt
+  conformance FOLDER/node --only softmax
 "
 )]
 struct Args {
-    /// The archive, or the folder `onnx/backend/test/data/node` of an installed package.
+    /// The archive, or the folder `node` that onnx's `backend-test-tools generate-data` writes.
     tests: PathBuf,
     /// Only tests whose name contains this.
     #[arg(long, default_value = "")]

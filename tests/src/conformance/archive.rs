@@ -1,4 +1,4 @@
-//! Where node tests come from: the committed archive, or the folder of an installed `onnx` package.
+//! Where node tests come from: the committed archive, or a folder that onnx writes.
 //!
 //! Both hold `NAME/model.onnx` and `NAME/test_data_set_0/{input,output}_N.pb`. In the archive, equal files are hard links. It
 //! deliberately decodes nothing.

@@ -23,6 +23,7 @@ const BOUND: &[(&str, &[usize])] = &[
     ("Compress", &[1]),
     ("ConstantOfShape", &[0]),
     // Axis.
+    ("CumProd", &[1]),
     ("CumSum", &[1]),
     // Length and axis.
     ("DFT", &[1, 2]),

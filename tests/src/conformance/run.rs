@@ -38,24 +38,7 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-/// Tests whose expected values are those of older versions of onnx. `Attention`, up to 1.20.1: the mask before the soft cap, and
-/// other numbers for the forms of the scores' output. `LpNormalization`, in 1.19.1: NaN for a vector of zeros. Later versions
-/// answer otherwise (docs/semantics.md), and so do we.
-const SUPERSEDED: &[&str] = &[
-    "test_attention_3d_with_past_and_present_qk_matmul_bias",
-    "test_attention_3d_with_past_and_present_qk_matmul_softcap",
-    "test_attention_4d_with_past_and_present_qk_matmul_bias",
-    "test_attention_4d_with_past_and_present_qk_matmul_bias_3d_mask",
-    "test_attention_4d_with_past_and_present_qk_matmul_bias_3d_mask_causal",
-    "test_attention_4d_with_past_and_present_qk_matmul_bias_4d_mask",
-    "test_attention_4d_with_past_and_present_qk_matmul_bias_4d_mask_causal",
-    "test_attention_4d_with_qk_matmul_bias",
-    "test_attention_4d_with_qk_matmul_softcap",
-    "test_l2normalization_axis_0",
-];
-
-/// Runs tests on `threads` threads, but those that are superseded; verdicts come in the order of the tests. `done` is told about
-/// each.
+/// Runs tests on `threads` threads; verdicts come in the order of the tests. `done` is told about each.
 pub fn run_all(
     tests: &[NodeTest],
     context: &Context,
@@ -69,9 +52,6 @@ pub fn run_all(
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
                 while let Some(test) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if SUPERSEDED.contains(&test.name.as_str()) {
-                        continue;
-                    }
                     let verdict = judge(test, context, folder.path());
                     done(&test.name, &verdict);
                     verdicts.lock().expect("no thread panics with it").push((test.name.clone(), verdict));

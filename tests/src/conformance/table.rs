@@ -7,7 +7,7 @@ use super::run::Verdict;
 
 /// Text of the table.
 pub fn text(verdicts: &[(String, Verdict)]) -> String {
-    let mut text = String::from("# Made by tests/conformance/run.sh; the ONNX backend node tests of onnx 1.19.1.\n");
+    let mut text = String::from("# Made by tests/conformance/run.sh; the ONNX backend node tests of onnx 1.23.2.\n");
     text.push_str(&format!("# {}\n", summary(verdicts)));
     for (name, verdict) in verdicts {
         text.push_str(&format!("{name}: {verdict}\n"));
