@@ -159,9 +159,9 @@ pub const OPERATORS: &[Operator] = &[
     op("Abs", &[1, 6, 13]),
     op("Acos", &[7, 22]),
     op("Acosh", &[9, 22]),
-    op("Add", &[1, 6, 7, 13, 14]).attributes("broadcast"),
+    op("Add", &[1, 6, 7, 13, 14]).attributes("axis broadcast").rewritten(rewrite::broadcast),
     op("AffineGrid", &[20]).attributes("align_corners").limited("constant size").rewritten(rewrite::affine_grid),
-    op("And", &[1, 7]).attributes("broadcast"),
+    op("And", &[1, 7]).attributes("axis broadcast").rewritten(rewrite::broadcast),
     op("ArgMax", &[1, 11, 12, 13]).attributes("axis keepdims select_last_index"),
     op("ArgMin", &[1, 11, 12, 13]).attributes("axis keepdims select_last_index"),
     op("Asin", &[7, 22]),
@@ -179,7 +179,7 @@ pub const OPERATORS: &[Operator] = &[
         .attributes("auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides")
         .limited("float tensors"),
     op("BatchNormalization", &[1, 6, 7, 9, 14, 15])
-        .attributes("epsilon is_test momentum spatial=1 training_mode")
+        .attributes("epsilon is_test momentum spatial training_mode")
         .optional("running_mean running_var")
         .limited("training by the attribute, not by the number of outputs")
         .rewritten(rewrite::batch_normalization)
@@ -192,9 +192,10 @@ pub const OPERATORS: &[Operator] = &[
     op("BitwiseOr", &[18]),
     op("BitwiseXor", &[18]),
     op("BlackmanWindow", &[17]).attributes("output_datatype periodic"),
-    op("Cast", &[6, 9, 13, 19, 21, 23, 24, 25, 28])
+    op("Cast", &[1, 6, 9, 13, 19, 21, 23, 24, 25, 28])
         .attributes("round_mode saturate to")
-        .limited("between float, float16, int32, int64, int8, uint8 and bool"),
+        .limited("between float, float16, int32, int64, int8, uint8 and bool")
+        .rewritten(rewrite::cast),
     op("CastLike", &[15, 19, 21, 23, 24, 25])
         .attributes("round_mode saturate")
         .limited("between float, float16, int32, int64, int8, uint8 and bool"),
@@ -205,13 +206,13 @@ pub const OPERATORS: &[Operator] = &[
     op("Ceil", &[1, 6, 13]),
     op("Celu", &[12, 28]).attributes("alpha").rewritten(rewrite::celu),
     op("CenterCropPad", &[18]).attributes("axes").limited("constant shape").rewritten(rewrite::center_crop_pad),
-    op("Clip", &[1, 6, 11, 12, 13]).attributes("max min").optional("min max").values(),
+    op("Clip", &[1, 6, 11, 12, 13]).attributes("max min").optional("min max").rewritten(rewrite::clip).values(),
     op("Col2Im", &[18])
         .attributes("dilations pads strides")
         .limited("constant shapes, up to three axes")
         .rewritten(rewrite::col2im),
     op("Compress", &[9, 11, 28]).attributes("axis").limited("constant condition").rewritten(rewrite::compress),
-    op("Concat", &[1, 4, 11, 13]).attributes("axis"),
+    op("Concat", &[1, 4, 11, 13]).attributes("axis").rewritten(rewrite::concat),
     op("ConcatFromSequence", &[11]).refused(SEQUENCES),
     op("Constant", &[1, 9, 11, 12, 13, 19, 21, 23, 24, 25])
         .attributes("value value_float value_floats value_int value_ints"),
@@ -251,7 +252,7 @@ pub const OPERATORS: &[Operator] = &[
         .rewritten(rewrite::dequantize)
         .values(),
     op("Det", &[11, 22]).limited("at most 48 rows").rewritten(Det::from_onnx),
-    op("Div", &[1, 6, 7, 13, 14]).attributes("broadcast"),
+    op("Div", &[1, 6, 7, 13, 14]).attributes("axis broadcast").rewritten(rewrite::broadcast),
     op("Dropout", &[1, 6, 7, 10, 12, 13, 22])
         .attributes("is_test ratio seed")
         .optional("mask ratio training_mode")
@@ -260,7 +261,7 @@ pub const OPERATORS: &[Operator] = &[
     op("DynamicQuantizeLinear", &[11]).rewritten(rewrite::quantize_dynamically),
     op("Einsum", &[12, 28]).attributes("equation").rewritten(rewrite::einsum),
     op("Elu", &[1, 6, 22]).attributes("alpha"),
-    op("Equal", &[1, 7, 11, 13, 19]).attributes("broadcast").rewritten(rewrite::equal),
+    op("Equal", &[1, 7, 11, 13, 19]).attributes("axis broadcast").rewritten(rewrite::equal),
     op("Erf", &[9, 13]),
     op("Exp", &[1, 6, 13]),
     op("Expand", &[8, 13]).limited("constant shape"),
@@ -286,7 +287,7 @@ pub const OPERATORS: &[Operator] = &[
     op("GlobalAveragePool", &[1, 22]),
     op("GlobalLpPool", &[1, 2, 22]).attributes("p").rewritten(rewrite::global_lp_pool),
     op("GlobalMaxPool", &[1, 22]),
-    op("Greater", &[1, 7, 9, 13]).attributes("broadcast"),
+    op("Greater", &[1, 7, 9, 13]).attributes("axis broadcast").rewritten(rewrite::broadcast),
     op("GreaterOrEqual", &[12, 16]),
     op("GridSample", &[16, 20, 22])
         .attributes(
@@ -317,7 +318,7 @@ pub const OPERATORS: &[Operator] = &[
         .rewritten(rewrite::recurrent),
     op("LayerNormalization", &[17]).attributes("axis epsilon stash_type=1|10|16").optional("B Mean InvStdDev"),
     op("LeakyRelu", &[1, 6, 16]).attributes("alpha"),
-    op("Less", &[1, 7, 9, 13]).attributes("broadcast"),
+    op("Less", &[1, 7, 9, 13]).attributes("axis broadcast").rewritten(rewrite::broadcast),
     op("LessOrEqual", &[12, 16]),
     op("LinearAttention", &[27]).refused("a recurrence over the sequence"),
     op("Log", &[1, 6, 13]),
@@ -350,7 +351,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Min", &[1, 6, 8, 12, 13]),
     op("Mish", &[18, 22]).rewritten(rewrite::mish),
     op("Mod", &[10, 13, 28]).attributes("fmod"),
-    op("Mul", &[1, 6, 7, 13, 14]).attributes("broadcast"),
+    op("Mul", &[1, 6, 7, 13, 14]).attributes("axis broadcast").rewritten(rewrite::broadcast),
     op("Multinomial", &[7, 22]).refused(RANDOM),
     op("Neg", &[1, 6, 13]),
     op("NegativeLogLikelihoodLoss", &[12, 13, 22])
@@ -364,15 +365,15 @@ pub const OPERATORS: &[Operator] = &[
     op("Optional", &[15, 28]).refused(SEQUENCES),
     op("OptionalGetElement", &[15, 18, 28]).refused(SEQUENCES),
     op("OptionalHasElement", &[15, 18, 28]).refused(SEQUENCES),
-    op("Or", &[1, 7]).attributes("broadcast"),
-    op("PRelu", &[1, 6, 7, 9, 16]),
-    op("Pad", &[2, 11, 13, 18, 19, 21, 23, 24, 25])
-        .attributes("mode=constant|reflect|edge pads value")
+    op("Or", &[1, 7]).attributes("axis broadcast").rewritten(rewrite::broadcast),
+    op("PRelu", &[1, 6, 7, 9, 16]).rewritten(rewrite::prelu),
+    op("Pad", &[1, 2, 11, 13, 18, 19, 21, 23, 24, 25])
+        .attributes("mode=constant|reflect|edge paddings pads value")
         .optional("constant_value axes")
         .limited("constant pads; constant, reflect and edge modes")
         .rewritten(rewrite::pad)
         .values(),
-    op("Pow", &[1, 7, 12, 13, 15]).attributes("broadcast").rewritten(rewrite::pow),
+    op("Pow", &[1, 7, 12, 13, 15]).attributes("axis broadcast").rewritten(rewrite::pow),
     op("QLinearConv", &[10]).attributes("auto_pad dilations group kernel_shape pads strides").optional("B").values(),
     op("QLinearMatMul", &[10, 21]).rewritten(rewrite::quantised_product).values(),
     op("QuantizeLinear", &[10, 13, 19, 21, 23, 24, 25, 28])
@@ -437,7 +438,10 @@ pub const OPERATORS: &[Operator] = &[
         .limited("constant axes"),
     op("RegexFullMatch", &[20]).refused(STRINGS),
     op("Relu", &[1, 6, 13, 14]),
-    op("Reshape", &[5, 13, 14, 19, 21, 23, 24, 25]).attributes("allowzero").limited("constant shape"),
+    op("Reshape", &[1, 5, 13, 14, 19, 21, 23, 24, 25])
+        .attributes("allowzero shape")
+        .limited("constant shape")
+        .rewritten(rewrite::reshape),
     op("Resize", &[10, 11, 13, 18, 19])
         .attributes(
             "antialias axes \
@@ -513,7 +517,7 @@ pub const OPERATORS: &[Operator] = &[
     op("StringConcat", &[20]).refused(STRINGS),
     op("StringNormalizer", &[10]).refused(STRINGS),
     op("StringSplit", &[20]).refused(STRINGS),
-    op("Sub", &[1, 6, 7, 13, 14]).attributes("broadcast"),
+    op("Sub", &[1, 6, 7, 13, 14]).attributes("axis broadcast").rewritten(rewrite::broadcast),
     op("Sum", &[1, 6, 8, 13]),
     op("SwiGLU", &[28]).attributes("alpha").rewritten(rewrite::swiglu),
     op("Swish", &[24]).attributes("alpha").rewritten(rewrite::swish),
@@ -525,19 +529,19 @@ pub const OPERATORS: &[Operator] = &[
         .rewritten(TensorScatter::from_onnx),
     op("TfIdfVectorizer", &[9]).refused(STRINGS),
     op("ThresholdedRelu", &[10, 22]).attributes("alpha"),
-    op("Tile", &[6, 13]).limited("constant repeats"),
-    op("TopK", &[10, 11, 24]).attributes("axis largest sorted").limited("constant k"),
+    op("Tile", &[1, 6, 13]).limited("constant repeats; version 1: at most 64").rewritten(rewrite::tile),
+    op("TopK", &[1, 10, 11, 24]).attributes("axis k largest sorted").limited("constant k").rewritten(rewrite::top_k),
     op("Transpose", &[1, 13, 21, 23, 24, 25]).attributes("perm"),
     op("Trilu", &[14]).attributes("upper").optional("k"),
     op("Unique", &[11, 28]).refused(DATA_DEPENDENT),
     op("Unsqueeze", &[1, 11, 13, 21, 23, 24, 25]).attributes("axes").limited("constant axes"),
-    op("Upsample", &[7, 9, 10])
-        .attributes("mode=nearest scales")
+    op("Upsample", &[1, 7, 9, 10])
+        .attributes("height_scale mode=nearest scales width_scale")
         .limited("constant whole scales, nearest")
         .rewritten(rewrite::upsample)
         .values(),
     op("Where", &[9, 16]),
-    op("Xor", &[1, 7]).attributes("broadcast"),
+    op("Xor", &[1, 7]).attributes("axis broadcast").rewritten(rewrite::broadcast),
     contributed("BiasGelu").rewritten(rewrite::gelu),
     contributed("EmbedLayerNormalization")
         .attributes("epsilon mask_index_type")

@@ -10,36 +10,19 @@ use std::collections::BTreeSet;
 /// Versions of implemented operators that are refused.
 const OTHER_VERSIONS: &[(&str, u32, &str)] = &[
     ("BitShift", 28, "shifts of signed integers"),
-    ("Cast", 1, "its type is a text"),
     ("LpPool", 1, "its exponent is a float"),
-    ("Pad", 1, "its pads have another name"),
-    ("Reshape", 1, "its shape is an attribute"),
     ("Scan", 8, "it has a batch axis"),
     ("Split", 1, "its sizes may be an operand"),
-    ("Tile", 1, "it repeats along one axis"),
-    ("TopK", 1, "its count is an attribute"),
-    ("Upsample", 1, "two scales with names"),
 ];
 
 /// Attributes and operands of implemented operators that are refused: operator, names between spaces.
 const OTHER_NAMES: &[(&str, &str)] = &[
-    ("Add", "axis"),
-    ("And", "axis"),
     ("BatchNormalization", "mean var saved_mean saved_var"),
     ("Constant", "sparse_value value_string value_strings"),
-    ("Div", "axis"),
-    ("Equal", "axis"),
     ("GRU", "activation_alpha activation_beta clip"),
-    ("Greater", "axis"),
     ("LSTM", "activation_alpha activation_beta clip input_forget"),
-    ("Less", "axis"),
-    ("Mul", "axis"),
-    ("Or", "axis"),
-    ("Pow", "axis"),
     ("RNN", "activation_alpha activation_beta clip"),
     ("SimplifiedLayerNormalization", "inv_std_var"),
-    ("Sub", "axis"),
-    ("Xor", "axis"),
     ("com.microsoft.SkipLayerNormalization", "mean inv_std_var"),
     ("com.microsoft.SkipSimplifiedLayerNormalization", "mean inv_std_var"),
 ];

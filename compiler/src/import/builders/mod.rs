@@ -3,8 +3,10 @@
 //! Each covers the forms that tract's refuses or reads otherwise, and falls back on tract's where it can. One stands for what a choice between
 //! branches computes. They add no operator to the registry; what tract does not know at all is a rewrite or has a file in `operators/`.
 
+mod align;
 mod conv_transpose;
 mod matmul;
+mod pad;
 mod range;
 mod select;
 mod squeeze;
@@ -14,6 +16,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_hir::internal::InferenceOp;
 
+pub use align::ALIGN;
 pub use select::SELECT;
 
 /// What a builder gives: the operator, and the names that its subgraphs read from outside.
@@ -21,9 +24,11 @@ type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
 /// Puts the builders in place.
 pub fn register(operators: &mut OnnxOpRegister) {
+    operators.insert(ALIGN, align::build);
     operators.insert("ConvTranspose", conv_transpose::build);
     operators.insert("Einsum", super::einsum::from_onnx);
     operators.insert("MatMul", matmul::build);
+    operators.insert("Pad", pad::build);
     operators.insert("Range", range::build);
     operators.insert(SELECT, select::build);
     operators.insert("Squeeze", squeeze::build);

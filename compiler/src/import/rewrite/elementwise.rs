@@ -1,6 +1,7 @@
 //! Element-wise operators that tract reads differently from the specification, or types more widely than is needed.
 
 use super::Rewritten;
+use super::legacy::broadcast;
 use super::steps::{Attribute, Steps};
 use tract_onnx::pb::tensor_proto::DataType;
 
@@ -108,6 +109,9 @@ pub fn einsum(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 
 /// A float to the power of an integer has the float's type; tract would compute in 64 bits.
 pub fn pow(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    if broadcast(s)? == Rewritten::Replaced {
+        return Ok(Rewritten::Replaced);
+    }
     let (base, exponent) = (s.needed(0)?, s.needed(1)?);
     let of = |name: &str| s.known.element_type(name).and_then(|t| DataType::try_from(t).ok());
     let float = |t| matches!(t, Some(DataType::Float | DataType::Float16));
@@ -123,6 +127,9 @@ pub fn pow(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 
 /// Two truth values are equal where they do not differ; tract compares constants as numbers only.
 pub fn equal(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    if broadcast(s)? == Rewritten::Replaced {
+        return Ok(Rewritten::Replaced);
+    }
     let (a, b) = (s.needed(0)?, s.needed(1)?);
     if ![a, b].iter().any(|name| s.known.element_type(name) == Some(DataType::Bool as i32)) {
         return Ok(Rewritten::Unchanged);

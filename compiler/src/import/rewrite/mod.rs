@@ -8,6 +8,7 @@
 mod attention;
 mod contributed;
 mod elementwise;
+mod legacy;
 mod linear;
 mod losses;
 mod movement;
@@ -22,6 +23,7 @@ mod steps;
 pub use attention::attention;
 pub use contributed::{embed_layer_normalization, fused_conv, fused_matmul, gelu};
 pub use elementwise::{celu, einsum, equal, mish, pow, selu, softplus, swiglu, swish};
+pub use legacy::{broadcast, cast, clip, concat, prelu, reshape, tile, top_k};
 pub use linear::gemm;
 pub use losses::{negative_log_likelihood, softmax_cross_entropy};
 pub use movement::{

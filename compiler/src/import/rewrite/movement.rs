@@ -162,7 +162,11 @@ pub fn upsample(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     if s.text_attribute("mode").unwrap_or("nearest") != "nearest" {
         return Err("a mode other than nearest".to_owned());
     }
-    let given = s.floats_attribute("scales").or_else(|| s.known.floats(s.operand(1)?));
+    // The first version names the scales of two axes.
+    let two = ["height_scale", "width_scale"].map(|name| s.float_attribute(name));
+    let named = if let [Some(height), Some(width)] = two { Some([1.0, 1.0, height, width]) } else { None };
+    let given = named.as_ref().map(<[f32; 4]>::as_slice);
+    let given = given.or_else(|| s.floats_attribute("scales")).or_else(|| s.known.floats(s.operand(1)?));
     let scales = given.ok_or("scales that are computed")?;
     if scales.iter().any(|scale| scale.fract() != 0.0 || *scale < 1.0) {
         return Err("scales that are not whole".to_owned());

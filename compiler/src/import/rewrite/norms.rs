@@ -11,7 +11,8 @@ pub fn batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     if s.wants(1) {
         return Err("training outputs without training_mode".to_owned());
     }
-    if (1..5).all(|position| s.operand(position).is_some_and(|name| s.known.is_constant(name))) {
+    let each = s.int_attribute("spatial") == Some(0);
+    if !each && (1..5).all(|position| s.operand(position).is_some_and(|name| s.known.is_constant(name))) {
         return Ok(Rewritten::Unchanged);
     }
     let x = s.needed(0)?;
@@ -25,7 +26,9 @@ pub fn batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let mut columns = Vec::new();
     for position in 1..5 {
         let parameter = s.needed(position)?;
-        columns.push(s.op("Reshape", &[parameter, &ones], &[]));
+        // Before version 9, parameters may be those of every element.
+        let column = if each { parameter.to_owned() } else { s.op("Reshape", &[parameter, &ones], &[]) };
+        columns.push(column);
     }
     let epsilon = s.float_attribute("epsilon").unwrap_or(1e-5);
     let epsilon = s.number_like(epsilon, x);

@@ -12,18 +12,20 @@ use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::program::RowSource;
 use crate::schedule::OperatorClass;
-use flashmem_plan_format::plan::{Buffer, BufferSlice, RowGather, RowTable, TexelFormat};
+use flashmem_plan_format::plan::{Buffer, BufferSlice, ElementType, RowGather, RowTable, TexelFormat};
 
 /// Largest table that stays in memory.
 const MAX_RESIDENT_BYTES: usize = 16 << 20;
 
-/// The public input whose elements, in order, are the indices `id`: itself, or reshaped.
+/// The public input of 32 or 64 bits whose elements, in order, are the indices `id`: itself, or reshaped.
 fn public_indices(graph: &Graph, id: NodeId) -> Option<u32> {
     let mut id = id;
     while matches!(graph.node(id).op, Op::Reshape) && graph.node(id).epilogue.is_none() {
         id = graph.operands(id)[0];
     }
-    graph.inputs.iter().position(|input| input.node == id).map(|position| position as u32)
+    let indexes = |element| matches!(element, ElementType::I32 | ElementType::I64);
+    let position = graph.inputs.iter().position(|input| input.node == id && indexes(input.element));
+    position.map(|position| position as u32)
 }
 
 /// The public input that indexes the rows of a gather's constant table, if this is what the node does.
@@ -108,7 +110,10 @@ fn gather_elements(lowering: &mut Lowering<'_>, id: NodeId, axis: usize) -> Resu
     let no_kernel = |reason| LowerError::NoKernel { node: graph.label(id), op: "Gather", reason };
     let operands = graph.operands(id);
     if graph.constant(operands[0]).is_some_and(|c| c.len() * 4 > MAX_RESIDENT_BYTES) {
-        return Err(no_kernel("its table exceeds 16 MiB and its indices are not a public input"));
+        return Err(no_kernel(
+            "its table exceeds 16 MiB, and its indices are computed: only those that are an int32 or int64 input of the model, \
+             reshaped or cast at most, are looked up in the file; compute the indices outside and make them an input",
+        ));
     }
     let (x, indices) = (lowering.view(operands[0]), lowering.view(operands[1]));
     let (outer, inner) = (axis, x.shape.len() - axis - 1);

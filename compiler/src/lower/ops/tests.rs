@@ -78,6 +78,19 @@ fn computed_indices_of_a_large_table_are_refused() {
     output(&mut graph, rows);
     let refused = lower(&graph, &options()).expect_err("17 MB");
     assert!(matches!(refused, LowerError::NoKernel { op: "Gather", .. }), "{refused}");
+    assert!(refused.to_string().contains("make them an input"), "{refused}");
+}
+
+#[test]
+fn narrow_indices_are_gathered_on_the_device() {
+    let mut graph = Graph::default();
+    let indices = input(&mut graph, &[4], Dtype::I32);
+    graph.inputs[0].element = ElementType::U8;
+    let table = table(&mut graph, 50, 12);
+    let rows = graph.add(Op::Gather { axis: 0 }, &[table, indices], "rows").expect("fits");
+    output(&mut graph, rows);
+    let program = lowered(&graph);
+    assert!(program.inputs[0].slice.is_some() && program.row_gathers.is_empty());
 }
 
 #[test]
