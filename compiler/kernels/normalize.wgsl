@@ -82,7 +82,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let is_large = (bitcast<u32>(means.y) & 0x7f800000u) == 0x7f800000u;
     let scale = select(UP, DOWN, is_large);
     let square = select(means.y, means.z, is_large);
-    let variance = square - rest * scale * rest * scale;
+    // Scaled before it is squared: `rest` alone has no square in f32, and a device may take products in another order.
+    let offset = rest * scale;
+    let variance = square - offset * offset;
     // Not `max`, which may take 0 for a NaN.
     let deviation = sqrt(select(variance, 0.0, variance < 0.0) + params.epsilon * scale * scale);
 

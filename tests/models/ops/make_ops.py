@@ -16,7 +16,7 @@ from pathlib import Path
 import cases
 
 FOLDER = Path(__file__).resolve().parent
-TOTAL_LIMIT_BYTES = 1_500_000
+TOTAL_LIMIT_BYTES = 2_000_000
 
 
 def models():
