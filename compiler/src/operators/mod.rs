@@ -234,7 +234,11 @@ pub const OPERATORS: &[Operator] = &[
     op("Cos", &[7, 22]),
     op("Cosh", &[9, 22]),
     op("CumProd", &[26]).attributes("exclusive reverse").limited("constant axis").rewritten(Cumulative::from_onnx),
-    op("CumSum", &[11, 14]).attributes("exclusive reverse").limited("constant axis").values(),
+    op("CumSum", &[11, 14])
+        .attributes("exclusive reverse")
+        .limited("constant axis")
+        .rewritten(rewrite::cumulative_sum)
+        .values(),
     op("DFT", &[17, 20])
         .attributes("axis inverse onesided")
         .optional("dft_length axis")

@@ -128,6 +128,19 @@ pub fn center_crop_pad(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
+/// A running sum along an axis that is a list of one: ONNX asks for a scalar, runtimes take both, tract only the scalar.
+pub fn cumulative_sum(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let (x, axis) = (s.needed(0)?, s.needed(1)?);
+    let value = match s.known.integers(axis) {
+        Some([value]) if !matches!(s.known.rank(axis), Some((0, _))) => *value,
+        Some(_) | None => return Ok(Rewritten::Unchanged),
+    };
+    let axis = s.int(value);
+    let node = NodeProto { input: vec![x.to_owned(), axis], ..s.node.clone() };
+    s.nodes.push(node);
+    Ok(Rewritten::Replaced)
+}
+
 /// The elements or slices whose constant condition is true.
 pub fn compress(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (x, condition) = (s.needed(0)?, s.needed(1)?);

@@ -75,6 +75,7 @@ def cases():
     yield single("topk_smallest_axis0", "TopK", x(6, 2, 3, draw=halves), const([2]), outputs=2, axis=0, largest=0)
     yield single("topk_i64", "TopK", x(2, 6, draw=integers(-3, 3)), const([6]), outputs=2)
     yield single("cumsum_exclusive_reverse", "CumSum", x(2, 3, 5), const(1), exclusive=1, reverse=1)
+    yield single("cumsum_axis_list", "CumSum", x(3, 4), const([-1]), reverse=1)
     yield single("cumsum_i64", "CumSum", x(3, 4, draw=integers(-2**24, 2**24)), const(-1))
     yield single("trilu_runtime_diagonal", "Trilu", x(2, 3, 4), x(draw=lambda rng, shape: np.array(-1)), upper=0)
     yield single("onehot_integers", "OneHot", x(3, draw=integers(-4, 4)), const(4), const([2, 7]), axis=0)
