@@ -28,6 +28,9 @@ fn share_off(found: &Outputs, reference: &Path, ports: &[PortInfo]) -> anyhow::R
     Ok(f64::from(off) / f64::from(all))
 }
 
+/// Models that are f16 themselves, with weights in range.
+const OF_HALF_MODELS: [&str; 2] = ["half_casts", "half_planes"];
+
 #[test]
 fn weights_out_of_range_are_right_in_half_precision() -> anyhow::Result<()> {
     let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
@@ -35,7 +38,7 @@ fn weights_out_of_range_are_right_in_half_precision() -> anyhow::Result<()> {
     let mut count = 0;
     for model in onnx_files(&models("ops"))? {
         let name = model.file_stem().expect("a file").to_string_lossy().into_owned();
-        if !name.starts_with("half_") {
+        if !name.starts_with("half_") || OF_HALF_MODELS.contains(&name.as_str()) {
             continue;
         }
         count += 1;

@@ -17,6 +17,8 @@ fn nameless(mut plan: Plan) -> Plan {
     plan.row_tables.iter_mut().for_each(|table| table.name.clear());
     plan.row_gathers.iter_mut().for_each(|gather| gather.node.clear());
     plan.dispatches.iter_mut().for_each(|dispatch| dispatch.node.clear());
+    plan.index_bounds.iter_mut().for_each(|bound| bound.node.clear());
+    plan.checks.iter_mut().for_each(|check| check.name.clear());
     plan.memory.host_bytes = 0;
     plan
 }

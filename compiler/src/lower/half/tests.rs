@@ -17,7 +17,12 @@ fn values(shape: &[usize], scale: impl Fn(usize) -> f32) -> Constant {
 
 fn input(graph: &mut Graph, shape: &[usize], dtype: Dtype) -> NodeId {
     let node = graph.add_shaped(Op::Input, &[], "x", shape.to_vec(), dtype);
-    graph.inputs.push(GraphPort { name: "x".into(), element: ElementType::F32, node });
+    let element = match dtype {
+        Dtype::F32 => ElementType::F32,
+        Dtype::I32 => ElementType::I32,
+        Dtype::Bool => ElementType::Bool,
+    };
+    graph.inputs.push(GraphPort { name: "x".into(), element, node });
     node
 }
 
