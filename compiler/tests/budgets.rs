@@ -27,6 +27,7 @@ fn options(device: &str, strategy: Strategy) -> CompileOptions {
     }
 }
 
+#[expect(clippy::result_large_err, reason = "one error ends a compilation, and none is on a hot path")]
 fn made(network: &str, options: &CompileOptions) -> Result<Compiled, CompileError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let name = format!("tests/models/tiny/{network}.onnx");

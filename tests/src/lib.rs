@@ -74,6 +74,7 @@ pub fn short_of_capacity(options: CompileOptions, launch_us: f64) -> CompileOpti
 ///
 /// # Errors
 /// As [`compile`].
+#[expect(clippy::result_large_err, reason = "one error ends a compilation, and none is on a hot path")]
 pub fn compile_quietly(model: &Path, output: &Path, options: &CompileOptions) -> Result<Compiled, CompileError> {
     compile(model, output, options, &mut |_| ())
 }

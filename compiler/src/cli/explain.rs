@@ -20,6 +20,7 @@ use std::path::Path;
 const BUNDLE_MAGIC: [u8; 8] = *b"\x89FMPLAN\n";
 
 /// Explains a model or a bundle.
+#[expect(clippy::result_large_err, reason = "one error ends a compilation, and none is on a hot path")]
 pub fn explain(args: &ExplainArgs) -> Result<(), Result<anyhow::Error, Usage>> {
     let mut read = read_files("the model or bundle", &args.subject, &args.plan);
     check_report(args, &read).map_err(|e| Ok(e.into()))?;

@@ -34,6 +34,7 @@ pub enum Axes {
 
 /// An operator.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a model has a few of them, each made once")]
 pub enum Composed {
     /// x − max − ln Σ exp(x − max), along an axis, or all from there on.
     LogSoftmax {

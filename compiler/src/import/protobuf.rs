@@ -80,7 +80,7 @@ pub(super) fn field(bytes: &[u8], at: &mut usize, end: usize) -> Option<Field> {
         5 => *at = at.checked_add(4)?,
         _ => return None,
     }
-    (*at <= end).then(|| Field { number: tag >> 3, whole: start..*at, contents, varint: value })
+    (*at <= end).then_some(Field { number: tag >> 3, whole: start..*at, contents, varint: value })
 }
 
 fn fields(bytes: &[u8], range: Range<usize>) -> Option<Vec<Field>> {

@@ -38,14 +38,14 @@ pub fn mutate(bytes: &mut Vec<u8>, other: &[u8], random: &mut SplitMix64) {
 
 fn edit(bytes: &mut Vec<u8>, other: &[u8], random: &mut SplitMix64) {
     if bytes.is_empty() {
-        bytes.push(random.next() as u8);
+        bytes.push(random.next_u64() as u8);
         return;
     }
     let at = random.below(bytes.len());
     let length = 1 + random.below(MOST_BYTES.min(bytes.len() - at));
     match random.below(9) {
         0 => bytes[at] ^= 1 << random.below(8),
-        1 => bytes[at] = random.next() as u8,
+        1 => bytes[at] = random.next_u64() as u8,
         2 => bytes[at] = bytes[at].wrapping_add(if random.chance(50) { 1 } else { 255 }),
         3 | 4 => write_edge(&mut bytes[at..], random),
         5 => {

@@ -31,10 +31,9 @@ impl Range {
     /// The smallest range with all values.
     pub fn around(values: impl IntoIterator<Item = f64>) -> Self {
         let nothing = Self { low: f64::INFINITY, high: f64::NEG_INFINITY };
-        let all = values.into_iter().fold(Some(nothing), |all, v| {
-            let all = all.filter(|_| !v.is_nan())?;
-            Some(Self { low: all.low.min(v), high: all.high.max(v) })
-        });
+        let all = values
+            .into_iter()
+            .try_fold(nothing, |all, v| (!v.is_nan()).then(|| Self { low: all.low.min(v), high: all.high.max(v) }));
         all.filter(|r| r.low <= r.high).unwrap_or(UNKNOWN)
     }
 

@@ -320,7 +320,8 @@ impl<'m> Translator<'m> {
         let mut shape: Vec<u64> = view.shape.iter().map(|extent| *extent as u64).collect();
         let mut strides = view.strides;
         if component.is_some() {
-            (shape.pop(), strides.pop());
+            shape.pop();
+            strides.pop();
         }
         let (least, most) = range.into_inner();
         let (offset, node) = (component.unwrap_or(0) as u64, self.name());

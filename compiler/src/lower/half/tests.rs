@@ -11,7 +11,8 @@ use flashmem_plan_format::plan::ElementType;
 
 /// Values around `scale`, none of them small beside it.
 fn values(shape: &[usize], scale: impl Fn(usize) -> f32) -> Constant {
-    let value = |i: usize| ((i * 37 % 19) as f32 + 1.0) / 19.0 * scale(i) * if i % 3 == 0 { -1.0 } else { 1.0 };
+    let value =
+        |i: usize| ((i * 37 % 19) as f32 + 1.0) / 19.0 * scale(i) * if i.is_multiple_of(3) { -1.0 } else { 1.0 };
     Constant::from_f32(shape.to_vec(), &(0..shape.iter().product::<usize>()).map(value).collect::<Vec<_>>())
 }
 
