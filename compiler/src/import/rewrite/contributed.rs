@@ -4,7 +4,7 @@ use super::Rewritten;
 use super::steps::{Attribute, Steps};
 use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
 
-/// The erf form, of `a`, or of a + b with BiasGelu.
+/// The erf form of the operand, or, with BiasGelu, of the sum of both.
 pub fn gelu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let x = s.needed(0)?.to_owned();
     let x = match s.operand(1) {
