@@ -2,7 +2,8 @@
 //
 // Built-in transcendental functions differ widely between drivers (WGSL allows sin an absolute error of 2^-11), so that
 // these are written out with additions, multiplications and bit operations. Relative errors are below 1e-6 unless noted.
-// NaN passes through. Infinities are made from bits of a run-time value: WGSL has no literal for them.
+// Polynomials of expf, logf, sinf, cosf and the like are those of the Cephes Math Library (netlib.org/cephes), single
+// precision; those of erf are the faithfully rounded erff of stackoverflow.com/q/35148198. NaN passes through. Infinities are made from bits of a run-time value: WGSL has no literal for them.
 // Expects:   nothing. Deliberately no bindings and no loops whose length depends on shapes.
 
 fn float_from_bits(bits: u32) -> f32 {
