@@ -2,7 +2,7 @@
 //!
 //! A [`Plan`] is made by the compiler, stored in a bundle by this crate and replayed by the runtime, which decides nothing.
 //! Sizes are bytes unless the name says otherwise; ranges are half-open; indices are positions in the plan's own tables.
-//! This file deliberately holds no I/O and no checks: see `validate.rs` for the static rules and `replay.rs` for the
+//! This file deliberately holds no I/O and no checks: see `validate/` for the static rules and `replay.rs` for the
 //! abstract replay that proves residency, ring use and the declared peak.
 
 use crate::indices::IndexBound;
@@ -220,7 +220,8 @@ pub struct DispatchWeights {
 /// One command of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// Copy a page from staging into its slot. The k-th load of a run (k counts within its program) uses staging buffer k mod `staging_pages`.
+    /// Copy a page from staging into its slot. The k-th load of a run (k counts within its program) uses staging buffer
+    /// k mod `staging_pages`.
     Load {
         /// The page.
         page: PageId,

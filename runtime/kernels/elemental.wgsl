@@ -1,4 +1,4 @@
-// Measured by `flashmem-run profile`: y = a + b, element by element.
+// elemental.wgsl -- measured by `flashmem-run profile`: y = a + b, element by element.
 //
 // Bindings: 0 a, 1 b, 2 y, of equal length (n / 4 texels). Bound by memory: 12 bytes an element, one addition.
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;

@@ -1,4 +1,4 @@
-// Measured by `flashmem-run profile`: y = softmax of the rows of a, 1,024 elements each.
+// hierarchical.wgsl -- measured by `flashmem-run profile`: y = softmax of the rows of a, 1,024 elements each.
 //
 // Bindings: 0 a (rows, 256 texels), 1 unused but read once, 2 y as a. One workgroup a row: its greatest element, the sum of
 // exponentials, the quotients. The first element of binding 1 (zero) is added, so that all kernels bind the same buffers.

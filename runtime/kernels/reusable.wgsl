@@ -1,4 +1,4 @@
-// Measured by `flashmem-run profile`: y = a · b, square matrices of `SIDE` rows, tiles of 64 × 64 in workgroup memory.
+// reusable.wgsl -- measured by `flashmem-run profile`: y = a · b, square matrices of `SIDE` rows, tiles of 64 × 64 in workgroup memory.
 //
 // Bindings: 0 a (SIDE, SIDE / 4), 1 b (SIDE, SIDE / 4), 2 y (SIDE, SIDE / 4). One workgroup of 16 × 16 invocations computes a
 // tile, each invocation 4 × 4 elements; the sum runs over k in steps of 16. SIDE is a multiple of 64, so nothing is

@@ -1,4 +1,4 @@
-// Measured by `flashmem-run profile` on adapters that compute on the CPU: y = a · b, square matrices of `SIDE` rows.
+// reusable_wide.wgsl -- measured by `flashmem-run profile` on adapters that compute on the CPU: y = a · b, square matrices of `SIDE` rows.
 //
 // Bindings: 0 a (SIDE, SIDE / 4), 1 b (SIDE, SIDE / 4), 2 y (SIDE, SIDE / 4). One invocation computes 4 rows of 8 texels in
 // registers, without workgroup memory and barriers, which a software adapter emulates slowly. SIDE is a multiple of 256.

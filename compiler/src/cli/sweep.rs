@@ -1,6 +1,7 @@
 //! `flashmem-compile sweep`: predicted times for many budgets, to choose one.
 //!
-//! The model is imported once; which fusions suit depends on the budget. Progress goes to standard error, the table or JSON to standard output.
+//! The model is imported once; which fusions suit depends on the budget. Progress goes to standard error, the table or
+//! JSON to standard output.
 
 use super::args::SweepArgs;
 use super::{Usage, options, read_files, stored_as};

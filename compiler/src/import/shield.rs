@@ -1,8 +1,8 @@
 //! More chances for models on which tract's simplification fails.
 //!
 //! Some of tract's rewrites fail instead of leaving alone what they do not fit: strides that are pulled over a reshape of their axis,
-//! broadcasts that are pulled into a product. Here operators are wrapped before, in one that no rewrite knows, and unwrapped after. Constants
-//! are folded all the same. Only what failed otherwise comes here, since less is simplified.
+//! broadcasts that are pulled into a product. Here operators are wrapped before, in one that no rewrite knows, and
+//! unwrapped after. Constants are folded all the same. Only what failed otherwise comes here, since less is simplified.
 
 use tract_onnx::prelude::{TVec, TractResult, TypedFact, TypedModel};
 use tract_onnx::tract_core::internal::{

@@ -1,5 +1,5 @@
-//! The rows of the registry, and every operator with a kernel, as the operator models use it: its result has the shape that it infers, and cutting its
-//! operands as it says gives parts of its result.
+//! The rows of the registry, and every operator with a kernel, as the operator models use it: its result has the shape
+//! that it infers, and cutting its operands as it says gives parts of its result.
 
 use super::{KernelOp, KernelOpKind, OPERATORS, Operands, Support};
 use crate::graph::constant::Dtype;

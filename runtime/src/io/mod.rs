@@ -2,7 +2,8 @@
 //!
 //! Every mode is a [`ReadAt`]: positional, exact, shared by threads. `file.rs` reads through the system's page cache and
 //! advises it, `direct.rs` goes around it, `mapped.rs` reads from a mapping; memory is [`MemorySource`], and `http.rs` reads
-//! ranges of a file on a server. In browsers `web.rs` fetches such ranges, as an [`AsyncReadAt`](crate::AsyncReadAt). docs/runtime.md tells which mode is for whom. Nothing here knows pages or plans.
+//! ranges of a file on a server. In browsers `web.rs` fetches such ranges, as an [`AsyncReadAt`](crate::AsyncReadAt).
+//! docs/runtime.md tells which mode is for whom. Nothing here knows pages or plans.
 //!
 //! [`ReadAt`]: flashmem_plan_format::source::ReadAt
 //! [`MemorySource`]: flashmem_plan_format::source::MemorySource

@@ -1,8 +1,9 @@
 //! One run: inputs in, the plan's commands in order, outputs out.
 //!
-//! `inputs.rs` checks and uploads inputs, `indices.rs` checks what indexes, `rows.rs` gathers rows, `feed.rs` says how pages arrive (`inline.rs` reads them
-//! on demand, `ahead.rs` fetches and `threads.rs` reads them ahead of time), `walk.rs` replays the commands, `readback.rs` fetches the outputs. The replay
-//! itself needs no threads and never blocks but in `gpu.rs`. It deliberately decides nothing.
+//! `inputs.rs` checks and uploads inputs, `indices.rs` checks what indexes, `rows.rs` gathers rows, `feed.rs` says how
+//! pages arrive (`inline.rs` reads them on demand, `ahead.rs` fetches and `threads.rs` reads them ahead of time),
+//! `walk.rs` replays the commands, `readback.rs` fetches the outputs. The replay itself needs no threads and never
+//! blocks but in `gpu.rs`. It deliberately decides nothing.
 
 mod ahead;
 mod feed;

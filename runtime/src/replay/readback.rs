@@ -1,6 +1,7 @@
 //! Fetches the outputs of a run through the read-back buffer, as many pieces at a time as fit, and converts them.
 //!
-//! The plan's checks come behind them, and fail the run where they are not 0. Nothing is returned unless everything is: a failure in the last piece fails the run.
+//! The plan's checks come behind them, and fail the run where they are not 0. Nothing is returned unless everything is:
+//! a failure in the last piece fails the run.
 
 use crate::convert;
 use crate::error::Error;

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+// What the attribute makes of an asynchronous function calls it.
+use wasm_bindgen_futures as _;
 
 /// Longest wait for a step of a request.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,8 +31,8 @@ pub fn start() {
     std::panic::set_hook(Box::new(|panic| console_error(&panic.to_string())));
 }
 
-/// Runs the bundle at `url` on every set of inputs, which lie one after the other, with `readers` pages on their way. Gives the outputs of all, and the
-/// statistics as JSON.
+/// Runs the bundle at `url` on every set of inputs, which lie one after the other, with `readers` pages on their way.
+/// Gives the outputs of all, and the statistics as JSON.
 ///
 /// # Errors
 /// Whatever opening or a run says, as text; runs that differ.

@@ -1,7 +1,8 @@
 //! ONNX operators that tract knows, and reads in some forms only: builders that take the place of its own.
 //!
-//! Each covers the forms that tract's refuses or reads otherwise, and falls back on tract's where it can. One stands for what a choice between
-//! branches computes. They add no operator to the registry; what tract does not know at all is a rewrite or has a file in `operators/`.
+//! Each covers the forms that tract's refuses or reads otherwise, and falls back on tract's where it can. One stands
+//! for what a choice between branches computes. They add no operator to the registry; what tract does not know at all
+//! is a rewrite or has a file in `operators/`.
 
 mod align;
 mod conv_transpose;

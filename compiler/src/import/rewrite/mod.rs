@@ -62,8 +62,8 @@ pub type Shapes = BTreeMap<String, Vec<usize>>;
 /// How often one node is rewritten at most; no chain of rewrites is that long.
 const MOST_ROUNDS: usize = 8;
 
-/// Rewrites a graph in place; `shapes` are those that it does not say. Gives the operators of `operators/` by the names of the nodes that stand for them, and what
-/// cannot be rewritten.
+/// Rewrites a graph in place; `shapes` are those that it does not say. Gives the operators of `operators/` by the names
+/// of the nodes that stand for them, and what cannot be rewritten.
 pub fn rewrite(
     graph: &mut GraphProto,
     opset: i64,

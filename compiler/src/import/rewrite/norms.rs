@@ -42,8 +42,9 @@ pub fn batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
-/// The same by mean and variance of the batch itself, as training does and standardised weights of convolutions are written; further outputs
-/// are momentum · given + (1 − momentum) · found. All places of a channel are one axis: (batch, channels, places).
+/// The same by mean and variance of the batch itself, as training does and standardised weights of convolutions are
+/// written; further outputs are momentum · given + (1 − momentum) · found. All places of a channel are one axis:
+/// (batch, channels, places).
 fn trained_batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let x = s.needed(0)?;
     let planes = s.ints(&[0, 0, -1]);

@@ -1,7 +1,7 @@
 //! Quantisation: narrow integers are i32 on the device, and products of them are exact.
 //!
 //! tract multiplies by the reciprocal of a scale where ONNX divides; import rewrites such nodes before tract sees them
-//! (`corrections.rs`), so that only the rows here are left. Results saturate and halves round to even.
+//! (`rewrite/quantisation.rs`), so that only the rows here are left. Results saturate and halves round to even.
 
 use super::context::{Outcome, Refusal, Translator, variant};
 use super::einsum::{Labelled, arrange, integer_product, labels};

@@ -1,0 +1,246 @@
+//! Tidiness as tests: what a reader relies on, and nobody remembers to check.
+//!
+//! Looks at the text of the tree: headers, sizes, prose that names files, links, dependencies. It deliberately does not parse Rust; what
+//! clippy and rustfmt can say is theirs.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines of a file, and of a function.
+const FILE_LINES: usize = 800;
+const FUNCTION_LINES: usize = 200;
+/// Columns of a line of Rust that holds no string and no row of a table in a comment.
+const COLUMNS: usize = 140;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the workspace").to_owned()
+}
+
+/// Files of the tree with one of the endings, relative to the root, in order.
+fn files(endings: &[&str]) -> Vec<String> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a readable folder") {
+            let path = entry.expect("a readable entry").path();
+            let name = path.file_name().expect("an entry has a name").to_string_lossy().into_owned();
+            let ignored = name == "target" || name.starts_with('.') && name != ".ci" || name == "corpus";
+            if path.is_dir() && !ignored {
+                walk(&path, found);
+            } else if path.is_file() {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root(), &mut found);
+    let relative = |path: &PathBuf| path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+    let mut names: Vec<String> = found.iter().map(relative).collect();
+    names.retain(|name| endings.iter().any(|ending| name.ends_with(ending)));
+    names.sort();
+    names
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// Fails with all of the complaints.
+fn none(complaints: &[String]) {
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let mut complaints = Vec::new();
+    for name in files(&[".rs"]) {
+        if !read(&name).starts_with("//! ") {
+            complaints.push(format!("{name} does not begin with `//! `"));
+        }
+    }
+    for name in files(&[".wgsl"]) {
+        let stem = Path::new(&name).file_name().expect("a file").to_string_lossy().into_owned();
+        if !name.contains("/golden/") && !read(&name).starts_with(&format!("// {stem} -- ")) {
+            complaints.push(format!("{name} does not begin with `// {stem} -- `"));
+        }
+    }
+    none(&complaints);
+}
+
+#[test]
+fn files_functions_and_lines_have_a_size_to_read() {
+    let mut complaints = Vec::new();
+    for name in files(&[".rs"]) {
+        let text = read(&name);
+        let lines: Vec<&str> = text.lines().collect();
+        if lines.len() > FILE_LINES {
+            complaints.push(format!("{name} has {} lines", lines.len()));
+        }
+        for (number, line) in lines.iter().enumerate() {
+            if line.chars().count() > COLUMNS && !line.contains('"') && !is_table(line) {
+                complaints.push(format!("{name}:{} has {} columns", number + 1, line.chars().count()));
+            }
+        }
+        complaints.extend(
+            long_functions(&lines)
+                .into_iter()
+                .map(|(number, size)| format!("{name}:{number}: a function of {size} lines")),
+        );
+    }
+    none(&complaints);
+}
+
+/// Whether a comment's line is the row of a table, which cannot be broken, or text between quotation marks of several lines.
+fn is_table(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("/// |") || line.starts_with("//! |") || !line.starts_with("//")
+}
+
+/// First lines and sizes of functions that are too long; a function ends with the brace that stands under its first line.
+fn long_functions(lines: &[&str]) -> Vec<(usize, usize)> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let starts = |line: &str| {
+        let line = line.trim_start();
+        [
+            "fn ",
+            "pub fn ",
+            "pub(crate) fn ",
+            "pub(super) fn ",
+            "async fn ",
+            "pub async fn ",
+            "const fn ",
+            "pub const fn ",
+        ]
+        .iter()
+        .any(|head| line.starts_with(head))
+    };
+    let mut found = Vec::new();
+    for (first, line) in lines.iter().enumerate().filter(|(_, line)| starts(line)) {
+        let ends = |end: &&str| end.trim_start().starts_with('}') && indent(end) == indent(line);
+        let size = lines[first..].iter().position(|end| ends(end)).unwrap_or(0) + 1;
+        if size > FUNCTION_LINES {
+            found.push((first + 1, size));
+        }
+    }
+    found
+}
+
+#[test]
+fn prose_names_files_that_exist() {
+    let tree = files(&[""]);
+    let exists = |name: &str| tree.iter().any(|file| file == name || file.ends_with(&format!("/{name}")));
+    let mut complaints = Vec::new();
+    for file in files(&[".rs", ".md", ".wgsl"]) {
+        if file == "CHANGELOG.md" || file.starts_with("docs/measurements/") {
+            continue; // The past names what was.
+        }
+        for (number, line) in read(&file).lines().enumerate() {
+            let prose = if file.ends_with(".md") { Some(line) } else { line.split_once("//").map(|(_, prose)| prose) };
+            for name in prose.into_iter().flat_map(quoted).filter(|name| is_source(name)) {
+                if !exists(name) {
+                    complaints.push(format!("{file}:{}: there is no `{name}`", number + 1));
+                }
+            }
+        }
+    }
+    none(&complaints);
+}
+
+/// What stands between single backticks.
+fn quoted(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2)
+}
+
+/// Whether a quotation is the path of a source file, and no pattern.
+fn is_source(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    [".rs", ".wgsl", ".md", ".sh", ".py"].iter().any(|ending| name.ends_with(ending) && name.len() > ending.len())
+        && name.chars().all(plain)
+        && !name.starts_with('.')
+}
+
+#[test]
+fn links_of_documents_lead_somewhere() {
+    let mut complaints = Vec::new();
+    for file in files(&[".md"]) {
+        let folder = Path::new(&file).parent().expect("a file has a folder").to_owned();
+        for target in read(&file).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.contains("://") || target.contains(' ') {
+                continue;
+            }
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = if path.is_empty() { PathBuf::from(&file) } else { folder.join(path) };
+            let found = root().join(&path);
+            if !found.exists() {
+                complaints.push(format!("{file}: {target} does not exist"));
+            } else if !anchor.is_empty() && !anchors(&fs::read_to_string(found).unwrap_or_default()).contains(anchor) {
+                complaints.push(format!("{file}: {target} has no such heading"));
+            }
+        }
+    }
+    none(&complaints);
+}
+
+/// Headings as GitHub names them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let name = |heading: &str| -> String {
+        let kept = heading.trim().to_lowercase();
+        kept.chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+            .map(|c| if c == ' ' { '-' } else { c })
+            .collect()
+    };
+    text.lines().filter(|line| line.starts_with('#')).map(|line| name(line.trim_start_matches('#'))).collect()
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let mut complaints = Vec::new();
+    for manifest in files(&["Cargo.toml"]).into_iter().filter(|name| name != "Cargo.toml" && !name.starts_with("fuzz"))
+    {
+        let folder = manifest.trim_end_matches("Cargo.toml").to_owned();
+        let sources: String =
+            files(&[".rs"]).iter().filter(|name| name.starts_with(&folder)).map(|name| read(name)).collect();
+        for dependency in dependencies(&read(&manifest)) {
+            let path = dependency.replace('-', "_");
+            let used =
+                [format!("{path}::"), format!("use {path}"), format!("{path} as "), format!("extern crate {path}")];
+            if !used.iter().any(|form| sources.contains(form.as_str())) {
+                complaints.push(format!("{manifest}: nothing uses {dependency}"));
+            }
+        }
+    }
+    none(&complaints);
+}
+
+/// Names of the dependencies of a manifest, those for some targets and for tests included.
+fn dependencies(manifest: &str) -> Vec<String> {
+    let mut inside = false;
+    let mut names = Vec::new();
+    for line in manifest.lines().map(str::trim) {
+        if line.starts_with('[') {
+            inside = line.trim_end_matches(']').ends_with("dependencies");
+        } else if inside && line.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            names.extend(line.split(['.', ' ', '=']).next().map(str::to_owned));
+        }
+    }
+    names
+}
+
+#[test]
+fn the_tree_names_no_place_of_one_machine() {
+    let mut complaints = Vec::new();
+    for file in files(&[".rs", ".md", ".wgsl", ".sh", ".py", ".toml", ".html", ".js"]) {
+        for (number, line) in read(&file).lines().enumerate() {
+            let place = ["/home/", "/root/", "/work/", "/Users/"].iter().find(|place| line.contains(**place));
+            if let Some(place) = place.filter(|_| file != "tests/tests/tidy.rs") {
+                complaints.push(format!("{file}:{}: {place}", number + 1));
+            }
+            if line.contains("TODO") && file != "tests/tests/tidy.rs"
+                || line.contains("FIXME") && file != "tests/tests/tidy.rs"
+            {
+                complaints.push(format!("{file}:{}: left to do", number + 1));
+            }
+        }
+    }
+    none(&complaints);
+}
