@@ -6,14 +6,14 @@
 //! does. Each schedule is turned into commands and checked. It deliberately writes no bundle.
 
 use flashmem_compiler::bundle::step_pages;
+use flashmem_compiler::cost::OperatorClass;
 use flashmem_compiler::import::{ImportOptions, import};
 use flashmem_compiler::lower::program::{Program, Step};
 use flashmem_compiler::lower::{LowerOptions, lower};
 use flashmem_compiler::optimize::{OptimizeOptions, optimize, split_large};
 use flashmem_compiler::profile::{DeviceLimits, DeviceProfile, built_in_names};
 use flashmem_compiler::schedule::{
-    OperatorClass, Problem, SolverKind, StepData, Strategy, emit_commands, page_uses, schedule_with, smallest_slots,
-    verify,
+    Problem, SolverKind, StepData, Strategy, emit_commands, page_uses, schedule_with, smallest_slots, verify,
 };
 use flashmem_plan_format::plan::{PageGeometry, TexelFormat};
 use std::ops::Range;

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 pub mod half;
 mod solve;
 
+pub use crate::bundle::budget::Slack;
 pub use solve::SPLIT_OPTION;
 use solve::{Solution, solve};
 
@@ -33,15 +34,6 @@ pub enum Objective {
         /// How much slower than the best the plan may be predicted.
         slack: Slack,
     },
-}
-
-/// Time that may be given up for memory.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Slack {
-    /// Any: the least memory, whatever the time.
-    Unlimited,
-    /// This fraction of the best predicted time under the budget, at least 0: 0.05 is 5 %.
-    Fraction(f64),
 }
 
 impl Objective {

@@ -3,13 +3,13 @@
 //! A kernel's body is linked by `emit` with the functions that it expects, in this order: body, weight access, element-wise
 //! functions, and the generated expression. Bindings: 0 the parameters, 1 the weight arena (when weights are read), 2 the
 //! output, then the kernel's own operands, then those of the expression. `emit` compares every row here with what naga
-//! reflects. The kernels of `operators/` have their rows there. No kernel is without a function that counts the rounds of its
+//! reflects. Operators with a kernel of their own have its row in `operators/`. No kernel is without a function that counts the rounds of its
 //! loops (`kernels/rounds.rs`). This file deliberately holds no WGSL.
 
 pub mod rounds;
 
-use crate::operators::KernelOpKind;
-use crate::schedule::OperatorClass;
+use crate::cost::OperatorClass;
+use crate::graph::kernel_op::{KernelOpKind, for_each_kernel_op};
 use rounds::{Rounds, lines, nest, once, tree};
 
 /// Which generated function a body expects.
@@ -203,6 +203,24 @@ fn window(p: &[u64]) -> u64 {
 
 const SCATTER: Rounds = Rounds::of(&[("updates", 5)], |p| once(p[0]));
 
+/// An operator with a kernel of its own.
+pub trait OwnKernel {
+    /// Its kernel.
+    const KERNEL: KernelRow;
+}
+
+/// The kernels of all such operators.
+macro_rules! own_rows {
+    ($($name:ident,)*) => {
+        const fn own_row(kind: KernelOpKind) -> &'static KernelRow {
+            match kind {
+                $(KernelOpKind::$name => const { &<crate::graph::kernel_op::$name as OwnKernel>::KERNEL },)*
+            }
+        }
+    };
+}
+for_each_kernel_op!(own_rows);
+
 /// The enum of kernels, their list and their rows from one table.
 macro_rules! kernels {
     ($($kernel:ident => $row:expr,)*) => {
@@ -211,7 +229,7 @@ macro_rules! kernels {
         #[expect(missing_docs, reason = "each name is that of its file, whose header documents it")]
         pub enum Kernel {
             $($kernel,)*
-            /// The kernel of an operator of `operators/`.
+            /// The kernel of an operator with one of its own.
             Of(KernelOpKind),
         }
 
@@ -222,7 +240,7 @@ macro_rules! kernels {
             pub const fn row(self) -> &'static KernelRow {
                 match self {
                     $(Self::$kernel => const { &$row },)*
-                    Self::Of(kind) => kind.kernel(),
+                    Self::Of(kind) => own_row(kind),
                 }
             }
         }

@@ -1,15 +1,16 @@
-//! ONNX to `.fmplan`: one folder per stage, in order; `compile` is the list.
+//! ONNX to `.fmplan`: one folder a stage; `compile` is the list of them in order. No folders name each other in a circle.
 //!
 //! The crate deliberately never sees a GPU.
 
 pub mod bundle;
 pub mod compile;
+pub mod cost;
 pub mod emit;
 pub mod graph;
 pub mod import;
 pub mod kernels;
 pub mod lower;
-pub mod operators;
+mod operators;
 pub mod optimize;
 pub mod pack;
 pub mod profile;
@@ -17,3 +18,5 @@ pub mod report;
 pub mod schedule;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;

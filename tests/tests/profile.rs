@@ -1,8 +1,8 @@
 //! A machine that `flashmem-run profile` measures is a device that `flashmem-compile --device` plans for.
 
 use flashmem_compiler::compile::CompileOptions;
+use flashmem_compiler::cost::OperatorClass;
 use flashmem_compiler::profile::{DeviceProfile, Tiles};
-use flashmem_compiler::schedule::OperatorClass;
 use flashmem_plan_format::plan::TexelFormat;
 use flashmem_runtime::profile::{ProfileOptions, measure};
 use flashmem_runtime::{Options, Session};

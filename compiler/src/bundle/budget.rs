@@ -7,7 +7,6 @@
 
 use super::least_memory::least_memory_within;
 use super::{Assembled, Assembly, BundleError, Links, assemble};
-use crate::compile::Slack;
 use crate::graph::Graph;
 use crate::lower::program::Program;
 use crate::lower::{LowerError, LowerOptions, lower};
@@ -41,6 +40,15 @@ pub(super) struct Candidate {
     pub(super) program: Program,
     pub(super) least_slots: u32,
     pub(super) least_peak_bytes: u64,
+}
+
+/// Time that may be given up for memory.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Slack {
+    /// Any: the least memory, whatever the time.
+    Unlimited,
+    /// This fraction of the best predicted time under the budget, at least 0: 0.05 is 5 %.
+    Fraction(f64),
 }
 
 /// No plan can be made.

@@ -7,10 +7,11 @@
 //! fuse would be more passes over memory.
 
 use super::{Assembly, BundleError, problem};
+use crate::cost::OperatorClass;
 use crate::graph::origin::OriginId;
 use crate::lower::program::{Fused, Program, Step};
 use crate::profile::DeviceProfile;
-use crate::schedule::{OperatorClass, Problem, StepData, one_pass_finish_us};
+use crate::schedule::{Problem, StepData, one_pass_finish_us};
 use std::collections::BTreeMap;
 use std::fmt;
 

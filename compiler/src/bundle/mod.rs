@@ -17,14 +17,15 @@ pub use keep::{Keep, keep_pages};
 
 pub use golden::{GoldenError, GoldenSource, golden};
 
+use crate::cost::OperatorClass;
 use crate::emit::{EmitError, Expression, Linked, link};
 use crate::kernels::Kernel;
 use crate::lower::program::Program;
 use crate::pack::{self, PackError};
 use crate::profile::DeviceProfile;
 use crate::schedule::{
-    OperatorClass, Problem, Schedule, ScheduleError, SolverKind, SolverReport, StepData, Strategy, emit_commands,
-    page_uses, schedule, schedule_with, smallest_slots, verify as verify_schedule,
+    Problem, Schedule, ScheduleError, SolverKind, SolverReport, StepData, Strategy, emit_commands, page_uses, schedule,
+    schedule_with, smallest_slots, verify as verify_schedule,
 };
 use flashmem_plan_format::container::{BundleWriter, Golden, Summary, WriteError};
 use flashmem_plan_format::plan::{

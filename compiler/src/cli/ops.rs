@@ -75,7 +75,7 @@ fn json() -> String {
 
 const HEADER: &str = "# Operators
 
-Made by `flashmem-compile ops --markdown` from the registry in `compiler/src/operators/mod.rs`; a test keeps it true.
+Made by `flashmem-compile ops --markdown` from the registry in `compiler/src/import/support.rs`; a test keeps it true.
 
 Versions are those of the ONNX operator set in which an operator was introduced or changed; a model of any of them is read by
 the rules of its own version. Attributes are those that are implemented in any version, with their values where only some are;

@@ -4,8 +4,8 @@
 //! knows nothing about how an operator is computed.
 
 use super::constant::Dtype;
+use super::kernel_op::Operands;
 use super::op::{Op, PoolKind, Window};
-use crate::operators::Operands;
 
 /// An operator does not accept its operands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

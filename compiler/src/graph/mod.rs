@@ -8,6 +8,7 @@ pub mod constant;
 pub mod evaluate;
 mod infer;
 pub mod interpret;
+pub mod kernel_op;
 pub mod op;
 pub mod origin;
 pub mod pointwise;

@@ -5,8 +5,8 @@
 //! kernels in `lower/`, and all of it in `operators/` for an operator with a file there.
 
 use super::constant::Constant;
+use super::kernel_op::KernelOp;
 use super::pointwise::Pointwise;
-use crate::operators::KernelOp;
 
 /// What attention gives for a query without any key: a row of scores that are all −∞.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

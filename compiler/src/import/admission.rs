@@ -7,8 +7,8 @@
 
 use super::conditions::chooses;
 use super::error::{ImportError, UnsupportedOp};
-use crate::operators::schema::{Absent, Arity, Formal, FormalAttribute, Kind, Schema, in_force, newest_opset};
-use crate::operators::{Operator, Support, find};
+use crate::import::schema::{Absent, Arity, Formal, FormalAttribute, Kind, Schema, in_force, newest_opset};
+use crate::import::support::{Operator, Support, find};
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto};
 

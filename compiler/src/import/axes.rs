@@ -174,7 +174,7 @@ pub fn misplaced(claims: &[Claim], model: &InferenceModel) -> Vec<Misplaced> {
 #[cfg(test)]
 mod tests {
     use super::{CLAIMS, Claim, Range};
-    use crate::operators::OPERATORS;
+    use crate::import::support::OPERATORS;
 
     fn holds(range: Range, axes: &[i64], rank: usize) -> bool {
         let name = String::new;

@@ -25,14 +25,18 @@ mod protobuf;
 mod ranges;
 mod reference;
 pub(crate) mod rewrite;
+mod schema;
 mod shield;
 mod sizes;
 mod stored;
 mod structure;
+mod support;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_admission;
+#[cfg(test)]
+mod tests_schemas;
 mod tract;
 mod translate;
 mod weights;
@@ -45,9 +49,8 @@ pub use preflight::Invalid;
 pub use reference::reference;
 pub use stored::stored_precision;
 pub use structure::{Flaw, Maker};
+pub use support::{OPERATORS, Operator, Support};
 pub use translate::supported_operators;
-
-pub use crate::operators::{OPERATORS, Operator, Support};
 
 use crate::graph::Graph;
 use std::path::{Path, PathBuf};

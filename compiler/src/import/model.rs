@@ -18,7 +18,7 @@ use super::structure;
 use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
 use super::{ImportOptions, branches};
 use crate::graph::constant::Storage;
-use crate::operators::find;
+use crate::import::support::find;
 use flashmem_plan_format::plan::ElementType;
 use flashmem_plan_format::validate::MAX_PORT_NAME_BYTES;
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,8 +3,8 @@
 use super::ImportError;
 use super::admission::{opset, unsupported};
 use super::structure::flaws;
-use crate::operators::schema::{Absent, Arity, Kind, Schema, newest_opset, versions};
-use crate::operators::{OPERATORS, Operator, Support};
+use crate::import::schema::{Absent, Arity, Kind, Schema, newest_opset, versions};
+use crate::import::support::{OPERATORS, Operator, Support};
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto,
@@ -124,8 +124,8 @@ fn least_node(row: &Operator, schema: &Schema) -> NodeProto {
         Arity::Optional => 0,
         Arity::Repeated(least) => least.max(1),
     };
-    let names = |formals: &[crate::operators::schema::Formal]| -> Vec<String> {
-        let count = |f: &crate::operators::schema::Formal| {
+    let names = |formals: &[crate::import::schema::Formal]| -> Vec<String> {
+        let count = |f: &crate::import::schema::Formal| {
             std::iter::repeat_n(if given(f.arity) > 0 { "v" } else { "" }.to_owned(), given(f.arity).max(1))
         };
         formals.iter().flat_map(count).collect()

@@ -3,10 +3,11 @@
 //! The files of `lower/ops/` call it to read operands, make outputs and append kernel calls. It deliberately knows no
 //! operator. Steps refer to tensors until [`Lowering::finish`] places them.
 
+use super::error::{LowerError, LowerOptions};
 use super::memory::{self, Lifetime};
-use super::program::{Cost, Fused, Packing, Program, RowSource, Step, Weight};
+use super::program::{Fused, Packing, Program, RowSource, Step, Weight};
 use super::view::{TensorId, View};
-use super::{LowerError, LowerOptions};
+use crate::cost::Cost;
 use crate::emit::Expression;
 use crate::graph::constant::Constant;
 use crate::graph::pointwise::Pointwise;

@@ -8,7 +8,7 @@
 
 mod range;
 
-use super::LowerError;
+use super::error::LowerError;
 use super::ops::{row_table, streamed_constants, streamed_weight};
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;

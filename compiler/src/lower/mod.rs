@@ -6,6 +6,7 @@
 //! decides nothing about when pages move.
 
 pub mod context;
+pub mod error;
 pub mod half;
 pub mod memory;
 pub(crate) mod ops;
@@ -13,86 +14,9 @@ pub mod program;
 pub mod view;
 
 use crate::graph::Graph;
-use crate::profile::Tiles;
 use context::Lowering;
-use flashmem_plan_format::plan::PageGeometry;
+pub use error::{LowerError, LowerOptions};
 use program::Program;
-
-/// What lowering may assume.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LowerOptions {
-    /// Shape of the pages.
-    pub page: PageGeometry,
-    /// Most pages that one call may read, at least 2.
-    pub max_pages_per_call: u32,
-    /// Most bytes of one tensor: what a device may bind.
-    pub max_binding_bytes: u64,
-    /// Most rounds that the loops of one invocation may take in all; `None` where the device ends none.
-    pub most_rounds: Option<u64>,
-    /// Variants of the heavy kernels.
-    pub tiles: Tiles,
-}
-
-/// A graph cannot be lowered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LowerError {
-    /// A tensor exceeds one binding.
-    #[error("node `{node}`: a tensor of {size_bytes} bytes exceeds the {limit_bytes} bytes that one binding may hold")]
-    TensorTooLarge {
-        /// ONNX name.
-        node: String,
-        /// Its size.
-        size_bytes: u64,
-        /// The limit.
-        limit_bytes: u64,
-    },
-    /// The kernels have no form for this node.
-    #[error("node `{node}` ({op}): {reason}")]
-    NoKernel {
-        /// ONNX name.
-        node: String,
-        /// Operator.
-        op: &'static str,
-        /// What is not supported.
-        reason: &'static str,
-    },
-    /// A channel of a weight spans more than half precision can hold.
-    #[error(
-        "node `{node}`: channel {channel} of its weight `{weight}` spans more than f16 can hold; use --weights f32"
-    )]
-    HalfRange {
-        /// ONNX name.
-        node: String,
-        /// ONNX initialiser name.
-        weight: String,
-        /// Position of the output channel.
-        channel: usize,
-    },
-    /// The device ends the loops of an invocation too soon, and the node's work has no form in parts.
-    #[error(
-        "node `{node}`: an invocation of kernel {kernel} takes {rounds} rounds of loops, and the device ends them after {limit}"
-    )]
-    TooManyRounds {
-        /// ONNX name.
-        node: String,
-        /// The kernel.
-        kernel: &'static str,
-        /// Its rounds.
-        rounds: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// One panel of a weight needs more pages than a call may read: larger pages are needed.
-    #[error("node `{node}`: one panel of its weight needs {pages} pages, a call may read {limit}")]
-    PanelTooLarge {
-        /// ONNX name.
-        node: String,
-        /// Pages of one panel.
-        pages: u64,
-        /// The limit.
-        limit: u32,
-    },
-}
 
 /// Lowers a graph.
 ///

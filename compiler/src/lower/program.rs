@@ -3,11 +3,11 @@
 //! `lower` makes it from a graph; `schedule` decides when pages move; `pack` writes the weights; `emit` links the kernels.
 //! Offsets into the weight stream are texels, offsets into buffers bytes. It deliberately says nothing about time.
 
+use crate::cost::Cost;
 use crate::emit::Expression;
 use crate::graph::constant::Constant;
 use crate::graph::origin::{OriginId, OriginSet};
 use crate::kernels::Kernel;
-use crate::schedule::OperatorClass;
 use flashmem_plan_format::indices::IndexBound;
 use flashmem_plan_format::plan::{BufferSlice, PageGeometry, Port, RowGather, RowTable};
 use std::ops::Range;
@@ -101,17 +101,6 @@ pub struct Fused {
     pub operator: OriginSet,
     /// Those of its epilogue that are not the operator's.
     pub epilogue: Vec<OriginId>,
-}
-
-/// What a call costs, for prediction.
-#[derive(Debug, Clone, Copy)]
-pub struct Cost {
-    /// Class, which sets the load capacity.
-    pub class: OperatorClass,
-    /// Floating-point operations.
-    pub flops: f64,
-    /// Bytes read and written.
-    pub bytes: f64,
 }
 
 /// A table of which single rows are read, and its elements.

@@ -3,48 +3,27 @@
 //! ONNX's CumSum (`import/translate/selection.rs`) and CumProd are this. It deliberately goes in ascending order, one line an
 //! invocation: a parallel scan would round otherwise.
 
-use super::KernelOpKind;
-use super::form::{KernelOperator, Operands};
+use crate::cost::OperatorClass;
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, word as word_of};
+use crate::graph::kernel_op::{Accumulation, Cumulative, KernelOpKind, KernelOperator, Operands};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::{Rounds, once};
-use crate::kernels::{Kernel, KernelRow, Links, body, row};
-use crate::lower::LowerError;
+use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::{Call, Lowering};
+use crate::lower::error::LowerError;
+use crate::lower::ops::kernel_op::LowerKernelOp;
 use crate::lower::ops::lines::Lines;
 use crate::lower::ops::strided::{ROUNDS_PER_CALL, cost, linear, word};
-use crate::schedule::OperatorClass;
 
-/// How elements are put together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accumulation {
-    /// Their sum.
-    Sum,
-    /// Their product.
-    Product,
-}
-
-/// Sum or product of the elements up to each place along an axis, in ascending order. One operand.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cumulative {
-    /// Sum or product.
-    pub accumulation: Accumulation,
-    /// The axis.
-    pub axis: usize,
-    /// Without the element itself.
-    pub exclusive: bool,
-    /// From the end.
-    pub reverse: bool,
+impl OwnKernel for Cumulative {
+    const KERNEL: KernelRow =
+        row(body!("cumulative"), Links::None, &["out", "x"], Rounds::of(&[("steps", 10)], |p| once(p[0])))
+            .class(OperatorClass::Hierarchical);
 }
 
 impl Cumulative {
-    /// Its kernel.
-    pub const KERNEL: KernelRow =
-        row(body!("cumulative"), Links::None, &["out", "x"], Rounds::of(&[("steps", 10)], |p| once(p[0])))
-            .class(OperatorClass::Hierarchical);
-
     /// ONNX's CumProd.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         let (x, axis) = (s.needed(0)?, s.needed(1)?);
@@ -101,6 +80,12 @@ impl KernelOperator for Cumulative {
         Tensor { shape: x.shape.clone(), dtype: x.dtype, words }
     }
 
+    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
+        (axis != self.axis).then(|| vec![Some(axis)])
+    }
+}
+
+impl LowerKernelOp for Cumulative {
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let node = lowering.graph().node(id);
         let lines = Lines::of(lowering, id, self.axis);
@@ -133,17 +118,13 @@ impl KernelOperator for Cumulative {
         }
         Ok(())
     }
-
-    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
-        (axis != self.axis).then(|| vec![Some(axis)])
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Accumulation, Cumulative};
     use crate::graph::interpret::Tensor;
-    use crate::operators::KernelOperator;
+    use crate::graph::kernel_op::KernelOperator;
 
     #[test]
     fn sums_may_leave_out_the_element_and_start_at_the_end() {

@@ -3,45 +3,30 @@
 //! The convolution itself is a product over these columns, with weights that stream as those of any convolution: ONNX's
 //! DeformConv becomes this and a Conv with a window of one element. Two spatial axes; others are deliberately not here.
 
-use super::KernelOpKind;
-use super::form::{Elements, KernelOperator, Operands};
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
+use crate::graph::kernel_op::{DeformableColumns, KernelOpKind, KernelOperator, Operands};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Attribute, Rewritten, Steps};
 use crate::kernels::rounds::Rounds;
-use crate::kernels::{Kernel, KernelRow, Links, body, row};
-use crate::lower::LowerError;
+use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
+use crate::lower::error::LowerError;
+use crate::lower::ops::elements::Elements;
+use crate::lower::ops::kernel_op::LowerKernelOp;
 use crate::lower::ops::strided::word;
 use crate::lower::view::View;
-
-/// Operands: x (batch, channels, height, width), offsets (batch, groups · taps · 2, rows, columns) with the shift along the
-/// height first, and where it is given a mask (batch, groups · taps, rows, columns) that elements are multiplied with. Result
-/// (batch, channels · taps, rows, columns). Outside x are zeros.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DeformableColumns {
-    /// Extent of the window.
-    pub kernel: [usize; 2],
-    /// Steps.
-    pub strides: [usize; 2],
-    /// Distances between taps.
-    pub dilations: [usize; 2],
-    /// Padding before the first element of each axis, then after the last.
-    pub pads: [usize; 4],
-    /// Groups of channels with offsets of their own.
-    pub groups: usize,
-}
 
 fn pair(list: &[usize]) -> Result<[usize; 2], String> {
     <[usize; 2]>::try_from(list).map_err(|_| format!("{} spatial axes", list.len()))
 }
 
-impl DeformableColumns {
-    /// Its kernel.
-    pub const KERNEL: KernelRow =
+impl OwnKernel for DeformableColumns {
+    const KERNEL: KernelRow =
         row(body!("deformable_columns"), Links::None, &["out", "x", "offsets", "mask"], Rounds::NONE);
+}
 
+impl DeformableColumns {
     /// ONNX's DeformConv.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         let (x, weight, offsets) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
@@ -150,6 +135,12 @@ impl KernelOperator for DeformableColumns {
         Tensor::from_f32(shape.to_vec(), values)
     }
 
+    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
+        (axis == 0).then(|| vec![Some(0); 3])
+    }
+}
+
+impl LowerKernelOp for DeformableColumns {
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let Some(mut elements) = Elements::of(lowering, id) else { return Ok(()) };
         if elements.operands.len() == 2 {
@@ -167,9 +158,5 @@ impl KernelOperator for DeformableColumns {
         params.extend([word(x.offset), word(offsets.offset), word(mask.offset), 0]);
         elements.call(lowering, Kernel::Of(KernelOpKind::DeformableColumns), params, 7 * count, 12 * count);
         Ok(())
-    }
-
-    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
-        (axis == 0).then(|| vec![Some(0); 3])
     }
 }

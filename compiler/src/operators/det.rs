@@ -3,30 +3,27 @@
 //! One invocation a matrix, in a copy of it: it deliberately takes at most [`MOST_ROWS`] rows, since a third
 //! of rows³ rounds of loops are needed, which the software adapter ends too soon beyond.
 
-use super::KernelOpKind;
-use super::form::{Elements, KernelOperator, Operands};
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::Tensor;
+use crate::graph::kernel_op::{Det, KernelOpKind, KernelOperator, Operands};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Kernel, KernelRow, Links, body, row};
-use crate::lower::LowerError;
+use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
+use crate::lower::error::LowerError;
 use crate::lower::ops::copy::copied;
+use crate::lower::ops::elements::Elements;
+use crate::lower::ops::kernel_op::LowerKernelOp;
 
 /// Most rows of a matrix.
 const MOST_ROWS: usize = 48;
 
-/// Determinants. One operand (…, n, n), result (…).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Det;
+impl OwnKernel for Det {
+    const KERNEL: KernelRow = row(body!("det"), Links::None, &["out", "x"], Rounds::of(&[("n", 1)], |p| rounds(p[0])));
+}
 
 impl Det {
-    /// Its kernel.
-    pub const KERNEL: KernelRow =
-        row(body!("det"), Links::None, &["out", "x"], Rounds::of(&[("n", 1)], |p| rounds(p[0])));
-
     /// ONNX's Det.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         let x = s.needed(0)?;
@@ -79,6 +76,12 @@ impl KernelOperator for Det {
         Tensor::from_f32(shape.to_vec(), (0..count).map(|m| determinant(matrix(m), n) as f32))
     }
 
+    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
+        Some(vec![Some(axis)])
+    }
+}
+
+impl LowerKernelOp for Det {
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let Some(mut elements) = Elements::of(lowering, id) else { return Ok(()) };
         let x = copied(lowering, &elements.operands[0]);
@@ -87,10 +90,6 @@ impl KernelOperator for Det {
         let params = vec![count as u32, n as u32, elements.width, 0];
         elements.call(lowering, Kernel::Of(KernelOpKind::Det), params, count * n * n, count * n * n * n);
         Ok(())
-    }
-
-    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
-        Some(vec![Some(axis)])
     }
 }
 

@@ -5,60 +5,28 @@
 //! is no number gives NaN, and counts as far outside where the nearest element is read.
 //! Cubic interpolation of three axes is deliberately not here.
 
-use super::KernelOpKind;
-use super::form::{Elements, KernelOperator, Operands, sizes, strides as stride_words};
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
+use crate::graph::kernel_op::{GridSample, KernelOpKind, KernelOperator, Operands, SampleKind, SamplePadding};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Kernel, KernelRow, Links, body, row};
-use crate::lower::LowerError;
+use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
+use crate::lower::error::LowerError;
+use crate::lower::ops::elements::{Elements, sizes, strides as stride_words};
+use crate::lower::ops::kernel_op::LowerKernelOp;
 use crate::lower::ops::strided::word;
 
 /// Places farther outside are taken for this one.
 const FARTHEST: f32 = 1e6;
 
-/// How a grid sample interpolates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SampleKind {
-    /// The nearest element.
-    Nearest,
-    /// Between the two neighbours along each axis.
-    Linear,
-    /// Between four neighbours along each axis. Two spatial axes only.
-    Cubic,
-}
-
-/// What a grid sample reads outside its input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SamplePadding {
-    /// Zeros.
-    Zeros,
-    /// The nearest element of the border.
-    Border,
-    /// The input reflected at its border.
-    Reflection,
-}
-
-/// Elements at the places that a grid gives, in [−1, 1] along each axis, innermost axis first. Operands: x (batch, channels,
-/// spatial…), grid (batch, places…, spatial rank); two or three spatial axes. Result (batch, channels, places…).
-#[derive(Debug, Clone, PartialEq)]
-pub struct GridSample {
-    /// Interpolation.
-    pub kind: SampleKind,
-    /// Outside the input.
-    pub padding: SamplePadding,
-    /// Whether −1 and 1 are the centres of the corner elements, or else their outer edges.
-    pub align_corners: bool,
+impl OwnKernel for GridSample {
+    const KERNEL: KernelRow =
+        row(body!("grid_sample"), Links::None, &["out", "x", "grid"], Rounds::of(&[], |_| once(8) + nest(&[4, 4])));
 }
 
 impl GridSample {
-    /// Its kernel.
-    pub const KERNEL: KernelRow =
-        row(body!("grid_sample"), Links::None, &["out", "x", "grid"], Rounds::of(&[], |_| once(8) + nest(&[4, 4])));
-
     /// ONNX's GridSample.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         let kind = match s.text_attribute("mode").unwrap_or("linear") {
@@ -227,6 +195,16 @@ impl KernelOperator for GridSample {
         Tensor { shape: shape.to_vec(), dtype: x.dtype, words }
     }
 
+    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
+        match axis {
+            0 => Some(vec![Some(0), Some(0)]),
+            1 => Some(vec![Some(1), None]),
+            _ => None,
+        }
+    }
+}
+
+impl LowerKernelOp for GridSample {
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let Some(elements) = Elements::of(lowering, id) else { return Ok(()) };
         let (x, grid, count) = (&elements.operands[0], &elements.operands[1], elements.count);
@@ -252,13 +230,5 @@ impl KernelOperator for GridSample {
         let kernel = Kernel::Of(KernelOpKind::GridSample);
         elements.call(lowering, kernel, params, count * (taps + axes), 4 * count * taps);
         Ok(())
-    }
-
-    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
-        match axis {
-            0 => Some(vec![Some(0), Some(0)]),
-            1 => Some(vec![Some(1), None]),
-            _ => None,
-        }
     }
 }

@@ -4,30 +4,28 @@
 //! rows³ rounds of loops are needed, which the software adapter ends too soon beyond. What a singular matrix
 //! gives is not finite, and not defined beyond that.
 
-use super::KernelOpKind;
-use super::form::{Elements, KernelOperator, Operands};
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::Tensor;
+use crate::graph::kernel_op::{Inverse, KernelOpKind, KernelOperator, Operands};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Kernel, KernelRow, Links, body, row};
-use crate::lower::LowerError;
+use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
+use crate::lower::error::LowerError;
 use crate::lower::ops::copy::copied;
+use crate::lower::ops::elements::Elements;
+use crate::lower::ops::kernel_op::LowerKernelOp;
 
 /// Most rows of a matrix.
 const MOST_ROWS: usize = 32;
 
-/// Inverses. One operand (…, n, n), result (…, n, n).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Inverse;
+impl OwnKernel for Inverse {
+    const KERNEL: KernelRow =
+        row(body!("inverse"), Links::None, &["out", "x"], Rounds::of(&[("n", 1)], |p| rounds(p[0])));
+}
 
 impl Inverse {
-    /// Its kernel.
-    pub const KERNEL: KernelRow =
-        row(body!("inverse"), Links::None, &["out", "x"], Rounds::of(&[("n", 1)], |p| rounds(p[0])));
-
     /// ONNX Runtime's Inverse.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         let x = s.needed(0)?;
@@ -76,7 +74,9 @@ impl KernelOperator for Inverse {
         let matrices = words.chunks_exact((n * n).max(1)).flat_map(|matrix| inverse(matrix, n));
         Tensor::from_f32(shape.to_vec(), matrices.map(|v| v as f32))
     }
+}
 
+impl LowerKernelOp for Inverse {
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let Some(mut elements) = Elements::of(lowering, id) else { return Ok(()) };
         let x = copied(lowering, &elements.operands[0]);

@@ -4,16 +4,17 @@
 //! one; the kernel computes it in integers, bit for bit, since a device may divide less exactly. It deliberately takes at
 //! most [`MOST_BINS`] bins an axis, for which these integers have 32 bits.
 
-use super::KernelOpKind;
-use super::form::{Elements, KernelOperator, Operands};
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, for_each_index};
+use crate::graph::kernel_op::{KernelOpKind, KernelOperator, MaxRoiPool, Operands};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Kernel, KernelRow, Links, body, row};
-use crate::lower::LowerError;
+use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
+use crate::lower::error::LowerError;
+use crate::lower::ops::elements::Elements;
+use crate::lower::ops::kernel_op::LowerKernelOp;
 use crate::lower::ops::strided::{parts, word};
 use std::ops::Range;
 
@@ -23,25 +24,16 @@ const MOST_BINS: i64 = 64;
 /// Coordinates beyond it count as it; the kernel has the same number.
 const FURTHEST: f32 = 1_048_576.0;
 
-/// Every region of interest as `size` bins. Operands: x (batch, channels, height, width), regions (count, 5) as batch entry,
-/// x and y of first and last element. Result (count, channels, size…). An entry outside reads the nearest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MaxRoiPool {
-    /// Bins along height and width.
-    pub size: [usize; 2],
-    /// Elements of x for one unit of a region's coordinates.
-    pub scale: f32,
-}
-
-impl MaxRoiPool {
-    /// Its kernel.
-    pub const KERNEL: KernelRow = row(
+impl OwnKernel for MaxRoiPool {
+    const KERNEL: KernelRow = row(
         body!("max_roi_pool"),
         Links::None,
         &["out", "x", "regions"],
         Rounds::of(&[("part_rows", 18), ("x_width", 7)], |p| nest(p) + 2 * once(31)),
     );
+}
 
+impl MaxRoiPool {
     /// ONNX's MaxRoiPool.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         let operands = [s.needed(0)?, s.needed(1)?];
@@ -94,6 +86,16 @@ impl KernelOperator for MaxRoiPool {
         Tensor::from_f32(shape.to_vec(), values)
     }
 
+    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
+        match axis {
+            0 => Some(vec![None, Some(0)]),
+            1 => Some(vec![Some(1), None]),
+            _ => None,
+        }
+    }
+}
+
+impl LowerKernelOp for MaxRoiPool {
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let Some(elements) = Elements::of(lowering, id) else { return Ok(()) };
         let [x, regions] = elements.operands.clone().try_into().expect("inference wants two operands");
@@ -111,13 +113,5 @@ impl KernelOperator for MaxRoiPool {
             elements.call(lowering, Kernel::Of(KernelOpKind::MaxRoiPool), params, read, read);
         }
         Ok(())
-    }
-
-    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
-        match axis {
-            0 => Some(vec![None, Some(0)]),
-            1 => Some(vec![Some(1), None]),
-            _ => None,
-        }
     }
 }

@@ -4,16 +4,17 @@
 //! takes at most [`MOST_SAMPLES`] samples a bin and axis, so that no region keeps a device busy for ever, and reads the nearest
 //! batch entry for an index outside, which ONNX leaves undefined.
 
-use super::KernelOpKind;
-use super::form::{Elements, KernelOperator, Operands};
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, for_each_index};
+use crate::graph::kernel_op::{KernelOpKind, KernelOperator, Operands, RoiAlign};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Kernel, KernelRow, Links, body, row};
-use crate::lower::LowerError;
+use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
+use crate::lower::error::LowerError;
+use crate::lower::ops::elements::Elements;
+use crate::lower::ops::kernel_op::LowerKernelOp;
 use crate::lower::ops::strided::{parts, word};
 use std::ops::RangeInclusive;
 
@@ -23,27 +24,12 @@ const MOST_SAMPLES: f32 = 4096.0;
 /// Samples a bin and axis that cost is reckoned with where regions decide it.
 const USUAL_SAMPLES: usize = 2;
 
-/// Every region of interest as `size` bins. Operands: x (batch, channels, height, width), regions (count, 4) as x and y of
-/// first and last corner, i32 batch entries (count). Result (count, channels, size…).
-#[derive(Debug, Clone, PartialEq)]
-pub struct RoiAlign {
-    /// Bins along height and width.
-    pub size: [usize; 2],
-    /// Samples of a bin along an axis; 0 for as many as the bin covers elements, rounded up.
-    pub samples: usize,
-    /// Elements of x for one unit of a region's coordinates.
-    pub scale: f32,
-    /// Whether coordinates are those of pixel centres, half a pixel from their corners.
-    pub half_pixel: bool,
-    /// The maximum, or else the mean.
-    pub max: bool,
+impl OwnKernel for RoiAlign {
+    const KERNEL: KernelRow =
+        row(body!("roi_align"), Links::None, &["out", "x", "regions", "entries"], Rounds::of(FIELDS, rounds));
 }
 
 impl RoiAlign {
-    /// Its kernel.
-    pub const KERNEL: KernelRow =
-        row(body!("roi_align"), Links::None, &["out", "x", "regions", "entries"], Rounds::of(FIELDS, rounds));
-
     /// ONNX's RoiAlign.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         let operands = [s.needed(0)?, s.needed(1)?, s.needed(2)?];
@@ -152,6 +138,21 @@ impl KernelOperator for RoiAlign {
         Tensor::from_f32(shape.to_vec(), values)
     }
 
+    fn indices(&self, operands: &[Vec<usize>]) -> Vec<(usize, RangeInclusive<i64>)> {
+        let batch = operands[0].first().copied().unwrap_or(1) as i64;
+        vec![(2, 0..=batch - 1)]
+    }
+
+    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
+        match axis {
+            0 => Some(vec![None, Some(0), Some(0)]),
+            1 => Some(vec![Some(1), None, None]),
+            _ => None,
+        }
+    }
+}
+
+impl LowerKernelOp for RoiAlign {
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let Some(elements) = Elements::of(lowering, id) else { return Ok(()) };
         let [x, regions, entries] = elements.operands.clone().try_into().expect("inference wants three operands");
@@ -171,18 +172,5 @@ impl KernelOperator for RoiAlign {
             elements.call(lowering, Kernel::Of(KernelOpKind::RoiAlign), params, read, 4 * read);
         }
         Ok(())
-    }
-
-    fn indices(&self, operands: &[Vec<usize>]) -> Vec<(usize, RangeInclusive<i64>)> {
-        let batch = operands[0].first().copied().unwrap_or(1) as i64;
-        vec![(2, 0..=batch - 1)]
-    }
-
-    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
-        match axis {
-            0 => Some(vec![None, Some(0), Some(0)]),
-            1 => Some(vec![Some(1), None, None]),
-            _ => None,
-        }
     }
 }

@@ -3,35 +3,27 @@
 //! Every element of the result reads either the cache or the update, so nothing is written twice. Places past the end are
 //! left out, or with `circular` go on at the start. It deliberately does not write in place: the cache stays as it is.
 
-use super::KernelOpKind;
-use super::form::{Elements, KernelOperator, Operands};
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
+use crate::graph::kernel_op::{KernelOpKind, KernelOperator, Operands, TensorScatter};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::Rounds;
-use crate::kernels::{Kernel, KernelRow, Links, body, row};
-use crate::lower::LowerError;
+use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
+use crate::lower::error::LowerError;
 use crate::lower::ops::copy::dense;
+use crate::lower::ops::elements::Elements;
+use crate::lower::ops::kernel_op::LowerKernelOp;
 use crate::lower::ops::strided::word;
 use std::ops::RangeInclusive;
 
-/// Operands: cache (batch, …), update of the same shape but along the axis, where it is no longer, and with a third operand
-/// i32 places (batch) along the axis, else 0. Result: the cache with the update.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TensorScatter {
-    /// The axis, counted from the end: 1 is the last.
-    pub axis_from_end: usize,
-    /// Whether what is past the end goes on at the start.
-    pub circular: bool,
+impl OwnKernel for TensorScatter {
+    const KERNEL: KernelRow =
+        row(body!("tensor_scatter"), Links::None, &["out", "cache", "update", "places"], Rounds::NONE);
 }
 
 impl TensorScatter {
-    /// Its kernel.
-    pub const KERNEL: KernelRow =
-        row(body!("tensor_scatter"), Links::None, &["out", "cache", "update", "places"], Rounds::NONE);
-
     /// ONNX's TensorScatter.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         let mut operands = vec![s.needed(0)?, s.needed(1)?];
@@ -97,6 +89,24 @@ impl KernelOperator for TensorScatter {
         Tensor { shape: shape.to_vec(), dtype: cache.dtype, words }
     }
 
+    fn indices(&self, operands: &[Vec<usize>]) -> Vec<(usize, RangeInclusive<i64>)> {
+        let along =
+            |operand: &Vec<usize>| operand.len().checked_sub(self.axis_from_end).map(|axis| operand[axis] as i64);
+        match (operands, self.circular) {
+            ([cache, update, _], false) => {
+                let room = along(cache).zip(along(update)).map(|(size, length)| size - length);
+                room.map(|room| (2, 0..=room)).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
+        (axis == 0).then(|| vec![Some(0); 3])
+    }
+}
+
+impl LowerKernelOp for TensorScatter {
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let Some(mut elements) = Elements::of(lowering, id) else { return Ok(()) };
         let cache = dense(lowering, &elements.operands[0]);
@@ -114,21 +124,5 @@ impl KernelOperator for TensorScatter {
         elements.operands = vec![cache, update, places];
         elements.call(lowering, Kernel::Of(KernelOpKind::TensorScatter), params, 2 * count, 0);
         Ok(())
-    }
-
-    fn indices(&self, operands: &[Vec<usize>]) -> Vec<(usize, RangeInclusive<i64>)> {
-        let along =
-            |operand: &Vec<usize>| operand.len().checked_sub(self.axis_from_end).map(|axis| operand[axis] as i64);
-        match (operands, self.circular) {
-            ([cache, update, _], false) => {
-                let room = along(cache).zip(along(update)).map(|(size, length)| size - length);
-                room.map(|room| (2, 0..=room)).into_iter().collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
-        (axis == 0).then(|| vec![Some(0); 3])
     }
 }

@@ -1,9 +1,9 @@
-//! The rows of the registry, and every operator with a kernel, as the operator models use it: its result has the shape
-//! that it infers, and cutting its operands as it says gives parts of its result.
+//! Every operator with a kernel, as the operator models use it: its result has the shape that it infers, and cutting its
+//! operands as it says gives parts of its result.
 
-use super::{KernelOp, KernelOpKind, OPERATORS, Operands, Support};
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, evaluate_node, for_each_index, offset, strides};
+use crate::graph::kernel_op::{KernelOp, KernelOpKind, Operands};
 use crate::graph::op::Op;
 use crate::import::{ImportOptions, import};
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,20 +84,4 @@ fn results_have_their_shapes_and_parts_are_parts_of_the_whole() {
         }
     }
     assert_eq!(seen, KernelOpKind::ALL.iter().copied().collect(), "every operator has a model");
-}
-
-#[test]
-fn rows_are_sorted_and_say_when_they_began() {
-    let names: Vec<_> = OPERATORS.iter().map(|o| (o.domain, o.name)).collect();
-    assert!(names.is_sorted() && names.windows(2).all(|w| w[0] != w[1]));
-    assert!(OPERATORS.iter().all(|o| o.versions.is_sorted() && !o.versions.is_empty()));
-}
-
-#[test]
-fn notes_are_given_and_refused_operators_are_not_rewritten() {
-    for operator in OPERATORS {
-        assert_eq!(operator.support == Support::Full, operator.support.note().is_empty(), "{}", operator.name);
-        let refused = matches!(operator.support, Support::Refused(_));
-        assert!(!(refused && (operator.rewrite.is_some() || operator.needs_values)), "{}", operator.name);
-    }
 }

@@ -2,34 +2,22 @@
 //!
 //! ONNX's TopK is this and a gather along the axis (`import/translate/selection.rs`). It deliberately gives no values.
 
-use super::form::{KernelOperator, Operands};
-use super::{KernelOpKind, cumulative::lines};
+use super::cumulative::lines;
+use crate::cost::OperatorClass;
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::Tensor;
+use crate::graph::kernel_op::{KernelOpKind, KernelOperator, Operands, TopK};
 use crate::graph::{NodeId, ShapeError};
 use crate::kernels::rounds::{Rounds, once};
-use crate::kernels::{Kernel, KernelRow, Links, body, row};
-use crate::lower::LowerError;
+use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::{Call, Lowering};
+use crate::lower::error::LowerError;
+use crate::lower::ops::kernel_op::LowerKernelOp;
 use crate::lower::ops::lines::Lines;
 use crate::lower::ops::strided::{cost, linear, word};
-use crate::schedule::OperatorClass;
 
-/// Indices (i32) of the first `k` elements along an axis in the order of their values; equal ones keep their order.
-/// One operand.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TopK {
-    /// The axis.
-    pub axis: usize,
-    /// How many.
-    pub k: usize,
-    /// Descending, or else ascending.
-    pub largest: bool,
-}
-
-impl TopK {
-    /// Its kernel.
-    pub const KERNEL: KernelRow =
+impl OwnKernel for TopK {
+    const KERNEL: KernelRow =
         row(body!("top_k"), Links::None, &["out", "x"], Rounds::of(&[("columns", 1)], |p| once(p[0].div_ceil(8))))
             .class(OperatorClass::Hierarchical);
 }
@@ -63,6 +51,12 @@ impl KernelOperator for TopK {
         Tensor { shape: shape.to_vec(), dtype: Dtype::I32, words }
     }
 
+    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
+        (axis != self.axis).then(|| vec![Some(axis)])
+    }
+}
+
+impl LowerKernelOp for TopK {
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let graph = lowering.graph();
         let dtype = graph.node(graph.operands(id)[0]).dtype;
@@ -91,17 +85,13 @@ impl KernelOperator for TopK {
         });
         Ok(())
     }
-
-    fn cut(&self, axis: usize) -> Option<Vec<Option<usize>>> {
-        (axis != self.axis).then(|| vec![Some(axis)])
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::TopK;
     use crate::graph::interpret::Tensor;
-    use crate::operators::KernelOperator;
+    use crate::graph::kernel_op::KernelOperator;
 
     #[test]
     fn equal_elements_keep_their_order() {

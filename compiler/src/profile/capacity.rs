@@ -5,7 +5,7 @@
 //! allows its last point.
 
 use super::ProfileError;
-use crate::schedule::OperatorClass;
+use crate::cost::OperatorClass;
 use serde::{Deserialize, Serialize};
 
 /// Most slowdown that a profile may allow or have measured: a hundredfold.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::OperatorClass;
+use crate::cost::OperatorClass;
 
 /// Built-in profiles; the first is the default.
 const BUILT_IN: [(&str, &str); 5] = [

@@ -8,7 +8,7 @@ use super::facts::{cause, node, page_name, short, time};
 use super::markup::{Scale, escape, px, time_axis};
 use super::subject::Subject;
 use super::timeline::{Load, Span, Stall, Timeline};
-use crate::schedule::OperatorClass;
+use crate::cost::OperatorClass;
 use std::fmt::Write as _;
 
 /// Width of all drawings.

@@ -5,10 +5,10 @@
 //! name that it was made for. What had to be assumed is said in `notes`.
 
 use crate::bundle::budget::Planned;
+use crate::cost::OperatorClass;
 use crate::kernels::Kernel;
 use crate::lower::program::Program;
 use crate::profile::DeviceProfile;
-use crate::schedule::OperatorClass;
 use flashmem_plan_format::plan::Plan;
 use std::ops::Range;
 

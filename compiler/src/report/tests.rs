@@ -5,9 +5,10 @@ use super::{StallCause, StepRate, Subject, Sweep, SweepPlan, SweepPoint, Timelin
 use crate::bundle::Keep;
 use crate::bundle::budget::Planned;
 use crate::compile::{CompileOptions, Objective, plan, prepare};
+use crate::cost::OperatorClass;
 use crate::import::ImportOptions;
 use crate::profile::DeviceProfile;
-use crate::schedule::{OperatorClass, Problem, SolverKind, StepData, Strategy, emit_commands, page_uses, schedule};
+use crate::schedule::{Problem, SolverKind, StepData, Strategy, emit_commands, page_uses, schedule};
 use flashmem_plan_format::plan::{Dispatch, DispatchWeights, PageId, Plan, TexelFormat};
 use flashmem_plan_format::testing::small_plan;
 use std::ops::Range;

@@ -4,9 +4,10 @@
 //! A baseline that uploads beside a running step gets a slot for every page that it uploads there, so that nothing waits: it
 //! is judged by its rule, not by a lack of slots. It deliberately does not adapt to the slots that there are.
 
-use super::Strategy;
 use super::pipeline::Plan;
-use super::problem::{Demand, OperatorClass, Problem};
+use super::problem::{Demand, Problem};
+use super::types::Strategy;
+use crate::cost::OperatorClass;
 
 /// The fewest slots with which `strategy` works.
 pub fn smallest_slots(problem: &Problem, demand: &Demand, strategy: Strategy) -> u32 {

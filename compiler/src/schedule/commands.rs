@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use flashmem_plan_format::plan::{Command, PageId, SlotId};
 
-use super::Schedule;
 use super::problem::Problem;
+use super::types::Schedule;
 
 /// Dispatches after which a batch is submitted, the first after a load.
 pub const DISPATCHES_PER_SUBMIT: u32 = 8;

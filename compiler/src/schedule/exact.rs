@@ -5,7 +5,7 @@
 
 use super::completion::Completion;
 use super::frontier::{Reduce, Search};
-use super::optimal::{Optimum, TIME_TOLERANCE, accept, meets};
+use super::optimum::{Optimum, TIME_TOLERANCE, accept, meets};
 use super::pipeline::{Plan, is_feasible, plan_finish_us};
 use super::problem::{Demand, Problem};
 

@@ -4,11 +4,11 @@
 //! bound and whose rounded counts are candidates, a descent over runs of counts, and windows of 16 steps, one every 8, each
 //! of which must end in a state at least as good as the known plan's. It trusts no solver: every plan is simulated.
 
-use super::SolverKind;
 use super::ilp::{self, ALMOST_INTEGRAL, Effort, Goal, IlpSolver, Window};
-use super::optimal::{Optimum, TIME_TOLERANCE, accept, meets};
+use super::optimum::{Optimum, TIME_TOLERANCE, accept, meets};
 use super::pipeline::{Plan, State, is_feasible, plan_finish_us, simulate};
 use super::problem::{Demand, Problem};
+use super::types::SolverKind;
 
 /// Programs up to this many steps have their linear relaxation solved.
 pub const RELAXED_STEPS: u32 = 512;

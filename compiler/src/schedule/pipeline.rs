@@ -6,6 +6,7 @@
 //! early as possible is optimal for given counts, so this evaluation is exact, not a heuristic. It checks nothing.
 
 use super::problem::{Demand, Problem};
+use super::types::{ONE_PASS, Schedule, SolverReport, SolverStatus};
 
 /// Upload counts and the number of slots that they are replayed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,4 +120,26 @@ pub fn is_feasible(problem: &Problem, demand: &Demand, plan: &Plan) -> bool {
     let complete = plan.uploaded.last().copied().unwrap_or(0) == problem.page_count();
     let rules = plan.uploaded.iter().zip(&demand.needed).zip(&demand.dead);
     ascending && complete && rules.fold(true, |ok, ((v, needed), dead)| ok && v >= needed && v - dead <= plan.slots)
+}
+
+/// Adds the predicted times to a plan.
+pub fn timed(problem: &Problem, demand: &Demand, plan: &Plan) -> Schedule {
+    let states = simulate(problem, demand, plan);
+    let previous = std::iter::once(&0).chain(&plan.uploaded);
+    let finish_us = finish_us(problem, &states);
+    Schedule {
+        uploads_before_step: plan.uploaded.iter().zip(previous).map(|(count, before)| count - before).collect(),
+        step_start_us: states.iter().map(|state| state.start_us).collect(),
+        finish_us,
+        peak_pages: plan.slots,
+        report: SolverReport {
+            solver: ONE_PASS,
+            status: SolverStatus::Greedy,
+            gap: 0.0,
+            objective_us: finish_us,
+            lower_bound_us: 0.0,
+            peak_lower_bound_pages: 0,
+            ms: 0.0,
+        },
+    }
 }

@@ -3,19 +3,8 @@
 //! Takes what lowering and the device profile know; gives a checked [`Problem`] and the two counting tables ([`Demand`])
 //! that everything else is written in. It deliberately holds no decision and no time model.
 
+use crate::cost::OperatorClass;
 use std::ops::Range;
-
-/// How a kernel reacts to copies that run beside it (the paper's classes).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OperatorClass {
-    /// One output from few inputs, bound by memory (additions, activations).
-    Elemental,
-    /// Inputs are used many times (matrix multiplication, convolution).
-    Reusable,
-    /// Several dependent passes (softmax, norms).
-    Hierarchical,
-}
 
 /// One kernel call.
 #[derive(Debug, Clone, PartialEq)]

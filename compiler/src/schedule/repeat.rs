@@ -13,11 +13,11 @@ use flashmem_plan_format::plan::{Command, PageId, SlotId};
 
 use super::commands::{CommandStream, emit_commands};
 use super::greedy::{Rule, one_pass_from};
-use super::optimal::{TIME_TOLERANCE, meets};
-use super::pipeline::{Plan, State, finish_us, is_feasible, plan_finish_us, simulate_from};
+use super::optimum::{TIME_TOLERANCE, meets};
+use super::pipeline::{Plan, State, finish_us, is_feasible, plan_finish_us, simulate_from, timed};
 use super::problem::{Demand, Problem};
+use super::types::Schedule;
 use super::verify::{Violation, verify};
-use super::{Schedule, timed};
 
 /// Numbers of kept pages that are compared: this many from the most down, and as many evenly over the rest.
 const COMPARED: u32 = 16;

@@ -6,7 +6,7 @@
 use super::greedy::{self, Rule};
 use super::ilp::{self, Effort, Goal};
 use super::integer::{IntegerProgram, WHOLE_NODES, solver_limit_us, whole};
-use super::optimal::{Optimum, first_that, meets};
+use super::optimum::{Optimum, first_that, meets};
 use super::pipeline::{Interval, Plan, State, advance, finish_us, is_feasible, plan_finish_us, simulate};
 use super::problem::{Demand, Problem};
 

@@ -11,7 +11,9 @@ use std::ops::Range;
 
 use flashmem_plan_format::plan::{Command, PageId, SlotId};
 
-use super::{CommandStream, Problem, Schedule};
+use super::commands::CommandStream;
+use super::problem::Problem;
+use super::types::Schedule;
 
 pub use super::violation::Violation;
 

@@ -5,8 +5,9 @@
 //! that uploads cost is the step's: every page beyond its capacity, or that waited for it, delays the next start. It shares
 //! no code with the solver and deliberately not its formulation.
 
+use super::problem::Problem;
+use super::types::Schedule;
 use super::violation::Violation;
-use super::{Problem, Schedule};
 
 /// Checks every start and the finish.
 pub(super) fn check_times(problem: &Problem, schedule: &Schedule, tolerance: f64) -> Vec<Violation> {

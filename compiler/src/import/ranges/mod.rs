@@ -11,10 +11,10 @@ mod range;
 
 use super::error::ImportError;
 use crate::graph::constant::{Constant, Dtype};
+use crate::graph::kernel_op::KernelOp;
 use crate::graph::op::{Op, PoolKind, ReduceKind, ScatterKind};
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
 use crate::graph::{Graph, GraphPort, NodeId, ShapeError};
-use crate::operators::KernelOp;
 use flashmem_plan_format::plan::ElementType;
 use range::{Range, UNKNOWN, WORD};
 use std::collections::{BTreeMap, BTreeSet};

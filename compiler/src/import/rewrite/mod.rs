@@ -40,7 +40,7 @@ pub use steps::{Attribute, Known, Steps, floats, integers};
 
 use super::error::UnsupportedOp;
 use super::kernel_op::KernelNode;
-use crate::operators::find;
+use crate::import::support::find;
 use std::collections::BTreeMap;
 use tract_onnx::pb::{GraphProto, NodeProto};
 

@@ -6,7 +6,7 @@
 
 use super::super::composed::Composed;
 use super::super::kernel_op::{KernelNode, OwnOp, STAND_IN};
-use crate::operators::KernelOp;
+use crate::graph::kernel_op::KernelOp;
 use std::collections::BTreeMap;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, NodeProto, TensorProto,

@@ -4,8 +4,8 @@ use super::context::{Outcome, Translator, variant};
 use super::indexing::{elements_along, wrapped};
 use super::program::Program;
 use crate::graph::constant::{Constant, Dtype};
+use crate::graph::kernel_op::{Accumulation, Cumulative, TopK};
 use crate::graph::pointwise::{BinaryOp, Operand};
-use crate::operators::{Accumulation, Cumulative, TopK};
 use tract_onnx::prelude::{Tensor, TypedNode};
 use tract_onnx::tract_core::ops::array::{CumSum, OneHot, Topk, Trilu};
 

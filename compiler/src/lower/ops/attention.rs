@@ -6,15 +6,15 @@
 use super::copy::dense;
 use super::heavy::output_for;
 use super::strided::word;
+use crate::cost::Cost;
+use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::op::{EmptyRow, Op};
 use crate::kernels::{Kernel, MAX_SCORE_OPERANDS};
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
-use crate::lower::program::Cost;
+use crate::lower::error::LowerError;
 use crate::lower::view::{View, merge_axes};
 use crate::profile::Tiles;
-use crate::schedule::OperatorClass;
 
 /// Leading axes of all tensors merged to (batch, head); `None` when more are left.
 fn leading(views: &[&View]) -> Option<([usize; 2], Vec<[i64; 2]>)> {

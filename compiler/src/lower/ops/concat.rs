@@ -2,8 +2,8 @@
 
 use super::copy::copy_into;
 use crate::graph::NodeId;
-use crate::lower::LowerError;
 use crate::lower::context::Lowering;
+use crate::lower::error::LowerError;
 use crate::lower::view::View;
 
 /// Lowers a concatenation; its epilogue is left.

@@ -7,15 +7,16 @@ use super::copy::dense;
 use super::einsum::PANEL;
 use super::heavy::{Output, attach_epilogue, element_strides, output_for, panel_calls};
 use super::strided::word;
+use crate::cost::Cost;
+use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::op::{Op, Window};
 use crate::kernels::Kernel;
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
-use crate::lower::program::{Cost, Packing};
+use crate::lower::error::LowerError;
+use crate::lower::program::Packing;
 use crate::lower::view::{View, merge_axes};
 use crate::profile::Tiles;
-use crate::schedule::OperatorClass;
 
 /// Everything about one convolution, in two spatial axes.
 struct Geometry {

@@ -3,12 +3,12 @@
 //! Words are copied whatever their type. A copy with more than eight axes left after merging is cut along its outermost axis.
 
 use super::strided::{cost, linear, walk, word};
+use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::kernels::Kernel;
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering, Site};
+use crate::lower::error::LowerError;
 use crate::lower::view::{TensorId, View};
-use crate::schedule::OperatorClass;
 
 /// The same elements in dense row-major order: the view itself when it is dense already.
 pub fn dense(lowering: &mut Lowering<'_>, view: &View) -> View {

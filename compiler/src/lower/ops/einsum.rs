@@ -8,15 +8,16 @@
 use super::copy::dense;
 use super::heavy::{Output, StreamedWeight, attach_epilogue, element_strides, output_for, panel_calls, product_kernel};
 use super::strided::word;
+use crate::cost::Cost;
+use crate::cost::OperatorClass;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
-use crate::lower::program::{Cost, Packing};
+use crate::lower::error::LowerError;
+use crate::lower::program::Packing;
 use crate::lower::view::{View, merge_axes};
 use crate::profile::Tiles;
-use crate::schedule::OperatorClass;
 
 /// Columns of a weight panel: what the product kernels expect.
 pub const PANEL: usize = 32;

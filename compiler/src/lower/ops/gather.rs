@@ -4,14 +4,14 @@
 //! is refused above 16 MiB.
 
 use super::strided::{cost, linear, walk, word};
+use crate::cost::OperatorClass;
 use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
+use crate::lower::error::LowerError;
 use crate::lower::program::RowSource;
-use crate::schedule::OperatorClass;
 use flashmem_plan_format::plan::{Buffer, BufferSlice, ElementType, RowGather, RowTable, TexelFormat};
 
 /// Largest table that stays in memory.

@@ -7,9 +7,11 @@ mod concat;
 mod conv;
 pub mod copy;
 mod einsum;
+pub mod elements;
 mod fold;
 mod gather;
 mod heavy;
+pub mod kernel_op;
 pub mod lines;
 mod normalize;
 mod pad;
@@ -25,8 +27,8 @@ pub mod strided;
 mod tests;
 mod views;
 
-use super::LowerError;
 use super::context::{Lowering, Site};
+use super::error::LowerError;
 use crate::graph::NodeId;
 use crate::graph::op::Op;
 pub use copy::lower_outputs;
@@ -87,7 +89,7 @@ pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerEr
             pointwise::epilogue(lowering, id)
         }
         Op::Kernel(own) => {
-            own.behaviour().lower(lowering, id)?;
+            kernel_op::lower(lowering, id, own)?;
             pointwise::epilogue(lowering, id)
         }
         Op::Resize { axes, fill } => {

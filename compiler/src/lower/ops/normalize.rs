@@ -5,15 +5,15 @@
 use super::copy::dense;
 use super::heavy::loops_too_long;
 use super::strided::{Four, by_rows, cost, four, lanes, other_axes, single_stride, word};
+use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::NormKind;
 use crate::graph::pointwise::Pointwise;
 use crate::kernels::Kernel;
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
+use crate::lower::error::LowerError;
 use crate::lower::view::View;
-use crate::schedule::OperatorClass;
 
 /// Operands that an epilogue may have.
 const MAX_OPERANDS: usize = 4;

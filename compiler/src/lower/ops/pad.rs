@@ -1,13 +1,13 @@
 //! Padding by a value, by mirroring or by the edge.
 
 use super::strided::{cost, linear, reversed, word};
+use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::PadMode;
 use crate::kernels::Kernel;
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
-use crate::schedule::OperatorClass;
+use crate::lower::error::LowerError;
 
 /// A padding value as the word that a buffer holds.
 const fn fill_word(value: f32, dtype: Dtype) -> u32 {

@@ -4,13 +4,13 @@
 //! are refused: splitting programs is the optimiser's.
 
 use super::strided::{cost, linear, walk, word};
+use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::pointwise::Pointwise;
 use crate::kernels::Kernel;
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
+use crate::lower::error::LowerError;
 use crate::lower::view::{TensorId, View, dense_strides};
-use crate::schedule::OperatorClass;
 
 /// Views that one call may read: the size of the kernel's tables.
 const MAX_VIEWS: usize = 8;

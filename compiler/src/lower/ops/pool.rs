@@ -1,13 +1,13 @@
 //! Pooling of one to three spatial axes.
 
 use super::strided::{cost, linear, reversed, window_parts, word};
+use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::{PoolKind, Window};
 use crate::kernels::Kernel;
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
-use crate::schedule::OperatorClass;
+use crate::lower::error::LowerError;
 
 /// Lowers a pooling; its epilogue is left.
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: PoolKind) -> Result<(), LowerError> {

@@ -2,13 +2,13 @@
 
 use super::copy::dense;
 use super::strided::{by_rows, cost, four, lanes, other_axes, parts, word};
+use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::ReduceKind;
 use crate::kernels::Kernel;
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
-use crate::schedule::OperatorClass;
+use crate::lower::error::LowerError;
 
 /// `combine`, `map` and `finish` of the kernel.
 const fn codes(kind: ReduceKind) -> [u32; 3] {

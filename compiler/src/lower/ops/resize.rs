@@ -4,14 +4,14 @@
 
 use super::copy::dense;
 use super::strided::{cost, linear, reversed, window_parts, word};
+use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Taps;
 use crate::kernels::Kernel;
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
+use crate::lower::error::LowerError;
 use crate::lower::view::View;
-use crate::schedule::OperatorClass;
 
 /// Axes of the kernel.
 const MAX_AXES: usize = 4;

@@ -2,13 +2,13 @@
 
 use super::copy::{copied, dense};
 use super::strided::{ROUNDS_PER_CALL, cost, linear, word};
+use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::ScatterKind;
 use crate::kernels::Kernel;
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
-use crate::schedule::OperatorClass;
+use crate::lower::error::LowerError;
 
 /// Invocations among which rows are shared out: more would read the indices more often.
 const INVOCATIONS: usize = 1024;

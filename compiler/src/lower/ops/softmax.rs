@@ -2,11 +2,11 @@
 
 use super::copy::dense;
 use super::strided::{by_rows, cost, four, lanes, other_axes, word};
+use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::kernels::Kernel;
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering};
-use crate::schedule::OperatorClass;
+use crate::lower::error::LowerError;
 
 /// Lowers a softmax; its epilogue is left.
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, axis: usize, log: bool) -> Result<(), LowerError> {

@@ -6,14 +6,14 @@
 
 use super::heavy::pages_of;
 use super::strided::{cost, linear};
+use crate::cost::OperatorClass;
 use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
-use crate::lower::LowerError;
 use crate::lower::context::{Call, Lowering, Site};
+use crate::lower::error::LowerError;
 use crate::lower::program::Packing;
-use crate::schedule::OperatorClass;
 
 /// Constants of at least this size are streamed, in bytes on the device.
 const STREAMED_BYTES: usize = 512 << 10;

@@ -2,10 +2,10 @@
 //!
 //! It deliberately knows no operator.
 
+use crate::cost::Cost;
+use crate::cost::OperatorClass;
 use crate::kernels::rounds::nest;
-use crate::lower::program::Cost;
 use crate::lower::view::{View, merge_axes};
-use crate::schedule::OperatorClass;
 use std::ops::Range;
 
 /// Invocations of one workgroup of every light kernel.

@@ -5,8 +5,8 @@
 use super::copy::dense;
 use crate::graph::NodeId;
 use crate::graph::op::Op;
-use crate::lower::LowerError;
 use crate::lower::context::Lowering;
+use crate::lower::error::LowerError;
 
 /// A public input: a dense tensor of its own, unless only the host reads it.
 pub fn input(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {

@@ -1,44 +1,14 @@
-//! The registry of operators: the one place where an operator is added.
+//! The registry of ONNX operators: what a model may contain.
 //!
-//! It holds two lists. [`OPERATORS`] says what a model may contain: import refuses an ONNX operator that has no row, or whose
-//! row says why not; rows name the rewrite that an operator needs and whether tract wants the values of its operands.
-//! `flashmem-compile ops` and docs/operators.md are printed from it. What tract's typed operators become is the table in
-//! `import/translate/`. The list of `kernel_operators!` names the operators of our graph that have a file here, with all
-//! that the stages know about them, and a kernel of their own (`form.rs` is what such a file says). It deliberately holds no
-//! behaviour.
+//! Import refuses an ONNX operator that has no row in [`OPERATORS`], or whose row says why not; rows name the rewrite that an
+//! operator needs and whether tract wants the values of its operands. `flashmem-compile ops` and docs/operators.md are printed
+//! from it. What tract's typed operators become is the table in `translate/`. Operators with a kernel of their own have a row
+//! like others; the list of them is in `graph/kernel_op/`. It deliberately holds no behaviour.
 
-mod cumulative;
-mod deform_conv;
-mod det;
-mod form;
-mod grid_sample;
-mod inverse;
-mod max_roi_pool;
-mod roi_align;
-pub mod schema;
-mod tensor_scatter;
-#[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod tests_schemas;
-mod top_k;
-
-pub use cumulative::Accumulation;
-pub use form::{KernelOperator, Operands};
-
-use crate::import::rewrite::{self, Rewrite};
-
-form::kernel_operators! {
-    cumulative::Cumulative,
-    deform_conv::DeformableColumns,
-    det::Det,
-    grid_sample::GridSample,
-    inverse::Inverse,
-    max_roi_pool::MaxRoiPool,
-    roi_align::RoiAlign,
-    tensor_scatter::TensorScatter,
-    top_k::TopK,
-}
+use super::rewrite::{self, Rewrite};
+use crate::graph::kernel_op::{
+    Cumulative, DeformableColumns, Det, GridSample, Inverse, MaxRoiPool, RoiAlign, TensorScatter,
+};
 
 /// How far an operator is supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

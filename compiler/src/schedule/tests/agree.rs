@@ -7,13 +7,13 @@ use proptest::prelude::prop;
 use proptest::strategy::{Strategy as Generate, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::completion::Completion;
-use super::frontier::{Reduce, Search};
-use super::integer::{IntegerProgram, solve_time};
-use super::optimal::{Optimum, meets};
-use super::pipeline::{Plan, is_feasible, plan_finish_us};
-use super::tests::{Case, case, checked_with};
-use super::{Demand, SolverKind, Strategy, bounds, greedy};
+use super::super::completion::Completion;
+use super::super::frontier::{Reduce, Search};
+use super::super::integer::{IntegerProgram, solve_time};
+use super::super::optimum::{Optimum, meets};
+use super::super::pipeline::{Plan, is_feasible, plan_finish_us};
+use super::super::{Demand, SolverKind, Strategy, bounds, greedy};
+use super::{Case, case, checked_with};
 
 const PROGRAMS: usize = 200;
 

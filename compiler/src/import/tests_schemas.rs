@@ -4,7 +4,7 @@
 //! schema has. So a new table of schemas shows what came with it.
 
 use super::schema::{Absent, Arity, newest_opset, versions};
-use super::{OPERATORS, Operator, Support};
+use super::support::{OPERATORS, Operator, Support};
 use std::collections::BTreeSet;
 
 /// Versions of implemented operators that are refused.
@@ -93,4 +93,20 @@ fn every_operator_of_onnx_has_a_row() {
     let standard = super::schema::names().filter(|name| !name.contains('.'));
     let missing: Vec<&str> = standard.filter(|name| !known.contains(*name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn rows_are_sorted_and_say_when_they_began() {
+    let names: Vec<_> = OPERATORS.iter().map(|o| (o.domain, o.name)).collect();
+    assert!(names.is_sorted() && names.windows(2).all(|w| w[0] != w[1]));
+    assert!(OPERATORS.iter().all(|o| o.versions.is_sorted() && !o.versions.is_empty()));
+}
+
+#[test]
+fn notes_are_given_and_refused_operators_are_not_rewritten() {
+    for operator in OPERATORS {
+        assert_eq!(operator.support == Support::Full, operator.support.note().is_empty(), "{}", operator.name);
+        let refused = matches!(operator.support, Support::Refused(_));
+        assert!(!(refused && (operator.rewrite.is_some() || operator.needs_values)), "{}", operator.name);
+    }
 }

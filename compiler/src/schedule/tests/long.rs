@@ -4,8 +4,8 @@ use proptest::prelude::prop;
 use proptest::strategy::{Strategy as Generate, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use super::tests::{Case, StepShape, case, checked};
-use super::{Demand, Problem, Strategy};
+use super::super::{Demand, Problem, Strategy};
+use super::{Case, StepShape, case, checked};
 
 /// Like a decoder: 350 steps, 157 of which read weights, about 1,300 pages of 2 MiB.
 fn decoder(disk_bytes_per_us: f64, upload_bytes_per_us: f64, pace: f64, slot_cap: u32, staging_pages: u32) -> Case {

@@ -1,19 +1,37 @@
-//! What an operator with a kernel of its own says about itself, and the parts that such operators share.
+//! Operators with a kernel of their own: one closed enum of plain structs, and what the graph asks of each.
 //!
-//! An operator is a struct of parameters, nothing more; what the stages ask of it is the trait [`KernelOperator`], one
-//! implementation a file. `kernel_operators!` makes one closed enum of all of them, which is one variant of the graph's `Op`
-//! and one of `Kernel`. Optimisation leaves these nodes alone: they take no epilogue, are not folded, and are cut only along
-//! the axes that they name. It deliberately knows no operator.
+//! An operator is a struct of parameters, nothing more (`parameters.rs`). `for_each_kernel_op!` is their one list, from which
+//! follow the enum [`KernelOp`], one variant of the graph's `Op`, and the tables of the stages above: kernels (`kernels.rs`) and
+//! lowering (`lower/ops/kernel_op.rs`). The implementations stand in `operators/`, one file an operator, which nothing here
+//! imports. Optimisation leaves these nodes alone: they take no epilogue, are not folded, and are cut only along the axes that
+//! they name.
 
-use crate::graph::constant::Dtype;
-use crate::graph::interpret::Tensor;
-use crate::graph::{NodeId, ShapeError};
-use crate::kernels::Kernel;
-use crate::lower::LowerError;
-use crate::lower::context::{Call, Lowering};
-use crate::lower::ops::strided::{cost, linear, reversed, word};
-use crate::lower::view::View;
+mod parameters;
+
+pub use parameters::{Accumulation, SampleKind, SamplePadding};
+
+use super::ShapeError;
+use super::constant::Dtype;
+use super::interpret::Tensor;
 use std::ops::RangeInclusive;
+
+/// Gives the list of the operators to a macro.
+macro_rules! for_each_kernel_op {
+    ($then:ident) => {
+        $then! {
+            Cumulative,
+            DeformableColumns,
+            Det,
+            GridSample,
+            Inverse,
+            MaxRoiPool,
+            RoiAlign,
+            TensorScatter,
+            TopK,
+        }
+    };
+}
+pub(crate) use for_each_kernel_op;
 
 /// Shape and type of an operand.
 pub type Operand<'a> = (&'a [usize], Dtype);
@@ -65,7 +83,7 @@ impl<'a> Operands<'a> {
     }
 }
 
-/// What the stages ask of an operator.
+/// What the graph asks of an operator.
 pub trait KernelOperator {
     /// Shape and type of its result.
     ///
@@ -76,12 +94,6 @@ pub trait KernelOperator {
     /// What it computes, on the CPU: the oracle of its kernel. `shape` is that of the result. It defines what the kernel
     /// does for every value of the operands, those included that ONNX leaves undefined.
     fn evaluate(&self, operands: &[&Tensor], shape: &[usize]) -> Tensor;
-
-    /// Appends its kernel calls. The operands are f32, i32 or truth values as `infer` wants them; the epilogue is the caller's.
-    ///
-    /// # Errors
-    /// What the kernel has no form for.
-    fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError>;
 
     /// Which operands are indices, and what they may be, for operands of these shapes.
     fn indices(&self, _operands: &[Vec<usize>]) -> Vec<(usize, RangeInclusive<i64>)> {
@@ -95,13 +107,12 @@ pub trait KernelOperator {
     }
 }
 
-/// The enum of operators with a file here, from the list of their files and structs. Each has a constant `KERNEL`, its
-/// kernel's row.
-macro_rules! kernel_operators {
-    ($($module:ident::$name:ident,)*) => {
-        $(pub use $module::$name;)*
+/// The enum of the operators.
+macro_rules! kernel_ops {
+    ($($name:ident,)*) => {
+        pub use parameters::{$($name,)*};
 
-        /// An operator with a file in `operators/`.
+        /// An operator with a kernel of its own.
         #[derive(Debug, Clone, PartialEq)]
         #[expect(missing_docs, reason = "each struct has its own documentation")]
         pub enum KernelOp {
@@ -141,13 +152,6 @@ macro_rules! kernel_operators {
                     $(Self::$name => stringify!($name),)*
                 }
             }
-
-            /// Its kernel.
-            pub const fn kernel(self) -> &'static crate::kernels::KernelRow {
-                match self {
-                    $(Self::$name => &$name::KERNEL,)*
-                }
-            }
         }
 
         $(impl From<$name> for KernelOp {
@@ -157,60 +161,4 @@ macro_rules! kernel_operators {
         })*
     };
 }
-pub(super) use kernel_operators;
-
-/// The call of a kernel with one invocation an output element: where its operands and its dense output lie.
-pub struct Elements {
-    /// The operator's own operands.
-    pub operands: Vec<View>,
-    /// The output.
-    pub out: View,
-    /// Elements of the output.
-    pub count: usize,
-    /// Invocations along x.
-    pub width: u32,
-    workgroups: [u32; 3],
-}
-
-impl Elements {
-    /// Makes the output of a node; `None` when it has no elements, and there is nothing to call.
-    pub fn of(lowering: &mut Lowering<'_>, id: NodeId) -> Option<Self> {
-        let graph = lowering.graph();
-        let own = graph.op_operand_count(id);
-        let operands: Vec<View> = graph.operands(id)[..own].iter().map(|o| lowering.view(*o)).collect();
-        let out = lowering.output(&graph.node(id).shape);
-        lowering.set_view(id, out.clone());
-        let count = out.len();
-        let (workgroups, width) = linear(count);
-        (count > 0).then_some(Self { operands, out, count, width, workgroups })
-    }
-
-    /// As many invocations as `count`, where one computes several elements.
-    pub fn invocations(&mut self, count: usize) {
-        (self.workgroups, self.width) = linear(count);
-    }
-
-    /// Appends the call: its parameters, and how many elements it reads and operations it needs in all.
-    pub fn call(&self, lowering: &mut Lowering<'_>, kernel: Kernel, params: Vec<u32>, read: usize, flops: usize) {
-        lowering.call(Call {
-            kernel,
-            expression: None,
-            params,
-            output: self.out.tensor,
-            inputs: self.operands.iter().map(|view| view.tensor).collect(),
-            workgroups: self.workgroups,
-            weight_texels: None,
-            cost: cost(kernel.row().class, read, self.count, flops),
-        });
-    }
-}
-
-/// Sizes innermost first, padded with 1.
-pub fn sizes(list: &[usize]) -> [u32; 4] {
-    reversed(&list.iter().map(|v| *v as u32).collect::<Vec<_>>(), 1)
-}
-
-/// Strides innermost first, padded with 0.
-pub fn strides(list: &[i64]) -> [u32; 4] {
-    reversed(&list.iter().map(|s| word(*s)).collect::<Vec<_>>(), 0)
-}
+for_each_kernel_op!(kernel_ops);

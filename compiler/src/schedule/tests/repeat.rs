@@ -9,8 +9,8 @@ use proptest::prelude::{ProptestConfig, prop, prop_assert, prop_assert_eq, propt
 use proptest::strategy::Strategy as Generate;
 use proptest::test_runner::RngSeed;
 
-use super::tests::{Case, case};
-use super::{Demand, KeepPages, Problem, Programs, Schedule, Strategy, repeat, schedule};
+use super::super::{Demand, KeepPages, Problem, Programs, Schedule, Strategy, repeat, schedule};
+use super::{Case, case};
 
 /// A plan that has nothing but the programs.
 fn plan_of(case: &Case, programs: &Programs) -> Plan {

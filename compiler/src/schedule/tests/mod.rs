@@ -1,5 +1,10 @@
 //! Properties of schedules on random small problems: against exhaustive search, the checker, and mutations of good plans.
 
+mod agree;
+mod long;
+mod repeat;
+
+use crate::cost::OperatorClass;
 use std::ops::Range;
 
 use flashmem_plan_format::plan::{Command, PageId, SlotId};
@@ -7,13 +12,13 @@ use proptest::prelude::{ProptestConfig, any, prop, prop_assert, prop_assert_eq, 
 use proptest::strategy::Strategy as Generate;
 use proptest::test_runner::RngSeed;
 
-use super::optimal::meets;
+use super::optimum::meets;
 use super::pipeline::{is_feasible, plan_finish_us};
 use super::verify::{Violation, verify};
 use super::{
-    CommandStream, Demand, OperatorClass, Plan, Problem, ProblemError, Schedule, ScheduleError, SolverKind,
-    SolverStatus, StepData, Strategy, emit_commands, least_slots_within, page_uses, schedule, schedule_with,
-    slots_bound_within, smallest_slots,
+    CommandStream, Demand, Plan, Problem, ProblemError, Schedule, ScheduleError, SolverKind, SolverStatus, StepData,
+    Strategy, emit_commands, least_slots_within, page_uses, schedule, schedule_with, slots_bound_within,
+    smallest_slots,
 };
 
 /// A problem and the pages that its steps read.

@@ -1,0 +1,132 @@
+//! The operators with a kernel of their own as plain data: their parameters, and what their operands and results are.
+//!
+//! What they do is in `operators/`, a file each. It deliberately holds no behaviour.
+
+/// How elements are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accumulation {
+    /// Their sum.
+    Sum,
+    /// Their product.
+    Product,
+}
+
+/// Sum or product of the elements up to each place along an axis, in ascending order. One operand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cumulative {
+    /// Sum or product.
+    pub accumulation: Accumulation,
+    /// The axis.
+    pub axis: usize,
+    /// Without the element itself.
+    pub exclusive: bool,
+    /// From the end.
+    pub reverse: bool,
+}
+
+/// Operands: x (batch, channels, height, width), offsets (batch, groups · taps · 2, rows, columns) with the shift along the
+/// height first, and where it is given a mask (batch, groups · taps, rows, columns) that elements are multiplied with. Result
+/// (batch, channels · taps, rows, columns). Outside x are zeros.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeformableColumns {
+    /// Extent of the window.
+    pub kernel: [usize; 2],
+    /// Steps.
+    pub strides: [usize; 2],
+    /// Distances between taps.
+    pub dilations: [usize; 2],
+    /// Padding before the first element of each axis, then after the last.
+    pub pads: [usize; 4],
+    /// Groups of channels with offsets of their own.
+    pub groups: usize,
+}
+
+/// Determinants. One operand (…, n, n), result (…).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Det;
+
+/// How a grid sample interpolates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SampleKind {
+    /// The nearest element.
+    Nearest,
+    /// Between the two neighbours along each axis.
+    Linear,
+    /// Between four neighbours along each axis. Two spatial axes only.
+    Cubic,
+}
+
+/// What a grid sample reads outside its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SamplePadding {
+    /// Zeros.
+    Zeros,
+    /// The nearest element of the border.
+    Border,
+    /// The input reflected at its border.
+    Reflection,
+}
+
+/// Elements at the places that a grid gives, in [−1, 1] along each axis, innermost axis first. Operands: x (batch, channels,
+/// spatial…), grid (batch, places…, spatial rank); two or three spatial axes. Result (batch, channels, places…).
+#[derive(Debug, Clone, PartialEq)]
+pub struct GridSample {
+    /// Interpolation.
+    pub kind: SampleKind,
+    /// Outside the input.
+    pub padding: SamplePadding,
+    /// Whether −1 and 1 are the centres of the corner elements, or else their outer edges.
+    pub align_corners: bool,
+}
+
+/// Inverses. One operand (…, n, n), result (…, n, n).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inverse;
+
+/// Every region of interest as `size` bins. Operands: x (batch, channels, height, width), regions (count, 5) as batch entry,
+/// x and y of first and last element. Result (count, channels, size…). An entry outside reads the nearest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaxRoiPool {
+    /// Bins along height and width.
+    pub size: [usize; 2],
+    /// Elements of x for one unit of a region's coordinates.
+    pub scale: f32,
+}
+
+/// Every region of interest as `size` bins. Operands: x (batch, channels, height, width), regions (count, 4) as x and y of
+/// first and last corner, i32 batch entries (count). Result (count, channels, size…).
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoiAlign {
+    /// Bins along height and width.
+    pub size: [usize; 2],
+    /// Samples of a bin along an axis; 0 for as many as the bin covers elements, rounded up.
+    pub samples: usize,
+    /// Elements of x for one unit of a region's coordinates.
+    pub scale: f32,
+    /// Whether coordinates are those of pixel centres, half a pixel from their corners.
+    pub half_pixel: bool,
+    /// The maximum, or else the mean.
+    pub max: bool,
+}
+
+/// Operands: cache (batch, …), update of the same shape but along the axis, where it is no longer, and with a third operand
+/// i32 places (batch) along the axis, else 0. Result: the cache with the update.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorScatter {
+    /// The axis, counted from the end: 1 is the last.
+    pub axis_from_end: usize,
+    /// Whether what is past the end goes on at the start.
+    pub circular: bool,
+}
+
+/// Indices (i32) of the first `k` elements along an axis in the order of their values; equal ones keep their order.
+/// One operand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopK {
+    /// The axis.
+    pub axis: usize,
+    /// How many.
+    pub k: usize,
+    /// Descending, or else ascending.
+    pub largest: bool,
+}

@@ -1,0 +1,63 @@
+//! The parts of lowering that operators with a kernel of their own share: one invocation an output element.
+
+use crate::graph::NodeId;
+use crate::kernels::Kernel;
+use crate::lower::context::{Call, Lowering};
+use crate::lower::ops::strided::{cost, linear, reversed, word};
+use crate::lower::view::View;
+
+/// The call of a kernel with one invocation an output element: where its operands and its dense output lie.
+pub struct Elements {
+    /// The operator's own operands.
+    pub operands: Vec<View>,
+    /// The output.
+    pub out: View,
+    /// Elements of the output.
+    pub count: usize,
+    /// Invocations along x.
+    pub width: u32,
+    workgroups: [u32; 3],
+}
+
+impl Elements {
+    /// Makes the output of a node; `None` when it has no elements, and there is nothing to call.
+    pub fn of(lowering: &mut Lowering<'_>, id: NodeId) -> Option<Self> {
+        let graph = lowering.graph();
+        let own = graph.op_operand_count(id);
+        let operands: Vec<View> = graph.operands(id)[..own].iter().map(|o| lowering.view(*o)).collect();
+        let out = lowering.output(&graph.node(id).shape);
+        lowering.set_view(id, out.clone());
+        let count = out.len();
+        let (workgroups, width) = linear(count);
+        (count > 0).then_some(Self { operands, out, count, width, workgroups })
+    }
+
+    /// As many invocations as `count`, where one computes several elements.
+    pub fn invocations(&mut self, count: usize) {
+        (self.workgroups, self.width) = linear(count);
+    }
+
+    /// Appends the call: its parameters, and how many elements it reads and operations it needs in all.
+    pub fn call(&self, lowering: &mut Lowering<'_>, kernel: Kernel, params: Vec<u32>, read: usize, flops: usize) {
+        lowering.call(Call {
+            kernel,
+            expression: None,
+            params,
+            output: self.out.tensor,
+            inputs: self.operands.iter().map(|view| view.tensor).collect(),
+            workgroups: self.workgroups,
+            weight_texels: None,
+            cost: cost(kernel.row().class, read, self.count, flops),
+        });
+    }
+}
+
+/// Sizes innermost first, padded with 1.
+pub fn sizes(list: &[usize]) -> [u32; 4] {
+    reversed(&list.iter().map(|v| *v as u32).collect::<Vec<_>>(), 1)
+}
+
+/// Strides innermost first, padded with 0.
+pub fn strides(list: &[i64]) -> [u32; 4] {
+    reversed(&list.iter().map(|s| word(*s)).collect::<Vec<_>>(), 0)
+}
