@@ -18,5 +18,3 @@ pub mod report;
 pub mod schedule;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-#[cfg(test)]
-mod tests;

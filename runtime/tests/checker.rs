@@ -7,7 +7,7 @@ mod support;
 use flashmem_plan_format::container::{Bundle, BundleError};
 use flashmem_plan_format::replay::ReplayViolation;
 use flashmem_plan_format::testing;
-use flashmem_runtime::{Error, MemorySource, Options, Session};
+use flashmem_runtime::{Error, MemorySource, Options, Session, Source};
 use std::sync::Arc;
 use support::open;
 
@@ -42,7 +42,10 @@ fn a_plan_that_would_go_wrong_is_refused_before_a_device_is_opened() {
     assert!(matches!(violations.list[..], [ReplayViolation::SlotTable { dispatch: 0, .. }]), "{violations}");
     // Not even an adapter that does not exist is looked for.
     let options = Options { adapter: Some("no such adapter".to_owned()), ..Options::default() };
-    let error = Session::open_source(Arc::new(MemorySource(bytes.clone().into())), &options).err();
+    let error = Session::builder(Source::Blocking(Arc::new(MemorySource(bytes.clone().into()))))
+        .options(options.clone())
+        .open()
+        .err();
     assert!(matches!(error, Some(Error::Bundle(BundleError::Replay(_)))));
     // Forging is what it says: put back, the bundle is the one that it was.
     let mut forged = params[..64].to_vec();

@@ -9,6 +9,58 @@ use std::process::{Command, Output};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+/// Every key of the statistics: scripts read them, so that none may go.
+const STATS_KEYS: [&str; 48] = [
+    "adapter",
+    "adapter_ms",
+    "allocated_ms",
+    "backend",
+    "before_open_ms",
+    "bytes_read",
+    "bytes_read_runs",
+    "cold_ms",
+    "declared_exceeded",
+    "declared_host_bytes",
+    "declared_peak_bytes",
+    "device_allocated_bytes",
+    "device_ms",
+    "device_recorded_by_kind",
+    "device_recorded_bytes",
+    "device_reserved_bytes",
+    "dispatches",
+    "first_dispatch_ms",
+    "first_page_ms",
+    "host_bytes",
+    "io_mode",
+    "io_note",
+    "last_dispatch_ms",
+    "last_page_ms",
+    "load_ms",
+    "loads",
+    "loads_repeat",
+    "measured_peak_bytes",
+    "page_wait_ms",
+    "pipeline_cache",
+    "pipeline_wait_ms",
+    "pipelines",
+    "pipelines_ms",
+    "predicted_cold_ms",
+    "predicted_warm_ms",
+    "read_busy_ms",
+    "readback_ms",
+    "reader_threads",
+    "readers_wait_ms",
+    "reading_began_ms",
+    "runs_ms",
+    "setup_runs_ms",
+    "software",
+    "staging_ms",
+    "submit_ms",
+    "submit_runs_ms",
+    "validate_ms",
+    "weight_bytes_total",
+];
+
 struct Files {
     directory: tempfile::TempDir,
 }
@@ -78,6 +130,9 @@ fn arrays_go_in_and_come_out() {
 
         let stats: serde_json::Value =
             serde_json::from_slice(&std::fs::read(files.path("stats.json")).unwrap()).unwrap();
+        let keys: Vec<&str> = stats.as_object().unwrap().keys().map(String::as_str).collect();
+        let missing: Vec<_> = STATS_KEYS.iter().filter(|key| !keys.contains(key)).collect();
+        assert!(missing.is_empty(), "{missing:?} of {keys:?}");
         for key in ["adapter", "declared_peak_bytes", "measured_peak_bytes", "weight_bytes_total", "bytes_read"]
             .into_iter()
             .chain(["cold_ms", "load_ms", "runs_ms", "pipelines", "dispatches"])

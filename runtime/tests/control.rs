@@ -3,7 +3,9 @@
 mod support;
 
 use flashmem_plan_format::testing;
-use flashmem_runtime::{CancelToken, Error, MemorySource, Options, Outputs, Progress, RunControl, Session, Tensor};
+use flashmem_runtime::{
+    CancelToken, Error, MemorySource, Options, Outputs, Progress, RunRequest, Session, Source, Tensor,
+};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -27,11 +29,11 @@ fn progress_counts_every_page() {
     let expected: Vec<_> = (0..=7).map(|pages_done| Progress { pages_done, pages_total: 7 }).collect();
     let mut seen = Vec::new();
     let mut note = |progress| seen.push(progress);
-    session.run_with(&inputs(), RunControl::new().with_progress(&mut note)).unwrap();
+    session.run(RunRequest::new(&inputs()).with_progress(&mut note)).unwrap();
     assert_eq!(seen, expected);
     let mut seen = Vec::new();
     let mut note = |progress| seen.push(progress);
-    pollster::block_on(session.run_async_with(&inputs(), RunControl::new().with_progress(&mut note))).unwrap();
+    pollster::block_on(session.run_async(RunRequest::new(&inputs()).with_progress(&mut note))).unwrap();
     assert_eq!(seen, expected);
 }
 
@@ -46,27 +48,28 @@ fn a_run_can_be_cancelled_at_every_page() {
                     token.cancel();
                 }
             };
-            let control = RunControl::new().with_progress(&mut cancel).with_cancel(&token);
+            let inputs = inputs();
+            let request = RunRequest::new(&inputs).with_progress(&mut cancel).with_cancel(&token);
             let result = match is_async {
-                false => session.run_with(&inputs(), control),
-                true => pollster::block_on(session.run_async_with(&inputs(), control)),
+                false => session.run(request),
+                true => pollster::block_on(session.run_async(request)),
             };
             assert!(matches!(result, Err(Error::Cancelled { .. })), "page {pages}: {result:?}");
-            assert_right(&session.run(&inputs()).unwrap());
+            assert_right(&session.run(&inputs).unwrap());
         }
     }
     let token = CancelToken::new();
     token.cancel();
-    let result = session.run_with(&inputs(), RunControl::new().with_cancel(&token));
+    let result = session.run(RunRequest::new(&inputs()).with_cancel(&token));
     assert!(matches!(result, Err(Error::Cancelled { .. })));
     assert_right(&session.run(&inputs()).unwrap());
-    assert_eq!(session.stats().runs_ms.len(), 17);
+    assert_eq!(session.stats().runs.len(), 17);
 }
 
 #[test]
 fn another_thread_cancels_a_run_that_waits_for_a_read() {
     let source = Injector::new(&PRODUCT.bundle());
-    let mut session = Session::open_source(source.clone(), &Options::default()).unwrap();
+    let mut session = Session::builder(Source::Blocking(source.clone())).open().unwrap();
     assert_right(&session.run(&inputs()).unwrap());
     for is_async in [false, true] {
         source.arm(3, Misdeed::Stall);
@@ -77,16 +80,17 @@ fn another_thread_cancels_a_run_that_waits_for_a_read() {
             canceller.cancel();
         });
         let started = Instant::now();
-        let control = RunControl::new().with_cancel(&token);
+        let inputs = inputs();
+        let request = RunRequest::new(&inputs).with_cancel(&token);
         let result = match is_async {
-            false => session.run_with(&inputs(), control),
-            true => pollster::block_on(session.run_async_with(&inputs(), control)),
+            false => session.run(request),
+            true => pollster::block_on(session.run_async(request)),
         };
         assert!(matches!(result, Err(Error::Cancelled { .. })), "{result:?}");
         assert!(started.elapsed() < Duration::from_secs(30), "much less than the time limit");
         thread.join().unwrap();
         source.release();
-        assert_right(&session.run(&inputs()).unwrap());
+        assert_right(&session.run(&inputs).unwrap());
     }
 }
 
@@ -109,7 +113,7 @@ fn a_run_can_be_dropped_at_every_wait() {
     for reader_threads in [0, 1, 4] {
         let options = Options { reader_threads, ..Options::default() };
         let source = Injector::new(&testing::small_bundle());
-        let mut session = Session::open_source(source, &options).unwrap();
+        let mut session = Session::builder(Source::Blocking(source)).options(options.clone()).open().unwrap();
         let expected = session.run(&small).unwrap();
         let mut dropped = 0;
         for polls in 0..200 {
@@ -129,7 +133,7 @@ fn a_run_can_be_dropped_at_every_wait() {
 #[test]
 fn a_poll_does_not_wait_for_a_read() {
     let source = Injector::new(&PRODUCT.bundle());
-    let mut session = Session::open_source(source.clone(), &Options::default()).unwrap();
+    let mut session = Session::builder(Source::Blocking(source.clone())).open().unwrap();
     assert_right(&session.run(&inputs()).unwrap());
     source.arm(0, Misdeed::Stall);
     let started = Instant::now();
@@ -153,6 +157,6 @@ fn an_asynchronous_run_can_move_between_threads() {
     });
     assert_right(&outputs.unwrap());
     let (source, options) = (Arc::new(MemorySource::from(PRODUCT.bundle())), Options::default());
-    let opening = assert_send(Session::open_async(source, &options));
+    let opening = assert_send(Session::builder(Source::Blocking(source)).options(options.clone()).open_async());
     assert_right(&pollster::block_on(opening).unwrap().run(&inputs()).unwrap());
 }

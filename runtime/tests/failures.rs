@@ -5,10 +5,10 @@ mod support;
 use flashmem_plan_format::container::{Bundle, BundleError};
 use flashmem_plan_format::plan::{PageId, Plan};
 use flashmem_plan_format::testing;
-use flashmem_runtime::{ElementType, Error, InputError, MemorySource, Options, SelfTestError, Session, Tensor};
+use flashmem_runtime::{ElementType, Error, InputError, MemorySource, Options, SelfTestError, Session, Source, Tensor};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use support::{Fault, Faulty, Product, open, open_with};
+use support::{Fault, Faulty, Product, bytes_read, open, open_with};
 
 const PRODUCT: Product = Product { pages: 9, slots: 2, ring: 2, rows: 16 };
 
@@ -21,7 +21,7 @@ fn fail_and_recover(fault: Fault, reader_threads: u32) -> Error {
     let bytes = PRODUCT.bundle();
     let source = Faulty::new(bytes.clone(), page_offset(&bytes, 5) + 100, fault);
     let options = Options { reader_threads, ..Options::default() };
-    let mut session = Session::open_source(source.clone(), &options).unwrap();
+    let mut session = Session::builder(Source::Blocking(source.clone())).options(options.clone()).open().unwrap();
     let inputs = [("x", PRODUCT.input())];
     session.run(&inputs).unwrap();
     source.active.store(true, Ordering::Relaxed);
@@ -29,7 +29,7 @@ fn fail_and_recover(fault: Fault, reader_threads: u32) -> Error {
     source.active.store(false, Ordering::Relaxed);
     let outputs = session.run(&inputs).unwrap();
     assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), PRODUCT.expected());
-    assert_eq!(session.stats().runs_ms.len(), 2);
+    assert_eq!(session.stats().runs.len(), 2);
     error
 }
 
@@ -61,7 +61,7 @@ fn a_failed_repetition_starts_over() {
     let ids = [("x", Tensor::from_f32(&[1, 64], &[0.0; 64])), ("ids", Tensor::from_i64(&[2], &[3, -1]))];
     for page in 1..4 {
         let source = Faulty::new(bytes.clone(), page_offset(&bytes, page) + 100, Fault::Flip);
-        let mut session = Session::open_source(source.clone(), &Options::default()).unwrap();
+        let mut session = Session::builder(Source::Blocking(source.clone())).open().unwrap();
         let expected = session.run(&ids).unwrap();
         source.active.store(true, Ordering::Relaxed);
         let error = session.run(&ids).unwrap_err();
@@ -70,7 +70,7 @@ fn a_failed_repetition_starts_over() {
         for _ in 0..2 {
             assert_eq!(session.run(&ids).unwrap(), expected);
         }
-        assert_eq!(session.stats().bytes_read_runs, [5 * 4096 + 40, 5 * 4096, 3 * 4096]);
+        assert_eq!(bytes_read(&session), [5 * 4096 + 40, 5 * 4096, 3 * 4096]);
     }
 }
 
@@ -86,7 +86,7 @@ fn a_corrupt_row_is_named() {
     let bytes = testing::small_bundle();
     let offset = Bundle::open(&MemorySource(bytes.clone().into())).unwrap().row_offset_bytes(0, 4).unwrap();
     let source = Faulty::new(bytes, offset + 2, Fault::Flip);
-    let mut session = Session::open_source(source.clone(), &Options::default()).unwrap();
+    let mut session = Session::builder(Source::Blocking(source.clone())).open().unwrap();
     let ids = |ids: [i64; 2]| [("x", Tensor::from_f32(&[1, 64], &[0.0; 64])), ("ids", Tensor::from_i64(&[2], &ids))];
     source.active.store(true, Ordering::Relaxed);
     let error = session.run(&ids([-1, 0])).unwrap_err();
@@ -208,8 +208,8 @@ fn a_self_test_fails_with_its_reason() {
 #[test]
 fn sources_are_shared() {
     let source = Arc::new(MemorySource::from(PRODUCT.bundle()));
-    let mut first = Session::open_source(source.clone(), &Options::default()).unwrap();
-    let mut second = Session::open_source(source, &Options::default()).unwrap();
+    let mut first = Session::builder(Source::Blocking(source.clone())).open().unwrap();
+    let mut second = Session::builder(Source::Blocking(source)).open().unwrap();
     let inputs = [("x", PRODUCT.input())];
     assert_eq!(first.run(&inputs).unwrap(), second.run(&inputs).unwrap());
 }

@@ -6,7 +6,7 @@ mod support;
 
 use flashmem_plan_format::container::BundleError;
 use flashmem_plan_format::testing;
-use flashmem_runtime::{Error, IoMode, Options, Outputs, Session, Tensor};
+use flashmem_runtime::{Error, IoMode, Options, Outputs, Session, Source, Tensor};
 use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,8 +60,10 @@ impl Model {
     fn open(&self, source: &Arc<Injector>, mode: Mode, timeout: Duration) -> Result<Session, Error> {
         let options = Options { reader_threads: mode.reader_threads, timeout, ..Options::default() };
         match mode.is_async {
-            false => Session::open_source(source.clone(), &options),
-            true => pollster::block_on(Session::open_async(source.clone(), &options)),
+            false => Session::builder(Source::Blocking(source.clone())).options(options.clone()).open(),
+            true => pollster::block_on(
+                Session::builder(Source::Blocking(source.clone())).options(options.clone()).open_async(),
+            ),
         }
     }
 
@@ -315,7 +317,7 @@ fn a_file_that_is_truncated_or_changed_while_open_is_noticed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("product.fmplan");
     std::fs::write(&path, &bytes).unwrap();
-    let mut session = Session::open(&path, &Options::default()).unwrap();
+    let mut session = Session::builder(&path).open().unwrap();
     let inputs = [("x", product.input())];
     let expected = session.run(&inputs).unwrap();
 
@@ -372,7 +374,7 @@ fn modes_threads_rings_and_budgets_give_the_same_bits() {
         for io_mode in IoMode::ALL {
             for reader_threads in [0, 1, 4] {
                 let options = Options { io_mode, reader_threads, ..Options::default() };
-                let mut session = Session::open(&path, &options).unwrap();
+                let mut session = Session::builder(&path).options(options.clone()).open().unwrap();
                 let case = format!("{slots} slots, {ring} staging buffers, {io_mode:?}, {reader_threads} readers");
                 assert_eq!(session.run(&inputs).unwrap(), expected, "{case}");
                 assert_eq!(pollster::block_on(session.run_async(&inputs)).unwrap(), expected, "{case}");

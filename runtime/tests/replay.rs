@@ -3,8 +3,8 @@
 mod support;
 
 use flashmem_plan_format::testing;
-use flashmem_runtime::{IoMode, Options, Session, Tensor};
-use support::{PAGE_FLOATS, Product, open, open_with};
+use flashmem_runtime::{IoMode, Mark, Options, Session, Tensor};
+use support::{PAGE_FLOATS, Product, bytes_read, open, open_with};
 
 const PRODUCT: Product = Product { pages: 23, slots: 3, ring: 2, rows: 16 };
 
@@ -22,9 +22,9 @@ fn a_product_is_right_and_repeats_bit_for_bit() {
         assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), PRODUCT.expected());
     }
     let stats = session.stats();
-    assert_eq!((stats.runs_ms.len(), stats.dispatches, stats.pipelines, stats.loads), (3, 23, 1, 23));
-    assert!(stats.bytes_read >= 3 * stats.weight_bytes_total, "{stats:?}");
-    assert!(!stats.declared_exceeded, "{stats:?}");
+    assert_eq!((stats.runs.len(), stats.plan.dispatches, stats.plan.pipelines, stats.plan.loads), (3, 23, 1, 23));
+    assert!(stats.io.bytes_read >= 3 * stats.plan.weight_bytes_total, "{stats:?}");
+    assert!(!stats.memory.declared_exceeded, "{stats:?}");
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn readers_ring_and_slots_change_nothing() {
             let outputs = session.run(&[("x", product.input())]).unwrap();
             assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), product.expected(), "{slots} {ring}");
         }
-        assert!(!session.stats().declared_exceeded, "{:?}", session.stats());
+        assert!(!session.stats().memory.declared_exceeded, "{:?}", session.stats());
     }
 }
 
@@ -47,8 +47,8 @@ fn rows_constants_and_wide_integers_arrive() {
     let outputs = session.run(&small_inputs()).unwrap();
     assert_eq!(outputs.get("y").unwrap().bytes, testing::golden().outputs[0]);
     let stats = session.stats();
-    assert!(!stats.declared_exceeded, "{stats:?}");
-    assert!(stats.measured_peak_bytes > 0 && stats.device_allocated_bytes != Some(0), "{stats:?}");
+    assert!(!stats.memory.declared_exceeded, "{stats:?}");
+    assert!(stats.memory.measured_peak_bytes > 0 && stats.memory.device_allocated_bytes != Some(0), "{stats:?}");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn outputs_larger_than_the_read_back_buffer_come_in_pieces() {
     let mut session = open(product.bundle()).unwrap();
     let outputs = session.run(&[("x", product.input())]).unwrap();
     assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), product.expected());
-    assert!(!session.stats().declared_exceeded, "{:?}", session.stats());
+    assert!(!session.stats().memory.declared_exceeded, "{:?}", session.stats());
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_file_runs_like_memory() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("product.fmplan");
     std::fs::write(&path, PRODUCT.bundle()).unwrap();
-    let mut session = Session::open(&path, &Options::default()).unwrap();
+    let mut session = Session::builder(&path).open().unwrap();
     let outputs = session.run(&[("x", PRODUCT.input())]).unwrap();
     assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), PRODUCT.expected());
 }
@@ -90,12 +90,12 @@ fn modes_and_readers_change_nothing() {
     for io_mode in IoMode::ALL {
         for reader_threads in [0, 1, 3] {
             let options = Options { io_mode, reader_threads, ..Options::default() };
-            let mut session = Session::open(&path, &options).unwrap();
+            let mut session = Session::builder(&path).options(options.clone()).open().unwrap();
             for _ in 0..2 {
                 let outputs = session.run(&[("x", PRODUCT.input())]).unwrap();
                 assert_eq!(outputs.get("y").unwrap().as_f32().unwrap(), PRODUCT.expected(), "{io_mode:?}");
             }
-            assert!(!session.stats().declared_exceeded, "{:?}", session.stats());
+            assert!(!session.stats().memory.declared_exceeded, "{:?}", session.stats());
         }
     }
 }
@@ -117,12 +117,15 @@ fn a_self_test_passes() {
 fn reading_starts_before_the_first_run() {
     let session = open(PRODUCT.bundle()).unwrap();
     let opened = std::time::Instant::now();
-    while session.stats().first_page_ms.is_none() && opened.elapsed().as_secs() < 60 {
+    while session.stats().phases.end_ms(Mark::FirstPage).is_none() && opened.elapsed().as_secs() < 60 {
         std::thread::yield_now();
     }
     let stats = session.stats();
-    assert!(stats.first_page_ms > stats.staging_ms && stats.staging_ms > stats.device_ms, "{stats:?}");
-    assert_eq!((stats.first_dispatch_ms, stats.readback_ms, stats.runs_ms.len()), (None, None, 0));
+    let [device, staging, first_page] =
+        [Mark::Device, Mark::Staging, Mark::FirstPage].map(|mark| stats.phases.end_ms(mark));
+    assert!(first_page > staging && staging > device, "{stats:?}");
+    let [dispatch, readback] = [Mark::FirstDispatch, Mark::Readback].map(|mark| stats.phases.end_ms(mark));
+    assert_eq!((dispatch, readback, stats.runs.len()), (None, None, 0));
 }
 
 #[test]
@@ -134,13 +137,13 @@ fn later_runs_read_only_what_the_plan_says() {
         assert_eq!(outputs.get("y").unwrap().bytes, testing::golden().outputs[0]);
     }
     let stats = session.stats();
-    assert_eq!((stats.loads, stats.loads_repeat), (5, 3));
+    assert_eq!((stats.plan.loads, stats.plan.loads_repeat), (5, 3));
     // Two rows of 20 bytes besides the pages, once.
-    assert_eq!(stats.bytes_read_runs, [5 * 4096 + 40, 3 * 4096, 3 * 4096, 3 * 4096]);
-    assert!(!stats.declared_exceeded, "{stats:?}");
+    assert_eq!(bytes_read(&session), [5 * 4096 + 40, 3 * 4096, 3 * 4096, 3 * 4096]);
+    assert!(!stats.memory.declared_exceeded, "{stats:?}");
     let outputs = pollster::block_on(session.run_async(&small_inputs())).unwrap();
     assert_eq!(outputs.get("y").unwrap().bytes, testing::golden().outputs[0]);
-    assert_eq!(session.stats().bytes_read_runs.last(), Some(&(3 * 4096)));
+    assert_eq!(bytes_read(&session).last(), Some(&(3 * 4096)));
 }
 
 /// A place that wants the row that it got before reads nothing, whatever the run before did with the others.
@@ -152,7 +155,7 @@ fn only_rows_that_changed_are_read() {
     let mut session = open(testing::small_bundle()).unwrap();
     let rows_read = |session: &mut Session, ids| {
         assert_eq!(session.run(&inputs(ids)).unwrap(), fresh(ids), "{ids:?}");
-        (session.stats().bytes_read_runs.last().unwrap() - 4 * 4096) / 20
+        (bytes_read(session).last().unwrap() - 4 * 4096) / 20
     };
     for (ids, rows) in [([3, -1], 2), ([3, 4], 0), ([2, 4], 1), ([4, 2], 2), ([4, 4], 1), ([-1, 4], 0), ([0, 0], 1)] {
         assert_eq!(rows_read(&mut session, ids), rows, "{ids:?}");
@@ -162,7 +165,7 @@ fn only_rows_that_changed_are_read() {
     assert_eq!(rows_read(&mut session, [0, 0]), 1);
     session.trim().unwrap();
     assert_eq!(session.run(&inputs([0, 0])).unwrap(), fresh([0, 0]));
-    assert!(!session.stats().declared_exceeded, "{:?}", session.stats());
+    assert!(!session.stats().memory.declared_exceeded, "{:?}", session.stats());
 }
 
 /// wgpu takes memory in blocks of 4 MiB, by kind of memory, and for what is larger just what is needed.
@@ -179,11 +182,14 @@ fn the_allocator_agrees_with_the_ledger() {
     testing::declare(&mut plan, 0);
     let session = open(Product { pages, ..product }.bundle_of(&plan)).unwrap();
     let stats = session.stats();
-    let (Some(allocated), Some(reserved)) = (stats.device_allocated_bytes, stats.device_reserved_bytes) else { return };
-    assert!(stats.device_recorded_bytes > 50 << 20, "{stats:?}");
-    assert!(allocated <= stats.device_recorded_bytes, "{stats:?}");
-    assert!(allocated > stats.device_recorded_bytes - (1 << 20), "{stats:?}");
+    let (Some(allocated), Some(reserved)) = (stats.memory.device_allocated_bytes, stats.memory.device_reserved_bytes)
+    else {
+        return;
+    };
+    assert!(stats.memory.device_recorded_bytes > 50 << 20, "{stats:?}");
+    assert!(allocated <= stats.memory.device_recorded_bytes, "{stats:?}");
+    assert!(allocated > stats.memory.device_recorded_bytes - (1 << 20), "{stats:?}");
     // Blocks of three kinds of memory, and wgpu's own resources.
-    assert!(reserved <= stats.device_recorded_bytes + (16 << 20), "{stats:?}");
-    assert!(!stats.declared_exceeded, "{stats:?}");
+    assert!(reserved <= stats.memory.device_recorded_bytes + (16 << 20), "{stats:?}");
+    assert!(!stats.memory.declared_exceeded, "{stats:?}");
 }

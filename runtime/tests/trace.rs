@@ -148,5 +148,5 @@ fn rows_constants_and_names_with_quotes_are_traced() {
     let (untraced, same) = run(bundle, &inputs, false, 1);
     assert_eq!(outputs, same);
     assert!(untraced.trace().is_none());
-    assert_eq!(session.stats().device_recorded_bytes, untraced.stats().device_recorded_bytes);
+    assert_eq!(session.stats().memory.device_recorded_bytes, untraced.stats().memory.device_recorded_bytes);
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use flashmem_plan_format::testing;
-use flashmem_runtime::{Error, Options, Session, Tensor};
+use flashmem_runtime::{Error, Session, Source, Tensor};
 use std::sync::Arc;
 use support::inject::{Injector, Misdeed};
 use support::{Product, open};
@@ -26,16 +26,18 @@ fn device_memory_falls_and_the_next_run_gives_the_same() {
             true => pollster::block_on(session.trim_async()).unwrap(),
         }
         let trimmed = session.stats();
-        assert_eq!((trimmed.device_recorded_bytes, trimmed.device_recorded_by_kind), (0, vec![]));
-        if let (Some(before), Some(after)) = (before.device_allocated_bytes, trimmed.device_allocated_bytes) {
+        assert_eq!((trimmed.memory.device_recorded_bytes, trimmed.memory.device_recorded_by_kind), (0, vec![]));
+        if let (Some(before), Some(after)) =
+            (before.memory.device_allocated_bytes, trimmed.memory.device_allocated_bytes)
+        {
             assert!(before >= 9 * 65_536 && after * 10 < before, "{before}, then {after}");
         }
         assert_eq!(session.run(&inputs).unwrap(), expected);
         assert_eq!(session.run(&inputs).unwrap(), expected);
         let again = session.stats();
-        assert_eq!(again.device_recorded_by_kind, before.device_recorded_by_kind);
-        assert_eq!(again.device_allocated_bytes, before.device_allocated_bytes);
-        assert!(!again.declared_exceeded, "{again:?}");
+        assert_eq!(again.memory.device_recorded_by_kind, before.memory.device_recorded_by_kind);
+        assert_eq!(again.memory.device_allocated_bytes, before.memory.device_allocated_bytes);
+        assert!(!again.memory.declared_exceeded, "{again:?}");
     }
 }
 
@@ -52,7 +54,7 @@ fn constants_rows_and_pinned_pages_come_back() {
             assert_eq!(session.run(&small_inputs()).unwrap(), expected);
             assert_eq!(session.run(&small_inputs()).unwrap(), expected);
         }
-        assert!(!session.stats().declared_exceeded, "{:?}", session.stats());
+        assert!(!session.stats().memory.declared_exceeded, "{:?}", session.stats());
     }
 }
 
@@ -60,7 +62,7 @@ fn constants_rows_and_pinned_pages_come_back() {
 fn every_read_after_a_trim_can_fail() {
     let bytes = testing::small_bundle();
     let source = Injector::new(&bytes);
-    let mut session = Session::open_source(source.clone(), &Options::default()).unwrap();
+    let mut session = Session::builder(Source::Blocking(source.clone())).open().unwrap();
     let expected = session.run(&small_inputs()).unwrap();
     let before = source.reads();
     session.trim().unwrap();
@@ -86,7 +88,7 @@ fn a_bundle_that_was_replaced_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("product.fmplan");
     std::fs::write(&path, PRODUCT.bundle()).unwrap();
-    let mut session = Session::open(&path, &Options::default()).unwrap();
+    let mut session = Session::builder(&path).open().unwrap();
     let inputs = [("x", PRODUCT.input())];
     let expected = session.run(&inputs).unwrap();
     session.trim().unwrap();
@@ -101,8 +103,8 @@ fn a_bundle_that_was_replaced_is_refused() {
 #[test]
 fn sessions_trim_apart() {
     let source = Arc::new(flashmem_runtime::MemorySource::from(PRODUCT.bundle()));
-    let mut first = Session::open_source(source.clone(), &Options::default()).unwrap();
-    let mut second = Session::open_source(source, &Options::default()).unwrap();
+    let mut first = Session::builder(Source::Blocking(source.clone())).open().unwrap();
+    let mut second = Session::builder(Source::Blocking(source)).open().unwrap();
     let inputs = [("x", PRODUCT.input())];
     let expected = first.run(&inputs).unwrap();
     first.trim().unwrap();

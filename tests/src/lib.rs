@@ -12,9 +12,8 @@ use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_plan_format::plan::TexelFormat;
-use flashmem_runtime::{Context, ElementType, FileSource, Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
+use flashmem_runtime::{Context, ElementType, Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// `tests/FOLDER`. Cargo says at run time where the crate lies; with a target directory shared by several clones, what
 /// was compiled in may be another one.
@@ -99,13 +98,17 @@ pub struct Ran {
 
 /// Opens a bundle and runs it `times` times on the arrays of an `.npz` file.
 pub fn run(bundle: &Path, inputs: &Path, times: usize, reader_threads: u32) -> anyhow::Result<Ran> {
-    run_session(Session::open(bundle, &Options { reader_threads, ..Options::default() })?, inputs, times)
+    run_session(
+        Session::builder(bundle).options(Options { reader_threads, ..Options::default() }).open()?,
+        inputs,
+        times,
+    )
 }
 
 /// As [`run`], on a shared device: some drivers open a few hundred of them in a process, and no more.
 pub fn run_on(context: &Context, bundle: &Path, inputs: &Path, times: usize, readers: u32) -> anyhow::Result<Ran> {
     let options = Options { reader_threads: readers, ..Options::default() };
-    run_session(Session::open_on(context, Arc::new(FileSource::open(bundle)?), &options)?, inputs, times)
+    run_session(Session::builder(bundle).on(context).options(options).open()?, inputs, times)
 }
 
 fn run_session(mut session: Session, inputs: &Path, times: usize) -> anyhow::Result<Ran> {
@@ -116,10 +119,10 @@ fn run_session(mut session: Session, inputs: &Path, times: usize) -> anyhow::Res
     }
     let stats = session.stats();
     ensure!(
-        stats.measured_peak_bytes <= stats.declared_peak_bytes,
+        stats.memory.measured_peak_bytes <= stats.memory.declared_peak_bytes,
         "measured peak {} exceeds the declared {}",
-        stats.measured_peak_bytes,
-        stats.declared_peak_bytes
+        stats.memory.measured_peak_bytes,
+        stats.memory.declared_peak_bytes
     );
     Ok(Ran { outputs, stats, ports: session.outputs() })
 }

@@ -7,7 +7,7 @@
 mod inject;
 
 use flashmem_plan_format::plan::TexelFormat;
-use flashmem_runtime::{Error, Options, Outputs, Session, Tensor, npz};
+use flashmem_runtime::{Error, Options, Outputs, Session, Source, Tensor, npz};
 use flashmem_tests::{compile_quietly, models, options, smallest_budget};
 use inject::{Injector, Misdeed};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Case {
     }
 
     fn open(&self, source: &Arc<Injector>) -> Result<Session, Error> {
-        Session::open_source(source.clone(), &self.options)
+        Session::builder(Source::Blocking(source.clone())).options(self.options.clone()).open()
     }
 
     /// Read `read` fails from opening on.
@@ -71,7 +71,7 @@ fn every_read_of_a_streamed_network_can_fail() -> anyhow::Result<()> {
     for (misdeed, reader_threads, is_async) in CASES {
         let options = Options { reader_threads, budget_bytes, ..Options::default() };
         let source = Injector::new(&bytes);
-        let mut session = Session::open_source(source.clone(), &options)?;
+        let mut session = Session::builder(Source::Blocking(source.clone())).options(options.clone()).open()?;
         let inputs = npz::read(&arrays, &session.inputs())?;
         let expected = session.run(&inputs)?;
         let reads = source.reads();

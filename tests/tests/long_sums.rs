@@ -14,10 +14,9 @@ use flashmem_compiler::optimize::{OptimizeOptions, optimize, split_long_sums};
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_plan_format::plan::{ElementType, Provenance, TexelFormat};
-use flashmem_runtime::{Context, Error, FileSource, Options, Outputs, Session, Tensor};
+use flashmem_runtime::{Context, Error, Outputs, Session, Tensor};
 use flashmem_tests::relative_l2;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Below the limit with some terms a round, above it, and thrice as many.
 const LENGTHS: [usize; 3] = [60_000, 66_000, 200_000];
@@ -262,7 +261,7 @@ fn compile(graph: &Graph, device: &str, bundle: &Path) -> anyhow::Result<()> {
 }
 
 fn run(context: &Context, bundle: &Path, values: &[Constant]) -> anyhow::Result<Outputs> {
-    let mut session = Session::open_on(context, Arc::new(FileSource::open(bundle)?), &Options::default())?;
+    let mut session = Session::builder(bundle).on(context).open()?;
     let inputs: Vec<(String, Tensor)> = session
         .inputs()
         .iter()
@@ -309,11 +308,11 @@ fn long_loops_reach_their_end_on_the_software_adapter() -> anyhow::Result<()> {
 fn a_plan_for_hardware_whose_loops_are_too_long_is_refused_on_software() -> anyhow::Result<()> {
     let (context, folder) = (Context::open(None)?, tempfile::tempdir()?);
     let bundle = folder.path().join("a.fmplan");
-    let (mut case, source) = (Case::default(), || FileSource::open(&bundle));
+    let mut case = Case::default();
     let x = case.noise(&[1, 1, 400, 400]);
     case.output(Op::Pool { window: window(&[400, 400], 0), kind: PoolKind::Max }, &[x]);
     compile(&case.graph, "desktop", &bundle)?;
-    match Session::open_on(&context, Arc::new(source()?), &Options::default()) {
+    match Session::builder(&bundle).on(&context).open() {
         Ok(session) => assert!(!session.stats().software, "the software adapter takes what it does not finish"),
         Err(error @ Error::LoopRounds { needed, .. }) => {
             assert!(needed > 160_000 && error.to_string().contains("--device software"), "{error}");

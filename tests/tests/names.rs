@@ -4,7 +4,7 @@ use flashmem_compiler::compile::CompileOptions;
 use flashmem_plan_format::container::Bundle;
 use flashmem_plan_format::plan::{Plan, TexelFormat};
 use flashmem_plan_format::source::FileSource;
-use flashmem_runtime::{Options, Session, Tensor, npz};
+use flashmem_runtime::{Session, Tensor, npz};
 use flashmem_tests::renamed::renamed;
 use flashmem_tests::{compile_quietly, models, options, short_of_capacity};
 use std::path::Path;
@@ -25,7 +25,7 @@ fn nameless(mut plan: Plan) -> Plan {
 
 /// Outputs in port order; inputs are the arrays of the model's `.npz`, whose names are those of `ports`, in order.
 fn outputs(bundle: &Path, inputs: &[Tensor]) -> anyhow::Result<Vec<Tensor>> {
-    let mut session = Session::open(bundle, &Options::default())?;
+    let mut session = Session::builder(bundle).open()?;
     let names = session.inputs();
     let named: Vec<(&str, Tensor)> = names.iter().map(|port| port.name.as_str()).zip(inputs.iter().cloned()).collect();
     let outputs = session.run(&named)?;
@@ -40,7 +40,7 @@ fn check(name: &str, options: &CompileOptions, splits: bool) -> anyhow::Result<(
     let bundle = folder.path().join("a.fmplan");
     let first = compile_quietly(&model, &bundle, options)?;
     assert_eq!(first.fusion.splits.is_empty(), !splits, "{name}: {}", first.fusion);
-    let inputs = npz::read(&arrays, &Session::open(&bundle, &Options::default())?.inputs())?;
+    let inputs = npz::read(&arrays, &Session::builder(&bundle).open()?.inputs())?;
     let inputs: Vec<Tensor> = inputs.into_iter().map(|(_, tensor)| tensor).collect();
     let wanted = outputs(&bundle, &inputs)?;
     let pages = Bundle::open(&FileSource::open(&bundle)?)?.page_checksums;

@@ -5,7 +5,7 @@ use flashmem_compiler::bundle::GoldenSource;
 use flashmem_compiler::compile::CompileOptions;
 use flashmem_compiler::schedule::Strategy;
 use flashmem_plan_format::plan::TexelFormat;
-use flashmem_runtime::{Error, Options, Session, npz};
+use flashmem_runtime::{Error, Session, npz};
 use flashmem_tests::{compile_quietly, error_against, models, options, run, smallest_budget};
 use std::path::{Path, PathBuf};
 
@@ -45,9 +45,11 @@ fn right_at_both_ends(name: &str, format: TexelFormat, tolerance: f64) -> anyhow
         let resident = compiled.plan.slot_count == compiled.plan.page_count;
         assert_eq!(resident, budget_bytes.is_none(), "{name} {format:?}: streams at the smallest budget only");
         let ran = run(&bundle, &reference, 2, 2)?;
-        assert!(budget_bytes.is_none_or(|b| ran.stats.measured_peak_bytes <= b), "{name} {format:?}: over budget");
-        let error =
-            error_against(&ran.outputs[0], &reference, &Session::open(&bundle, &Options::default())?.outputs())?;
+        assert!(
+            budget_bytes.is_none_or(|b| ran.stats.memory.measured_peak_bytes <= b),
+            "{name} {format:?}: over budget"
+        );
+        let error = error_against(&ran.outputs[0], &reference, &Session::builder(&bundle).open()?.outputs())?;
         assert!(error <= tolerance, "{name} {format:?}: relative L2 error {error:.2e} exceeds {tolerance:e}");
         all.extend(ran.outputs);
     }
@@ -126,7 +128,7 @@ fn outputs_are_bit_identical_at_any_budget_thread_count_and_run() -> anyhow::Res
             }
             for threads in [1, 4] {
                 let ran = run(&bundle, &inputs, 3, threads)?;
-                assert!(budget_bytes.is_none_or(|b| ran.stats.measured_peak_bytes <= b), "{name}: over budget");
+                assert!(budget_bytes.is_none_or(|b| ran.stats.memory.measured_peak_bytes <= b), "{name}: over budget");
                 all.extend(ran.outputs);
             }
         }
@@ -180,14 +182,14 @@ fn the_golden_self_test_passes() -> anyhow::Result<()> {
         let mut options = options(TexelFormat::Rgba32Float);
         options.golden = Some(GoldenSource::Seed);
         compile_quietly(&tiny(name).0, &bundle, &options)?;
-        Session::open(&bundle, &Options::default())?.self_test().with_context(|| name.to_owned())?;
+        Session::builder(&bundle).open()?.self_test().with_context(|| name.to_owned())?;
     }
     Ok(())
 }
 
 /// Opens and runs a bundle; the error, if there is any.
 fn attempt(bundle: &Path, inputs: &Path) -> Result<(), Error> {
-    let mut session = Session::open(bundle, &Options::default())?;
+    let mut session = Session::builder(bundle).open()?;
     let arrays = npz::read(inputs, &session.inputs()).expect("the reference file is sound");
     session.run(&arrays).map(|_| ())
 }

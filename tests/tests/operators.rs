@@ -8,7 +8,7 @@ use flashmem_compiler::compile::CompileOptions;
 use flashmem_plan_format::container::Bundle;
 use flashmem_plan_format::indices::IndexPort;
 use flashmem_plan_format::plan::TexelFormat;
-use flashmem_runtime::{Context, ElementType, Error, FileSource, InputError, Options, Session, Tensor, npz};
+use flashmem_runtime::{Context, ElementType, Error, FileSource, InputError, Session, Source, Tensor, npz};
 use flashmem_tests::{compile_quietly, error_against, models, onnx_files, options, run_on, smallest_budget};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -57,7 +57,7 @@ fn check_bounds(context: &Context, bundle: &Path, npz: &Path) -> anyhow::Result<
     let bounds = Bundle::open(&*source)?.plan.index_bounds;
     let name = bundle.file_stem().expect("a file").to_string_lossy();
     anyhow::ensure!(!INDEXED.contains(&&*name) || !bounds.is_empty(), "its indices have no bound");
-    let mut session = Session::open_on(context, source, &Options::default())?;
+    let mut session = Session::builder(Source::Blocking(source)).on(context).open()?;
     let inputs = npz::read(npz, &session.inputs())?;
     for bound in bounds {
         let IndexPort::Input(input) = bound.port else { continue };
@@ -98,7 +98,7 @@ fn computed_indices_are_limited_or_found() -> anyhow::Result<()> {
         ]
     };
     compile_quietly(&model, &bundle, &options)?;
-    let mut session = Session::open_on(&context, Arc::new(FileSource::open(&bundle)?), &Options::default())?;
+    let mut session = Session::builder(&bundle).on(&context).open()?;
     for (place, row) in [(-5, 0), (-6, 0), (4, 4), (1000, 4)] {
         let outputs = session.run(&inputs(place))?;
         let found = outputs.tensors[0].1.as_f32().expect("floats");
@@ -106,7 +106,7 @@ fn computed_indices_are_limited_or_found() -> anyhow::Result<()> {
     }
     options.import.check_indices = true;
     compile_quietly(&model, &bundle, &options)?;
-    let mut session = Session::open_on(&context, Arc::new(FileSource::open(&bundle)?), &Options::default())?;
+    let mut session = Session::builder(&bundle).on(&context).open()?;
     for place in [5, -6] {
         let error = session.run(&inputs(place)).expect_err("no such row").to_string();
         let text = format!("node `/gather_1`: computed index {place}, element 3, is outside -5 to 4");

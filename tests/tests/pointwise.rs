@@ -8,9 +8,8 @@ use flashmem_compiler::graph::op::Op;
 use flashmem_compiler::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
 use flashmem_compiler::graph::{Graph, GraphPort};
 use flashmem_plan_format::plan::TexelFormat;
-use flashmem_runtime::{Context, ElementType, FileSource, Options, Session, Tensor};
+use flashmem_runtime::{Context, ElementType, Session, Tensor};
 use flashmem_tests::options;
-use std::sync::Arc;
 
 /// Zeros, infinities, NaN, subnormals, the ends of exponential functions, halves, and large angles.
 const FLOATS: [f32; 53] = [
@@ -170,7 +169,7 @@ fn on_device(program: &Pointwise, count: usize, words: &[u32], element: ElementT
     let bundle = folder.path().join("pointwise.fmplan");
     compile_prepared(&Prepared::from_graph(graph, "pointwise"), &bundle, &options(TexelFormat::Rgba32Float))?;
     let context = Context::open(None)?;
-    let mut session = Session::open_on(&context, Arc::new(FileSource::open(&bundle)?), &Options::default())?;
+    let mut session = Session::builder(&bundle).on(&context).open()?;
     let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
     let operand = |shape: Vec<u64>| Tensor { element, shape, bytes: bytes.clone() };
     let numbers: Vec<i32> = (0..count as i32).collect();

@@ -4,8 +4,8 @@ use flashmem_compiler::compile::CompileOptions;
 use flashmem_compiler::cost::OperatorClass;
 use flashmem_compiler::profile::{DeviceProfile, Tiles};
 use flashmem_plan_format::plan::TexelFormat;
+use flashmem_runtime::Session;
 use flashmem_runtime::profile::{ProfileOptions, measure};
-use flashmem_runtime::{Options, Session};
 use flashmem_tests::{compile_quietly, models, options};
 
 #[test]
@@ -41,5 +41,5 @@ fn a_measured_profile_compiles_and_its_bundle_runs() {
     let options = CompileOptions { profile, ..options(TexelFormat::Rgba16Float) };
     let compiled = compile_quietly(&models("tiny").join("vit.onnx"), &bundle, &options).expect("it compiles");
     assert_eq!(compiled.plan.provenance.profile, options.profile.name);
-    Session::open(&bundle, &Options::default()).expect("the plan fits the machine that it was made for");
+    Session::builder(&bundle).open().expect("the plan fits the machine that it was made for");
 }

@@ -8,7 +8,7 @@ use flashmem_compiler::schedule::Strategy;
 use flashmem_plan_format::container::Bundle;
 use flashmem_plan_format::plan::{Command, PageId, Plan, TexelFormat};
 use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};
-use flashmem_runtime::{Error, Options, Session, npz};
+use flashmem_runtime::{Error, Session, Source, npz};
 use flashmem_tests::{compile_quietly, models, options, run, smallest_budget};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,12 +55,12 @@ fn runs_give_the_same_bits_whatever_stays_resident() -> anyhow::Result<()> {
                 let plan = &compiled.plan;
                 let ran = run(&bundle, &inputs, 4, 2)?;
                 all.extend(ran.outputs);
-                assert!(budget_bytes.is_none_or(|b| ran.stats.measured_peak_bytes <= b), "{name}: over budget");
+                assert!(budget_bytes.is_none_or(|b| ran.stats.memory.measured_peak_bytes <= b), "{name}: over budget");
                 let again = if plan.repeat_commands.is_empty() { &plan.commands } else { &plan.repeat_commands };
                 let page_bytes = plan.page.page_bytes();
                 let of_pages = |read: u64| read / page_bytes;
                 let expected = [loads(&plan.commands), loads(again), loads(again), loads(again)];
-                let read: Vec<u64> = ran.stats.bytes_read_runs.iter().map(|read| of_pages(*read)).collect();
+                let read: Vec<u64> = ran.stats.runs.iter().map(|run| of_pages(run.bytes_read)).collect();
                 assert_eq!(read, expected, "{name} {budget_bytes:?} {keep:?}");
                 match keep {
                     Keep::None => assert!(plan.repeat_commands.is_empty()),
@@ -95,16 +95,16 @@ fn everything_resident_reads_nothing_after_the_first_run() -> anyhow::Result<()>
                 .predicted_cold_us;
             let compiled = compile_quietly(&model, &bundle, &options)?;
             assert_eq!(compiled.plan.predicted_cold_us, cold_us, "{name}: keeping pages costs the first run nothing");
-            let mut session = Session::open(&bundle, &Options::default())?;
+            let mut session = Session::builder(&bundle).open()?;
             let arrays = npz::read(&inputs, &session.inputs())?;
             let first = session.run(&arrays)?;
-            let read = session.stats().bytes_read;
+            let read = session.stats().io.bytes_read;
             for _ in 0..3 {
                 assert!(session.run(&arrays)? == first, "{name}: outputs differ");
             }
             let stats = session.stats();
-            assert_eq!((stats.bytes_read, stats.loads_repeat), (read, 0), "{name}");
-            assert_eq!(stats.bytes_read_runs[1..], [0, 0, 0], "{name}");
+            assert_eq!((stats.io.bytes_read, stats.plan.loads_repeat), (read, 0), "{name}");
+            assert!(stats.runs[1..].iter().all(|run| run.bytes_read == 0) && stats.runs.len() == 4, "{name}");
         }
     }
     Ok(())
@@ -177,7 +177,7 @@ fn a_failed_second_run_starts_over() -> anyhow::Result<()> {
         page: start..start + plan.page.page_bytes(),
         active: AtomicBool::new(false),
     });
-    let mut session = Session::open_source(source.clone(), &Options::default())?;
+    let mut session = Session::builder(Source::Blocking(source.clone())).open()?;
     let arrays = npz::read(&inputs, &session.inputs())?;
     let expected = session.run(&arrays)?;
     source.active.store(true, Ordering::Relaxed);
@@ -189,7 +189,7 @@ fn a_failed_second_run_starts_over() -> anyhow::Result<()> {
     }
     let stats = session.stats();
     // Rows aside, which a run on the same indices does not read again.
-    let read: Vec<u64> = stats.bytes_read_runs.iter().map(|read| read / plan.page.page_bytes()).collect();
+    let read: Vec<u64> = stats.runs.iter().map(|run| run.bytes_read / plan.page.page_bytes()).collect();
     assert_eq!(read[0], read[1], "the run after a failed one reads everything");
     assert!(read[2] < read[1], "the next one does not: {read:?}");
     Ok(())

@@ -16,7 +16,7 @@ pub use process_clock::ProcessClock;
 use anyhow::Context as _;
 use arguments::Command;
 use flashmem_plan_format::files::{self, FileError, Named, check_outputs};
-use flashmem_runtime::{Options, Outputs, PortInfo, RunControl, Session, Stats, Tensor, npz};
+use flashmem_runtime::{Options, Outputs, PortInfo, RunRequest, Session, Source, Tensor, npz};
 use std::path::{Path, PathBuf};
 
 /// Does what the arguments say.
@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
     };
     let bundle = path.display();
     let before_open_ms = Some(process.elapsed_ms());
-    let mut session = open(path, &options).with_context(|| format!("cannot open {bundle}"))?;
+    let mut session = open(path, options).with_context(|| format!("cannot open {bundle}"))?;
     report::opened(&session.stats());
     if let Some(path) = &arguments.outputs {
         let ports = session.outputs();
@@ -61,7 +61,9 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
     if let Some((path, trace)) = arguments.trace.as_ref().zip(session.trace()) {
         files::write(path, trace.as_bytes())?;
     }
-    let stats = Stats { cold_ms, before_open_ms, ..session.stats() };
+    let mut stats = session.stats();
+    stats.cold_ms = cold_ms;
+    stats.phases.before_open_ms = before_open_ms;
     report::finished(&stats);
     if let Some(path) = &arguments.stats {
         let text = serde_json::to_string_pretty(&stats).context("cannot encode the statistics")?;
@@ -83,13 +85,18 @@ fn check_files(arguments: &Arguments, bundle: &Path) -> Result<(), FileError> {
 }
 
 /// Opens a file, or a bundle on a web server.
-fn open(path: &Path, options: &Options) -> anyhow::Result<Session> {
+fn open(path: &Path, options: Options) -> anyhow::Result<Session> {
+    let source = source(path)?;
+    Ok(Session::builder(source).options(options).open()?)
+}
+
+fn source(path: &Path) -> anyhow::Result<Source> {
     #[cfg(feature = "http")]
     if let Some(url) = path.to_str().filter(|text| text.starts_with("http://")) {
         let source = flashmem_runtime::HttpSource::open(url, HTTP_TIMEOUT)?;
-        return Ok(Session::open_source(std::sync::Arc::new(source), options)?);
+        return Ok(Source::Blocking(std::sync::Arc::new(source)));
     }
-    Ok(Session::open(path, options)?)
+    Ok(path.into())
 }
 
 /// Longest wait for a server at every step.
@@ -118,7 +125,7 @@ fn repeat(
 fn run_once(session: &mut Session, inputs: &[(String, Tensor)]) -> Result<Outputs, flashmem_runtime::Error> {
     let mut progress = progress::RunProgress::start();
     let mut update = |done| progress.update(done);
-    session.run_with(inputs, RunControl::new().with_progress(&mut update))
+    session.run(RunRequest::new(inputs).with_progress(&mut update))
 }
 
 /// Says which arrays of the file the model does not take.

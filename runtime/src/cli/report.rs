@@ -8,15 +8,15 @@ pub fn opened(stats: &Stats) {
     if stats.software {
         errln!("note: this adapter computes on the CPU; no hardware adapter was found or chosen");
     }
-    if let Some(note) = &stats.io_note {
+    if let Some(note) = &stats.io.note {
         errln!("note: {note}");
     }
     errln!(
         "loaded in {:.0} ms: {} pipelines, {} dispatches, {} of weights",
         stats.load_ms,
-        stats.pipelines,
-        stats.dispatches,
-        mebibytes(stats.weight_bytes_total)
+        stats.plan.pipelines,
+        stats.plan.dispatches,
+        mebibytes(stats.plan.weight_bytes_total)
     );
 }
 
@@ -27,14 +27,15 @@ pub fn self_tested() {
 
 /// At the end.
 pub fn finished(stats: &Stats) {
-    let runs: Vec<_> = stats.runs_ms.iter().map(|ms| format!("{ms:.1}")).collect();
+    let runs: Vec<_> = stats.runs.iter().map(|run| format!("{:.1}", run.ms)).collect();
     errln!("runs: {} ms", runs.join(", "));
     if let Some(cold_ms) = stats.cold_ms {
         errln!("cold: {cold_ms:.0} ms from process start to first outputs");
     }
-    let (measured, declared) = (mebibytes(stats.measured_peak_bytes), mebibytes(stats.declared_peak_bytes));
+    let (measured, declared) =
+        (mebibytes(stats.memory.measured_peak_bytes), mebibytes(stats.memory.declared_peak_bytes));
     errln!("peak: {measured} measured, {declared} declared");
-    if stats.declared_exceeded {
+    if stats.memory.declared_exceeded {
         errln!("BUG: the measured peak exceeds the declared one; please report this bundle");
     }
 }

@@ -5,6 +5,7 @@
 //! passwords and encryption are deliberately not here: an app that needs them implements [`ReadAt`] on its own client.
 
 use super::answer::{HttpError, Version};
+use crate::lock::lock;
 use flashmem_plan_format::source::ReadAt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -99,7 +100,7 @@ impl HttpSource {
         let (start, rest) = buffer.split_at_mut(head.rest.len());
         start.copy_from_slice(&head.rest);
         connection.read_exact(rest)?;
-        let mut idle = crate::gpu::lock(&self.idle);
+        let mut idle = lock(&self.idle);
         if !head.closes && idle.len() < MAX_IDLE {
             idle.push(connection);
         }
@@ -118,7 +119,7 @@ impl ReadAt for HttpSource {
             return Ok(());
         }
         let length = buffer.len() as u64;
-        let kept = crate::gpu::lock(&self.idle).pop();
+        let kept = lock(&self.idle).pop();
         // A server may close a connection that it kept: that is no error of the file.
         let answered = kept.and_then(|mut kept| Some((self.request(&mut kept, offset_bytes, length).ok()?, kept)));
         let (head, connection) = match answered {
@@ -304,6 +305,6 @@ mod tests {
             [head.as_bytes(), body].concat()
         });
         let source = Arc::new(HttpSource::open(&url, SECOND).unwrap());
-        crate::Session::open_source(source, &crate::Options::default()).unwrap().self_test().unwrap();
+        crate::Session::builder(crate::Source::Blocking(source)).open().unwrap().self_test().unwrap();
     }
 }

@@ -1,8 +1,9 @@
-//! How a bundle's file is read: modes, the choice between them, and why another one than wanted is used.
+//! The ways that bytes of a bundle come in: files in every mode, servers, sources of the app, and the watch over them.
 //!
 //! Every mode is a [`ReadAt`]: positional, exact, shared by threads. `file.rs` reads through the system's page cache and
 //! advises it, `direct.rs` goes around it, `mapped.rs` reads from a mapping; memory is [`MemorySource`], and `http.rs` reads
-//! ranges of a file on a server. In browsers `web.rs` fetches such ranges, as an [`AsyncReadAt`](crate::AsyncReadAt).
+//! ranges of a file on a server. In browsers `web.rs` fetches such ranges, as an [`AsyncReadAt`]; `fetch.rs` lets code that
+//! knows blocking reads only use such a source. `metered.rs` counts bytes, `watchdog.rs` gives up reads that do not end.
 //! docs/runtime.md tells which mode is for whom. Nothing here knows pages or plans.
 //!
 //! [`ReadAt`]: flashmem_plan_format::source::ReadAt
@@ -12,12 +13,16 @@
 mod answer;
 #[cfg(not(target_arch = "wasm32"))]
 mod direct;
+mod fetch;
 #[cfg(not(target_arch = "wasm32"))]
 mod file;
 #[cfg(all(feature = "http", not(target_arch = "wasm32")))]
 mod http;
 #[cfg(not(target_arch = "wasm32"))]
 mod mapped;
+mod metered;
+mod source;
+mod watchdog;
 #[cfg(all(feature = "web", target_arch = "wasm32"))]
 mod web;
 
@@ -28,54 +33,20 @@ pub use http::HttpSource;
 #[cfg(all(feature = "web", target_arch = "wasm32"))]
 pub use web::WebSource;
 
-use serde::Serialize;
+pub use fetch::{AsyncReadAt, PieceFn, ReadFuture};
+pub(crate) use fetch::{fetching, fetching_first};
+pub(crate) use metered::MeteredSource;
+pub(crate) use source::FileMode;
+pub use source::Source;
+pub(crate) use watchdog::watched;
+
 #[cfg(not(target_arch = "wasm32"))]
-use {crate::error::Error, flashmem_plan_format::source::ReadAt, std::path::Path, std::sync::Arc};
-
-/// How a file is read. None of it changes what a run computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IoMode {
-    /// `Cached` when the file takes at most a quarter of the memory that the system has to spare, else `Buffered`.
-    #[default]
-    Auto,
-    /// Through the page cache, which is told what comes next, and to forget what was used.
-    Buffered,
-    /// Through the page cache, which keeps what it likes: the next start is faster if it does.
-    Cached,
-    /// Around the page cache. Falls back to `Buffered` where the file system refuses.
-    Direct,
-    /// From a mapping of the file. A file that is truncated while a session reads it may kill the process.
-    Mmap,
-}
-
-impl IoMode {
-    /// All modes.
-    pub const ALL: [Self; 5] = [Self::Auto, Self::Buffered, Self::Cached, Self::Direct, Self::Mmap];
-
-    /// The name on command lines and in statistics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Buffered => "buffered",
-            Self::Cached => "cached",
-            Self::Direct => "direct",
-            Self::Mmap => "mmap",
-        }
-    }
-}
-
-/// Why a file is read in another mode than the wanted one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum IoNote {
-    /// The file system or the platform refuses direct I/O.
-    #[error("direct I/O is refused ({reason}); reading through the page cache")]
-    DirectRefused {
-        /// What the system says.
-        reason: String,
-    },
-}
+use {
+    crate::api::{Error, IoMode, IoNote},
+    flashmem_plan_format::source::ReadAt,
+    std::path::Path,
+    std::sync::Arc,
+};
 
 /// A file that is open for reading.
 #[cfg(not(target_arch = "wasm32"))]

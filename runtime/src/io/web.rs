@@ -6,8 +6,8 @@
 //! bundles on the device is deliberately not here: an app that does so implements [`AsyncReadAt`] on its own store.
 
 use super::answer::{HttpError, Version};
-use crate::fetch::{AsyncReadAt, PieceFn, ReadFuture};
-use crate::timer::Sleep;
+use super::{AsyncReadAt, PieceFn, ReadFuture};
+use crate::time::Sleep;
 use js_sys::{Promise, Reflect, Uint8Array};
 use std::io;
 use std::pin::Pin;

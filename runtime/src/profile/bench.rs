@@ -5,9 +5,9 @@
 //! results.
 
 use super::KernelRate;
-use crate::error::Error;
-use crate::gpu::Gpu;
-use crate::patience::Patience;
+use crate::api::Error;
+use crate::device::Gpu;
+use crate::time::Wait;
 use std::time::{Duration, Instant};
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferDescriptor,
@@ -160,7 +160,7 @@ impl Bench {
 
     /// Median time of a submission, the first one left out.
     fn time(&self, mut encode: impl FnMut(&mut CommandEncoder)) -> Result<f64, Error> {
-        let patience = Patience::blocking(TIMEOUT);
+        let wait = Wait::blocking(TIMEOUT);
         let mut times_us = Vec::new();
         for repeat in 0..=self.repeats {
             let mut encoder = self.gpu.device.create_command_encoder(&CommandEncoderDescriptor::default());
@@ -168,7 +168,7 @@ impl Bench {
             let commands = encoder.finish();
             let started = Instant::now();
             self.gpu.queue.submit([commands]);
-            pollster::block_on(self.gpu.wait_until_idle(DURING, &patience))?;
+            pollster::block_on(self.gpu.wait_until_idle(DURING, &wait))?;
             if repeat > 0 {
                 times_us.push(started.elapsed().as_secs_f64() * 1e6);
             }

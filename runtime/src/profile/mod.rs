@@ -10,8 +10,8 @@ mod bench;
 mod disk;
 mod text;
 
-use crate::device;
-use crate::error::Error;
+use crate::api::Error;
+use crate::device::adapter;
 use bench::Bench;
 use std::io;
 use std::path::PathBuf;
@@ -138,8 +138,8 @@ pub fn measure(options: &ProfileOptions, progress: &mut dyn FnMut(&str)) -> Resu
     progress("disk");
     let disk = disk::measure(options)?;
     progress("adapter");
-    let chosen = pollster::block_on(device::choose(options.adapter.as_deref()))?;
-    let (gpu, available) = pollster::block_on(device::open_to_measure(chosen))?;
+    let chosen = pollster::block_on(adapter::choose(options.adapter.as_deref()))?;
+    let (gpu, available) = pollster::block_on(adapter::open_to_measure(chosen))?;
     let limits = MeasuredLimits {
         storage_binding_bytes: available.max_storage_buffer_binding_size,
         buffer_bytes: available.max_buffer_size,

@@ -3,36 +3,31 @@
 //! Inputs and gathered rows stand one after another in the input staging buffer, in the plan's order; one copy each places
 //! them. Nothing is touched before all names, types and shapes are right.
 
-use super::rows::{self, HeldRows};
-use crate::convert;
-use crate::error::{Error, InputError};
-use crate::patience::Patience;
-use crate::session::{Parts, WriteBuffer, WriteState, unmapped};
-use crate::tensor::Tensor;
+use super::{convert, rows};
+use crate::api::{Error, InputError, Tensor};
+use crate::device::unmapped;
+use crate::loaded::{HeldRows, Input, Resources, WriteBuffer, WriteState};
+use crate::time::Wait;
 use flashmem_plan_format::plan::{BufferSlice, Plan, Port};
 use wgpu::{BufferViewMut, CommandEncoder};
 
 /// The given tensors in the order of the plan's inputs.
-pub(crate) fn bind_inputs<'a, N: AsRef<str>>(
-    plan: &Plan,
-    given: &'a [(N, Tensor)],
-) -> Result<Vec<&'a Tensor>, InputError> {
+pub(crate) fn bind_inputs<'a>(plan: &Plan, given: &[(&'a str, &'a Tensor)]) -> Result<Vec<&'a Tensor>, InputError> {
     for (position, (name, _)) in given.iter().enumerate() {
-        let name = name.as_ref();
-        if plan.inputs.iter().all(|port| port.name != name) {
-            return Err(InputError::Unknown { name: name.to_owned(), expected: expected(plan) });
+        if plan.inputs.iter().all(|port| port.name != *name) {
+            return Err(InputError::Unknown { name: (*name).to_owned(), expected: expected(plan) });
         }
-        if given[..position].iter().any(|(other, _)| other.as_ref() == name) {
-            return Err(InputError::Duplicate { name: name.to_owned() });
+        if given[..position].iter().any(|(other, _)| other == name) {
+            return Err(InputError::Duplicate { name: (*name).to_owned() });
         }
     }
     plan.inputs.iter().map(|port| bind_input(plan, port, given)).collect()
 }
 
-fn bind_input<'a, N: AsRef<str>>(plan: &Plan, port: &Port, given: &'a [(N, Tensor)]) -> Result<&'a Tensor, InputError> {
+fn bind_input<'a>(plan: &Plan, port: &Port, given: &[(&'a str, &'a Tensor)]) -> Result<&'a Tensor, InputError> {
     let name = || port.name.clone();
-    let found = given.iter().find(|(name, _)| name.as_ref() == port.name);
-    let (_, tensor) = found.ok_or_else(|| InputError::Missing { name: name(), expected: expected(plan) })?;
+    let found = given.iter().find(|(name, _)| *name == port.name);
+    let (_, tensor) = *found.ok_or_else(|| InputError::Missing { name: name(), expected: expected(plan) })?;
     if tensor.element != port.element {
         return Err(InputError::Element { name: name(), found: tensor.element, expected: port.element });
     }
@@ -53,16 +48,15 @@ fn expected(plan: &Plan) -> String {
     ports.collect::<Vec<_>>().join(", ")
 }
 
-/// Fills the staging buffer and encodes its copies.
-pub(crate) async fn upload(
-    parts: &Parts,
+/// Fills the staging buffer, which is unmapped then; gives where everything starts in it, and where it belongs.
+pub(crate) async fn stage(
+    input: &Input,
     (staging, held): (&mut WriteBuffer, &mut HeldRows),
-    inputs: &[&Tensor],
-    encoder: &mut CommandEncoder,
-    patience: &Patience,
-) -> Result<(), Error> {
-    let plan = &parts.bundle.plan;
-    let wanted = rows::announce(parts, inputs, held)?;
+    tensors: &[&Tensor],
+    wait: &Wait,
+) -> Result<Vec<(u64, BufferSlice)>, Error> {
+    let plan = &input.bundle.plan;
+    let wanted = rows::announce(input, tensors, held)?;
     let view = staging.buffer.get_mapped_range_mut(..);
     let mut view = view.map_err(|error| unmapped("writing inputs", &error))?;
     let mut placed = Vec::new();
@@ -73,23 +67,32 @@ pub(crate) async fn upload(
         placed.push((start_bytes, slice));
         start_bytes
     };
-    for (port, tensor) in plan.inputs.iter().zip(inputs) {
+    for (port, tensor) in plan.inputs.iter().zip(tensors) {
         if let Some(slice) = port.slice {
             write_input(&mut view, place(slice), port, tensor)?;
         }
     }
     for wanted in wanted {
         let start_bytes = place(wanted.destination());
-        rows::gather(parts, wanted, &mut view, start_bytes, patience).await?;
+        rows::gather(input, wanted, &mut view, start_bytes, wait).await?;
     }
     drop(view);
     staging.buffer.unmap();
     staging.state = WriteState::Encoded;
+    Ok(placed)
+}
+
+/// Encodes a copy for everything that is placed.
+pub(crate) fn copy(
+    resources: &Resources,
+    staging: &WriteBuffer,
+    placed: &[(u64, BufferSlice)],
+    encoder: &mut CommandEncoder,
+) {
     for (start_bytes, slice) in placed {
-        let target = parts.held().resources.buffer(slice);
-        encoder.copy_buffer_to_buffer(&staging.buffer, start_bytes, target, slice.offset_bytes, slice.size_bytes);
+        let target = resources.buffer(*slice);
+        encoder.copy_buffer_to_buffer(&staging.buffer, *start_bytes, target, slice.offset_bytes, slice.size_bytes);
     }
-    Ok(())
 }
 
 fn write_input(view: &mut BufferViewMut, start_bytes: u64, port: &Port, tensor: &Tensor) -> Result<(), InputError> {

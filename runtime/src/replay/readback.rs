@@ -3,11 +3,11 @@
 //! The plan's checks come behind them, and fail the run where they are not 0. Nothing is returned unless everything is:
 //! a failure in the last piece fails the run.
 
-use crate::convert;
-use crate::error::Error;
-use crate::patience::Patience;
-use crate::session::{Parts, ReadBuffer, unmapped};
-use crate::tensor::{Outputs, Tensor};
+use super::convert;
+use crate::api::{Error, Outputs, Tensor};
+use crate::device::unmapped;
+use crate::loaded::{Loaded, ReadBuffer};
+use crate::time::Wait;
 use flashmem_plan_format::plan::{Plan, Port};
 use wgpu::{CommandEncoder, CommandEncoderDescriptor, MapMode, SubmissionIndex};
 
@@ -31,22 +31,22 @@ pub(crate) fn reserve(plan: &Plan) -> Vec<(String, Tensor)> {
 
 /// Submits what `encoder` holds and fills the outputs.
 pub(crate) async fn outputs(
-    parts: &Parts,
+    loaded: &Loaded,
     readback: Option<&mut ReadBuffer>,
     mut encoder: CommandEncoder,
     mut tensors: Vec<(String, Tensor)>,
-    patience: &Patience,
+    wait: &Wait,
 ) -> Result<Outputs, Error> {
-    let plan = &parts.bundle.plan;
+    let plan = &loaded.bundle.plan;
     if let Some(readback) = readback {
         for batch in batches(plan, readback.buffer.size()) {
-            copy(parts, &mut encoder, readback, &batch);
-            let next = parts.gpu.device.create_command_encoder(&CommandEncoderDescriptor { label: Some(DURING) });
-            let submission = parts.gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]);
-            receive(parts, readback, &batch, &submission, &mut tensors, patience).await?;
+            copy(loaded, &mut encoder, readback, &batch);
+            let next = loaded.gpu.device.create_command_encoder(&CommandEncoderDescriptor { label: Some(DURING) });
+            let submission = loaded.gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]);
+            receive(loaded, readback, &batch, &submission, &mut tensors, wait).await?;
         }
     }
-    finish(parts, encoder)?;
+    finish(loaded, encoder)?;
     let checks = tensors.split_off(plan.outputs.len());
     match checks.into_iter().find(|(_, check)| check.bytes.iter().any(|byte| *byte != 0)) {
         Some((node, _)) => Err(Error::IntegerOverflow { node }),
@@ -55,9 +55,9 @@ pub(crate) async fn outputs(
 }
 
 /// Whatever is left is work of the run, and must not fail unseen.
-fn finish(parts: &Parts, encoder: CommandEncoder) -> Result<(), Error> {
-    parts.gpu.queue.submit([encoder.finish()]);
-    parts.gpu.check(DURING)
+fn finish(loaded: &Loaded, encoder: CommandEncoder) -> Result<(), Error> {
+    loaded.gpu.queue.submit([encoder.finish()]);
+    loaded.gpu.check(DURING)
 }
 
 fn empty(port: &Port) -> Tensor {
@@ -87,30 +87,30 @@ fn batches(plan: &Plan, buffer_bytes: u64) -> Vec<Vec<Piece>> {
     batches
 }
 
-fn copy(parts: &Parts, encoder: &mut CommandEncoder, readback: &ReadBuffer, batch: &[Piece]) {
+fn copy(loaded: &Loaded, encoder: &mut CommandEncoder, readback: &ReadBuffer, batch: &[Piece]) {
     let mut position_bytes = 0;
     for piece in batch {
-        let port = parts.bundle.plan.read_back().nth(piece.output).expect("pieces are of the plan's ports");
+        let port = loaded.bundle.plan.read_back().nth(piece.output).expect("pieces are of the plan's ports");
         let slice = port.slice.expect("a validated plan's outputs are on the device");
         let start_bytes = slice.offset_bytes + piece.offset_bytes;
-        let source = parts.held().resources.buffer(slice);
+        let source = loaded.device_state().resources.buffer(slice);
         encoder.copy_buffer_to_buffer(source, start_bytes, &readback.buffer, position_bytes, piece.size_bytes);
         position_bytes += piece.size_bytes;
     }
 }
 
 async fn receive(
-    parts: &Parts,
+    loaded: &Loaded,
     readback: &mut ReadBuffer,
     batch: &[Piece],
     submission: &SubmissionIndex,
     tensors: &mut [(String, Tensor)],
-    patience: &Patience,
+    wait: &Wait,
 ) -> Result<(), Error> {
-    let mut ticket = parts.gpu.map(&readback.buffer, MapMode::Read);
+    let mut ticket = loaded.gpu.map(&readback.buffer, MapMode::Read);
     // From here on it must be unmapped, even if the run is dropped while it waits.
     readback.mapped = true;
-    parts.gpu.wait(&mut ticket, Some(submission), DURING, patience).await?;
+    loaded.gpu.wait(&mut ticket, Some(submission), DURING, wait).await?;
     let view = readback.buffer.get_mapped_range(..).map_err(|error| unmapped(DURING, &error))?;
     let mut rest = &*view;
     for piece in batch {

@@ -5,37 +5,17 @@
 //! in an earlier run keeps it, and nothing is read: the same prompt, or one that grew, costs its new rows only. Negative indices
 //! count from the end, as in ONNX Gather.
 
-use crate::convert;
-use crate::error::{Error, InputError};
-use crate::fetch::fetching_first;
-use crate::patience::Patience;
-use crate::session::Parts;
-use crate::tensor::Tensor;
-use crate::watch::watched;
+use super::convert;
+use crate::api::{Error, InputError, Tensor};
+use crate::io::{fetching_first, watched};
+use crate::loaded::{HeldRows, Input, NO_ROW};
+use crate::time::Wait;
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::memory::GATHERED_ROWS_IN_FLIGHT;
 use flashmem_plan_format::plan::{BufferSlice, ElementType, Plan, RowGather};
 use flashmem_plan_format::source::ReadAt;
 use std::sync::Arc;
 use wgpu::BufferViewMut;
-
-/// Which rows the input staging buffer has from earlier runs, for every element of every gather's indices. A buffer that is
-/// mapped again for writing has what was written to it (WebGPU, `GPUMapMode.WRITE`), and inputs and rows have fixed places in it.
-#[derive(Default)]
-pub(crate) struct HeldRows {
-    by_gather: Vec<Vec<u32>>,
-}
-
-/// No row: a table has at most `u32::MAX` rows, counted from 0.
-const NO_ROW: u32 = u32::MAX;
-
-impl HeldRows {
-    /// Of a buffer that nothing was written to.
-    pub(crate) fn none(plan: &Plan) -> Self {
-        let rows = |gather| plan.gathered_rows(gather).expect("a validated plan's sizes do not overflow") as usize;
-        Self { by_gather: plan.row_gathers.iter().map(|gather| vec![NO_ROW; rows(gather)]).collect() }
-    }
-}
 
 /// What a gather is to read.
 pub(crate) struct WantedRows<'a> {
@@ -55,18 +35,18 @@ impl WantedRows<'_> {
 /// Finds the rows that the inputs select and that are not held, and announces them all: one by one, every row would cost the
 /// disk's latency, and with pages announced far ahead that is long.
 pub(crate) fn announce<'a>(
-    parts: &'a Parts,
-    inputs: &[&Tensor],
+    input: &'a Input,
+    tensors: &[&Tensor],
     held: &'a mut HeldRows,
 ) -> Result<Vec<WantedRows<'a>>, InputError> {
-    let plan = &parts.bundle.plan;
+    let plan = &input.bundle.plan;
     let find = |(gather, held): (&'a RowGather, &'a mut Vec<u32>)| {
         let table = &plan.row_tables[gather.table as usize];
-        let wanted = wanted_rows(plan, gather, inputs[gather.input as usize], held)?;
+        let wanted = wanted_rows(plan, gather, tensors[gather.input as usize], held)?;
         for neighbours in wanted.chunk_by(|(a, _), (b, _)| b - a <= 1) {
             let ((first, _), (last, _)) = (neighbours[0], neighbours[neighbours.len() - 1]);
-            let start_bytes = parts.bundle.row_offset_bytes(gather.table, first).expect("the row is in the table");
-            parts.source.will_read(start_bytes..start_bytes + u64::from(last - first + 1) * table.row_stride_bytes());
+            let start_bytes = input.bundle.row_offset_bytes(gather.table, first).expect("the row is in the table");
+            input.source.will_read(start_bytes..start_bytes + u64::from(last - first + 1) * table.row_stride_bytes());
         }
         Ok(WantedRows { gather, held, wanted })
     };
@@ -76,19 +56,19 @@ pub(crate) fn announce<'a>(
 /// Writes the rows that a gather wants to `view`, the input staging buffer, where it has the gather's destination from
 /// `start_bytes` on.
 pub(crate) async fn gather(
-    parts: &Parts,
+    input: &Input,
     WantedRows { gather, held, wanted }: WantedRows<'_>,
     view: &mut BufferViewMut,
     start_bytes: u64,
-    patience: &Patience,
+    wait: &Wait,
 ) -> Result<(), Error> {
-    let table = &parts.bundle.plan.row_tables[gather.table as usize];
+    let table = &input.bundle.plan.row_tables[gather.table as usize];
     let mut batch = Vec::new();
     for wanted in batches(&wanted) {
         batch.clear();
         batch.extend(wanted.iter().map(|(row, _)| *row));
         batch.dedup();
-        let bytes = read_batch(parts, gather.table, &batch, patience).await?;
+        let bytes = read_batch(input, gather.table, &batch, wait).await?;
         for (row, position) in wanted {
             let index = batch.binary_search(row).expect("the batch was read for these rows");
             let stored = &bytes[index * table.row_stride_bytes() as usize..][..table.row_bytes() as usize];
@@ -120,8 +100,8 @@ fn batches(wanted: &[(u32, u32)]) -> impl Iterator<Item = &[(u32, u32)]> {
 }
 
 /// Reads and checks rows: one after another, with their checksums.
-async fn read_batch(parts: &Parts, table_index: u32, rows: &[u32], patience: &Patience) -> Result<Vec<u8>, Error> {
-    let (bundle, rows) = (Arc::clone(&parts.bundle), rows.to_vec());
+async fn read_batch(input: &Input, table_index: u32, rows: &[u32], wait: &Wait) -> Result<Vec<u8>, Error> {
+    let (bundle, rows) = (Arc::clone(&input.bundle), rows.to_vec());
     let during = "reading rows";
     let stride = bundle.plan.row_tables[table_index as usize].row_stride_bytes() as usize;
     let offset = |row: &u32| bundle.row_offset_bytes(table_index, *row).expect("the row was checked against the table");
@@ -136,12 +116,12 @@ async fn read_batch(parts: &Parts, table_index: u32, rows: &[u32], patience: &Pa
         }
         Ok(bytes)
     };
-    if parts.source.is_fetched() {
-        let needed = (needed, parts.options.reader_threads);
-        let fetching = fetching_first(&parts.source, patience, during, needed, work);
-        return parts.feed.beside(fetching).await?;
+    if input.source.is_fetched() {
+        let needed = (needed, input.rows_at_a_time);
+        let fetching = fetching_first(&input.source, wait, during, needed, work);
+        return input.pages.beside(fetching).await?;
     }
-    watched(&parts.source, patience, during, work).await?
+    watched(&input.source, wait, during, work).await?
 }
 
 /// Reads rows that stand one behind the other in the file, from `first` on, and checks each.

@@ -3,13 +3,10 @@
 //! A staging buffer is mapped when its page is read, unmapped when its copy is encoded, and asked back when that copy is
 //! submitted. While the walk waits for a page it lets the device give back what it is done with.
 
-use super::feed::start_reading;
-use crate::clock::Stopwatch;
-use crate::control::RunControl;
-use crate::error::Error;
-use crate::patience::{POLL_INTERVAL, Patience};
-use crate::session::{Parts, Program, WriteBuffer, WriteState};
-use crate::timeline::{Mark, Span};
+use crate::api::{Error, Mark, RunRequest, Span};
+use crate::loaded::{CommandList, Loaded, WriteBuffer, WriteState, start_reading};
+use crate::pages::PageSource;
+use crate::time::{POLL_INTERVAL, Stopwatch, Wait};
 use flashmem_plan_format::plan::{Command, PAGE_WIDTH_TEXELS, PageId, SlotId};
 use std::time::Duration;
 use wgpu::{
@@ -23,10 +20,11 @@ const READ_INTERVAL: Duration = Duration::from_millis(50);
 const DURING: &str = "replaying the plan";
 
 pub(crate) struct Walk<'a> {
-    parts: &'a Parts,
-    program: Program<'a>,
+    loaded: &'a Loaded,
+    pages: &'a PageSource,
+    list: CommandList<'a>,
     ring: &'a mut [WriteBuffer],
-    patience: &'a Patience,
+    wait: &'a Wait,
     encoder: CommandEncoder,
     /// The open compute pass of `encoder`, if any.
     pass: Option<OpenPass>,
@@ -42,16 +40,16 @@ struct Traced {
 }
 
 impl Traced {
-    /// A program for runs after a completed one starts with what that left.
-    fn start(parts: &Parts, program: Program<'_>) -> Self {
-        let first = &parts.bundle.plan.commands;
-        let is_first = std::ptr::eq(program.commands, first.as_slice());
+    /// A command list for runs after a completed one starts with what that left.
+    fn start(loaded: &Loaded, list: CommandList<'_>) -> Self {
+        let first = &loaded.bundle.plan.commands;
+        let is_first = std::ptr::eq(list.commands, first.as_slice());
         let change = |command: &Command| match command {
             Command::Load { .. } => 1_i64,
             Command::Drop { .. } => -1,
             Command::Dispatch { .. } | Command::Submit => 0,
         };
-        let resident_pages = if is_first || parts.trace.is_none() { 0 } else { first.iter().map(change).sum() };
+        let resident_pages = if is_first || loaded.trace.is_none() { 0 } else { first.iter().map(change).sum() };
         Self { dispatches: Vec::new(), resident_pages: u64::try_from(resident_pages).unwrap_or(0) }
     }
 }
@@ -62,16 +60,17 @@ struct OpenPass {
 }
 
 impl<'a> Walk<'a> {
-    /// Gives all staging buffers to the feed, which starts reading, unless it has them already.
+    /// Gives all staging buffers to the page source, which starts reading, unless it has them already.
     pub(crate) fn start(
-        parts: &'a Parts,
-        program: Program<'a>,
+        loaded: &'a Loaded,
+        pages: &'a PageSource,
+        list: CommandList<'a>,
         ring: &'a mut [WriteBuffer],
-        patience: &'a Patience,
+        wait: &'a Wait,
     ) -> Result<Self, Error> {
-        start_reading(&parts.feed, program.loads, ring)?;
-        let (encoder, traced) = (new_encoder(parts), Traced::start(parts, program));
-        Ok(Self { parts, program, ring, patience, encoder, pass: None, next_load: 0, traced })
+        start_reading(pages, list.loads, ring)?;
+        let (encoder, traced) = (new_encoder(loaded), Traced::start(loaded, list));
+        Ok(Self { loaded, pages, list, ring, wait, encoder, pass: None, next_load: 0, traced })
     }
 
     /// For copies that come before the first command.
@@ -89,22 +88,22 @@ impl<'a> Walk<'a> {
     /// What is encoded and not submitted, and the way of timestamps to the host.
     pub(crate) fn finish(mut self) -> CommandEncoder {
         self.pass = None;
-        if let Some(timestamps) = self.parts.trace.as_ref().and_then(|trace| trace.timestamps()) {
+        if let Some(timestamps) = self.loaded.trace.as_ref().and_then(|trace| trace.timestamps()) {
             timestamps.resolve(&mut self.encoder);
         }
         self.encoder
     }
 
     /// Replays all commands.
-    pub(crate) async fn commands(&mut self, control: &mut RunControl<'_>) -> Result<(), Error> {
-        let pages_total = self.program.loads.len() as u32;
-        control.report(0, pages_total);
-        for (position, command) in (0_u32..).zip(self.program.commands) {
-            self.patience.check(DURING)?;
+    pub(crate) async fn commands(&mut self, request: &mut RunRequest<'_>) -> Result<(), Error> {
+        let pages_total = self.list.loads.len() as u32;
+        request.report(0, pages_total);
+        for (position, command) in (0_u32..).zip(self.list.commands) {
+            self.wait.check(DURING)?;
             match *command {
                 Command::Load { page, slot } => {
                     self.load(position, page, slot).await?;
-                    control.report(self.next_load, pages_total);
+                    request.report(self.next_load, pages_total);
                 }
                 Command::Drop { .. } => self.trace_residency(-1),
                 Command::Dispatch { index } => self.dispatch(index).await?,
@@ -134,11 +133,12 @@ impl<'a> Walk<'a> {
         let staging = &mut self.ring[ring_index];
         staging.buffer.unmap();
         staging.state = WriteState::Encoded;
-        let geometry = self.parts.bundle.plan.page;
+        let geometry = self.loaded.bundle.plan.page;
         let row_bytes = PAGE_WIDTH_TEXELS * geometry.format.texel_bytes();
         let layout =
             TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(row_bytes), rows_per_image: Some(geometry.rows) };
-        let arena = self.parts.held().resources.arena.as_ref().expect("a validated plan that loads pages has slots");
+        let arena =
+            self.loaded.device_state().resources.arena.as_ref().expect("a validated plan that loads pages has slots");
         self.encoder.copy_buffer_to_texture(
             TexelCopyBufferInfo { buffer: &staging.buffer, layout },
             TexelCopyTextureInfo {
@@ -150,7 +150,7 @@ impl<'a> Walk<'a> {
             Extent3d { width: PAGE_WIDTH_TEXELS, height: geometry.rows, depth_or_array_layers: 1 },
         );
         self.next_load += 1;
-        if let Some(trace) = &self.parts.trace {
+        if let Some(trace) = &self.loaded.trace {
             trace.upload(ring_index as u32, page, slot);
         }
         self.trace_residency(1);
@@ -158,18 +158,18 @@ impl<'a> Walk<'a> {
     }
 
     fn trace_residency(&mut self, change: i64) {
-        if let Some(trace) = &self.parts.trace {
+        if let Some(trace) = &self.loaded.trace {
             self.traced.resident_pages = self.traced.resident_pages.saturating_add_signed(change);
-            trace.resident(self.traced.resident_pages * self.parts.bundle.plan.page.page_bytes());
+            trace.resident(self.traced.resident_pages * self.loaded.bundle.plan.page.page_bytes());
         }
     }
 
     async fn dispatch(&mut self, index: u32) -> Result<(), Error> {
-        let parts = self.parts;
-        let dispatch = &parts.bundle.plan.dispatches[index as usize];
-        let pipeline = parts.pipelines.get(dispatch.pipeline, self.patience).await?;
+        let loaded = self.loaded;
+        let dispatch = &loaded.bundle.plan.dispatches[index as usize];
+        let pipeline = loaded.pipelines.get(dispatch.pipeline, self.wait).await?;
         let mut descriptor = ComputePassDescriptor::default();
-        if let Some(trace) = &parts.trace {
+        if let Some(trace) = &loaded.trace {
             self.traced.dispatches.push(index);
             if let Some(timestamps) = trace.timestamps() {
                 self.pass = None;
@@ -184,22 +184,22 @@ impl<'a> Walk<'a> {
             open.pass.set_pipeline(pipeline);
             open.pipeline = Some(dispatch.pipeline);
         }
-        open.pass.set_bind_group(0, &parts.held().bind_groups[index as usize], &[]);
+        open.pass.set_bind_group(0, &loaded.device_state().bind_groups[index as usize], &[]);
         let [x, y, z] = dispatch.workgroups;
         open.pass.dispatch_workgroups(x, y, z);
-        parts.timeline.mark(Mark::FirstDispatch);
+        loaded.timeline.mark(Mark::FirstDispatch);
         Ok(())
     }
 
     fn submit(&mut self) -> Result<(), Error> {
         self.pass = None;
-        let encoder = std::mem::replace(&mut self.encoder, new_encoder(self.parts));
-        let gpu = &self.parts.gpu;
+        let encoder = std::mem::replace(&mut self.encoder, new_encoder(self.loaded));
+        let gpu = &self.loaded.gpu;
         let commands = encoder.finish();
-        let (submitting, start) = (Stopwatch::start(), self.parts.trace.as_ref().map(|trace| trace.now()));
+        let (submitting, start) = (Stopwatch::start(), self.loaded.trace.as_ref().map(|trace| trace.now()));
         let submission = gpu.queue.submit([commands]);
-        self.parts.timeline.add(Span::Submit, submitting.elapsed());
-        if let (Some(trace), Some(start)) = (&self.parts.trace, start) {
+        self.loaded.timeline.add(Span::Submit, submitting.elapsed());
+        if let (Some(trace), Some(start)) = (&self.loaded.trace, start) {
             trace.submitted(&gpu.queue, start, std::mem::take(&mut self.traced.dispatches));
         }
         for staging in &mut *self.ring {
@@ -215,33 +215,33 @@ impl<'a> Walk<'a> {
     /// Waits until the next load's page is in its staging buffer.
     async fn wait_for_page(&mut self, command: u32, page: PageId) -> Result<(), Error> {
         let waiting = Stopwatch::start();
-        let timeout = self.patience.timeout;
-        let mut wait = Duration::ZERO;
+        let timeout = self.wait.timeout;
+        let mut sleep = Duration::ZERO;
         loop {
             self.collect()?;
-            let take = self.parts.feed.take(self.next_load, wait);
-            if let Some(arrived) = self.patience.limited(DURING, take, || self.page_is_late(page)).await? {
-                self.parts.timeline.add(Span::PageWait, waiting.elapsed());
+            let take = self.pages.take(self.next_load, sleep);
+            if let Some(arrived) = self.wait.limited(DURING, take, || self.page_is_late(page)).await? {
+                self.loaded.timeline.add(Span::PageWait, waiting.elapsed());
                 return arrived.map(drop);
             }
-            self.patience.check(DURING)?;
+            self.wait.check(DURING)?;
             let left = timeout.checked_sub(waiting.elapsed()).filter(|left| !left.is_zero());
             let left = left.ok_or_else(|| self.page_is_late(page))?;
-            wait = self.patience.piece(self.wait_for_staging(command, page).await?.min(left));
-            self.patience.pause().await;
+            sleep = self.wait.piece(self.wait_for_staging(command, page).await?.min(left));
+            self.wait.pause().await;
         }
     }
 
-    /// Waits until the next load's staging buffer is with the feed, and gives how long its page may then be waited for.
+    /// Waits until the next load's staging buffer is with the page source, and gives how long its page may then be waited for.
     async fn wait_for_staging(&mut self, command: u32, page: PageId) -> Result<Duration, Error> {
         let (ring_index, is_device_busy) = (self.ring_index(), self.is_device_busy());
-        let gpu = &self.parts.gpu;
+        let gpu = &self.loaded.gpu;
         match &mut self.ring[ring_index].state {
             WriteState::Encoded => Err(Error::RingStalled { command, page }),
             WriteState::InFlight { ticket, submission } => {
                 // One submission rather than all, so that later work keeps the device busy.
-                let wait = gpu.wait(ticket, submission.as_ref(), DURING, self.patience);
-                self.parts.feed.beside(wait).await?;
+                let returned = gpu.wait(ticket, submission.as_ref(), DURING, self.wait);
+                self.pages.beside(returned).await?;
                 Ok(Duration::ZERO)
             }
             WriteState::Reading | WriteState::Mapped if is_device_busy => {
@@ -255,20 +255,20 @@ impl<'a> Walk<'a> {
     fn page_is_late(&self, page: PageId) -> Error {
         Error::ReadTimeout {
             during: format!("waiting for page {}", page.0),
-            offset_bytes: self.parts.bundle.page_offset_bytes(page),
-            waited: self.patience.timeout,
+            offset_bytes: self.loaded.bundle.page_offset_bytes(page),
+            waited: self.wait.timeout,
         }
     }
 
-    /// Gives every staging buffer that came back to the feed.
+    /// Gives every staging buffer that came back to the page source.
     fn collect(&mut self) -> Result<(), Error> {
         for (ring_index, staging) in (0_u32..).zip(&mut *self.ring) {
             if matches!(&staging.state, WriteState::InFlight { ticket, .. } if ticket.is_done()) {
                 staging.state = WriteState::Mapped;
-                if let Some(trace) = &self.parts.trace {
+                if let Some(trace) = &self.loaded.trace {
                     trace.returned(ring_index);
                 }
-                staging.give(ring_index, &self.parts.feed)?;
+                staging.give(ring_index, self.pages)?;
             }
         }
         Ok(())
@@ -283,6 +283,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn new_encoder(parts: &Parts) -> CommandEncoder {
-    parts.gpu.device.create_command_encoder(&CommandEncoderDescriptor { label: Some("replay") })
+fn new_encoder(loaded: &Loaded) -> CommandEncoder {
+    loaded.gpu.device.create_command_encoder(&CommandEncoderDescriptor { label: Some("replay") })
 }

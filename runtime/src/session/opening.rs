@@ -5,44 +5,41 @@
 //! first reads; pipelines are created on threads of their own from there on, and a run waits for each only when
 //! it needs it. Bundle, budget and limits are checked before anything is allocated on the device.
 
-use super::pipelines::{KnownPipelines, Layouts, Pipelines, bind_groups};
-use super::resources::{HostBuffers, Staging};
-use super::{Held, Parts, Session, declared_peak_bytes, host_bytes};
-use crate::context::Context;
-use crate::counting::CountingSource;
-use crate::device::{self, Chosen};
-use crate::error::Error;
-use crate::gpu::Gpu;
-use crate::ledger::{Ledger, plan_bytes};
-use crate::options::Options;
-use crate::patience::Patience;
-use crate::replay::{Feed, PageReader, useful_readers};
-use crate::timeline::{Mark, Timeline};
+use super::{Condition, Context, Session, declared_peak_bytes, host_bytes};
+use crate::api::{Error, Mark, Options};
+use crate::device::adapter::{self, Chosen};
+use crate::device::{Gpu, Ledger, plan_bytes};
+use crate::io::{FileMode, MeteredSource, watched};
+use crate::loaded::{
+    DeviceState, HostBuffers, Input, KnownPipelines, Layouts, Loaded, Pipelines, Staging, bind_groups,
+};
+use crate::pages::{PageReader, PageSource, useful_readers};
+use crate::time::{Timeline, Wait};
 use crate::trace::{Timestamps, Trace};
-use crate::watch::watched;
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::plan::{Command, PageId};
 use std::sync::Arc;
 use wgpu::Features;
 
-/// Opens a bundle from any source, on a shared device or on one of its own.
+/// Opens a bundle, on a shared device or on one of its own.
 pub(super) async fn open(
     context: Option<&Context>,
-    source: CountingSource,
-    options: &Options,
+    source: MeteredSource,
+    file_mode: Option<FileMode>,
+    options: Options,
 ) -> Result<Session, Error> {
     let timeline = Arc::new(Timeline::start());
     let source = Arc::new(source);
     let (checked, gpu) = match context {
         Some(context) => {
-            let checked = check(&source, options, &timeline).await?;
+            let checked = check(&source, &options, &timeline).await?;
             let gpu = context.gpu_for(&checked.bundle.plan.requirements)?;
             (checked, gpu)
         }
         None => {
-            let (checked, chosen) = check_and_choose(&source, options, &timeline).await;
+            let (checked, chosen) = check_and_choose(&source, &options, &timeline).await;
             let checked = checked?;
-            let gpu = device::open(chosen?, &checked.bundle.plan.requirements, features(options)).await?;
+            let gpu = adapter::open(chosen?, &checked.bundle.plan.requirements, features(&options)).await?;
             (checked, gpu)
         }
     };
@@ -53,24 +50,23 @@ pub(super) async fn open(
     }
     let mut ledger = Ledger::start(&gpu.device);
     let bytes_read_before = checked.bytes_read;
-    let (parts, buffers) = build(gpu, context, source, checked, options, &mut ledger, timeline).await?;
-    ledger.sample(&parts.gpu.device, host_bytes(&parts));
-    let load_ms = parts.timeline.elapsed_ms();
+    let built = build(gpu, context, checked, &options, &mut ledger, timeline).await?;
+    let Built { input, loaded, buffers, cache_state } = built;
+    ledger.sample(&loaded.gpu.device, host_bytes(&loaded, &input));
+    let load_ms = loaded.timeline.elapsed_ms();
     Ok(Session {
-        parts,
+        input,
+        loaded,
         buffers,
         ledger,
+        options,
+        condition: Condition::Settled { repeats: false },
         load_ms,
-        runs_ms: Vec::new(),
-        setup_runs_ms: Vec::new(),
-        submit_runs_ms: Vec::new(),
         cold_ms: None,
-        unsettled: false,
-        repeats: false,
-        bytes_read_runs: Vec::new(),
+        runs: Vec::new(),
         bytes_read_before,
-        lost: None,
-        io: None,
+        cache_state,
+        file_mode,
     })
 }
 
@@ -80,11 +76,12 @@ fn features(options: &Options) -> Features {
     of(options.cache_dir.is_some(), Features::PIPELINE_CACHE).union(of(options.trace, Features::TIMESTAMP_QUERY))
 }
 
-/// A bundle that may be run, and the feed that reads its pages.
+/// A bundle that may be run, and what reads its pages.
 struct Checked {
     bundle: Bundle,
     loads: Arc<[PageId]>,
-    feed: Feed,
+    source: Arc<MeteredSource>,
+    pages: PageSource,
     trace: Option<Arc<Trace>>,
     /// What checking took.
     bytes_read: u64,
@@ -93,13 +90,13 @@ struct Checked {
 /// Checks the bundle while the adapter is found.
 #[cfg(not(target_arch = "wasm32"))]
 async fn check_and_choose(
-    source: &Arc<CountingSource>,
+    source: &Arc<MeteredSource>,
     options: &Options,
     timeline: &Arc<Timeline>,
 ) -> (Result<Checked, Error>, Result<Chosen, Error>) {
     let (wanted, noting) = (options.adapter.clone(), Arc::clone(timeline));
     let choose = move || {
-        let chosen = pollster::block_on(device::choose(wanted.as_deref()));
+        let chosen = pollster::block_on(adapter::choose(wanted.as_deref()));
         noting.mark(Mark::Adapter);
         chosen
     };
@@ -115,19 +112,19 @@ async fn check_and_choose(
 
 #[cfg(target_arch = "wasm32")]
 async fn check_and_choose(
-    source: &Arc<CountingSource>,
+    source: &Arc<MeteredSource>,
     options: &Options,
     timeline: &Arc<Timeline>,
 ) -> (Result<Checked, Error>, Result<Chosen, Error>) {
     let checked = check(source, options, timeline).await;
-    let chosen = device::choose(options.adapter.as_deref()).await;
+    let chosen = adapter::choose(options.adapter.as_deref()).await;
     timeline.mark(Mark::Adapter);
     (checked, chosen)
 }
 
-async fn check(source: &Arc<CountingSource>, options: &Options, timeline: &Arc<Timeline>) -> Result<Checked, Error> {
-    let patience = Patience::blocking(options.timeout);
-    let mut bundle = watched(source, &patience, "opening the bundle", Bundle::open_without_golden).await??;
+async fn check(source: &Arc<MeteredSource>, options: &Options, timeline: &Arc<Timeline>) -> Result<Checked, Error> {
+    let wait = Wait::blocking(options.timeout);
+    let mut bundle = watched(source, &wait, "opening the bundle", Bundle::open_without_golden).await??;
     let declared_bytes = declared_peak_bytes(&bundle);
     if let Some(budget_bytes) = options.budget_bytes.filter(|budget| *budget < declared_bytes) {
         return Err(Error::Budget { declared_bytes, budget_bytes });
@@ -140,22 +137,29 @@ async fn check(source: &Arc<CountingSource>, options: &Options, timeline: &Arc<T
     let threads = if source.is_fetched() { 0 } else { readers };
     let trace = options.trace.then(|| Arc::new(Trace::new(timeline.clock())));
     let reader = PageReader::new(Arc::clone(source), &mut bundle, readers, Arc::clone(timeline), trace.clone());
-    let feed = Feed::start(reader, bundle.plan.staging_pages, threads)?;
-    feed.begin(&loads);
-    Ok(Checked { bundle, loads, feed, trace, bytes_read })
+    let pages = PageSource::start(reader, bundle.plan.staging_pages, threads)?;
+    pages.begin(&loads);
+    Ok(Checked { bundle, loads, source: Arc::clone(source), pages, trace, bytes_read })
+}
+
+/// Everything that opening makes.
+struct Built {
+    input: Input,
+    loaded: Loaded,
+    buffers: HostBuffers,
+    cache_state: Option<&'static str>,
 }
 
 /// Allocates, starts reading and creating pipelines, and binds.
 async fn build(
     gpu: Gpu,
     context: Option<&Context>,
-    source: Arc<CountingSource>,
     checked: Checked,
     options: &Options,
     ledger: &mut Ledger,
     timeline: Arc<Timeline>,
-) -> Result<(Parts, HostBuffers), Error> {
-    let Checked { mut bundle, loads, feed, trace, .. } = checked;
+) -> Result<Built, Error> {
+    let Checked { mut bundle, loads, source, pages, trace, bytes_read: _ } = checked;
     let constants = std::mem::take(&mut bundle.constants);
     let repeat_loads = self::loads(&bundle.plan.repeat_commands);
     let layouts = Arc::new(Layouts::create(&gpu, &bundle.plan).await?);
@@ -167,16 +171,16 @@ async fn build(
     ledger.check(&bundle.plan.memory)?;
     let last = staging.ring.len().saturating_sub(1);
     for (ring_index, buffer) in (0..).zip(&mut staging.ring[..last]) {
-        buffer.give(ring_index, &feed)?;
+        buffer.give(ring_index, &pages)?;
     }
 
-    staging.upload(&gpu, &bundle.plan.params, &constants, &Patience::blocking(options.timeout)).await?;
+    staging.upload(&gpu, &bundle.plan.params, &constants, &Wait::blocking(options.timeout)).await?;
     if let Some(buffer) = staging.ring.last_mut() {
-        buffer.give(last as u32, &feed)?;
+        buffer.give(last as u32, &pages)?;
     }
     #[cfg(target_arch = "wasm32")]
-    feed.beside(pipelines.create_all()).await?;
-    let host_bytes = plan_bytes(&bundle.plan) + pipelines.source_bytes() + feed.host_bytes();
+    pages.beside(pipelines.create_all()).await?;
+    let host_bytes = plan_bytes(&bundle.plan) + pipelines.source_bytes() + pages.host_bytes();
     ledger.sample(&gpu.device, host_bytes + constants.len() as u64);
     drop(constants);
     let (resources, buffers) = staging.complete(&gpu, &bundle.plan, ledger).await?;
@@ -185,23 +189,11 @@ async fn build(
     // The device has them.
     bundle.plan.params = Vec::new();
     timeline.mark(Mark::Allocated);
-    let options = options.clone();
     let bundle = Arc::new(bundle);
-    let parts = Parts {
-        feed,
-        pipelines,
-        held: Some(Held { bind_groups, resources }),
-        gpu,
-        source,
-        bundle,
-        options,
-        loads,
-        repeat_loads,
-        cache_state,
-        timeline,
-        trace,
-    };
-    Ok((parts, buffers))
+    let input = Input { pages, source, bundle: Arc::clone(&bundle), rows_at_a_time: options.reader_threads };
+    let device_state = Some(DeviceState { bind_groups, resources });
+    let loaded = Loaded { pipelines, device_state, gpu, bundle, loads, repeat_loads, timeline, trace };
+    Ok(Built { input, loaded, buffers, cache_state })
 }
 
 /// Starts creating pipelines, with a cache if one is wanted; tells what became of the cache.
@@ -217,7 +209,7 @@ fn start_pipelines(
     let pipelines = &mut bundle.plan.pipelines;
     #[cfg(not(target_arch = "wasm32"))]
     if let Some(directory) = &options.cache_dir {
-        let (cache, state) = super::pipeline_cache::open(gpu, directory);
+        let (cache, state) = crate::loaded::pipeline_cache::open(gpu, directory);
         let pipelines = Pipelines::start(gpu, known, layouts, pipelines, threads, cache, timeline)?;
         return Ok((pipelines, Some(state.name())));
     }

@@ -4,13 +4,12 @@
 //! the device, pipelines, readers with their buffers, and the plan. Constants and parameters are read from the bundle again,
 //! which must not have changed meanwhile.
 
-use super::pipelines::bind_groups;
-use super::resources::{HostBuffers, Staging};
-use super::{Held, Session, host_bytes};
-use crate::error::Error;
-use crate::ledger::plan_bytes;
-use crate::patience::Patience;
-use crate::watch::watched;
+use super::{Condition, Session, host_bytes};
+use crate::api::Error;
+use crate::device::plan_bytes;
+use crate::io::watched;
+use crate::loaded::{DeviceState, HostBuffers, Staging, bind_groups};
+use crate::time::Wait;
 use flashmem_plan_format::Bundle;
 
 impl Session {
@@ -33,59 +32,65 @@ impl Session {
     }
 
     async fn trim_in(&mut self, may_block: bool) -> Result<(), Error> {
-        let patience = Patience::new(self.parts.options.timeout, may_block, None);
+        let wait = Wait::new(self.options.timeout, may_block, None);
         self.check_lost()?;
-        self.settle(&patience).await?;
-        self.let_go();
+        if self.condition != Condition::Trimmed {
+            // Noted first: who drops this future half-way has taken buffers from the readers.
+            self.condition = Condition::Unsettled;
+            self.settle(&wait).await?;
+            self.let_go();
+        }
         // The device frees what it no longer uses when it is looked at.
-        self.parts.gpu.wait_until_idle("giving memory back", &patience).await?;
-        self.ledger.sample(&self.parts.gpu.device, host_bytes(&self.parts));
+        self.loaded.gpu.wait_until_idle("giving memory back", &wait).await?;
+        self.ledger.sample(&self.loaded.gpu.device, host_bytes(&self.loaded, &self.input));
         Ok(())
     }
 
     /// Drops everything that a run needs on the device.
     fn let_go(&mut self) {
-        self.parts.held = None;
+        self.loaded.device_state = None;
         self.buffers = HostBuffers::default();
         self.ledger.release_all();
-        self.repeats = false;
+        self.condition = Condition::Trimmed;
     }
 
     /// Allocates again what [`Session::trim`] gave back.
-    pub(super) async fn take_again(&mut self, patience: &Patience) -> Result<(), Error> {
-        if self.parts.held.is_some() {
-            return Ok(());
-        }
-        let taken = self.allocate_again(patience).await;
-        if let Err(error) = &taken {
-            self.let_go();
-            self.lost = error.loses_session().then(|| error.to_string());
+    pub(super) async fn take_again(&mut self, wait: &Wait) -> Result<(), Error> {
+        let taken = self.allocate_again(wait).await;
+        match &taken {
+            Ok(()) => self.condition = Condition::Settled { repeats: false },
+            Err(error) => {
+                self.let_go();
+                if error.loses_session() {
+                    self.lose(error);
+                }
+            }
         }
         taken
     }
 
-    async fn allocate_again(&mut self, patience: &Patience) -> Result<(), Error> {
+    async fn allocate_again(&mut self, wait: &Wait) -> Result<(), Error> {
         // What a call that was dropped half-way may have noted.
         self.ledger.release_all();
-        let Self { parts, buffers, ledger, .. } = self;
+        let Self { loaded, input, buffers, ledger, .. } = self;
         let during = "opening the bundle again";
-        let fresh = watched(&parts.source, patience, during, Bundle::open_without_golden).await??;
-        if fresh.hash != parts.bundle.hash {
+        let fresh = watched(&input.source, wait, during, Bundle::open_without_golden).await??;
+        if fresh.hash != loaded.bundle.hash {
             return Err(Error::BundleChanged);
         }
-        let (gpu, plan) = (&parts.gpu, &parts.bundle.plan);
+        let (gpu, plan) = (&loaded.gpu, &loaded.bundle.plan);
         let mut staging = Staging::allocate(gpu, plan, fresh.plan.params.len(), &fresh.constants, ledger).await?;
-        staging.upload(gpu, &fresh.plan.params, &fresh.constants, patience).await?;
+        staging.upload(gpu, &fresh.plan.params, &fresh.constants, wait).await?;
         let fresh_bytes = plan_bytes(&fresh.plan) + fresh.constants.len() as u64;
-        ledger.sample(&gpu.device, host_bytes(parts) + fresh_bytes);
+        ledger.sample(&gpu.device, host_bytes(loaded, input) + fresh_bytes);
         // Its memory must not add to that of the large resources.
         drop(fresh);
         let (resources, host_buffers) = staging.complete(gpu, plan, ledger).await?;
         ledger.check(&plan.memory)?;
-        let bind_groups = bind_groups(gpu, parts.pipelines.layouts(), plan, &resources).await?;
-        ledger.sample(&gpu.device, host_bytes(parts));
+        let bind_groups = bind_groups(gpu, loaded.pipelines.layouts(), plan, &resources).await?;
+        ledger.sample(&gpu.device, host_bytes(loaded, input));
         *buffers = host_buffers;
-        parts.held = Some(Held { resources, bind_groups });
+        loaded.device_state = Some(DeviceState { resources, bind_groups });
         Ok(())
     }
 }

@@ -6,8 +6,9 @@
 
 use super::json::{Lane, Writer, quoted};
 use super::{DispatchTime, Records, Submission, Trace, Upload, predicted};
-use crate::gpu::lock;
-use crate::timeline::{Mark, Timeline};
+use crate::api::Mark;
+use crate::lock::lock;
+use crate::time::Timeline;
 use flashmem_plan_format::plan::Plan;
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -12,8 +12,8 @@ mod timestamps;
 
 pub(crate) use timestamps::Timestamps;
 
-use crate::clock::Stopwatch;
-use crate::gpu::lock;
+use crate::lock::lock;
+use crate::time::Stopwatch;
 use flashmem_plan_format::plan::{PageId, SlotId};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;

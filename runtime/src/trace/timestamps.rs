@@ -3,9 +3,9 @@
 //! With queries every dispatch has a pass of its own; what it computes is the same. Queries and the buffers that they are
 //! read through are tracing's own memory. A device without the feature has none of this.
 
-use crate::error::Error;
-use crate::gpu::Gpu;
-use crate::patience::Patience;
+use crate::api::Error;
+use crate::device::{Gpu, unmapped};
+use crate::time::Wait;
 use std::time::Duration;
 use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePassTimestampWrites, Features, MapMode, QuerySet,
@@ -70,16 +70,16 @@ impl Timestamps {
     }
 
     /// Begin and end of every dispatch by the device's clock, once what `resolve` encoded is submitted.
-    pub(crate) async fn read(&self, gpu: &Gpu, patience: &Patience) -> Result<Vec<(u32, Duration, Duration)>, Error> {
+    pub(crate) async fn read(&self, gpu: &Gpu, wait: &Wait) -> Result<Vec<(u32, Duration, Duration)>, Error> {
         let mut ticket = gpu.map(&self.readback, MapMode::Read);
-        let mapped = gpu.wait(&mut ticket, None, DURING, patience).await;
+        let mapped = gpu.wait(&mut ticket, None, DURING, wait).await;
         if let Err(error) = mapped {
             // Ends the mapping, so that the next run can use the buffer.
             self.readback.unmap();
             return Err(error);
         }
         let view = self.readback.get_mapped_range(..u64::from(self.dispatches) * 16);
-        let view = view.map_err(|error| crate::session::unmapped(DURING, &error))?;
+        let view = view.map_err(|error| unmapped(DURING, &error))?;
         let ticks = view.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
         let times: Vec<_> = ticks.map(|ticks| Duration::from_nanos((ticks as f64 * self.period) as u64)).collect();
         drop(view);

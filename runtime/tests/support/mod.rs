@@ -12,7 +12,7 @@ use flashmem_plan_format::plan::{
     Pipeline, Plan, Port, Requirements, SlotId, TexelFormat,
 };
 use flashmem_plan_format::testing;
-use flashmem_runtime::{Error, MemorySource, Options, ReadAt, Session, Tensor};
+use flashmem_runtime::{Error, MemorySource, Options, ReadAt, Session, Source, Tensor};
 use std::io::{self, Cursor};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -159,7 +159,12 @@ pub fn open(bytes: Vec<u8>) -> Result<Session, Error> {
 }
 
 pub fn open_with(bytes: Vec<u8>, options: &Options) -> Result<Session, Error> {
-    Session::open_source(Arc::new(MemorySource::from(bytes)), options)
+    Session::builder(Source::Blocking(Arc::new(MemorySource::from(bytes)))).options(options.clone()).open()
+}
+
+/// Bytes that every completed run read.
+pub fn bytes_read(session: &Session) -> Vec<u64> {
+    session.stats().runs.iter().map(|run| run.bytes_read).collect()
 }
 
 /// A source that fails on demand for reads that touch `offset_bytes` or what follows.

@@ -1,7 +1,7 @@
 //! A bundle with inputs, what this machine's device gives for them, and what the reference gives.
 
 use anyhow::{Context as _, ensure};
-use flashmem_runtime::{ElementType, Options, PortInfo, Session, Tensor, npz};
+use flashmem_runtime::{ElementType, PortInfo, Session, Tensor, npz};
 use std::path::Path;
 
 /// Greatest accepted relative error of a browser's outputs, by the L2 norm over all of them: devices round differently, and
@@ -25,7 +25,7 @@ pub struct Case {
 impl Case {
     /// One run of a bundle on the arrays that are named as its inputs; those named as its outputs are the reference.
     pub fn single(bundle: &Path, arrays: &Path) -> anyhow::Result<Self> {
-        let mut session = Session::open(bundle, &Options::default())?;
+        let mut session = Session::builder(bundle).open()?;
         let set = npz::read(arrays, &session.inputs())?;
         let reference = npz::read(arrays, &session.outputs())?;
         Self::of(bundle, &mut session, vec![set], &concatenated(&reference))
@@ -33,7 +33,7 @@ impl Case {
 
     /// A run of the digit classifier on every image of its archive.
     pub fn digits(bundle: &Path, arrays: &Path) -> anyhow::Result<Self> {
-        let mut session = Session::open(bundle, &Options::default())?;
+        let mut session = Session::builder(bundle).open()?;
         let port = |name: &str, shape: &[u64]| PortInfo {
             name: name.to_owned(),
             element: ElementType::F32,

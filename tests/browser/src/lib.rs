@@ -3,7 +3,7 @@
 //! It deliberately compares nothing with other devices: the server's side (`main.rs`) does.
 #![cfg(target_arch = "wasm32")]
 
-use flashmem_runtime::{AsyncReadAt as _, Options, Outputs, Session, Tensor, WebSource};
+use flashmem_runtime::{Options, Outputs, Session, Source, Tensor, WebSource};
 use js_sys::{Array, Uint8Array};
 use std::fmt::Display;
 use std::sync::Arc;
@@ -40,7 +40,8 @@ pub fn start() {
 pub async fn run(url: String, inputs: Vec<u8>, readers: u32) -> Result<Array, JsValue> {
     let source = WebSource::open(&url, TIMEOUT).await.map_err(text)?;
     let options = Options { reader_threads: readers, ..Options::default() };
-    let mut session = Session::open_fetched(Arc::new(source), &options).await.map_err(text)?;
+    let mut session =
+        Session::builder(Source::Async(Arc::new(source))).options(options).open_async().await.map_err(text)?;
     let mut outputs = Vec::new();
     let mut rest = inputs.as_slice();
     let mut first = None;

@@ -33,7 +33,8 @@ fn main() -> anyhow::Result<()> {
     let labels: Array1<i64> = npz.by_name("labels")?;
     ensure!(images.len_of(Axis(0)) == labels.len(), "as many labels as images");
 
-    let mut session = Session::open(&args.bundle, &Options { adapter: args.adapter, ..Options::default() })?;
+    let mut session =
+        Session::builder(&args.bundle).options(Options { adapter: args.adapter, ..Options::default() }).open()?;
     let mut right = 0;
     for (index, (image, label)) in images.axis_iter(Axis(0)).zip(&labels).enumerate() {
         let pixels: Vec<f32> = image.iter().copied().collect();
@@ -75,15 +76,16 @@ fn draw(pixels: &[f32], digit: usize, confidence: f32, label: i64) {
 
 fn summary(stats: &Stats) {
     let kib = |bytes: u64| format!("{:.1} KiB", bytes as f64 / 1024.0);
-    let mut runs = stats.runs_ms.clone();
+    let mut runs: Vec<f64> = stats.runs.iter().map(|run| run.ms).collect();
+    let first = runs.first().copied();
     runs.sort_by(f64::total_cmp);
     let software = if stats.software { " (software)" } else { "" };
     println!("adapter         {}{software}", stats.adapter);
-    println!("weights         {}", kib(stats.weight_bytes_total));
-    println!("declared peak   {}", kib(stats.declared_peak_bytes));
-    println!("measured peak   {}", kib(stats.measured_peak_bytes));
-    println!("read            {} in {} runs", kib(stats.bytes_read), runs.len());
-    if let (Some(first), Some(median)) = (stats.runs_ms.first(), runs.get(runs.len() / 2)) {
+    println!("weights         {}", kib(stats.plan.weight_bytes_total));
+    println!("declared peak   {}", kib(stats.memory.declared_peak_bytes));
+    println!("measured peak   {}", kib(stats.memory.measured_peak_bytes));
+    println!("read            {} in {} runs", kib(stats.io.bytes_read), runs.len());
+    if let (Some(first), Some(median)) = (first, runs.get(runs.len() / 2)) {
         println!("time            load {:.1} ms, first run {first:.1} ms, median run {median:.2} ms", stats.load_ms);
     }
 }

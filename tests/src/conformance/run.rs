@@ -8,11 +8,11 @@ use super::{compare, message};
 use crate::{compile_quietly, options};
 use flashmem_compiler::import::{Dim, ImportOptions};
 use flashmem_plan_format::plan::TexelFormat;
-use flashmem_runtime::{Context, FileSource, Options, Session, Tensor};
+use flashmem_runtime::{Context, Options, Session, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 /// What came of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +137,7 @@ fn replay(
     inputs: &[(String, Option<Tensor>)],
 ) -> anyhow::Result<Verdict> {
     let session_options = Options { reader_threads: 1, pipeline_threads: 1, ..Options::default() };
-    let mut session = Session::open_on(context, Arc::new(FileSource::open(bundle)?), &session_options)?;
+    let mut session = Session::builder(bundle).on(context).options(session_options).open()?;
     let fed: Vec<(String, Tensor)> =
         inputs.iter().filter_map(|(name, tensor)| Some((name.clone(), tensor.clone()?))).collect();
     anyhow::ensure!(fed.len() == inputs.len(), "an input is no tensor, yet it was compiled");

@@ -6,7 +6,7 @@ use super::arguments::{BenchArguments, ChildKind};
 use super::inputs;
 use crate::cli::ProcessClock;
 use anyhow::Context as _;
-use flashmem_runtime::{EmptyDevice, Options, Session, Stats};
+use flashmem_runtime::{EmptyDevice, Mark, Options, Session};
 use serde::{Deserialize, Serialize};
 use std::io::Read as _;
 
@@ -43,15 +43,19 @@ pub(super) fn run(kind: ChildKind, arguments: &BenchArguments, process: ProcessC
             for _ in 0..arguments.child_runs {
                 session.run(&inputs).context("a later run failed")?;
             }
-            let stats = Stats { before_open_ms: Some(before_open_ms), cold_ms: Some(cold_ms), ..session.stats() };
+            let mut stats = session.stats();
+            stats.phases.before_open_ms = Some(before_open_ms);
+            stats.cold_ms = Some(cold_ms);
             tell(Report { cold_ms: Some(cold_ms), ..Report::new(serde_json::to_value(&stats)?) })?;
         }
         ChildKind::IoOnly => {
             let before_open_ms = process.elapsed_ms();
             let mut session = open(arguments)?;
             session.run_reads_only().context("reading failed")?;
-            let stats = Stats { before_open_ms: Some(before_open_ms), ..session.stats() };
-            let io_ms = stats.readback_ms.zip(stats.reading_began_ms).map(|(end, start)| end - start);
+            let mut stats = session.stats();
+            stats.phases.before_open_ms = Some(before_open_ms);
+            let [end, start] = [Mark::Readback, Mark::ReadingBegan].map(|mark| stats.phases.end_ms(mark));
+            let io_ms = end.zip(start).map(|(end, start)| end - start);
             tell(Report { io_ms, ..Report::new(serde_json::to_value(&stats)?) })?;
         }
     }
@@ -66,7 +70,7 @@ fn open(arguments: &BenchArguments) -> anyhow::Result<Session> {
         ..Options::default()
     };
     let bundle = arguments.bundle.display();
-    Session::open(&arguments.bundle, &options).with_context(|| format!("cannot open {bundle}"))
+    Session::builder(&arguments.bundle).options(options).open().with_context(|| format!("cannot open {bundle}"))
 }
 
 impl Report {

@@ -6,6 +6,7 @@ use super::samples::Samples;
 use super::{Measured, gpu_memory};
 use anyhow::Context as _;
 use flashmem_plan_format::files;
+use flashmem_runtime::Mark;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -94,21 +95,10 @@ struct Memory {
     resident_growth_bytes: Option<i64>,
 }
 
-const PHASES: [&str; 13] = [
-    "before_open_ms",
-    "validate_ms",
-    "reading_began_ms",
-    "adapter_ms",
-    "device_ms",
-    "staging_ms",
-    "first_page_ms",
-    "allocated_ms",
-    "pipelines_ms",
-    "first_dispatch_ms",
-    "last_page_ms",
-    "last_dispatch_ms",
-    "readback_ms",
-];
+/// Keys of the session's statistics, in the order in which they usually come.
+fn phases() -> impl Iterator<Item = &'static str> {
+    std::iter::once("before_open_ms").chain(Mark::ALL.map(Mark::name))
+}
 
 /// Sums up, writes the JSON, and prints: whoever stops reading the figures ends the program.
 pub(super) fn finish(arguments: &BenchArguments, measured: &Measured) -> anyhow::Result<()> {
@@ -233,12 +223,14 @@ impl Cold {
             let values = measured.cold.iter().filter_map(|report| report.stats[name].as_f64()).collect();
             Samples::of(values).map(|samples| (name.to_owned(), samples.median))
         };
-        let reading_from = |phase: &str| {
-            let ms = |report: &Report| Some(report.stats["last_page_ms"].as_f64()? - report.stats[phase].as_f64()?);
+        let reading_from = |phase: Mark| {
+            let ms = |report: &Report| {
+                Some(report.stats[Mark::LastPage.name()].as_f64()? - report.stats[phase.name()].as_f64()?)
+            };
             Reading::of(measured, raw, measured.cold.iter().filter_map(ms).collect())
         };
-        let (reading, reading_in_replay) = (reading_from("reading_began_ms"), reading_from("staging_ms"));
-        let phases_ms = PHASES.iter().filter_map(|name| median(name)).collect();
+        let (reading, reading_in_replay) = (reading_from(Mark::ReadingBegan), reading_from(Mark::Staging));
+        let phases_ms = phases().filter_map(median).collect();
         Some(Self { over_floor: ms.median / floor_ms, ms, device_ms, floor_ms, reading, reading_in_replay, phases_ms })
     }
 }

@@ -1,0 +1,142 @@
+//! Chooses an adapter and opens a device: with just the limits that a plan needs, or with all that the adapter has.
+//!
+//! Hardware comes before software; software is used when there is nothing else, and said so. No optional feature that
+//! kernels could use is ever requested, so every kernel is plain WebGPU; tracing asks for timestamps.
+
+use super::{Gpu, limits_for};
+use crate::api::Error;
+use flashmem_plan_format::plan::Requirements;
+use wgpu::{
+    Adapter, AdapterInfo, Backends, DeviceDescriptor, DeviceType, Features, Instance, InstanceDescriptor,
+    InstanceFlags, Limits, MemoryHints,
+};
+
+/// An adapter that was found, which needs no plan.
+pub(crate) struct Chosen {
+    adapter: Adapter,
+    info: AdapterInfo,
+}
+
+/// Finds the adapter: the first whose name contains `wanted`, or the best.
+///
+/// Backends are tried one after another, so that only the needed ones are initialised: a later one only when those before
+/// have no adapter of the name, or nothing but software.
+pub(crate) async fn choose(wanted: Option<&str>) -> Result<Chosen, Error> {
+    let mut found = Vec::new();
+    for backend in BACKENDS {
+        let instance = Instance::new(InstanceDescriptor {
+            backends: *backend,
+            flags: InstanceFlags::empty(),
+            ..InstanceDescriptor::new_without_display_handle()
+        });
+        for adapter in adapters(&instance, *backend).await {
+            let info = adapter.get_info();
+            found.push(Chosen { adapter, info });
+        }
+        let is_enough = |chosen: &Chosen| match wanted {
+            Some(wanted) => chosen.has_name(wanted),
+            None => chosen.info.device_type != DeviceType::Cpu,
+        };
+        if found.iter().any(is_enough) {
+            break;
+        }
+    }
+    pick(found, wanted)
+}
+
+/// Opens the device for a plan, with those of the `wanted` features that the adapter has.
+pub(crate) async fn open(chosen: Chosen, requirements: &Requirements, wanted: Features) -> Result<Gpu, Error> {
+    let limits = limits_for(requirements, &chosen.info, &chosen.adapter.limits())?;
+    request(chosen, limits, wanted).await
+}
+
+/// Opens a device with all limits that its adapter has, for plans that are not known yet.
+pub(crate) async fn open_whole(chosen: Chosen) -> Result<Gpu, Error> {
+    let limits = chosen.adapter.limits();
+    request(chosen, limits, Features::empty()).await
+}
+
+async fn request(chosen: Chosen, required_limits: Limits, wanted: Features) -> Result<Gpu, Error> {
+    let Chosen { adapter, info } = chosen;
+    let descriptor = DeviceDescriptor {
+        label: Some("flashmem"),
+        required_features: adapter.features().intersection(wanted),
+        required_limits,
+        memory_hints: MemoryHints::Manual { suballocated_device_memory_block_size: BLOCK_BYTES..BLOCK_BYTES },
+        ..DeviceDescriptor::default()
+    };
+    let (device, queue) = adapter
+        .request_device(&descriptor)
+        .await
+        .map_err(|error| Error::RequestDevice { adapter: info.name.clone(), message: error.to_string() })?;
+    Ok(Gpu::new(device, queue, info))
+}
+
+/// Opens a device with the limits that every device has and that the measured kernels need, and says what the adapter's are.
+#[cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+pub(crate) async fn open_to_measure(chosen: Chosen) -> Result<(Gpu, Limits), Error> {
+    let Chosen { adapter, info } = chosen;
+    let available = adapter.limits();
+    let descriptor = DeviceDescriptor {
+        label: Some("flashmem profile"),
+        required_limits: Limits::downlevel_defaults().or_worse_values_from(&available),
+        memory_hints: MemoryHints::MemoryUsage,
+        ..DeviceDescriptor::default()
+    };
+    let (device, queue) = adapter
+        .request_device(&descriptor)
+        .await
+        .map_err(|error| Error::RequestDevice { adapter: info.name.clone(), message: error.to_string() })?;
+    Ok((Gpu::new(device, queue, info), available))
+}
+
+/// Memory that wgpu takes from the driver at a time for resources up to this size; larger ones get their own. It is the
+/// least that wgpu allows: growing blocks, which its hints for low memory use have, would leave tens of MiB unused.
+const BLOCK_BYTES: u64 = 4 << 20;
+
+/// In order of trying.
+#[cfg(target_arch = "wasm32")]
+const BACKENDS: &[Backends] = &[Backends::BROWSER_WEBGPU];
+#[cfg(target_vendor = "apple")]
+const BACKENDS: &[Backends] = &[Backends::METAL, Backends::VULKAN];
+#[cfg(not(any(target_arch = "wasm32", target_vendor = "apple")))]
+const BACKENDS: &[Backends] = &[Backends::VULKAN, Backends::DX12];
+
+#[cfg(not(target_arch = "wasm32"))]
+async fn adapters(instance: &Instance, backend: Backends) -> Vec<Adapter> {
+    instance.enumerate_adapters(backend).await
+}
+
+#[cfg(target_arch = "wasm32")]
+async fn adapters(instance: &Instance, _backend: Backends) -> Vec<Adapter> {
+    instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await.into_iter().collect()
+}
+
+impl Chosen {
+    fn has_name(&self, wanted: &str) -> bool {
+        self.info.name.to_lowercase().contains(&wanted.to_lowercase())
+    }
+}
+
+fn pick(mut found: Vec<Chosen>, wanted: Option<&str>) -> Result<Chosen, Error> {
+    // The sort is stable: adapters of one kind stay in the order of the system.
+    found.sort_by_key(|chosen| preference(chosen.info.device_type));
+    match (found.iter().position(|chosen| wanted.is_none_or(|wanted| chosen.has_name(wanted))), wanted) {
+        (Some(position), _) => Ok(found.swap_remove(position)),
+        (None, Some(wanted)) if !found.is_empty() => {
+            let available = found.into_iter().map(|chosen| chosen.info.name).collect();
+            Err(Error::AdapterNotFound { wanted: wanted.to_owned(), available })
+        }
+        (None, _) => Err(Error::NoAdapter),
+    }
+}
+
+const fn preference(device_type: DeviceType) -> u32 {
+    match device_type {
+        DeviceType::DiscreteGpu => 0,
+        DeviceType::IntegratedGpu => 1,
+        DeviceType::VirtualGpu => 2,
+        DeviceType::Other => 3,
+        DeviceType::Cpu => 4,
+    }
+}

@@ -1,0 +1,12 @@
+//! The device: how it is chosen and opened, its limits, every wait for it, and what it holds.
+//!
+//! Nothing here knows files or commands; a plan's requirements and declaration are all that it knows of plans.
+
+pub(crate) mod adapter;
+mod gpu;
+mod ledger;
+mod limits;
+
+pub(crate) use gpu::{Gpu, MapTicket, checked, unmapped};
+pub(crate) use ledger::{Kind, Ledger, plan_bytes};
+pub(crate) use limits::limits_for;
