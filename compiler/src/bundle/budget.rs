@@ -9,6 +9,7 @@ use super::least_memory::least_memory_within;
 use super::{Assembled, Assembly, BundleError, Links, assemble};
 use crate::graph::Graph;
 use crate::lower::program::Program;
+use crate::lower::verify::{Violation, verify};
 use crate::lower::{LowerError, LowerOptions, lower};
 use crate::schedule::{Strategy, smallest_slots};
 use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS, PageGeometry, TexelFormat};
@@ -65,6 +66,9 @@ pub enum BudgetError {
     /// No candidate can be lowered; the reason is that of the candidate with the largest pages.
     #[error(transparent)]
     Lower(#[from] LowerError),
+    /// The independent checker found violations: a mistake of lowering.
+    #[error("the program violates its own rules: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    LoweringInvalid(Vec<Violation>),
     /// The device's textures have too few layers for the slots that every candidate needs.
     #[error(
         "device `{profile}` has max_texture_array_layers = {available}, and at least {needed} pages must be resident at once"
@@ -220,7 +224,7 @@ fn candidates(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<V
                 tiles: search.assembly.profile.tiles,
             };
             let program = match lower(graph, &options) {
-                Ok(program) => program,
+                Ok(program) => verified(program)?,
                 Err(error @ LowerError::PanelTooLarge { .. }) => {
                     refused = Some(error);
                     continue;
@@ -241,6 +245,12 @@ fn candidates(graph: &Graph, links: &mut Links, search: &Search<'_>) -> Result<V
         Some(error) if candidates.is_empty() => Err(error.into()),
         _ => Ok(candidates),
     }
+}
+
+/// A program that keeps lowering's own rules.
+fn verified(program: Program) -> Result<Program, BudgetError> {
+    let violations = verify(&program);
+    if violations.is_empty() { Ok(program) } else { Err(BudgetError::LoweringInvalid(violations)) }
 }
 
 /// A candidate at its least memory, with a schedule that costs no search.

@@ -5,7 +5,7 @@
 
 use super::error::{LowerError, LowerOptions};
 use super::memory::{self, Lifetime};
-use super::program::{Fused, Packing, Program, RowSource, Step, Weight};
+use super::program::{Accesses, Fused, Packing, PlacedTensor, Program, RowSource, Step, Tensors, Weight};
 use super::view::{TensorId, View};
 use crate::cost::Cost;
 use crate::emit::Expression;
@@ -79,9 +79,11 @@ pub struct Lowering<'a> {
     options: &'a LowerOptions,
     tensors: Vec<Tensor>,
     views: BTreeMap<NodeId, View>,
-    /// Calls with what they are of.
-    calls: Vec<(Call, Site)>,
+    /// Calls with what they are of and the views of their tensors that they were made from.
+    calls: Vec<(Call, Site, Vec<View>)>,
     site: Site,
+    /// Views that were given out since the site was entered.
+    given: Vec<View>,
     weights: Vec<Weight>,
     packed: BTreeMap<NodeId, usize>,
     constants: Vec<u8>,
@@ -100,6 +102,7 @@ impl<'a> Lowering<'a> {
             views: BTreeMap::new(),
             calls: Vec::new(),
             site: Site::Result(0),
+            given: Vec::new(),
             weights: Vec::new(),
             packed: BTreeMap::new(),
             constants: Vec::new(),
@@ -124,13 +127,23 @@ impl<'a> Lowering<'a> {
         let step = self.calls.len() as u32;
         let elements = shape.iter().product::<usize>();
         self.tensors.push(Tensor { elements, place: Place::Activation { first_step: step, last_step: step } });
-        View::dense(TensorId(self.tensors.len() as u32 - 1), shape)
+        let view = View::dense(TensorId(self.tensors.len() as u32 - 1), shape);
+        self.give(&view);
+        view
+    }
+
+    /// Notes a view for the calls that are made from it.
+    fn give(&mut self, view: &View) {
+        if !self.given.contains(view) {
+            self.given.push(view.clone());
+        }
     }
 
     /// How a lowered node lies in memory. A constant goes into the resident constants buffer on first use.
     pub fn view(&mut self, id: NodeId) -> View {
-        if let Some(view) = self.views.get(&id) {
-            return view.clone();
+        if let Some(view) = self.views.get(&id).cloned() {
+            self.give(&view);
+            return view;
         }
         let constant = self.graph.constant(id).expect("operands are lowered before their users").clone();
         let view = self.resident(&constant);
@@ -154,7 +167,9 @@ impl<'a> Lowering<'a> {
         self.constants.resize(offset_bytes as usize, 0);
         self.constants.extend((0..constant.len()).flat_map(|i| constant.device_word_at(i).to_le_bytes()));
         self.tensors.push(Tensor { elements: constant.len(), place: Place::Constant { offset_bytes } });
-        View::dense(TensorId(self.tensors.len() as u32 - 1), &constant.shape)
+        let view = View::dense(TensorId(self.tensors.len() as u32 - 1), &constant.shape);
+        self.give(&view);
+        view
     }
 
     /// Adds a weight to the stream, or finds it there when the same constant was packed the same way. Returns its index.
@@ -190,6 +205,7 @@ impl<'a> Lowering<'a> {
     /// The calls to come are of this.
     pub fn enter(&mut self, site: Site) {
         self.site = site;
+        self.given.clear();
     }
 
     /// Name of what is being lowered, for people.
@@ -222,7 +238,9 @@ impl<'a> Lowering<'a> {
         for tensor in call.inputs.iter().chain([&call.output]) {
             self.touch(*tensor, step);
         }
-        self.calls.push((call, self.site));
+        let bound = |view: &&View| view.tensor == call.output || call.inputs.contains(&view.tensor);
+        let views = self.given.iter().filter(bound).cloned().collect();
+        self.calls.push((call, self.site, views));
     }
 
     /// Rounds that the loops of one invocation may take, where the device ends them.
@@ -320,7 +338,7 @@ impl<'a> Lowering<'a> {
             })
             .collect();
         let slice = |tensor: TensorId| slices[tensor.0 as usize];
-        for (call, site) in &self.calls {
+        for (call, site, _) in &self.calls {
             if let Some(limit) = self.options.most_rounds.filter(|limit| call.rounds() > *limit) {
                 let (node, kernel) = (self.label(*site), call.kernel.name());
                 return Err(LowerError::TooManyRounds { node, kernel, rounds: call.rounds(), limit });
@@ -336,42 +354,42 @@ impl<'a> Lowering<'a> {
                 }
             }
         }
-        let port = |port: &crate::graph::GraphPort, slice: Option<BufferSlice>| Port {
+        let port = |port: &crate::graph::GraphPort, tensor: Option<TensorId>| Port {
             name: port.name.clone(),
             element: port.element,
             shape: self.graph.node(port.node).shape.iter().map(|d| *d as u64).collect(),
-            slice,
+            slice: tensor.map(slice),
         };
-        let inputs =
-            self.graph.inputs.iter().map(|p| port(p, self.views.get(&p.node).map(|v| slice(v.tensor)))).collect();
-        let mut results = self.graph.results().zip(&self.outputs).map(|(p, view)| port(p, Some(slice(view.tensor))));
+        let mut tensors = self.table(&slices);
+        let inputs = self.graph.inputs.iter().zip(&tensors.inputs).map(|(p, tensor)| port(p, *tensor)).collect();
+        let mut results = self.graph.results().zip(&tensors.results).map(|(p, tensor)| port(p, Some(*tensor)));
         let checks = results.by_ref().take(self.graph.checks.len()).collect();
         let outputs = results.collect();
-        let steps = self
-            .calls
-            .iter()
-            .map(|(c, site)| {
-                let (expression, inputs) = match c.expression.clone() {
-                    Some(program) => {
-                        let (expression, inputs) = Expression::shared(c.kernel, program, &c.inputs);
-                        (Some(expression), inputs)
-                    }
-                    None => (None, c.inputs.clone()),
-                };
-                Step {
-                    kernel: c.kernel,
-                    expression,
-                    params: c.params.clone(),
-                    bindings: [c.output].iter().chain(&inputs).map(|t| slice(*t)).collect(),
-                    workgroups: c.workgroups,
-                    weight_texels: c.weight_texels.clone(),
-                    node: self.label(*site),
-                    fused: self.fused(c, *site),
-                    rounds: u32::try_from(c.rounds()).unwrap_or(u32::MAX),
-                    cost: c.cost,
+        let mut steps = Vec::with_capacity(self.calls.len());
+        for (c, site, views) in std::mem::take(&mut self.calls) {
+            let (rounds, fused) = (c.rounds(), self.fused(&c, site));
+            let (expression, inputs) = match c.expression {
+                Some(program) => {
+                    let (expression, inputs) = Expression::shared(c.kernel, program, &c.inputs);
+                    (Some(expression), inputs)
                 }
-            })
-            .collect();
+                None => (None, c.inputs),
+            };
+            let bound: Vec<TensorId> = [c.output].into_iter().chain(inputs).collect();
+            steps.push(Step {
+                kernel: c.kernel,
+                expression,
+                params: c.params,
+                bindings: bound.iter().map(|t| slice(*t)).collect(),
+                workgroups: c.workgroups,
+                weight_texels: c.weight_texels,
+                node: self.label(site),
+                fused,
+                rounds: u32::try_from(rounds).unwrap_or(u32::MAX),
+                cost: c.cost,
+            });
+            tensors.calls.push(Accesses { tensors: bound, views });
+        }
         let row_gathers =
             self.row_gathers.iter().map(|(g, t)| RowGather { destination: slice(*t), ..g.clone() }).collect();
         Ok(Program {
@@ -386,6 +404,23 @@ impl<'a> Lowering<'a> {
             constants: self.constants,
             steps,
             activation_bytes,
+            tensors,
         })
+    }
+
+    /// Whose the slices are, calls apart.
+    fn table(&self, slices: &[BufferSlice]) -> Tensors {
+        let mut writes = vec![0; slices.len()];
+        self.calls.iter().for_each(|(call, ..)| writes[call.output.0 as usize] += 1);
+        let placed = self.tensors.iter().zip(slices).zip(writes);
+        Tensors {
+            table: placed
+                .map(|((t, slice), writes)| PlacedTensor { slice: *slice, elements: t.elements as u64, writes })
+                .collect(),
+            calls: Vec::with_capacity(self.calls.len()),
+            inputs: self.graph.inputs.iter().map(|p| self.views.get(&p.node).map(|view| view.tensor)).collect(),
+            gathered: self.row_gathers.iter().map(|(_, tensor)| *tensor).collect(),
+            results: self.outputs.iter().map(|view| view.tensor).collect(),
+        }
     }
 }

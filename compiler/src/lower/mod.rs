@@ -11,6 +11,7 @@ pub mod half;
 pub mod memory;
 pub(crate) mod ops;
 pub mod program;
+pub mod verify;
 pub mod view;
 
 use crate::graph::Graph;

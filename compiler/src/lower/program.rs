@@ -3,6 +3,7 @@
 //! `lower` makes it from a graph; `schedule` decides when pages move; `pack` writes the weights; `emit` links the kernels.
 //! Offsets into the weight stream are texels, offsets into buffers bytes. It deliberately says nothing about time.
 
+use super::view::{TensorId, View};
 use crate::cost::Cost;
 use crate::emit::Expression;
 use crate::graph::constant::Constant;
@@ -112,6 +113,41 @@ pub struct RowSource {
     pub constant: Constant,
 }
 
+/// A tensor of the program in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlacedTensor {
+    /// Where it lies.
+    pub slice: BufferSlice,
+    /// Elements.
+    pub elements: u64,
+    /// Calls that were made to write it.
+    pub writes: u32,
+}
+
+/// The tensors of one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accesses {
+    /// One a binding: the output first.
+    pub tensors: Vec<TensorId>,
+    /// What the call was made from.
+    pub views: Vec<View>,
+}
+
+/// Which tensors the slices of a program are of: for the checker of lowering, and nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tensors {
+    /// All tensors, by id.
+    pub table: Vec<PlacedTensor>,
+    /// By step.
+    pub calls: Vec<Accesses>,
+    /// By public input; `None` where nothing reads it.
+    pub inputs: Vec<Option<TensorId>>,
+    /// By row gather.
+    pub gathered: Vec<TensorId>,
+    /// Those of the checks, then of the outputs.
+    pub results: Vec<TensorId>,
+}
+
 /// A whole program.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -137,6 +173,8 @@ pub struct Program {
     pub steps: Vec<Step>,
     /// Bytes of the activation arena.
     pub activation_bytes: u64,
+    /// Whose the slices are.
+    pub tensors: Tensors,
 }
 
 impl Program {

@@ -198,7 +198,7 @@ pub fn row(source: &RowSource, row: u32) -> Result<Vec<u8>, PackError> {
 mod tests {
     use super::Packer;
     use crate::graph::constant::Constant;
-    use crate::lower::program::{Packing, Program, Weight};
+    use crate::lower::program::{Packing, Program, Tensors, Weight};
     use flashmem_plan_format::plan::{PageGeometry, TexelFormat};
 
     #[test]
@@ -229,6 +229,7 @@ mod tests {
             constants: vec![],
             steps: vec![],
             activation_bytes: 0,
+            tensors: Tensors::default(),
         };
         let bytes = Packer::new(&program).page(0).expect("f32 always packs");
         let floats: Vec<f32> =
@@ -270,6 +271,7 @@ mod tests {
             constants: vec![],
             steps: vec![],
             activation_bytes: 0,
+            tensors: Tensors::default(),
         }
     }
 

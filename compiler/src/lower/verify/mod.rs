@@ -1,0 +1,248 @@
+//! The checker of lowering: follows the calls of a program with a map from bytes of the arena to tensors.
+//!
+//! It checks that every tensor lies whole inside its buffer; that every binding of a call is the slice of the tensor that the
+//! call names there; that a call reads only what was written for that tensor since the memory was another's; that no call
+//! overwrites a tensor that it reads itself or that a later call or a result needs; that every tensor is written by as many calls
+//! as were made for it; that first and last address of every view that a call was made from lie inside its tensor; that inputs,
+//! gathered rows and results are whole tensors of the size of their ports, and results are still there after the last call; that
+//! weights lie apart in the order of the stream, and calls read inside one of them. All violations are returned.
+//!
+//! It shares no code with `memory.rs` and takes nothing from lifetimes: it knows only the order of the calls. It deliberately
+//! does not check which elements of its tensors a kernel reaches (parameters are words to it, and a tensor counts as written
+//! with its first call), nor what is computed.
+
+mod arena;
+#[cfg(test)]
+mod tests;
+mod violation;
+
+pub use violation::Violation;
+
+use super::program::{Accesses, PlacedTensor, Program, Step};
+use super::view::{TensorId, View};
+use arena::Arena;
+use flashmem_plan_format::plan::{Buffer, BufferSlice, Port};
+use std::ops::Range;
+
+/// Checks a program; empty when it is right.
+pub fn verify(program: &Program) -> Vec<Violation> {
+    let mut check = Check { program, found: Vec::new() };
+    check.tables();
+    if check.found.is_empty() {
+        check.placement();
+        check.calls();
+        check.weights();
+        check.memory();
+    }
+    check.found
+}
+
+/// A program under check and what was found so far.
+struct Check<'a> {
+    program: &'a Program,
+    found: Vec<Violation>,
+}
+
+/// When a tensor is needed for the last time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    Never,
+    Step(usize),
+    AfterTheLast,
+}
+
+impl<'a> Check<'a> {
+    fn tensor(&self, id: TensorId) -> &'a PlacedTensor {
+        &self.program.tensors.table[id.0 as usize]
+    }
+
+    fn steps(&self) -> impl Iterator<Item = (usize, &'a Step, &'a Accesses)> + use<'a> {
+        let program = self.program;
+        program.steps.iter().zip(&program.tensors.calls).enumerate().map(|(index, (step, call))| (index, step, call))
+    }
+
+    /// Results with their tensors: checks, then outputs.
+    fn results(&self) -> impl Iterator<Item = (&'a Port, TensorId)> + use<'a> {
+        let program = self.program;
+        program.checks.iter().chain(&program.outputs).zip(program.tensors.results.iter().copied())
+    }
+
+    /// Lists that go together are as long as each other, and name tensors that there are.
+    fn tables(&mut self) {
+        let (program, tensors) = (self.program, &self.program.tensors);
+        let lengths = [
+            ("calls", tensors.calls.len(), program.steps.len()),
+            ("inputs", tensors.inputs.len(), program.inputs.len()),
+            ("gathers", tensors.gathered.len(), program.row_gathers.len()),
+            ("results", tensors.results.len(), program.checks.len() + program.outputs.len()),
+        ];
+        let unequal = lengths.into_iter().filter(|(_, found, expected)| found != expected);
+        self.found.extend(unequal.map(|(what, found, expected)| Violation::Length { what, found, expected }));
+        let of_call =
+            |call: &'a Accesses| call.tensors.iter().copied().chain(call.views.iter().map(|view| view.tensor));
+        let named = tensors.calls.iter().flat_map(of_call).chain(tensors.inputs.iter().flatten().copied());
+        let named = named.chain(tensors.gathered.iter().copied()).chain(tensors.results.iter().copied());
+        let unknown = named.filter(|id| id.0 as usize >= tensors.table.len());
+        self.found.extend(unknown.map(|tensor| Violation::Unknown { tensor: tensor.0 }));
+    }
+
+    /// Tensors inside their buffers, ports whole.
+    fn placement(&mut self) {
+        for (tensor, placed) in (0_u32..).zip(&self.program.tensors.table) {
+            let BufferSlice { buffer, offset_bytes, size_bytes } = placed.slice;
+            let buffer_bytes = match buffer {
+                Buffer::Activations => self.program.activation_bytes,
+                Buffer::Constants => self.program.constants.len() as u64,
+            };
+            // An empty tensor has a word all the same; an empty constant has none, and is never read.
+            let bytes = if placed.elements == 0 && buffer == Buffer::Constants { 0 } else { size_bytes };
+            if offset_bytes.checked_add(bytes).is_none_or(|end| end > buffer_bytes) {
+                self.found.push(Violation::Outside { tensor, buffer, offset_bytes, size_bytes, buffer_bytes });
+            }
+            if placed.elements.checked_mul(4).map(|bytes| bytes.max(4)) != Some(size_bytes) {
+                self.found.push(Violation::Size { tensor, elements: placed.elements, size_bytes });
+            }
+        }
+        let tensors = &self.program.tensors;
+        let inputs = self.program.inputs.iter().zip(tensors.inputs.iter().copied());
+        let results = self.results().map(|(port, tensor)| (port, Some(tensor)));
+        for (port, tensor) in inputs.chain(results).collect::<Vec<_>>() {
+            let slice = tensor.map(|tensor| self.tensor(tensor).slice);
+            let whole = tensor.is_none_or(|tensor| port.elements() == Some(self.tensor(tensor).elements));
+            let in_arena = slice.is_none_or(|slice| slice.buffer == Buffer::Activations);
+            if port.slice != slice || !whole || !in_arena {
+                self.found.push(Violation::Port { name: port.name.clone() });
+            }
+        }
+        for (index, (gather, tensor)) in self.program.row_gathers.iter().zip(&tensors.gathered).enumerate() {
+            if gather.destination != self.tensor(*tensor).slice {
+                self.found.push(Violation::Gather { gather: index as u32 });
+            }
+        }
+    }
+
+    /// Every call by itself: its bindings, its views, and how many calls each tensor has.
+    fn calls(&mut self) {
+        let mut writes = vec![0_u32; self.program.tensors.table.len()];
+        for (index, step, call) in self.steps() {
+            let (step_index, node) = (index as u32, || step.node.clone());
+            let slices: Vec<BufferSlice> = call.tensors.iter().map(|tensor| self.tensor(*tensor).slice).collect();
+            if slices != step.bindings || slices.is_empty() {
+                self.found.push(Violation::Bindings { step: step_index, node: node() });
+            }
+            if let Some(output) = call.tensors.first() {
+                writes[output.0 as usize] += 1;
+                if self.tensor(*output).slice.buffer != Buffer::Activations {
+                    self.found.push(Violation::WritesConstant { step: step_index, node: node(), tensor: output.0 });
+                }
+            }
+            for view in &call.views {
+                let elements = self.tensor(view.tensor).elements;
+                let (first, last) = extent(view);
+                let inside = view.is_empty() || (first >= 0 && last < i128::from(elements));
+                if !inside || !call.tensors.contains(&view.tensor) {
+                    let (node, tensor) = (node(), view.tensor.0);
+                    self.found.push(Violation::View { step: step_index, node, tensor, first, last, elements });
+                }
+            }
+        }
+        for (tensor, (placed, found)) in (0_u32..).zip(self.program.tensors.table.iter().zip(writes)) {
+            if placed.writes != found {
+                self.found.push(Violation::Writes { tensor, expected: placed.writes, found });
+            }
+        }
+    }
+
+    /// The weight stream.
+    fn weights(&mut self) {
+        let mut end = 0;
+        for weight in &self.program.weights {
+            if weight.texel_offset < end || weight.texels != weight.packing.texels() {
+                self.found.push(Violation::Weight { name: weight.name.clone(), texel_offset: weight.texel_offset });
+            }
+            end = weight.texel_offset.saturating_add(weight.texels);
+        }
+        for (index, step, _) in self.steps() {
+            let Some(texels) = step.weight_texels.clone() else { continue };
+            if !texels.is_empty() && !self.inside_one_weight(&texels) {
+                let node = step.node.clone();
+                self.found.push(Violation::WeightRange { step: index as u32, node, texels });
+            }
+        }
+    }
+
+    fn inside_one_weight(&self, texels: &Range<u64>) -> bool {
+        let weights = &self.program.weights;
+        let behind = weights.partition_point(|weight| weight.texel_offset <= texels.start);
+        let weight = behind.checked_sub(1).map(|index| &weights[index]);
+        weight.is_some_and(|weight| texels.end <= weight.texel_offset.saturating_add(weight.texels))
+    }
+
+    /// What is where, call by call.
+    fn memory(&mut self) {
+        let needs = self.needs();
+        let mut arena = Arena::default();
+        let tensors = &self.program.tensors;
+        for tensor in tensors.inputs.iter().flatten().chain(&tensors.gathered) {
+            for victim in arena.write(self.bytes(*tensor), *tensor) {
+                let (tensor, victim) = (tensor.0, victim.0);
+                self.found.push(Violation::HostOverlap { tensor, victim });
+            }
+        }
+        for (index, step, call) in self.steps() {
+            let Some((output, inputs)) = call.tensors.split_first() else { continue };
+            for input in inputs {
+                self.read(&arena, *input, |tensor, holder| {
+                    let node = step.node.clone();
+                    Violation::NotWritten { step: index as u32, node, tensor, holder }
+                });
+            }
+            for victim in arena.write(self.bytes(*output), *output) {
+                let needed = needs[victim.0 as usize];
+                if needed >= Need::Step(index) {
+                    let needed_by = match needed {
+                        Need::Step(step) => Some(step as u32),
+                        Need::Never | Need::AfterTheLast => None,
+                    };
+                    let (node, tensor, victim) = (step.node.clone(), output.0, victim.0);
+                    self.found.push(Violation::Overwritten { step: index as u32, node, tensor, victim, needed_by });
+                }
+            }
+        }
+        for (port, tensor) in self.results() {
+            self.read(&arena, tensor, |_, holder| Violation::ResultLost { name: port.name.clone(), holder });
+        }
+    }
+
+    /// The last call that reads each tensor or goes on writing it.
+    fn needs(&self) -> Vec<Need> {
+        let mut needs = vec![Need::Never; self.program.tensors.table.len()];
+        for (index, _, call) in self.steps() {
+            call.tensors.iter().for_each(|tensor| needs[tensor.0 as usize] = Need::Step(index));
+        }
+        self.results().for_each(|(_, tensor)| needs[tensor.0 as usize] = Need::AfterTheLast);
+        needs
+    }
+
+    fn bytes(&self, tensor: TensorId) -> Range<u64> {
+        let BufferSlice { offset_bytes, size_bytes, .. } = self.tensor(tensor).slice;
+        offset_bytes..offset_bytes.saturating_add(size_bytes)
+    }
+
+    /// Reports a tensor that does not hold all its bytes; an empty one has nothing to hold.
+    fn read(&mut self, arena: &Arena, tensor: TensorId, violation: impl Fn(u32, Option<u32>) -> Violation) {
+        let placed = self.tensor(tensor);
+        if placed.elements == 0 || placed.slice.buffer != Buffer::Activations {
+            return;
+        }
+        if let Err(holder) = arena.holds(self.bytes(tensor), tensor) {
+            self.found.push(violation(tensor.0, holder.map(|holder| holder.0)));
+        }
+    }
+}
+
+/// First and last element that a view reaches.
+fn extent(view: &View) -> (i128, i128) {
+    let ways = view.shape.iter().zip(&view.strides).map(|(size, stride)| (*size as i128 - 1) * i128::from(*stride));
+    ways.fold((view.offset.into(), view.offset.into()), |(first, last), way| (first + way.min(0), last + way.max(0)))
+}
