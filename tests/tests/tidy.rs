@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Lines of a file, and of a function.
 const FILE_LINES: usize = 800;
-const FUNCTION_LINES: usize = 200;
+const FUNCTION_LINES: usize = 100;
 /// Columns of a line of Rust that holds no string and no row of a table in a comment.
 const COLUMNS: usize = 140;
 
