@@ -300,60 +300,9 @@ impl<'a> Lowering<'a> {
     /// [`LowerError::TensorTooLarge`] when a tensor exceeds what one binding may hold, [`LowerError::TooManyRounds`] when an
     /// invocation takes more rounds than the device does.
     pub fn finish(mut self) -> Result<Program, LowerError> {
-        for input in &self.graph.inputs {
-            if let Some(view) = self.views.get(&input.node) {
-                self.keep_from_start(view.tensor);
-            }
-        }
-        for tensor in self.outputs.iter().map(|v| v.tensor).collect::<Vec<_>>() {
-            self.keep_to_end(tensor);
-        }
-        let lifetimes: Vec<Lifetime> = self
-            .tensors
-            .iter()
-            .filter_map(|t| match t.place {
-                Place::Activation { first_step, last_step } => {
-                    Some(Lifetime { size_bytes: t.elements as u64 * 4, first_step, last_step })
-                }
-                Place::Constant { .. } => None,
-            })
-            .collect();
-        let (offsets, activation_bytes) = memory::place(&lifetimes);
-        let mut next_activation = offsets.iter();
-        let slices: Vec<BufferSlice> = self
-            .tensors
-            .iter()
-            .map(|t| {
-                let size_bytes = (t.elements as u64 * 4).max(4);
-                match t.place {
-                    Place::Activation { .. } => BufferSlice {
-                        buffer: Buffer::Activations,
-                        offset_bytes: *next_activation.next().expect("one offset for each activation"),
-                        size_bytes,
-                    },
-                    Place::Constant { offset_bytes } => {
-                        BufferSlice { buffer: Buffer::Constants, offset_bytes, size_bytes }
-                    }
-                }
-            })
-            .collect();
+        let (slices, activation_bytes) = self.place();
         let slice = |tensor: TensorId| slices[tensor.0 as usize];
-        for (call, site, _) in &self.calls {
-            if let Some(limit) = self.options.most_rounds.filter(|limit| call.rounds() > *limit) {
-                let (node, kernel) = (self.label(*site), call.kernel.name());
-                return Err(LowerError::TooManyRounds { node, kernel, rounds: call.rounds(), limit });
-            }
-            for tensor in call.inputs.iter().chain([&call.output]) {
-                let size_bytes = slice(*tensor).size_bytes;
-                if size_bytes > self.options.max_binding_bytes {
-                    return Err(LowerError::TensorTooLarge {
-                        node: self.label(*site),
-                        size_bytes,
-                        limit_bytes: self.options.max_binding_bytes,
-                    });
-                }
-            }
-        }
+        self.check_limits(&slices)?;
         let port = |port: &crate::graph::GraphPort, tensor: Option<TensorId>| Port {
             name: port.name.clone(),
             element: port.element,
@@ -406,6 +355,69 @@ impl<'a> Lowering<'a> {
             activation_bytes,
             tensors,
         })
+    }
+
+    /// Where every tensor lies, and the bytes of the arena.
+    fn place(&mut self) -> (Vec<BufferSlice>, u64) {
+        for input in &self.graph.inputs {
+            if let Some(view) = self.views.get(&input.node) {
+                self.keep_from_start(view.tensor);
+            }
+        }
+        for tensor in self.outputs.iter().map(|v| v.tensor).collect::<Vec<_>>() {
+            self.keep_to_end(tensor);
+        }
+        let lifetimes: Vec<Lifetime> = self
+            .tensors
+            .iter()
+            .filter_map(|t| match t.place {
+                Place::Activation { first_step, last_step } => {
+                    Some(Lifetime { size_bytes: t.elements as u64 * 4, first_step, last_step })
+                }
+                Place::Constant { .. } => None,
+            })
+            .collect();
+        let (offsets, activation_bytes) = memory::place(&lifetimes);
+        let mut next_activation = offsets.iter();
+        let slices = self
+            .tensors
+            .iter()
+            .map(|t| {
+                let size_bytes = (t.elements as u64 * 4).max(4);
+                match t.place {
+                    Place::Activation { .. } => BufferSlice {
+                        buffer: Buffer::Activations,
+                        offset_bytes: *next_activation.next().expect("one offset for each activation"),
+                        size_bytes,
+                    },
+                    Place::Constant { offset_bytes } => {
+                        BufferSlice { buffer: Buffer::Constants, offset_bytes, size_bytes }
+                    }
+                }
+            })
+            .collect();
+        (slices, activation_bytes)
+    }
+
+    /// That no call takes more rounds, and binds more bytes, than the device does.
+    fn check_limits(&self, slices: &[BufferSlice]) -> Result<(), LowerError> {
+        for (call, site, _) in &self.calls {
+            if let Some(limit) = self.options.most_rounds.filter(|limit| call.rounds() > *limit) {
+                let (node, kernel) = (self.label(*site), call.kernel.name());
+                return Err(LowerError::TooManyRounds { node, kernel, rounds: call.rounds(), limit });
+            }
+            for tensor in call.inputs.iter().chain([&call.output]) {
+                let size_bytes = slices[tensor.0 as usize].size_bytes;
+                if size_bytes > self.options.max_binding_bytes {
+                    return Err(LowerError::TensorTooLarge {
+                        node: self.label(*site),
+                        size_bytes,
+                        limit_bytes: self.options.max_binding_bytes,
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whose the slices are, calls apart.
