@@ -1,28 +1,22 @@
-//! The compiler as a list of stages, with a check between them.
+//! The compiler as a list: one call a stage, the types between them the stages' own, and a check behind every producer.
 //!
-//! import → (optimise → (lower → schedule → assemble, over page sizes and ring), again with other fusions where these are
-//! faster) → keep pages → golden → pack and write. Each stage is one
-//! call; the types between them are the stages' own. It deliberately prints nothing: progress goes to a callback.
+//! `compile` is the list: import, search, golden, write. The search takes every candidate through optimisation (`search/`) and
+//! the stages behind it (`stages/`). It deliberately prints nothing: progress goes to a callback.
 
-use crate::bundle::budget::{BudgetError, Planned};
-use crate::bundle::{self, BundleError, FusionReport, GoldenError, GoldenSource, Keep, golden};
+use crate::bundle::{self, BundleError, GoldenError, GoldenSource, golden};
 use crate::graph::Graph;
-use crate::graph::verify::{Violation, verify};
 use crate::import::{Dim, ImportError, ImportOptions, Imported, import};
-use crate::optimize::{OptimizeError, OptimizeReport};
+use crate::optimize::OptimizeReport;
 use crate::profile::{DeviceProfile, ExceededLimit};
 use crate::schedule::{SolverKind, SolverReport, Strategy};
-use flashmem_plan_format::container::{Golden, Summary};
+use crate::search::{FusionReport, Keep, Planned, Solution, SolveError, SolveOptions, check, solve};
+use flashmem_plan_format::container::Summary;
 use flashmem_plan_format::files::{FileError, Named, check_outputs};
 use flashmem_plan_format::plan::{Plan, Provenance, TexelFormat};
+use flashmem_plan_format::{PlanViolation, ReplayViolation, Violations, replay, validate};
 use std::path::{Path, PathBuf};
 
-pub mod half;
-mod solve;
-
-pub use crate::bundle::budget::Slack;
-pub use solve::SPLIT_OPTION;
-use solve::{Solution, solve};
+pub use crate::search::{SPLIT_OPTION, Slack};
 
 /// What to optimise for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,6 +35,13 @@ impl Objective {
         match self {
             Self::Latency => "latency",
             Self::Memory { .. } => "memory",
+        }
+    }
+
+    const fn slack(self) -> Option<Slack> {
+        match self {
+            Self::Latency => None,
+            Self::Memory { slack } => Some(slack),
         }
     }
 }
@@ -98,20 +99,15 @@ pub enum CompileError {
     /// It cannot be imported.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// It cannot be optimised.
+    /// It cannot be optimised, or lowered, or not within the budget.
     #[error(transparent)]
-    Optimize(#[from] OptimizeError),
-    /// A stage left a malformed graph behind: our mistake.
-    #[error("{stage} left a malformed graph: {}", .violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Malformed {
-        /// The stage.
-        stage: &'static str,
-        /// What is wrong.
-        violations: Vec<Violation>,
-    },
-    /// It cannot be lowered, or not within the budget.
-    #[error(transparent)]
-    Budget(#[from] BudgetError),
+    Solve(#[from] SolveError),
+    /// The plan breaks the rules of its own format: a mistake of ours, or a model beyond what a bundle can say.
+    #[error("the plan is invalid: {0}")]
+    Invalid(#[source] Violations<PlanViolation>),
+    /// The plan's program is wrong: our mistake.
+    #[error("the plan cannot be replayed: {0}")]
+    Replay(#[source] Violations<ReplayViolation>),
     /// The device cannot hold or bind what the plan needs.
     #[error("device `{profile}` has {} = {}, and the plan needs {}", exceeded.limit, exceeded.available, exceeded.needed)]
     Limit {
@@ -190,27 +186,6 @@ pub fn plan(prepared: &Prepared, options: &CompileOptions) -> Result<Planned, Co
     Ok(Planned { program, assembled })
 }
 
-/// Optimises, lowers, schedules and assembles; refuses what the device cannot hold or bind.
-fn solution(prepared: &Prepared, options: &CompileOptions) -> Result<Solution, CompileError> {
-    let provenance = Provenance {
-        model: prepared.name.clone(),
-        model_hash: prepared.model_hash.clone(),
-        compiler: concat!("flashmem-compile ", env!("CARGO_PKG_VERSION")).to_owned(),
-        options: described(options),
-        strategy: String::new(),
-        solver: String::new(),
-        solver_status: String::new(),
-        solver_gap: 0.0,
-        profile: options.profile.name.clone(),
-        disk_bytes_per_second: options.profile.disk_bytes_per_second as u64,
-    };
-    let solution = solve(&prepared.graph, options, &provenance)?;
-    match options.profile.limits.exceeded_by(&solution.assembled.plan.requirements) {
-        None => Ok(solution),
-        Some(exceeded) => Err(CompileError::Limit { profile: options.profile.name.clone(), exceeded }),
-    }
-}
-
 /// Compiles `model` into the bundle `output`.
 ///
 /// # Errors
@@ -227,14 +202,20 @@ pub fn compile(
     progress(Progress::Stage("optimise, schedule"));
     let solution = solution(&prepared, options)?;
 
-    let golden = match &options.golden {
+    let test = match &options.golden {
         Some(source) => {
             progress(Progress::Stage("golden"));
             Some(golden(model, &options.import, &solution.graph, source, options.weights)?)
         }
         None => None,
     };
-    write(output, solution, golden.as_ref(), progress)
+
+    progress(Progress::Stage("pack"));
+    let plan = &solution.assembled.plan;
+    let summary = bundle::write(output, &solution.program, plan, test.as_ref(), &mut |done, total| {
+        progress(Progress::Writing(done, total));
+    })?;
+    Ok(compiled(solution, summary))
 }
 
 /// Compiles a prepared model into the bundle `output`, without a self-test.
@@ -247,26 +228,55 @@ pub fn compile_prepared(
     options: &CompileOptions,
 ) -> Result<Compiled, CompileError> {
     check("the caller", &prepared.graph)?;
-    write(output, solution(prepared, options)?, None, &mut |_| ())
+    let solution = solution(prepared, options)?;
+    let summary = bundle::write(output, &solution.program, &solution.assembled.plan, None, &mut |_, _| ())?;
+    Ok(compiled(solution, summary))
 }
 
-fn write(
-    output: &Path,
-    solution: Solution,
-    golden: Option<&Golden>,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Compiled, CompileError> {
-    let Solution { optimized, program, assembled, fusion, .. } = solution;
-    progress(Progress::Stage("pack"));
-    let summary = bundle::write(output, &program, &assembled.plan, golden, &mut |done, total| {
-        progress(Progress::Writing(done, total));
-    })?;
-    Ok(Compiled { plan: assembled.plan, summary, solver: assembled.schedule.report, optimize: optimized, fusion })
+fn compiled(solution: Solution, summary: Summary) -> Compiled {
+    let Solution { optimized, assembled, fusion, .. } = solution;
+    Compiled { plan: assembled.plan, summary, solver: assembled.schedule.report, optimize: optimized, fusion }
 }
 
-fn check(stage: &'static str, graph: &Graph) -> Result<(), CompileError> {
-    let violations = verify(graph);
-    if violations.is_empty() { Ok(()) } else { Err(CompileError::Malformed { stage, violations }) }
+/// The best plan. Refuses what the device cannot hold or bind, and what breaks the rules of the format.
+fn solution(prepared: &Prepared, options: &CompileOptions) -> Result<Solution, CompileError> {
+    let solution = solve(
+        &prepared.graph,
+        &SolveOptions {
+            profile: &options.profile,
+            weights: options.weights,
+            budget_bytes: options.budget_bytes,
+            slack: options.objective.slack(),
+            strategy: options.strategy,
+            solver: options.solver,
+            keep: options.keep,
+            provenance: &provenance(prepared, options),
+        },
+    )?;
+    let plan = &solution.assembled.plan;
+    if let Some(exceeded) = options.profile.limits.exceeded_by(&plan.requirements) {
+        return Err(CompileError::Limit { profile: options.profile.name.clone(), exceeded });
+    }
+    validate(plan, solution.program.constants.len() as u64).map_err(CompileError::Invalid)?;
+    replay(plan).map_err(CompileError::Replay)?;
+    Ok(solution)
+}
+
+/// Where a plan comes from, without what the search adds.
+fn provenance(prepared: &Prepared, options: &CompileOptions) -> Provenance {
+    Provenance {
+        model: prepared.name.clone(),
+        model_hash: prepared.model_hash.clone(),
+        compiler: concat!("flashmem-compile ", env!("CARGO_PKG_VERSION")).to_owned(),
+        options: described(options),
+        strategy: String::new(),
+        solver: String::new(),
+        solver_status: String::new(),
+        solver_gap: 0.0,
+        profile: options.profile.name.clone(),
+        disk_bytes_per_second: options.profile.disk_bytes_per_second,
+        upload_bytes_per_second: options.profile.upload_bytes_per_second,
+    }
 }
 
 /// The options that shape a bundle, normalised. The budget is a field of the plan.
@@ -305,18 +315,18 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::{CompileOptions, Objective, plan, prepare};
-    use crate::bundle::Keep;
+    use crate::bundle::Assembly;
     use crate::import::ImportOptions;
     use crate::profile::{DeviceLimits, DeviceProfile};
-    use crate::schedule::{SolverKind, Strategy};
+    use crate::schedule::{Schedule, SolverKind, SolverReport, Strategy};
+    use crate::search::Keep;
+    use crate::stages::{problem, problem_of_plan, schedule_of_plan};
     use flashmem_plan_format::plan::{Requirements, TexelFormat};
 
-    /// A small network planned for a device with these limits: what the plan needs, or the message.
-    fn needs_with(change: fn(&mut DeviceLimits), strategy: Strategy) -> Result<Requirements, String> {
-        let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/tiny/vit.onnx");
-        let mut profile = DeviceProfile::default();
-        change(&mut profile.limits);
-        let options = CompileOptions {
+    const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/tiny/vit.onnx");
+
+    fn options(profile: DeviceProfile, strategy: Strategy) -> CompileOptions {
+        CompileOptions {
             weights: TexelFormat::Rgba32Float,
             budget_bytes: None,
             import: ImportOptions::default(),
@@ -326,8 +336,49 @@ mod tests {
             solver: SolverKind::default(),
             keep: Keep::None,
             golden: None,
+        }
+    }
+
+    #[test]
+    fn a_plan_holds_the_problem_that_it_was_scheduled_for() {
+        let profile = DeviceProfile::load("flagship-phone").expect("built in");
+        let all = Strategy::ALL.into_iter().map(|strategy| options(profile.clone(), strategy));
+        let budget = |keep| CompileOptions {
+            budget_bytes: Some(1_500_000),
+            keep,
+            ..options(profile.clone(), Strategy::Optimal)
         };
-        let prepared = prepare(&model, &options, &mut |_| ()).map_err(|error| error.to_string())?;
+        let microlp = CompileOptions { solver: SolverKind::Microlp, ..budget(Keep::None) };
+        let everything = CompileOptions { keep: Keep::All, ..options(profile.clone(), Strategy::Optimal) };
+        let prepared = prepare(MODEL.as_ref(), &everything, &mut |_| ()).expect("the model is supported");
+        for options in all.chain([budget(Keep::None), budget(Keep::Auto), microlp, everything]) {
+            let what =
+                format!("{:?} {:?} {:?} {:?}", options.strategy, options.keep, options.solver, options.budget_bytes);
+            let planned = plan(&prepared, &options).expect("the budget works");
+            let (plan, schedule) = (&planned.assembled.plan, &planned.assembled.schedule);
+            let assembly = Assembly {
+                profile: &profile,
+                strategy: options.strategy,
+                solver: options.solver,
+                slot_cap: plan.slot_cap,
+                staging_pages: plan.staging_pages,
+                budget_bytes: None,
+                provenance: &plan.provenance,
+            };
+            let own = problem(&planned.program, &assembly).expect("consistent");
+            assert!(own == problem_of_plan(plan).expect("consistent"), "{what}: another problem");
+            let again = schedule_of_plan(plan).expect("it has a schedule");
+            let report = SolverReport { ms: schedule.report.ms, ..again.report.clone() };
+            assert_eq!(Schedule { report, ..again }, *schedule, "{what}");
+        }
+    }
+
+    /// A small network planned for a device with these limits: what the plan needs, or the message.
+    fn needs_with(change: fn(&mut DeviceLimits), strategy: Strategy) -> Result<Requirements, String> {
+        let mut profile = DeviceProfile::default();
+        change(&mut profile.limits);
+        let options = options(profile, strategy);
+        let prepared = prepare(MODEL.as_ref(), &options, &mut |_| ()).map_err(|error| error.to_string())?;
         let planned = plan(&prepared, &options).map_err(|error| error.to_string())?;
         Ok(planned.assembled.plan.requirements)
     }

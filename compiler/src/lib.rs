@@ -16,5 +16,7 @@ pub mod pack;
 pub mod profile;
 pub mod report;
 pub mod schedule;
+pub mod search;
+pub mod stages;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -2,11 +2,11 @@
 //!
 //! `fuzz/` runs it with coverage, an ordinary test over seeds and seeded mutations. It deliberately writes no bundle.
 
-use crate::bundle::Keep;
 use crate::compile::{CompileOptions, Objective, plan, prepare};
 use crate::import::ImportOptions;
 use crate::profile::DeviceProfile;
 use crate::schedule::{SolverKind, Strategy};
+use crate::search::Keep;
 use flashmem_plan_format::plan::TexelFormat;
 use std::path::{Path, PathBuf};
 

@@ -2,12 +2,12 @@
 //!
 //! It deliberately runs no bundle; that needs a device and is tested in `tests/`.
 
-use flashmem_compiler::bundle::Keep;
-use flashmem_compiler::bundle::budget::BudgetError;
 use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, Slack, compile};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
+use flashmem_compiler::search::Keep;
+use flashmem_compiler::search::{BudgetError, SolveError};
 use flashmem_plan_format::plan::TexelFormat;
 use std::path::PathBuf;
 
@@ -38,7 +38,7 @@ fn made(network: &str, options: &CompileOptions) -> Result<Compiled, CompileErro
 /// The smallest budget that a refusal names.
 fn refused(network: &str, options: &CompileOptions, budget_bytes: u64) -> u64 {
     match made(network, &CompileOptions { budget_bytes: Some(budget_bytes), ..options.clone() }) {
-        Err(CompileError::Budget(BudgetError::TooSmall { budget_bytes: given, smallest_bytes })) => {
+        Err(CompileError::Solve(SolveError::Budget(BudgetError::TooSmall { budget_bytes: given, smallest_bytes }))) => {
             assert_eq!(given, budget_bytes);
             smallest_bytes
         }

@@ -14,6 +14,9 @@ pub const PAGE_WIDTH_TEXELS: u32 = 256;
 /// Most pages that one dispatch can address: the size of the slot table at the end of a weight kernel's parameters.
 pub const MAX_PAGES_PER_DISPATCH: u32 = 64;
 
+/// Longest time that one dispatch may be predicted to take: an hour.
+pub const MAX_PREDICTED_US: f64 = 3.6e9;
+
 /// Alignment in bytes of every buffer binding and of every parameter block.
 pub const BINDING_ALIGNMENT: u64 = 256;
 
@@ -185,8 +188,20 @@ pub struct Pipeline {
     pub workgroup_bytes: u32,
 }
 
+/// How a kernel reacts to copies that run beside it (the paper's classes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OperatorClass {
+    /// One output from few inputs, bound by memory (additions, activations).
+    Elemental,
+    /// Inputs are used many times (matrix multiplication, convolution).
+    Reusable,
+    /// Several dependent passes (softmax, norms).
+    Hierarchical,
+}
+
 /// One kernel call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dispatch {
     /// Position in [`Plan::pipelines`].
     pub pipeline: u32,
@@ -202,8 +217,12 @@ pub struct Dispatch {
     pub node: String,
     /// Rounds that the loops of one invocation take in all, at most.
     pub loop_rounds: u32,
-    /// Predicted execution time.
-    pub predicted_us: u32,
+    /// Its class.
+    pub class: OperatorClass,
+    /// Predicted execution time without any upload beside it, from 0 to [`MAX_PREDICTED_US`].
+    pub predicted_us: f64,
+    /// Pages whose upload it is predicted to hide.
+    pub capacity_pages: u32,
 }
 
 /// The pages of a dispatch and where their slots stand in its parameters.
@@ -331,7 +350,9 @@ pub struct Provenance {
     /// Name of the device profile.
     pub profile: String,
     /// Disk rate that the prediction assumes, bytes per second.
-    pub disk_bytes_per_second: u64,
+    pub disk_bytes_per_second: f64,
+    /// Rate of uploads that no dispatch hides that it assumes, bytes per second.
+    pub upload_bytes_per_second: f64,
 }
 
 /// A whole plan.
@@ -354,6 +375,8 @@ pub struct Plan {
     pub page_count: u32,
     /// Layers of the weight arena; 0 when the model has no weights.
     pub slot_count: u32,
+    /// Most slots that the schedule of the first program was made for.
+    pub slot_cap: u32,
     /// Buffers of the staging ring; 0 when the model has no weights.
     pub staging_pages: u32,
     /// Bytes of weights (in pages, without the padding of the last one, and in row tables) at the stored precision.

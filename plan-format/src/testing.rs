@@ -14,8 +14,8 @@ use crate::codec;
 use crate::container::{BundleWriter, Golden};
 use crate::indices::{IndexBound, IndexPort};
 use crate::plan::{
-    Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, MemoryDeclaration, PageGeometry, PageId,
-    Pipeline, Plan, Port, Provenance, Requirements, RowGather, RowTable, SlotId, TexelFormat,
+    Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, MemoryDeclaration, OperatorClass,
+    PageGeometry, PageId, Pipeline, Plan, Port, Provenance, Requirements, RowGather, RowTable, SlotId, TexelFormat,
 };
 use std::io::Cursor;
 
@@ -91,6 +91,7 @@ pub fn small_plan() -> Plan {
         page: PageGeometry { format: TexelFormat::Rgba16Float, rows: 2 },
         page_count: PAGE_COUNT,
         slot_count: 3,
+        slot_cap: 3,
         staging_pages: 2,
         weight_bytes: 4 * 4096 + 5 * 8 * 2,
         row_tables: vec![RowTable {
@@ -239,7 +240,8 @@ fn provenance() -> Provenance {
         solver_status: "optimal".into(),
         solver_gap: 0.0,
         profile: "none".into(),
-        disk_bytes_per_second: 1_000_000_000,
+        disk_bytes_per_second: 1e9,
+        upload_bytes_per_second: 1e10,
     }
 }
 
@@ -295,7 +297,9 @@ fn dispatches() -> Vec<Dispatch> {
         weights: Some(DispatchWeights { first_page: PageId(2 * index), page_count: 2, slots_offset_bytes: 16 }),
         node: format!("Add_{index}"),
         loop_rounds: 5,
-        predicted_us: 10,
+        class: OperatorClass::Elemental,
+        predicted_us: 10.0,
+        capacity_pages: 1,
     };
     let constant = BufferSlice { buffer: Buffer::Constants, offset_bytes: 0, size_bytes: 256 };
     let rows = BufferSlice { size_bytes: 64, ..activations(4) };
@@ -307,7 +311,9 @@ fn dispatches() -> Vec<Dispatch> {
         weights: None,
         node: "Add_2+Add_3".into(),
         loop_rounds: 5,
-        predicted_us: 10,
+        class: OperatorClass::Elemental,
+        predicted_us: 10.0,
+        capacity_pages: 1,
     };
     vec![add_pages(0), add_pages(1), add_rest]
 }

@@ -6,11 +6,11 @@ pub mod conformance;
 pub mod renamed;
 
 use anyhow::{Context as _, ensure};
-use flashmem_compiler::bundle::Keep;
 use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, compile};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
+use flashmem_compiler::search::Keep;
 use flashmem_plan_format::plan::TexelFormat;
 use flashmem_runtime::{Context, ElementType, Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
 use std::path::{Path, PathBuf};

@@ -92,7 +92,7 @@ fn rewrite(bytes: &[u8], kind: Kind, name: &mut dyn FnMut(&str) -> String) -> Ve
     out
 }
 
-/// The model under other names, in reversed order of sorting: long ones, ones that start alike, with `+`, `…` and spaces.
+/// The model under other names, in reversed order of sorting: long ones, ones that start alike, with `+`, `…`, commas and spaces.
 ///
 /// # Panics
 /// On bytes that are no model.
@@ -109,7 +109,7 @@ pub fn renamed(model: &[u8]) -> Vec<u8> {
             0 => format!("{index:05}+relu+{}", index / 10),
             1 => format!("{index:05}…"),
             2 => format!("{index:05}/{}", "layers.0/".repeat(25)),
-            3 => format!("{:05} of {}", index, "x"),
+            3 => format!("{index:05} of x, y"),
             _ => format!("x{}", ".1".repeat(names.len() - index)),
         }
     })

@@ -2,8 +2,8 @@
 //! or of channels far apart.
 
 use anyhow::Context as _;
+use flashmem_compiler::bundle::half::HalfSummary;
 use flashmem_compiler::compile::CompileOptions;
-use flashmem_compiler::compile::half::HalfSummary;
 use flashmem_plan_format::plan::TexelFormat;
 use flashmem_runtime::{Context, Outputs, PortInfo, Tensor, npz};
 use flashmem_tests::{compile_quietly, error_against, models, onnx_files, options, run_on, smallest_budget};

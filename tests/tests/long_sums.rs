@@ -2,8 +2,8 @@
 //! error. The results are compared with the interpreter's.
 
 use anyhow::Context as _;
-use flashmem_compiler::bundle::budget::{Search, search};
-use flashmem_compiler::bundle::{Assembly, Links, write};
+use flashmem_compiler::bundle::{Assembly, write};
+use flashmem_compiler::emit::KernelCache;
 use flashmem_compiler::graph::constant::{Constant, Dtype};
 use flashmem_compiler::graph::interpret::interpret;
 use flashmem_compiler::graph::kernel_op::{Accumulation, Cumulative, MaxRoiPool, RoiAlign, TopK};
@@ -13,6 +13,7 @@ use flashmem_compiler::graph::{Graph, GraphPort, NodeId};
 use flashmem_compiler::optimize::{OptimizeOptions, optimize, split_long_sums};
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
+use flashmem_compiler::search::{Search, search};
 use flashmem_plan_format::plan::{ElementType, Provenance, TexelFormat};
 use flashmem_runtime::{Context, Error, Outputs, Session, Tensor};
 use flashmem_tests::relative_l2;
@@ -227,7 +228,8 @@ fn provenance() -> Provenance {
         solver_status: String::new(),
         solver_gap: 0.0,
         profile: String::new(),
-        disk_bytes_per_second: 0,
+        disk_bytes_per_second: 0.0,
+        upload_bytes_per_second: 0.0,
     }
 }
 
@@ -255,7 +257,7 @@ fn compile(graph: &Graph, device: &str, bundle: &Path) -> anyhow::Result<()> {
             provenance: &provenance,
         },
     };
-    let planned = search(&graph, &mut Links::default(), &search_for)?;
+    let planned = search(&graph, &KernelCache::default(), &search_for)?;
     write(bundle, &planned.program, &planned.assembled.plan, None, &mut |_, _| ())?;
     Ok(())
 }

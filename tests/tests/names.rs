@@ -1,6 +1,8 @@
 //! Names are data: a model under other names is the same plan under other names, and gives the same bits.
 
-use flashmem_compiler::compile::CompileOptions;
+use flashmem_compiler::compile::{CompileOptions, SPLIT_OPTION};
+use flashmem_compiler::report::{Subject, Timeline, page};
+use flashmem_compiler::stages::schedule_of_plan;
 use flashmem_plan_format::container::Bundle;
 use flashmem_plan_format::plan::{Plan, TexelFormat};
 use flashmem_plan_format::source::FileSource;
@@ -12,7 +14,7 @@ use std::path::Path;
 /// A plan without its texts, and without the memory that they take.
 fn nameless(mut plan: Plan) -> Plan {
     plan.provenance.model_hash.clear();
-    plan.provenance.options.retain(|(option, _)| option != flashmem_compiler::compile::SPLIT_OPTION);
+    plan.provenance.options.retain(|(option, _)| option != SPLIT_OPTION);
     plan.inputs.iter_mut().chain(&mut plan.outputs).for_each(|port| port.name.clear());
     plan.row_tables.iter_mut().for_each(|table| table.name.clear());
     plan.row_gathers.iter_mut().for_each(|gather| gather.node.clear());
@@ -21,6 +23,13 @@ fn nameless(mut plan: Plan) -> Plan {
     plan.checks.iter_mut().for_each(|check| check.name.clear());
     plan.memory.host_bytes = 0;
     plan
+}
+
+/// What a report draws, texts apart.
+fn marks(plan: &Plan) -> Vec<usize> {
+    let subject = Subject::of_bundle(plan, None);
+    let html = page(&subject, &Timeline::new(&subject));
+    ["<rect", "<path", "<line", "<text", "<tr", "<td", "<title"].map(|mark| html.matches(mark).count()).to_vec()
 }
 
 /// Outputs in port order; inputs are the arrays of the model's `.npz`, whose names are those of `ports`, in order.
@@ -47,6 +56,13 @@ fn check(name: &str, options: &CompileOptions, splits: bool) -> anyhow::Result<(
 
     let second = compile_quietly(&other, &bundle, options)?;
     assert_eq!(second.fusion.splits.len(), first.fusion.splits.len(), "{name}: {}", second.fusion);
+    assert_eq!(marks(&first.plan), marks(&second.plan), "{name}: another report");
+    let split = |plan: &Plan| plan.provenance.options.iter().filter(|(option, _)| option == SPLIT_OPTION).count();
+    assert_eq!((split(&first.plan), split(&second.plan)), (first.fusion.splits.len(), first.fusion.splits.len()));
+    for plan in [&first.plan, &second.plan] {
+        let bundle_of_its_own = schedule_of_plan(plan)?;
+        assert_eq!(bundle_of_its_own.finish_us.ceil() as u64, plan.predicted_cold_us, "{name}: another problem");
+    }
     let names = |plan: &Plan| plan.dispatches.iter().map(|dispatch| dispatch.node.clone()).collect::<Vec<_>>();
     assert!(names(&first.plan) != names(&second.plan), "{name}: the names are others");
     assert!(nameless(first.plan) == nameless(second.plan), "{name}: another plan under other names");

@@ -2,9 +2,9 @@
 //! failed, and an arena without a slot too many.
 
 use anyhow::Context as _;
-use flashmem_compiler::bundle::Keep;
 use flashmem_compiler::compile::{CompileOptions, Objective, Slack};
 use flashmem_compiler::schedule::Strategy;
+use flashmem_compiler::search::Keep;
 use flashmem_plan_format::container::Bundle;
 use flashmem_plan_format::plan::{Command, PageId, Plan, TexelFormat};
 use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};

@@ -4,9 +4,10 @@
 //! bundle's own scheduling problem again, since a bundle deliberately holds no wall-clock time.
 
 use anyhow::Context as _;
+use flashmem_compiler::bundle::half::HalfSummary;
 use flashmem_compiler::compile::SPLIT_OPTION;
-use flashmem_compiler::compile::half::HalfSummary;
-use flashmem_compiler::{bundle::replan, schedule::SolverReport};
+use flashmem_compiler::schedule::SolverReport;
+use flashmem_compiler::stages::schedule_of_plan;
 use flashmem_plan_format::byte_size;
 use flashmem_plan_format::container::Bundle;
 use flashmem_plan_format::plan::{Command, Plan, Port, TexelFormat};
@@ -21,7 +22,7 @@ pub fn inspect(path: &Path, as_json: bool, verify: bool) -> anyhow::Result<()> {
     if verify {
         bundle.verify_contents(&source, &mut |_, _| ()).with_context(|| path.display().to_string())?;
     }
-    let solver = replan(&bundle.plan).context("the bundle's schedule cannot be solved again")?;
+    let solver = schedule_of_plan(&bundle.plan).context("the bundle's schedule cannot be solved again")?.report;
     if as_json {
         outln!("{}", serde_json::to_string_pretty(&as_value(&bundle, &solver))?);
     } else {
@@ -46,8 +47,8 @@ fn repeat_loads(plan: &Plan) -> usize {
 
 /// Fused kernels whose epilogues run on their own for the sake of load capacity.
 fn split_epilogues(plan: &Plan) -> Vec<&str> {
-    let option = plan.provenance.options.iter().find(|(name, _)| name == SPLIT_OPTION);
-    option.map_or(Vec::new(), |(_, nodes)| nodes.split(", ").collect())
+    let options = plan.provenance.options.iter().filter(|(name, _)| name == SPLIT_OPTION);
+    options.map(|(_, node)| node.as_str()).collect()
 }
 
 /// What was done so that half precision can hold the weights.
@@ -137,7 +138,8 @@ fn as_value(bundle: &Bundle, solver: &SolverReport) -> Value {
             "model_blake3": plan.provenance.model_hash,
             "compiler": plan.provenance.compiler,
             "profile": plan.provenance.profile,
-            "disk_bytes_per_second": plan.provenance.disk_bytes_per_second,
+            "disk_bytes_per_second": plan.provenance.disk_bytes_per_second as u64,
+            "upload_bytes_per_second": plan.provenance.upload_bytes_per_second as u64,
             "options": plan.provenance.options.iter().map(|(k, v)| json!([k, v])).collect::<Vec<_>>(),
         },
         "bundle_blake3": hex(&bundle.hash),

@@ -6,9 +6,9 @@
 use super::args::SweepArgs;
 use super::{Usage, options, read_files, stored_as};
 use anyhow::{Context as _, ensure};
-use flashmem_compiler::bundle::budget::{BudgetError, Planned};
 use flashmem_compiler::compile::{CompileError, CompileOptions, plan, prepare};
 use flashmem_compiler::report::{Sweep, SweepPlan, SweepPoint};
+use flashmem_compiler::search::{BudgetError, Planned, SolveError};
 use flashmem_plan_format::byte_size;
 use flashmem_plan_format::files::{self, FileError, Named, check_outputs};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -43,7 +43,9 @@ fn plan_all(args: &SweepArgs, options: &CompileOptions, budgets: &[u64]) -> anyh
         let options = CompileOptions { budget_bytes: Some(budget_bytes), ..options.clone() };
         let plan = match plan(&prepared, &options) {
             Ok(planned) => Some(outcome(&planned, &options)),
-            Err(CompileError::Budget(BudgetError::TooSmall { smallest_bytes: smallest, .. })) => {
+            Err(CompileError::Solve(SolveError::Budget(BudgetError::TooSmall {
+                smallest_bytes: smallest, ..
+            }))) => {
                 smallest_bytes = Some(smallest);
                 None
             }

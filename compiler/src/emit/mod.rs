@@ -5,12 +5,14 @@
 //! reflected from naga's module and compared with the kernel table. The text depends on the kernel and the expression alone.
 //! It deliberately knows no shapes: these are parameters.
 
+mod cache;
 mod codegen;
 mod expression;
 mod reflect;
 #[cfg(test)]
 mod tests;
 
+pub use cache::KernelCache;
 pub use expression::{Expression, operand_count};
 
 use crate::graph::constant::Dtype;

@@ -1,19 +1,14 @@
 //! What is explained: a plan with the rates that its prediction assumes.
 //!
-//! A fresh plan comes with its program, hence with exact times and the names of weights. A bundle holds neither: times are
-//! the plan's whole microseconds, operator classes follow from its kernels' names, the upload rate from the profile of the
-//! name that it was made for. What had to be assumed is said in `notes`.
+//! A fresh plan comes with its program, hence with the names of weights, which a bundle does not hold. What a reader should know
+//! about the source of the numbers is said in `notes`.
 
-use crate::bundle::budget::Planned;
 use crate::cost::OperatorClass;
-use crate::kernels::Kernel;
 use crate::lower::program::Program;
 use crate::profile::DeviceProfile;
+use crate::search::Planned;
 use flashmem_plan_format::plan::Plan;
 use std::ops::Range;
-
-/// Upload rate over disk rate where no profile says it.
-const ASSUMED_UPLOAD_FACTOR: f64 = 10.0;
 
 /// Predicted cost of one dispatch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,7 +49,7 @@ pub struct Subject<'a> {
     pub upload_bytes_per_us: f64,
     /// In file order.
     pub weights: Vec<WeightUse>,
-    /// What was assumed.
+    /// Where the numbers come from, where that is not plain.
     pub notes: Vec<String>,
 }
 
@@ -82,32 +77,24 @@ impl<'a> Subject<'a> {
     pub fn of_bundle(plan: &'a Plan, profile: Option<&DeviceProfile>) -> Self {
         let mut notes =
             vec!["A bundle holds no names of weights: pages are listed by the nodes that read them.".to_owned()];
-        let made_for = DeviceProfile::load(&plan.provenance.profile).ok();
-        let rates = profile.or(made_for.as_ref());
-        let disk_bytes_per_us = match profile {
-            Some(profile) => profile.disk_bytes_per_us(),
-            None => plan.provenance.disk_bytes_per_second as f64 * 1e-6,
-        };
-        let upload_bytes_per_us =
-            rates.map_or_else(|| ASSUMED_UPLOAD_FACTOR * disk_bytes_per_us, DeviceProfile::upload_bytes_per_us);
-        match (profile, rates) {
-            (Some(profile), _) => notes.push(format!(
+        if let Some(profile) = profile {
+            notes.push(format!(
                 "Disk and upload rates are those of `{}`; the bundle was made for `{}`, and execution times are its own.",
                 profile.name, plan.provenance.profile
-            )),
-            (None, Some(_)) => {}
-            (None, None) => notes.push(format!(
-                "The bundle was made for `{}`, which is no built-in profile: uploads are assumed {ASSUMED_UPLOAD_FACTOR} times as fast as the disk, and no step hides any. --device FILE says otherwise.",
-                plan.provenance.profile
-            )),
+            ));
         }
+        let (disk_bytes_per_us, upload_bytes_per_us) = match profile {
+            Some(profile) => (profile.disk_bytes_per_us(), profile.upload_bytes_per_us()),
+            None => {
+                let rates = &plan.provenance;
+                (rates.disk_bytes_per_second * 1e-6, rates.upload_bytes_per_second * 1e-6)
+            }
+        };
         let page_bytes = plan.page.page_bytes();
         let steps = plan.dispatches.iter().map(|dispatch| {
-            let label = plan.pipelines.get(dispatch.pipeline as usize).map_or("", |pipeline| pipeline.label.as_str());
-            let class = class_of_label(label);
-            let execute_us = f64::from(dispatch.predicted_us);
-            let capacity_pages = rates.map_or(0, |rates| rates.capacity_pages(class, execute_us, page_bytes));
-            StepRate { class, execute_us, capacity_pages }
+            let (class, execute_us) = (dispatch.class, dispatch.predicted_us);
+            let on = |profile: &DeviceProfile| profile.capacity_pages(class, execute_us, page_bytes);
+            StepRate { class, execute_us, capacity_pages: profile.map_or(dispatch.capacity_pages, on) }
         });
         Self { plan, steps: steps.collect(), disk_bytes_per_us, upload_bytes_per_us, weights: page_ranges(plan), notes }
     }
@@ -168,10 +155,4 @@ fn page_ranges(plan: &Plan) -> Vec<WeightUse> {
     }
     uses.sort_by_key(|entry| (entry.pages.start, entry.pages.end));
     uses
-}
-
-/// The class of a pipeline's kernel, whose name starts its label; elemental when there is no such kernel any more.
-fn class_of_label(label: &str) -> OperatorClass {
-    let stem = label.split('+').next().unwrap_or_default();
-    Kernel::all().find(|kernel| kernel.name() == stem).map_or(OperatorClass::Elemental, |kernel| kernel.row().class)
 }

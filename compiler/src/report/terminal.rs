@@ -5,7 +5,7 @@
 use super::facts::{Facts, cause, node, short, time};
 use super::subject::Subject;
 use super::timeline::{Span, Timeline};
-use crate::compile::half::HalfSummary;
+use crate::bundle::half::HalfSummary;
 use flashmem_plan_format::byte_size;
 use std::fmt::Write as _;
 

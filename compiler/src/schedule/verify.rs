@@ -20,34 +20,62 @@ pub use super::violation::Violation;
 /// Relative difference between predicted times that is accepted as rounding.
 const TOLERANCE: f64 = 1e-6;
 
-/// Replays a schedule and its commands; empty when both are right.
+/// Checks a schedule against the rules of time and the cap of slots; empty when it is right.
+pub fn verify_schedule(problem: &Problem, schedule: &Schedule) -> Vec<Violation> {
+    let mut violations = lengths(problem, &tables(schedule));
+    if violations.is_empty() {
+        violations.extend(cap("peak", schedule.peak_pages, problem.slot_cap));
+        violations.extend(super::verify_time::check_times(problem, schedule, TOLERANCE));
+    }
+    violations
+}
+
+/// Replays the commands of a schedule; empty when they are right.
+pub fn verify_commands(
+    problem: &Problem,
+    schedule: &Schedule,
+    stream: &CommandStream,
+    step_pages: &[Option<Range<u32>>],
+) -> Vec<Violation> {
+    let [uploads, starts] = tables(schedule);
+    let own = [("slots_of_step", stream.slots_of_step.len()), ("step_pages", step_pages.len())];
+    let mut violations = lengths(problem, &[uploads, starts, own[0], own[1]]);
+    if violations.is_empty() {
+        violations.extend(cap("slot count", stream.slot_count, schedule.peak_pages));
+        violations.extend(Replay::new(problem, schedule, stream, step_pages).run());
+    }
+    violations
+}
+
+/// Both checks.
 pub fn verify(
     problem: &Problem,
     schedule: &Schedule,
     stream: &CommandStream,
     step_pages: &[Option<Range<u32>>],
 ) -> Vec<Violation> {
-    let steps = problem.steps.len();
-    let tables = [
-        ("uploads_before_step", schedule.uploads_before_step.len()),
-        ("step_start_us", schedule.step_start_us.len()),
-        ("slots_of_step", stream.slots_of_step.len()),
-        ("step_pages", step_pages.len()),
-    ];
-    let mut violations: Vec<Violation> = tables
-        .into_iter()
-        .filter(|(_, entries)| *entries != steps)
-        .map(|(table, entries)| Violation::Length { table, entries, steps })
-        .collect();
-    if violations.is_empty() {
-        let limits =
-            [("slot count", stream.slot_count, schedule.peak_pages), ("peak", schedule.peak_pages, problem.slot_cap)];
-        let over = limits.into_iter().filter(|(_, slots, limit)| slots > limit);
-        violations.extend(over.map(|(what, slots, limit)| Violation::Cap { what, slots, limit }));
-        violations.extend(Replay::new(problem, schedule, stream, step_pages).run());
-        violations.extend(super::verify_time::check_times(problem, schedule, TOLERANCE));
-    }
+    let mut violations = verify_schedule(problem, schedule);
+    violations.extend(verify_commands(problem, schedule, stream, step_pages));
     violations
+}
+
+/// A table's name and its entries.
+type Table = (&'static str, usize);
+
+fn tables(schedule: &Schedule) -> [Table; 2] {
+    let Schedule { uploads_before_step, step_start_us, .. } = schedule;
+    [("uploads_before_step", uploads_before_step.len()), ("step_start_us", step_start_us.len())]
+}
+
+/// Tables that have not an entry a step.
+fn lengths(problem: &Problem, tables: &[Table]) -> Vec<Violation> {
+    let steps = problem.steps.len();
+    let wrong = tables.iter().filter(|(_, entries)| *entries != steps);
+    wrong.map(|(table, entries)| Violation::Length { table, entries: *entries, steps }).collect()
+}
+
+fn cap(what: &'static str, slots: u32, limit: u32) -> Option<Violation> {
+    (slots > limit).then_some(Violation::Cap { what, slots, limit })
 }
 
 struct Replay<'a> {

@@ -1,7 +1,7 @@
 //! Malice: bundles whose hashes are right and whose contents are not. Sizes are refused before anything is allocated or
 //! read for them.
 
-use crate::container::{Bundle, BundleError, SectionError, SectionKind};
+use crate::container::{Bundle, BundleError, SectionError, SectionKind, VERSION};
 use crate::source::{MemorySource, ReadAt};
 use crate::testing;
 use crate::testing::forge::{HEADER_BYTES, entry_at, put, rehash, rehash_head, section_range};
@@ -89,7 +89,7 @@ fn the_fixed_header_is_checked() {
         open(bytes)
     };
     assert!(matches!(with(0, b"GGUF"), BundleError::Magic { .. }));
-    assert!(matches!(with(8, &[1]), BundleError::Version { found: 1, supported: 6 }));
+    assert!(matches!(with(8, &[1]), BundleError::Version { found: 1, supported: VERSION }));
     for count in [0, 5, 8, u32::MAX] {
         assert!(matches!(with(12, &count.to_le_bytes()), BundleError::SectionCount { .. }));
     }

@@ -14,7 +14,7 @@ kinds!(PlanViolation: TooMany, WeightCounts, PageGeometry, Index, SliceAlignment
     HostWritesOverlap, RowTableSize, RowTableOffset, GatherElement, IndexElement, IndexWalk, IndexRange, SourceEmpty, ParamsBytes,
     WorkgroupSize, PipelineOrder,
     ParamsAlignment, ParamsEnd, BindingCount, WorkgroupsZero, WeightsUse, PagesOfDispatch, PageRange, SlotTable,
-    CommandPage, CommandSlot, Requirement, ConstantBytes, WeightBytes, SolverGap, Memory, MemoryOverflow, Budget);
+    CommandPage, CommandSlot, Requirement, ConstantBytes, WeightBytes, SolverGap, Rate, Predicted, Memory, MemoryOverflow, Budget);
 
 /// The kind that an edit must cause, and the edit.
 struct Case(&'static str, fn(&mut Plan));
@@ -111,6 +111,11 @@ const CASES: &[Case] = &[
     Case("WeightBytes", |plan| plan.weight_bytes = 4 * 4096 + 5 * 20 + 1),
     Case("SolverGap", |plan| plan.provenance.solver_gap = f64::NAN),
     Case("SolverGap", |plan| plan.provenance.solver_gap = -0.1),
+    Case("Rate", |plan| plan.provenance.disk_bytes_per_second = f64::NAN),
+    Case("Rate", |plan| plan.provenance.upload_bytes_per_second = -1.0),
+    Case("Predicted", |plan| plan.dispatches[1].predicted_us = f64::NAN),
+    Case("Predicted", |plan| plan.dispatches[1].predicted_us = -1.0),
+    Case("Predicted", |plan| plan.dispatches[1].predicted_us = f64::INFINITY),
     Case("Memory", |plan| plan.memory.host_bytes += 1),
     Case("MemoryOverflow", |plan| plan.outputs[0].shape = vec![u64::MAX, 2]),
     Case("MemoryOverflow", |plan| plan.memory.host_bytes = u64::MAX),

@@ -4,7 +4,9 @@
 
 use super::violation::shown;
 use super::{Check, Place, PlanViolation};
-use crate::plan::{BINDING_ALIGNMENT, Command, Dispatch, DispatchWeights, MAX_PAGES_PER_DISPATCH, PageId, Pipeline};
+use crate::plan::{
+    BINDING_ALIGNMENT, Command, Dispatch, DispatchWeights, MAX_PAGES_PER_DISPATCH, MAX_PREDICTED_US, PageId, Pipeline,
+};
 
 impl Check<'_> {
     pub(super) fn pipelines(&mut self) {
@@ -52,6 +54,10 @@ impl Check<'_> {
             if dispatch.workgroups.contains(&0) {
                 let workgroups = dispatch.workgroups;
                 self.found.push(PlanViolation::WorkgroupsZero { place: place.clone(), workgroups });
+            }
+            let predicted_us = dispatch.predicted_us;
+            if !(0.0..=MAX_PREDICTED_US).contains(&predicted_us) {
+                self.found.push(PlanViolation::Predicted { place: place.clone(), predicted_us });
             }
             let pipeline = self.entry(place.clone(), "pipelines", &plan.pipelines, dispatch.pipeline);
             if let Some(pipeline) = pipeline {

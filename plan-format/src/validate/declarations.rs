@@ -38,6 +38,11 @@ impl Check<'_> {
         if !self.constant_bytes.is_multiple_of(4) {
             self.found.push(PlanViolation::ConstantBytes { constant_bytes: self.constant_bytes });
         }
+        let rates = &plan.provenance;
+        let rates = [("disk rate", rates.disk_bytes_per_second), ("upload rate", rates.upload_bytes_per_second)];
+        for (what, rate) in rates.into_iter().filter(|(_, rate)| !(rate.is_finite() && *rate >= 0.0)) {
+            self.found.push(PlanViolation::Rate { what, rate });
+        }
         let gap = plan.provenance.solver_gap;
         if !(gap.is_finite() && gap >= 0.0) {
             self.found.push(PlanViolation::SolverGap { gap });

@@ -197,6 +197,12 @@ pub enum PlanViolation {
     /// A solver gap that is no number from 0 up.
     #[error("solver gap {gap} is not a finite number from 0 up")]
     SolverGap { gap: f64 },
+    /// A rate that a prediction assumes and that is no number from 0 up.
+    #[error("{what} {rate} is not a finite number from 0 up")]
+    Rate { what: &'static str, rate: f64 },
+    /// A predicted time that is no number from 0 up, or longer than any dispatch takes.
+    #[error("{place}: predicted to take {predicted_us} us")]
+    Predicted { place: Place, predicted_us: f64 },
     /// Memory of one kind that is not what the plan implies.
     #[error("{kind} memory is declared as {declared_bytes} bytes, and the plan implies {implied_bytes}")]
     Memory { kind: &'static str, declared_bytes: u64, implied_bytes: u64 },

@@ -121,7 +121,7 @@ fn submissions(writer: &mut Writer, records: &Records, plan: &Plan) {
 
 /// Divides a submission's time among its dispatches by their predicted times.
 fn shares(writer: &mut Writer, submission: &Submission, plan: &Plan, start: Duration, end: Duration) {
-    let weight = |dispatch: &u32| f64::from(plan.dispatches[*dispatch as usize].predicted_us.max(1));
+    let weight = |dispatch: &u32| plan.dispatches[*dispatch as usize].predicted_us.max(1.0);
     let total: f64 = submission.dispatches.iter().map(weight).sum();
     let mut done = 0.0;
     for dispatch in &submission.dispatches {
@@ -137,7 +137,7 @@ fn dispatch_span(writer: &mut Writer, plan: &Plan, index: u32, start: Duration, 
     let arguments = [
         ("dispatch", index.to_string()),
         ("pipeline", quoted(&plan.pipelines[dispatch.pipeline as usize].label)),
-        ("predicted_us", dispatch.predicted_us.to_string()),
+        ("predicted_us", format!("{:.0}", dispatch.predicted_us)),
         ("measured", measured.to_string()),
     ];
     writer.span(DISPATCHES, &dispatch.node, start, end, &arguments);

@@ -1,8 +1,7 @@
 //! The timeline that a plan predicts: reads at the rate that it assumes, dispatches as long as it says.
 //!
-//! A dispatch starts when the one before it is over and everything that the program loads before it is read. Costs that only
-//! the compiler's device profile knows (uploads, submissions) are not in a bundle, so the end may come somewhat before the
-//! predicted time of the whole.
+//! A dispatch starts when the one before it is over and everything that the program loads before it is read. It deliberately leaves
+//! out what uploads cost that no dispatch hides, so the end may come somewhat before the predicted time of the whole.
 
 use flashmem_plan_format::plan::{Command, PageId, Plan};
 use std::time::Duration;
@@ -15,7 +14,7 @@ pub(super) struct Predicted {
 }
 
 pub(super) fn timeline(plan: &Plan) -> Predicted {
-    let page_seconds = plan.page.page_bytes() as f64 / plan.provenance.disk_bytes_per_second.max(1) as f64;
+    let page_seconds = plan.page.page_bytes() as f64 / plan.provenance.disk_bytes_per_second.max(1.0);
     let mut predicted = Predicted::default();
     let (mut read, mut computed) = (Duration::ZERO, Duration::ZERO);
     for command in &plan.commands {
@@ -27,7 +26,7 @@ pub(super) fn timeline(plan: &Plan) -> Predicted {
             }
             Command::Dispatch { index } => {
                 let start = computed.max(read);
-                computed = start + Duration::from_micros(plan.dispatches[index as usize].predicted_us.into());
+                computed = start + Duration::from_secs_f64(plan.dispatches[index as usize].predicted_us * 1e-6);
                 predicted.dispatches.push((index, start, computed));
             }
             Command::Drop { .. } | Command::Submit => {}
@@ -44,7 +43,7 @@ mod tests {
     fn a_dispatch_waits_for_its_pages_and_for_the_one_before() {
         let mut plan = flashmem_plan_format::testing::small_plan();
         // A page of 4096 bytes takes 4 microseconds.
-        plan.provenance.disk_bytes_per_second = 1_024_000_000;
+        plan.provenance.disk_bytes_per_second = 1.024e9;
         let times = timeline(&plan);
         let micros: Vec<_> =
             times.dispatches.iter().map(|(_, start, end)| (start.as_micros(), end.as_micros())).collect();

@@ -8,8 +8,8 @@ pub mod inject;
 
 use flashmem_plan_format::BundleWriter;
 use flashmem_plan_format::plan::{
-    Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, MemoryDeclaration, PageGeometry, PageId,
-    Pipeline, Plan, Port, Requirements, SlotId, TexelFormat,
+    Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, MemoryDeclaration, OperatorClass,
+    PageGeometry, PageId, Pipeline, Plan, Port, Requirements, SlotId, TexelFormat,
 };
 use flashmem_plan_format::testing;
 use flashmem_runtime::{Error, MemorySource, Options, ReadAt, Session, Source, Tensor};
@@ -64,7 +64,9 @@ impl Product {
             weights: Some(DispatchWeights { first_page: PageId(page), page_count: 1, slots_offset_bytes: 16 }),
             node: format!("Mul_{page}"),
             loop_rounds: 5,
-            predicted_us: 1,
+            class: OperatorClass::Elemental,
+            predicted_us: 1.0,
+            capacity_pages: 0,
         };
         let mut params = vec![0_u8; 512 * self.pages as usize];
         for page in 0..self.pages {
@@ -81,6 +83,7 @@ impl Product {
             page: PageGeometry { format: TexelFormat::Rgba32Float, rows: self.rows },
             page_count: self.pages,
             slot_count: self.slots,
+            slot_cap: self.slots,
             staging_pages: self.ring,
             weight_bytes: u64::from(self.pages * self.rows) * 4096,
             row_tables: vec![],

@@ -6,11 +6,11 @@
 
 use anyhow::Context as _;
 use clap::Parser;
-use flashmem_compiler::bundle::Keep;
 use flashmem_compiler::compile::{CompileOptions, Objective, plan, prepare};
 use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
+use flashmem_compiler::search::Keep;
 use flashmem_plan_format::byte_size;
 use flashmem_plan_format::plan::TexelFormat;
 use std::path::{Path, PathBuf};

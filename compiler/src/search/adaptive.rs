@@ -3,58 +3,121 @@
 //! Takes the imported graph; gives the solution that is kept. It deliberately tries a fixed number of times, so that equal
 //! models give equal bundles.
 
-use super::half::HalfSummary;
-use super::{CompileError, CompileOptions, Objective, check};
-use crate::bundle::budget::{BudgetError, Planned, Search, search};
-use crate::bundle::{Assembled, Assembly, BundleError, FusionReport, Keep, Links, Split, keep_pages, propose};
+use super::budget::search;
+use super::fusion::{FusionReport, Proposal, Split, propose};
+use super::residency::{Keep, keep_pages};
+use super::types::{BudgetError, Planned, Search, Slack, peak_bytes};
+use crate::bundle::half::HalfSummary;
+use crate::bundle::{Assembled, Assembly};
+use crate::emit::KernelCache;
 use crate::graph::Graph;
+use crate::graph::verify::{Violation, verify};
 use crate::lower::half::{HalfReport, into_range};
 use crate::lower::program::Program;
-use crate::optimize::{OptimizeOptions, OptimizeReport, optimize, split_large, split_long_sums};
-use crate::schedule::Strategy;
+use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize, split_large, split_long_sums};
+use crate::profile::DeviceProfile;
+use crate::schedule::{SolverKind, Strategy};
+use crate::stages::StageError;
 use flashmem_plan_format::plan::{Provenance, TexelFormat};
 
 /// Solutions with undone fusions that are tried, at most.
 const MOST_ATTEMPTS: u32 = 4;
 
-/// Name of the option under which a bundle lists the epilogues that were split.
-pub const SPLIT_OPTION: &str = "split epilogues";
+/// Option of an epilogue that was split: a bundle has an entry for each.
+pub const SPLIT_OPTION: &str = "split epilogue";
+
+/// What to search for.
+#[derive(Debug, Clone, Copy)]
+pub struct SolveOptions<'a> {
+    /// Device.
+    pub profile: &'a DeviceProfile,
+    /// Stored precision.
+    pub weights: TexelFormat,
+    /// The budget.
+    pub budget_bytes: Option<u64>,
+    /// When the least memory is wanted: how much slower than the best it may be.
+    pub slack: Option<Slack>,
+    /// Strategy.
+    pub strategy: Strategy,
+    /// What searches for the optimal schedule.
+    pub solver: SolverKind,
+    /// What stays resident between runs.
+    pub keep: Keep,
+    /// Provenance, without what the search adds.
+    pub provenance: &'a Provenance,
+}
+
+/// There is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum SolveError {
+    /// The graph cannot be optimised.
+    #[error(transparent)]
+    Optimize(#[from] OptimizeError),
+    /// A stage left a malformed graph behind: our mistake.
+    #[error("{stage} left a malformed graph: {}", .violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Malformed {
+        /// The stage.
+        stage: &'static str,
+        /// What is wrong.
+        violations: Vec<Violation>,
+    },
+    /// The graph cannot be lowered, or not within the budget.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
+}
+
+impl From<StageError> for SolveError {
+    fn from(error: StageError) -> Self {
+        Self::Budget(error.into())
+    }
+}
+
+/// Checks what a stage made of a graph.
+///
+/// # Errors
+/// [`SolveError::Malformed`].
+pub fn check(stage: &'static str, graph: &Graph) -> Result<(), SolveError> {
+    let violations = verify(graph);
+    if violations.is_empty() { Ok(()) } else { Err(SolveError::Malformed { stage, violations }) }
+}
 
 /// A program with its plan, and how it came about.
-pub(super) struct Solution {
-    pub(super) graph: Graph,
-    pub(super) optimized: OptimizeReport,
-    pub(super) program: Program,
-    pub(super) assembled: Assembled,
-    pub(super) fusion: FusionReport,
-    pub(super) half: HalfReport,
+#[derive(Debug)]
+pub struct Solution {
+    /// The graph that was lowered.
+    pub graph: Graph,
+    /// What the optimiser did.
+    pub optimized: OptimizeReport,
+    /// The program.
+    pub program: Program,
+    /// Its plan and schedule.
+    pub assembled: Assembled,
+    /// What adaptive fusion decided.
+    pub fusion: FusionReport,
+    /// What was done for half precision.
+    pub half: HalfReport,
 }
 
 /// What all attempts have in common.
 struct Attempts<'a> {
     imported: &'a Graph,
-    options: &'a CompileOptions,
-    provenance: &'a Provenance,
-    links: Links,
+    options: &'a SolveOptions<'a>,
+    kernels: KernelCache,
 }
 
 /// The best solution for a graph.
 ///
 /// # Errors
 /// Those of the stages, with every fusion whole.
-pub(super) fn solve(
-    imported: &Graph,
-    options: &CompileOptions,
-    provenance: &Provenance,
-) -> Result<Solution, CompileError> {
-    let mut attempts = Attempts { imported, options, provenance, links: Links::default() };
+pub fn solve(imported: &Graph, options: &SolveOptions<'_>) -> Result<Solution, SolveError> {
+    let attempts = Attempts { imported, options, kernels: KernelCache::default() };
     let whole = attempts.with_splits(Vec::new())?;
     // Only an optimised schedule is short of capacity for a reason that fusion can change, and only time is.
-    let adaptive = options.strategy == Strategy::Optimal && options.objective == Objective::Latency;
+    let adaptive = options.strategy == Strategy::Optimal && options.slack.is_none();
     let mut best = if adaptive { attempts.adapt(whole)? } else { whole };
-    let keep = match (options.keep, options.objective) {
-        (Keep::Auto, Objective::Memory { .. }) => Keep::None,
-        (keep @ (Keep::Auto | Keep::None | Keep::All), Objective::Latency | Objective::Memory { .. }) => keep,
+    let keep = match (options.keep, options.slack) {
+        (Keep::Auto, Some(_)) => Keep::None,
+        (keep @ (Keep::Auto | Keep::None | Keep::All), Some(_) | None) => keep,
     };
     let provenance = attempts.provenance_of(&best.fusion.splits, &best.half);
     let assembly = attempts.assembly(&provenance);
@@ -65,7 +128,7 @@ pub(super) fn solve(
 impl Attempts<'_> {
     fn assembly<'p>(&'p self, provenance: &'p Provenance) -> Assembly<'p> {
         Assembly {
-            profile: &self.options.profile,
+            profile: self.options.profile,
             strategy: self.options.strategy,
             solver: self.options.solver,
             slot_cap: self.options.profile.limits.texture_array_layers,
@@ -76,17 +139,14 @@ impl Attempts<'_> {
     }
 
     fn provenance_of(&self, splits: &[Split], half: &HalfReport) -> Provenance {
-        let mut provenance = self.provenance.clone();
-        if !splits.is_empty() {
-            let nodes: Vec<&str> = splits.iter().map(|split| split.node.as_str()).collect();
-            provenance.options.push((SPLIT_OPTION.to_owned(), nodes.join(", ")));
-        }
+        let mut provenance = self.options.provenance.clone();
+        provenance.options.extend(splits.iter().map(|split| (SPLIT_OPTION.to_owned(), split.node.clone())));
         provenance.options.extend(HalfSummary::of_report(half).options());
         provenance
     }
 
     /// Optimises, lowers and solves with these epilogues on their own.
-    fn with_splits(&mut self, splits: Vec<Split>) -> Result<Solution, CompileError> {
+    fn with_splits(&self, splits: Vec<Split>) -> Result<Solution, SolveError> {
         let mut graph = self.imported.clone();
         let keep_apart = splits.iter().flat_map(|split| split.epilogue.iter().copied()).collect();
         let most_loop_rounds = self.options.profile.limits.loop_rounds.map(u64::from);
@@ -100,28 +160,23 @@ impl Attempts<'_> {
         }
         check("split", &graph)?;
         let half = match self.options.weights {
-            TexelFormat::Rgba16Float => into_range(&mut graph).map_err(BudgetError::from)?,
+            TexelFormat::Rgba16Float => into_range(&mut graph).map_err(StageError::from)?,
             TexelFormat::Rgba32Float => HalfReport::default(),
         };
         check("half", &graph)?;
         let provenance = self.provenance_of(&splits, &half);
-        let mut links = std::mem::take(&mut self.links);
         let planned = search(
             &graph,
-            &mut links,
+            &self.kernels,
             &Search {
                 format: self.options.weights,
                 max_binding_bytes,
                 budget_bytes: self.options.budget_bytes,
-                slack: match self.options.objective {
-                    Objective::Latency => None,
-                    Objective::Memory { slack } => Some(slack),
-                },
+                slack: self.options.slack,
                 all_resident: self.options.keep == Keep::All,
                 assembly: self.assembly(&provenance),
             },
         );
-        self.links = links;
         let Planned { program, assembled } = planned?;
         let whole_us = assembled.schedule.finish_us;
         let fusion = FusionReport { capacity_binds: false, whole_us, splits };
@@ -129,7 +184,7 @@ impl Attempts<'_> {
     }
 
     /// Splits what is predicted to pay, then half of it, …, and goes on from the first solution that is better.
-    fn adapt(&mut self, whole: Solution) -> Result<Solution, CompileError> {
+    fn adapt(&self, whole: Solution) -> Result<Solution, SolveError> {
         let whole_us = whole.assembled.schedule.finish_us;
         let (mut best, mut attempts, mut binds) = (whole, 0, None);
         'rounds: while attempts < MOST_ATTEMPTS {
@@ -155,23 +210,20 @@ impl Attempts<'_> {
         Ok(best)
     }
 
-    fn propose(&self, solution: &Solution) -> Result<crate::bundle::Proposal, BundleError> {
+    fn propose(&self, solution: &Solution) -> Result<Proposal, StageError> {
         let plan = &solution.assembled.plan;
-        let assembly = self.assembly(self.provenance);
+        let assembly = self.assembly(self.options.provenance);
         let slots_and_ring = Assembly { slot_cap: plan.slot_count, staging_pages: plan.staging_pages, ..assembly };
-        propose(&solution.program, &slots_and_ring)
+        Ok(propose(&solution.program, &slots_and_ring)?)
     }
 }
 
 /// Less predicted time, or as much and a smaller peak on the device: host memory holds the plan's texts.
-fn is_better(found: &Assembled, than: &Assembled) -> Result<bool, BundleError> {
+fn is_better(found: &Assembled, than: &Assembled) -> Result<bool, StageError> {
     const TIME_TOLERANCE: f64 = 1e-6;
     let us = |assembled: &Assembled| assembled.schedule.finish_us;
-    let peak = |assembled: &Assembled| {
-        let memory = &assembled.plan.memory;
-        let total = memory.total_bytes().ok_or(BundleError::MemoryOverflow);
-        total.map(|total| total - memory.host_bytes)
-    };
+    let peak =
+        |assembled: &Assembled| Ok::<u64, StageError>(peak_bytes(&assembled.plan)? - assembled.plan.memory.host_bytes);
     let as_fast = us(found) <= us(than) * (1.0 + TIME_TOLERANCE);
     Ok(us(found) < us(than) * (1.0 - TIME_TOLERANCE) || (as_fast && peak(found)? < peak(than)?))
 }

@@ -6,12 +6,13 @@
 //! optimises, lowers and solves anew, and decides by that. Norms and attention are never split: they hide nothing, and what they
 //! fuse would be more passes over memory.
 
-use super::{Assembly, BundleError, problem};
+use crate::bundle::Assembly;
 use crate::cost::OperatorClass;
 use crate::graph::origin::OriginId;
 use crate::lower::program::{Fused, Program, Step};
 use crate::profile::DeviceProfile;
-use crate::schedule::{Problem, StepData, one_pass_finish_us};
+use crate::schedule::{Problem, ScheduleError, StepData, one_pass_finish_us};
+use crate::stages::problem;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -77,7 +78,7 @@ struct Candidate {
 ///
 /// # Errors
 /// As for [`problem`].
-pub fn propose(program: &Program, assembly: &Assembly<'_>) -> Result<Proposal, BundleError> {
+pub fn propose(program: &Program, assembly: &Assembly<'_>) -> Result<Proposal, ScheduleError> {
     let problem = problem(program, assembly)?;
     let candidates = candidates(program, assembly.profile);
     let Some(whole_us) = one_pass_finish_us(&problem) else { return Ok(Proposal::default()) };

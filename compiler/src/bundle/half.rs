@@ -116,7 +116,8 @@ mod tests {
             solver_status: String::new(),
             solver_gap: 0.0,
             profile: String::new(),
-            disk_bytes_per_second: 1,
+            disk_bytes_per_second: 1.0,
+            upload_bytes_per_second: 1.0,
         }
     }
 }

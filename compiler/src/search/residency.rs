@@ -4,9 +4,11 @@
 //! for it. Slots, slot tables, memory and requirements are declared anew; kernels, dispatches and the schedule of the first
 //! run stay. It deliberately searches neither page sizes nor rings: the first run has chosen them.
 
-use super::{Assembled, Assembly, BundleError, problem, step_pages};
+use super::types::{BudgetError, peak_bytes};
+use crate::bundle::{AssembleError, Assembled, Assembly, step_pages};
 use crate::lower::program::Program;
 use crate::schedule::{KeepPages, Programs, Strategy, repeat};
+use crate::stages::{StageError, problem};
 use flashmem_plan_format::plan::{MemoryDeclaration, Plan, Requirements};
 
 /// Most slots that are spent by choice: the array layers that practically every device offers.
@@ -41,13 +43,13 @@ impl Keep {
 /// Adds the program of later runs to a plan, when there is something to keep.
 ///
 /// # Errors
-/// [`BundleError::KeepAll`] when all pages shall stay and exceed the budget.
+/// [`BudgetError::KeepAll`] when all pages shall stay and exceed the budget.
 pub fn keep_pages(
     program: &Program,
     assembly: &Assembly<'_>,
     assembled: Assembled,
     keep: Keep,
-) -> Result<Assembled, BundleError> {
+) -> Result<Assembled, BudgetError> {
     let (pages, least_slots) = (assembled.plan.page_count, assembled.plan.slot_count);
     let (mut slots, wanted) = match (keep, assembly.budget_bytes, assembly.strategy) {
         (Keep::All, _, _) => (pages, KeepPages::All),
@@ -65,7 +67,7 @@ pub fn keep_pages(
         let needed_bytes = peak_bytes(&plan)?;
         match assembly.budget_bytes.filter(|budget| *budget < needed_bytes) {
             None => return Ok(Assembled { plan, ..assembled }),
-            Some(budget_bytes) if keep == Keep::All => return Err(BundleError::KeepAll { needed_bytes, budget_bytes }),
+            Some(budget_bytes) if keep == Keep::All => return Err(BudgetError::KeepAll { needed_bytes, budget_bytes }),
             Some(budget_bytes) => {
                 // The second program makes the plan itself larger.
                 let over = (needed_bytes - budget_bytes).div_ceil(plan.page.page_bytes());
@@ -78,25 +80,20 @@ pub fn keep_pages(
     }
 }
 
-fn peak_bytes(plan: &Plan) -> Result<u64, BundleError> {
-    plan.memory.total_bytes().ok_or(BundleError::MemoryOverflow)
-}
-
 fn programs(
     program: &Program,
     assembly: &Assembly<'_>,
     assembled: &Assembled,
     slots: u32,
     wanted: KeepPages,
-) -> Result<Option<Programs>, BundleError> {
+) -> Result<Option<Programs>, StageError> {
     let staging_pages = assembled.plan.staging_pages;
     let problem = problem(program, &Assembly { slot_cap: slots, staging_pages, ..assembly.clone() })?;
-    repeat(&problem, &assembled.schedule, &step_pages(program), slots, wanted)
-        .map_err(|violations| BundleError::ScheduleInvalid(violations.iter().map(ToString::to_string).collect()))
+    repeat(&problem, &assembled.schedule, &step_pages(program), slots, wanted).map_err(StageError::ScheduleInvalid)
 }
 
 /// The plan with both programs, their slots in its parameters, and what follows from them declared anew.
-fn with_programs(plan: &Plan, programs: Programs, constant_bytes: u64) -> Result<Plan, BundleError> {
+fn with_programs(plan: &Plan, programs: Programs, constant_bytes: u64) -> Result<Plan, StageError> {
     let mut plan = plan.clone();
     for (dispatch, slots) in plan.dispatches.iter().zip(&programs.slots_of_step) {
         let Some(weights) = &dispatch.weights else { continue };
@@ -110,6 +107,6 @@ fn with_programs(plan: &Plan, programs: Programs, constant_bytes: u64) -> Result
     plan.slot_count = programs.slot_count;
     plan.predicted_warm_us = programs.warm_us.ceil() as u64;
     plan.requirements = Requirements::of(&plan, constant_bytes);
-    plan.memory = MemoryDeclaration::of(&plan, constant_bytes).ok_or(BundleError::MemoryOverflow)?;
+    plan.memory = MemoryDeclaration::of(&plan, constant_bytes).ok_or(AssembleError::MemoryOverflow)?;
     Ok(plan)
 }

@@ -1,12 +1,23 @@
 //! The least memory whose predicted time is within a slack of the best.
 //!
-//! Takes the candidates of `budget.rs` and the fastest plan among them; gives the candidate, ring and slots of the least declared
+//! Takes the candidates of `candidates.rs` and the fastest plan among them; gives the candidate, ring and slots of the least declared
 //! peak that is at most so much slower. Pairs of a candidate and a ring are visited by the least peak that they could have, and
 //! the rest is skipped once that exceeds what was found. Times are those of the requested strategy.
 
-use super::budget::{Candidate, LEAST_STAGING_PAGES, MOST_STAGING_PAGES, Search, at, peak_bytes};
-use super::{Assembled, Assembly, BundleError, Links, problem};
+use super::candidates::{Candidate, LEAST_STAGING_PAGES, MOST_STAGING_PAGES};
+use super::types::{Search, peak_bytes};
+use crate::bundle::{Assembled, Assembly};
+use crate::emit::KernelCache;
 use crate::schedule::{Problem, least_slots_within, slots_bound_within};
+use crate::stages::{StageError, problem};
+
+/// A candidate, by position, with its plan.
+pub struct Chosen {
+    /// Position among the candidates.
+    pub candidate: usize,
+    /// Its plan.
+    pub assembled: Assembled,
+}
 
 /// A candidate with a ring.
 struct Choice {
@@ -17,20 +28,20 @@ struct Choice {
 }
 
 /// The plan of least declared peak that is at most `fraction` slower than `best`, and the index of its candidate.
-pub(super) fn least_memory_within(
+pub fn least_memory_within(
     candidates: &[Candidate],
-    best: (usize, Assembled),
+    best: Chosen,
     fraction: f64,
-    links: &mut Links,
+    kernels: &KernelCache,
     search: &Search<'_>,
-) -> Result<(usize, Assembled), BundleError> {
-    let latest_us = best.1.schedule.finish_us * (1.0 + fraction);
-    let mut least = (peak_bytes(&best.1)?, best);
+) -> Result<Chosen, StageError> {
+    let latest_us = best.assembled.schedule.finish_us * (1.0 + fraction);
+    let mut least = (peak_bytes(&best.assembled.plan)?, best);
     let mut choices = choices(candidates);
     choices.sort_by_key(|choice| (choice.least_bytes(candidates), choice.index, choice.staging_pages));
     for choice in choices {
         let candidate = &candidates[choice.index];
-        let room = least.0.saturating_sub(choice.fixed_bytes) / page_bytes(candidate);
+        let room = least.0.saturating_sub(choice.fixed_bytes) / candidate.page_bytes();
         let slot_cap = u32::try_from(room).unwrap_or(u32::MAX);
         if slot_cap < candidate.least_slots {
             continue;
@@ -38,39 +49,35 @@ pub(super) fn least_memory_within(
         let assembly = Assembly { slot_cap, staging_pages: choice.staging_pages, ..search.assembly.clone() };
         let problem = problem(&candidate.program, &assembly)?;
         let Some(slots) = slots_within(&problem, search, latest_us)? else { continue };
-        let assembled = at(candidate, slots, choice.staging_pages, links, search)?;
-        let peak = peak_bytes(&assembled)?;
+        let assembled = candidate.assembled(slots, choice.staging_pages, kernels, search)?;
+        let peak = peak_bytes(&assembled.plan)?;
         if peak < least.0 && assembled.schedule.finish_us <= latest_us {
-            least = (peak, (choice.index, assembled));
+            least = (peak, Chosen { candidate: choice.index, assembled });
         }
     }
     Ok(least.1)
 }
 
 /// The fewest slots within the problem's cap that are fast enough. The bound is looked at first: it costs no search.
-fn slots_within(problem: &Problem, search: &Search<'_>, latest_us: f64) -> Result<Option<u32>, BundleError> {
+fn slots_within(problem: &Problem, search: &Search<'_>, latest_us: f64) -> Result<Option<u32>, StageError> {
     if slots_bound_within(problem, latest_us)?.is_none() {
         return Ok(None);
     }
     Ok(least_slots_within(problem, search.assembly.strategy, search.assembly.solver, latest_us)?)
 }
 
-fn page_bytes(candidate: &Candidate) -> u64 {
-    candidate.program.page.page_bytes()
-}
-
 impl Choice {
     fn least_bytes(&self, candidates: &[Candidate]) -> u64 {
         let candidate = &candidates[self.index];
-        self.fixed_bytes.saturating_add(u64::from(candidate.least_slots) * page_bytes(candidate))
+        self.fixed_bytes.saturating_add(u64::from(candidate.least_slots) * candidate.page_bytes())
     }
 }
 
 fn choices(candidates: &[Candidate]) -> Vec<Choice> {
     let of_candidate = |(index, candidate): (usize, &Candidate)| {
-        let slots_and_ring = u64::from(candidate.least_slots + LEAST_STAGING_PAGES) * page_bytes(candidate);
+        let slots_and_ring = u64::from(candidate.least_slots + LEAST_STAGING_PAGES) * candidate.page_bytes();
         let fixed_bytes = candidate.least_peak_bytes.saturating_sub(slots_and_ring);
-        let page_bytes = page_bytes(candidate);
+        let page_bytes = candidate.page_bytes();
         (LEAST_STAGING_PAGES..=MOST_STAGING_PAGES).map(move |staging_pages| Choice {
             index,
             staging_pages,

@@ -1,7 +1,8 @@
 //! Searches on programs that the models in `tests/` are too small for.
 
-use super::budget::{BudgetError, Planned, Search, search};
-use super::{Assembly, Links};
+use super::{BudgetError, Planned, Search, search};
+use crate::bundle::Assembly;
+use crate::emit::KernelCache;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
 use crate::graph::{Graph, GraphPort};
@@ -32,7 +33,8 @@ fn unknown_provenance() -> Provenance {
         solver_status: String::new(),
         solver_gap: 0.0,
         profile: String::new(),
-        disk_bytes_per_second: 0,
+        disk_bytes_per_second: 0.0,
+        upload_bytes_per_second: 0.0,
     }
 }
 
@@ -51,7 +53,7 @@ fn searched(layers: u32, all_resident: bool) -> Result<Planned, BudgetError> {
     let format = TexelFormat::Rgba32Float;
     let limits =
         Search { format, max_binding_bytes: 128 << 20, budget_bytes: None, slack: None, all_resident, assembly };
-    search(&product(), &mut Links::default(), &limits)
+    search(&product(), &KernelCache::default(), &limits)
 }
 
 #[test]

@@ -1,0 +1,185 @@
+//! A scheduled program with its linked kernels becomes a plan, which declares what it needs; no weight is touched.
+//!
+//! Checked by plan-format's own validation and abstract replay. It deliberately chooses nothing: page size, slots and ring come
+//! from the search.
+
+use crate::emit::{Expression, Linked};
+use crate::kernels::Kernel;
+use crate::lower::program::Program;
+use crate::profile::DeviceProfile;
+use crate::schedule::{CommandStream, Problem, Schedule, SolverKind, Strategy};
+use flashmem_plan_format::plan::{
+    BINDING_ALIGNMENT, Dispatch, DispatchWeights, MAX_PREDICTED_US, MemoryDeclaration, PageId, Pipeline, Plan,
+    Provenance, Requirements,
+};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
+
+/// What a plan is made of besides the program.
+#[derive(Debug, Clone)]
+pub struct Assembly<'a> {
+    /// Device profile, for predictions.
+    pub profile: &'a DeviceProfile,
+    /// Strategy.
+    pub strategy: Strategy,
+    /// What searches for the optimal schedule.
+    pub solver: SolverKind,
+    /// Most slots of the arena.
+    pub slot_cap: u32,
+    /// Buffers of the ring.
+    pub staging_pages: u32,
+    /// The budget, stored in the plan.
+    pub budget_bytes: Option<u64>,
+    /// Provenance without the solver's part.
+    pub provenance: &'a Provenance,
+}
+
+/// A program cannot be made a plan.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// Lowering and the kernel disagree about the parameter block: a mistake of lowering.
+    #[error(
+        "node `{node}`: lowering gives {found} bytes of parameters before the slots, kernel {kernel:?} expects {expected}"
+    )]
+    Params {
+        /// ONNX names.
+        node: String,
+        /// The kernel.
+        kernel: Kernel,
+        /// What the kernel declares.
+        expected: u32,
+        /// What lowering made.
+        found: u32,
+    },
+    /// Sizes overflow.
+    #[error("the plan's memory exceeds 64 bits")]
+    MemoryOverflow,
+}
+
+/// A plan and how its schedule came about.
+#[derive(Debug)]
+pub struct Assembled {
+    /// The plan, memory and requirements declared.
+    pub plan: Plan,
+    /// The schedule.
+    pub schedule: Schedule,
+}
+
+/// Pages that each step reads.
+pub fn step_pages(program: &Program) -> Vec<Option<Range<u32>>> {
+    let size = u64::from(program.page.texels());
+    let range = |t: &Range<u64>| (t.start / size) as u32..((t.end - 1) / size + 1) as u32;
+    program.steps.iter().map(|s| s.weight_texels.as_ref().filter(|t| !t.is_empty()).map(range)).collect()
+}
+
+/// Makes the plan of a scheduled program; `linked` are the kernels of its steps.
+///
+/// # Errors
+/// See [`AssembleError`].
+pub fn assemble(
+    program: &Program,
+    problem: &Problem,
+    schedule: &Schedule,
+    stream: &CommandStream,
+    linked: &[Rc<Linked>],
+    assembly: &Assembly<'_>,
+) -> Result<Plan, AssembleError> {
+    let pages = step_pages(program);
+    let mut pipelines: Vec<Pipeline> = Vec::new();
+    let mut pipeline_of: BTreeMap<(Kernel, Option<Expression>), u32> = BTreeMap::new();
+    let mut params: Vec<u8> = Vec::new();
+    let mut dispatches = Vec::with_capacity(program.steps.len());
+    for (index, step) in program.steps.iter().enumerate() {
+        let linked = &linked[index];
+        let pipeline = *pipeline_of.entry((step.kernel, step.expression.clone())).or_insert_with(|| {
+            pipelines.push(Pipeline {
+                label: linked.label.clone(),
+                source: linked.source.clone(),
+                params_bytes: linked.params_bytes,
+                uses_weights: linked.uses_weights,
+                storage_bindings: linked.storage_bindings,
+                workgroup_size: linked.workgroup_size,
+                workgroup_bytes: linked.workgroup_bytes,
+            });
+            pipelines.len() as u32 - 1
+        });
+        let expected = linked.slots_offset.unwrap_or(linked.params_bytes);
+        let found = step.params.len() as u32 * 4;
+        // A uniform block is padded to 16 bytes; what precedes the slots is not.
+        if found > expected || found.next_multiple_of(16) < expected {
+            return Err(AssembleError::Params { node: step.node.clone(), kernel: step.kernel, expected, found });
+        }
+        params.resize(params.len().next_multiple_of(BINDING_ALIGNMENT as usize), 0);
+        let params_offset_bytes = params.len() as u64;
+        params.extend(step.params.iter().flat_map(|w| w.to_le_bytes()));
+        params.resize(params_offset_bytes as usize + expected as usize, 0);
+        let slots = &stream.slots_of_step[index];
+        params.extend(slots.iter().flat_map(|s| s.0.to_le_bytes()));
+        params.resize(params_offset_bytes as usize + linked.params_bytes as usize, 0);
+        let weights = pages[index].as_ref().map(|range| DispatchWeights {
+            first_page: PageId(range.start),
+            page_count: range.end - range.start,
+            slots_offset_bytes: expected,
+        });
+        dispatches.push(Dispatch {
+            pipeline,
+            params_offset_bytes,
+            bindings: step.bindings.clone(),
+            workgroups: step.workgroups,
+            weights,
+            node: step.node.clone(),
+            loop_rounds: step.rounds,
+            class: problem.steps[index].class,
+            predicted_us: problem.steps[index].execute_us.min(MAX_PREDICTED_US),
+            capacity_pages: problem.steps[index].capacity_pages,
+        });
+    }
+    let report = &schedule.report;
+    let has_pages = program.pages() > 0;
+    let mut plan = Plan {
+        provenance: Provenance {
+            strategy: assembly.strategy.name().to_owned(),
+            solver: report.solver.to_owned(),
+            solver_status: report.status.name().to_owned(),
+            solver_gap: report.gap,
+            ..assembly.provenance.clone()
+        },
+        requirements: Requirements::default(),
+        inputs: program.inputs.clone(),
+        outputs: program.outputs.clone(),
+        checks: program.checks.clone(),
+        page: program.page,
+        page_count: program.pages() as u32,
+        slot_count: stream.slot_count,
+        slot_cap: problem.slot_cap,
+        staging_pages: if has_pages { assembly.staging_pages } else { 0 },
+        weight_bytes: weight_bytes(program),
+        row_tables: program.row_sources.iter().map(|s| s.table.clone()).collect(),
+        row_gathers: program.row_gathers.clone(),
+        index_bounds: program.index_bounds.clone(),
+        pipelines,
+        params,
+        dispatches,
+        commands: stream.commands.clone(),
+        repeat_commands: Vec::new(),
+        activation_bytes: program.activation_bytes,
+        memory: MemoryDeclaration::default(),
+        budget_bytes: assembly.budget_bytes,
+        predicted_cold_us: schedule.finish_us.ceil() as u64,
+        predicted_warm_us: schedule.finish_us.ceil() as u64,
+    };
+    let constant_bytes = program.constants.len() as u64;
+    plan.requirements = Requirements::of(&plan, constant_bytes);
+    plan.memory = MemoryDeclaration::of(&plan, constant_bytes).ok_or(AssembleError::MemoryOverflow)?;
+    Ok(plan)
+}
+
+/// Bytes of weights at the stored precision: elements of streamed weights and of row tables, without padding.
+fn weight_bytes(program: &Program) -> u64 {
+    let element = u64::from(program.page.format.texel_bytes() / 4);
+    let streamed: u64 =
+        program.weights.iter().map(|w| w.packing.groups as u64 * w.packing.k() as u64 * w.packing.n() as u64).sum();
+    let rows: u64 = program.row_sources.iter().map(|s| s.table.row_bytes() * u64::from(s.table.rows)).sum();
+    streamed * element + rows
+}
