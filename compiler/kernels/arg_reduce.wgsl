@@ -5,7 +5,7 @@
 // Bindings:  2 out: i32, dense in r; 3 x: words. A row's place follows from four merged outer axes (outermost first, padded
 //            with extent 1); elements of a row are x_stride apart.
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   nothing. A NaN is better than every number, as for numpy.
+// Expects:   shared/rows.wgsl.
 //
 // A call takes the columns from first to end, and goes on where the call before has stopped.
 // `lanes`, a power of two up to 64, invocations share one row; partial results are combined in a fixed tree.
@@ -32,11 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let lane = local & (params.lanes - 1u);
     let row = (group.y * params.width + group.x) * (64u / params.lanes) + local / params.lanes;
     let columns = select(0u, params.columns, row < params.rows);
-    let b = row / params.extents.w;
-    let c = b / params.extents.z;
-    let d = c / params.extents.y;
-    let coordinates = vec4<u32>(d, c - d * params.extents.y, b - c * params.extents.z, row - b * params.extents.w);
-    let base = params.x_offset + dot(coordinates, params.row_strides);
+    let base = params.x_offset + dot(coordinates(row, params.extents), params.row_strides);
 
     var value = 0u;
     var index = NONE;

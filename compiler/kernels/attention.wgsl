@@ -1,43 +1,20 @@
-// attention.wgsl -- scaled dot-product attention with online softmax, head dimension at most 64.
+// attention.wgsl -- scaled dot-product attention with online softmax, head dimension at most HEAD.
 //
-// Formula:   s[j] = score_mask(scale * dot(q[b, h, i, :], k[b, h', j, :]), b, h, i, j)
-//            out[b, h, i, :] = sum_j softmax_j(s)[j] * v[b, h', j, :]
-//            h' = h / kv_group (1 unless key heads are shared); 0 <= i < rows, 0 <= j < keys.
-// Bindings:  2 out, 3 q, 4 k, 5 v: f32; strides of (batch, head, row, d) in elements, any values.
-// Dispatch:  (ceil(rows / TILE_ROWS), heads, batch).
-// Expects:   score_mask(score: f32, batch: u32, head: u32, i: u32, j: u32) -> f32 (its bindings start at 6, its operands lie
-//            at score_offsets and score_strides: batch, head, i, j);
-//            epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32 (m = i, n = head * head_dim + d).
-// Rows:      a score of NaN or +infinity makes its row NaN; a key whose score is -infinity weighs 0; equal scores, the lowest
-//            float included, weigh the same. Where every score is -infinity, the weighted values, which are 0, are divided by
-//            empty_sum: NaN gives NaN as softmax does, 1 gives 0. `infinity` is +infinity, for which WGSL has no literal.
+// Formula, bindings, parameters, dispatch and linked functions: shared/attention.wgsl.
+// Constants: HEAD, a multiple of 16.
 //
 // A workgroup owns 32 query rows and walks over the keys in tiles of 32. Lanes run along rows, local y splits the
 // keys of a tile for the scores, then the head dimension for the values. Only probabilities and partial maxima cross
 // invocations.
 
-struct Params {
-    rows: u32, keys: u32, head_dim: u32, kv_group: u32,
-    scale: f32, infinity: f32, empty_sum: f32, unused: u32,
-    q_offset: u32, k_offset: u32, v_offset: u32, out_offset: u32,
-    q_stride: vec4<u32>,
-    k_stride: vec4<u32>,
-    v_stride: vec4<u32>,
-    out_stride: vec4<u32>,
-    score_offsets: vec4<u32>,
-    score_strides: array<vec4<u32>, 3>,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> q: array<f32>;
-@group(0) @binding(4) var<storage, read_write> k: array<f32>;
-@group(0) @binding(5) var<storage, read_write> v: array<f32>;
-
-const MAX_HEAD_DIM: u32 = 64u;
+const HEAD: u32 = 64u;
 const TILE_ROWS: u32 = 32u;
 const TILE_KEYS: u32 = 32u;
-const LOWEST: f32 = -3.4028234e38;
+// Of an invocation: rows, vectors of four keys, elements of the head, vectors of them.
+const ROWS: u32 = 4u;
+const KEYS: u32 = 2u;
+const DIMS: u32 = HEAD / 4u;
+const VALUES: u32 = DIMS / 4u;
 
 var<workgroup> probability: array<f32, 1024>;
 var<workgroup> partial_max: array<f32, 128>;
@@ -47,319 +24,135 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let batch = group.z;
     let head = group.y;
     let q_base = params.q_offset + batch * params.q_stride.x + head * params.q_stride.y;
-    let k_base = params.k_offset + batch * params.k_stride.x + (head / params.kv_group) * params.k_stride.y;
-    let v_base = params.v_offset + batch * params.v_stride.x + (head / params.kv_group) * params.v_stride.y;
+    let k_base = params.k_offset + batch * params.k_stride.x + head * params.k_stride.y;
+    let v_base = params.v_offset + batch * params.v_stride.x + head * params.v_stride.y;
     let lane = local.x;
     let first_row = group.x * TILE_ROWS;
     let last_key = params.keys - 1u;
-    let first_d = local.y * 16u;
+    let first_d = local.y * DIMS;
 
-    let row0 = first_row + 0u + lane;
-    let q0 = q_base + min(row0, params.rows - 1u) * params.q_stride.z;
-    let row1 = first_row + 8u + lane;
-    let q1 = q_base + min(row1, params.rows - 1u) * params.q_stride.z;
-    let row2 = first_row + 16u + lane;
-    let q2 = q_base + min(row2, params.rows - 1u) * params.q_stride.z;
-    let row3 = first_row + 24u + lane;
-    let q3 = q_base + min(row3, params.rows - 1u) * params.q_stride.z;
-    let d0 = v_base + min(first_d + 0u, params.head_dim - 1u) * params.v_stride.w;
-    let d1 = v_base + min(first_d + 1u, params.head_dim - 1u) * params.v_stride.w;
-    let d2 = v_base + min(first_d + 2u, params.head_dim - 1u) * params.v_stride.w;
-    let d3 = v_base + min(first_d + 3u, params.head_dim - 1u) * params.v_stride.w;
-    let d4 = v_base + min(first_d + 4u, params.head_dim - 1u) * params.v_stride.w;
-    let d5 = v_base + min(first_d + 5u, params.head_dim - 1u) * params.v_stride.w;
-    let d6 = v_base + min(first_d + 6u, params.head_dim - 1u) * params.v_stride.w;
-    let d7 = v_base + min(first_d + 7u, params.head_dim - 1u) * params.v_stride.w;
-    let d8 = v_base + min(first_d + 8u, params.head_dim - 1u) * params.v_stride.w;
-    let d9 = v_base + min(first_d + 9u, params.head_dim - 1u) * params.v_stride.w;
-    let d10 = v_base + min(first_d + 10u, params.head_dim - 1u) * params.v_stride.w;
-    let d11 = v_base + min(first_d + 11u, params.head_dim - 1u) * params.v_stride.w;
-    let d12 = v_base + min(first_d + 12u, params.head_dim - 1u) * params.v_stride.w;
-    let d13 = v_base + min(first_d + 13u, params.head_dim - 1u) * params.v_stride.w;
-    let d14 = v_base + min(first_d + 14u, params.head_dim - 1u) * params.v_stride.w;
-    let d15 = v_base + min(first_d + 15u, params.head_dim - 1u) * params.v_stride.w;
+    var row: array<u32, ROWS>; // registers
+    var q_row: array<u32, ROWS>; // registers
+    for (var r = 0u; r < ROWS; r += 1u) { // unroll
+        row[r] = first_row + r * 8u + lane;
+        q_row[r] = q_base + min(row[r], params.rows - 1u) * params.q_stride.z;
+    }
+    var dim: array<u32, DIMS>; // registers
+    for (var d = 0u; d < DIMS; d += 1u) { // unroll
+        dim[d] = v_base + min(first_d + d, params.head_dim - 1u) * params.v_stride.w;
+    }
 
-    var max0 = LOWEST;
-    var sum0 = 0.0;
-    var max1 = LOWEST;
-    var sum1 = 0.0;
-    var max2 = LOWEST;
-    var sum2 = 0.0;
-    var max3 = LOWEST;
-    var sum3 = 0.0;
-    var a0_0 = vec4<f32>();
-    var a0_1 = vec4<f32>();
-    var a0_2 = vec4<f32>();
-    var a0_3 = vec4<f32>();
-    var a1_0 = vec4<f32>();
-    var a1_1 = vec4<f32>();
-    var a1_2 = vec4<f32>();
-    var a1_3 = vec4<f32>();
-    var a2_0 = vec4<f32>();
-    var a2_1 = vec4<f32>();
-    var a2_2 = vec4<f32>();
-    var a2_3 = vec4<f32>();
-    var a3_0 = vec4<f32>();
-    var a3_1 = vec4<f32>();
-    var a3_2 = vec4<f32>();
-    var a3_3 = vec4<f32>();
+    var top: array<f32, ROWS>; // registers
+    var sum: array<f32, ROWS>; // registers
+    for (var r = 0u; r < ROWS; r += 1u) { // unroll
+        top[r] = LOWEST;
+        sum[r] = 0.0;
+    }
+    var acc: array<array<vec4<f32>, VALUES>, ROWS>; // registers
 
     for (var tile = 0u; tile < params.keys; tile += TILE_KEYS) {
-        // Scores of 4 rows and 8 keys.
-        let key = tile + local.y * 8u;
-        let k0 = k_base + min(key + 0u, last_key) * params.k_stride.z;
-        let k1 = k_base + min(key + 1u, last_key) * params.k_stride.z;
-        let k2 = k_base + min(key + 2u, last_key) * params.k_stride.z;
-        let k3 = k_base + min(key + 3u, last_key) * params.k_stride.z;
-        let k4 = k_base + min(key + 4u, last_key) * params.k_stride.z;
-        let k5 = k_base + min(key + 5u, last_key) * params.k_stride.z;
-        let k6 = k_base + min(key + 6u, last_key) * params.k_stride.z;
-        let k7 = k_base + min(key + 7u, last_key) * params.k_stride.z;
-        var s00 = vec4<f32>();
-        var s01 = vec4<f32>();
-        var s10 = vec4<f32>();
-        var s11 = vec4<f32>();
-        var s20 = vec4<f32>();
-        var s21 = vec4<f32>();
-        var s30 = vec4<f32>();
-        var s31 = vec4<f32>();
+        // Scores of ROWS rows and 4 KEYS keys.
+        let key = tile + local.y * (4u * KEYS);
+        var k_row: array<u32, 4u * KEYS>; // registers
+        for (var j = 0u; j < 4u * KEYS; j += 1u) { // unroll
+            k_row[j] = k_base + min(key + j, last_key) * params.k_stride.z;
+        }
+        var s: array<array<vec4<f32>, KEYS>, ROWS>; // registers
         for (var d = 0u; d < params.head_dim; d += 1u) {
             let k_d = d * params.k_stride.w;
             let q_d = d * params.q_stride.w;
-            let y0 = vec4<f32>(k[k0 + k_d], k[k1 + k_d], k[k2 + k_d], k[k3 + k_d]);
-            let y1 = vec4<f32>(k[k4 + k_d], k[k5 + k_d], k[k6 + k_d], k[k7 + k_d]);
-            let x0 = q[q0 + q_d];
-            s00 += x0 * y0;
-            s01 += x0 * y1;
-            let x1 = q[q1 + q_d];
-            s10 += x1 * y0;
-            s11 += x1 * y1;
-            let x2 = q[q2 + q_d];
-            s20 += x2 * y0;
-            s21 += x2 * y1;
-            let x3 = q[q3 + q_d];
-            s30 += x3 * y0;
-            s31 += x3 * y1;
+            var y: array<vec4<f32>, KEYS>; // registers
+            for (var j = 0u; j < KEYS; j += 1u) { // unroll
+                y[j] = vec4<f32>(k[k_row[4u * j] + k_d], k[k_row[4u * j + 1u] + k_d],
+                                 k[k_row[4u * j + 2u] + k_d], k[k_row[4u * j + 3u] + k_d]);
+            }
+            for (var r = 0u; r < ROWS; r += 1u) { // unroll
+                let x = q[q_row[r] + q_d];
+                for (var j = 0u; j < KEYS; j += 1u) { // unroll
+                    s[r][j] += x * y[j];
+                }
+            }
         }
-        s00 = masked(s00, batch, head, row0, key + 0u);
-        s01 = masked(s01, batch, head, row0, key + 4u);
-        partial_max[local.y * TILE_ROWS + 0u + lane] = max(highest(s00), highest(s01));
-        s10 = masked(s10, batch, head, row1, key + 0u);
-        s11 = masked(s11, batch, head, row1, key + 4u);
-        partial_max[local.y * TILE_ROWS + 8u + lane] = max(highest(s10), highest(s11));
-        s20 = masked(s20, batch, head, row2, key + 0u);
-        s21 = masked(s21, batch, head, row2, key + 4u);
-        partial_max[local.y * TILE_ROWS + 16u + lane] = max(highest(s20), highest(s21));
-        s30 = masked(s30, batch, head, row3, key + 0u);
-        s31 = masked(s31, batch, head, row3, key + 4u);
-        partial_max[local.y * TILE_ROWS + 24u + lane] = max(highest(s30), highest(s31));
+        for (var r = 0u; r < ROWS; r += 1u) { // unroll
+            for (var j = 0u; j < KEYS; j += 1u) { // unroll
+                s[r][j] = masked(s[r][j], batch, head, row[r], key + 4u * j);
+            }
+            partial_max[local.y * TILE_ROWS + r * 8u + lane] = max(highest(s[r][0]), highest(s[r][1]));
+        }
         workgroupBarrier();
 
         // Probabilities relative to the new maximum of each row.
-        var top0 = max0;
-        top0 = max(top0, partial_max[0u + lane]);
-        top0 = max(top0, partial_max[32u + lane]);
-        top0 = max(top0, partial_max[64u + lane]);
-        top0 = max(top0, partial_max[96u + lane]);
-        let rescale0 = exp(max(max0 - top0, -200.0));
-        max0 = top0;
-        sum0 *= rescale0;
-        a0_0 *= rescale0;
-        a0_1 *= rescale0;
-        a0_2 *= rescale0;
-        a0_3 *= rescale0;
-        let p00 = probabilities(s00, max0);
-        probability[(local.y * 8u + 0u) * TILE_ROWS + 0u + lane] = p00.x;
-        probability[(local.y * 8u + 1u) * TILE_ROWS + 0u + lane] = p00.y;
-        probability[(local.y * 8u + 2u) * TILE_ROWS + 0u + lane] = p00.z;
-        probability[(local.y * 8u + 3u) * TILE_ROWS + 0u + lane] = p00.w;
-        let p01 = probabilities(s01, max0);
-        probability[(local.y * 8u + 4u) * TILE_ROWS + 0u + lane] = p01.x;
-        probability[(local.y * 8u + 5u) * TILE_ROWS + 0u + lane] = p01.y;
-        probability[(local.y * 8u + 6u) * TILE_ROWS + 0u + lane] = p01.z;
-        probability[(local.y * 8u + 7u) * TILE_ROWS + 0u + lane] = p01.w;
-        var top1 = max1;
-        top1 = max(top1, partial_max[8u + lane]);
-        top1 = max(top1, partial_max[40u + lane]);
-        top1 = max(top1, partial_max[72u + lane]);
-        top1 = max(top1, partial_max[104u + lane]);
-        let rescale1 = exp(max(max1 - top1, -200.0));
-        max1 = top1;
-        sum1 *= rescale1;
-        a1_0 *= rescale1;
-        a1_1 *= rescale1;
-        a1_2 *= rescale1;
-        a1_3 *= rescale1;
-        let p10 = probabilities(s10, max1);
-        probability[(local.y * 8u + 0u) * TILE_ROWS + 8u + lane] = p10.x;
-        probability[(local.y * 8u + 1u) * TILE_ROWS + 8u + lane] = p10.y;
-        probability[(local.y * 8u + 2u) * TILE_ROWS + 8u + lane] = p10.z;
-        probability[(local.y * 8u + 3u) * TILE_ROWS + 8u + lane] = p10.w;
-        let p11 = probabilities(s11, max1);
-        probability[(local.y * 8u + 4u) * TILE_ROWS + 8u + lane] = p11.x;
-        probability[(local.y * 8u + 5u) * TILE_ROWS + 8u + lane] = p11.y;
-        probability[(local.y * 8u + 6u) * TILE_ROWS + 8u + lane] = p11.z;
-        probability[(local.y * 8u + 7u) * TILE_ROWS + 8u + lane] = p11.w;
-        var top2 = max2;
-        top2 = max(top2, partial_max[16u + lane]);
-        top2 = max(top2, partial_max[48u + lane]);
-        top2 = max(top2, partial_max[80u + lane]);
-        top2 = max(top2, partial_max[112u + lane]);
-        let rescale2 = exp(max(max2 - top2, -200.0));
-        max2 = top2;
-        sum2 *= rescale2;
-        a2_0 *= rescale2;
-        a2_1 *= rescale2;
-        a2_2 *= rescale2;
-        a2_3 *= rescale2;
-        let p20 = probabilities(s20, max2);
-        probability[(local.y * 8u + 0u) * TILE_ROWS + 16u + lane] = p20.x;
-        probability[(local.y * 8u + 1u) * TILE_ROWS + 16u + lane] = p20.y;
-        probability[(local.y * 8u + 2u) * TILE_ROWS + 16u + lane] = p20.z;
-        probability[(local.y * 8u + 3u) * TILE_ROWS + 16u + lane] = p20.w;
-        let p21 = probabilities(s21, max2);
-        probability[(local.y * 8u + 4u) * TILE_ROWS + 16u + lane] = p21.x;
-        probability[(local.y * 8u + 5u) * TILE_ROWS + 16u + lane] = p21.y;
-        probability[(local.y * 8u + 6u) * TILE_ROWS + 16u + lane] = p21.z;
-        probability[(local.y * 8u + 7u) * TILE_ROWS + 16u + lane] = p21.w;
-        var top3 = max3;
-        top3 = max(top3, partial_max[24u + lane]);
-        top3 = max(top3, partial_max[56u + lane]);
-        top3 = max(top3, partial_max[88u + lane]);
-        top3 = max(top3, partial_max[120u + lane]);
-        let rescale3 = exp(max(max3 - top3, -200.0));
-        max3 = top3;
-        sum3 *= rescale3;
-        a3_0 *= rescale3;
-        a3_1 *= rescale3;
-        a3_2 *= rescale3;
-        a3_3 *= rescale3;
-        let p30 = probabilities(s30, max3);
-        probability[(local.y * 8u + 0u) * TILE_ROWS + 24u + lane] = p30.x;
-        probability[(local.y * 8u + 1u) * TILE_ROWS + 24u + lane] = p30.y;
-        probability[(local.y * 8u + 2u) * TILE_ROWS + 24u + lane] = p30.z;
-        probability[(local.y * 8u + 3u) * TILE_ROWS + 24u + lane] = p30.w;
-        let p31 = probabilities(s31, max3);
-        probability[(local.y * 8u + 4u) * TILE_ROWS + 24u + lane] = p31.x;
-        probability[(local.y * 8u + 5u) * TILE_ROWS + 24u + lane] = p31.y;
-        probability[(local.y * 8u + 6u) * TILE_ROWS + 24u + lane] = p31.z;
-        probability[(local.y * 8u + 7u) * TILE_ROWS + 24u + lane] = p31.w;
+        for (var r = 0u; r < ROWS; r += 1u) { // unroll
+            var new_top = top[r];
+            for (var part = 0u; part < 4u; part += 1u) { // unroll
+                new_top = max(new_top, partial_max[part * TILE_ROWS + r * 8u + lane]);
+            }
+            let rescale = rescaling(top[r], new_top);
+            top[r] = new_top;
+            sum[r] *= rescale;
+            for (var d = 0u; d < VALUES; d += 1u) { // unroll
+                acc[r][d] *= rescale;
+            }
+            for (var j = 0u; j < KEYS; j += 1u) { // unroll
+                let p = probabilities(s[r][j], top[r]);
+                let at = (local.y * (4u * KEYS) + 4u * j) * TILE_ROWS + r * 8u + lane;
+                probability[at] = p.x;
+                probability[at + TILE_ROWS] = p.y;
+                probability[at + 2u * TILE_ROWS] = p.z;
+                probability[at + 3u * TILE_ROWS] = p.w;
+            }
+        }
         workgroupBarrier();
 
         let count = min(TILE_KEYS, params.keys - tile);
         for (var j = 0u; j < count; j += 1u) {
             let v_row = (tile + j) * params.v_stride.z;
-            let y0 = vec4<f32>(v[d0 + v_row], v[d1 + v_row], v[d2 + v_row], v[d3 + v_row]);
-            let y1 = vec4<f32>(v[d4 + v_row], v[d5 + v_row], v[d6 + v_row], v[d7 + v_row]);
-            let y2 = vec4<f32>(v[d8 + v_row], v[d9 + v_row], v[d10 + v_row], v[d11 + v_row]);
-            let y3 = vec4<f32>(v[d12 + v_row], v[d13 + v_row], v[d14 + v_row], v[d15 + v_row]);
-            let x0 = probability[j * TILE_ROWS + 0u + lane];
-            sum0 += x0;
-            a0_0 += x0 * y0;
-            a0_1 += x0 * y1;
-            a0_2 += x0 * y2;
-            a0_3 += x0 * y3;
-            let x1 = probability[j * TILE_ROWS + 8u + lane];
-            sum1 += x1;
-            a1_0 += x1 * y0;
-            a1_1 += x1 * y1;
-            a1_2 += x1 * y2;
-            a1_3 += x1 * y3;
-            let x2 = probability[j * TILE_ROWS + 16u + lane];
-            sum2 += x2;
-            a2_0 += x2 * y0;
-            a2_1 += x2 * y1;
-            a2_2 += x2 * y2;
-            a2_3 += x2 * y3;
-            let x3 = probability[j * TILE_ROWS + 24u + lane];
-            sum3 += x3;
-            a3_0 += x3 * y0;
-            a3_1 += x3 * y1;
-            a3_2 += x3 * y2;
-            a3_3 += x3 * y3;
+            var y: array<vec4<f32>, VALUES>; // registers
+            for (var d = 0u; d < VALUES; d += 1u) { // unroll
+                y[d] = vec4<f32>(v[dim[4u * d] + v_row], v[dim[4u * d + 1u] + v_row],
+                                 v[dim[4u * d + 2u] + v_row], v[dim[4u * d + 3u] + v_row]);
+            }
+            for (var r = 0u; r < ROWS; r += 1u) { // unroll
+                let x = probability[j * TILE_ROWS + r * 8u + lane];
+                sum[r] += x;
+                for (var d = 0u; d < VALUES; d += 1u) { // unroll
+                    acc[r][d] += x * y[d];
+                }
+            }
         }
     }
 
-    sum0 = divisor(sum0);
-    a0_0 /= sum0;
-    a0_1 /= sum0;
-    a0_2 /= sum0;
-    a0_3 /= sum0;
-    sum1 = divisor(sum1);
-    a1_0 /= sum1;
-    a1_1 /= sum1;
-    a1_2 /= sum1;
-    a1_3 /= sum1;
-    sum2 = divisor(sum2);
-    a2_0 /= sum2;
-    a2_1 /= sum2;
-    a2_2 /= sum2;
-    a2_3 /= sum2;
-    sum3 = divisor(sum3);
-    a3_0 /= sum3;
-    a3_1 /= sum3;
-    a3_2 /= sum3;
-    a3_3 /= sum3;
+    for (var r = 0u; r < ROWS; r += 1u) { // unroll
+        sum[r] = divisor(sum[r]);
+        for (var d = 0u; d < VALUES; d += 1u) { // unroll
+            acc[r][d] /= sum[r];
+        }
+    }
     let out_base = params.out_offset + batch * params.out_stride.x + head * params.out_stride.y;
     // Registers are rotated rather than indexed: a dynamic index would move them to memory.
-    for (var t = 0u; t < 16u; t += 4u) {
-        var v0 = a0_0;
-        var v1 = a1_0;
-        var v2 = a2_0;
-        var v3 = a3_0;
-        for (var r = 0u; r < 4u; r += 1u) {
-            let row = first_row + r * 8u + lane;
-            for (var c = t; c < t + 4u; c += 1u) {
-                if (row < params.rows && first_d + c < params.head_dim) {
-                    let d = first_d + c;
-                    out[out_base + row * params.out_stride.z + d * params.out_stride.w] =
-                        epilogue(v0.x, batch, row, head * params.head_dim + d);
-                }
-                v0 = v0.yzwx;
-            }
-            v0 = v1;
-            v1 = v2;
-            v2 = v3;
+    for (var first = 0u; first < DIMS; first += 4u) {
+        var value: array<vec4<f32>, ROWS>; // registers
+        for (var r = 0u; r < ROWS; r += 1u) { // unroll
+            value[r] = acc[r][0];
         }
-        a0_0 = a0_1;
-        a0_1 = a0_2;
-        a0_2 = a0_3;
-        a1_0 = a1_1;
-        a1_1 = a1_2;
-        a1_2 = a1_3;
-        a2_0 = a2_1;
-        a2_1 = a2_2;
-        a2_2 = a2_3;
-        a3_0 = a3_1;
-        a3_1 = a3_2;
-        a3_2 = a3_3;
+        for (var r = 0u; r < ROWS; r += 1u) {
+            let i = first_row + r * 8u + lane;
+            for (var c = first; c < first + 4u; c += 1u) {
+                if (i < params.rows && first_d + c < params.head_dim) {
+                    let d = first_d + c;
+                    out[out_base + i * params.out_stride.z + d * params.out_stride.w] =
+                        epilogue(value[0].x, batch, i, head * params.head_dim + d);
+                }
+                value[0] = value[0].yzwx;
+            }
+            for (var next = 1u; next < ROWS; next += 1u) { // unroll
+                value[next - 1u] = value[next];
+            }
+        }
+        for (var r = 0u; r < ROWS; r += 1u) { // unroll
+            for (var next = 1u; next < VALUES; next += 1u) { // unroll
+                acc[r][next - 1u] = acc[r][next];
+            }
+        }
     }
-}
-
-fn highest(s: vec4<f32>) -> f32 {
-    return max(max(s.x, s.y), max(s.z, s.w));
-}
-
-// Scores of four keys; keys past the end get -infinity.
-fn masked(s: vec4<f32>, batch: u32, head: u32, row: u32, key: u32) -> vec4<f32> {
-    let i = min(row, params.rows - 1u);
-    let j = min(vec4<u32>(key, key + 1u, key + 2u, key + 3u), vec4<u32>(params.keys - 1u));
-    let t = s * params.scale;
-    let m = vec4<f32>(score_mask(t.x, batch, head, i, j.x), score_mask(t.y, batch, head, i, j.y),
-                      score_mask(t.z, batch, head, i, j.z), score_mask(t.w, batch, head, i, j.w));
-    let inside = vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(params.keys);
-    return select(vec4<f32>(-params.infinity), m, inside);
-}
-
-// exp(s - row_max); the clamp keeps the argument finite and still underflows to zero. NaN, and infinity less infinity, stay
-// NaN, which the clamp may lose.
-fn probabilities(s: vec4<f32>, row_max: f32) -> vec4<f32> {
-    let d = s - row_max;
-    let is_nan = (bitcast<vec4<u32>>(d) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
-    return select(exp(max(d, vec4<f32>(-200.0))), d, is_nan);
-}
-
-// What the weighted values are divided by.
-fn divisor(sum: f32) -> f32 {
-    return select(sum, params.empty_sum, sum == 0.0);
 }

@@ -3,7 +3,7 @@
 // Formula:   out[out_offset + sum_d coordinate_d * out_stride_d] = x[x_offset + sum_d coordinate_d * x_stride_d]
 // Bindings:  2 out, 3 x: words. In `strides`, rows 0 and 1 are those of out, 2 and 3 those of x, innermost axis first.
 // Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/coordinates.wgsl.
 
 struct Params {
     count: u32, rank: u32, width: u32, pad_0: u32,
@@ -22,32 +22,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= params.count) {
         return;
     }
-    let low = params.extents[0];
-    let high = params.extents[1];
-    var near = vec4<u32>(i, 0u, 0u, 0u);
-    var far = vec4<u32>();
-    if (params.rank > 1u) {
-        near.y = near.x / low.x;
-        near.x -= near.y * low.x;
-    }
-    if (params.rank > 2u) {
-        near.z = near.y / low.y;
-        near.y -= near.z * low.y;
-    }
-    if (params.rank > 3u) {
-        near.w = near.z / low.z;
-        near.z -= near.w * low.z;
-    }
-    if (params.rank > 4u) {
-        far.x = near.w / low.w;
-        near.w -= far.x * low.w;
-        far.y = far.x / high.x;
-        far.x -= far.y * high.x;
-        far.z = far.y / high.y;
-        far.y -= far.z * high.y;
-        far.w = far.z / high.z;
-        far.z -= far.w * high.z;
-    }
-    out[params.offsets.x + dot(near, params.strides[0]) + dot(far, params.strides[1])] =
-        x[params.offsets.y + dot(near, params.strides[2]) + dot(far, params.strides[3])];
+    let at = coordinates_of(i);
+    out[params.offsets.x + dot(at.near, params.strides[0]) + dot(at.far, params.strides[1])] =
+        x[params.offsets.y + dot(at.near, params.strides[2]) + dot(at.far, params.strides[3])];
 }

@@ -5,7 +5,7 @@
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
 //            1 (extents, taps, steps, dilations) and 0 (pads, strides).
 // Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/window.wgsl.
 //
 // A call takes the taps from tap_first to tap_end, and goes on where the call before has stopped.
 
@@ -33,13 +33,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= params.count) {
         return;
     }
-    let b = i / params.extents.x;
-    let c = b / params.extents.y;
-    let plane = c / params.extents.z;
-    let place = vec3<u32>(i - b * params.extents.x, b - c * params.extents.y, c - plane * params.extents.z);
-    let base = params.offset + (plane / params.channels) * params.stride_batch
-        + (plane % params.channels) * params.stride_channel;
-    let first = vec3<i32>(place) + params.pads.xyz;
+    let place = place_of_output(i);
+    let base = plane_base(place.w);
+    let first = vec3<i32>(place.xyz) + params.pads.xyz;
 
     var sum = 0.0;
     if (any(params.tap_first.xyz > vec3<u32>(0u))) {

@@ -4,7 +4,7 @@
 // Bindings:  2 out: words, dense; 3 x: words; 4 indices: i32. In `strides`, rows 0 and 1 are those of x (0 along the axes
 //            of the indices), 2 and 3 those of the indices (0 along the others), innermost axis first.
 // Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/coordinates.wgsl.
 
 struct Params {
     count: u32, rank: u32, width: u32, axis_extent: u32,
@@ -25,35 +25,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= params.count) {
         return;
     }
-    let low = params.extents[0];
-    let high = params.extents[1];
-    var near = vec4<u32>(i, 0u, 0u, 0u);
-    var far = vec4<u32>();
-    if (params.rank > 1u) {
-        near.y = near.x / low.x;
-        near.x -= near.y * low.x;
-    }
-    if (params.rank > 2u) {
-        near.z = near.y / low.y;
-        near.y -= near.z * low.y;
-    }
-    if (params.rank > 3u) {
-        near.w = near.z / low.z;
-        near.z -= near.w * low.z;
-    }
-    if (params.rank > 4u) {
-        far.x = near.w / low.w;
-        near.w -= far.x * low.w;
-        far.y = far.x / high.x;
-        far.x -= far.y * high.x;
-        far.z = far.y / high.y;
-        far.y -= far.z * high.y;
-        far.w = far.z / high.z;
-        far.z -= far.w * high.z;
-    }
+    let at = coordinates_of(i);
     let extent = i32(params.axis_extent);
-    let index = indices[params.offsets.y + dot(near, params.strides[2]) + dot(far, params.strides[3])];
+    let index = indices[params.offsets.y + dot(at.near, params.strides[2]) + dot(at.far, params.strides[3])];
     let place = u32(clamp(select(index, index + extent, index < 0), 0, extent - 1));
-    out[i] = x[params.offsets.x + dot(near, params.strides[0]) + dot(far, params.strides[1])
+    out[i] = x[params.offsets.x + dot(at.near, params.strides[0]) + dot(at.far, params.strides[1])
         + place * params.axis_stride];
 }

@@ -6,7 +6,7 @@
 // Bindings:  2 out, 3 x: f32. A row's place follows from four merged outer axes (outermost first, padded with extent 1);
 //            elements of a row are x_stride and out_stride apart.
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32.
+// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32; shared/rows.wgsl.
 // Accuracy:  y is within (columns / lanes + 16) * 2^-24 of a deviation, whatever the mean: elements are taken relative to one
 //            of them and then to their mean, whose own rounding the second pass measures and takes out. Squares are added up
 //            twice, of differences times 2^44 and 2^-44: one of the sums is within f32 for deviations from 1e-31 to 1e30.
@@ -40,9 +40,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let lane = local & (params.lanes - 1u);
     let row = (group.y * params.width + group.x) * (64u / params.lanes) + local / params.lanes;
     let columns = select(0u, params.columns, row < params.rows);
-    let coordinates = row_coordinates(row);
-    let x_base = params.x_offset + dot(coordinates, params.x_row_strides);
-    let out_base = dot(coordinates, params.out_row_strides);
+    let place = coordinates(row, params.extents);
+    let x_base = params.x_offset + dot(place, params.x_row_strides);
+    let out_base = dot(place, params.out_row_strides);
 
     var shift = 0.0;
     if (params.centre != 0u) {
@@ -92,11 +92,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let value = (x[x_base + c * params.x_stride] - shift - rest) * scale / deviation;
         out[out_base + c * params.out_stride] = epilogue(value, 0u, row, c);
     }
-}
-
-fn row_coordinates(row: u32) -> vec4<u32> {
-    let b = row / params.extents.w;
-    let c = b / params.extents.z;
-    let d = c / params.extents.y;
-    return vec4<u32>(d, c - d * params.extents.y, b - c * params.extents.z, row - b * params.extents.w);
 }

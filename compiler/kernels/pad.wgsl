@@ -3,7 +3,7 @@
 // Formula:   out[i] = x[i - before] inside; outside, mode 0: fill, 1: the element mirrored at the edge, 2: the nearest one.
 // Bindings:  2 out: words, dense; 3 x: words, any strides. Axes innermost first, extents and `before` padded with 1 and 0.
 // Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing. Mirroring reaches at most once over the tensor: pads are smaller than the axis.
+// Expects:   shared/coordinates.wgsl. Mirroring reaches at most once over the tensor: pads are smaller than the axis.
 
 struct Params {
     count: u32, rank: u32, width: u32, mode: u32,
@@ -24,34 +24,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= params.count) {
         return;
     }
-    let low = params.extents[0];
-    let high = params.extents[1];
-    var near = vec4<u32>(i, 0u, 0u, 0u);
-    var far = vec4<u32>();
-    if (params.rank > 1u) {
-        near.y = near.x / low.x;
-        near.x -= near.y * low.x;
-    }
-    if (params.rank > 2u) {
-        near.z = near.y / low.y;
-        near.y -= near.z * low.y;
-    }
-    if (params.rank > 3u) {
-        near.w = near.z / low.z;
-        near.z -= near.w * low.z;
-    }
-    if (params.rank > 4u) {
-        far.x = near.w / low.w;
-        near.w -= far.x * low.w;
-        far.y = far.x / high.x;
-        far.x -= far.y * high.x;
-        far.z = far.y / high.y;
-        far.y -= far.z * high.y;
-        far.w = far.z / high.z;
-        far.z -= far.w * high.z;
-    }
-    let a = vec4<i32>(near) - params.before[0];
-    let b = vec4<i32>(far) - params.before[1];
+    let at = coordinates_of(i);
+    let a = vec4<i32>(at.near) - params.before[0];
+    let b = vec4<i32>(at.far) - params.before[1];
     let inside_a = all(a >= vec4<i32>(0)) && all(a < params.x_extents[0]);
     let inside_b = all(b >= vec4<i32>(0)) && all(b < params.x_extents[1]);
     if (params.mode == 0u && !(inside_a && inside_b)) {

@@ -6,7 +6,7 @@
 // Bindings:  2 out: words, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
 //            1 (extents, taps, steps, dilations) and 0 (pads, strides).
 // Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/window.wgsl.
 //
 // A call takes the taps from tap_first to tap_end, and goes on where the call before has stopped: `out` holds the maximum, the
 // sum or the index until the last one.
@@ -39,13 +39,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= params.count) {
         return;
     }
-    let b = i / params.extents.x;
-    let c = b / params.extents.y;
-    let plane = c / params.extents.z;
-    let place = vec3<u32>(i - b * params.extents.x, b - c * params.extents.y, c - plane * params.extents.z);
-    let base = params.offset + (plane / params.channels) * params.stride_batch
-        + (plane % params.channels) * params.stride_channel;
-    let first = vec3<i32>(place) * params.steps.xyz - params.pads_before.xyz;
+    let place = place_of_output(i);
+    let base = plane_base(place.w);
+    let first = vec3<i32>(place.xyz) * params.steps.xyz - params.pads_before.xyz;
     let padded = params.x_extents.xyz + params.pads_after.xyz;
 
     var lowest = 0xff800000u;

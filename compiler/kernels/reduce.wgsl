@@ -7,7 +7,7 @@
 // Bindings:  2 out: words, dense in r; 3 x: words. Rows and columns each follow from four merged axes (outermost first,
 //            padded with extent 1).
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   nothing.
+// Expects:   shared/rows.wgsl.
 // Accuracy:  sums are within (columns / lanes + 6) * 2^-24 of the sum of magnitudes. A NaN is the largest and the smallest of all
 //            numbers. Means of floats and lengths are reduce_exact.wgsl's.
 //
@@ -57,13 +57,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (lane == 0u && row < params.rows) {
         out[row] = finished(partials[local]);
     }
-}
-
-fn coordinates(index: u32, extents: vec4<u32>) -> vec4<u32> {
-    let b = index / extents.w;
-    let c = b / extents.z;
-    let d = c / extents.y;
-    return vec4<u32>(d, c - d * extents.y, b - c * extents.z, index - b * extents.w);
 }
 
 fn is_nan(word: u32) -> bool {

@@ -4,7 +4,7 @@
 // Bindings:  2 out: f32, dense in r; 3 x: f32. Rows and columns each follow from four merged axes (outermost first, padded with
 //            extent 1).
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   nothing.
+// Expects:   shared/rows.wgsl.
 // Accuracy:  a mean has two sums, of the elements and of what they differ from the first one: where the second is smaller, it is
 //            within (columns / lanes + 6) * 2^-24 of the mean distance from the first element, plus 2^-24 of itself; else within
 //            as much of the mean magnitude. A length has two sums of squares, of elements times 2^44 and 2^-44, of which one is
@@ -61,13 +61,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (lane == 0u && row < params.rows) {
         out[row] = select(mean(partials[local], first), length_of(partials[local]), params.is_length != 0u);
     }
-}
-
-fn coordinates(index: u32, extents: vec4<u32>) -> vec4<u32> {
-    let b = index / extents.w;
-    let c = b / extents.z;
-    let d = c / extents.y;
-    return vec4<u32>(d, c - d * extents.y, b - c * extents.z, index - b * extents.w);
 }
 
 // What an element adds to the sums.

@@ -4,7 +4,7 @@
 // Bindings:  2 out, 3 x: f32. A row's place follows from four merged outer axes (outermost first, padded with extent 1);
 //            elements of a row are x_stride and out_stride apart.
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   functions.wgsl (exp_f32, log_f32, is_nan_f32, float_from_bits).
+// Expects:   functions.wgsl (exp_f32, log_f32, is_nan_f32, float_from_bits); shared/rows.wgsl.
 //
 // `lanes`, a power of two up to 64, invocations share one row; a workgroup owns 64 / lanes rows. Partial results are
 // combined in a fixed tree. A row of equal values, the lowest float included, gives equal shares; a row of -inf gives NaN, and
@@ -32,9 +32,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let lane = local & (params.lanes - 1u);
     let row = (group.y * params.width + group.x) * (64u / params.lanes) + local / params.lanes;
     let columns = select(0u, params.columns, row < params.rows);
-    let coordinates = row_coordinates(row);
-    let x_base = params.x_offset + dot(coordinates, params.x_row_strides);
-    let out_base = dot(coordinates, params.out_row_strides);
+    let place = coordinates(row, params.extents);
+    let x_base = params.x_offset + dot(place, params.x_row_strides);
+    let out_base = dot(place, params.out_row_strides);
 
     var highest = LOWEST;
     for (var c = lane; c < columns; c += params.lanes) {
@@ -82,11 +82,4 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 // The larger of two numbers, or NaN.
 fn larger(a: f32, b: f32) -> f32 {
     return select(select(max(a, b), b, is_nan_f32(b)), a, is_nan_f32(a));
-}
-
-fn row_coordinates(row: u32) -> vec4<u32> {
-    let b = row / params.extents.w;
-    let c = b / params.extents.z;
-    let d = c / params.extents.y;
-    return vec4<u32>(d, c - d * params.extents.y, b - c * params.extents.z, row - b * params.extents.w);
 }

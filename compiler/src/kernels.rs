@@ -1,10 +1,10 @@
 //! The kernels: the one place that names every `.wgsl` file.
 //!
-//! A kernel's body is linked by `emit` with the functions that it expects, in this order: body, weight access, element-wise
-//! functions, and the generated expression. Bindings: 0 the parameters, 1 the weight arena (when weights are read), 2 the
-//! output, then the kernel's own operands, then those of the expression. `emit` compares every row here with what naga
-//! reflects. Operators with a kernel of their own have its row in `operators/`. No kernel is without a function that counts the rounds of its
-//! loops (`kernels/rounds.rs`). This file deliberately holds no WGSL.
+//! A kernel's body is linked by `emit` with the files that it shares with others, the element-wise functions and the generated
+//! expression, in this order; several kernels may be one body with other constants. Bindings: 0 the parameters, 1 the weight
+//! arena (when weights are read), 2 the output, then the kernel's own operands, then those of the expression. `emit` compares
+//! every row here with what naga reflects. Operators with a kernel of their own have its row in `operators/`. No kernel is
+//! without a function that counts the rounds of its loops (`kernels/rounds.rs`). This file deliberately holds no WGSL.
 
 pub mod rounds;
 
@@ -29,21 +29,29 @@ pub enum Links {
 /// Operands that what attention does with its scores has at most: the parameters have that many places.
 pub const MAX_SCORE_OPERANDS: usize = 3;
 
+/// Extra operands that an epilogue has at most: the size of `operands` in the parameters.
+pub const MAX_EPILOGUE_OPERANDS: usize = 4;
+
+/// Columns of a weight panel: what the product kernels expect.
+pub const PANEL: usize = 32;
+
 /// What is claimed about one kernel.
 #[derive(Debug, Clone, Copy)]
 pub struct KernelRow {
-    /// File stem.
+    /// Its name: the stem of its file, where it is the only kernel of the file.
     pub name: &'static str,
-    /// WGSL text.
-    pub body: &'static str,
+    /// Its file.
+    pub body: WgslFile,
+    /// Files that it is linked with.
+    pub shared: &'static [WgslFile],
+    /// Constants of these files that this kernel has another value of, and the values.
+    pub constants: &'static [(&'static str, u32)],
     /// Generated function that it expects.
     pub links: Links,
     /// Names of its storage buffers from binding 2 on: the output first.
     pub buffers: &'static [&'static str],
     /// Whether it reads the weight arena.
     pub uses_weights: bool,
-    /// Whether it calls `weight_texel`.
-    pub uses_weight_texel: bool,
     /// Whether its body calls functions.wgsl.
     pub uses_functions: bool,
     /// Names and values of the constants that say what one workgroup computes, along m and n (rows and columns).
@@ -54,28 +62,36 @@ pub struct KernelRow {
     pub rounds: Rounds,
 }
 
-/// The stem of a kernel's file, and its text.
+/// A file of WGSL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WgslFile {
+    /// Its path below `kernels/`, without `.wgsl`.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+/// A file below `kernels/`.
 macro_rules! body {
     ($name:literal) => {
-        ($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels/", $name, ".wgsl")))
+        crate::kernels::WgslFile {
+            name: $name,
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels/", $name, ".wgsl")),
+        }
     };
 }
 pub(crate) use body;
 
 /// The row of a kernel that reads no weights.
-pub const fn row(
-    (name, body): (&'static str, &'static str),
-    links: Links,
-    buffers: &'static [&'static str],
-    rounds: Rounds,
-) -> KernelRow {
+pub const fn row(body: WgslFile, links: Links, buffers: &'static [&'static str], rounds: Rounds) -> KernelRow {
     KernelRow {
-        name,
+        name: body.name,
         body,
+        shared: &[],
+        constants: &[],
         links,
         buffers,
         uses_weights: false,
-        uses_weight_texel: false,
         uses_functions: false,
         tile: [None; 2],
         class: OperatorClass::Elemental,
@@ -87,8 +103,13 @@ impl KernelRow {
     const fn weights(self) -> Self {
         Self { uses_weights: true, ..self }
     }
-    const fn weight_texel(self) -> Self {
-        Self { uses_weight_texel: true, ..self }
+    /// Linked with files that several kernels share.
+    const fn shared(self, shared: &'static [WgslFile]) -> Self {
+        Self { shared, ..self }
+    }
+    /// One of several kernels of a file, with constants of its own.
+    const fn variant(self, name: &'static str, constants: &'static [(&'static str, u32)]) -> Self {
+        Self { name, constants, ..self }
     }
     const fn functions(self) -> Self {
         Self { uses_functions: true, ..self }
@@ -104,6 +125,19 @@ impl KernelRow {
         Self { tile: [Some((name, size)), None], ..self }
     }
 }
+
+const SHARED_PRODUCT: WgslFile = body!("shared/product");
+const SHARED_BATCH: WgslFile = body!("shared/batch");
+const SHARED_PAGES: WgslFile = body!("shared/pages");
+const SHARED_PANEL_TEXEL: WgslFile = body!("shared/panel_texel");
+const SHARED_WEIGHT_TEXEL: WgslFile = body!("shared/weight_texel");
+const SHARED_DYNAMIC: WgslFile = body!("shared/dynamic");
+const SHARED_CONV: WgslFile = body!("shared/conv");
+const SHARED_DEPTHWISE: WgslFile = body!("shared/depthwise");
+const SHARED_COORDINATES: WgslFile = body!("shared/coordinates");
+const SHARED_WINDOW: WgslFile = body!("shared/window");
+const SHARED_ROWS: WgslFile = body!("shared/rows");
+const SHARED_ATTENTION: WgslFile = body!("shared/attention");
 
 const PRODUCT: &[&str] = &["out", "x"];
 const ATTENTION: &[&str] = &["out", "q", "k", "v"];
@@ -248,58 +282,96 @@ macro_rules! kernels {
 }
 
 kernels! {
-    Matmul => row(body!("matmul"), Links::Epilogue, PRODUCT, MATMUL).weights().tile(64, 128).class(REUSABLE),
-    MatmulTiled => row(body!("matmul_tiled"), Links::Epilogue, PRODUCT, MATMUL_TILED).weights().tile(32, 64).class(REUSABLE),
-    MatmulWide => row(body!("matmul_wide"), Links::Epilogue, PRODUCT, MATMUL_WIDE).weights().tile(128, 256).class(REUSABLE),
+    Matmul => row(body!("matmul"), Links::Epilogue, PRODUCT, MATMUL)
+        .weights()
+        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES])
+        .tile(64, 128)
+        .class(REUSABLE),
+    MatmulTiled => row(body!("matmul_tiled"), Links::Epilogue, PRODUCT, MATMUL_TILED)
+        .weights()
+        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_PANEL_TEXEL])
+        .tile(32, 64)
+        .class(REUSABLE),
+    MatmulWide => row(body!("matmul"), Links::Epilogue, PRODUCT, MATMUL_WIDE)
+        .variant("matmul_wide", &[("ROWS", 8), ("PANELS", 2)])
+        .weights()
+        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES])
+        .tile(128, 256)
+        .class(REUSABLE),
     MatmulRows => row(body!("matmul_rows"), Links::Epilogue, PRODUCT, MATMUL_ROWS)
         .weights()
-        .weight_texel()
+        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(4, 512)
         .class(REUSABLE),
-    MatmulVec => row(body!("matmul_vec"), Links::Epilogue, PRODUCT, MATMUL_VEC)
+    MatmulVec => row(body!("matmul_rows"), Links::Epilogue, PRODUCT, MATMUL_VEC)
+        .variant("matmul_vec", &[("ROWS", 1), ("UNITS", 2), ("STEPS", 4)])
         .weights()
-        .weight_texel()
+        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(1, 256)
         .class(REUSABLE),
-    MatmulDynTiled => row(body!("matmul_dyn_tiled"), Links::Epilogue, &["out", "a", "c"], MATMUL_DYN_TILED).tile(32, 64).class(REUSABLE),
-    MatmulDynWide => row(body!("matmul_dyn_wide"), Links::Epilogue, &["out", "a", "c"], MATMUL_DYN_WIDE).tile(128, 64).class(REUSABLE),
-    ConvTiled => row(body!("conv_tiled"), Links::Epilogue, PRODUCT, CONV_TILED).weights().tile(32, 64).class(REUSABLE),
-    ConvWide => row(body!("conv_wide"), Links::Epilogue, PRODUCT, CONV_WIDE).weights().tile(128, 256).class(REUSABLE),
+    MatmulDynTiled => row(body!("matmul_dyn_tiled"), Links::Epilogue, &["out", "a", "c"], MATMUL_DYN_TILED)
+        .shared(&[SHARED_DYNAMIC, SHARED_BATCH])
+        .tile(32, 64)
+        .class(REUSABLE),
+    MatmulDynWide => row(body!("matmul_dyn_wide"), Links::Epilogue, &["out", "a", "c"], MATMUL_DYN_WIDE)
+        .shared(&[SHARED_DYNAMIC, SHARED_BATCH])
+        .tile(128, 64)
+        .class(REUSABLE),
+    ConvTiled => row(body!("conv_tiled"), Links::Epilogue, PRODUCT, CONV_TILED)
+        .weights()
+        .shared(&[SHARED_CONV, SHARED_PAGES, SHARED_PANEL_TEXEL])
+        .tile(32, 64)
+        .class(REUSABLE),
+    ConvWide => row(body!("conv_wide"), Links::Epilogue, PRODUCT, CONV_WIDE)
+        .weights()
+        .shared(&[SHARED_CONV, SHARED_PAGES])
+        .tile(128, 256)
+        .class(REUSABLE),
     ConvDepthwise => row(body!("conv_depthwise"), Links::Epilogue, PRODUCT, CONV_DEPTHWISE)
         .weights()
-        .weight_texel()
+        .shared(&[SHARED_DEPTHWISE, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile_named("TILE_M", 128)
         .class(REUSABLE),
     ConvDepthwise3x3 => row(body!("conv_depthwise_3x3"), Links::Epilogue, PRODUCT, CONV_DEPTHWISE_3X3)
         .weights()
-        .weight_texel()
+        .shared(&[SHARED_DEPTHWISE, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile_named("INVOCATIONS", 64)
         .class(REUSABLE),
-    Attention => row(body!("attention"), Links::ScoreMask, ATTENTION, ATTENTION_64).tile_named("TILE_ROWS", 32).class(HIERARCHICAL),
-    Attention128 => row(body!("attention_128"), Links::ScoreMask, ATTENTION, ATTENTION_128)
+    Attention => row(body!("attention"), Links::ScoreMask, ATTENTION, ATTENTION_64)
+        .shared(&[SHARED_ATTENTION])
+        .tile_named("TILE_ROWS", 32)
+        .class(HIERARCHICAL),
+    Attention128 => row(body!("attention"), Links::ScoreMask, ATTENTION, ATTENTION_128)
+        .variant("attention_128", &[("HEAD", 128)])
+        .shared(&[SHARED_ATTENTION])
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
     AttentionWide => row(body!("attention_wide"), Links::ScoreMask, ATTENTION, ATTENTION_WIDE)
+        .shared(&[SHARED_ATTENTION])
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
-    AttentionWide128 => row(body!("attention_wide_128"), Links::ScoreMask, ATTENTION, ATTENTION_WIDE_128)
+    AttentionWide128 => row(body!("attention_wide"), Links::ScoreMask, ATTENTION, ATTENTION_WIDE_128)
+        .variant("attention_wide_128", &[("HEAD", 128)])
+        .shared(&[SHARED_ATTENTION])
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
-    Pointwise => row(body!("pointwise"), Links::Pointwise, &["out"], Rounds::NONE),
-    Softmax => row(body!("softmax"), Links::None, PRODUCT, SOFTMAX).functions().class(HIERARCHICAL),
-    Normalize => row(body!("normalize"), Links::Epilogue, PRODUCT, NORMALIZE).class(HIERARCHICAL),
-    Reduce => row(body!("reduce"), Links::None, PRODUCT, REDUCE).class(HIERARCHICAL),
-    ReduceExact => row(body!("reduce_exact"), Links::None, PRODUCT, REDUCE).class(HIERARCHICAL),
-    ArgReduce => row(body!("arg_reduce"), Links::None, PRODUCT, ARG_REDUCE).class(HIERARCHICAL),
-    Gather => row(body!("gather"), Links::None, &["out", "x", "indices"], Rounds::NONE),
-    Copy => row(body!("copy"), Links::None, PRODUCT, Rounds::NONE),
-    Pad => row(body!("pad"), Links::None, PRODUCT, Rounds::NONE),
+    Pointwise => row(body!("pointwise"), Links::Pointwise, &["out"], Rounds::NONE).shared(&[SHARED_COORDINATES]),
+    Softmax => row(body!("softmax"), Links::None, PRODUCT, SOFTMAX).shared(&[SHARED_ROWS]).functions().class(HIERARCHICAL),
+    Normalize => row(body!("normalize"), Links::Epilogue, PRODUCT, NORMALIZE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
+    Reduce => row(body!("reduce"), Links::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
+    ReduceExact => row(body!("reduce_exact"), Links::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
+    ArgReduce => row(body!("arg_reduce"), Links::None, PRODUCT, ARG_REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
+    Gather => row(body!("gather"), Links::None, &["out", "x", "indices"], Rounds::NONE).shared(&[SHARED_COORDINATES]),
+    Copy => row(body!("copy"), Links::None, PRODUCT, Rounds::NONE).shared(&[SHARED_COORDINATES]),
+    Pad => row(body!("pad"), Links::None, PRODUCT, Rounds::NONE).shared(&[SHARED_COORDINATES]),
     Resize => row(body!("resize"), Links::None, &["out", "x", "table"], RESIZE),
-    Pool => row(body!("pool"), Links::None, PRODUCT, POOL),
-    PoolNorm => row(body!("pool_norm"), Links::None, PRODUCT, POOL_NORM),
-    Fold => row(body!("fold"), Links::None, PRODUCT, FOLD),
+    Pool => row(body!("pool"), Links::None, PRODUCT, POOL).shared(&[SHARED_WINDOW]),
+    PoolNorm => row(body!("pool_norm"), Links::None, PRODUCT, POOL_NORM).shared(&[SHARED_WINDOW]),
+    Fold => row(body!("fold"), Links::None, PRODUCT, FOLD).shared(&[SHARED_WINDOW]),
     Scatter => row(body!("scatter"), Links::None, &["out", "rows", "updates"], SCATTER),
-    Unpack => row(body!("unpack"), Links::None, &["out"], Rounds::NONE).weights().weight_texel(),
+    Unpack => row(body!("unpack"), Links::None, &["out"], Rounds::NONE)
+        .weights()
+        .shared(&[SHARED_PAGES, SHARED_WEIGHT_TEXEL]),
 }
 
 /// Rounds of the attention kernel that takes most, for so many keys and heads of this size; `score_rounds` are those of what
@@ -310,11 +382,8 @@ pub fn attention_rounds(keys: usize, head: usize, score_rounds: u64) -> u64 {
     kernels.iter().map(|kernel| kernel.rounds(&params, score_rounds)).max().unwrap_or(0)
 }
 
-/// `weight_texel`, for the kernels that call it.
-pub const WEIGHT_TEXEL: &str = include_str!("../kernels/weights_texture.wgsl");
-
 /// Element-wise functions.
-pub const FUNCTIONS: &str = include_str!("../kernels/functions.wgsl");
+pub const FUNCTIONS: WgslFile = body!("functions");
 
 impl Kernel {
     /// Every kernel.
@@ -322,13 +391,9 @@ impl Kernel {
         let operators = KernelOpKind::ALL.iter().map(|kind| Self::Of(*kind));
         TABLE.iter().copied().chain(operators)
     }
-    /// File stem.
+    /// Its name.
     pub const fn name(self) -> &'static str {
         self.row().name
-    }
-    /// WGSL text.
-    pub const fn body(self) -> &'static str {
-        self.row().body
     }
     /// What it links.
     pub const fn links(self) -> Links {
@@ -361,18 +426,25 @@ impl Kernel {
 
 #[cfg(test)]
 mod tests {
-    use super::Kernel;
+    use super::{FUNCTIONS, Kernel};
+    use std::collections::BTreeSet;
 
     #[test]
     fn every_kernel_file_is_registered() {
-        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/kernels")).expect("the folder exists");
-        let mut found: Vec<String> = files
-            .map(|f| f.expect("readable").path().file_stem().expect("a file").to_string_lossy().into_owned())
-            .filter(|f| !matches!(f.as_str(), "functions" | "weights_texture"))
-            .collect();
-        found.sort();
-        let mut known: Vec<&str> = Kernel::all().map(Kernel::name).collect();
-        known.sort_unstable();
+        let below = |folder: &str| -> Vec<String> {
+            let files = std::fs::read_dir([env!("CARGO_MANIFEST_DIR"), "/kernels", folder].concat()).expect("a folder");
+            let names = files.map(|file| file.expect("readable").file_name().to_string_lossy().into_owned());
+            let stems = names.filter_map(|name| name.strip_suffix(".wgsl").map(str::to_owned));
+            stems
+                .map(|stem| format!("{}{stem}", folder.strip_prefix('/').map_or(String::new(), |f| format!("{f}/"))))
+                .collect()
+        };
+        let found: BTreeSet<String> = [below(""), below("/shared")].concat().into_iter().collect();
+        let rows = Kernel::all().map(Kernel::row);
+        let files = rows.flat_map(|row| [row.body].into_iter().chain(row.shared.iter().copied())).chain([FUNCTIONS]);
+        let known: BTreeSet<String> = files.map(|file| file.name.to_owned()).collect();
         assert_eq!(found, known);
+        let names: BTreeSet<&str> = Kernel::all().map(Kernel::name).collect();
+        assert_eq!(names.len(), Kernel::all().count(), "every kernel has a name of its own");
     }
 }

@@ -1,6 +1,8 @@
-//! Linked kernels, each linked once however many candidates of a compilation call it.
+//! Linked kernels, each linked once however many candidates of a compilation call it, and unrolled once however many expressions
+//! it is linked with.
 
-use super::{EmitError, Expression, Linked, link};
+use super::tokens::Text;
+use super::{EmitError, Expression, Form, Linked, link_text, own_text};
 use crate::kernels::Kernel;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,6 +11,7 @@ use std::rc::Rc;
 /// Linked kernels by kernel and expression.
 #[derive(Debug, Default)]
 pub struct KernelCache {
+    own: RefCell<BTreeMap<Kernel, Text>>,
     linked: RefCell<BTreeMap<(Kernel, Option<Expression>), Rc<Linked>>>,
 }
 
@@ -22,8 +25,17 @@ impl KernelCache {
         if let Some(linked) = self.linked.borrow().get(&key) {
             return Ok(Rc::clone(linked));
         }
-        let linked = Rc::new(link(kernel, expression)?);
+        let linked = Rc::new(link_text(kernel, expression, self.own(kernel)?)?);
         self.linked.borrow_mut().insert(key, Rc::clone(&linked));
         Ok(linked)
+    }
+    /// A kernel's own text, unrolled on first use.
+    fn own(&self, kernel: Kernel) -> Result<Text, EmitError> {
+        if let Some(text) = self.own.borrow().get(&kernel) {
+            return Ok(text.clone());
+        }
+        let text = own_text(kernel, Form::Unrolled)?;
+        self.own.borrow_mut().insert(kernel, text.clone());
+        Ok(text)
     }
 }

@@ -1,22 +1,29 @@
 //! Emit: a kernel body and an element-wise program → one linked WGSL module.
 //!
-//! The text is body, weight access, functions and generated expression, in this order, so that line numbers of bodies stay
-//! true. naga parses and validates every module with the default capabilities, and what the runtime needs to know is
-//! reflected from naga's module and compared with the kernel table. The text depends on the kernel and the expression alone.
-//! It deliberately knows no shapes: these are parameters.
+//! The text is body, shared files, functions and generated expression, in this order, without comments and indentation. What
+//! is marked in a kernel is unrolled (`unroll`); messages name the line that the kernel's source has. naga parses and validates
+//! every module with the default capabilities, and what the runtime needs to know is reflected from naga's module and compared
+//! with the kernel table. The text depends on the kernel and the expression alone. It deliberately knows no shapes: these are
+//! parameters.
 
 mod cache;
 mod codegen;
 mod expression;
 mod reflect;
+mod registers;
 #[cfg(test)]
 mod tests;
+mod tokens;
+mod unroll;
 
 pub use cache::KernelCache;
 pub use expression::{Expression, operand_count};
+pub use tokens::Place;
+pub use unroll::{Mistake, UnrollError};
 
 use crate::graph::constant::Dtype;
-use crate::kernels::{FUNCTIONS, Kernel, Links, WEIGHT_TEXEL};
+use crate::kernels::{FUNCTIONS, Kernel, Links};
+use tokens::Text;
 
 /// A linked, validated kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,11 +71,21 @@ pub enum EmitError {
         /// Why.
         reason: &'static str,
     },
+    /// What is marked in the kernel cannot be unrolled.
+    #[error("kernel {kernel:?}: {mistake}")]
+    Unroll {
+        /// The kernel.
+        kernel: Kernel,
+        /// What, and where.
+        mistake: UnrollError,
+    },
     /// naga does not accept the module.
-    #[error("kernel {kernel:?} is not valid WGSL: {message}")]
+    #[error("kernel {kernel:?} is not valid WGSL at {place}: {message}")]
     Wgsl {
         /// The kernel.
         kernel: Kernel,
+        /// Where in the sources.
+        place: Place,
         /// naga's message with its source span.
         message: String,
     },
@@ -86,32 +103,51 @@ pub enum EmitError {
     },
 }
 
+/// Which form of a kernel is linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As devices run it: loops unrolled, arrays in registers.
+    Unrolled,
+    /// As it is written. It computes the same, several times slower; tests compare the two.
+    Written,
+}
+
 /// Links a kernel with an element-wise program.
 ///
 /// # Errors
 /// See [`EmitError`].
 pub fn link(kernel: Kernel, expression: Option<&Expression>) -> Result<Linked, EmitError> {
-    let row = kernel.row();
+    link_form(kernel, expression, Form::Unrolled)
+}
+
+/// Links a kernel in a form.
+///
+/// # Errors
+/// See [`EmitError`].
+pub fn link_form(kernel: Kernel, expression: Option<&Expression>, form: Form) -> Result<Linked, EmitError> {
+    link_text(kernel, expression, own_text(kernel, form)?)
+}
+
+/// Links a kernel whose own text is made.
+fn link_text(kernel: Kernel, expression: Option<&Expression>, own: Text) -> Result<Linked, EmitError> {
     let generated = codegen::generate(kernel, expression)?;
-    let mut source = row.body.to_owned();
-    let mut append = |text: &str| {
-        if !text.is_empty() {
-            source.push('\n');
-            source.push_str(text);
-        }
+    let mistake = |mistake| EmitError::Unroll { kernel, mistake };
+    let Text { mut source, mut places } = own;
+    let mut append = |name, text| -> Result<(), EmitError> {
+        let added = tokens::text(&tokens::tokens(name, text).map_err(mistake)?);
+        source.push_str(&added.source);
+        places.extend(added.places);
+        Ok(())
     };
-    if row.uses_weight_texel {
-        append(WEIGHT_TEXEL);
+    if kernel.row().uses_functions || generated.uses_functions {
+        append(FUNCTIONS.name, FUNCTIONS.text)?;
     }
-    if row.uses_functions || generated.uses_functions {
-        append(FUNCTIONS);
-    }
-    append(&generated.text);
+    append(GENERATED, &generated.text)?;
     let added = expression.map_or(0, |e| e.added_buffers(kernel));
-    let reflected = reflect::reflect(kernel, &source, added)?;
+    let reflected = reflect::reflect(kernel, &source, &places, added)?;
     Ok(Linked {
         label: codegen::label(kernel, expression),
-        source: without_comments(&source),
+        source,
         params_bytes: reflected.params_bytes,
         slots_offset: reflected.slots_offset,
         operands_offset: reflected.operands_offset,
@@ -122,9 +158,20 @@ pub fn link(kernel: Kernel, expression: Option<&Expression>) -> Result<Linked, E
     })
 }
 
-/// The text without line comments, indentation and empty lines: what a bundle carries and a session holds in memory. WGSL
-/// has no string literals, so `//` always starts a comment; our files have no block comments.
-fn without_comments(source: &str) -> String {
-    let lines = source.lines().map(|line| line.split("//").next().unwrap_or_default().trim());
-    lines.filter(|line| !line.is_empty()).flat_map(|line| [line, "\n"]).collect()
+/// What the text that is generated for an expression is called in messages.
+const GENERATED: &str = "(generated)";
+
+/// A kernel's own text: its body and the files that it shares with others, its constants set.
+fn own_text(kernel: Kernel, form: Form) -> Result<Text, EmitError> {
+    let mistake = |mistake| EmitError::Unroll { kernel, mistake };
+    let row = kernel.row();
+    let mut own = Vec::new();
+    for file in [row.body].iter().chain(row.shared) {
+        own.extend(tokens::tokens(file.name, file.text).map_err(mistake)?);
+    }
+    let constants = tokens::set_constants(&mut own, row.constants).map_err(mistake)?;
+    match form {
+        Form::Unrolled => Ok(tokens::text(&unroll::unroll(&own, &constants).map_err(mistake)?)),
+        Form::Written => Ok(tokens::text(&own)),
+    }
 }

@@ -2,10 +2,12 @@
 //!
 //! Checked: one compute entry point `main`; binding 0 a uniform block; binding 1 the weights if and only if claimed; storage
 //! buffers read-write, contiguous from 2, the kernel's own named as claimed; the tile constants; the fields that count rounds
-//! of loops; plain WebGPU limits. Not checked: what the kernel computes, and how many workgroups it is launched with.
+//! of loops; sizes that lowering has too; plain WebGPU limits. Not checked: what the kernel computes, and how many workgroups
+//! it is launched with.
 
-use super::EmitError;
-use crate::kernels::{Kernel, Links};
+use super::{EmitError, Place};
+use crate::kernels::{Kernel, Links, MAX_EPILOGUE_OPERANDS, MAX_SCORE_OPERANDS, PANEL};
+use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Expression, GlobalVariable, Literal, Module, ShaderStage, StorageAccess, TypeInner};
 
@@ -27,13 +29,19 @@ pub struct Reflected {
     pub workgroup_bytes: u32,
 }
 
-/// Parses, validates and reflects a module; `added` is the number of buffers that its expression declares.
-pub fn reflect(kernel: Kernel, source: &str, added: u32) -> Result<Reflected, EmitError> {
-    let invalid = |message| EmitError::Wgsl { kernel, message };
-    let module = naga::front::wgsl::parse_str(source).map_err(|e| invalid(e.emit_to_string(source)))?;
+/// Parses, validates and reflects a module; `places` has a place for each of its lines, and `added` is the number of buffers
+/// that its expression declares.
+pub fn reflect(kernel: Kernel, source: &str, places: &[Place], added: u32) -> Result<Reflected, EmitError> {
+    let invalid = |message, found: Option<naga::SourceLocation>| {
+        let line = found.map_or(0, |found| found.line_number.saturating_sub(1) as usize);
+        let place = places.get(line).copied().unwrap_or(Place { file: kernel.row().body.name, line: 1 });
+        EmitError::Wgsl { kernel, place, message }
+    };
+    let module = naga::front::wgsl::parse_str(source)
+        .map_err(|error| invalid(error.emit_to_string(source), error.location(source)))?;
     Validator::new(ValidationFlags::all(), Capabilities::default())
         .validate(&module)
-        .map_err(|e| invalid(e.emit_to_string(source)))?;
+        .map_err(|error| invalid(error.emit_to_string(source), error.location(source)))?;
     let entry = match module.entry_points.as_slice() {
         [entry] if entry.name == "main" && entry.stage == ShaderStage::Compute => entry,
         other => {
@@ -53,6 +61,7 @@ pub fn reflect(kernel: Kernel, source: &str, added: u32) -> Result<Reflected, Em
     };
     check(kernel, &module, &reflected, added)?;
     check_rounds(kernel, &module, params.1)?;
+    check_sizes(kernel, &module, params.1)?;
     Ok(reflected)
 }
 
@@ -152,6 +161,32 @@ fn check_rounds(kernel: Kernel, module: &Module, members: &[naga::StructMember])
         let found = found.map(|(member, component)| member.offset / 4 + component as u32);
         if found != Some(*word) {
             return Err(claim(kernel, "a field of the rounds", format!("{field} at {word}"), format!("{found:?}")));
+        }
+    }
+    Ok(())
+}
+
+/// Numbers that kernels and lowering both have: where a kernel has one, it is lowering's.
+fn check_sizes(kernel: Kernel, module: &Module, members: &[naga::StructMember]) -> Result<(), EmitError> {
+    for (name, claimed) in [("PANEL", PANEL as u32), ("PAGE_WIDTH", PAGE_WIDTH_TEXELS)] {
+        if let Some(found) = constant(module, name).filter(|found| *found != claimed) {
+            return Err(claim(kernel, "a constant", format!("{name} = {claimed}"), found));
+        }
+    }
+    let arrays = [
+        ("slots", MAX_PAGES_PER_DISPATCH.div_ceil(4)),
+        ("operands", MAX_EPILOGUE_OPERANDS as u32),
+        ("score_strides", MAX_SCORE_OPERANDS as u32),
+    ];
+    for (name, claimed) in arrays {
+        let found = members.iter().find(|m| m.name.as_deref() == Some(name)).map(|m| &module.types[m.ty].inner);
+        let size = match found {
+            Some(TypeInner::Array { size: naga::ArraySize::Constant(size), .. }) => size.get(),
+            Some(_) => 0,
+            None => continue,
+        };
+        if size != claimed {
+            return Err(claim(kernel, "the size of an array", format!("{name} {claimed}"), size));
         }
     }
     Ok(())

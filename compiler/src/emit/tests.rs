@@ -2,10 +2,12 @@
 //!
 //! `BLESS=1` rewrites the golden files.
 
-use super::{EmitError, Expression, link, without_comments};
+mod unroll;
+
+use super::{EmitError, Expression, Form, codegen, link, link_form};
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
-use crate::kernels::{FUNCTIONS, Kernel, Links, WEIGHT_TEXEL};
+use crate::kernels::{Kernel, Links};
 
 const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::I32, Dtype::Bool];
 
@@ -44,9 +46,11 @@ fn sample(kernel: Kernel) -> Option<Expression> {
 fn every_kernel_links_with_and_without_an_expression() {
     let mut failures = Vec::new();
     for kernel in Kernel::all() {
-        failures.extend(link(kernel, sample(kernel).as_ref()).err().map(|e| e.to_string()));
-        if kernel.links() != Links::Pointwise {
-            failures.extend(link(kernel, None).err().map(|e| e.to_string()));
+        for form in [Form::Unrolled, Form::Written] {
+            failures.extend(link_form(kernel, sample(kernel).as_ref(), form).err().map(|e| e.to_string()));
+            if kernel.links() != Links::Pointwise {
+                failures.extend(link_form(kernel, None, form).err().map(|e| e.to_string()));
+            }
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -99,7 +103,7 @@ fn views_of_one_tensor_share_a_binding() {
     assert_eq!((expression.buffers.as_slice(), buffers.as_slice()), (&[0, 1, 1][..], &[7, 9][..]));
     let linked = link(Kernel::Pointwise, Some(&expression)).expect("links");
     assert_eq!(linked.storage_bindings, 3);
-    golden("shared.wgsl", &generated(Kernel::Pointwise, &linked.source));
+    golden("shared.wgsl", &generated(Kernel::Pointwise, Some(&expression)));
 
     let add = Pointwise::binary(BinaryOp::Add, Dtype::F32);
     let (expression, buffers) = Expression::shared(Kernel::Normalize, add, &[4, 4]);
@@ -114,8 +118,7 @@ fn generated_text_is_as_recorded() {
         ("epilogue.wgsl", Kernel::Normalize),
         ("score_mask.wgsl", Kernel::Attention),
     ] {
-        let linked = link(kernel, sample(kernel).as_ref()).expect("links");
-        golden(name, &generated(kernel, &linked.source));
+        golden(name, &generated(kernel, sample(kernel).as_ref()));
     }
 }
 
@@ -124,15 +127,15 @@ fn mistakes_are_reported_with_their_place() {
     let no_expression = link(Kernel::Pointwise, None).expect_err("it needs one").to_string();
     let unwanted = link(Kernel::Copy, Some(&Expression { program: residual(), buffers: vec![] }));
     let unwanted = unwanted.expect_err("it takes none").to_string();
-    let wgsl = super::reflect::reflect(Kernel::Copy, "fn main() { let x = y; }\n", 0);
+    let wgsl = super::reflect::reflect(Kernel::Copy, "fn main() { let x = y; }\n", &[], 0);
     let wgsl = wgsl.err().expect("y is unknown").to_string();
     golden("errors.txt", &[no_expression, unwanted, wgsl].join("\n"));
 }
 
-/// What a linked module has besides the hand-written files.
-fn generated(kernel: Kernel, source: &str) -> String {
-    let by_hand = [kernel.body(), FUNCTIONS, WEIGHT_TEXEL].map(without_comments);
-    by_hand.iter().fold(source.to_owned(), |rest, text| rest.replace(text, ""))
+/// The text that is generated for an expression.
+fn generated(kernel: Kernel, expression: Option<&Expression>) -> String {
+    let text = codegen::generate(kernel, expression).expect("links").text;
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).flat_map(|line| [line, "\n"]).collect()
 }
 
 fn golden(name: &str, found: &str) {

@@ -85,7 +85,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
         EmptyRow::Nan => f32::NAN,
         EmptyRow::Zero => 1.0,
     };
-    let mut params = vec![rows as u32, keys as u32, head_dim as u32, 1];
+    let mut params = vec![rows as u32, keys as u32, head_dim as u32, 0];
     params.extend([scale.to_bits(), f32::INFINITY.to_bits(), empty_sum.to_bits(), 0]);
     params.extend(inputs[..3].iter().map(|v| word(v.offset)).chain([word(out.view.offset)]));
     inputs[..3].iter().enumerate().for_each(|(i, v)| params.extend(full(i, v)));

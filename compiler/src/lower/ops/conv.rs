@@ -4,14 +4,13 @@
 //! pixels. Weights are streamed; a runtime weight and three spatial axes are refused.
 
 use super::copy::dense;
-use super::einsum::PANEL;
 use super::heavy::{Output, attach_epilogue, element_strides, output_for, panel_calls};
 use super::strided::word;
 use crate::cost::Cost;
 use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::op::{Op, Window};
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, PANEL};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::program::Packing;

@@ -12,15 +12,12 @@ use crate::cost::Cost;
 use crate::cost::OperatorClass;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, PANEL};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::program::Packing;
 use crate::lower::view::{View, merge_axes};
 use crate::profile::Tiles;
-
-/// Columns of a weight panel: what the product kernels expect.
-pub const PANEL: usize = 32;
 
 /// The labels of an einsum by kind, each in output order (k: in the order of the first operand).
 struct Kinds {

@@ -7,17 +7,14 @@ use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
 use crate::graph::pointwise::Pointwise;
 use crate::graph::{Graph, NodeId};
-use crate::kernels::Kernel;
 use crate::kernels::rounds::of_program;
+use crate::kernels::{Kernel, MAX_EPILOGUE_OPERANDS};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::view::{View, dense_strides};
 use crate::profile::Tiles;
 use flashmem_plan_format::plan::PageGeometry;
 use std::ops::Range;
-
-/// Extra operands that an epilogue may have: the size of `operands` in every kernel's parameters.
-pub const MAX_EPILOGUE_OPERANDS: usize = 4;
 
 /// The weight of a node that is streamed, and its output channels.
 pub struct StreamedWeight {

@@ -1,0 +1,65 @@
+// attention.wgsl -- parameters, buffers and scores of the attention kernels. Linked behind the body.
+//
+// Formula:   s[j] = score_mask(scale * dot(q[b, h, i, :], k[b, h, j, :]), b, h, i, j)
+//            out[b, h, i, :] = sum_j softmax_j(s)[j] * v[b, h, j, :]                    0 <= i < rows, 0 <= j < keys
+// Bindings:  2 out, 3 q, 4 k, 5 v: f32; strides of (batch, head, row, d) in elements, any values.
+// Dispatch:  (ceil(rows / TILE_ROWS), heads, batch).
+// Expects:   score_mask(score: f32, batch: u32, head: u32, i: u32, j: u32) -> f32 (its bindings start at 6, its operands lie
+//            at score_offsets and score_strides: batch, head, i, j);
+//            epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32 (m = i, n = head * head_dim + d).
+// Rows:      a score of NaN or +infinity makes its row NaN; a key whose score is -infinity weighs 0; equal scores, the lowest
+//            float included, weigh the same. Where every score is -infinity, the weighted values, which are 0, are divided by
+//            empty_sum: NaN gives NaN as softmax does, 1 gives 0. `infinity` is +infinity, for which WGSL has no literal.
+
+struct Params {
+    rows: u32, keys: u32, head_dim: u32, pad_0: u32,
+    scale: f32, infinity: f32, empty_sum: f32, pad_1: u32,
+    q_offset: u32, k_offset: u32, v_offset: u32, out_offset: u32,
+    q_stride: vec4<u32>,
+    k_stride: vec4<u32>,
+    v_stride: vec4<u32>,
+    out_stride: vec4<u32>,
+    score_offsets: vec4<u32>,
+    score_strides: array<vec4<u32>, 3>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> q: array<f32>;
+@group(0) @binding(4) var<storage, read_write> k: array<f32>;
+@group(0) @binding(5) var<storage, read_write> v: array<f32>;
+
+const LOWEST: f32 = -3.4028234e38;
+
+fn highest(s: vec4<f32>) -> f32 {
+    return max(max(s.x, s.y), max(s.z, s.w));
+}
+
+// Scores of four keys; keys past the end get -infinity.
+fn masked(s: vec4<f32>, batch: u32, head: u32, row: u32, key: u32) -> vec4<f32> {
+    let i = min(row, params.rows - 1u);
+    let j = min(vec4<u32>(key, key + 1u, key + 2u, key + 3u), vec4<u32>(params.keys - 1u));
+    let t = s * params.scale;
+    let m = vec4<f32>(score_mask(t.x, batch, head, i, j.x), score_mask(t.y, batch, head, i, j.y),
+                      score_mask(t.z, batch, head, i, j.z), score_mask(t.w, batch, head, i, j.w));
+    let inside = vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(params.keys);
+    return select(vec4<f32>(-params.infinity), m, inside);
+}
+
+// What the sums so far are multiplied by when the maximum grows.
+fn rescaling(old_max: f32, new_max: f32) -> f32 {
+    return exp(max(old_max - new_max, -200.0));
+}
+
+// exp(s - row_max); the clamp keeps the argument finite and still underflows to zero. NaN, and infinity less infinity, stay
+// NaN, which the clamp may lose.
+fn probabilities(s: vec4<f32>, row_max: f32) -> vec4<f32> {
+    let d = s - row_max;
+    let is_nan = (bitcast<vec4<u32>>(d) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
+    return select(exp(max(d, vec4<f32>(-200.0))), d, is_nan);
+}
+
+// What the weighted values are divided by.
+fn divisor(sum: f32) -> f32 {
+    return select(sum, params.empty_sum, sum == 0.0);
+}

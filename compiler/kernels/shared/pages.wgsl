@@ -1,0 +1,18 @@
+// pages.wgsl -- where a texel of the call's weights lies: its page by the page size, the page's layer by the table of slots.
+//
+// Expects:   params.page_shift and params.slots.
+
+// Texels in one row of a page.
+const PAGE_WIDTH: u32 = 256u;
+
+// Shift and mask that take the number of a texel apart. Read in front of loops.
+fn page_size() -> vec2<u32> {
+    return vec2<u32>(params.page_shift, (1u << params.page_shift) - 1u);
+}
+
+// Column, row and layer.
+fn place_of(texel: u32, size: vec2<u32>) -> vec3<u32> {
+    let page = texel >> size.x;
+    let in_page = texel & size.y;
+    return vec3<u32>(in_page & (PAGE_WIDTH - 1u), in_page / PAGE_WIDTH, params.slots[page >> 2u][page & 3u]);
+}

@@ -1,0 +1,29 @@
+// product.wgsl -- parameters and buffers of the products with streamed weights. Linked behind the body.
+//
+// Formula:   out[b, m, n0 + n] = epilogue(sum_k x[b, m, k] * W[k, n0 + n])      0 <= m < params.m, 0 <= n < n_count
+// Bindings:  1 weights: panels of PANEL output columns; texel (panel * k_extent + k) * 8 + j holds W[k, panel * 32 + 4 j .. + 3];
+//                       columns past N are zero. weight_base is the texel of this dispatch's first panel and a multiple of
+//                       8, so the 8 texels of one k never straddle a page row.
+//            2 out:     f32, any strides; 3 x: f32, any strides (stride 0 allowed). Offsets and strides in elements.
+// Dispatch:  (ceil(m / TILE_M), ceil(n_count / TILE_N), batches); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
+// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z, n absolute); pages.wgsl.
+
+struct Params {
+    m: u32, n_count: u32, k: u32, weight_base: u32,
+    n0: u32, page_shift: u32, batch_1: u32, batch_2: u32,
+    x_offset: u32, x_stride_m: u32, x_stride_k: u32, out_offset: u32,
+    out_stride_m: u32, out_stride_n: u32, pad_0: u32, pad_1: u32,
+    x_batch_stride: vec4<u32>,
+    out_batch_stride: vec4<u32>,
+    operands: array<vec4<u32>, 4>,
+    slots: array<vec4<u32>, 16>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var weights: texture_2d_array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> x: array<f32>;
+
+// Columns of a panel, and its texels for one k.
+const PANEL: u32 = 32u;
+const TEXELS: u32 = PANEL / 4u;

@@ -1,0 +1,138 @@
+//! Unrolling: what becomes of marked loops and arrays, what is refused and where, and one kernel in full as a golden file.
+
+use super::golden;
+use crate::emit::tokens::{set_constants, text, tokens};
+use crate::emit::unroll::unroll;
+use crate::emit::{Form, link, link_form};
+use crate::kernels::Kernel;
+
+/// The unrolled text, or the message.
+fn unrolled(source: &str, variant: &[(&'static str, u32)]) -> String {
+    let result = tokens("test", source).and_then(|mut found| {
+        let constants = set_constants(&mut found, variant)?;
+        unroll(&found, &constants)
+    });
+    result.map_or_else(|error| error.to_string(), |found| text(&found).source)
+}
+
+#[track_caller]
+fn check(source: &str, expected: &str) {
+    assert_eq!(unrolled(source, &[]).trim_end(), expected);
+}
+
+#[test]
+fn loops_repeat_with_literals_and_names_of_their_own() {
+    check(
+        "for (var r = 1u; r < 6u; r += 2u) { // unroll\nlet w = f(r) * x.r;\ny += w;\n}",
+        "let w1=f(1u)*x.r;\ny+=w1;\nlet w3=f(3u)*x.r;\ny+=w3;\nlet w5=f(5u)*x.r;\ny+=w5;",
+    );
+    // Bounds of the loops around it, and none at all.
+    check(
+        "for (var i = 0u; i < 3u; i += 1u) { // unroll\nfor (var j = i; j < min(i + 2u, 3u) - i; j += 1u) { // unroll\nlet t = f(i, j);\n}\n}",
+        "let t0_0=f(0u,0u);\nlet t0_1=f(0u,1u);\nlet t1_1=f(1u,1u);",
+    );
+    // What has a block of its own keeps its names; the first `w` is the one outside.
+    check(
+        "for (var i = 0u; i < 2u; i += 1u) { // unroll\nlet w = w + 1.0;\nif (w > 2.0) {\nlet s = w;\n}\n}",
+        "let w0=w+1.0;\nif(w0 > 2.0){\nlet s=w0;\n}\nlet w1=w+1.0;\nif(w1 > 2.0){\nlet s=w1;\n}",
+    );
+}
+
+#[test]
+fn arrays_become_variables_where_they_get_their_first_value() {
+    check(
+        "{\nvar a: array<array<vec4<f32>, 2>, 2>; // registers\na[0][1] = x;\na[1][0].x += 1.0;\nf(a[0][1], a[1][0].y);\n}",
+        "{\nvar a0_0=vec4<f32>();\nvar a1_0=vec4<f32>();\nvar a1_1=vec4<f32>();\nlet a0_1=x;\na1_0.x+=1.0;\nf(a0_1,a1_0.y);\n}",
+    );
+    // Assigned again, read in its own first value, first assigned in an inner block.
+    check(
+        "{\nvar a: array<u32, 3>; // registers\na[0] = 7u;\na[0] += 1u;\na[1] = a[1] + 1u;\nif (c) {\na[2] = 3u;\n}\n}",
+        "{\nvar a1=u32();\nvar a2=u32();\nvar a0=7u;\na0+=1u;\na1=a1 + 1u;\nif(c){\na2=3u;\n}\n}"
+            .replace(" + ", "+")
+            .as_str(),
+    );
+    // The same name in two functions, and a member of that name.
+    check(
+        "fn f() {\nvar a: array<u32, 1>; // registers\na[0] = b.a;\n}\nfn g() {\nvar a: array<u32, 1>; // registers\na[0] = 2u;\n}",
+        "fn f(){\nlet a0=b.a;\n}\nfn g(){\nlet a0=2u;\n}",
+    );
+}
+
+#[test]
+fn constants_are_folded_where_they_meet() {
+    let of = |expression: &str| {
+        let source = format!("for (var i = 2u; i < 3u; i += 1u) {{ // unroll\nx = {expression};\n}}");
+        unrolled(&source, &[]).trim_end().to_owned()
+    };
+    assert_eq!(of("a * (4u * i + 1u) + i * 8u"), "x=a*9u+16u;");
+    assert_eq!(of("a + (i - 2u)"), "x=a;");
+    // Nothing that binds more tightly, or is a call or a constructor, is touched.
+    assert_eq!(of("a / i * 2u"), "x=a/2u*2u;");
+    assert_eq!(of("f(i) - i - 1u"), "x=f(2u)-2u-1u;");
+    assert_eq!(of("vec3<u32>(i) * 0u"), "x=vec3 < u32 > (2u)*0u;".replace(" < ", "<").replace(" > ", ">").as_str());
+    assert_eq!(of("4294967295u * i"), "x=4294967295u*2u;");
+}
+
+#[test]
+fn constants_of_a_variant_are_set_and_followed() {
+    let source = "const A: u32 = 2u;\nconst B: u32 = (A << 2u) | 1u;\nconst F: f32 = 1.5;\nfor (var i = 0u; i < B / A; i += A) { // unroll\nf(i);\n}";
+    let head = |a: u32| format!("const A:u32={a}u;\nconst B:u32=(A << 2u)|1u;\nconst F:f32=1.5;\n");
+    assert_eq!(unrolled(source, &[]), head(2) + "f(0u);\nf(2u);\n");
+    assert_eq!(unrolled(source, &[("A", 3)]), head(3) + "f(0u);\nf(3u);\n");
+}
+
+#[test]
+fn mistakes_are_reported_with_their_line() {
+    let cases = [
+        "let a = 1u; // unroll",
+        "if (a) { // registers\n}",
+        "for (var i = 0u; i <= 3u; i += 1u) { // unroll\n}",
+        "for (var i = 0u; i < 3u; i += 1u) { // unroll\ni += 1u;\n}",
+        "\nfor (var i = 0u; i < params.k; i += 1u) { // unroll\n}",
+        "for (var i = 0u; i < 3u; i += 0u) { // unroll\n}",
+        "for (var i = 0u; i < 100000u; i += 1u) { // unroll\n}",
+        "for (var i = 0u; i < 3u; i += 1u) { // unroll\nif (a) {\nbreak;\n}\n}",
+        "for (var i = 0u; i < 3u; i += 1u) { // unroll\nlet i = 2u;\n}",
+        "for (var i = 0u; i < 3u; i += 1u) { // unroll\n",
+        "{\nlet a = array<u32, 3>(); // registers\n}",
+        "{\nvar a: array<u32, N>; // registers\n}",
+        "{\nvar a: array<u32, 2>; // registers\nfor (var i = 0u; i < 2u; i += 1u) {\na[i] = 1u;\n}\n}",
+        "{\nvar a: array<u32, 2>; // registers\nf(&a);\n}",
+        "{\nvar a: array<u32, 2>; // registers\nfor (var i = 0u; i < 2u; i += 1u) { // unroll\na[i] = a[i + 1u];\n}\n}",
+        "{\nlet a1 = 0u;\nvar a: array<u32, 2>; // registers\n}",
+        "{\nvar a: array<u32, 2>; // registers\nif (c) {\nlet a = 1u;\n}\n}",
+        "{\nfor (var i = 0u; i < 2u; i += 1u) { // unroll\nlet w = 1u;\n}\nfor (var i = 1u; i < 2u; i += 1u) { // unroll\nlet w = 1u;\n}\n}",
+    ];
+    let mut messages: Vec<String> = cases.iter().map(|source| unrolled(source, &[])).collect();
+    messages.push(unrolled("const A: f32 = 1.0;", &[("A", 3)]));
+    messages.push(unrolled("const A: u32 = 1u;", &[("B", 3)]));
+    golden("unroll_errors.txt", &(messages.join("\n") + "\n"));
+}
+
+#[test]
+fn loops_that_stay_may_leave() {
+    let source = "for (var i = 0u; i < 1u; i += 1u) { // unroll\nfor (var j = 0u; j < n; j += 1u) {\nif (j > i) {\nbreak;\n}\n}\n}";
+    let expected = "for(var j=0u; j < n; j+=1u){\nif(j > 0u){\nbreak;\n}\n}\n";
+    assert_eq!(unrolled(source, &[]).replace(";j", "; j"), expected);
+}
+
+#[test]
+fn one_kernel_is_unrolled_as_recorded() {
+    golden("matmul.wgsl", &link(Kernel::Matmul, None).expect("links").source);
+}
+
+#[test]
+fn no_mark_is_left_and_written_kernels_are_short() {
+    for kernel in Kernel::all() {
+        let row = kernel.row();
+        for file in [row.body].iter().chain(row.shared) {
+            assert!(file.text.lines().count() <= 250, "{} is longer than a kernel's file should be", file.name);
+        }
+        let Ok(written) = link_form(kernel, None, Form::Written) else { continue };
+        let unrolled = link(kernel, None).expect("links as it is written");
+        let same = written.source == unrolled.source;
+        assert_eq!(same, !row.body.text.contains("// unroll"), "{kernel:?}");
+        let facts = |l: &crate::emit::Linked| (l.params_bytes, l.storage_bindings, l.workgroup_size, l.workgroup_bytes);
+        assert_eq!(facts(&written), facts(&unrolled), "{kernel:?}");
+    }
+}

@@ -1,0 +1,390 @@
+//! Unrolling: a kernel with marked loops and arrays → the same kernel with statements one after the other and single variables.
+//!
+//! Devices keep single variables in registers; an array that is indexed goes to memory, and on a software adapter loops cost
+//! five times what their statements do. So kernels are written with loops and arrays, are valid WGSL as they stand, and two
+//! marks say what becomes of them when they are linked:
+//!
+//! ```wgsl
+//! var acc: array<array<vec4<f32>, TEXELS>, ROWS>; // registers
+//! for (var r = 0u; r < ROWS; r += 1u) { // unroll
+//!     let value = x[i[r]];
+//!     acc[r][0] += value * weight;
+//! }
+//! ```
+//!
+//! - `// unroll` behind the `{` of a loop `for (var NAME = START; NAME < END; NAME += STEP)`: its body is repeated with the
+//!   variable as a literal. START, END and STEP are integer expressions of module constants, literals and the variables of
+//!   unrolled loops around it. What the body declares gets the round at the end of its name: `value0`, `value1`.
+//! - `// registers` behind the `;` of an array declared without a value: its elements become variables, `acc[1][0]` is
+//!   `acc1_0`, so after unrolling every index is constant. A variable is declared where it is assigned first, if that is in the
+//!   block of the declaration, and else in the declaration's place, as zero.
+//!
+//! The order of what is computed does not change, and so no bit of a result. Constants are folded where they meet. No name may
+//! appear twice: neither a new one that the source has, nor two in one block. It deliberately knows no types.
+
+use super::registers;
+use super::tokens::{Constants, Gap, Mark, Place, Token, closing, evaluate};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rounds that a loop may be unrolled to.
+const MOST_ROUNDS: u32 = 1024;
+
+/// A mistake in a kernel, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {mistake}")]
+pub struct UnrollError {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub mistake: Mistake,
+}
+
+/// What keeps a kernel from being unrolled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mistake {
+    /// A mark that is not where it means something.
+    #[error("this mark stands behind `{behind}` only")]
+    MisplacedMark {
+        /// The token that it belongs to.
+        behind: &'static str,
+    },
+    /// A bracket without its other half.
+    #[error("a bracket is not closed")]
+    Unbalanced,
+    /// A constant that the kernel's row sets and the kernel has not.
+    #[error("the kernel declares no constant {name} of type u32")]
+    UnknownConstant {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A marked loop of another form.
+    #[error("a loop is unrolled in the form `for (var NAME = START; NAME < END; NAME += STEP)`")]
+    LoopForm,
+    /// Bounds that are not constant.
+    #[error("the {bound} of an unrolled loop is a constant (a step is not 0), not {expression}")]
+    OpenBound {
+        /// Which.
+        bound: &'static str,
+        /// What it is.
+        expression: String,
+    },
+    /// More rounds than are sensible.
+    #[error("a loop of {rounds} rounds is not unrolled, {MOST_ROUNDS} at most")]
+    TooManyRounds {
+        /// Its rounds.
+        rounds: u32,
+    },
+    /// `break` or `continue` of an unrolled loop.
+    #[error("an unrolled loop has no `{statement}`")]
+    Jump {
+        /// Which.
+        statement: String,
+    },
+    /// A marked declaration of another form.
+    #[error("registers are declared as `var NAME: array<TYPE, SIZE>;` with a constant size")]
+    Declaration,
+    /// An array in registers that is not indexed, or not by a constant.
+    #[error("`{name}` is in registers, and its index is not a constant: {index}")]
+    ComputedIndex {
+        /// The array.
+        name: String,
+        /// The index.
+        index: String,
+    },
+    /// An index past the end.
+    #[error("`{name}` has {size} elements, the index is {index}")]
+    IndexOutOfRange {
+        /// The array.
+        name: String,
+        /// Its size.
+        size: u32,
+        /// The index.
+        index: u32,
+    },
+    /// A name that is there already.
+    #[error("the name `{name}` is taken")]
+    NameClash {
+        /// The name.
+        name: String,
+    },
+}
+
+/// Unrolls the marked loops of a module and takes its marked arrays apart.
+///
+/// # Errors
+/// See [`Mistake`].
+pub fn unroll<'a>(tokens: &[Token<'a>], constants: &Constants) -> Result<Vec<Token<'a>>, UnrollError> {
+    let mut names = Names::of(tokens);
+    let repeated = Unroller { constants, names: &mut names }.expanded(tokens)?;
+    let mut single = registers::taken_apart(repeated, constants, &mut names)?;
+    fold(&mut single);
+    no_name_twice(&single)?;
+    Ok(single)
+}
+
+/// The names of the source, and what each new one is made of.
+pub struct Names<'s> {
+    given: BTreeSet<&'s str>,
+    made: BTreeMap<String, String>,
+}
+
+impl<'s> Names<'s> {
+    fn of(tokens: &'s [Token<'_>]) -> Self {
+        let given = tokens.iter().filter(|token| token.is_word()).map(|token| token.text.as_ref()).collect();
+        Self { given, made: BTreeMap::new() }
+    }
+
+    /// `name` with a number behind it.
+    pub fn numbered(&mut self, name: &str, number: u32, place: Place) -> Result<String, UnrollError> {
+        let bar = if name.ends_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+        let new = format!("{name}{bar}{number}");
+        let base = self.made.entry(new.clone()).or_insert_with(|| name.to_owned());
+        if base != name || self.given.contains(new.as_str()) {
+            return Err(UnrollError { place, mistake: Mistake::NameClash { name: new } });
+        }
+        Ok(new)
+    }
+}
+
+/// A marked loop among tokens.
+struct Loop<'t, 'a> {
+    place: Place,
+    variable: &'t str,
+    /// Start, end and step.
+    bounds: [&'t [Token<'a>]; 3],
+    body: &'t [Token<'a>],
+    /// Position behind its `}`.
+    end: usize,
+}
+
+impl<'t, 'a> Loop<'t, 'a> {
+    /// The loop at the word `for`, if it is marked.
+    fn at(tokens: &'t [Token<'a>], at: usize) -> Result<Option<Self>, UnrollError> {
+        if !tokens.get(at + 1).is_some_and(|token| token.is("(")) {
+            return Ok(None);
+        }
+        let head_end = closing(tokens, at + 1)?;
+        if tokens.get(head_end + 1).is_none_or(|token| token.mark != Some(Mark::Unroll)) {
+            return Ok(None);
+        }
+        let end = closing(tokens, head_end + 1)?;
+        let head: Vec<&[Token<'a>]> = tokens[at + 2..head_end].split(|token| token.is(";")).collect();
+        let place = tokens[at].place;
+        let form = UnrollError { place, mistake: Mistake::LoopForm };
+        let [[var, variable, equals, start @ ..], [tested, less, limit @ ..], [stepped, plus, step @ ..]] =
+            head.as_slice()
+        else {
+            return Err(form);
+        };
+        let words = var.is("var") && equals.is("=") && less.is("<") && plus.is("+=");
+        if !words || tested.text != variable.text || stepped.text != variable.text {
+            return Err(form);
+        }
+        let body = &tokens[head_end + 2..end];
+        Ok(Some(Self { place, variable: &variable.text, bounds: [start, limit, step], body, end: end + 1 }))
+    }
+
+    /// The values of its variable.
+    fn rounds(&self, constants: &Constants) -> Result<Vec<u32>, UnrollError> {
+        let mut values = [0; 3];
+        for ((value, bound), name) in values.iter_mut().zip(self.bounds).zip(["start", "end", "step"]) {
+            let found = evaluate(bound, constants).filter(|found| *found > 0 || name != "step");
+            *value = found.ok_or_else(|| UnrollError {
+                place: self.place,
+                mistake: Mistake::OpenBound { bound: name, expression: spelled(bound) },
+            })?;
+        }
+        let [start, limit, step] = values;
+        let rounds = limit.saturating_sub(start).div_ceil(step);
+        if rounds > MOST_ROUNDS {
+            return Err(UnrollError { place: self.place, mistake: Mistake::TooManyRounds { rounds } });
+        }
+        Ok((0..rounds).map(|round| start + round * step).collect())
+    }
+
+    /// Refuses `break` and `continue` of this loop, and an assignment to its variable.
+    fn no_jumps(&self) -> Result<(), UnrollError> {
+        let mut inner: Vec<bool> = Vec::new();
+        let mut opens_loop = false;
+        for (at, token) in self.body.iter().enumerate() {
+            let assigned = token.is(self.variable) && self.body.get(at + 1).is_some_and(registers::assigns);
+            match token.text.as_ref() {
+                "for" | "while" | "loop" | "switch" => opens_loop = true,
+                "{" => inner.push(std::mem::take(&mut opens_loop) && token.mark.is_none()),
+                "}" => _ = inner.pop(),
+                "break" | "continue" if !inner.contains(&true) => {
+                    let mistake = Mistake::Jump { statement: token.text.to_string() };
+                    return Err(UnrollError { place: token.place, mistake });
+                }
+                _ if assigned => return Err(UnrollError { place: token.place, mistake: Mistake::LoopForm }),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tokens as they are told in messages.
+pub fn spelled(tokens: &[Token<'_>]) -> String {
+    super::tokens::text(tokens).source.trim().replace('\n', " ")
+}
+
+struct Unroller<'s, 'n> {
+    constants: &'s Constants,
+    names: &'s mut Names<'n>,
+}
+
+impl Unroller<'_, '_> {
+    fn expanded<'a>(&mut self, tokens: &[Token<'a>]) -> Result<Vec<Token<'a>>, UnrollError> {
+        let mut out = Vec::with_capacity(tokens.len());
+        let mut at = 0;
+        while let Some(token) = tokens.get(at) {
+            let marked = if token.is("for") { Loop::at(tokens, at)? } else { None };
+            match marked {
+                None => {
+                    out.push(token.clone());
+                    at += 1;
+                }
+                Some(marked) => {
+                    marked.no_jumps()?;
+                    for value in marked.rounds(self.constants)? {
+                        let round = self.round(&marked, value)?;
+                        out.extend(self.expanded(&round)?);
+                    }
+                    at = marked.end;
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// The body of a loop in one round: its variable a literal, and what it declares renamed.
+    fn round<'a>(&mut self, marked: &Loop<'_, 'a>, value: u32) -> Result<Vec<Token<'a>>, UnrollError> {
+        let mut body = marked.body.to_vec();
+        for at in 0..body.len() {
+            if names(&body, at, marked.variable) {
+                if declares(at.checked_sub(1).map(|before| &body[before]), body.get(at + 1)) {
+                    let mistake = Mistake::NameClash { name: marked.variable.to_owned() };
+                    return Err(UnrollError { place: body[at].place, mistake });
+                }
+                body[at].text = format!("{value}u").into();
+            }
+        }
+        for declared in own_declarations(&body) {
+            let name = body[declared].text.clone();
+            let new = self.names.numbered(&name, value, body[declared].place)?;
+            let end = body[declared..].iter().position(|token| token.is(";")).map_or(body.len(), |end| declared + end);
+            for at in (end..body.len()).filter(|at| names(marked.body, *at, &name)).chain([declared]) {
+                body[at].text = new.clone().into();
+            }
+        }
+        Ok(body)
+    }
+}
+
+/// Whether the token at `at` is this name, and not a member's.
+pub fn names(tokens: &[Token<'_>], at: usize, name: &str) -> bool {
+    tokens[at].is(name) && !at.checked_sub(1).is_some_and(|before| tokens[before].is("."))
+}
+
+/// Whether a name between these tokens is declared there, by `let`, `var` or as a parameter.
+pub fn declares(before: Option<&Token<'_>>, next: Option<&Token<'_>>) -> bool {
+    let Some(before) = before else { return false };
+    let is_parameter = next.is_some_and(|token| token.is(":")) && (before.is("(") || before.is(","));
+    before.is("let") || before.is("var") || is_parameter
+}
+
+/// Positions of the names that a body declares itself, unrolled loops in it included.
+fn own_declarations(body: &[Token<'_>]) -> Vec<usize> {
+    let mut blocks: Vec<bool> = Vec::new();
+    let mut found = Vec::new();
+    for (at, token) in body.iter().enumerate() {
+        let in_head = at.checked_sub(1).is_some_and(|before| body[before].is("("));
+        match token.text.as_ref() {
+            "{" => blocks.push(token.mark.is_none()),
+            "}" => _ = blocks.pop(),
+            "let" | "var" if !blocks.contains(&true) && !in_head => found.push(at + 1),
+            _ => {}
+        }
+    }
+    found.retain(|at| *at < body.len());
+    found
+}
+
+/// Folds what unrolling has brought together: operations of two literals where nothing beside them binds more tightly,
+/// brackets around a literal, and `+ 0u`.
+fn fold(tokens: &mut Vec<Token<'_>>) {
+    let mut out: Vec<Token<'_>> = Vec::with_capacity(tokens.len());
+    let mut rest = std::mem::take(tokens).into_iter().peekable();
+    while let Some(token) = rest.next() {
+        out.push(token);
+        while reduced(&mut out, rest.peek()) {}
+    }
+    *tokens = out;
+}
+
+/// Takes one step at the end of `out`; whether there was one to take.
+fn reduced(out: &mut Vec<Token<'_>>, next: Option<&Token<'_>>) -> bool {
+    let text = |back: usize| out.len().checked_sub(back).map_or("", |at| out[at].text.as_ref());
+    let literal = |back: usize| out.len().checked_sub(back).and_then(|at| out[at].literal());
+    let next = next.map_or("", |token| token.text.as_ref());
+    if let (")", Some(_), "(") = (text(1), literal(2), text(3)) {
+        let called =
+            out.len().checked_sub(4).is_some_and(|at| (out[at].is_word() && !out[at].is("return")) || out[at].is(">"));
+        if !called {
+            let end = out.len();
+            out[end - 2].gap = out[end - 3].gap;
+            out.remove(end - 1);
+            out.remove(end - 3);
+        }
+        return !called;
+    }
+    let ends_sum = matches!(next, ")" | "]" | "," | ";" | "+" | "-");
+    let (Some(right), operator) = (literal(1), text(2)) else { return false };
+    let Some(left) = literal(3) else {
+        let nothing = right == 0 && operator == "+" && ends_sum;
+        out.truncate(out.len() - if nothing { 2 } else { 0 });
+        return nothing;
+    };
+    let starts = |loose: &[&str]| loose.contains(&text(4)) || text(4) == "return";
+    let value = match operator {
+        "*" if starts(&["(", "[", ",", "=", "+", "-", ";", "{", "+="]) => left.checked_mul(right),
+        "/" if starts(&["(", "[", ",", "=", "+", "-"]) => left.checked_div(right),
+        "%" if starts(&["(", "[", ",", "=", "+", "-"]) => left.checked_rem(right),
+        "+" if starts(&["(", "[", ",", "="]) && ends_sum => left.checked_add(right),
+        "-" if starts(&["(", "[", ",", "="]) && ends_sum => left.checked_sub(right),
+        _ => None,
+    };
+    if let Some(value) = value {
+        out.truncate(out.len() - 2);
+        let last = out.len() - 1;
+        out[last].text = format!("{value}u").into();
+    }
+    value.is_some()
+}
+
+/// No block declares a name twice.
+fn no_name_twice(tokens: &[Token<'_>]) -> Result<(), UnrollError> {
+    let mut blocks: Vec<BTreeSet<&str>> = vec![BTreeSet::new()];
+    for (at, token) in tokens.iter().enumerate() {
+        let in_head = at.checked_sub(1).is_some_and(|before| tokens[before].is("("));
+        match token.text.as_ref() {
+            "{" => blocks.push(BTreeSet::new()),
+            "}" => _ = blocks.pop(),
+            "let" | "var" if !in_head => {
+                let Some(name) = tokens.get(at + 1).filter(|name| name.is_word()) else { continue };
+                if !blocks.last_mut().is_none_or(|block| block.insert(&name.text)) {
+                    let mistake = Mistake::NameClash { name: name.text.to_string() };
+                    return Err(UnrollError { place: name.place, mistake });
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A token beside another: of its place, with a space before it.
+pub fn beside<'a>(token: &Token<'_>, text: impl Into<std::borrow::Cow<'a, str>>) -> Token<'a> {
+    Token { text: text.into(), gap: Gap::Space, place: token.place, mark: None }
+}

@@ -1,0 +1,189 @@
+const ROWS:u32=4u;
+const PANELS:u32=1u;
+const COLUMNS:u32=PANELS*PANEL;
+const TILE_M:u32=16u*ROWS;
+const TILE_N:u32=4u*COLUMNS;
+@compute@workgroup_size(16,4)
+fn main(@builtin(workgroup_id)group:vec3<u32>,@builtin(local_invocation_id)local:vec3<u32>){
+let b=batch_of(group.z);
+let x_base=params.x_offset+dot(b,params.x_batch_stride.xyz);
+let out_base=params.out_offset+dot(b,params.out_batch_stride.xyz);
+let m=group.x*TILE_M+(local.x >> 3u)*(8u*ROWS)+(local.x&7u);
+let panel=(group.y*4u+local.y)*PANELS;
+let active_invocation=m < params.m&&panel*PANEL < params.n_count;
+let last_m=params.m-1u;
+let pages=page_size();
+let x_step=params.x_stride_k;
+var i0=x_base+min(m,last_m)*params.x_stride_m;
+var i1=x_base+min(m+8u,last_m)*params.x_stride_m;
+var i2=x_base+min(m+16u,last_m)*params.x_stride_m;
+var i3=x_base+min(m+24u,last_m)*params.x_stride_m;
+let away0=select(0u,0u*params.k*TEXELS,(panel)*PANEL < params.n_count);
+var acc0_0=vec4<f32>();
+var acc0_1=vec4<f32>();
+var acc0_2=vec4<f32>();
+var acc0_3=vec4<f32>();
+var acc0_4=vec4<f32>();
+var acc0_5=vec4<f32>();
+var acc0_6=vec4<f32>();
+var acc0_7=vec4<f32>();
+var acc1_0=vec4<f32>();
+var acc1_1=vec4<f32>();
+var acc1_2=vec4<f32>();
+var acc1_3=vec4<f32>();
+var acc1_4=vec4<f32>();
+var acc1_5=vec4<f32>();
+var acc1_6=vec4<f32>();
+var acc1_7=vec4<f32>();
+var acc2_0=vec4<f32>();
+var acc2_1=vec4<f32>();
+var acc2_2=vec4<f32>();
+var acc2_3=vec4<f32>();
+var acc2_4=vec4<f32>();
+var acc2_5=vec4<f32>();
+var acc2_6=vec4<f32>();
+var acc2_7=vec4<f32>();
+var acc3_0=vec4<f32>();
+var acc3_1=vec4<f32>();
+var acc3_2=vec4<f32>();
+var acc3_3=vec4<f32>();
+var acc3_4=vec4<f32>();
+var acc3_5=vec4<f32>();
+var acc3_6=vec4<f32>();
+var acc3_7=vec4<f32>();
+var texel=params.weight_base+panel*params.k*TEXELS;
+let texel_end=texel+select(0u,params.k*TEXELS,active_invocation);
+for(;texel < texel_end;texel+=TEXELS){
+let at0=place_of(texel+away0,pages);
+let xs0=x[i0];
+i0+=x_step;
+let xs1=x[i1];
+i1+=x_step;
+let xs2=x[i2];
+i2+=x_step;
+let xs3=x[i3];
+i3+=x_step;
+let w0_0=textureLoad(weights,vec2<u32>(at0.x,at0.y),at0.z,0);
+acc0_0+=xs0*w0_0;
+acc1_0+=xs1*w0_0;
+acc2_0+=xs2*w0_0;
+acc3_0+=xs3*w0_0;
+let w0_1=textureLoad(weights,vec2<u32>(at0.x+1u,at0.y),at0.z,0);
+acc0_1+=xs0*w0_1;
+acc1_1+=xs1*w0_1;
+acc2_1+=xs2*w0_1;
+acc3_1+=xs3*w0_1;
+let w0_2=textureLoad(weights,vec2<u32>(at0.x+2u,at0.y),at0.z,0);
+acc0_2+=xs0*w0_2;
+acc1_2+=xs1*w0_2;
+acc2_2+=xs2*w0_2;
+acc3_2+=xs3*w0_2;
+let w0_3=textureLoad(weights,vec2<u32>(at0.x+3u,at0.y),at0.z,0);
+acc0_3+=xs0*w0_3;
+acc1_3+=xs1*w0_3;
+acc2_3+=xs2*w0_3;
+acc3_3+=xs3*w0_3;
+let w0_4=textureLoad(weights,vec2<u32>(at0.x+4u,at0.y),at0.z,0);
+acc0_4+=xs0*w0_4;
+acc1_4+=xs1*w0_4;
+acc2_4+=xs2*w0_4;
+acc3_4+=xs3*w0_4;
+let w0_5=textureLoad(weights,vec2<u32>(at0.x+5u,at0.y),at0.z,0);
+acc0_5+=xs0*w0_5;
+acc1_5+=xs1*w0_5;
+acc2_5+=xs2*w0_5;
+acc3_5+=xs3*w0_5;
+let w0_6=textureLoad(weights,vec2<u32>(at0.x+6u,at0.y),at0.z,0);
+acc0_6+=xs0*w0_6;
+acc1_6+=xs1*w0_6;
+acc2_6+=xs2*w0_6;
+acc3_6+=xs3*w0_6;
+let w0_7=textureLoad(weights,vec2<u32>(at0.x+7u,at0.y),at0.z,0);
+acc0_7+=xs0*w0_7;
+acc1_7+=xs1*w0_7;
+acc2_7+=xs2*w0_7;
+acc3_7+=xs3*w0_7;
+}
+if(active_invocation){
+for(var first=0u;first < COLUMNS;first+=4u){
+var v0=acc0_0;
+var v1=acc1_0;
+var v2=acc2_0;
+let v3=acc3_0;
+for(var r=0u;r < ROWS;r+=1u){
+let row_m=m+r*8u;
+let columns=select(0u,params.n_count-panel*PANEL,row_m < params.m);
+for(var c=first;c < first+4u;c+=1u){
+if(c < columns){
+let n=params.n0+panel*PANEL+c;
+out[out_base+row_m*params.out_stride_m+n*params.out_stride_n]=
+epilogue(v0.x,group.z,row_m,n);
+}
+v0=v0.yzwx;
+}
+v0=v1;
+v1=v2;
+v2=v3;
+}
+acc0_0=acc0_1;
+acc0_1=acc0_2;
+acc0_2=acc0_3;
+acc0_3=acc0_4;
+acc0_4=acc0_5;
+acc0_5=acc0_6;
+acc0_6=acc0_7;
+acc1_0=acc1_1;
+acc1_1=acc1_2;
+acc1_2=acc1_3;
+acc1_3=acc1_4;
+acc1_4=acc1_5;
+acc1_5=acc1_6;
+acc1_6=acc1_7;
+acc2_0=acc2_1;
+acc2_1=acc2_2;
+acc2_2=acc2_3;
+acc2_3=acc2_4;
+acc2_4=acc2_5;
+acc2_5=acc2_6;
+acc2_6=acc2_7;
+acc3_0=acc3_1;
+acc3_1=acc3_2;
+acc3_2=acc3_3;
+acc3_3=acc3_4;
+acc3_4=acc3_5;
+acc3_5=acc3_6;
+acc3_6=acc3_7;
+}
+}
+}
+struct Params{
+m:u32,n_count:u32,k:u32,weight_base:u32,
+n0:u32,page_shift:u32,batch_1:u32,batch_2:u32,
+x_offset:u32,x_stride_m:u32,x_stride_k:u32,out_offset:u32,
+out_stride_m:u32,out_stride_n:u32,pad_0:u32,pad_1:u32,
+x_batch_stride:vec4<u32>,
+out_batch_stride:vec4<u32>,
+operands:array<vec4<u32>,4>,
+slots:array<vec4<u32>,16>,
+}
+@group(0)@binding(0)var<uniform> params:Params;
+@group(0)@binding(1)var weights:texture_2d_array<f32>;
+@group(0)@binding(2)var<storage,read_write> out:array<f32>;
+@group(0)@binding(3)var<storage,read_write> x:array<f32>;
+const PANEL:u32=32u;
+const TEXELS:u32=PANEL/4u;
+fn batch_of(z:u32)-> vec3<u32> {
+return vec3<u32>(z/(params.batch_1*params.batch_2),(z/params.batch_2)%params.batch_1,z%params.batch_2);
+}
+const PAGE_WIDTH:u32=256u;
+fn page_size()-> vec2<u32> {
+return vec2<u32>(params.page_shift,(1u << params.page_shift)-1u);
+}
+fn place_of(texel:u32,size:vec2<u32>)-> vec3<u32> {
+let page=texel >> size.x;
+let in_page=texel&size.y;
+return vec3<u32>(in_page&(PAGE_WIDTH-1u),in_page/PAGE_WIDTH,params.slots[page >> 2u][page&3u]);
+}
+fn epilogue(value:f32,batch:u32,m:u32,n:u32)-> f32{
+return value;
+}
