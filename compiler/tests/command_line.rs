@@ -19,6 +19,24 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("a temporary path is UTF-8")
 }
 
+/// Messages leave their cause to the chain, which is printed once; the model's path stands once in front.
+#[test]
+fn every_cause_is_told_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    std::fs::write(path("junk.onnx"), "hello").expect("a file");
+    for (name, device, message, parts) in [
+        ("none.onnx", "desktop", format!("error: cannot read {}: ", path("none.onnx")), 2),
+        ("junk.onnx", "desktop", format!("error: {} is not an ONNX model: ", path("junk.onnx")), 3),
+        ("none.onnx", folder.path().to_str().expect("UTF-8"), "error: --device: cannot read device profile ".into(), 3),
+    ] {
+        let refused = compile(&[&path(name), "-o", &path("out.fmplan"), "--device", device]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        let line = said.lines().next().expect("a message");
+        assert!(line.starts_with(&message) && line.matches(": ").count() == parts, "{said}");
+    }
+}
+
 #[test]
 fn inspect_prints_what_scripts_read() {
     let folder = tempfile::tempdir().expect("a temporary folder");

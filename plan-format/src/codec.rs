@@ -16,10 +16,10 @@ pub const MAX_ENCODED_BYTES: usize = 64 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
     /// The value has no encoding.
-    #[error("cannot encode: {0}")]
+    #[error("cannot encode")]
     Encode(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The bytes are no encoding of the type.
-    #[error("cannot decode: {0}")]
+    #[error("cannot decode")]
     Decode(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The value ends before the bytes do.
     #[error("the value ends at byte {used_bytes} of {given_bytes}")]

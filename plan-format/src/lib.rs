@@ -4,18 +4,15 @@
 //! nor a solver, and makes no decisions. The format is specified in `docs/format.md`.
 
 pub mod byte_size;
-pub mod causes;
 pub mod codec;
 pub mod container;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod files;
+pub mod implied;
 pub mod indices;
-pub mod memory;
 pub mod npy;
 pub mod plan;
 pub mod replay;
-pub mod requirements;
-pub mod sizes;
 pub mod source;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -17,6 +17,12 @@ pub const MAX_PAGES_PER_DISPATCH: u32 = 64;
 /// Longest time that one dispatch may be predicted to take: an hour.
 pub const MAX_PREDICTED_US: f64 = 3.6e9;
 
+/// Most pages of a plan, and most slots.
+pub const MAX_PAGES: u32 = 4 << 20;
+
+/// Most bytes of constants.
+pub const MAX_CONSTANT_BYTES: u64 = 1 << 30;
+
 /// Alignment in bytes of every buffer binding and of every parameter block.
 pub const BINDING_ALIGNMENT: u64 = 256;
 
@@ -87,9 +93,10 @@ impl PageGeometry {
     pub const fn texels(self) -> u32 {
         PAGE_WIDTH_TEXELS * self.rows
     }
-    /// Bytes of one page.
+
+    /// Bytes of one page, for any number of rows: less than 2^44, so that it cannot overflow.
     pub const fn page_bytes(self) -> u64 {
-        self.texels() as u64 * self.format.texel_bytes() as u64
+        PAGE_WIDTH_TEXELS as u64 * self.rows as u64 * self.format.texel_bytes() as u64
     }
 }
 

@@ -12,7 +12,7 @@
 //! Deliberately not checked: time, data flow between dispatches, and anything static (`validate`). It never panics,
 //! not even on plans that were not validated: what does not exist is reported.
 
-use crate::container::limits::MAX_PAGES;
+use crate::plan::MAX_PAGES;
 use crate::plan::{Command, Dispatch, DispatchWeights, MAX_PAGES_PER_DISPATCH, PageId, Plan, SlotId};
 use crate::violations::Violations;
 use std::fmt;

@@ -7,7 +7,6 @@
 mod cli;
 
 use clap::Parser as _;
-use flashmem_plan_format::causes::with_causes;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -21,7 +20,7 @@ fn main() -> ExitCode {
     match cli::run(&arguments, process) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            errln!("error: {}", with_causes(error.as_ref()));
+            errln!("error: {error:#}");
             ExitCode::from(1)
         }
     }

@@ -162,7 +162,18 @@ fn what_is_at_fault_is_said() {
         assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
         assert!(!files.path("out.npz").exists());
     }
-    assert_eq!(files.run(&["none.fmplan", "--self-test"]).status.code(), Some(1));
+    // Every cause is told once, and the file too.
+    for (arguments, message) in [
+        (["none.fmplan", "--self-test"].as_slice(), "error: cannot open none.fmplan: "),
+        (&["small.fmplan", "--inputs", "none.npz"], "error: cannot open none.npz: "),
+        (&["small.fmplan", "--self-test", "--budget", "1"], "error: cannot open small.fmplan: the bundle declares "),
+    ] {
+        let output = files.run(arguments);
+        assert_eq!(output.status.code(), Some(1));
+        let said = text(&output.stderr);
+        let line = said.lines().last().unwrap();
+        assert!(line.starts_with(message) && line.matches(": ").count() == 2, "{said}");
+    }
     assert_eq!(files.run(&["small.fmplan"]).status.code(), Some(2));
     assert_eq!(files.run(&["small.fmplan", "--self-test", "--repeat", "0"]).status.code(), Some(2));
 }

@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 /// Crates by folder, and the parts of them that are another crate's or the root.
-const CRATES: [(&str, &[&str]); 2] =
-    [("compiler/src", &["lib", "main", "cli"]), ("runtime/src", &["lib", "main", "cli"])];
+const CRATES: [(&str, &[&str]); 3] = [
+    ("compiler/src", &["lib", "main", "cli"]),
+    ("plan-format/src", &["lib", "tests", "testing"]),
+    ("runtime/src", &["lib", "main", "cli"]),
+];
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("the folder is readable");

@@ -29,7 +29,7 @@ pub enum GoldenSource {
 #[derive(Debug, thiserror::Error)]
 pub enum GoldenError {
     /// The reference run failed.
-    #[error("the reference output cannot be computed: {0}")]
+    #[error("the reference output cannot be computed")]
     Reference(#[from] ImportError),
     /// The reference output holds NaN or infinity, with which nothing can be compared.
     #[error("the reference output `{output}` holds NaN or infinity: give a golden input with --golden INPUT.npz")]

@@ -4,7 +4,7 @@
 //! its first bytes.
 
 use super::args::ExplainArgs;
-use super::{Usage, options, progress_bar, read_files, stored_as};
+use super::{Usage, about, options, progress_bar, read_files, stored_as};
 use anyhow::Context as _;
 use flashmem_compiler::compile::{Progress, plan, prepare};
 use flashmem_compiler::profile::DeviceProfile;
@@ -43,7 +43,7 @@ pub fn explain(args: &ExplainArgs) -> Result<(), Result<anyhow::Error, Usage>> {
         plan(&prepared, &options)
     });
     bar.finish_and_clear();
-    let planned = planned.with_context(|| args.subject.display().to_string()).map_err(Ok)?;
+    let planned = planned.map_err(|e| Ok(about(&args.subject, e)))?;
     let mut subject = Subject::of_planned(&planned, &options.profile);
     subject.notes.push(format!("Weights are stored as {}.", stored_as(&args.plan, &options)));
     show_subject(args, &subject).map_err(Ok)

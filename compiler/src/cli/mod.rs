@@ -18,13 +18,12 @@ use args::{Cli, CompileArgs, KeepArg, ObjectiveArg, PlanArgs, WeightsArg};
 use clap::Parser as _;
 use flashmem_compiler::bundle::GoldenSource;
 use flashmem_compiler::bundle::half::HalfSummary;
-use flashmem_compiler::compile::{CompileOptions, Compiled, Objective, Progress, Slack, compile};
-use flashmem_compiler::import::{ImportOptions, stored_precision};
+use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, Progress, Slack, compile};
+use flashmem_compiler::import::{ImportError, ImportOptions, stored_precision};
 use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile, built_in_names};
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::search::Keep;
 use flashmem_plan_format::byte_size;
-use flashmem_plan_format::causes::with_causes;
 use flashmem_plan_format::files::{Named, OutputFile, check_outputs};
 use flashmem_plan_format::plan::TexelFormat;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -57,11 +56,11 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Ok(error)) => {
-            errln!("error: {}", with_causes(error.as_ref()));
+            errln!("error: {error:#}");
             ExitCode::from(1)
         }
         Err(Err(Usage(error))) => {
-            errln!("error: {}\n\nFor more information, try '--help'.", with_causes(error.as_ref()));
+            errln!("error: {error:#}\n\nFor more information, try '--help'.");
             ExitCode::from(2)
         }
     }
@@ -83,7 +82,7 @@ fn options(
     let weights = match args.weights {
         Some(WeightsArg::F32) => TexelFormat::Rgba32Float,
         Some(WeightsArg::F16) => TexelFormat::Rgba16Float,
-        None => stored_precision(model).with_context(|| model.display().to_string()).map_err(Ok)?,
+        None => stored_precision(model).map_err(|e| Ok(about(model, e)))?,
     };
     Ok(CompileOptions { weights, ..options })
 }
@@ -157,11 +156,22 @@ fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
         }
     });
     bar.finish_and_clear();
-    let compiled = result.map_err(|e| Ok(anyhow::Error::new(e).context(model.display().to_string())))?;
+    let compiled = result.map_err(|e| Ok(about(&model, e)))?;
     if !args.plan.quiet {
         report(&compiled, &output, stored_as(&args.plan, &options), started.elapsed());
     }
     Ok(())
+}
+
+/// An error about a model, behind the model's path, unless the error names that file itself.
+fn about(model: &Path, error: impl Into<CompileError>) -> anyhow::Error {
+    let error = error.into();
+    let names_it = matches!(
+        &error,
+        CompileError::Import(ImportError::Read { path, .. } | ImportError::NotOnnx { path, .. }) if path == model
+    );
+    let error = anyhow::Error::new(error);
+    if names_it { error } else { error.context(model.display().to_string()) }
 }
 
 /// What a task reads besides files that only the model names.

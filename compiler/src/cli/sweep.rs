@@ -4,7 +4,7 @@
 //! JSON to standard output.
 
 use super::args::SweepArgs;
-use super::{Usage, options, read_files, stored_as};
+use super::{Usage, about, options, read_files, stored_as};
 use anyhow::{Context as _, ensure};
 use flashmem_compiler::compile::{CompileError, CompileOptions, plan, prepare};
 use flashmem_compiler::report::{Sweep, SweepPlan, SweepPoint};
@@ -32,9 +32,8 @@ pub fn sweep(args: &SweepArgs) -> Result<(), Result<anyhow::Error, Usage>> {
 
 fn plan_all(args: &SweepArgs, options: &CompileOptions, budgets: &[u64]) -> anyhow::Result<Sweep> {
     let bar = progress(args.plan.quiet, budgets.len());
-    let name = args.model.display().to_string();
     bar.set_message("import");
-    let prepared = prepare(&args.model, options, &mut |_| ()).with_context(|| name.clone())?;
+    let prepared = prepare(&args.model, options, &mut |_| ()).map_err(|e| about(&args.model, e))?;
     check_report(args, &prepared.files())?;
     let mut points = Vec::new();
     let mut smallest_bytes = None;
@@ -49,7 +48,7 @@ fn plan_all(args: &SweepArgs, options: &CompileOptions, budgets: &[u64]) -> anyh
                 smallest_bytes = Some(smallest);
                 None
             }
-            Err(error) => return Err(error).with_context(|| name.clone()),
+            Err(error) => return Err(about(&args.model, error)),
         };
         points.push(SweepPoint { budget_bytes, plan });
         bar.inc(1);

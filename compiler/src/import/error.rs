@@ -97,7 +97,7 @@ fn domain_named(domain: &str) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// A file could not be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -238,7 +238,7 @@ pub enum ImportError {
         key: &'static str,
     },
     /// A file of external data is missing.
-    #[error("tensor `{tensor}` keeps its data in {path}, which cannot be opened: {source}")]
+    #[error("tensor `{tensor}` keeps its data in {path}, which cannot be opened")]
     ExternalMissing {
         /// Initialiser.
         tensor: String,

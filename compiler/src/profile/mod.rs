@@ -96,7 +96,7 @@ pub enum ProfileError {
         name: String,
     },
     /// The file cannot be read.
-    #[error("cannot read device profile {}: {source}", path.display())]
+    #[error("cannot read device profile {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -104,7 +104,7 @@ pub enum ProfileError {
         source: std::io::Error,
     },
     /// The text is not a profile.
-    #[error("device profile `{origin}`: {source}")]
+    #[error("device profile `{origin}`")]
     Parse {
         /// File or built-in name.
         origin: String,

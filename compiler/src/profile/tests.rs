@@ -13,9 +13,15 @@ fn every_built_in_profile_loads_under_its_name() {
     assert_eq!(DeviceProfile::default().name, "desktop");
 }
 
+/// Why a profile is refused, with its causes.
+fn error(text: &str) -> String {
+    let error = DeviceProfile::parse("x.toml", text).expect_err("must fail");
+    let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 #[test]
 fn errors_name_the_cause() {
-    let error = |text: &str| DeviceProfile::parse("x.toml", text).expect_err("must fail").to_string();
     let good = BUILT_IN[0].1;
     assert!(error(&good.replace("launch_us", "lanch_us")).contains("lanch_us"));
     let negative = good.replace("launch_us = 5.0", "launch_us = -1.0");
@@ -57,7 +63,6 @@ fn costs_follow_the_slower_resource() {
 #[test]
 fn every_value_has_a_range_and_every_field_is_known() {
     let good = BUILT_IN[0].1;
-    let error = |text: &str| DeviceProfile::parse("x.toml", text).expect_err("must fail").to_string();
     let refused = [
         ("name = \"desktop\"", "name = \"\"", "the name must have 1 to 64 characters"),
         (

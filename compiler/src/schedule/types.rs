@@ -149,7 +149,7 @@ pub enum ScheduleError {
         slot_cap: u32,
     },
     /// The problem contradicts itself.
-    #[error("the scheduling problem is inconsistent: {0}")]
+    #[error("the scheduling problem is inconsistent")]
     Problem(#[from] ProblemError),
 }
 

@@ -18,7 +18,7 @@ use std::io;
 #[expect(missing_docs, reason = "the fields are described by the messages")]
 pub enum BundleError {
     /// The source failed or ended early.
-    #[error("cannot read {length_bytes} bytes at offset {offset_bytes}: {source}")]
+    #[error("cannot read {length_bytes} bytes at offset {offset_bytes}")]
     Read { offset_bytes: u64, length_bytes: u64, source: io::Error },
     /// The source is too short to hold a header, or its own section table.
     #[error("the file has {file_bytes} bytes, and its header needs {needed_bytes}")]
@@ -68,16 +68,16 @@ pub enum BundleError {
     #[error("section {section} at offset {offset_bytes} does not match its hash")]
     SectionHash { section: SectionKind, offset_bytes: u64 },
     /// A section is whole but makes no sense.
-    #[error("section {section} at offset {offset_bytes}: {source}")]
+    #[error("section {section} at offset {offset_bytes}")]
     Section { section: SectionKind, offset_bytes: u64, source: SectionError },
     /// A section does not have the length that the plan implies.
     #[error("section {section} has {found_bytes} bytes, and the plan implies {expected_bytes}")]
     SectionLength { section: SectionKind, found_bytes: u64, expected_bytes: u64 },
     /// The plan breaks static rules.
-    #[error("the plan is invalid: {0}")]
+    #[error("the plan is invalid")]
     Invalid(#[source] Violations<PlanViolation>),
     /// The plan's program is wrong.
-    #[error("the plan cannot be replayed: {0}")]
+    #[error("the plan cannot be replayed")]
     Replay(#[source] Violations<ReplayViolation>),
     /// There is no such page.
     #[error("page {} does not exist; the bundle has {page_count} pages", page.0)]
@@ -146,16 +146,16 @@ pub enum WriteError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Writing failed.
-    #[error("cannot write the bundle: {0}")]
+    #[error("cannot write the bundle")]
     Write(#[from] io::Error),
     /// The plan breaks static rules.
-    #[error("the plan is invalid: {0}")]
+    #[error("the plan is invalid")]
     Invalid(#[source] Violations<PlanViolation>),
     /// The plan's program is wrong.
-    #[error("the plan cannot be replayed: {0}")]
+    #[error("the plan cannot be replayed")]
     Replay(#[source] Violations<ReplayViolation>),
     /// A section cannot be made.
-    #[error("section {section}: {source}")]
+    #[error("section {section}")]
     Section { section: SectionKind, source: SectionError },
     /// A section is larger than a reader accepts.
     #[error("section {section} has {length_bytes} bytes, more than the limit of {limit_bytes}")]

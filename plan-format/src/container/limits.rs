@@ -1,19 +1,16 @@
 //! What a reader accepts, checked before anything is allocated for it.
 //!
 //! Pages and rows have no limit of their own besides the file's size: they are never held as a whole. Limits on what a
-//! plan says (shapes, counts) are in `validate`.
+//! plan says (pages, shapes, counts) are in `plan.rs` and `validate/`.
 
 use super::layout::SectionKind;
 use crate::codec::MAX_ENCODED_BYTES;
+use crate::plan::{MAX_CONSTANT_BYTES, MAX_PAGES};
 
 /// Most bytes of the plan section.
 pub const MAX_PLAN_BYTES: u64 = MAX_ENCODED_BYTES as u64;
 /// Most bytes of the kernels section.
 pub const MAX_KERNEL_BYTES: u64 = 16 << 20;
-/// Most bytes of the constants section.
-pub const MAX_CONSTANT_BYTES: u64 = 1 << 30;
-/// Most pages of a bundle.
-pub const MAX_PAGES: u32 = 4 << 20;
 /// Most bytes of the page checksum section.
 pub const MAX_CHECKSUM_BYTES: u64 = MAX_PAGES as u64 * 4;
 /// Most bytes of the golden section.

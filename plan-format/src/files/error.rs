@@ -28,19 +28,19 @@ pub enum FileError {
     #[error("cannot write {}: it is {kind}, and this is written to files only", path.display())]
     NotAFile { path: PathBuf, kind: Special },
     /// The path leads nowhere that can be looked at.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}", path.display())]
     Unreachable { path: PathBuf, source: io::Error },
     /// There is a file that must not be written.
-    #[error("cannot write {}: the file that is there is protected: {source}", path.display())]
+    #[error("cannot write {}: the file that is there is protected", path.display())]
     Protected { path: PathBuf, source: io::Error },
     /// No file can be made in the target's folder.
-    #[error("cannot write {}: no file can be made in its directory: {source}", path.display())]
+    #[error("cannot write {}: no file can be made in its directory", path.display())]
     Create { path: PathBuf, source: io::Error },
     /// Writing failed; what was there before is still there.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
     /// The whole file cannot be put in place; what was there before is still there.
-    #[error("cannot write {}: the finished file cannot take its place: {source}", path.display())]
+    #[error("cannot write {}: the finished file cannot take its place", path.display())]
     Replace { path: PathBuf, source: io::Error },
 }
 

@@ -1,12 +1,12 @@
 //! Rules for what a plan declares about itself: counts, page shape, requirements, memory and budget.
 //!
-//! The implied values come from `requirements.rs` and `memory.rs`; this file deliberately only compares.
+//! The implied values come from `implied/`; this file deliberately only compares.
 
 use super::violation::shown;
 use super::{Check, MAX_PAGE_ROWS, MAX_STAGING_PAGES, MAX_TABLE_ENTRIES, PAGE_BYTES_MULTIPLE, Place, PlanViolation};
-use crate::container::limits::{MAX_CONSTANT_BYTES, MAX_PAGES};
+use crate::implied::{User, for_each_use};
+use crate::plan::{MAX_CONSTANT_BYTES, MAX_PAGES};
 use crate::plan::{MemoryDeclaration, Plan};
-use crate::requirements::{User, for_each_use};
 
 impl Check<'_> {
     pub(super) fn counts(&mut self) {
@@ -51,7 +51,7 @@ impl Check<'_> {
 
     pub(super) fn page_geometry(&mut self) {
         let plan = self.plan;
-        let (rows, page_bytes) = (plan.page.rows, plan.page.wide_page_bytes());
+        let (rows, page_bytes) = (plan.page.rows, plan.page.page_bytes());
         let rows_fit = rows.is_power_of_two() && rows <= MAX_PAGE_ROWS;
         if !rows_fit || !page_bytes.is_multiple_of(PAGE_BYTES_MULTIPLE) {
             let (max_rows, multiple) = (MAX_PAGE_ROWS, PAGE_BYTES_MULTIPLE);

@@ -4,9 +4,9 @@
 
 use super::violation::shown;
 use super::{Check, MAX_ELEMENTS, MAX_PORT_NAME_BYTES, MAX_RANK, MAX_ROW_BYTES, Place, PlanViolation};
+use crate::implied::DEVICE_ELEMENT_BYTES;
 use crate::indices::IndexPort;
 use crate::plan::{Buffer, BufferSlice, ElementType, Port};
-use crate::sizes::DEVICE_ELEMENT_BYTES;
 use std::collections::BTreeSet;
 
 impl Check<'_> {

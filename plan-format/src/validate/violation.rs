@@ -2,8 +2,8 @@
 //!
 //! It deliberately holds no logic but the wording.
 
+use crate::implied::Limit;
 use crate::plan::Buffer;
-use crate::requirements::Limit;
 use std::fmt;
 
 /// Characters of a name that a message shows.

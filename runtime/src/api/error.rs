@@ -14,7 +14,7 @@ use std::time::Duration;
 #[expect(missing_docs, reason = "the fields are described by the messages")]
 pub enum Error {
     /// The bundle's file cannot be opened.
-    #[error("cannot open {}: {source}", path.display())]
+    #[error("cannot open {}", path.display())]
     OpenFile { path: PathBuf, source: io::Error },
     /// The bundle is not what it should be.
     #[error(transparent)]
@@ -71,13 +71,13 @@ pub enum Error {
     #[error("the session cannot run again: {reason}")]
     SessionLost { reason: String },
     /// The system gives no thread.
-    #[error("cannot start a thread: {source}")]
+    #[error("cannot start a thread")]
     Threads { source: io::Error },
     /// A page cannot be read.
-    #[error("cannot read page {} at file offset {offset_bytes}: {source}", page.0)]
+    #[error("cannot read page {} at file offset {offset_bytes}", page.0)]
     PageRead { page: PageId, offset_bytes: u64, source: io::Error },
     /// A row cannot be read.
-    #[error("cannot read row {row} of table `{table}` at file offset {offset_bytes}: {source}")]
+    #[error("cannot read row {row} of table `{table}` at file offset {offset_bytes}")]
     RowRead { table: String, row: u32, offset_bytes: u64, source: io::Error },
     /// A 64-bit integer of a node does not fit the 32 bits that the device has for it.
     #[error(

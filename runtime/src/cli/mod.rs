@@ -37,9 +37,8 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
         trace: arguments.trace.is_some(),
         ..Options::default()
     };
-    let bundle = path.display();
     let before_open_ms = Some(process.elapsed_ms());
-    let mut session = open(path, options).with_context(|| format!("cannot open {bundle}"))?;
+    let mut session = open(path, options).map_err(|error| cannot_open(path, error))?;
     report::opened(&session.stats());
     if let Some(path) = &arguments.outputs {
         let ports = session.outputs();
@@ -97,6 +96,14 @@ fn source(path: &Path) -> anyhow::Result<Source> {
         return Ok(Source::Blocking(std::sync::Arc::new(source)));
     }
     Ok(path.into())
+}
+
+/// Says which bundle cannot be opened, unless the error does.
+fn cannot_open(bundle: &Path, error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(flashmem_runtime::Error::OpenFile { .. }) => error,
+        Some(_) | None => error.context(format!("cannot open {}", bundle.display())),
+    }
 }
 
 /// Longest wait for a server at every step.

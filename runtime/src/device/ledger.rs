@@ -6,8 +6,7 @@
 //! pipelines, descriptors and command buffers is deliberately not in it: no API tells.
 
 use crate::api::Error;
-use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, MemoryDeclaration, Plan, TEXTURE_GRANULE_BYTES};
-use std::mem::size_of_val;
+use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, MemoryDeclaration, TEXTURE_GRANULE_BYTES};
 use wgpu::Device;
 
 /// What a device resource is for.
@@ -171,31 +170,6 @@ impl DeviceBytes {
         let allocated = report.allocations.iter().map(|allocation| allocation.size).sum();
         Some(Self { allocated, reserved: report.total_reserved_bytes })
     }
-}
-
-/// Heap and inline bytes of a decoded plan, by its tables' capacities.
-pub(crate) fn plan_bytes(plan: &Plan) -> u64 {
-    let strings = [&plan.provenance.model, &plan.provenance.model_hash, &plan.provenance.compiler];
-    let ports = plan.inputs.iter().chain(plan.read_back());
-    let tables = size_of_val(plan)
-        + plan.inputs.capacity() * size_of::<flashmem_plan_format::plan::Port>()
-        + plan.outputs.capacity() * size_of::<flashmem_plan_format::plan::Port>()
-        + plan.checks.capacity() * size_of::<flashmem_plan_format::plan::Port>()
-        + size_of_val(&*plan.row_tables)
-        + size_of_val(&*plan.row_gathers)
-        + size_of_val(&*plan.pipelines)
-        + plan.params.capacity()
-        + plan.dispatches.capacity() * size_of::<flashmem_plan_format::plan::Dispatch>()
-        + (plan.commands.capacity() + plan.repeat_commands.capacity())
-            * size_of::<flashmem_plan_format::plan::Command>();
-    let contents = strings.iter().map(|text| text.capacity()).sum::<usize>()
-        + plan.provenance.options.iter().map(|(name, value)| name.capacity() + value.capacity() + 48).sum::<usize>()
-        + ports.map(|port| port.name.capacity() + size_of_val(&*port.shape)).sum::<usize>()
-        + plan.row_tables.iter().map(|table| table.name.capacity()).sum::<usize>()
-        + plan.row_gathers.iter().map(|gather| gather.node.capacity()).sum::<usize>()
-        + plan.pipelines.iter().map(|pipeline| pipeline.label.capacity() + pipeline.source.capacity()).sum::<usize>()
-        + plan.dispatches.iter().map(|it| it.node.capacity() + size_of_val(&*it.bindings)).sum::<usize>();
-    (tables + contents) as u64
 }
 
 #[cfg(test)]

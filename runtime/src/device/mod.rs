@@ -6,7 +6,9 @@ pub(crate) mod adapter;
 mod gpu;
 mod ledger;
 mod limits;
+mod plan_bytes;
 
 pub(crate) use gpu::{Gpu, MapTicket, checked, unmapped};
-pub(crate) use ledger::{Kind, Ledger, plan_bytes};
+pub(crate) use ledger::{Kind, Ledger};
 pub(crate) use limits::limits_for;
+pub(crate) use plan_bytes::plan_bytes;

@@ -8,7 +8,7 @@ use crate::api::Error;
 use crate::device::{Gpu, Kind, Ledger, MapTicket, unmapped};
 use crate::pages::PageSource;
 use crate::time::Wait;
-use flashmem_plan_format::memory::MAX_READBACK_BYTES;
+use flashmem_plan_format::implied::MAX_READBACK_BYTES;
 use flashmem_plan_format::plan::PageId;
 use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, PAGE_WIDTH_TEXELS, Plan, TexelFormat};
 use std::sync::Arc;

@@ -34,7 +34,7 @@ const SHOWN_NAME_CHARACTERS: usize = 96;
 #[derive(Debug, thiserror::Error)]
 pub enum NpzError {
     /// The file cannot be opened, created or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}", path.display())]
     File {
         /// What was tried.
         action: &'static str,
@@ -44,7 +44,7 @@ pub enum NpzError {
         source: io::Error,
     },
     /// Not a zip archive, or a damaged one.
-    #[error("{} is no sound .npz file: {source}", path.display())]
+    #[error("{} is no sound .npz file", path.display())]
     Archive {
         /// The file.
         path: PathBuf,
@@ -62,7 +62,7 @@ pub enum NpzError {
         names: Vec<String>,
     },
     /// An array that cannot be used.
-    #[error("cannot use `{name}` of {}: {source}", path.display())]
+    #[error("cannot use `{name}` of {}", path.display())]
     Array {
         /// The file.
         path: PathBuf,
@@ -76,7 +76,7 @@ pub enum NpzError {
     #[error(transparent)]
     Output(#[from] FileError),
     /// An array that no archive can hold under its name.
-    #[error("cannot write {}: no array can be called `{name}`: {source}", path.display())]
+    #[error("cannot write {}: no array can be called `{name}`", path.display())]
     Name {
         /// The file.
         path: PathBuf,

@@ -53,7 +53,7 @@ pub enum ProfileError {
     #[error(transparent)]
     Device(#[from] Error),
     /// The file is at fault.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot measure with {}", path.display())]
     File {
         /// The file.
         path: PathBuf,

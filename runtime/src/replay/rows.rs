@@ -11,7 +11,7 @@ use crate::io::{fetching_first, watched};
 use crate::loaded::{HeldRows, Input, NO_ROW};
 use crate::time::Wait;
 use flashmem_plan_format::Bundle;
-use flashmem_plan_format::memory::GATHERED_ROWS_IN_FLIGHT;
+use flashmem_plan_format::implied::GATHERED_ROWS_IN_FLIGHT;
 use flashmem_plan_format::plan::{BufferSlice, ElementType, Plan, RowGather};
 use flashmem_plan_format::source::ReadAt;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 
 use flashmem_runtime::{Options, Outputs, Session, Source, Tensor, WebSource};
 use js_sys::{Array, Uint8Array};
-use std::fmt::Display;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
@@ -66,7 +66,7 @@ async fn check_again(session: &mut Session, set: &[(String, Tensor)], given: &Ou
             session.trim_async().await.map_err(text)?;
         }
         if session.run_async(set).await.map_err(text)? != *given {
-            return Err(text(format!("another run gives other outputs (after a trim: {trims})")));
+            return Err(format!("another run gives other outputs (after a trim: {trims})").into());
         }
     }
     Ok(())
@@ -99,6 +99,8 @@ fn next_set(session: &Session, rest: &mut &[u8]) -> Result<Vec<(String, Tensor)>
     Ok(set)
 }
 
-fn text(error: impl Display) -> JsValue {
-    error.to_string().into()
+/// An error with its causes.
+fn text(error: impl Error) -> JsValue {
+    let causes = std::iter::successors(Some(&error as &dyn Error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ").into()
 }

@@ -4,7 +4,7 @@
 
 use super::arguments::{BenchArguments, ChildKind};
 use super::inputs;
-use crate::cli::ProcessClock;
+use crate::cli::{ProcessClock, cannot_open};
 use anyhow::Context as _;
 use flashmem_runtime::{EmptyDevice, Mark, Options, Session};
 use serde::{Deserialize, Serialize};
@@ -69,8 +69,8 @@ fn open(arguments: &BenchArguments) -> anyhow::Result<Session> {
         io_mode: arguments.io,
         ..Options::default()
     };
-    let bundle = arguments.bundle.display();
-    Session::builder(&arguments.bundle).options(options).open().with_context(|| format!("cannot open {bundle}"))
+    let opened = Session::builder(&arguments.bundle).options(options).open();
+    opened.map_err(|error| cannot_open(&arguments.bundle, error.into()))
 }
 
 impl Report {

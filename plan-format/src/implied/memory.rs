@@ -34,7 +34,7 @@ impl Plan {
     /// Bytes of the buffers through which all readers together pass pages: [`READ_BUFFERS_BYTES`], or the ring's size when
     /// that is less.
     pub fn read_buffers_bytes(&self) -> u64 {
-        self.page.wide_page_bytes().saturating_mul(u64::from(self.staging_pages)).min(READ_BUFFERS_BYTES)
+        self.page.page_bytes().saturating_mul(u64::from(self.staging_pages)).min(READ_BUFFERS_BYTES)
     }
 
     /// What the host holds to gather rows: [`GATHERED_ROWS_IN_FLIGHT`] of the widest table, and [`GATHERED_INDEX_BYTES`] for
@@ -63,7 +63,7 @@ impl MemoryDeclaration {
     /// `plan.memory` itself does not influence the result; every other field must be final (the presence of
     /// `budget_bytes`, for one, changes the length of the encoding).
     pub fn of(plan: &Plan, constant_bytes: u64) -> Option<Self> {
-        let page_bytes = plan.page.wide_page_bytes();
+        let page_bytes = plan.page.page_bytes();
         let largest_output = plan.read_back().filter_map(|port| port.slice).map(|slice| slice.size_bytes).max();
         Some(Self {
             weight_arena_bytes: page_bytes

@@ -1,8 +1,8 @@
 //! Sizes that several checks and both sides of a bundle derive from plan types, with checked arithmetic.
 //!
-//! `None` means overflow. It deliberately holds no rules: limits are in `container/limits.rs` and `validate`.
+//! `None` means overflow. It deliberately holds no rules: limits are in `plan.rs`, `container/limits.rs` and `validate/`.
 
-use crate::plan::{ElementType, PAGE_WIDTH_TEXELS, PageGeometry, Plan, Port, RowGather, RowTable};
+use crate::plan::{ElementType, Plan, Port, RowGather, RowTable};
 
 /// Bytes of every element on the device, whatever its type at the API.
 pub const DEVICE_ELEMENT_BYTES: u64 = 4;
@@ -36,13 +36,6 @@ impl Port {
     }
 }
 
-impl PageGeometry {
-    /// As [`PageGeometry::page_bytes`], but right for any number of rows: less than 2^44, so it cannot overflow.
-    pub const fn wide_page_bytes(self) -> u64 {
-        PAGE_WIDTH_TEXELS as u64 * self.rows as u64 * self.format.texel_bytes() as u64
-    }
-}
-
 impl RowTable {
     /// Bytes of all rows with their checksums.
     pub fn table_bytes(&self) -> Option<u64> {
@@ -58,7 +51,7 @@ impl Plan {
 
     /// Length of the bundle's `pages` section.
     pub fn pages_bytes(&self) -> Option<u64> {
-        self.page.wide_page_bytes().checked_mul(u64::from(self.page_count))
+        self.page.page_bytes().checked_mul(u64::from(self.page_count))
     }
 
     /// Bytes that a run uploads when it starts: all inputs and gathered rows that have a place on the device.

@@ -3,7 +3,7 @@
 //!
 //! It deliberately knows no device: comparing requirements with an adapter's limits is the runtime's.
 
-use crate::memory::MAX_READBACK_BYTES;
+use super::MAX_READBACK_BYTES;
 use crate::plan::{PAGE_WIDTH_TEXELS, Plan, Requirements};
 
 /// A device limit.
@@ -149,7 +149,7 @@ fn plan_uses(plan: &Plan, constant_bytes: u64, visit: &mut dyn FnMut(Limit, User
     }
     let readback = plan.read_back().filter_map(|port| port.slice).map(|slice| slice.size_bytes).max().unwrap_or(0);
     let buffers = [
-        if plan.staging_pages > 0 { plan.page.wide_page_bytes() } else { 0 },
+        if plan.staging_pages > 0 { plan.page.page_bytes() } else { 0 },
         plan.activation_bytes,
         constant_bytes,
         plan.params.len() as u64,
