@@ -5,12 +5,12 @@
 
 use crate::emit::{Expression, Linked};
 use crate::kernels::Kernel;
-use crate::lower::program::Program;
+use crate::lower::program::{Program, Step};
 use crate::profile::DeviceProfile;
-use crate::schedule::{CommandStream, Problem, Schedule, SolverKind, Strategy};
+use crate::schedule::{CommandStream, Problem, Schedule, SolverKind, StepData, Strategy};
 use flashmem_plan_format::plan::{
     BINDING_ALIGNMENT, Dispatch, DispatchWeights, MAX_PREDICTED_US, MemoryDeclaration, PageId, Pipeline, Plan,
-    Provenance, Requirements,
+    Provenance, Requirements, SlotId,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -86,54 +86,9 @@ pub fn assemble(
     assembly: &Assembly<'_>,
 ) -> Result<Plan, AssembleError> {
     let pages = step_pages(program);
-    let mut pipelines: Vec<Pipeline> = Vec::new();
-    let mut pipeline_of: BTreeMap<(Kernel, Option<Expression>), u32> = BTreeMap::new();
-    let mut params: Vec<u8> = Vec::new();
-    let mut dispatches = Vec::with_capacity(program.steps.len());
+    let mut calls = Calls::default();
     for (index, step) in program.steps.iter().enumerate() {
-        let linked = &linked[index];
-        let pipeline = *pipeline_of.entry((step.kernel, step.expression.clone())).or_insert_with(|| {
-            pipelines.push(Pipeline {
-                label: linked.label.clone(),
-                source: linked.source.clone(),
-                params_bytes: linked.params_bytes,
-                uses_weights: linked.uses_weights,
-                storage_bindings: linked.storage_bindings,
-                workgroup_size: linked.workgroup_size,
-                workgroup_bytes: linked.workgroup_bytes,
-            });
-            pipelines.len() as u32 - 1
-        });
-        let expected = linked.slots_offset.unwrap_or(linked.params_bytes);
-        let found = step.params.len() as u32 * 4;
-        // A uniform block is padded to 16 bytes; what precedes the slots is not.
-        if found > expected || found.next_multiple_of(16) < expected {
-            return Err(AssembleError::Params { node: step.node.clone(), kernel: step.kernel, expected, found });
-        }
-        params.resize(params.len().next_multiple_of(BINDING_ALIGNMENT as usize), 0);
-        let params_offset_bytes = params.len() as u64;
-        params.extend(step.params.iter().flat_map(|w| w.to_le_bytes()));
-        params.resize(params_offset_bytes as usize + expected as usize, 0);
-        let slots = &stream.slots_of_step[index];
-        params.extend(slots.iter().flat_map(|s| s.0.to_le_bytes()));
-        params.resize(params_offset_bytes as usize + linked.params_bytes as usize, 0);
-        let weights = pages[index].as_ref().map(|range| DispatchWeights {
-            first_page: PageId(range.start),
-            page_count: range.end - range.start,
-            slots_offset_bytes: expected,
-        });
-        dispatches.push(Dispatch {
-            pipeline,
-            params_offset_bytes,
-            bindings: step.bindings.clone(),
-            workgroups: step.workgroups,
-            weights,
-            node: step.node.clone(),
-            loop_rounds: step.rounds,
-            class: problem.steps[index].class,
-            predicted_us: problem.steps[index].execute_us.min(MAX_PREDICTED_US),
-            capacity_pages: problem.steps[index].capacity_pages,
-        });
+        calls.push(step, &problem.steps[index], &linked[index], pages[index].as_ref(), &stream.slots_of_step[index])?;
     }
     let report = &schedule.report;
     let has_pages = program.pages() > 0;
@@ -158,9 +113,9 @@ pub fn assemble(
         row_tables: program.row_sources.iter().map(|s| s.table.clone()).collect(),
         row_gathers: program.row_gathers.clone(),
         index_bounds: program.index_bounds.clone(),
-        pipelines,
-        params,
-        dispatches,
+        pipelines: calls.pipelines,
+        params: calls.params,
+        dispatches: calls.dispatches,
         commands: stream.commands.clone(),
         repeat_commands: Vec::new(),
         activation_bytes: program.activation_bytes,
@@ -173,6 +128,81 @@ pub fn assemble(
     plan.requirements = Requirements::of(&plan, constant_bytes);
     plan.memory = MemoryDeclaration::of(&plan, constant_bytes).ok_or(AssembleError::MemoryOverflow)?;
     Ok(plan)
+}
+
+/// Pipelines, parameters and dispatches so far.
+#[derive(Default)]
+struct Calls {
+    pipelines: Vec<Pipeline>,
+    pipeline_of: BTreeMap<(Kernel, Option<Expression>), u32>,
+    params: Vec<u8>,
+    dispatches: Vec<Dispatch>,
+}
+
+impl Calls {
+    /// Appends a call, which finds its pages in these slots.
+    fn push(
+        &mut self,
+        step: &Step,
+        data: &StepData,
+        linked: &Linked,
+        pages: Option<&Range<u32>>,
+        slots: &[SlotId],
+    ) -> Result<(), AssembleError> {
+        let pipeline = self.pipeline(step, linked);
+        let (params_offset_bytes, slots_offset_bytes) = self.parameters(step, linked, slots)?;
+        let weights = pages.map(|range| DispatchWeights {
+            first_page: PageId(range.start),
+            page_count: range.end - range.start,
+            slots_offset_bytes,
+        });
+        self.dispatches.push(Dispatch {
+            pipeline,
+            params_offset_bytes,
+            bindings: step.bindings.clone(),
+            workgroups: step.workgroups,
+            weights,
+            node: step.node.clone(),
+            loop_rounds: step.rounds,
+            class: data.class,
+            predicted_us: data.execute_us.min(MAX_PREDICTED_US),
+            capacity_pages: data.capacity_pages,
+        });
+        Ok(())
+    }
+
+    /// The pipeline of a linked kernel, in order of first use.
+    fn pipeline(&mut self, step: &Step, linked: &Linked) -> u32 {
+        *self.pipeline_of.entry((step.kernel, step.expression.clone())).or_insert_with(|| {
+            self.pipelines.push(Pipeline {
+                label: linked.label.clone(),
+                source: linked.source.clone(),
+                params_bytes: linked.params_bytes,
+                uses_weights: linked.uses_weights,
+                storage_bindings: linked.storage_bindings,
+                workgroup_size: linked.workgroup_size,
+                workgroup_bytes: linked.workgroup_bytes,
+            });
+            self.pipelines.len() as u32 - 1
+        })
+    }
+
+    /// Appends a parameter block: its offset, and that of the table of slots within it.
+    fn parameters(&mut self, step: &Step, linked: &Linked, slots: &[SlotId]) -> Result<(u64, u32), AssembleError> {
+        let expected = linked.slots_offset.unwrap_or(linked.params_bytes);
+        let found = step.params.len() as u32 * 4;
+        // A uniform block is padded to 16 bytes; what precedes the slots is not.
+        if found > expected || found.next_multiple_of(16) < expected {
+            return Err(AssembleError::Params { node: step.node.clone(), kernel: step.kernel, expected, found });
+        }
+        let start = self.params.len().next_multiple_of(BINDING_ALIGNMENT as usize);
+        self.params.resize(start, 0);
+        self.params.extend(step.params.iter().flat_map(|w| w.to_le_bytes()));
+        self.params.resize(start + expected as usize, 0);
+        self.params.extend(slots.iter().flat_map(|s| s.0.to_le_bytes()));
+        self.params.resize(start + linked.params_bytes as usize, 0);
+        Ok((start as u64, expected))
+    }
 }
 
 /// Bytes of weights at the stored precision: elements of streamed weights and of row tables, without padding.

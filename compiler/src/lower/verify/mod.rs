@@ -126,8 +126,8 @@ impl<'a> Check<'a> {
         let mut writes = vec![0_u32; self.program.tensors.table.len()];
         for (index, step, call) in self.steps() {
             let (step_index, node) = (index as u32, || step.node.clone());
-            let slices: Vec<BufferSlice> = call.tensors.iter().map(|tensor| self.tensor(*tensor).slice).collect();
-            if slices != step.bindings || slices.is_empty() {
+            let slices = call.tensors.iter().map(|tensor| &self.tensor(*tensor).slice);
+            if step.bindings.is_empty() || !slices.eq(&step.bindings) {
                 self.found.push(Violation::Bindings { step: step_index, node: node() });
             }
             if let Some(output) = call.tensors.first() {
@@ -139,7 +139,7 @@ impl<'a> Check<'a> {
             for view in &call.views {
                 let elements = self.tensor(view.tensor).elements;
                 let (first, last) = extent(view);
-                let inside = view.is_empty() || (first >= 0 && last < i128::from(elements));
+                let inside = view.is_empty() || (first >= 0 && last < elements as i64);
                 if !inside || !call.tensors.contains(&view.tensor) {
                     let (node, tensor) = (node(), view.tensor.0);
                     self.found.push(Violation::View { step: step_index, node, tensor, first, last, elements });
@@ -241,8 +241,10 @@ impl<'a> Check<'a> {
     }
 }
 
-/// First and last element that a view reaches.
-fn extent(view: &View) -> (i128, i128) {
-    let ways = view.shape.iter().zip(&view.strides).map(|(size, stride)| (*size as i128 - 1) * i128::from(*stride));
-    ways.fold((view.offset.into(), view.offset.into()), |(first, last), way| (first + way.min(0), last + way.max(0)))
+/// First and last element that a view reaches; what overflows lies outside of any tensor all the same.
+fn extent(view: &View) -> (i64, i64) {
+    let ways = view.shape.iter().zip(&view.strides).map(|(size, stride)| (*size as i64 - 1).saturating_mul(*stride));
+    ways.fold((view.offset, view.offset), |(first, last), way| {
+        (first.saturating_add(way.min(0)), last.saturating_add(way.max(0)))
+    })
 }

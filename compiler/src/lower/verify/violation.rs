@@ -87,9 +87,9 @@ pub enum Violation {
         /// The tensor.
         tensor: u32,
         /// First element.
-        first: i128,
+        first: i64,
         /// Last element.
-        last: i128,
+        last: i64,
         /// Elements of the tensor.
         elements: u64,
     },
