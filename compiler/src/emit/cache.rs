@@ -8,11 +8,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// Linked kernels by kernel and expression.
+/// A kernel and what is linked with it.
+type Key = (Kernel, Option<Expression>);
+
+/// Bodies without an expression, and linked kernels.
 #[derive(Debug, Default)]
 pub struct KernelCache {
     own: RefCell<BTreeMap<Kernel, Text>>,
-    linked: RefCell<BTreeMap<(Kernel, Option<Expression>), Rc<Linked>>>,
+    linked: RefCell<BTreeMap<Key, Rc<Linked>>>,
 }
 
 impl KernelCache {
