@@ -10,6 +10,11 @@ fn float_from_bits(bits: u32) -> f32 {
     return bitcast<f32>(bits);
 }
 
+// A value through which no compiler sees: `zero` is 0, but only at run time.
+fn hidden_f32(value: f32, zero: u32) -> f32 {
+    return bitcast<f32>(bitcast<u32>(value) ^ zero);
+}
+
 fn is_nan_f32(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }
@@ -396,6 +401,16 @@ fn pow_f32(x: f32, y: f32) -> f32 {
     let odd = integral && abs(y) < 16777216.0 && (i32(y) & 1) != 0;
     let signed_power = select(magnitude, with_sign_of(magnitude, x), odd);
     return select(signed_power, float_from_bits(0x7fc00000u), x < 0.0 && !integral && !is_inf_f32(x));
+}
+
+// x to the power of a half: its root, but infinity for -inf.
+fn pow_half_f32(x: f32) -> f32 {
+    return select(sqrt(x), float_from_bits(0x7f800000u), bitcast<u32>(x) == 0xff800000u);
+}
+
+// x to the power of minus a half: infinity for -0.
+fn pow_minus_half_f32(x: f32) -> f32 {
+    return select(1.0 / pow_half_f32(x), float_from_bits(0x7f800000u), x == 0.0);
 }
 
 // C fmod, exact: long division, one step a bit of the quotient.

@@ -6,6 +6,7 @@
 
 use super::EmitError;
 use super::expression::{Expression, operand_count};
+use super::hidden::Hidden;
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, UnaryOp};
 use crate::kernels::{Kernel, Links, MAX_SCORE_OPERANDS};
@@ -89,9 +90,13 @@ fn function(kernel: Kernel, expression: &Expression) -> Result<Generated, EmitEr
     for operand in 0..expression.buffers.len() {
         load(kernel, expression, operand, &mut text);
     }
-    let mut body = Body { kernel, expression, uses_functions: false };
-    for (index, instruction) in program.instructions.iter().enumerate() {
-        let value = body.value(*instruction)?;
+    let hidden = Hidden::of(program);
+    if !hidden.is_empty() {
+        writeln!(text, "    let zero = {} >> 31u;", some_offset(links)).expect("writing to a string");
+    }
+    let mut body = Body { kernel, expression, hidden, uses_functions: false };
+    for index in 0..program.instructions.len() {
+        let value = body.result(index)?;
         writeln!(text, "    let r{index} = {value};").expect("writing to a string");
     }
     let result = format!("r{}", program.instructions.len() - 1);
@@ -102,6 +107,16 @@ fn function(kernel: Kernel, expression: &Expression) -> Result<Generated, EmitEr
         text.push_str(IDENTITY_EPILOGUE);
     }
     Ok(Generated { text, uses_functions: body.uses_functions })
+}
+
+/// A parameter that is the offset of an element in a buffer, and so below 2^31, though no compiler knows that.
+fn some_offset(links: Links) -> &'static str {
+    match links {
+        Links::None => unreachable!("`generate` refuses it"),
+        Links::Pointwise => "params.offsets[0].x",
+        Links::Epilogue => "params.operands[0].x",
+        Links::ScoreMask => "params.score_offsets.x",
+    }
 }
 
 /// Type of a buffer's elements.
@@ -177,6 +192,7 @@ fn load(kernel: Kernel, expression: &Expression, operand: usize, text: &mut Stri
 struct Body<'a> {
     kernel: Kernel,
     expression: &'a Expression,
+    hidden: Hidden,
     uses_functions: bool,
 }
 
@@ -188,6 +204,24 @@ impl Body<'_> {
             (Operand::Input(i), _) => format!("x{i}"),
             (Operand::Result(i), _) => format!("r{i}"),
         }
+    }
+
+    /// The value of an instruction, hidden where it has to be.
+    fn result(&mut self, index: usize) -> Result<String, EmitError> {
+        let instruction = self.expression.program.instructions[index];
+        let value = match instruction {
+            Instruction::Binary(op @ (BinaryOp::Sub | BinaryOp::Div), a, b) if self.hidden.second_operand(index) => {
+                let (a, b) = (self.name(a), self.name(b));
+                let b = self.call("hidden_f32", &[&b, "zero"]);
+                format!("{a} {} {b}", if op == BinaryOp::Sub { "-" } else { "/" })
+            }
+            Instruction::Literal(_)
+            | Instruction::Unary(..)
+            | Instruction::Binary(..)
+            | Instruction::Select { .. }
+            | Instruction::Cast(..) => self.value(instruction)?,
+        };
+        Ok(if self.hidden.result(index) { self.call("hidden_f32", &[&value, "zero"]) } else { value })
     }
 
     fn value(&mut self, instruction: Instruction) -> Result<String, EmitError> {
@@ -308,6 +342,19 @@ impl Body<'_> {
         Ok(self.call(function, &[a]))
     }
 
+    /// The float that an operand is by itself.
+    fn literal_f32(&self, operand: Operand) -> Option<f32> {
+        let Operand::Result(index) = operand else { return None };
+        match self.expression.program.instructions[index as usize] {
+            Instruction::Literal(Literal::F32(bits)) => Some(f32::from_bits(bits)),
+            Instruction::Literal(Literal::I32(_) | Literal::Bool(_))
+            | Instruction::Unary(..)
+            | Instruction::Binary(..)
+            | Instruction::Select { .. }
+            | Instruction::Cast(..) => None,
+        }
+    }
+
     /// Whether an operand is a literal other than NaN, so that nothing need be tested.
     fn is_number(&self, operand: Operand) -> bool {
         let Operand::Result(index) = operand else { return false };
@@ -358,7 +405,11 @@ impl Body<'_> {
             BinaryOp::LessEqual => Ok(self.compared("<=", operands, false)),
             BinaryOp::Greater => Ok(self.compared(">", operands, false)),
             BinaryOp::GreaterEqual => Ok(self.compared(">=", operands, false)),
-            BinaryOp::Pow => Ok(self.call("pow_f32", &[&a, &b])),
+            BinaryOp::Pow => Ok(match self.literal_f32(operands.1) {
+                Some(0.5) => self.call("pow_half_f32", &[&a]),
+                Some(-0.5) => self.call("pow_minus_half_f32", &[&a]),
+                Some(_) | None => self.call("pow_f32", &[&a, &b]),
+            }),
             BinaryOp::Fmod => Ok(self.call("fmod_f32", &[&a, &b])),
             BinaryOp::FloorMod => Ok(self.call("floor_mod_f32", &[&a, &b])),
             BinaryOp::And

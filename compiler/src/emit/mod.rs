@@ -9,6 +9,7 @@
 mod cache;
 mod codegen;
 mod expression;
+mod hidden;
 mod reflect;
 mod registers;
 #[cfg(test)]

@@ -230,6 +230,7 @@ impl Expressions {
         let literal = self.f32(b);
         match (op, literal.or(integer)) {
             (BinaryOp::Add | BinaryOp::Sub, Some(0.0)) | (BinaryOp::Mul | BinaryOp::Div, Some(1.0)) => return a,
+            (BinaryOp::Min | BinaryOp::Max, _) if a == b => return a,
             (BinaryOp::Pow, Some(exponent)) if literal.is_some() => {
                 if let Some(power) = self.power(a, exponent) {
                     return power;
@@ -295,10 +296,6 @@ impl Expressions {
         } else if exponent == 4.0 {
             let square = times(x, x);
             times(square, square)
-        } else if exponent == 0.5 {
-            self.unary(UnaryOp::Sqrt, x)
-        } else if exponent == -0.5 {
-            self.unary(UnaryOp::Rsqrt, x)
         } else if exponent == -1.0 {
             self.unary(UnaryOp::Reciprocal, x)
         } else {

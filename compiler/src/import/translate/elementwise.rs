@@ -126,8 +126,6 @@ fn constant_power(p: &mut Program, x: Operand, exponent: f32) {
         p.binary(BinaryOp::Mul, square, x);
     } else if exponent == -1.0 {
         p.unary(UnaryOp::Reciprocal, x);
-    } else if exponent == -0.5 {
-        p.unary(UnaryOp::Rsqrt, x);
     } else if exponent == -2.0 {
         let square = p.binary(BinaryOp::Mul, x, x);
         p.unary(UnaryOp::Reciprocal, square);
