@@ -12,6 +12,7 @@ pub mod implied;
 pub mod indices;
 pub mod npy;
 pub mod plan;
+pub mod random;
 pub mod replay;
 pub mod source;
 #[cfg(any(test, feature = "testing"))]

@@ -1,39 +1,23 @@
 //! Inputs that exercise a model, the same on every machine.
 //!
 //! Floats are roughly normal within [-1, 1]. Integers that index an axis are spread over it; other integers are 0 or 1. It
-//! deliberately has a generator of its own, so that a dependency's update cannot change bundles.
+//! deliberately knows no operator but those that index.
 
 use crate::graph::op::Op;
 use crate::graph::{Graph, GraphPort, NodeId};
 use flashmem_plan_format::indices::IndexPort;
 use flashmem_plan_format::plan::ElementType;
+use flashmem_plan_format::random::SplitMix64;
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct SplitMix64(u64);
+/// Uniform in [0, 1).
+fn unit(random: &mut SplitMix64) -> f32 {
+    (random.next_u64() >> 40) as f32 / (1_u32 << 24) as f32
+}
 
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in [0, 1).
-    fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1_u32 << 24) as f32
-    }
-
-    /// Mean of four uniform values, in [-1, 1].
-    fn bell(&mut self) -> f32 {
-        let sum: f32 = (0..4).map(|_| self.unit()).sum();
-        sum / 2.0 - 1.0
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
-    }
+/// Mean of four uniform values, in [-1, 1].
+fn bell(random: &mut SplitMix64) -> f32 {
+    let sum: f32 = (0..4).map(|_| unit(random)).sum();
+    sum / 2.0 - 1.0
 }
 
 /// Smallest axis that the value indexes, looking through views of it.
@@ -55,7 +39,7 @@ fn indexed_size(graph: &Graph, id: NodeId) -> Option<usize> {
 }
 
 fn integer(random: &mut SplitMix64, bound: u64) -> u64 {
-    if bound == 0 { 0 } else { random.below(bound) }
+    if bound == 0 { 0 } else { ((u128::from(random.next_u64()) * u128::from(bound)) >> 64) as u64 }
 }
 
 fn bytes_of(graph: &Graph, port: &GraphPort, random: &mut SplitMix64) -> Vec<u8> {
@@ -70,8 +54,8 @@ fn bytes_of(graph: &Graph, port: &GraphPort, random: &mut SplitMix64) -> Vec<u8>
     let mut bytes = Vec::new();
     for _ in 0..elements {
         match port.element {
-            ElementType::F32 => bytes.extend(random.bell().to_le_bytes()),
-            ElementType::F16 => bytes.extend(half::f16::from_f32(random.bell()).to_le_bytes()),
+            ElementType::F32 => bytes.extend(bell(random).to_le_bytes()),
+            ElementType::F16 => bytes.extend(half::f16::from_f32(bell(random)).to_le_bytes()),
             ElementType::I32 => bytes.extend((integer(random, bound) as i32).to_le_bytes()),
             ElementType::I64 => bytes.extend((integer(random, bound) as i64).to_le_bytes()),
             ElementType::U8 | ElementType::I8 => bytes.push(integer(random, bound.min(128)) as u8),

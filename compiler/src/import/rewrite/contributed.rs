@@ -26,7 +26,8 @@ pub fn fused_matmul(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (left, right) = (exchanged("transA"), exchanged("transB"));
     let mut product = if left || right {
         let (left, right) = (if left { "...ki" } else { "...ik" }, if right { "...jk" } else { "...kj" });
-        einsum(s, &format!("{left},{right}->...ij"), &[a, b])
+        let equation = format!("{left},{right}->...ij");
+        s.op("Einsum", &[a, b], &[("equation", Attribute::Text(&equation))])
     } else {
         s.op("MatMul", &[a, b], &[])
     };
@@ -37,10 +38,6 @@ pub fn fused_matmul(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     }
     s.give(0, &product);
     Ok(Rewritten::Replaced)
-}
-
-fn einsum(s: &mut Steps<'_>, equation: &str, operands: &[&str]) -> String {
-    s.op("Einsum", operands, &[("equation", Attribute::Text(equation))])
 }
 
 /// A convolution, to whose result another tensor may be added, and an activation.
