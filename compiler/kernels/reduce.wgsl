@@ -1,7 +1,7 @@
 // reduce.wgsl -- sums, means of squares and of integers, products and extrema over any axes.
 //
 // Formula:   out[r] = finish(fold_c combine(map(x[r, c])))
-//            combine: 0 sum, 1 maximum, 2 minimum, 3 product of f32; 4 to 7 the same of i32
+//            combine: 0 sum, 1 maximum, 2 minimum, 3 product of f32; 4 to 7 the same of i32; 8 maximum of the numbers of f32
 //            map:     0 value, 1 square, 2 magnitude
 //            finish:  0 value, 1 division by the number of columns
 // Bindings:  2 out: words, dense in r; 3 x: words. Rows and columns each follow from four merged axes (outermost first,
@@ -9,7 +9,7 @@
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
 // Expects:   shared/rows.wgsl.
 // Accuracy:  sums are within (columns / lanes + 6) * 2^-24 of the sum of magnitudes. A NaN is the largest and the smallest of all
-//            numbers. Means of floats and lengths are reduce_exact.wgsl's.
+//            numbers, but for the last maximum, which leaves it out. Means of floats and lengths are reduce_exact.wgsl's.
 //
 // `lanes`, a power of two up to 64, invocations share one row; partial results are combined in a fixed tree.
 
@@ -65,7 +65,7 @@ fn is_nan(word: u32) -> bool {
 
 fn neutral() -> u32 {
     switch params.combine {
-        case 1u: { return 0xff800000u; }
+        case 1u, 8u: { return 0xff800000u; }
         case 2u: { return 0x7f800000u; }
         case 3u: { return 0x3f800000u; }
         case 5u: { return 0x80000000u; }
@@ -96,6 +96,7 @@ fn combined(a: u32, b: u32) -> u32 {
         case 4u: { return a + b; }
         case 5u: { return bitcast<u32>(max(bitcast<i32>(a), bitcast<i32>(b))); }
         case 6u: { return bitcast<u32>(min(bitcast<i32>(a), bitcast<i32>(b))); }
+        case 8u: { return select(select(bitcast<u32>(max(bitcast<f32>(a), bitcast<f32>(b))), a, is_nan(b)), b, is_nan(a)); }
         default: { return a * b; }
     }
 }

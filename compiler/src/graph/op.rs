@@ -26,8 +26,12 @@ pub enum ReduceKind {
     SumSquare,
     /// Mean of squares.
     MeanSquare,
+    /// NaN where an element is.
     Max,
+    /// NaN where an element is.
     Min,
+    /// The largest number, without elements that are none; −∞ where there is no number. Of f32.
+    MaxNumber,
     Product,
     /// Σ|x|.
     L1,

@@ -59,6 +59,8 @@ pub enum Composed {
         /// Whether they stay, with size 1.
         keep: bool,
     },
+    /// The largest number of every plane; NaN is left out, as by a window that covers the plane.
+    LargestOfPlane,
     /// x / (Σ |x|^p)^(1 / p), or 0.
     Normalized {
         /// p: 1 or 2.
@@ -220,6 +222,7 @@ impl Composed {
             Self::LogSoftmax { .. } => "LogSoftmax",
             Self::LogSumExp { .. } => "ReduceLogSumExp",
             Self::Norm { .. } => "Norm",
+            Self::LargestOfPlane => "GlobalMaxPool",
             Self::Normalized { .. } => "LpNormalization",
             Self::MeanVariance { .. } => "MeanVarianceNormalization",
             Self::NormPool { .. } => "LpPool",
@@ -253,6 +256,7 @@ impl Composed {
                 let y = build.norm(*p, x, &over)?;
                 Ok(build.dropped(y, &over, *keep))
             }
+            Self::LargestOfPlane => build.reduce(ReduceKind::MaxNumber, &axes(&Axes::Spatial)?, x),
             Self::Normalized { p, axis } => {
                 let axis = axes(&Axes::Of(vec![*axis]))?;
                 build.normalized(*p, x, axis[0])

@@ -260,7 +260,7 @@ pub const OPERATORS: &[Operator] = &[
         .rewritten(rewrite::gemm),
     op("GlobalAveragePool", &[1, 22]),
     op("GlobalLpPool", &[1, 2, 22]).attributes("p").rewritten(rewrite::global_lp_pool),
-    op("GlobalMaxPool", &[1, 22]),
+    op("GlobalMaxPool", &[1, 22]).rewritten(rewrite::global_max_pool),
     op("Greater", &[1, 7, 9, 13]).attributes("axis broadcast").rewritten(rewrite::broadcast),
     op("GreaterOrEqual", &[12, 16]),
     op("GridSample", &[16, 20, 22])

@@ -30,7 +30,11 @@ fn same_as(graph: &Graph, id: NodeId) -> Option<NodeId> {
         Op::Pad { before, after, .. } => before.iter().chain(after).all(|p| *p == 0),
         Op::Reduce { kind, .. } => match kind {
             ReduceKind::Sum | ReduceKind::Mean | ReduceKind::Max | ReduceKind::Min | ReduceKind::Product => true,
-            ReduceKind::SumSquare | ReduceKind::MeanSquare | ReduceKind::L1 | ReduceKind::L2 => false,
+            ReduceKind::SumSquare
+            | ReduceKind::MeanSquare
+            | ReduceKind::L1
+            | ReduceKind::L2
+            | ReduceKind::MaxNumber => false,
         },
         Op::Input
         | Op::Constant(_)

@@ -137,7 +137,7 @@ fn extremum(dtype: Dtype, max: bool) -> f64 {
     }
 }
 
-/// Reduction over the axes. A NaN is the largest and the smallest of all numbers.
+/// Reduction over the axes. A NaN is the largest and the smallest of all, but for `MaxNumber`.
 pub fn reduce(kind: ReduceKind, axes: &[usize], x: &Tensor, shape: &[usize]) -> Tensor {
     let mut words = Vec::with_capacity(shape.iter().product());
     for_each_slice(&x.shape, axes, |slice| {
@@ -150,6 +150,7 @@ pub fn reduce(kind: ReduceKind, axes: &[usize], x: &Tensor, shape: &[usize]) -> 
             ReduceKind::MeanSquare => row().map(|v| v * v).sum::<f64>() / count,
             ReduceKind::Max => row().fold(extremum(x.dtype, true), |a, b| if b > a || b.is_nan() { b } else { a }),
             ReduceKind::Min => row().fold(extremum(x.dtype, false), |a, b| if b < a || b.is_nan() { b } else { a }),
+            ReduceKind::MaxNumber => row().fold(extremum(x.dtype, true), f64::max),
             ReduceKind::Product => row().product(),
             ReduceKind::L1 => row().map(f64::abs).sum(),
             ReduceKind::L2 => row().map(|v| v * v).sum::<f64>().sqrt(),

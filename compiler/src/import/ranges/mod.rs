@@ -183,7 +183,7 @@ fn constant_range(constant: &Constant) -> Range {
 fn reduced(kind: ReduceKind, x: Range, count: usize) -> Range {
     let square = Range::new(0.0, x.magnitude().powi(2));
     match kind {
-        ReduceKind::Max | ReduceKind::Min | ReduceKind::Mean => x,
+        ReduceKind::Max | ReduceKind::Min | ReduceKind::MaxNumber | ReduceKind::Mean => x,
         ReduceKind::Sum => x.times(count),
         ReduceKind::L1 => Range::new(0.0, x.magnitude()).times(count),
         ReduceKind::SumSquare => square.times(count),

@@ -34,7 +34,9 @@ pub use norms::{batch_normalization, local_response, skip_normalization};
 pub use pooling::max_unpool;
 pub use quantisation::{dequantize, quantised_product, quantize, quantize_dynamically};
 pub use recurrent::{causal_convolution, recurrent};
-pub use reductions::{global_lp_pool, l2_norm, log_softmax, log_sum_exp, lp_normalization, lp_pool, mean_variance};
+pub use reductions::{
+    global_lp_pool, global_max_pool, l2_norm, log_softmax, log_sum_exp, lp_normalization, lp_pool, mean_variance,
+};
 pub use spectral::short_time_fourier;
 pub use steps::{Attribute, Known, Steps, floats, integers};
 

@@ -90,6 +90,11 @@ pub fn global_lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     composed(s, Composed::Norm { p, axes: Axes::Spatial, keep: true })
 }
 
+/// GlobalMaxPool, which ONNX calls equivalent to MaxPool with a window of the plane's size; tract reduces, so that NaN wins.
+pub fn global_max_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    composed(s, Composed::LargestOfPlane)
+}
+
 /// LpPool: the norm of every window.
 pub fn lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let p = exponent(s)?;

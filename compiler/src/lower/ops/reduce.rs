@@ -19,6 +19,7 @@ const fn codes(kind: ReduceKind) -> [u32; 3] {
         ReduceKind::MeanSquare => [0, 1, 1],
         ReduceKind::Max => [1, 0, 0],
         ReduceKind::Min => [2, 0, 0],
+        ReduceKind::MaxNumber => [8, 0, 0],
         ReduceKind::Product => [3, 0, 0],
         ReduceKind::L1 => [0, 2, 0],
         ReduceKind::L2 => [0, 1, 2],
@@ -31,6 +32,10 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ReduceKind, axes: &[
     let node = graph.node(id);
     let operand = graph.operands(id)[0];
     let dtype = graph.node(operand).dtype;
+    let kind = match (kind, dtype) {
+        (ReduceKind::MaxNumber, Dtype::I32 | Dtype::Bool) => ReduceKind::Max,
+        (kind, _) => kind,
+    };
     if dtype != Dtype::F32 && kind == ReduceKind::L2 {
         let reason = "a root of integers is not an integer";
         return Err(LowerError::NoKernel { node: graph.label(id), op: "Reduce", reason });

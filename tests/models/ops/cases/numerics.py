@@ -110,7 +110,7 @@ def with_nan(rng, shape):
 
 
 def not_a_number():
-    """A NaN is the largest and the smallest of all, wherever it stands."""
+    """A NaN is the largest and the smallest of all, wherever it stands; GlobalMaxPool leaves it out, as MaxPool does."""
     m = Model("nan_extrema")
     v = m.add(x(1, 5, 130, draw=with_nan))
     share = lambda v: np.exp(log_softmax(v))
@@ -120,7 +120,7 @@ def not_a_number():
         m.op("Softmax", v, axis=-1), m.op("ReduceMean", v, axes=[1]),
     ).by_formula(lambda v: (
         v.max(2, keepdims=True), v.min(2, keepdims=True), v.max(1, keepdims=True), v.argmax(2)[:, :, None], v.argmin(2),
-        v.max(2, keepdims=True), share(v),
+        np.nanmax(v, 2, keepdims=True), share(v),
         v.mean(1, keepdims=True))).not_finite()
 
 
