@@ -279,31 +279,53 @@ fn run(context: &Context, bundle: &Path, values: &[Constant]) -> anyhow::Result<
     Ok(session.run(&inputs)?)
 }
 
+/// Compiles a case for the software adapter, runs it and compares with the interpreter.
+fn check(context: &Context, bundle: &Path, name: &str, build: Build, length: usize) -> anyhow::Result<()> {
+    let mut case = Case::default();
+    build(&mut case, length);
+    compile(&case.graph, "software", bundle).with_context(|| format!("{name}, {length}"))?;
+    let outputs = run(context, bundle, &case.values).with_context(|| format!("{name}, {length}"))?;
+    let words: Vec<Vec<u32>> =
+        case.values.iter().map(|v| (0..v.len()).map(|i| v.device_word_at(i)).collect()).collect();
+    for ((output, found), expected) in outputs.tensors.iter().zip(interpret(&case.graph, &words)) {
+        if let Some(found) = found.as_f32() {
+            let expected: Vec<f32> = expected.iter().map(|word| f32::from_bits(*word)).collect();
+            let error = relative_l2(&found, &expected);
+            assert!(error <= TOLERANCE, "{name}, {length}: `{output}` is off by {error:.1e}");
+        } else {
+            let expected: Vec<i32> = expected.iter().map(|word| *word as i32).collect();
+            assert_eq!(found.as_i32(), Some(expected), "{name}, {length}: `{output}`");
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn long_loops_reach_their_end_on_the_software_adapter() -> anyhow::Result<()> {
     let (context, folder) = (Context::open(None)?, tempfile::tempdir()?);
     let bundle = folder.path().join("a.fmplan");
     for (name, build) in CASES {
         for length in LENGTHS {
-            let mut case = Case::default();
-            build(&mut case, length);
-            compile(&case.graph, "software", &bundle).with_context(|| format!("{name}, {length}"))?;
-            let outputs = run(&context, &bundle, &case.values).with_context(|| format!("{name}, {length}"))?;
-            let words: Vec<Vec<u32>> =
-                case.values.iter().map(|v| (0..v.len()).map(|i| v.device_word_at(i)).collect()).collect();
-            for ((output, found), expected) in outputs.tensors.iter().zip(interpret(&case.graph, &words)) {
-                if let Some(found) = found.as_f32() {
-                    let expected: Vec<f32> = expected.iter().map(|word| f32::from_bits(*word)).collect();
-                    let error = relative_l2(&found, &expected);
-                    assert!(error <= TOLERANCE, "{name}, {length}: `{output}` is off by {error:.1e}");
-                } else {
-                    let expected: Vec<i32> = expected.iter().map(|word| *word as i32).collect();
-                    assert_eq!(found.as_i32(), Some(expected), "{name}, {length}: `{output}`");
-                }
-            }
+            check(&context, &bundle, name, *build, length)?;
         }
     }
     Ok(())
+}
+
+#[test]
+fn lines_that_are_too_long_for_the_invocations_that_share_them_are_cut() -> anyhow::Result<()> {
+    let (context, folder) = (Context::open(None)?, tempfile::tempdir()?);
+    let bundle = folder.path().join("a.fmplan");
+    let build: Build = |c, n| {
+        let x = c.noise(&[1, n]);
+        for kind in [ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max, ReduceKind::L2] {
+            c.output(Op::Reduce { kind, axes: vec![1] }, &[x]);
+        }
+        c.output(Op::Softmax { axis: 1, log: true }, &[x]);
+        c.output(Op::Normalize { kind: NormKind::Layer, axes: vec![1], epsilon: 1e-5 }, &[x]);
+    };
+    // 64 invocations of 65,000 rounds reach 4.2 million elements.
+    check(&context, &bundle, "long lines", build, 5_000_000)
 }
 
 #[test]

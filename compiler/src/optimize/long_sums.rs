@@ -2,10 +2,12 @@
 //!
 //! A product becomes one over the first part of its terms, whose result the product over the next part is added to, and so on
 //! in ascending order; so does a convolution, along its input channels or along its window. It runs behind the other passes,
-//! and changes nothing where the device sets no limit. Loops over windows of pools and the like are cut by lowering.
+//! and changes nothing where the device sets no limit. Lines that are reduced are cut by `long_lines.rs`, loops over windows of pools and the
+//! like by lowering.
 
 use super::OptimizeError;
 use super::add;
+use super::long_lines::{norm, reduction, softmax};
 use super::split::{part_of_constant, ranges};
 use crate::graph::op::{Op, Window};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
@@ -13,7 +15,7 @@ use crate::graph::{Graph, NodeId};
 use std::ops::Range;
 
 /// Rounds that a kernel has beside those of its sum, at most.
-const OTHER_ROUNDS: u64 = 4096;
+pub(super) const OTHER_ROUNDS: u64 = 4096;
 
 /// Cuts what an invocation does not sum up within `most_rounds`; gives the number of operators that are computed in parts now.
 ///
@@ -28,6 +30,9 @@ pub fn split_long_sums(graph: &mut Graph, most_rounds: u64) -> Result<usize, Opt
             let parts = match &graph.node(id).op {
                 Op::Einsum { .. } => product(graph, id, terms)?,
                 Op::Conv { .. } => convolution(graph, id, terms)?,
+                Op::Reduce { .. } => reduction(graph, id, terms)?,
+                Op::Softmax { .. } => softmax(graph, id, terms)?,
+                Op::Normalize { .. } => norm(graph, id, terms)?,
                 _ => None,
             };
             if let Some(whole) = parts {
@@ -44,12 +49,12 @@ pub fn split_long_sums(graph: &mut Graph, most_rounds: u64) -> Result<usize, Opt
 }
 
 /// Parts of an axis of `size` for `all` terms, of which a part may have `terms`; `None` when they are few enough.
-fn parts_of(size: usize, all: usize, terms: usize) -> Option<Vec<Range<usize>>> {
+pub(super) fn parts_of(size: usize, all: usize, terms: usize) -> Option<Vec<Range<usize>>> {
     (all > terms && size > 1).then(|| ranges(size, all.div_ceil(terms).min(size)).collect())
 }
 
 /// Elements `range` along an axis of a tensor: a constant of its own, or a slice.
-fn part(graph: &mut Graph, id: NodeId, axis: usize, range: &Range<usize>) -> NodeId {
+pub(super) fn part(graph: &mut Graph, id: NodeId, axis: usize, range: &Range<usize>) -> NodeId {
     let node = graph.node(id);
     let (origin, dtype, mut shape) = (node.origin, node.dtype, node.shape.clone());
     if *range == (0..shape[axis]) {
@@ -170,7 +175,7 @@ fn sum(graph: &mut Graph, id: NodeId, parts: Vec<(Op, [NodeId; 2])>) -> Result<N
 }
 
 /// What a node's epilogue makes of `value`, which is the node's own result.
-fn with_epilogue(graph: &mut Graph, id: NodeId, value: NodeId) -> NodeId {
+pub(super) fn with_epilogue(graph: &mut Graph, id: NodeId, value: NodeId) -> NodeId {
     let node = graph.node(id).clone();
     let Some(epilogue) = node.epilogue else { return value };
     let own = graph.op_operand_count(id);

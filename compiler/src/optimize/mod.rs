@@ -12,6 +12,7 @@ mod duplicates;
 mod einsum;
 mod expression;
 mod fuse;
+mod long_lines;
 mod long_sums;
 mod norms;
 mod pattern;
