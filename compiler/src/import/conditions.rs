@@ -5,6 +5,7 @@
 //! level at a time, until no condition is left or none follows. It deliberately does not look into conditions that depend on
 //! another `If`: that one comes first.
 
+use super::failure::Stage;
 use super::kernel_op::{self, KernelNode};
 use super::preflight::{fold, guard};
 use super::tract::{guarded, onnx};
@@ -93,7 +94,7 @@ fn value(
         ir_version: message.ir_version,
         ..ModelProto::default()
     };
-    let folded = guarded("fold a condition", || {
+    let folded = guarded(Stage::Simplify, || {
         let mut model = onnx().parse(&part, None)?.model;
         kernel_op::put(&mut model, kernel_ops);
         part.graph.iter().for_each(|graph| guard::put(&mut model, graph));

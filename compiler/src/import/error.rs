@@ -1,9 +1,10 @@
 //! Why an ONNX model cannot become a graph.
 //!
-//! Every variant names the node, input, tensor or file that it is about. The reason that tract gives is kept as text, one
-//! line, because its errors have no types of their own.
+//! Every variant names the node, input, tensor or file that it is about. What tract gives up on is a [`Failure`], which is
+//! told in our words.
 
 use super::axes::Misplaced;
+use super::failure::Failure;
 use super::names::NodeNames;
 use super::preflight::Invalid;
 use super::structure::Flaw;
@@ -15,8 +16,7 @@ use std::path::PathBuf;
 /// An operator that no translation exists for, with every node that uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsupportedOp {
-    /// ONNX operator type, or tract's name where no ONNX node is known; a reason in parentheses where only a variant of
-    /// the operator is unsupported.
+    /// ONNX operator type; a reason in parentheses where only a variant of the operator is unsupported.
     pub op: String,
     /// Number of nodes.
     pub count: usize,
@@ -144,22 +144,9 @@ pub enum ImportError {
     /// Names of the model's graph contradict each other.
     #[error("the model's graph has no meaning: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Flawed(Vec<Flaw>),
-    /// tract cannot read or type the model.
-    #[error("tract cannot {action}: {reason}")]
-    Tract {
-        /// What it was asked to do.
-        action: &'static str,
-        /// Its error chain, outermost first, in one line.
-        reason: String,
-    },
-    /// tract stopped at one of its own checks, and no node is known.
-    #[error("tract cannot {action}: it stopped at a check of its own: {reason}")]
-    TractStopped {
-        /// What it was asked to do.
-        action: &'static str,
-        /// What the check says.
-        reason: String,
-    },
+    /// tract gives up on the model.
+    #[error(transparent)]
+    Failed(#[from] Failure),
     /// The model is outside the limits, or not well formed.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -303,8 +290,8 @@ pub enum ImportError {
         /// Our operator.
         op: &'static str,
     },
-    /// A translated node has another shape or type than tract inferred.
-    #[error("node `{node}`: translated to {ours:?}, tract inferred {tract:?}")]
+    /// A translated node has another shape or type than was inferred.
+    #[error("node `{node}`: translated to {ours:?}, where {tract:?} was inferred: a mistake of this compiler")]
     Disagreement {
         /// ONNX node name.
         node: String,
@@ -337,11 +324,10 @@ pub enum ImportError {
 impl ImportError {
     /// The same error with the names of nodes in the place of their marks.
     pub(super) fn with_names(self, names: &NodeNames) -> Self {
-        let text = |marked: String| names.text(&marked);
+        let text = |marked: String| names.plain(&marked);
         match self {
-            Self::Tract { action, reason } => Self::Tract { action, reason: text(reason) },
-            Self::TractStopped { action, reason } => Self::TractStopped { action, reason: text(reason) },
-            Self::Invalid(invalid) => Self::Invalid(invalid.with(text)),
+            Self::Failed(failure) => Self::Failed(failure.named(names)),
+            Self::Invalid(invalid) => Self::Invalid(invalid.with(names)),
             Self::Unsupported(ops) => {
                 let named = |op: UnsupportedOp| UnsupportedOp {
                     op: text(op.op),

@@ -16,6 +16,7 @@ mod composed;
 mod conditions;
 mod einsum;
 mod error;
+mod failure;
 mod golden;
 mod kernel_op;
 mod model;
@@ -36,6 +37,8 @@ mod tests;
 #[cfg(test)]
 mod tests_admission;
 #[cfg(test)]
+mod tests_messages;
+#[cfg(test)]
 mod tests_schemas;
 mod tract;
 mod translate;
@@ -44,6 +47,7 @@ mod widen;
 
 pub use axes::Misplaced;
 pub use error::{ImportError, OpenSize, UnsupportedOp};
+pub use failure::{Failure, Stage};
 pub use golden::golden_inputs;
 pub use preflight::Invalid;
 pub use reference::reference;

@@ -78,8 +78,23 @@ impl NodeNames {
         &self.nodes[index].op_type
     }
 
+    /// The first node that a text has the mark of.
+    pub fn first_in(&self, marked: &str) -> Option<usize> {
+        marked.match_indices(&self.open).find_map(|(at, _)| self.index(&marked[at..]))
+    }
+
     /// A text with the names of nodes in the place of their marks.
     pub fn text(&self, marked: &str) -> String {
+        self.replaced(marked, |_| 0)
+    }
+
+    /// The same without what was appended to the marks: for people, who know the node by its name only.
+    pub fn plain(&self, marked: &str) -> String {
+        self.replaced(marked, appended)
+    }
+
+    /// Names in the place of marks, and of as many bytes behind each as `skipped` says.
+    fn replaced(&self, marked: &str, skipped: impl Fn(&str) -> usize) -> String {
         let mut text = String::with_capacity(marked.len());
         let mut rest = marked;
         while let Some(at) = rest.find(&self.open) {
@@ -89,6 +104,7 @@ impl NodeNames {
                 (Some(index), Some(close)) => {
                     text.push_str(self.name(index));
                     rest = &rest[close + CLOSE.len_utf8()..];
+                    rest = &rest[skipped(rest)..];
                 }
                 (None, _) | (_, None) => {
                     text.push_str(&self.open);
@@ -101,6 +117,20 @@ impl NodeNames {
 
     fn mark_of(&self, index: usize) -> String {
         format!("{}{index}{CLOSE}", self.open)
+    }
+}
+
+/// Bytes of what stands behind a mark and was appended to it: words of letters and digits, each behind a sign.
+fn appended(behind: &str) -> usize {
+    let mut length = 0;
+    loop {
+        let rest = &behind[length..];
+        let signs = rest.len() - rest.trim_start_matches(['.', '-', '_', '#', '/']).len();
+        let word = rest[signs..].find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len() - signs);
+        if signs == 0 || word == 0 {
+            return length;
+        }
+        length += signs + word;
     }
 }
 
@@ -137,6 +167,10 @@ mod tests {
         assert_eq!(found.index("a.1"), None);
         let message = format!("`{}.3` reads `{}`, ⟦0⟧", graph.node[1].name, graph.node[4].name);
         assert_eq!(found.text(&message), "`a.1.3` reads `⟦0⟧`, ⟦0⟧");
+        let message =
+            format!("`{}.max.fix-rank` of {}-recip. {}.", graph.node[1].name, graph.node[0].name, graph.node[4].name);
+        assert_eq!(found.plain(&message), "`a.1` of a. ⟦0⟧.");
+        assert_eq!((found.first_in(&message), found.first_in("⟦0⟧ a.1")), (Some(1), None));
         // What a branch adds later gets marks of its own.
         graph.node.push(node(&format!("{}.inner", graph.node[0].name), "z"));
         let before: Vec<String> = graph.node[..names.len()].iter().map(|n| n.name.clone()).collect();

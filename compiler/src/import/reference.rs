@@ -5,6 +5,7 @@
 //! gives raw little-endian bytes in the element types of the API, as bundles hold them.
 
 use super::error::ImportError;
+use super::failure::Stage;
 use super::preflight::fold;
 use super::tract::{guarded, inferred};
 use super::{ImportOptions, model};
@@ -37,7 +38,7 @@ pub fn reference(path: &Path, options: &ImportOptions, inputs: &[(&str, &[u8])])
 fn run(mut model: model::Model, inputs: &[(&str, &[u8])]) -> Result<Vec<Vec<u8>>, ImportError> {
     let parsed = inferred(&model)?;
     model.proto = tract_onnx::pb::ModelProto::default();
-    let optimised = guarded("optimise the model", || {
+    let optimised = guarded(Stage::Simplify, || {
         let mut typed = fold::decluttered(parsed.into_typed()?)?;
         typed.optimize()?;
         Ok(typed)
@@ -47,11 +48,11 @@ fn run(mut model: model::Model, inputs: &[(&str, &[u8])]) -> Result<Vec<Vec<u8>>
         let given = inputs.iter().find(|(name, _)| *name == port.name).map(|(_, bytes)| *bytes);
         values.push(value(&optimised, position, port, given)?);
     }
-    let outputs = guarded("run the model", || optimised.into_runnable()?.run(values))?;
+    let outputs = guarded(Stage::Run, || optimised.into_runnable()?.run(values))?;
     let ports = model.outputs.iter().zip(outputs);
     ports
         .map(|(port, output)| {
-            guarded("convert an output", || {
+            guarded(Stage::Run, || {
                 let converted = output.cast_to_dt(datum_type(port.element))?;
                 Ok(converted.as_bytes().to_vec())
             })
@@ -61,7 +62,7 @@ fn run(mut model: model::Model, inputs: &[(&str, &[u8])]) -> Result<Vec<Vec<u8>>
 
 fn value(model: &TypedModel, position: usize, port: &model::Port, bytes: Option<&[u8]>) -> Result<TValue, ImportError> {
     let refused = |reason: String| ImportError::ReferenceInput { name: port.name.clone(), reason };
-    let fact = guarded("describe an input", || Ok(model.input_fact(position)?.clone()))?;
+    let fact = guarded(Stage::Run, || Ok(model.input_fact(position)?.clone()))?;
     let shape = fact.shape.as_concrete().ok_or_else(|| refused("its shape is not fixed".to_owned()))?;
     let bytes = bytes.ok_or_else(|| refused("no value is given".to_owned()))?;
     let datum = datum_type(port.element);
@@ -72,7 +73,7 @@ fn value(model: &TypedModel, position: usize, port: &model::Port, bytes: Option<
     if port.element == ElementType::Bool && bytes.iter().any(|b| *b > 1) {
         return Err(refused("a truth value is neither 0 nor 1".to_owned()));
     }
-    guarded("make an input", || {
+    guarded(Stage::Run, || {
         // SAFETY: the length fits the shape, and every bit pattern is a value of these types (truth values are checked).
         let tensor = unsafe { Tensor::from_raw_dt(datum, shape, bytes)? };
         Ok(tensor.cast_to_dt(fact.datum_type)?.into_owned().into_tvalue())

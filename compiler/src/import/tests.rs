@@ -92,7 +92,7 @@ fn import_reads_every_model_of_the_repository() {
 
 // The models below are built by hand, field by field, so that the tests need no file and no exporter.
 
-fn field(number: u8, contents: &[u8]) -> Vec<u8> {
+pub(super) fn field(number: u8, contents: &[u8]) -> Vec<u8> {
     let mut bytes = vec![number << 3 | 2];
     let mut length = contents.len();
     while length >= 0x80 {
@@ -104,17 +104,17 @@ fn field(number: u8, contents: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn number(field: u8, value: u8) -> Vec<u8> {
+pub(super) fn number(field: u8, value: u8) -> Vec<u8> {
     vec![field << 3, value]
 }
 
-fn info(name: &str, dims: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn info(name: &str, dims: &[Vec<u8>]) -> Vec<u8> {
     let shape: Vec<u8> = dims.iter().flat_map(|d| field(1, d)).collect();
     let tensor = [number(1, 1), field(2, &shape)].concat();
     [field(1, name.as_bytes()), field(2, &field(1, &tensor))].concat()
 }
 
-fn fixed(size: u8) -> Vec<u8> {
+pub(super) fn fixed(size: u8) -> Vec<u8> {
     number(1, size)
 }
 
@@ -122,12 +122,12 @@ fn symbol(name: &str) -> Vec<u8> {
     field(2, name.as_bytes())
 }
 
-fn node(op: &str, name: &str, inputs: &[&str], output: &str) -> Vec<u8> {
+pub(super) fn node(op: &str, name: &str, inputs: &[&str], output: &str) -> Vec<u8> {
     let inputs: Vec<u8> = inputs.iter().flat_map(|i| field(1, i.as_bytes())).collect();
     [inputs, field(2, output.as_bytes()), field(3, name.as_bytes()), field(4, op.as_bytes())].concat()
 }
 
-fn model(nodes: &[Vec<u8>], initialisers: &[Vec<u8>], inputs: &[Vec<u8>], outputs: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn model(nodes: &[Vec<u8>], initialisers: &[Vec<u8>], inputs: &[Vec<u8>], outputs: &[Vec<u8>]) -> Vec<u8> {
     let all = |tag: u8, parts: &[Vec<u8>]| parts.iter().flat_map(|p| field(tag, p)).collect::<Vec<u8>>();
     let graph = [all(1, nodes), field(2, b"g"), all(5, initialisers), all(11, inputs), all(12, outputs)].concat();
     [number(1, 8), field(7, &graph), field(8, &[field(1, b""), number(2, 17)].concat())].concat()
@@ -152,13 +152,13 @@ fn matmul(initialiser: &[u8]) -> Vec<u8> {
     model(&nodes, &[initialiser.to_vec()], &[info("x", &[fixed(3), fixed(64)])], &[info("y", &[])])
 }
 
-fn write(directory: &Path, bytes: &[u8]) -> PathBuf {
+pub(super) fn write(directory: &Path, bytes: &[u8]) -> PathBuf {
     let path = directory.join("model.onnx");
     std::fs::write(&path, bytes).unwrap();
     path
 }
 
-fn error_of(bytes: &[u8], options: &ImportOptions) -> ImportError {
+pub(super) fn error_of(bytes: &[u8], options: &ImportOptions) -> ImportError {
     let directory = tempfile::tempdir().unwrap();
     import(&write(directory.path(), bytes), options).expect_err("the model is refused")
 }
@@ -355,8 +355,9 @@ fn what_is_no_model_is_an_error() {
     let nodes = [node("MatMul", "product", &["x", "z"], "y")];
     let inputs = [info("x", &[fixed(5), fixed(5)]), info("z", &[fixed(4), fixed(4)])];
     let error = error_of(&model(&nodes, &[], &inputs, &[info("y", &[])]), &options);
-    assert!(matches!(error, ImportError::Tract { .. }), "{error}");
-    assert!(!error.to_string().contains('\n'), "{error}");
+    let expected = "node `product` (MatMul): the shapes and types of its results cannot be inferred; its operands are F32 [5, 5] \
+                    and F32 [4, 4]";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use super::axes;
 use super::error::ImportError;
+use super::failure::{Failure, Stage};
 use super::kernel_op::NotTaken;
 use super::model::Model;
 use super::preflight::{Invalid, fold, guard};
@@ -63,24 +64,24 @@ pub fn stopped<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 /// Runs tract; its errors become ours, and so do those that it passes on.
-pub fn guarded<T>(action: &'static str, run: impl FnOnce() -> TractResult<T>) -> Result<T, ImportError> {
+pub fn guarded<T>(stage: Stage, run: impl FnOnce() -> TractResult<T>) -> Result<T, ImportError> {
     let error = match stopped(run) {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => error,
-        Err(reason) => return Err(ImportError::TractStopped { action, reason }),
+        Err(reason) => return Err(Failure::new(stage, reason).into()),
     };
     if let Some(invalid) = error.chain().find_map(|cause| cause.downcast_ref::<Invalid>()) {
         return Err(invalid.clone().into());
     }
     Err(match error.chain().find_map(|cause| cause.downcast_ref::<NotTaken>()) {
         Some(NotTaken { node, error }) => ImportError::Rejected { node: node.clone(), error: error.clone() },
-        None => ImportError::Tract { action, reason: one_line(&error) },
+        None => Failure::new(stage, one_line(&error)).into(),
     })
 }
 
 /// The model as tract parses it, every operator under guard.
 pub fn inferred(model: &Model) -> Result<InferenceModel, ImportError> {
-    let parsed = guarded("read the model", || onnx().parse(&model.proto, None));
+    let parsed = guarded(Stage::Read, || onnx().parse(&model.proto, None));
     let parsed = parsed.map_err(|error| culprit(model).map_or(error, ImportError::from))?;
     if let Some(name) = parsed.unresolved_inputs.first() {
         return Err(Invalid::NotComputed { name: name.clone() }.into());
@@ -107,8 +108,8 @@ fn culprit(model: &Model) -> Option<Invalid> {
         let graph = GraphProto { node: vec![node.clone()], ..GraphProto::default() };
         let opset_import = model.proto.opset_import.clone();
         let proto = ModelProto { graph: Some(graph), opset_import, ..ModelProto::default() };
-        let reason = stopped(|| drop(onnx.parse(&proto, None))).err()?;
-        Some(Invalid::Unsupported { node: node.name.clone(), op: node.op_type.clone(), reason })
+        stopped(|| drop(onnx.parse(&proto, None))).err()?;
+        Some(Invalid::Unsupported { node: node.name.clone(), op: node.op_type.clone(), operands: Vec::new() })
     };
     model.proto.graph.as_ref()?.node.iter().find_map(alone)
 }
@@ -116,16 +117,22 @@ fn culprit(model: &Model) -> Option<Invalid> {
 /// The typed, decluttered model.
 pub fn decluttered(model: &Model) -> Result<TypedModel, ImportError> {
     let mut inferred = inferred(model)?;
-    let analysed = guarded("infer the model's shapes", || inferred.analyse(false));
+    let analysed = guarded(Stage::Infer, || inferred.analyse(false));
     // Before tract's own failure, which they may be the cause of.
     let misplaced = axes::misplaced(&model.claims, &inferred);
     if !misplaced.is_empty() {
         return Err(ImportError::Axes(misplaced));
     }
-    analysed?;
-    let typed = guarded("infer the model's shapes", || inferred.into_typed())?;
+    let with_operands = |error: ImportError, inferred: &InferenceModel| match error {
+        ImportError::Failed(failure) => ImportError::Failed(failure.with_operands(inferred)),
+        other => other,
+    };
+    analysed.map_err(|error| with_operands(error, &inferred))?;
+    let typed = guarded(Stage::Infer, || inferred.clone().into_typed());
+    let typed = typed.map_err(|error| with_operands(error, &inferred))?;
+    drop(inferred);
     let again = typed.clone();
-    let simplify = |model: TypedModel| guarded("simplify the model", || fold::decluttered(model));
+    let simplify = |model: TypedModel| guarded(Stage::Simplify, || fold::decluttered(model));
     let kept = |kept| simplify(shield::shielded(again.clone(), kept)).map(shield::unshielded);
     // The first failure tells most.
     simplify(typed).or_else(|error| kept(Kept::Views).or_else(|_| kept(Kept::Everything)).map_err(|_| error))

@@ -1,9 +1,9 @@
 //! Cuts sums that are longer than the loops of one invocation may be, for devices that end these too soon.
 //!
-//! A product becomes one over the first part of its terms, whose result the product over the next part is added to, and so on
-//! in ascending order; so does a convolution, along its input channels or along its window. It runs behind the other passes,
-//! and changes nothing where the device sets no limit. Lines that are reduced are cut by `long_lines.rs`, loops over windows of pools and the
-//! like by lowering.
+//! A product becomes one over the first part of its terms, whose result the product over the next part is added to, and
+//! so on in ascending order; so does a convolution, along its input channels or along its window. It runs behind the
+//! other passes, and changes nothing where the device sets no limit. Lines that are reduced are cut by `long_lines.rs`,
+//! loops over windows of pools and the like by lowering.
 
 use super::OptimizeError;
 use super::add;

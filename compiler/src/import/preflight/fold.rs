@@ -3,11 +3,15 @@
 //! tract computes a constant first and asks for its size then. The pass that takes the place of its first does the same, but
 //! asks first: what tract would throw away is not computed. Shapes are bounded before and after.
 
+use super::super::failure::type_name;
+use super::super::shield::{Exactness, unshielded};
 use super::super::tract::stopped;
 use super::{Invalid, MAX_FOLDED_BYTES, SMALL_BYTES, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tract_onnx::prelude::{IntoArcTensor, TVec, TractError, TractResult, TypedModel, TypedNode, tract_data::TooEarly};
+use tract_onnx::prelude::{
+    DatumType, IntoArcTensor, TVec, TractError, TractResult, TypedModel, TypedNode, tract_data::TooEarly,
+};
 use tract_onnx::tract_core::internal::{IntoTValue, OutletId, SpecialOps, TValue, TypedModelPatch};
 use tract_onnx::tract_core::ops::array::Slice;
 use tract_onnx::tract_core::ops::dummy::Dummy;
@@ -30,9 +34,17 @@ pub fn decluttered(mut model: TypedModel) -> TractResult<TypedModel> {
     if let Some(first) = optimizer.passes.first_mut() {
         *first = Box::new(Fold { next: 0, folded: Arc::new(AtomicU64::new(0)) });
     }
+    if let Some(simplifying) = optimizer.passes.iter().position(|pass| simplifies(&**pass)) {
+        optimizer.add_pass(simplifying, Box::new(Exactness));
+    }
     optimizer.session().optimize(&mut model)?;
     check(&model)?;
-    Ok(model)
+    Ok(unshielded(model))
+}
+
+/// Whether a pass of tract's simplifies single operators.
+fn simplifies(pass: &dyn TypedPass) -> bool {
+    format!("{pass:?}") == "declutter"
 }
 
 /// Bounds the shape of every tensor.
@@ -72,13 +84,17 @@ impl Fold {
         if counted > 0 && before.saturating_add(counted) > MAX_FOLDED_BYTES {
             return Ok(None);
         }
-        let evaluated = stopped(|| node.op.eval_out_of_plan(inputs)).unwrap_or_else(|reason| {
-            let (node, op) = (node.name.clone(), node.op.name().to_string());
-            Err(TractError::new(Invalid::Unsupported { node, op, reason }))
+        let operands: Vec<(DatumType, Vec<usize>)> =
+            inputs.iter().map(|value| (value.datum_type(), value.shape().to_vec())).collect();
+        let evaluated = stopped(|| node.op.eval_out_of_plan(inputs)).unwrap_or_else(|_| {
+            let (node, op) = (node.name.clone(), "an operator".to_owned());
+            let operands = operands.iter().map(|(datum, shape)| format!("{} {shape:?}", type_name(*datum))).collect();
+            Err(TractError::new(Invalid::Unsupported { node, op, operands }))
         });
         match evaluated {
             Err(error) if error.root_cause().is::<TooEarly>() => Ok(None),
-            other => other,
+            Err(error) => Err(error.context(format!("computing {}", node.name))),
+            Ok(values) => Ok(values),
         }
     }
 
@@ -156,11 +172,16 @@ impl Fold {
 
 #[cfg(test)]
 mod tests {
-    use super::Optimizer;
+    use super::{Optimizer, simplifies};
 
     #[test]
     fn the_pass_that_is_replaced_is_the_one_that_folds() {
         let first = format!("{:?}", Optimizer::declutter().passes[0]);
         assert!(first.starts_with("PropConst"), "{first}");
+    }
+
+    #[test]
+    fn one_pass_simplifies_single_operators() {
+        assert_eq!(Optimizer::declutter().passes.iter().filter(|pass| simplifies(&***pass)).count(), 1);
     }
 }

@@ -5,7 +5,9 @@
 //! fit what tract keeps. Where tract stops at a check of its own, the node is named. Results are tract's own: to its
 //! passes the operator inside looks as if nothing was around it.
 
+use super::super::failure::described;
 use super::super::tract::stopped;
+use super::empty;
 use super::ranges::{self, Elements};
 use super::{Invalid, MAX_FOLDED_BYTES, SMALL_BYTES, bounded};
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +18,7 @@ use tract_onnx::prelude::{
     DatumType, InferenceFact, InferenceModel, OutletId, TVec, Tensor, TractError, TractResult, TypedModel,
 };
 use tract_onnx::tract_core::internal::{
-    EvalContext, EvalOp, Op, OpState, SessionId, StaticName, TValue, TypedOp, not_a_typed_op,
+    EvalContext, EvalOp, Op, OpState, SessionId, SpecialOps, StaticName, TValue, TypedOp, not_a_typed_op,
 };
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::optim::CONST_FOLD_MEM_BUDGET;
@@ -78,10 +80,11 @@ impl Eq for Guarded {}
 
 impl Guarded {
     /// Runs a part of tract; where it stops at a check of its own, that is an error of this node.
-    fn caught<T>(&self, run: impl FnOnce() -> TractResult<T>) -> TractResult<T> {
-        stopped(run).unwrap_or_else(|reason| {
+    fn caught<T>(&self, operands: &[&InferenceFact], run: impl FnOnce() -> TractResult<T>) -> TractResult<T> {
+        stopped(run).unwrap_or_else(|_| {
             let (node, op) = (self.node.name.clone(), self.node.op_type.clone());
-            Err(TractError::new(Invalid::Unsupported { node, op, reason }))
+            let operands = operands.iter().map(|fact| described(fact)).collect();
+            Err(TractError::new(Invalid::Unsupported { node, op, operands }))
         })
     }
 
@@ -212,9 +215,13 @@ impl InferenceOp for Guarded {
         observed: TVec<&InferenceFact>,
     ) -> TractResult<Inferred> {
         self.check_operands(&inputs)?;
-        let facts = self.infer_facts(inputs.clone(), outputs.clone(), observed.clone())?;
+        let mut facts = self.infer_facts(inputs.clone(), outputs.clone(), observed.clone())?;
         for fact in facts.0.iter().chain(&facts.1) {
             self.check_shape(fact)?;
+        }
+        if let Some(value) = empty::reduced(&self.node, facts.0.first(), facts.1.first()) {
+            facts.1[0] = InferenceFact::from(value);
+            return Ok(facts);
         }
         let values: Option<Vec<Arc<Tensor>>> = facts.0.iter().map(|fact| fact.value.concretize()).collect();
         let Some(values) = values.filter(|values| !values.is_empty()) else { return Ok(facts) };
@@ -223,7 +230,7 @@ impl InferenceOp for Guarded {
             return Ok(facts);
         }
         let mut op = self.op.clone();
-        let inferred = self.caught(|| op.infer(inputs, outputs, observed))?;
+        let inferred = self.caught(&inputs.clone(), || op.infer(inputs, outputs, observed))?;
         self.op = op;
         for fact in &inferred.1 {
             self.check_shape(fact)?;
@@ -238,21 +245,21 @@ impl InferenceOp for Guarded {
         observed: TVec<&InferenceFact>,
     ) -> TractResult<Inferred> {
         let mut op = self.op.clone();
-        let inferred = self.caught(|| op.infer_facts(inputs, outputs, observed))?;
+        let inferred = self.caught(&inputs.clone(), || op.infer_facts(inputs, outputs, observed))?;
         self.op = op;
         Ok(inferred)
     }
 
     fn observe_outlets(&self, model: &InferenceModel, node: &InferenceNode) -> TractResult<Vec<OutletId>> {
-        self.caught(|| self.op.observe_outlets(model, node))
+        self.caught(&[], || self.op.observe_outlets(model, node))
     }
 
     fn incorporate(&self, model: &InferenceModel, node: &InferenceNode) -> TractResult<Option<InferenceModelPatch>> {
-        self.caught(|| self.op.incorporate(model, node))
+        self.caught(&[], || self.op.incorporate(model, node))
     }
 
     fn nboutputs(&self) -> TractResult<usize> {
-        self.caught(|| self.op.nboutputs())
+        self.caught(&[], || self.op.nboutputs())
     }
 
     fn as_op(&self) -> &dyn Op {
@@ -270,6 +277,10 @@ impl InferenceOp for Guarded {
         target: &mut TypedModel,
         mapping: &HashMap<OutletId, OutletId>,
     ) -> TractResult<TVec<OutletId>> {
+        let operand = node.inputs.first().map(|outlet| source.outlet_fact(*outlet)).transpose()?;
+        if let Some(value) = empty::reduced(&self.node, operand, node.outputs.first().map(|output| &output.fact)) {
+            return Ok([target.add_const(&*node.name, value)?].into_iter().collect());
+        }
         let mut eager = !node.inputs.is_empty();
         for outlet in &node.inputs {
             let value = source.outlet_fact(*outlet)?.value.concretize();
@@ -281,6 +292,7 @@ impl InferenceOp for Guarded {
         {
             return Err(TractError::new(Invalid::FoldTooLarge { node: self.node.name.clone(), bytes }));
         }
-        self.caught(|| self.op.to_typed(source, node, target, mapping))
+        let operands: TractResult<Vec<&InferenceFact>> = node.inputs.iter().map(|o| source.outlet_fact(*o)).collect();
+        self.caught(&operands?, || self.op.to_typed(source, node, target, mapping))
     }
 }

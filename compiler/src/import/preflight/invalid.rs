@@ -1,5 +1,7 @@
 //! What a model asks for and cannot have.
 
+use super::super::failure::operands_are;
+use super::super::names::NodeNames;
 use super::{MAX_DIMENSION, MAX_ELEMENTS, MAX_FOLDED_BYTES, MAX_RANK};
 
 /// A model is outside the limits, or not well formed.
@@ -90,14 +92,14 @@ pub enum Invalid {
         bytes: u64,
     },
     /// tract stopped at one of its own checks.
-    #[error("node `{node}` ({op}): this form of the operator is not supported: {reason}")]
+    #[error("node `{node}` ({op}): this form of the operator is not supported{}", operands_are(operands))]
     Unsupported {
         /// ONNX node name.
         node: String,
         /// Operator.
         op: String,
-        /// What tract says.
-        reason: String,
+        /// Types and shapes of its operands, where they are known.
+        operands: Vec<String>,
     },
     /// A tensor without elements.
     #[error("`{node}` has the shape {shape:?}: tensors without elements are not supported")]
@@ -111,7 +113,8 @@ pub enum Invalid {
 
 impl Invalid {
     /// The same with other names of nodes.
-    pub(in crate::import) fn with(self, text: impl Fn(String) -> String) -> Self {
+    pub(in crate::import) fn with(self, names: &NodeNames) -> Self {
+        let text = |marked: String| names.plain(&marked);
         match self {
             Self::Cycle { node } => Self::Cycle { node: text(node) },
             Self::TooLarge { node, shape } => Self::TooLarge { node: text(node), shape },
@@ -122,7 +125,10 @@ impl Invalid {
                 Self::Operand { node: text(node), op, position, value, expected }
             }
             Self::FoldTooLarge { node, bytes } => Self::FoldTooLarge { node: text(node), bytes },
-            Self::Unsupported { node, op, reason } => Self::Unsupported { node: text(node), op, reason: text(reason) },
+            Self::Unsupported { node, op, operands } => {
+                let op = names.index(&node).map_or(op, |index| names.op_type(index).to_owned());
+                Self::Unsupported { node: text(node), op, operands }
+            }
             Self::Empty { node, shape } => Self::Empty { node: text(node), shape },
             Self::TooMany { .. } | Self::OutputNotComputed { .. } | Self::NotComputed { .. } | Self::Shape { .. } => {
                 self

@@ -5,6 +5,7 @@
 //! the budget to what it folds. All limits are counts and bytes, never times. A violation is an [`Invalid`]. Deliberately not
 //! here: what an operator means, and what is merely unsupported.
 
+mod empty;
 pub mod fold;
 pub mod guard;
 mod invalid;

@@ -6,6 +6,7 @@
 
 use super::super::composed::Composed;
 use super::super::error::{ImportError, UnsupportedOp};
+use super::super::failure::{Failure, Stage};
 use super::super::model::Model;
 use super::super::preflight::Invalid;
 use crate::graph::constant::{Constant, Dtype, SharedBytes, Storage};
@@ -43,8 +44,7 @@ impl From<ImportError> for Refusal {
 
 impl From<TractError> for Refusal {
     fn from(error: TractError) -> Self {
-        let reason = super::super::tract::one_line(&error);
-        Self::Fatal(ImportError::Tract { action: "describe an operator", reason })
+        Self::Fatal(Failure::new(Stage::Translate, super::super::tract::one_line(&error)).into())
     }
 }
 
@@ -121,7 +121,7 @@ impl<'m> Translator<'m> {
             wide: BTreeSet::new(),
             typed_nodes: 0,
         };
-        let sources = super::super::tract::guarded("list the inputs", || Ok(typed.input_outlets()?.to_vec()))?;
+        let sources = super::super::tract::guarded(Stage::Translate, || Ok(typed.input_outlets()?.to_vec()))?;
         let ports = this.model.inputs.clone();
         for (port, outlet) in ports.iter().zip(&sources) {
             let (shape, dtype) = this.fact(*outlet).map_err(|_| ImportError::InterfaceElement {
@@ -158,12 +158,15 @@ impl<'m> Translator<'m> {
     pub fn leave(&mut self, node: &TypedNode, outcome: Outcome) -> Result<(), ImportError> {
         let reason = match outcome {
             Ok(outputs) => return self.record(node, &outputs),
+            Err(Refusal::Fatal(ImportError::Failed(failure))) => {
+                return Err(failure.at(&self.name(), self.op_type.as_deref()).into());
+            }
             Err(Refusal::Fatal(error)) => return Err(error),
             Err(Refusal::Operator) => None,
             Err(Refusal::Variant(reason)) => Some(reason),
         };
         let name = self.name();
-        let op_type = self.op_type.clone().unwrap_or_else(|| node.op.name().to_string());
+        let op_type = self.op_type.clone().unwrap_or_else(|| "an operator".to_owned());
         let op = reason.map_or_else(|| op_type.clone(), |r| format!("{op_type} ({r})"));
         match self.unsupported.iter_mut().find(|u| u.op == op) {
             Some(entry) if entry.nodes.contains(&name) => {}
@@ -221,14 +224,14 @@ impl<'m> Translator<'m> {
         for (outlet, id) in body.input_outlets()?.iter().zip(inputs) {
             self.values.insert((outlet.node, outlet.slot), *id);
         }
-        for id in super::super::tract::guarded("order a body", || body.eval_order())? {
+        for id in super::super::tract::guarded(Stage::Translate, || body.eval_order())? {
             let node = &body.nodes()[id];
             if node.op_is::<Const>() || node.op_is::<TypedSource>() {
                 continue;
             }
             let outputs = super::translate_node(self, node).map_err(|refusal| match refusal {
-                Refusal::Operator => Refusal::Variant(format!("{} in its body", node.op.name())),
-                Refusal::Variant(reason) => Refusal::Variant(format!("{} in its body: {reason}", node.op.name())),
+                Refusal::Operator => Refusal::Variant(format!("{} in its body", self.op_of(node))),
+                Refusal::Variant(reason) => Refusal::Variant(format!("{} in its body: {reason}", self.op_of(node))),
                 Refusal::Fatal(error) => Refusal::Fatal(error),
             })?;
             for (slot, id) in outputs.into_iter().enumerate() {
@@ -241,7 +244,7 @@ impl<'m> Translator<'m> {
                     let widens =
                         ours.0.len() == tract.0.len() && ours.0.iter().zip(&tract.0).all(|(o, t)| o == t || *o == 1);
                     if ours.1 != tract.1 || !widens {
-                        return variant(format!("{} in its body: {ours:?}, tract inferred {tract:?}", node.op.name()));
+                        return variant(format!("{} in its body: {ours:?} for {tract:?}", self.op_of(node)));
                     }
                     id = self.emit_shaped(Op::Broadcast, id, tract.0);
                 }
@@ -249,6 +252,12 @@ impl<'m> Translator<'m> {
             }
         }
         body.output_outlets()?.to_vec().into_iter().map(|outlet| self.operand(outlet)).collect()
+    }
+
+    /// The operator of the ONNX node that a node is of.
+    fn op_of(&self, node: &TypedNode) -> String {
+        let index = self.model.names.index(&node.name);
+        index.map_or_else(|| "an operator".to_owned(), |index| self.model.names.op_type(index).to_owned())
     }
 
     /// Whether a value depends on constants alone.
@@ -267,7 +276,7 @@ impl<'m> Translator<'m> {
 
     /// Sets the public outputs and gives the graph with its nodes of 64-bit integers, or the report of everything unsupported.
     pub fn finish(mut self) -> Result<(Graph, BTreeSet<NodeId>), ImportError> {
-        let outlets = super::super::tract::guarded("list the outputs", || Ok(self.typed.output_outlets()?.to_vec()))?;
+        let outlets = super::super::tract::guarded(Stage::Translate, || Ok(self.typed.output_outlets()?.to_vec()))?;
         for (port, outlet) in self.model.outputs.clone().iter().zip(outlets) {
             match self.operand(outlet) {
                 Ok(node) => {
@@ -378,7 +387,12 @@ impl<'m> Translator<'m> {
 
     fn described(&self, fact: &TypedFact) -> Result<(Vec<usize>, Dtype), Refusal> {
         let Some(shape) = fact.shape.as_concrete() else {
-            return variant(format!("its shape is not fixed: {:?}", fact.shape));
+            let size = |dim: &TDim| dim.to_i64().map_or_else(|_| "?".to_owned(), |size| size.to_string());
+            let sizes: Vec<String> = fact.shape.iter().map(size).collect();
+            if fact.shape.iter().any(|dim| dim.to_string().contains("broadcast")) {
+                return variant("the shapes of its operands do not broadcast");
+            }
+            return variant(format!("its shape is not fixed: {}", sizes.join("x")));
         };
         match dtype(fact.datum_type) {
             Some(dtype) => Ok((shape.to_vec(), dtype)),
@@ -425,8 +439,8 @@ impl<'m> Translator<'m> {
         let Some(konst) = source.op_as::<Const>() else {
             return variant("an operand that is never computed");
         };
-        let constant = self.constant(&source.name, konst.val())?;
         let name = self.constant_name(&source.name);
+        let constant = self.constant(&name, konst.val())?;
         let id = self.graph.add_constant(constant, name);
         self.values.insert((outlet.node, outlet.slot), id);
         Ok(id)

@@ -142,7 +142,7 @@ pub fn translate(
     model: Model,
     check_indices: bool,
 ) -> Result<(Graph, BTreeSet<NodeId>), ImportError> {
-    let order = super::tract::guarded("order the model", || typed.eval_order())?;
+    let order = super::tract::guarded(super::failure::Stage::Translate, || typed.eval_order())?;
     let mut translator = Translator::new(typed, model, check_indices)?;
     for id in order {
         let node = &typed.nodes()[id];
@@ -151,7 +151,7 @@ pub fn translate(
         }
         translator.enter(node);
         let outcome = super::tract::stopped(|| translate_node(&mut translator, node));
-        let outcome = outcome.unwrap_or_else(|reason| variant(format!("this form: {reason}")));
+        let outcome = outcome.unwrap_or_else(|_| variant("this form of the operator"));
         translator.leave(node, outcome)?;
     }
     translator.finish()
