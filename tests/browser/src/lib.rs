@@ -3,7 +3,7 @@
 //! It deliberately compares nothing with other devices: the server's side (`main.rs`) does.
 #![cfg(target_arch = "wasm32")]
 
-use flashmem_runtime::{Options, Outputs, Session, Source, Tensor, WebSource};
+use flashmem_runtime::{AsyncReadAt as _, Options, Outputs, Session, Source, Tensor, WebSource};
 use js_sys::{Array, Uint8Array};
 use std::error::Error;
 use std::sync::Arc;
@@ -100,7 +100,7 @@ fn next_set(session: &Session, rest: &mut &[u8]) -> Result<Vec<(String, Tensor)>
 }
 
 /// An error with its causes.
-fn text(error: impl Error) -> JsValue {
-    let causes = std::iter::successors(Some(&error as &dyn Error), |error| error.source());
+fn text(error: impl Error + 'static) -> JsValue {
+    let causes = std::iter::successors(Some(&error as &(dyn Error + 'static)), |error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ").into()
 }
