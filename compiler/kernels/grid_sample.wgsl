@@ -26,6 +26,13 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
 @group(0) @binding(4) var<storage, read_write> grid: array<f32>;
 
+const NEAREST: u32 = 0u;
+const LINEAR: u32 = 1u;
+const CUBIC: u32 = 2u;
+const ZEROS: u32 = 0u;
+const BORDER: u32 = 1u;
+const REFLECTION: u32 = 2u;
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = id.y * params.width + id.x;
@@ -47,15 +54,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let aligned = params.align_corners != 0u;
     var at = select(((value + 1.0) * sizes - 1.0) / 2.0, (value + 1.0) / 2.0 * (sizes - 1.0), aligned);
     at.z = select(0.0, at.z, params.axes == 3u);
-    if (params.mode == 0u) {
+    if (params.mode == NEAREST) {
         at = round(at);
     }
     let low = vec3<f32>(select(-0.5, 0.0, aligned));
     let high = select(sizes - 0.5, sizes - 1.0, aligned);
     if (any(at < low) || any(at > high)) {
-        if (params.padding == 1u && params.mode != 2u) {
+        if (params.padding == BORDER && params.mode != CUBIC) {
             at = clamp(at, vec3<f32>(0.0), sizes - 1.0);
-        } else if (params.padding == 2u) {
+        } else if (params.padding == REFLECTION) {
             at = vec3<f32>(reflected(at.x, low.x, high.x), reflected(at.y, low.y, high.y), reflected(at.z, low.z, high.z));
         }
     }
@@ -66,12 +73,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let floors = floor(at);
     let first = vec3<i32>(floors);
     let part = at - floors;
-    if (params.mode == 0u) {
+    if (params.mode == NEAREST) {
         out[i] = element(base, vec3<i32>(at));
         return;
     }
     var sum = 0.0;
-    if (params.mode == 1u) {
+    if (params.mode == LINEAR) {
         for (var corner = 0u; corner < (1u << params.axes); corner += 1u) {
             let up = (vec3<u32>(corner) & vec3<u32>(1u, 2u, 4u)) != vec3<u32>(0u);
             let w = select(vec3<f32>(1.0) - part, part, up);
@@ -99,11 +106,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 fn element(base: u32, at: vec3<i32>) -> f32 {
     let last = params.x_extents.xyz - 1;
     let inside = all(at >= vec3<i32>(0)) && all(at <= last);
-    if (!inside && params.padding == 0u) {
+    if (!inside && params.padding == ZEROS) {
         return 0.0;
     }
     var place = at;
-    if (!inside && params.padding == 2u) {
+    if (!inside && params.padding == REFLECTION) {
         let aligned = params.align_corners != 0u;
         let low = select(-0.5, 0.0, aligned);
         let high = vec3<f32>(last) + select(0.5, 0.0, aligned);

@@ -18,6 +18,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<u32>;
 @group(0) @binding(3) var<storage, read_write> x: array<u32>;
 
+const CONSTANT: u32 = 0u;
+const REFLECT: u32 = 1u;
+const EDGE: u32 = 2u;
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = id.y * params.width + id.x;
@@ -29,7 +33,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let b = vec4<i32>(at.far) - params.before[1];
     let inside_a = all(a >= vec4<i32>(0)) && all(a < params.x_extents[0]);
     let inside_b = all(b >= vec4<i32>(0)) && all(b < params.x_extents[1]);
-    if (params.mode == 0u && !(inside_a && inside_b)) {
+    if (params.mode == CONSTANT && !(inside_a && inside_b)) {
         out[i] = params.fill;
         return;
     }
@@ -42,5 +46,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 fn reflected(c: vec4<i32>, extent: vec4<i32>) -> vec4<i32> {
     let last = extent - 1;
     let mirrored = last - abs(last - abs(c));
-    return clamp(select(c, mirrored, params.mode == 1u), vec4<i32>(0), last);
+    return clamp(select(c, mirrored, params.mode == REFLECT), vec4<i32>(0), last);
 }

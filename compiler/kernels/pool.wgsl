@@ -30,6 +30,11 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<u32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
+const MAX: u32 = 0u;
+const AVERAGE: u32 = 1u;
+const AVERAGE_PADDED: u32 = 2u;
+const MAX_INDEX: u32 = 3u;
+
 // No element so far.
 const NONE: u32 = 0xffffffffu;
 
@@ -53,7 +58,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let before = out[i];
         sum = bitcast<f32>(before);
         highest = sum;
-        if (params.mode == 3u && before != NONE) {
+        if (params.mode == MAX_INDEX && before != NONE) {
             let row = before / u32(params.x_extents.x);
             let layer = row / u32(params.x_extents.y);
             highest_at = vec3<u32>(before - row * u32(params.x_extents.x), row - layer * u32(params.x_extents.y), layer);
@@ -78,14 +83,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let is_last = all(params.tap_end.xyz == params.taps.xyz);
     var divisor = 1.0;
     if (is_last) {
-        let start = select(taps_below(first, vec3<i32>(0)), vec3<u32>(0u), params.mode == 2u);
-        let taps = taps_below(first, select(params.x_extents.xyz, padded, params.mode == 2u)) - start;
+        let start = select(taps_below(first, vec3<i32>(0)), vec3<u32>(0u), params.mode == AVERAGE_PADDED);
+        let taps = taps_below(first, select(params.x_extents.xyz, padded, params.mode == AVERAGE_PADDED)) - start;
         divisor = f32(max(taps.x * taps.y * taps.z, 1u));
     }
     let row = highest_at.z * u32(params.x_extents.y) + highest_at.y;
     let index = row * u32(params.x_extents.x) + highest_at.x;
-    let value = bitcast<u32>(select(sum / divisor, highest, params.mode == 0u));
-    out[i] = select(value, select(NONE, index, found || is_last), params.mode == 3u);
+    let value = bitcast<u32>(select(sum / divisor, highest, params.mode == MAX));
+    out[i] = select(value, select(NONE, index, found || is_last), params.mode == MAX_INDEX);
 }
 
 // Taps of a window at `first` that lie below `end`, along each axis.

@@ -1,9 +1,7 @@
 // reduce.wgsl -- sums, means of squares and of integers, products and extrema over any axes.
 //
 // Formula:   out[r] = finish(fold_c combine(map(x[r, c])))
-//            combine: 0 sum, 1 maximum, 2 minimum, 3 product of f32; 4 to 7 the same of i32; 8 maximum of the numbers of f32
-//            map:     0 value, 1 square, 2 magnitude
-//            finish:  0 value, 1 division by the number of columns
+//            combine, map and finish by the constants below: GREATEST_NUMBER leaves NaN out, MEAN divides by the columns
 // Bindings:  2 out: words, dense in r; 3 x: words. Rows and columns each follow from four merged axes (outermost first,
 //            padded with extent 1).
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
@@ -25,6 +23,21 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read_write> out: array<u32>;
 @group(0) @binding(3) var<storage, read_write> x: array<u32>;
+
+const SUM: u32 = 0u;
+const GREATEST: u32 = 1u;
+const LEAST: u32 = 2u;
+const PRODUCT: u32 = 3u;
+const SUM_OF_INTEGERS: u32 = 4u;
+const GREATEST_INTEGER: u32 = 5u;
+const LEAST_INTEGER: u32 = 6u;
+const PRODUCT_OF_INTEGERS: u32 = 7u;
+const GREATEST_NUMBER: u32 = 8u;
+const VALUE: u32 = 0u;
+const SQUARE: u32 = 1u;
+const MAGNITUDE: u32 = 2u;
+const WHOLE: u32 = 0u;
+const MEAN: u32 = 1u;
 
 var<workgroup> partials: array<u32, 64>;
 
@@ -65,47 +78,47 @@ fn is_nan(word: u32) -> bool {
 
 fn neutral() -> u32 {
     switch params.combine {
-        case 1u, 8u: { return 0xff800000u; }
-        case 2u: { return 0x7f800000u; }
-        case 3u: { return 0x3f800000u; }
-        case 5u: { return 0x80000000u; }
-        case 6u: { return 0x7fffffffu; }
-        case 7u: { return 1u; }
+        case GREATEST, GREATEST_NUMBER: { return 0xff800000u; }
+        case LEAST: { return 0x7f800000u; }
+        case PRODUCT: { return 0x3f800000u; }
+        case GREATEST_INTEGER: { return 0x80000000u; }
+        case LEAST_INTEGER: { return 0x7fffffffu; }
+        case PRODUCT_OF_INTEGERS: { return 1u; }
         default: { return 0u; }
     }
 }
 
 fn mapped(word: u32) -> u32 {
-    if (params.map == 0u) {
+    if (params.map == VALUE) {
         return word;
     }
-    if (params.combine >= 4u) {
+    if (params.combine >= SUM_OF_INTEGERS) {
         let i = bitcast<i32>(word);
-        return bitcast<u32>(select(abs(i), i * i, params.map == 1u));
+        return bitcast<u32>(select(abs(i), i * i, params.map == SQUARE));
     }
     let f = bitcast<f32>(word);
-    return bitcast<u32>(select(abs(f), f * f, params.map == 1u));
+    return bitcast<u32>(select(abs(f), f * f, params.map == SQUARE));
 }
 
 fn combined(a: u32, b: u32) -> u32 {
     switch params.combine {
-        case 0u: { return bitcast<u32>(bitcast<f32>(a) + bitcast<f32>(b)); }
-        case 1u: { return select(select(bitcast<u32>(max(bitcast<f32>(a), bitcast<f32>(b))), b, is_nan(b)), a, is_nan(a)); }
-        case 2u: { return select(select(bitcast<u32>(min(bitcast<f32>(a), bitcast<f32>(b))), b, is_nan(b)), a, is_nan(a)); }
-        case 3u: { return bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b)); }
-        case 4u: { return a + b; }
-        case 5u: { return bitcast<u32>(max(bitcast<i32>(a), bitcast<i32>(b))); }
-        case 6u: { return bitcast<u32>(min(bitcast<i32>(a), bitcast<i32>(b))); }
-        case 8u: { return select(select(bitcast<u32>(max(bitcast<f32>(a), bitcast<f32>(b))), a, is_nan(b)), b, is_nan(a)); }
+        case SUM: { return bitcast<u32>(bitcast<f32>(a) + bitcast<f32>(b)); }
+        case GREATEST: { return select(select(bitcast<u32>(max(bitcast<f32>(a), bitcast<f32>(b))), b, is_nan(b)), a, is_nan(a)); }
+        case LEAST: { return select(select(bitcast<u32>(min(bitcast<f32>(a), bitcast<f32>(b))), b, is_nan(b)), a, is_nan(a)); }
+        case PRODUCT: { return bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b)); }
+        case SUM_OF_INTEGERS: { return a + b; }
+        case GREATEST_INTEGER: { return bitcast<u32>(max(bitcast<i32>(a), bitcast<i32>(b))); }
+        case LEAST_INTEGER: { return bitcast<u32>(min(bitcast<i32>(a), bitcast<i32>(b))); }
+        case GREATEST_NUMBER: { return select(select(bitcast<u32>(max(bitcast<f32>(a), bitcast<f32>(b))), a, is_nan(b)), b, is_nan(a)); }
         default: { return a * b; }
     }
 }
 
 fn finished(word: u32) -> u32 {
-    if (params.finish == 0u) {
+    if (params.finish == WHOLE) {
         return word;
     }
-    if (params.combine >= 4u) {
+    if (params.combine >= SUM_OF_INTEGERS) {
         return bitcast<u32>(bitcast<i32>(word) / i32(max(params.columns, 1u)));
     }
     return bitcast<u32>(bitcast<f32>(word) / f32(params.columns));

@@ -20,6 +20,16 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> rows: array<i32>;
 @group(0) @binding(4) var<storage, read_write> updates: array<u32>;
 
+const REPLACE: u32 = 0u;
+const ADD: u32 = 1u;
+const MULTIPLY: u32 = 2u;
+const LEAST: u32 = 3u;
+const GREATEST: u32 = 4u;
+const ADD_INTEGERS: u32 = 5u;
+const MULTIPLY_INTEGERS: u32 = 6u;
+const LEAST_INTEGER: u32 = 7u;
+const GREATEST_INTEGER: u32 = 8u;
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let place = id.y * params.width + id.x;
@@ -44,14 +54,14 @@ fn combined(old: u32, update: u32) -> u32 {
     let c = bitcast<i32>(old);
     let d = bitcast<i32>(update);
     switch params.mode {
-        case 1u: { return bitcast<u32>(a + b); }
-        case 2u: { return bitcast<u32>(a * b); }
-        case 3u: { return bitcast<u32>(min(a, b)); }
-        case 4u: { return bitcast<u32>(max(a, b)); }
-        case 5u: { return old + update; }
-        case 6u: { return old * update; }
-        case 7u: { return bitcast<u32>(min(c, d)); }
-        case 8u: { return bitcast<u32>(max(c, d)); }
+        case ADD: { return bitcast<u32>(a + b); }
+        case MULTIPLY: { return bitcast<u32>(a * b); }
+        case LEAST: { return bitcast<u32>(min(a, b)); }
+        case GREATEST: { return bitcast<u32>(max(a, b)); }
+        case ADD_INTEGERS: { return old + update; }
+        case MULTIPLY_INTEGERS: { return old * update; }
+        case LEAST_INTEGER: { return bitcast<u32>(min(c, d)); }
+        case GREATEST_INTEGER: { return bitcast<u32>(max(c, d)); }
         default: { return update; }
     }
 }

@@ -6,6 +6,7 @@
 //! every row here with what naga reflects. Operators with a kernel of their own have its row in `operators/`. No kernel is
 //! without a function that counts the rounds of its loops (`kernels/rounds.rs`). This file deliberately holds no WGSL.
 
+pub mod params;
 pub mod rounds;
 
 use crate::cost::OperatorClass;
@@ -146,25 +147,24 @@ const REUSABLE: OperatorClass = OperatorClass::Reusable;
 const HIERARCHICAL: OperatorClass = OperatorClass::Hierarchical;
 
 /// Products and convolutions: terms of a sum, and the loops over what an invocation writes.
-const MATMUL: Rounds = Rounds::of(&[("k", 2)], |p| once(p[0]) + nest(&[8, 4, 4])).expressions(|_| 128);
-const MATMUL_TILED: Rounds = Rounds::of(&[("k", 2)], |p| once(p[0].div_ceil(32)) + nest(&[4, 4])).expressions(|_| 16);
-const MATMUL_WIDE: Rounds = Rounds::of(&[("k", 2)], |p| once(p[0]) + nest(&[16, 8, 4])).expressions(|_| 512);
-const MATMUL_ROWS: Rounds = Rounds::of(&[("k", 2)], |p| once(p[0]) + once(0) + nest(&[4, 4, 4])).expressions(|_| 64);
+const MATMUL: Rounds = Rounds::of(&["k"], |p| once(p[0]) + nest(&[8, 4, 4])).expressions(|_| 128);
+const MATMUL_TILED: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(32)) + nest(&[4, 4])).expressions(|_| 16);
+const MATMUL_WIDE: Rounds = Rounds::of(&["k"], |p| once(p[0]) + nest(&[16, 8, 4])).expressions(|_| 512);
+const MATMUL_ROWS: Rounds = Rounds::of(&["k"], |p| once(p[0]) + once(0) + nest(&[4, 4, 4])).expressions(|_| 64);
 const MATMUL_VEC: Rounds =
-    Rounds::of(&[("k", 2)], |p| once(p[0] / 4) + once(p[0] % 4) + nest(&[2, 1, 4])).expressions(|_| 8);
-const MATMUL_DYN_TILED: Rounds =
-    Rounds::of(&[("k", 2)], |p| once(p[0].div_ceil(16)) + nest(&[4, 4])).expressions(|_| 16);
-const MATMUL_DYN_WIDE: Rounds = Rounds::of(&[("k", 2)], |p| once(p[0]) + nest(&[4, 16, 4])).expressions(|_| 256);
-const CONV: &[(&str, u32)] = &[("channels", 7), ("kernel_h", 12), ("kernel_w", 13)];
+    Rounds::of(&["k"], |p| once(p[0] / 4) + once(p[0] % 4) + nest(&[2, 1, 4])).expressions(|_| 8);
+const MATMUL_DYN_TILED: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(16)) + nest(&[4, 4])).expressions(|_| 16);
+const MATMUL_DYN_WIDE: Rounds = Rounds::of(&["k"], |p| once(p[0]) + nest(&[4, 16, 4])).expressions(|_| 256);
+const CONV: &[&str] = &["channels", "kernel_h", "kernel_w"];
 const CONV_TILED: Rounds =
     Rounds::of(CONV, |p| once((p[0] * p[1] * p[2]).div_ceil(32)) + nest(&[4, 4])).expressions(|_| 16);
 const CONV_WIDE: Rounds = Rounds::of(CONV, |p| once(p[0] * p[1] * p[2]) + nest(&[16, 8, 4])).expressions(|_| 512);
 const CONV_DEPTHWISE: Rounds =
-    Rounds::of(&[("kernel_h", 9), ("kernel_w", 10)], |p| once(p[0] * p[1]) + once(4)).expressions(|_| 4);
+    Rounds::of(&["kernel_h", "kernel_w"], |p| once(p[0] * p[1]) + once(4)).expressions(|_| 4);
 const CONV_DEPTHWISE_3X3: Rounds = Rounds::of(&[], |_| once(16)).expressions(|_| 16);
 
 /// Attention: for every tile of keys the scores and the sums, then the loops over what an invocation writes; 32 scores a tile.
-const HEADS: &[(&str, u32)] = &[("keys", 1), ("head_dim", 2)];
+const HEADS: &[&str] = &["keys", "head_dim"];
 const ATTENTION_64: Rounds =
     Rounds::of(HEADS, |p| tiles(p, 32) + nest(&[4, 4, 4])).expressions(|p| 32 * p[0].div_ceil(32));
 const ATTENTION_128: Rounds =
@@ -180,51 +180,23 @@ fn tiles(p: &[u64], size: u64) -> u64 {
 }
 
 /// Lines of columns that lanes share.
-const LINES: &[(&str, u32)] = &[("columns", 1), ("lanes", 2)];
+const LINES: &[&str] = &["columns", "lanes"];
 const SOFTMAX: Rounds = Rounds::of(LINES, |p| lines(p[0], p[1], 3));
 const NORMALIZE: Rounds = Rounds::of(LINES, |p| lines(p[0], p[1], 3)).expressions(|p| p[0].div_ceil(p[1]));
-const ARG_REDUCE: Rounds =
-    Rounds::of(&[("first", 17), ("end", 18), ("lanes", 2)], |p| lines(p[1] - p[0], p[2], 1) + tree(p[2]));
+const ARG_REDUCE: Rounds = Rounds::of(&["first", "end", "lanes"], |p| lines(p[1] - p[0], p[2], 1) + tree(p[2]));
 const REDUCE: Rounds = Rounds::of(LINES, |p| lines(p[0], p[1], 1) + tree(p[1]));
 
-const POOL: Rounds = Rounds::of(
-    &[
-        ("tap_first.x", 40),
-        ("tap_first.y", 41),
-        ("tap_first.z", 42),
-        ("tap_end.x", 44),
-        ("tap_end.y", 45),
-        ("tap_end.z", 46),
-    ],
-    window,
-);
+const POOL: Rounds =
+    Rounds::of(&["tap_first.x", "tap_first.y", "tap_first.z", "tap_end.x", "tap_end.y", "tap_end.z"], window);
 /// The largest element, then the powers of all, each a product; and the root.
-const POOL_NORM: Rounds = Rounds::of(&[("power", 3), ("taps.x", 20), ("taps.y", 21), ("taps.z", 22)], |p| {
+const POOL_NORM: Rounds = Rounds::of(&["power", "taps.x", "taps.y", "taps.z"], |p| {
     let taps = p[1] * p[2] * p[3];
     once(taps) + taps * (1 + once(p[0])) + 1 + nest(&[2, p[0]])
 });
-const FOLD: Rounds = Rounds::of(
-    &[
-        ("tap_first.x", 36),
-        ("tap_first.y", 37),
-        ("tap_first.z", 38),
-        ("tap_end.x", 40),
-        ("tap_end.y", 41),
-        ("tap_end.z", 42),
-    ],
-    window,
-);
+const FOLD: Rounds =
+    Rounds::of(&["tap_first.x", "tap_first.y", "tap_first.z", "tap_end.x", "tap_end.y", "tap_end.z"], window);
 const RESIZE: Rounds = Rounds::of(
-    &[
-        ("tap_first.x", 24),
-        ("tap_first.y", 25),
-        ("tap_first.z", 26),
-        ("tap_first.w", 27),
-        ("tap_end.x", 28),
-        ("tap_end.y", 29),
-        ("tap_end.z", 30),
-        ("tap_end.w", 31),
-    ],
+    &["tap_first.x", "tap_first.y", "tap_first.z", "tap_first.w", "tap_end.x", "tap_end.y", "tap_end.z", "tap_end.w"],
     window,
 );
 
@@ -235,7 +207,7 @@ fn window(p: &[u64]) -> u64 {
     nest(&sizes)
 }
 
-const SCATTER: Rounds = Rounds::of(&[("updates", 5)], |p| once(p[0]));
+const SCATTER: Rounds = Rounds::of(&["updates"], |p| once(p[0]));
 
 /// An operator with a kernel of its own.
 pub trait OwnKernel {
@@ -378,7 +350,7 @@ kernels! {
 /// is done with a score.
 pub fn attention_rounds(keys: usize, head: usize, score_rounds: u64) -> u64 {
     let kernels = [Kernel::Attention, Kernel::Attention128, Kernel::AttentionWide, Kernel::AttentionWide128];
-    let params = [0, keys as u32, head as u32];
+    let params = params::Params::new().set("keys", keys).set("head_dim", head);
     kernels.iter().map(|kernel| kernel.rounds(&params, score_rounds)).max().unwrap_or(0)
 }
 
@@ -401,7 +373,7 @@ impl Kernel {
     }
     /// Rounds that the loops of one invocation of a call take in all, at most; `expression_rounds` are those of the linked
     /// expression.
-    pub fn rounds(self, params: &[u32], expression_rounds: u64) -> u64 {
+    pub fn rounds(self, params: &params::Params, expression_rounds: u64) -> u64 {
         self.row().rounds.count(params, expression_rounds)
     }
     /// Operand buffers of its own, after the output.

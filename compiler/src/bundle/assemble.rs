@@ -3,7 +3,7 @@
 //! Checked by plan-format's own validation and abstract replay. It deliberately chooses nothing: page size, slots and ring come
 //! from the search.
 
-use crate::emit::{Expression, Linked};
+use crate::emit::{Expression, Linked, ParamError};
 use crate::kernels::Kernel;
 use crate::lower::program::{Program, Step};
 use crate::profile::DeviceProfile;
@@ -39,18 +39,12 @@ pub struct Assembly<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
     /// Lowering and the kernel disagree about the parameter block: a mistake of lowering.
-    #[error(
-        "node `{node}`: lowering gives {found} bytes of parameters before the slots, kernel {kernel:?} expects {expected}"
-    )]
+    #[error("node `{node}`: {source}")]
     Params {
         /// ONNX names.
         node: String,
-        /// The kernel.
-        kernel: Kernel,
-        /// What the kernel declares.
-        expected: u32,
-        /// What lowering made.
-        found: u32,
+        /// What does not fit the kernel's block.
+        source: ParamError,
     },
     /// Sizes overflow.
     #[error("the plan's memory exceeds 64 bits")]
@@ -177,7 +171,7 @@ impl Calls {
             self.pipelines.push(Pipeline {
                 label: linked.label.clone(),
                 source: linked.source.clone(),
-                params_bytes: linked.params_bytes,
+                params_bytes: linked.block.size_bytes(),
                 uses_weights: linked.uses_weights,
                 storage_bindings: linked.storage_bindings,
                 workgroup_size: linked.workgroup_size,
@@ -189,19 +183,15 @@ impl Calls {
 
     /// Appends a parameter block: its offset, and that of the table of slots within it.
     fn parameters(&mut self, step: &Step, linked: &Linked, slots: &[SlotId]) -> Result<(u64, u32), AssembleError> {
-        let expected = linked.slots_offset.unwrap_or(linked.params_bytes);
-        let found = step.params.len() as u32 * 4;
-        // A uniform block is padded to 16 bytes; what precedes the slots is not.
-        if found > expected || found.next_multiple_of(16) < expected {
-            return Err(AssembleError::Params { node: step.node.clone(), kernel: step.kernel, expected, found });
-        }
+        let wrong = |source| AssembleError::Params { node: step.node.clone(), source };
+        let mut block = linked.block.bytes(&step.params).map_err(wrong)?;
+        let slots_offset_bytes = linked.block.slots_offset().unwrap_or(linked.block.size_bytes());
+        let table = block[slots_offset_bytes as usize..].chunks_exact_mut(4);
+        table.zip(slots).for_each(|(to, slot)| to.copy_from_slice(&slot.0.to_le_bytes()));
         let start = self.params.len().next_multiple_of(BINDING_ALIGNMENT as usize);
         self.params.resize(start, 0);
-        self.params.extend(step.params.iter().flat_map(|w| w.to_le_bytes()));
-        self.params.resize(start + expected as usize, 0);
-        self.params.extend(slots.iter().flat_map(|s| s.0.to_le_bytes()));
-        self.params.resize(start + linked.params_bytes as usize, 0);
-        Ok((start as u64, expected))
+        self.params.extend(block);
+        Ok((start as u64, slots_offset_bytes))
     }
 }
 

@@ -6,6 +6,7 @@
 //! with the kernel table. The text depends on the kernel and the expression alone. It deliberately knows no shapes: these are
 //! parameters.
 
+mod block;
 mod cache;
 mod codegen;
 mod expression;
@@ -17,6 +18,7 @@ mod tests;
 mod tokens;
 mod unroll;
 
+pub use block::{Block, ParamError, ParamMistake};
 pub use cache::KernelCache;
 pub use expression::{Expression, operand_count};
 pub use tokens::Place;
@@ -33,12 +35,8 @@ pub struct Linked {
     pub label: String,
     /// WGSL.
     pub source: String,
-    /// Bytes of the parameter block.
-    pub params_bytes: u32,
-    /// Byte offset of the slot table within it.
-    pub slots_offset: Option<u32>,
-    /// Byte offset of the table of operand places within it.
-    pub operands_offset: Option<u32>,
+    /// Its parameter block.
+    pub block: Block,
     /// Whether binding 1 is used.
     pub uses_weights: bool,
     /// Storage buffers from binding 2 on.
@@ -149,9 +147,7 @@ fn link_text(kernel: Kernel, expression: Option<&Expression>, own: Text) -> Resu
     Ok(Linked {
         label: codegen::label(kernel, expression),
         source,
-        params_bytes: reflected.params_bytes,
-        slots_offset: reflected.slots_offset,
-        operands_offset: reflected.operands_offset,
+        block: reflected.block,
         uses_weights: reflected.uses_weights,
         storage_bindings: reflected.storage_bindings,
         workgroup_size: reflected.workgroup_size,

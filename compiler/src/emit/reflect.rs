@@ -5,6 +5,7 @@
 //! of loops; sizes that lowering has too; plain WebGPU limits. Not checked: what the kernel computes, and how many workgroups
 //! it is launched with.
 
+use super::block::Block;
 use super::{EmitError, Place};
 use crate::kernels::{Kernel, Links, MAX_EPILOGUE_OPERANDS, MAX_SCORE_OPERANDS, PANEL};
 use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS};
@@ -20,9 +21,7 @@ const MAX_WORKGROUP_BYTES: u32 = 16 * 1024;
 
 /// What the runtime needs to know.
 pub struct Reflected {
-    pub params_bytes: u32,
-    pub slots_offset: Option<u32>,
-    pub operands_offset: Option<u32>,
+    pub block: Block,
     pub uses_weights: bool,
     pub storage_bindings: u32,
     pub workgroup_size: [u32; 3],
@@ -51,16 +50,14 @@ pub fn reflect(kernel: Kernel, source: &str, places: &[Place], added: u32) -> Re
     };
     let params = uniform_block(kernel, &module)?;
     let reflected = Reflected {
-        params_bytes: params.0,
-        slots_offset: member_offset(params.1, "slots"),
-        operands_offset: member_offset(params.1, "operands"),
+        block: Block::new(kernel, &module, params.0, params.1),
         uses_weights: binding(&module, 1).is_some(),
         storage_bindings: storage_bindings(kernel, &module)?,
         workgroup_size: entry.workgroup_size,
         workgroup_bytes: workgroup_bytes(&module),
     };
     check(kernel, &module, &reflected, added)?;
-    check_rounds(kernel, &module, params.1)?;
+    check_rounds(kernel, &reflected.block)?;
     check_sizes(kernel, &module, params.1)?;
     Ok(reflected)
 }
@@ -81,10 +78,6 @@ fn uniform_block(kernel: Kernel, module: &Module) -> Result<(u32, &[naga::Struct
         TypeInner::Struct { members, span } => Ok((*span, members)),
         _ => Err(missing()),
     }
-}
-
-fn member_offset(members: &[naga::StructMember], name: &str) -> Option<u32> {
-    members.iter().find(|m| m.name.as_deref() == Some(name)).map(|m| m.offset)
 }
 
 /// Number of storage buffers, which must be read-write, in group 0 and contiguous from binding 2.
@@ -116,12 +109,12 @@ fn check(kernel: Kernel, module: &Module, found: &Reflected, added: u32) -> Resu
     if found.uses_weights != row.uses_weights {
         return Err(claim(kernel, "use of weights", row.uses_weights, found.uses_weights));
     }
-    if found.slots_offset.is_some() != row.uses_weights {
-        return Err(claim(kernel, "a slot table", row.uses_weights, found.slots_offset.is_some()));
+    if found.block.slots_offset().is_some() != row.uses_weights {
+        return Err(claim(kernel, "a slot table", row.uses_weights, found.block.slots_offset().is_some()));
     }
     let takes_operands = row.links == Links::Epilogue;
-    if found.operands_offset.is_some() != takes_operands {
-        return Err(claim(kernel, "a table of operands", takes_operands, found.operands_offset.is_some()));
+    if found.block.offset_of("operands").is_some() != takes_operands {
+        return Err(claim(kernel, "a table of operands", takes_operands, found.block.offset_of("operands").is_some()));
     }
     let expected = row.buffers.len() as u32 + added;
     if found.storage_bindings != expected || expected > MAX_STORAGE_BUFFERS {
@@ -150,20 +143,12 @@ fn check(kernel: Kernel, module: &Module, found: &Reflected, added: u32) -> Resu
     Ok(())
 }
 
-/// The fields from which the rounds of loops are counted stand where the table says.
-fn check_rounds(kernel: Kernel, module: &Module, members: &[naga::StructMember]) -> Result<(), EmitError> {
-    for (field, word) in kernel.row().rounds.fields {
-        let (name, component) = field.split_once('.').unwrap_or((*field, ""));
-        let component = "xyzw".find(component).filter(|_| component.len() <= 1);
-        let member = members.iter().find(|m| m.name.as_deref() == Some(name));
-        let is_vector = |ty| matches!(module.types[ty].inner, TypeInner::Vector { .. });
-        let found = member.filter(|m| is_vector(m.ty) == field.contains('.')).zip(component);
-        let found = found.map(|(member, component)| member.offset / 4 + component as u32);
-        if found != Some(*word) {
-            return Err(claim(kernel, "a field of the rounds", format!("{field} at {word}"), format!("{found:?}")));
-        }
+/// The fields from which the rounds of loops are counted are there.
+fn check_rounds(kernel: Kernel, block: &Block) -> Result<(), EmitError> {
+    match kernel.row().rounds.fields.iter().find(|field| !block.has_integer(field)) {
+        Some(missing) => Err(claim(kernel, "a field of the rounds", missing, "none of that name")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Numbers that kernels and lowering both have: where a kernel has one, it is lowering's.

@@ -6,13 +6,14 @@
 //! (which branch is taken, how far data lead) it takes at its most. The names of the fields that it reads are compared with the
 //! kernel's own parameter block by `emit`.
 
+use super::params::Params;
 use crate::graph::pointwise::{BinaryOp, Instruction, Pointwise};
 
 /// The rounds of a kernel's loops as a function of its parameters.
 #[derive(Debug, Clone, Copy)]
 pub struct Rounds {
-    /// Fields of the parameter block that decide, a component of a vector as `name.x`, and the word where each stands.
-    pub fields: &'static [(&'static str, u32)],
+    /// Fields of the parameter block that decide, a component of a vector as `name.x`.
+    pub fields: &'static [&'static str],
     /// Rounds apart from those of the linked expression, from the values of the fields.
     pub own: fn(&[u64]) -> u64,
     /// How often one invocation computes the linked expression, at most.
@@ -24,7 +25,7 @@ impl Rounds {
     pub const NONE: Self = Self { fields: &[], own: |_| 0, expressions: |_| 1 };
 
     /// Loops whose rounds follow from these fields; the linked expression once.
-    pub const fn of(fields: &'static [(&'static str, u32)], own: fn(&[u64]) -> u64) -> Self {
+    pub const fn of(fields: &'static [&'static str], own: fn(&[u64]) -> u64) -> Self {
         Self { fields, own, expressions: |_| 1 }
     }
 
@@ -34,8 +35,8 @@ impl Rounds {
     }
 
     /// Rounds of a call with these parameters, whose linked expression takes `expression_rounds` each time.
-    pub fn count(&self, params: &[u32], expression_rounds: u64) -> u64 {
-        let values: Vec<u64> = self.fields.iter().map(|(_, word)| params[*word as usize].into()).collect();
+    pub fn count(&self, params: &Params, expression_rounds: u64) -> u64 {
+        let values: Vec<u64> = self.fields.iter().map(|field| params.word(field).into()).collect();
         let expressions = (self.expressions)(&values).saturating_mul(expression_rounds);
         (self.own)(&values).saturating_add(expressions)
     }

@@ -13,6 +13,7 @@ use crate::graph::constant::Constant;
 use crate::graph::pointwise::Pointwise;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
+use crate::kernels::params::Params;
 use crate::kernels::rounds::of_program;
 use flashmem_plan_format::plan::{BINDING_ALIGNMENT, Buffer, BufferSlice, Port, RowGather};
 use std::collections::BTreeMap;
@@ -43,8 +44,8 @@ pub struct Call {
     pub kernel: Kernel,
     /// Its linked element-wise program.
     pub expression: Option<Pointwise>,
-    /// Parameter words without the slot table.
-    pub params: Vec<u32>,
+    /// Parameters, all but the slot table.
+    pub params: Params,
     /// Output, binding 2.
     pub output: TensorId,
     /// Operands: the kernel's own, then those of the program, one each. Equal ones share a binding in the end.
@@ -58,6 +59,43 @@ pub struct Call {
 }
 
 impl Call {
+    /// A call that writes a tensor, in one workgroup, without parameters, operands or cost so far.
+    pub fn of(kernel: Kernel, output: TensorId) -> Self {
+        let cost = Cost { class: kernel.row().class, flops: 0.0, bytes: 0.0 };
+        let (params, inputs) = (Params::new(), Vec::new());
+        Self { kernel, expression: None, params, output, inputs, workgroups: [1; 3], weight_texels: None, cost }
+    }
+
+    /// With these parameters.
+    pub fn params(self, params: Params) -> Self {
+        Self { params, ..self }
+    }
+
+    /// Reads these operands: the kernel's own, then those of the program.
+    pub fn reads(self, inputs: impl IntoIterator<Item = TensorId>) -> Self {
+        Self { inputs: inputs.into_iter().collect(), ..self }
+    }
+
+    /// Links an element-wise program, if there is one.
+    pub fn link(self, program: impl Into<Option<Pointwise>>) -> Self {
+        Self { expression: program.into(), ..self }
+    }
+
+    /// In so many workgroups.
+    pub fn over(self, workgroups: [u32; 3]) -> Self {
+        Self { workgroups, ..self }
+    }
+
+    /// Reads these texels of the weight stream.
+    pub fn weights(self, texels: Range<u64>) -> Self {
+        Self { weight_texels: Some(texels), ..self }
+    }
+
+    /// With this cost, for prediction.
+    pub fn cost(self, cost: Cost) -> Self {
+        Self { cost, ..self }
+    }
+
     /// Rounds that the loops of one invocation take in all, at most.
     pub fn rounds(&self) -> u64 {
         self.kernel.rounds(&self.params, self.expression.as_ref().map_or(0, of_program))

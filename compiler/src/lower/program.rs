@@ -9,6 +9,7 @@ use crate::emit::Expression;
 use crate::graph::constant::Constant;
 use crate::graph::origin::{OriginId, OriginSet};
 use crate::kernels::Kernel;
+use crate::kernels::params::Params;
 use flashmem_plan_format::indices::IndexBound;
 use flashmem_plan_format::plan::{BufferSlice, PageGeometry, Port, RowGather, RowTable};
 use std::ops::Range;
@@ -77,8 +78,8 @@ pub struct Step {
     pub kernel: Kernel,
     /// Its linked element-wise program: the pointwise kernel's body or another kernel's epilogue.
     pub expression: Option<Expression>,
-    /// Parameter words, without the slot table.
-    pub params: Vec<u32>,
+    /// Parameters, all but the slot table.
+    pub params: Params,
     /// Storage buffers from binding 2 on.
     pub bindings: Vec<BufferSlice>,
     /// Workgroups.

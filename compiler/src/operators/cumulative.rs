@@ -15,11 +15,11 @@ use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::ops::kernel_op::LowerKernelOp;
 use crate::lower::ops::lines::Lines;
-use crate::lower::ops::strided::{ROUNDS_PER_CALL, cost, linear, word};
+use crate::lower::ops::strided::{ROUNDS_PER_CALL, cost, linear};
 
 impl OwnKernel for Cumulative {
     const KERNEL: KernelRow =
-        row(body!("cumulative"), Links::None, &["out", "x"], Rounds::of(&[("steps", 10)], |p| once(p[0])))
+        row(body!("cumulative"), Links::None, &["out", "x"], Rounds::of(&["steps"], |p| once(p[0])))
             .class(OperatorClass::Hierarchical);
 }
 
@@ -94,27 +94,31 @@ impl LowerKernelOp for Cumulative {
             return Ok(());
         }
         let (workgroups, width) = linear(lines.count);
-        let is_float = u32::from(node.dtype != Dtype::I32);
         let columns = x.shape[self.axis];
         for first in (0..columns).step_by(ROUNDS_PER_CALL) {
             let steps = ROUNDS_PER_CALL.min(columns - first);
-            let mut params = vec![lines.count as u32, columns as u32, width, is_float];
-            params.extend([u32::from(self.exclusive), u32::from(self.reverse)]);
-            params.extend([word(x.offset), word(x.strides[self.axis])]);
-            params.extend([word(out.strides[self.axis]), first as u32, steps as u32]);
-            params.push(u32::from(self.accumulation == Accumulation::Product));
-            params.extend(lines.words());
+            let params = lines
+                .params()
+                .set("lines", lines.count)
+                .set("columns", columns)
+                .set("width", width)
+                .set("is_float", node.dtype != Dtype::I32)
+                .set("exclusive", self.exclusive)
+                .set("reverse", self.reverse)
+                .set("x_offset", x.offset)
+                .set("x_stride", x.strides[self.axis])
+                .set("out_stride", out.strides[self.axis])
+                .set("first", first)
+                .set("steps", steps)
+                .set("is_product", self.accumulation == Accumulation::Product);
             let elements = lines.count * steps;
-            lowering.call(Call {
-                kernel: Kernel::Of(KernelOpKind::Cumulative),
-                expression: None,
-                params,
-                output: out.tensor,
-                inputs: vec![x.tensor],
-                workgroups,
-                weight_texels: None,
-                cost: cost(OperatorClass::Hierarchical, elements, elements, elements),
-            });
+            lowering.call(
+                Call::of(Kernel::Of(KernelOpKind::Cumulative), out.tensor)
+                    .params(params)
+                    .reads([x.tensor])
+                    .over(workgroups)
+                    .cost(cost(OperatorClass::Hierarchical, elements, elements, elements)),
+            );
         }
         Ok(())
     }

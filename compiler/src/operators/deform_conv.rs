@@ -8,13 +8,13 @@ use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
 use crate::graph::kernel_op::{DeformableColumns, KernelOpKind, KernelOperator, Operands};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Attribute, Rewritten, Steps};
+use crate::kernels::params::Params;
 use crate::kernels::rounds::Rounds;
 use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::Elements;
 use crate::lower::ops::kernel_op::LowerKernelOp;
-use crate::lower::ops::strided::word;
 use crate::lower::view::View;
 
 fn pair(list: &[usize]) -> Result<[usize; 2], String> {
@@ -149,13 +149,29 @@ impl LowerKernelOp for DeformableColumns {
         }
         let [x, offsets, mask] = &elements.operands[..] else { unreachable!("three operands now") };
         let (count, out) = (elements.count, &elements.out.shape);
-        let words = |list: &[usize]| list.iter().map(|v| *v as u32).collect::<Vec<u32>>();
-        let mut params = vec![count as u32, out[1] as u32, elements.width, (x.shape[1] / self.groups) as u32];
-        params.extend(words(&[out[2], out[3], x.shape[2], x.shape[3]]));
-        params.extend(words(&[self.kernel[0], self.kernel[1], self.pads[0], self.pads[1]]));
-        params.extend(words(&[self.strides[0], self.strides[1], self.dilations[0], self.dilations[1]]));
-        params.extend([x, offsets, mask].iter().flat_map(|v| v.strides.iter().map(|s| word(*s))));
-        params.extend([word(x.offset), word(offsets.offset), word(mask.offset), 0]);
+        let params = Params::new()
+            .set("count", count)
+            .set("planes", out[1])
+            .set("width", elements.width)
+            .set("group_channels", x.shape[1] / self.groups)
+            .set("rows", out[2])
+            .set("columns", out[3])
+            .set("x_height", x.shape[2])
+            .set("x_width", x.shape[3])
+            .set("taps_y", self.kernel[0])
+            .set("taps_x", self.kernel[1])
+            .set("pad_y", self.pads[0])
+            .set("pad_x", self.pads[1])
+            .set("step_y", self.strides[0])
+            .set("step_x", self.strides[1])
+            .set("dilation_y", self.dilations[0])
+            .set("dilation_x", self.dilations[1])
+            .set("x_strides", x.strides.as_slice())
+            .set("offset_strides", offsets.strides.as_slice())
+            .set("mask_strides", mask.strides.as_slice())
+            .set("x_offset", x.offset)
+            .set("offsets_offset", offsets.offset)
+            .set("mask_offset", mask.offset);
         elements.call(lowering, Kernel::Of(KernelOpKind::DeformableColumns), params, 7 * count, 12 * count);
         Ok(())
     }

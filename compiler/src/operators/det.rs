@@ -8,6 +8,7 @@ use crate::graph::interpret::Tensor;
 use crate::graph::kernel_op::{Det, KernelOpKind, KernelOperator, Operands};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::params::Params;
 use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
@@ -20,7 +21,7 @@ use crate::lower::ops::kernel_op::LowerKernelOp;
 const MOST_ROWS: usize = 48;
 
 impl OwnKernel for Det {
-    const KERNEL: KernelRow = row(body!("det"), Links::None, &["out", "x"], Rounds::of(&[("n", 1)], |p| rounds(p[0])));
+    const KERNEL: KernelRow = row(body!("det"), Links::None, &["out", "x"], Rounds::of(&["n"], |p| rounds(p[0])));
 }
 
 impl Det {
@@ -87,7 +88,7 @@ impl LowerKernelOp for Det {
         let x = copied(lowering, &elements.operands[0]);
         let (count, n) = (elements.count, x.shape[x.shape.len() - 1]);
         elements.operands = vec![x];
-        let params = vec![count as u32, n as u32, elements.width, 0];
+        let params = Params::new().set("count", count).set("n", n).set("width", elements.width);
         elements.call(lowering, Kernel::Of(KernelOpKind::Det), params, count * n * n, count * n * n * n);
         Ok(())
     }

@@ -10,13 +10,13 @@ use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
 use crate::graph::kernel_op::{GridSample, KernelOpKind, KernelOperator, Operands, SampleKind, SamplePadding};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::params::{Code, Params};
 use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::{Elements, sizes, strides as stride_words};
 use crate::lower::ops::kernel_op::LowerKernelOp;
-use crate::lower::ops::strided::word;
 
 /// Places farther outside are taken for this one.
 const FARTHEST: f32 = 1e6;
@@ -53,6 +53,14 @@ impl GridSample {
         Ok(Rewritten::Replaced)
     }
 }
+
+const NEAREST: Code = Code::new("NEAREST", 0);
+const LINEAR: Code = Code::new("LINEAR", 1);
+const CUBIC: Code = Code::new("CUBIC", 2);
+
+const ZEROS: Code = Code::new("ZEROS", 0);
+const BORDER: Code = Code::new("BORDER", 1);
+const REFLECTION: Code = Code::new("REFLECTION", 2);
 
 /// One axis of the input.
 #[derive(Clone, Copy)]
@@ -210,23 +218,33 @@ impl LowerKernelOp for GridSample {
         let (x, grid, count) = (&elements.operands[0], &elements.operands[1], elements.count);
         let axes = x.shape.len() - 2;
         let (mode, taps) = match self.kind {
-            SampleKind::Nearest => (0, 1),
-            SampleKind::Linear => (1, 1 << axes),
-            SampleKind::Cubic => (2, 16),
+            SampleKind::Nearest => (NEAREST, 1),
+            SampleKind::Linear => (LINEAR, 1 << axes),
+            SampleKind::Cubic => (CUBIC, 16),
         };
         let padding = match self.padding {
-            SamplePadding::Zeros => 0,
-            SamplePadding::Border => 1,
-            SamplePadding::Reflection => 2,
+            SamplePadding::Zeros => ZEROS,
+            SamplePadding::Border => BORDER,
+            SamplePadding::Reflection => REFLECTION,
         };
-        let mut params = vec![count as u32, x.shape[1] as u32, elements.width, mode];
-        params.extend([padding, u32::from(self.align_corners), axes as u32, word(x.offset)]);
-        params.extend([word(x.strides[0]), word(x.strides[1]), word(grid.offset), word(grid.strides[0])]);
-        params.extend(sizes(&elements.out.shape[2..]));
-        params.extend(sizes(&x.shape[2..]));
-        params.extend(stride_words(&x.strides[2..]));
-        params.extend(stride_words(&grid.strides[1..=axes]));
-        params.extend([word(grid.strides[axes + 1]), 0, 0, 0]);
+        let params = Params::new()
+            .set("count", count)
+            .set("channels", x.shape[1])
+            .set("width", elements.width)
+            .code("mode", mode)
+            .code("padding", padding)
+            .set("align_corners", self.align_corners)
+            .set("axes", axes)
+            .set("offset", x.offset)
+            .set("stride_batch", x.strides[0])
+            .set("stride_channel", x.strides[1])
+            .set("grid_offset", grid.offset)
+            .set("grid_batch", grid.strides[0])
+            .set("extents", sizes(&elements.out.shape[2..]))
+            .set("x_extents", sizes(&x.shape[2..]))
+            .set("x_strides", stride_words(&x.strides[2..]))
+            .set("grid_strides", stride_words(&grid.strides[1..=axes]))
+            .set("grid_coordinate", grid.strides[axes + 1]);
         let kernel = Kernel::Of(KernelOpKind::GridSample);
         elements.call(lowering, kernel, params, count * (taps + axes), 4 * count * taps);
         Ok(())

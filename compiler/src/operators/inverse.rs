@@ -9,6 +9,7 @@ use crate::graph::interpret::Tensor;
 use crate::graph::kernel_op::{Inverse, KernelOpKind, KernelOperator, Operands};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::params::Params;
 use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
@@ -21,8 +22,7 @@ use crate::lower::ops::kernel_op::LowerKernelOp;
 const MOST_ROWS: usize = 32;
 
 impl OwnKernel for Inverse {
-    const KERNEL: KernelRow =
-        row(body!("inverse"), Links::None, &["out", "x"], Rounds::of(&[("n", 1)], |p| rounds(p[0])));
+    const KERNEL: KernelRow = row(body!("inverse"), Links::None, &["out", "x"], Rounds::of(&["n"], |p| rounds(p[0])));
 }
 
 impl Inverse {
@@ -83,7 +83,7 @@ impl LowerKernelOp for Inverse {
         let (count, n) = (elements.count, x.shape[x.shape.len() - 1]);
         elements.operands = vec![x];
         elements.invocations(count / (n * n));
-        let params = vec![(count / (n * n)) as u32, n as u32, elements.width, 0];
+        let params = Params::new().set("count", count / (n * n)).set("n", n).set("width", elements.width);
         elements.call(lowering, Kernel::Of(KernelOpKind::Inverse), params, count, 2 * count * n);
         Ok(())
     }

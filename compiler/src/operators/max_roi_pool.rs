@@ -9,13 +9,14 @@ use crate::graph::interpret::{Tensor, for_each_index};
 use crate::graph::kernel_op::{KernelOpKind, KernelOperator, MaxRoiPool, Operands};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::params::Params;
 use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::Elements;
 use crate::lower::ops::kernel_op::LowerKernelOp;
-use crate::lower::ops::strided::{parts, word};
+use crate::lower::ops::strided::parts;
 use std::ops::Range;
 
 /// Most bins along an axis.
@@ -29,7 +30,7 @@ impl OwnKernel for MaxRoiPool {
         body!("max_roi_pool"),
         Links::None,
         &["out", "x", "regions"],
-        Rounds::of(&[("part_rows", 18), ("x_width", 7)], |p| nest(p) + 2 * once(31)),
+        Rounds::of(&["part_rows", "x_width"], |p| nest(p) + 2 * once(31)),
     );
 }
 
@@ -100,15 +101,28 @@ impl LowerKernelOp for MaxRoiPool {
         let Some(elements) = Elements::of(lowering, id) else { return Ok(()) };
         let [x, regions] = elements.operands.clone().try_into().expect("inference wants two operands");
         let count = elements.count;
-        let mut params = vec![count as u32, x.shape[1] as u32, elements.width, self.scale.to_bits()];
-        params.extend([self.size[0] as u32, self.size[1] as u32, x.shape[2] as u32, x.shape[3] as u32]);
-        params.extend(x.strides.iter().map(|s| word(*s)));
-        params.extend([word(x.offset), word(regions.offset), word(regions.strides[0]), word(regions.strides[1])]);
-        params.push(x.shape[0] as u32);
+        let params = Params::new()
+            .set("count", count)
+            .set("channels", x.shape[1])
+            .set("width", elements.width)
+            .set("rows", self.size[0])
+            .set("columns", self.size[1])
+            .set("x_height", x.shape[2])
+            .set("x_width", x.shape[3])
+            .set("batch", x.shape[0])
+            .set("scale", self.scale)
+            .set("stride_batch", x.strides[0])
+            .set("stride_channel", x.strides[1])
+            .set("stride_row", x.strides[2])
+            .set("stride_column", x.strides[3])
+            .set("x_offset", x.offset)
+            .set("regions_offset", regions.offset)
+            .set("stride_region", regions.strides[0])
+            .set("stride_coordinate", regions.strides[1]);
         // Regions cover the input once, as a guess.
         let read = (x.len() * regions.shape[0] / x.shape[0]).max(count);
         for rows in parts(x.shape[2], once(x.shape[3] as u64), lowering.most_rounds()) {
-            let params = [&params[..], &[rows.start as u32, rows.len() as u32, 0]].concat();
+            let params = params.clone().set("part_first", rows.start).set("part_rows", rows.len());
             let read = read * rows.len() / x.shape[2];
             elements.call(lowering, Kernel::Of(KernelOpKind::MaxRoiPool), params, read, read);
         }

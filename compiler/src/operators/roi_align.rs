@@ -9,13 +9,14 @@ use crate::graph::interpret::{Tensor, for_each_index};
 use crate::graph::kernel_op::{KernelOpKind, KernelOperator, Operands, RoiAlign};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::params::Params;
 use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::Elements;
 use crate::lower::ops::kernel_op::LowerKernelOp;
-use crate::lower::ops::strided::{parts, word};
+use crate::lower::ops::strided::parts;
 use std::ops::RangeInclusive;
 
 /// Most samples of a bin along an axis; the kernel has the same number.
@@ -79,7 +80,7 @@ const fn samples_inside(extent: u64, samples: u64) -> u64 {
 }
 
 /// What decides the rounds of the kernel.
-const FIELDS: &[(&str, u32)] = &[("samples", 8), ("x_width", 7), ("part_rows", 23)];
+const FIELDS: &[&str] = &["samples", "x_width", "part_rows"];
 
 fn rounds(p: &[u64]) -> u64 {
     nest(&[p[2], samples_inside(p[1], p[0])])
@@ -157,17 +158,34 @@ impl LowerKernelOp for RoiAlign {
         let Some(elements) = Elements::of(lowering, id) else { return Ok(()) };
         let [x, regions, entries] = elements.operands.clone().try_into().expect("inference wants three operands");
         let count = elements.count;
-        let mut params = vec![count as u32, x.shape[1] as u32, elements.width, u32::from(self.max)];
-        params.extend([self.size[0] as u32, self.size[1] as u32, x.shape[2] as u32, x.shape[3] as u32]);
-        params.extend([self.samples as u32, u32::from(self.half_pixel), self.scale.to_bits(), x.shape[0] as u32]);
-        params.extend(x.strides.iter().map(|s| word(*s)));
-        params.extend([word(x.offset), word(regions.offset), word(regions.strides[0]), word(regions.strides[1])]);
-        params.extend([word(entries.offset), word(entries.strides[0])]);
+        let params = Params::new()
+            .set("count", count)
+            .set("channels", x.shape[1])
+            .set("width", elements.width)
+            .set("is_max", self.max)
+            .set("samples", self.samples)
+            .set("half_pixel", self.half_pixel)
+            .set("rows", self.size[0])
+            .set("columns", self.size[1])
+            .set("x_height", x.shape[2])
+            .set("x_width", x.shape[3])
+            .set("batch", x.shape[0])
+            .set("scale", self.scale)
+            .set("stride_batch", x.strides[0])
+            .set("stride_channel", x.strides[1])
+            .set("stride_row", x.strides[2])
+            .set("stride_column", x.strides[3])
+            .set("x_offset", x.offset)
+            .set("regions_offset", regions.offset)
+            .set("stride_region", regions.strides[0])
+            .set("stride_coordinate", regions.strides[1])
+            .set("entries_offset", entries.offset)
+            .set("stride_entry", entries.strides[0]);
         let samples = if self.samples == 0 { USUAL_SAMPLES } else { self.samples };
         let read = 4 * count * samples * samples;
         let inside = [2, 3].map(|axis| samples_inside(x.shape[axis] as u64, self.samples as u64));
         for rows in parts(inside[0] as usize, once(inside[1]), lowering.most_rounds()) {
-            let params = [&params[..], &[rows.start as u32, rows.len() as u32]].concat();
+            let params = params.clone().set("part_first", rows.start).set("part_rows", rows.len());
             let read = (read * rows.len()).div_ceil(inside[0] as usize);
             elements.call(lowering, Kernel::Of(KernelOpKind::RoiAlign), params, read, 4 * read);
         }

@@ -8,6 +8,7 @@ use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
 use crate::graph::kernel_op::{KernelOpKind, KernelOperator, Operands, TensorScatter};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
+use crate::kernels::params::Params;
 use crate::kernels::rounds::Rounds;
 use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
@@ -15,7 +16,6 @@ use crate::lower::error::LowerError;
 use crate::lower::ops::copy::dense;
 use crate::lower::ops::elements::Elements;
 use crate::lower::ops::kernel_op::LowerKernelOp;
-use crate::lower::ops::strided::word;
 use std::ops::RangeInclusive;
 
 impl OwnKernel for TensorScatter {
@@ -118,9 +118,18 @@ impl LowerKernelOp for TensorScatter {
         let (count, axis) = (elements.count, cache.shape.len() - self.axis_from_end);
         let inner: usize = cache.shape[axis + 1..].iter().product();
         let lines: usize = cache.shape[1..axis].iter().product();
-        let mut params = vec![count as u32, inner as u32, elements.width, u32::from(self.circular)];
-        params.extend([cache.shape[axis] as u32, update.shape[axis] as u32, lines as u32, word(cache.offset)]);
-        params.extend([word(update.offset), word(places.offset), word(stride), 0]);
+        let params = Params::new()
+            .set("count", count)
+            .set("inner", inner)
+            .set("width", elements.width)
+            .set("circular", self.circular)
+            .set("size", cache.shape[axis])
+            .set("length", update.shape[axis])
+            .set("lines", lines)
+            .set("cache_offset", cache.offset)
+            .set("update_offset", update.offset)
+            .set("places_offset", places.offset)
+            .set("place_stride", stride);
         elements.operands = vec![cache, update, places];
         elements.call(lowering, Kernel::Of(KernelOpKind::TensorScatter), params, 2 * count, 0);
         Ok(())

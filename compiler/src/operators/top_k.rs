@@ -14,11 +14,11 @@ use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::ops::kernel_op::LowerKernelOp;
 use crate::lower::ops::lines::Lines;
-use crate::lower::ops::strided::{cost, linear, word};
+use crate::lower::ops::strided::{cost, linear};
 
 impl OwnKernel for TopK {
     const KERNEL: KernelRow =
-        row(body!("top_k"), Links::None, &["out", "x"], Rounds::of(&[("columns", 1)], |p| once(p[0].div_ceil(8))))
+        row(body!("top_k"), Links::None, &["out", "x"], Rounds::of(&["columns"], |p| once(p[0].div_ceil(8))))
             .class(OperatorClass::Hierarchical);
 }
 
@@ -68,21 +68,24 @@ impl LowerKernelOp for TopK {
         let columns = x.shape[self.axis];
         let count = lines.count * columns;
         let (workgroups, width) = linear(count);
-        let mut params = vec![count as u32, columns as u32, self.k as u32, width];
-        params.extend([u32::from(self.largest), u32::from(dtype == Dtype::F32)]);
-        params.extend([word(x.offset), word(x.strides[self.axis])]);
-        params.extend([word(out.strides[self.axis]), 0, 0, 0]);
-        params.extend(lines.words());
-        lowering.call(Call {
-            kernel: Kernel::Of(KernelOpKind::TopK),
-            expression: None,
-            params,
-            output: out.tensor,
-            inputs: vec![x.tensor],
-            workgroups,
-            weight_texels: None,
-            cost: cost(OperatorClass::Hierarchical, count, out.len(), count * columns),
-        });
+        let params = lines
+            .params()
+            .set("count", count)
+            .set("columns", columns)
+            .set("k", self.k)
+            .set("width", width)
+            .set("largest", self.largest)
+            .set("is_float", dtype == Dtype::F32)
+            .set("x_offset", x.offset)
+            .set("x_stride", x.strides[self.axis])
+            .set("out_stride", out.strides[self.axis]);
+        lowering.call(
+            Call::of(Kernel::Of(KernelOpKind::TopK), out.tensor)
+                .params(params)
+                .reads([x.tensor])
+                .over(workgroups)
+                .cost(cost(OperatorClass::Hierarchical, count, out.len(), count * columns)),
+        );
         Ok(())
     }
 }

@@ -132,7 +132,8 @@ fn no_mark_is_left_and_written_kernels_are_short() {
         let unrolled = link(kernel, None).expect("links as it is written");
         let same = written.source == unrolled.source;
         assert_eq!(same, !row.body.text.contains("// unroll"), "{kernel:?}");
-        let facts = |l: &crate::emit::Linked| (l.params_bytes, l.storage_bindings, l.workgroup_size, l.workgroup_bytes);
+        let facts =
+            |l: &crate::emit::Linked| (l.block.size_bytes(), l.storage_bindings, l.workgroup_size, l.workgroup_bytes);
         assert_eq!(facts(&written), facts(&unrolled), "{kernel:?}");
     }
 }

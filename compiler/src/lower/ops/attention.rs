@@ -10,6 +10,7 @@ use crate::cost::Cost;
 use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::op::{EmptyRow, Op};
+use crate::kernels::params::Params;
 use crate::kernels::{Kernel, MAX_SCORE_OPERANDS};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
@@ -85,28 +86,43 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
         EmptyRow::Nan => f32::NAN,
         EmptyRow::Zero => 1.0,
     };
-    let mut params = vec![rows as u32, keys as u32, head_dim as u32, 0];
-    params.extend([scale.to_bits(), f32::INFINITY.to_bits(), empty_sum.to_bits(), 0]);
-    params.extend(inputs[..3].iter().map(|v| word(v.offset)).chain([word(out.view.offset)]));
-    inputs[..3].iter().enumerate().for_each(|(i, v)| params.extend(full(i, v)));
-    params.extend(full(inputs.len(), &out.view));
     let of_score = |i: usize| inputs[3..].get(i).map(|view| (word(view.offset), full(3 + i, view)));
-    params.extend((0..4).map(|i| of_score(i).map_or(0, |(offset, _)| offset)));
-    params.extend((0..MAX_SCORE_OPERANDS).flat_map(|i| of_score(i).map_or([0; 4], |(_, strides)| strides)));
+    let mut score_offsets = [0; 4];
+    let mut score_strides = [0; 4 * MAX_SCORE_OPERANDS];
+    for ((i, offset), place) in score_offsets.iter_mut().enumerate().zip(score_strides.chunks_exact_mut(4)) {
+        let (at, strides) = of_score(i).unwrap_or_default();
+        *offset = at;
+        place.copy_from_slice(&strides);
+    }
+    let params = Params::new()
+        .set("rows", rows)
+        .set("keys", keys)
+        .set("head_dim", head_dim)
+        .set("scale", *scale)
+        .set("infinity", f32::INFINITY)
+        .set("empty_sum", empty_sum)
+        .set("q_offset", inputs[0].offset)
+        .set("k_offset", inputs[1].offset)
+        .set("v_offset", inputs[2].offset)
+        .set("out_offset", out.view.offset)
+        .set("q_stride", full(0, &inputs[0]))
+        .set("k_stride", full(1, &inputs[1]))
+        .set("v_stride", full(2, &inputs[2]))
+        .set("out_stride", full(inputs.len(), &out.view))
+        .set("score_offsets", score_offsets)
+        .set("score_strides", score_strides);
     let scores = (sizes[0] * sizes[1] * rows * keys) as f64;
-    lowering.call(Call {
-        kernel,
-        expression: score.clone(),
-        params,
-        output: out.view.tensor,
-        inputs: inputs.iter().map(|v| v.tensor).collect(),
-        workgroups: [rows.div_ceil(kernel.tile().0) as u32, sizes[1] as u32, sizes[0] as u32],
-        weight_texels: None,
-        cost: Cost {
-            class: OperatorClass::Hierarchical,
-            flops: 4.0 * scores * head_dim as f64,
-            bytes: 4.0 * (sizes[0] * sizes[1] * (2 * rows + 2 * keys) * head_dim) as f64,
-        },
-    });
+    lowering.call(
+        Call::of(kernel, out.view.tensor)
+            .params(params)
+            .reads(inputs.iter().map(|v| v.tensor))
+            .link(score.clone())
+            .over([rows.div_ceil(kernel.tile().0) as u32, sizes[1] as u32, sizes[0] as u32])
+            .cost(Cost {
+                class: OperatorClass::Hierarchical,
+                flops: 4.0 * scores * head_dim as f64,
+                bytes: 4.0 * (sizes[0] * sizes[1] * (2 * rows + 2 * keys) * head_dim) as f64,
+            }),
+    );
     out.finish(lowering, id)
 }

@@ -5,11 +5,12 @@
 
 use super::copy::dense;
 use super::heavy::{Output, attach_epilogue, element_strides, output_for, panel_calls};
-use super::strided::word;
 use crate::cost::Cost;
 use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::op::{Op, Window};
+use crate::kernels::MAX_EPILOGUE_OPERANDS;
+use crate::kernels::params::Params;
 use crate::kernels::{Kernel, PANEL};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
@@ -131,7 +132,7 @@ struct Convolution<'a> {
     input: &'a View,
     out: &'a Output,
     tiles: Tiles,
-    operand_words: Vec<u32>,
+    operand_words: [u32; 4 * MAX_EPILOGUE_OPERANDS],
 }
 
 impl Convolution<'_> {
@@ -149,11 +150,26 @@ impl Convolution<'_> {
         }
     }
 
-    fn spatial_words(&self) -> [u32; 8] {
-        let g = self.geometry;
-        [g.kernel, g.strides, g.dilations, g.pads].concat().iter().map(|v| *v as u32).collect::<Vec<_>>()[..]
-            .try_into()
-            .expect("four pairs")
+    /// What every convolution says: the window, where the operand's and the result's channels lie, and the epilogue's operands.
+    fn spatial_params(&self) -> Params {
+        let (g, x, out) = (self.geometry, self.input, &self.out.view);
+        let pairs = [
+            (["in_h", "in_w"], g.input),
+            (["out_h", "out_w"], g.output),
+            (["kernel_h", "kernel_w"], g.kernel),
+            (["stride_h", "stride_w"], g.strides),
+            (["dilation_h", "dilation_w"], g.dilations),
+            (["pad_h", "pad_w"], g.pads),
+        ];
+        let window =
+            pairs.iter().fold(Params::new(), |params, ([h, w], [height, width])| params.set(h, *height).set(w, *width));
+        window
+            .set("x_stride_batch", x.strides[0])
+            .set("x_stride_channel", x.strides[1])
+            .set("out_offset", out.offset)
+            .set("out_stride_batch", out.strides[0])
+            .set("out_stride_channel", out.strides[1])
+            .set("operands", self.operand_words)
     }
 
     fn products(
@@ -195,31 +211,31 @@ impl Convolution<'_> {
                 }
                 let x_offset = self.input.offset + (first_group * channels) as i64 * self.input.strides[1];
                 let first_output = first_group * per_group;
-                let mut params = vec![n_count as u32, (panels.start * PANEL + first_output) as u32];
-                params.extend([per_group as u32, group_count as u32, base, group_texels as u32]);
-                params.extend([page.texels().trailing_zeros(), channels as u32]);
-                params.extend([g.input, g.output].concat().iter().map(|v| *v as u32));
-                params.extend(self.spatial_words());
-                params.extend([word(x_offset), word(self.input.strides[0]), word(self.input.strides[1])]);
                 let out = &self.out.view;
-                params.extend([word(out.offset), word(out.strides[0]), word(out.strides[1]), 0, 0]);
-                params.extend(&self.operand_words);
+                let params = self
+                    .spatial_params()
+                    .set("n_count", n_count)
+                    .set("n0", panels.start * PANEL + first_output)
+                    .set("n_per_group", per_group)
+                    .set("groups", group_count)
+                    .set("weight_base", base)
+                    .set("weight_group_stride", group_texels as usize)
+                    .set("page_shift", page.texels().trailing_zeros())
+                    .set("channels", channels)
+                    .set("x_offset", x_offset);
                 let kernel = match self.tiles {
                     Tiles::Gpu => Kernel::ConvTiled,
                     Tiles::Software => Kernel::ConvWide,
                 };
                 let tile = kernel.tile();
                 let columns = n_count.div_ceil(tile.1) as u32;
-                Call {
-                    kernel,
-                    expression: self.out.expression.clone(),
-                    params,
-                    output: out.tensor,
-                    inputs: self.inputs(),
-                    workgroups: [g.pixels().div_ceil(tile.0) as u32, columns, (g.images * group_count) as u32],
-                    weight_texels: Some(limit_range.clone().unwrap_or(texels)),
-                    cost: self.cost(n_count * group_count, taps),
-                }
+                Call::of(kernel, out.tensor)
+                    .params(params)
+                    .reads(self.inputs())
+                    .link(self.out.expression.clone())
+                    .over([g.pixels().div_ceil(tile.0) as u32, columns, (g.images * group_count) as u32])
+                    .weights(limit_range.clone().unwrap_or(texels))
+                    .cost(self.cost(n_count * group_count, taps))
             })?;
         }
         Ok(())
@@ -238,22 +254,32 @@ impl Convolution<'_> {
         let rows = g.pixels();
         // A single pixel with many channels is a row vector; lanes along rows would idle.
         let kernel = super::heavy::product_kernel(self.tiles, rows);
-        let mut params = vec![rows as u32, n_count as u32, g.channels as u32, base];
-        params.extend([n0 as u32, page_texels.trailing_zeros(), 1, g.images as u32]);
-        params.extend([word(x.offset), 1, word(x.strides[1]), word(out.offset), 1, word(out.strides[1]), 0, 0]);
-        params.extend([0, 0, word(x.strides[0]), 0, 0, 0, word(out.strides[0]), 0]);
-        params.extend(&self.operand_words);
+        let params = Params::new()
+            .set("m", rows)
+            .set("n_count", n_count)
+            .set("k", g.channels)
+            .set("weight_base", base)
+            .set("n0", n0)
+            .set("page_shift", page_texels.trailing_zeros())
+            .set("batch_1", 1_u32)
+            .set("batch_2", g.images)
+            .set("x_offset", x.offset)
+            .set("x_stride_m", 1_u32)
+            .set("x_stride_k", x.strides[1])
+            .set("out_offset", out.offset)
+            .set("out_stride_m", 1_u32)
+            .set("out_stride_n", out.strides[1])
+            .set("x_batch_stride", [0, 0, x.strides[0]])
+            .set("out_batch_stride", [0, 0, out.strides[0]])
+            .set("operands", self.operand_words);
         let tile = kernel.tile();
-        Call {
-            kernel,
-            expression: self.out.expression.clone(),
-            params,
-            output: out.tensor,
-            inputs: self.inputs(),
-            workgroups: [rows.div_ceil(tile.0) as u32, n_count.div_ceil(tile.1) as u32, g.images as u32],
-            weight_texels: Some(texels),
-            cost: self.cost(n_count, g.channels),
-        }
+        Call::of(kernel, out.tensor)
+            .params(params)
+            .reads(self.inputs())
+            .link(self.out.expression.clone())
+            .over([rows.div_ceil(tile.0) as u32, n_count.div_ceil(tile.1) as u32, g.images as u32])
+            .weights(texels)
+            .cost(self.cost(n_count, g.channels))
     }
 
     fn depthwise(
@@ -289,14 +315,15 @@ impl Convolution<'_> {
             }
             let base = (texels.start % u64::from(page.texels())) as u32;
             let multiplier = g.outputs / g.channels;
-            let mut params = vec![(last - first) as u32, first as u32, multiplier as u32, base];
-            params.push(page.texels().trailing_zeros());
-            params.extend([g.input, g.output].concat().iter().map(|v| *v as u32));
-            params.extend(self.spatial_words());
-            let (x, out) = (self.input, &self.out.view);
-            params.extend([word(x.offset), word(x.strides[0]), word(x.strides[1])]);
-            params.extend([word(out.offset), word(out.strides[0]), word(out.strides[1]), 0]);
-            params.extend(&self.operand_words);
+            let out = &self.out.view;
+            let params = self
+                .spatial_params()
+                .set("n_count", last - first)
+                .set("n0", first)
+                .set("multiplier", multiplier)
+                .set("weight_base", base)
+                .set("page_shift", page.texels().trailing_zeros())
+                .set("x_offset", self.input.offset);
             let channels = (last - first) as u32;
             let small = (&g.kernel, &g.strides, &g.dilations) == (&[3, 3], &[1, 1], &[1, 1]);
             let (kernel, workgroups) = if small {
@@ -305,16 +332,13 @@ impl Convolution<'_> {
             } else {
                 (Kernel::ConvDepthwise, [g.pixels().div_ceil(Kernel::ConvDepthwise.tile().0) as u32, channels])
             };
-            let call = Call {
-                kernel,
-                expression: self.out.expression.clone(),
-                params,
-                output: out.tensor,
-                inputs: self.inputs(),
-                workgroups: [workgroups[0], workgroups[1], g.images as u32],
-                weight_texels: Some(texels),
-                cost: self.cost(last - first, taps),
-            };
+            let call = Call::of(kernel, out.tensor)
+                .params(params)
+                .reads(self.inputs())
+                .link(self.out.expression.clone())
+                .over([workgroups[0], workgroups[1], g.images as u32])
+                .weights(texels)
+                .cost(self.cost(last - first, taps));
             lowering.call(call);
             first = last;
         }

@@ -2,10 +2,11 @@
 //!
 //! Words are copied whatever their type. A copy with more than eight axes left after merging is cut along its outermost axis.
 
-use super::strided::{cost, linear, walk, word};
+use super::strided::{cost, linear, walk};
 use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::kernels::Kernel;
+use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering, Site};
 use crate::lower::error::LowerError;
 use crate::lower::view::{TensorId, View};
@@ -37,20 +38,19 @@ pub fn copy_into(lowering: &mut Lowering<'_>, from: &View, to: &View) {
         return;
     };
     let (workgroups, width) = linear(walk.count);
-    let mut params = vec![walk.count as u32, walk.rank, width, 0];
-    params.extend(walk.extents);
-    params.extend([word(to.offset), word(from.offset), 0, 0]);
-    walk.strides.iter().for_each(|s| params.extend(s));
-    lowering.call(Call {
-        kernel: Kernel::Copy,
-        expression: None,
-        params,
-        output: to.tensor,
-        inputs: vec![from.tensor],
-        workgroups,
-        weight_texels: None,
-        cost: cost(OperatorClass::Elemental, walk.count, walk.count, 0),
-    });
+    let params = Params::new()
+        .set("count", walk.count)
+        .set("rank", walk.rank)
+        .set("width", width)
+        .set("extents", walk.extents)
+        .set("offsets", [to.offset, from.offset, 0])
+        .set("strides", walk.strides.concat());
+    lowering.call(Call::of(Kernel::Copy, to.tensor).params(params).reads([from.tensor]).over(workgroups).cost(cost(
+        OperatorClass::Elemental,
+        walk.count,
+        walk.count,
+        0,
+    )));
 }
 
 fn row(view: &View, index: usize) -> View {

@@ -7,11 +7,11 @@
 
 use super::copy::dense;
 use super::heavy::{Output, StreamedWeight, attach_epilogue, element_strides, output_for, panel_calls, product_kernel};
-use super::strided::word;
 use crate::cost::Cost;
 use crate::cost::OperatorClass;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
+use crate::kernels::params::Params;
 use crate::kernels::{Kernel, PANEL};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
@@ -250,25 +250,33 @@ fn weighted(
     let (x_offset, out_view) = (view.offset, out.view.clone());
     panel_calls(lowering, weight, 0, |range, texels, base| {
         let n_count = (range.end * PANEL).min(n) - range.start * PANEL;
-        let mut params = vec![rows as u32, n_count as u32, k as u32, base];
-        params.extend([(range.start * PANEL) as u32, shift, sizes[1] as u32, sizes[2] as u32]);
-        params.extend([word(x_offset), word(merged.m.1[0]), word(merged.k.1[0]), word(out_view.offset)]);
-        params.extend([word(merged.m.1[2]), word(merged.n.1[2]), 0, 0]);
-        params.extend(x_batch.iter().map(|s| word(*s)).chain([0]));
-        params.extend(out_batch.iter().map(|s| word(*s)).chain([0]));
-        params.extend(&operand_words);
+        let params = Params::new()
+            .set("m", rows)
+            .set("n_count", n_count)
+            .set("k", k)
+            .set("weight_base", base)
+            .set("n0", range.start * PANEL)
+            .set("page_shift", shift)
+            .set("batch_1", sizes[1])
+            .set("batch_2", sizes[2])
+            .set("x_offset", x_offset)
+            .set("x_stride_m", merged.m.1[0])
+            .set("x_stride_k", merged.k.1[0])
+            .set("out_offset", out_view.offset)
+            .set("out_stride_m", merged.m.1[2])
+            .set("out_stride_n", merged.n.1[2])
+            .set("x_batch_stride", x_batch)
+            .set("out_batch_stride", out_batch)
+            .set("operands", operand_words);
         let tile = kernel.tile();
         let flops = 2.0 * (batches * rows * k * n_count) as f64;
-        Call {
-            kernel,
-            expression: out.expression.clone(),
-            params,
-            output: out_view.tensor,
-            inputs: inputs.clone(),
-            workgroups: [rows.div_ceil(tile.0) as u32, n_count.div_ceil(tile.1) as u32, batches as u32],
-            weight_texels: Some(texels),
-            cost: Cost { class: OperatorClass::Reusable, flops, bytes: 4.0 * (batches * rows * (k + n_count)) as f64 },
-        }
+        Call::of(kernel, out_view.tensor)
+            .params(params)
+            .reads(inputs.clone())
+            .link(out.expression.clone())
+            .over([rows.div_ceil(tile.0) as u32, n_count.div_ceil(tile.1) as u32, batches as u32])
+            .weights(texels)
+            .cost(Cost { class: OperatorClass::Reusable, flops, bytes: 4.0 * (batches * rows * (k + n_count)) as f64 })
     })?;
     out.finish(lowering, id)
 }
@@ -337,35 +345,45 @@ fn dynamic(
     let (_, out_batch) = batch3(&merged.batch_shape, &merged.batch_strides[2]);
     let batches: usize = merged.batch_shape.iter().product();
     let (m, n, k) = (merged.m.0, merged.n.0, merged.k.0);
-    let mut params = vec![m as u32, n as u32, k as u32, sizes[1] as u32];
-    params.extend([sizes[2] as u32, word(left.offset), word(merged.m.1[0]), word(merged.k.1[0])]);
-    params.extend([word(right.offset), word(merged.k.1[1]), word(merged.n.1[1]), word(out.view.offset)]);
-    params.extend([word(merged.m.1[2]), word(merged.n.1[2]), 0, 0]);
-    for strides in [a_batch, b_batch, out_batch] {
-        params.extend(strides.iter().map(|s| word(*s)).chain([0]));
-    }
-    params.extend(attach_epilogue(&epilogue, |i| {
+    let operands = attach_epilogue(&epilogue, |i| {
         let z = flat_stride(&merged.batch_shape, &merged.batch_strides[3 + i]).expect("checked by epilogue_fits");
         (z, merged.m.1[3 + i], merged.n.1[3 + i])
-    }));
+    });
+    let params = Params::new()
+        .set("m", m)
+        .set("n", n)
+        .set("k", k)
+        .set("batch_1", sizes[1])
+        .set("batch_2", sizes[2])
+        .set("a_offset", left.offset)
+        .set("a_stride_m", merged.m.1[0])
+        .set("a_stride_k", merged.k.1[0])
+        .set("c_offset", right.offset)
+        .set("c_stride_k", merged.k.1[1])
+        .set("c_stride_n", merged.n.1[1])
+        .set("out_offset", out.view.offset)
+        .set("out_stride_m", merged.m.1[2])
+        .set("out_stride_n", merged.n.1[2])
+        .set("a_batch_stride", a_batch)
+        .set("c_batch_stride", b_batch)
+        .set("out_batch_stride", out_batch)
+        .set("operands", operands);
     let kernel = match lowering.options().tiles {
         Tiles::Gpu => Kernel::MatmulDynTiled,
         Tiles::Software => Kernel::MatmulDynWide,
     };
     let tile = kernel.tile();
-    lowering.call(Call {
-        kernel,
-        expression: out.expression.clone(),
-        params,
-        output: out.view.tensor,
-        inputs: [left.tensor, right.tensor].into_iter().chain(epilogue.iter().map(|v| v.tensor)).collect(),
-        workgroups: [m.div_ceil(tile.0) as u32, n.div_ceil(tile.1) as u32, batches as u32],
-        weight_texels: None,
-        cost: Cost {
-            class: OperatorClass::Reusable,
-            flops: 2.0 * (batches * m * n * k) as f64,
-            bytes: 4.0 * (batches * (m * k + k * n + m * n)) as f64,
-        },
-    });
+    lowering.call(
+        Call::of(kernel, out.view.tensor)
+            .params(params)
+            .reads([left.tensor, right.tensor].into_iter().chain(epilogue.iter().map(|v| v.tensor)))
+            .link(out.expression.clone())
+            .over([m.div_ceil(tile.0) as u32, n.div_ceil(tile.1) as u32, batches as u32])
+            .cost(Cost {
+                class: OperatorClass::Reusable,
+                flops: 2.0 * (batches * m * n * k) as f64,
+                bytes: 4.0 * (batches * (m * k + k * n + m * n)) as f64,
+            }),
+    );
     out.finish(lowering, id)
 }

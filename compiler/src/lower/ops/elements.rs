@@ -2,6 +2,7 @@
 
 use crate::graph::NodeId;
 use crate::kernels::Kernel;
+use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::ops::strided::{cost, linear, reversed, word};
 use crate::lower::view::View;
@@ -38,17 +39,14 @@ impl Elements {
     }
 
     /// Appends the call: its parameters, and how many elements it reads and operations it needs in all.
-    pub fn call(&self, lowering: &mut Lowering<'_>, kernel: Kernel, params: Vec<u32>, read: usize, flops: usize) {
-        lowering.call(Call {
-            kernel,
-            expression: None,
-            params,
-            output: self.out.tensor,
-            inputs: self.operands.iter().map(|view| view.tensor).collect(),
-            workgroups: self.workgroups,
-            weight_texels: None,
-            cost: cost(kernel.row().class, read, self.count, flops),
-        });
+    pub fn call(&self, lowering: &mut Lowering<'_>, kernel: Kernel, params: Params, read: usize, flops: usize) {
+        lowering.call(
+            Call::of(kernel, self.out.tensor)
+                .params(params)
+                .reads(self.operands.iter().map(|view| view.tensor))
+                .over(self.workgroups)
+                .cost(cost(kernel.row().class, read, self.count, flops)),
+        );
     }
 }
 

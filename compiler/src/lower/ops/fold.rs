@@ -6,6 +6,7 @@ use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::Window;
 use crate::kernels::Kernel;
+use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 
@@ -30,29 +31,31 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window) -> Result
         |list: &[usize], padding: u32| reversed::<4>(&list.iter().map(|v| *v as u32).collect::<Vec<_>>(), padding);
     let strides = |list: &[i64]| reversed::<4>(&list.iter().map(|s| word(*s)).collect::<Vec<_>>(), 0);
     let (workgroups, width) = linear(count);
-    let mut params = vec![count as u32, x.shape[1] as u32, width, word(x.offset)];
-    params.extend([word(x.strides[0]), word(x.strides[1]), 0, 0]);
-    params.extend(sizes(&node.shape[2..], 1));
-    params.extend(sizes(&x.shape[2 + n..], 1));
-    params.extend(strides(&x.strides[2 + n..]));
-    params.extend(strides(&x.strides[2..2 + n]));
-    params.extend(sizes(&window.strides, 1));
-    params.extend(sizes(&window.dilations, 1));
-    params.extend(sizes(&window.pads_before, 0));
+    let params = Params::new()
+        .set("count", count)
+        .set("channels", x.shape[1])
+        .set("width", width)
+        .set("offset", x.offset)
+        .set("stride_batch", x.strides[0])
+        .set("stride_channel", x.strides[1])
+        .set("extents", sizes(&node.shape[2..], 1))
+        .set("x_extents", sizes(&x.shape[2 + n..], 1))
+        .set("x_strides", strides(&x.strides[2 + n..]))
+        .set("tap_strides", strides(&x.strides[2..2 + n]))
+        .set("steps", sizes(&window.strides, 1))
+        .set("dilations", sizes(&window.dilations, 1))
+        .set("pads", sizes(&window.pads_before, 0));
     let taps: usize = window.kernel.iter().zip(&window.strides).map(|(k, s)| k.div_ceil(*s)).product();
     let parts = window_parts(sizes(&window.kernel, 1), lowering.most_rounds());
     for (first, end) in &parts {
         let read = (count * taps).div_ceil(parts.len());
-        lowering.call(Call {
-            kernel: Kernel::Fold,
-            expression: None,
-            params: [&params[..], first, end].concat(),
-            output: out.tensor,
-            inputs: vec![x.tensor],
-            workgroups,
-            weight_texels: None,
-            cost: cost(OperatorClass::Elemental, read, count, read),
-        });
+        lowering.call(
+            Call::of(Kernel::Fold, out.tensor)
+                .params(params.clone().set("tap_first", *first).set("tap_end", *end))
+                .reads([x.tensor])
+                .over(workgroups)
+                .cost(cost(OperatorClass::Elemental, read, count, read)),
+        );
     }
     Ok(())
 }

@@ -3,12 +3,13 @@
 //! Row gathers read only the rows that a run needs, straight from the file. A computed index needs its table resident, which
 //! is refused above 16 MiB.
 
-use super::strided::{cost, linear, walk, word};
+use super::strided::{cost, linear, walk};
 use crate::cost::OperatorClass;
 use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
+use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::program::RowSource;
@@ -127,21 +128,21 @@ fn gather_elements(lowering: &mut Lowering<'_>, id: NodeId, axis: usize) -> Resu
     let walk = walk(&node.shape, &[x_strides, index_strides, out.strides.clone()])
         .ok_or_else(|| no_kernel("its operands differ in more than eight axes"))?;
     let (workgroups, width) = linear(walk.count);
-    let mut params = vec![walk.count as u32, walk.rank, width, x.shape[axis] as u32];
-    params.extend(walk.extents);
-    params.extend([word(x.offset), word(indices.offset), 0, 0]);
-    params.extend(walk.strides[0]);
-    params.extend(walk.strides[1]);
-    params.extend([word(x.strides[axis]), 0, 0, 0]);
-    lowering.call(Call {
-        kernel: Kernel::Gather,
-        expression: None,
-        params,
-        output: out.tensor,
-        inputs: vec![x.tensor, indices.tensor],
-        workgroups,
-        weight_texels: None,
-        cost: cost(OperatorClass::Elemental, 2 * walk.count, walk.count, 0),
-    });
+    let params = Params::new()
+        .set("count", walk.count)
+        .set("rank", walk.rank)
+        .set("width", width)
+        .set("axis_extent", x.shape[axis])
+        .set("extents", walk.extents)
+        .set("offsets", [x.offset, indices.offset, 0])
+        .set("strides", walk.strides[..2].concat())
+        .set("axis_stride", x.strides[axis]);
+    lowering.call(
+        Call::of(Kernel::Gather, out.tensor)
+            .params(params)
+            .reads([x.tensor, indices.tensor])
+            .over(workgroups)
+            .cost(cost(OperatorClass::Elemental, 2 * walk.count, walk.count, 0)),
+    );
     Ok(())
 }

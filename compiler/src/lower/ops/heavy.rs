@@ -156,16 +156,12 @@ impl Output {
 }
 
 /// The `operands` words of an epilogue: offset and strides (batch, m, n) of every extra operand, padded.
-pub fn attach_epilogue(views: &[View], strides: impl Fn(usize) -> (i64, i64, i64)) -> Vec<u32> {
-    let mut words: Vec<u32> = views
-        .iter()
-        .enumerate()
-        .flat_map(|(i, view)| {
-            let (batch, m, n) = strides(i);
-            [word(view.offset), word(batch), word(m), word(n)]
-        })
-        .collect();
-    words.resize(4 * MAX_EPILOGUE_OPERANDS, 0);
+pub fn attach_epilogue(views: &[View], strides: impl Fn(usize) -> (i64, i64, i64)) -> [u32; 4 * MAX_EPILOGUE_OPERANDS] {
+    let mut words = [0; 4 * MAX_EPILOGUE_OPERANDS];
+    for ((i, view), place) in views.iter().enumerate().zip(words.chunks_exact_mut(4)) {
+        let (batch, m, n) = strides(i);
+        place.copy_from_slice(&[view.offset, batch, m, n].map(word));
+    }
     words
 }
 

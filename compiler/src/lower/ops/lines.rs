@@ -5,6 +5,7 @@
 use super::copy::dense;
 use super::strided::{Four, four, other_axes};
 use crate::graph::NodeId;
+use crate::kernels::params::Params;
 use crate::lower::context::Lowering;
 use crate::lower::view::View;
 
@@ -36,8 +37,9 @@ impl Lines {
         Self { x, out, merged, count }
     }
 
-    /// Extents of the merged axes, then the strides of operand and output.
-    pub fn words(&self) -> Vec<u32> {
-        self.merged.extents.iter().chain(self.merged.strides.iter().flatten()).copied().collect()
+    /// Extents of the merged axes, and the strides of operand and output along them.
+    pub fn params(&self) -> Params {
+        let [x_strides, out_strides] = [0, 1].map(|view| self.merged.strides[view]);
+        Params::new().set("extents", self.merged.extents).set("x_strides", x_strides).set("out_strides", out_strides)
     }
 }

@@ -40,61 +40,58 @@ pub use stream::streamed_constants;
 pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
     stream::operands(lowering, id)?;
     lowering.enter(Site::Node(id));
-    match &lowering.graph().node(id).op {
+    let op = &lowering.graph().node(id).op;
+    match op {
         Op::Input => views::input(lowering, id),
         Op::Constant(_) => Ok(()),
         Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } | Op::Unfold { .. } => {
-            views::view(lowering, id)?;
-            pointwise::epilogue(lowering, id)
+            views::view(lowering, id)
         }
         Op::Pointwise(program) => pointwise::lower(lowering, id, program),
         Op::Einsum { .. } => einsum::lower(lowering, id),
         Op::Conv { .. } => conv::lower(lowering, id),
-        Op::Fold { window, .. } => {
-            fold::lower(lowering, id, window)?;
-            pointwise::epilogue(lowering, id)
-        }
-        Op::Scatter { reduction } => {
-            scatter::lower(lowering, id, *reduction)?;
-            pointwise::epilogue(lowering, id)
-        }
+        Op::Fold { window, .. } => fold::lower(lowering, id, window),
+        Op::Scatter { reduction } => scatter::lower(lowering, id, *reduction),
         Op::Attention { .. } => attention::lower(lowering, id),
-        Op::Pool { window, kind } => {
-            pool::lower(lowering, id, window, *kind)?;
-            pointwise::epilogue(lowering, id)
-        }
-        Op::Softmax { axis, log } => {
-            softmax::lower(lowering, id, *axis, *log)?;
-            pointwise::epilogue(lowering, id)
-        }
+        Op::Pool { window, kind } => pool::lower(lowering, id, window, *kind),
+        Op::Softmax { axis, log } => softmax::lower(lowering, id, *axis, *log),
         Op::Normalize { kind, axes, epsilon } => normalize::lower(lowering, id, *kind, axes, *epsilon),
-        Op::Reduce { kind, axes } => {
-            reduce::lower(lowering, id, *kind, axes)?;
-            pointwise::epilogue(lowering, id)
-        }
-        Op::ArgReduce { axis, max, last } => {
-            reduce::lower_arg(lowering, id, *axis, *max, *last)?;
-            pointwise::epilogue(lowering, id)
-        }
-        Op::Gather { axis } => {
-            gather::lower(lowering, id, *axis)?;
-            pointwise::epilogue(lowering, id)
-        }
-        Op::Concat { axis } => {
-            concat::lower(lowering, id, *axis)?;
-            pointwise::epilogue(lowering, id)
-        }
-        Op::Pad { before, mode, .. } => {
-            pad::lower(lowering, id, before, *mode)?;
-            pointwise::epilogue(lowering, id)
-        }
-        Op::Kernel(own) => {
-            kernel_op::lower(lowering, id, own)?;
-            pointwise::epilogue(lowering, id)
-        }
-        Op::Resize { axes, fill } => {
-            resize::lower(lowering, id, axes, *fill)?;
-            pointwise::epilogue(lowering, id)
-        }
+        Op::Reduce { kind, axes } => reduce::lower(lowering, id, *kind, axes),
+        Op::ArgReduce { axis, max, last } => reduce::lower_arg(lowering, id, *axis, *max, *last),
+        Op::Gather { axis } => gather::lower(lowering, id, *axis),
+        Op::Concat { axis } => concat::lower(lowering, id, *axis),
+        Op::Pad { before, mode, .. } => pad::lower(lowering, id, before, *mode),
+        Op::Kernel(own) => kernel_op::lower(lowering, id, own),
+        Op::Resize { axes, fill } => resize::lower(lowering, id, axes, *fill),
+    }?;
+    if sees_to_its_epilogue(op) { Ok(()) } else { pointwise::epilogue(lowering, id) }
+}
+
+/// Whether the lowering of an operator runs the node's epilogue, in its kernel or behind it; else a kernel of its own follows.
+const fn sees_to_its_epilogue(op: &Op) -> bool {
+    match op {
+        Op::Input
+        | Op::Constant(_)
+        | Op::Pointwise(_)
+        | Op::Einsum { .. }
+        | Op::Conv { .. }
+        | Op::Attention { .. }
+        | Op::Normalize { .. } => true,
+        Op::Reshape
+        | Op::Transpose { .. }
+        | Op::Broadcast
+        | Op::Slice { .. }
+        | Op::Unfold { .. }
+        | Op::Fold { .. }
+        | Op::Scatter { .. }
+        | Op::Pool { .. }
+        | Op::Softmax { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Gather { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Kernel(_)
+        | Op::Resize { .. } => false,
     }
 }

@@ -11,6 +11,7 @@ use crate::graph::constant::Dtype;
 use crate::graph::op::NormKind;
 use crate::graph::pointwise::Pointwise;
 use crate::kernels::Kernel;
+use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::view::View;
@@ -86,28 +87,34 @@ pub fn lower(
     let row_count = out.len() / columns;
     let lanes = lanes(row_count, columns, walk.x_stride);
     let workgroups = by_rows(row_count, lanes);
-    let mut params = vec![row_count as u32, columns as u32, lanes, workgroups[0]];
-    params.extend([word(x.offset), word(walk.x_stride), word(walk.out_stride), u32::from(kind == NormKind::Layer)]);
-    params.extend(walk.outer.extents);
-    walk.outer.strides.iter().for_each(|s| params.extend(s));
-    params.extend([epsilon.to_bits(), 0, 0, 0]);
-    let table = params.len() + 4 * MAX_OPERANDS;
-    params.extend(linked.iter().flat_map(|(_, words)| words));
-    params.resize(table, 0);
+    let mut table: Vec<u32> = linked.iter().flat_map(|(_, words)| words.iter().copied()).collect();
+    table.resize(4 * MAX_OPERANDS, 0);
+    let params = Params::new()
+        .set("rows", row_count)
+        .set("columns", columns)
+        .set("lanes", lanes)
+        .set("width", workgroups[0])
+        .set("x_offset", x.offset)
+        .set("x_stride", walk.x_stride)
+        .set("out_stride", walk.out_stride)
+        .set("centre", kind == NormKind::Layer)
+        .set("extents", walk.outer.extents)
+        .set("x_row_strides", walk.outer.strides[0])
+        .set("out_row_strides", walk.outer.strides[1])
+        .set("epsilon", epsilon)
+        .set("operands", table);
     let mut inputs = vec![x.tensor];
     if linked.is_some() {
         inputs.extend(operands.iter().map(|v| v.tensor));
     }
-    lowering.call(Call {
-        kernel: Kernel::Normalize,
-        expression: linked.as_ref().map(|(e, _)| (*e).clone()),
-        params,
-        output: out.tensor,
-        inputs,
-        workgroups,
-        weight_texels: None,
-        cost: cost(OperatorClass::Hierarchical, 3 * out.len(), out.len(), 8 * out.len()),
-    });
+    lowering.call(
+        Call::of(Kernel::Normalize, out.tensor)
+            .params(params)
+            .reads(inputs)
+            .link(linked.as_ref().map(|(e, _)| (*e).clone()))
+            .over(workgroups)
+            .cost(cost(OperatorClass::Hierarchical, 3 * out.len(), out.len(), 8 * out.len())),
+    );
     if linked.is_none() {
         return super::pointwise::epilogue(lowering, id);
     }

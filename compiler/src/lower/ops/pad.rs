@@ -6,6 +6,7 @@ use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::PadMode;
 use crate::kernels::Kernel;
+use crate::kernels::params::{Code, Params};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 
@@ -17,6 +18,10 @@ const fn fill_word(value: f32, dtype: Dtype) -> u32 {
         Dtype::Bool => (value != 0.0) as u32,
     }
 }
+
+const CONSTANT: Code = Code::new("CONSTANT", 0);
+const REFLECT: Code = Code::new("REFLECT", 1);
+const EDGE: Code = Code::new("EDGE", 2);
 
 /// Lowers a padding; its epilogue is left.
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, before: &[usize], mode: PadMode) -> Result<(), LowerError> {
@@ -34,10 +39,10 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, before: &[usize], mode: Pa
         before[i].max(after) < x.shape[i].max(1)
     };
     let (code, fill) = match mode {
-        PadMode::Constant(value) => (0, fill_word(value, graph.node(operand).dtype)),
-        PadMode::Reflect if (0..rank).all(reaches_once) => (1, 0),
+        PadMode::Constant(value) => (CONSTANT, fill_word(value, graph.node(operand).dtype)),
+        PadMode::Reflect if (0..rank).all(reaches_once) => (REFLECT, 0),
         PadMode::Reflect => return Err(no_kernel("it mirrors more elements than the axis has")),
-        PadMode::Edge if !x.is_empty() => (2, 0),
+        PadMode::Edge if !x.is_empty() => (EDGE, 0),
         PadMode::Edge => return Err(no_kernel("an empty tensor has no edge")),
     };
     let out = lowering.output(&node.shape);
@@ -48,21 +53,22 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, before: &[usize], mode: Pa
     }
     let words = |list: &[usize]| list.iter().map(|v| *v as u32).collect::<Vec<_>>();
     let (workgroups, width) = linear(count);
-    let mut params = vec![count as u32, rank.max(1) as u32, width, code];
-    params.extend(reversed::<8>(&words(&node.shape), 1));
-    params.extend(reversed::<8>(&words(&x.shape), 1));
-    params.extend(reversed::<8>(&words(before), 0));
-    params.extend(reversed::<8>(&x.strides.iter().map(|s| word(*s)).collect::<Vec<_>>(), 0));
-    params.extend([word(x.offset), fill, 0, 0]);
-    lowering.call(Call {
-        kernel: Kernel::Pad,
-        expression: None,
-        params,
-        output: out.tensor,
-        inputs: vec![x.tensor],
-        workgroups,
-        weight_texels: None,
-        cost: cost(OperatorClass::Elemental, count, count, 0),
-    });
+    let params = Params::new()
+        .set("count", count)
+        .set("rank", rank.max(1))
+        .set("width", width)
+        .code("mode", code)
+        .set("extents", reversed::<8>(&words(&node.shape), 1))
+        .set("x_extents", reversed::<8>(&words(&x.shape), 1))
+        .set("before", reversed::<8>(&words(before), 0))
+        .set("strides", reversed::<8>(&x.strides.iter().map(|s| word(*s)).collect::<Vec<_>>(), 0))
+        .set("offset", x.offset)
+        .set("fill", fill);
+    lowering.call(Call::of(Kernel::Pad, out.tensor).params(params).reads([x.tensor]).over(workgroups).cost(cost(
+        OperatorClass::Elemental,
+        count,
+        count,
+        0,
+    )));
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::pointwise::Pointwise;
 use crate::kernels::Kernel;
+use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::view::{TensorId, View, dense_strides};
@@ -85,20 +86,23 @@ pub fn apply(
         return Ok(out);
     }
     let (workgroups, width) = linear(walk.count);
-    let mut params = vec![walk.count as u32, walk.rank, width, 0];
-    params.extend(walk.extents);
-    params.extend((0..MAX_VIEWS).map(|i| distinct.get(i).map_or(0, |v| word(v.offset))));
-    params.extend((0..MAX_VIEWS).flat_map(|i| if i < distinct.len() { walk.strides[i] } else { [0; 8] }));
+    let offsets: Vec<u32> = (0..MAX_VIEWS).map(|i| distinct.get(i).map_or(0, |v| word(v.offset))).collect();
+    let strides = |i: usize| if i < distinct.len() { walk.strides[i] } else { [0; 8] };
+    let params = Params::new()
+        .set("count", walk.count)
+        .set("rank", walk.rank)
+        .set("width", width)
+        .set("extents", walk.extents)
+        .set("offsets", offsets)
+        .set("strides", (0..MAX_VIEWS).flat_map(strides).collect::<Vec<_>>());
     let operations = program.instructions.len();
-    lowering.call(Call {
-        kernel: Kernel::Pointwise,
-        expression: Some(program),
-        params,
-        output: out.tensor,
-        inputs: distinct.iter().map(|v| v.tensor).collect(),
-        workgroups,
-        weight_texels: None,
-        cost: cost(OperatorClass::Elemental, walk.count * distinct.len(), walk.count, walk.count * operations),
-    });
+    lowering.call(
+        Call::of(Kernel::Pointwise, out.tensor)
+            .params(params)
+            .reads(distinct.iter().map(|v| v.tensor))
+            .link(Some(program))
+            .over(workgroups)
+            .cost(cost(OperatorClass::Elemental, walk.count * distinct.len(), walk.count, walk.count * operations)),
+    );
     Ok(out)
 }

@@ -6,8 +6,14 @@ use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::{PoolKind, Window};
 use crate::kernels::Kernel;
+use crate::kernels::params::{Code, Params};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
+
+const MAX: Code = Code::new("MAX", 0);
+const AVERAGE: Code = Code::new("AVERAGE", 1);
+const AVERAGE_PADDED: Code = Code::new("AVERAGE_PADDED", 2);
+const MAX_INDEX: Code = Code::new("MAX_INDEX", 3);
 
 /// Lowers a pooling; its epilogue is left.
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: PoolKind) -> Result<(), LowerError> {
@@ -29,43 +35,48 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: Poo
         return Ok(());
     }
     let mode = match kind {
-        PoolKind::Max => 0,
-        PoolKind::Average { count_include_pad: false } => 1,
-        PoolKind::Average { count_include_pad: true } => 2,
-        PoolKind::MaxIndex => 3,
-        PoolKind::Norm { p } => p,
+        PoolKind::Max => Some(MAX),
+        PoolKind::Average { count_include_pad: false } => Some(AVERAGE),
+        PoolKind::Average { count_include_pad: true } => Some(AVERAGE_PADDED),
+        PoolKind::MaxIndex => Some(MAX_INDEX),
+        PoolKind::Norm { .. } => None,
     };
     let words =
         |list: &[usize], padding: u32| reversed::<4>(&list.iter().map(|v| *v as u32).collect::<Vec<_>>(), padding);
     let (workgroups, width) = linear(count);
-    let mut params = vec![count as u32, x.shape[1] as u32, width, mode];
-    params.extend([word(x.offset), word(x.strides[0]), word(x.strides[1]), 0]);
-    params.extend(words(&node.shape[2..], 1));
-    params.extend(words(&x.shape[2..], 1));
-    params.extend(reversed::<4>(&x.strides[2..].iter().map(|s| word(*s)).collect::<Vec<_>>(), 0));
     let taps = words(&window.kernel, 1);
-    params.extend(taps);
-    params.extend(words(&window.strides, 1));
-    params.extend(words(&window.dilations, 1));
-    params.extend(words(&window.pads_before, 0));
-    params.extend(words(&window.pads_after, 0));
-    let call = |kernel, params, read: usize| Call {
-        kernel,
-        expression: None,
-        params,
-        output: out.tensor,
-        inputs: vec![x.tensor],
-        workgroups,
-        weight_texels: None,
-        cost: cost(OperatorClass::Elemental, count * read, count, count * read),
+    let params = Params::new()
+        .set("count", count)
+        .set("channels", x.shape[1])
+        .set("width", width)
+        .set("offset", x.offset)
+        .set("stride_batch", x.strides[0])
+        .set("stride_channel", x.strides[1])
+        .set("extents", words(&node.shape[2..], 1))
+        .set("x_extents", words(&x.shape[2..], 1))
+        .set("x_strides", reversed::<4>(&x.strides[2..].iter().map(|s| word(*s)).collect::<Vec<_>>(), 0))
+        .set("taps", taps)
+        .set("steps", words(&window.strides, 1))
+        .set("dilations", words(&window.dilations, 1))
+        .set("pads_before", words(&window.pads_before, 0))
+        .set("pads_after", words(&window.pads_after, 0));
+    let call = |kernel, params, read: usize| {
+        Call::of(kernel, out.tensor).params(params).reads([x.tensor]).over(workgroups).cost(cost(
+            OperatorClass::Elemental,
+            count * read,
+            count,
+            count * read,
+        ))
     };
-    if let PoolKind::Norm { .. } = kind {
-        lowering.call(call(Kernel::PoolNorm, params, window.kernel.iter().product()));
+    if let PoolKind::Norm { p } = kind {
+        lowering.call(call(Kernel::PoolNorm, params.set("power", p), window.kernel.iter().product()));
         return Ok(());
     }
+    let params = mode.iter().fold(params, |params, mode| params.code("mode", *mode));
     for (first, end) in window_parts(taps, lowering.most_rounds()) {
         let read: usize = (0..4).map(|axis| (end[axis] - first[axis]) as usize).product();
-        lowering.call(call(Kernel::Pool, [&params[..], &first, &end].concat(), read));
+        let params = params.clone().set("tap_first", first).set("tap_end", end);
+        lowering.call(call(Kernel::Pool, params, read));
     }
     Ok(())
 }

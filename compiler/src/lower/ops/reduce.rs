@@ -1,29 +1,62 @@
 //! Reductions and indices of extrema.
 
 use super::copy::dense;
-use super::strided::{by_rows, cost, four, lanes, other_axes, parts, word};
+use super::strided::{by_rows, cost, four, lanes, other_axes, parts};
 use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::ReduceKind;
 use crate::kernels::Kernel;
+use crate::kernels::params::{Code, Params};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 
+const SUM: Code = Code::new("SUM", 0);
+const GREATEST: Code = Code::new("GREATEST", 1);
+const LEAST: Code = Code::new("LEAST", 2);
+const PRODUCT: Code = Code::new("PRODUCT", 3);
+const SUM_OF_INTEGERS: Code = Code::new("SUM_OF_INTEGERS", 4);
+const GREATEST_INTEGER: Code = Code::new("GREATEST_INTEGER", 5);
+const LEAST_INTEGER: Code = Code::new("LEAST_INTEGER", 6);
+const PRODUCT_OF_INTEGERS: Code = Code::new("PRODUCT_OF_INTEGERS", 7);
+const GREATEST_NUMBER: Code = Code::new("GREATEST_NUMBER", 8);
+
+const VALUE: Code = Code::new("VALUE", 0);
+const SQUARE: Code = Code::new("SQUARE", 1);
+const MAGNITUDE: Code = Code::new("MAGNITUDE", 2);
+
+const WHOLE: Code = Code::new("WHOLE", 0);
+const MEAN: Code = Code::new("MEAN", 1);
+
 /// `combine`, `map` and `finish` of the kernel.
-const fn codes(kind: ReduceKind) -> [u32; 3] {
-    match kind {
-        ReduceKind::Sum => [0, 0, 0],
-        ReduceKind::Mean => [0, 0, 1],
-        ReduceKind::SumSquare => [0, 1, 0],
-        ReduceKind::MeanSquare => [0, 1, 1],
-        ReduceKind::Max => [1, 0, 0],
-        ReduceKind::Min => [2, 0, 0],
-        ReduceKind::MaxNumber => [8, 0, 0],
-        ReduceKind::Product => [3, 0, 0],
-        ReduceKind::L1 => [0, 2, 0],
-        ReduceKind::L2 => [0, 1, 2],
-    }
+fn codes(kind: ReduceKind, dtype: Dtype) -> [Code; 3] {
+    let (map, finish) = match kind {
+        ReduceKind::Sum | ReduceKind::Max | ReduceKind::Min | ReduceKind::MaxNumber | ReduceKind::Product => {
+            (VALUE, WHOLE)
+        }
+        ReduceKind::Mean => (VALUE, MEAN),
+        ReduceKind::SumSquare => (SQUARE, WHOLE),
+        ReduceKind::MeanSquare => (SQUARE, MEAN),
+        ReduceKind::L1 => (MAGNITUDE, WHOLE),
+        ReduceKind::L2 => unreachable!("another kernel takes floats, and integers are refused"),
+    };
+    let (of_floats, of_integers) = match kind {
+        ReduceKind::Max => (GREATEST, GREATEST_INTEGER),
+        ReduceKind::MaxNumber => (GREATEST_NUMBER, GREATEST_INTEGER),
+        ReduceKind::Min => (LEAST, LEAST_INTEGER),
+        ReduceKind::Product => (PRODUCT, PRODUCT_OF_INTEGERS),
+        ReduceKind::Sum
+        | ReduceKind::Mean
+        | ReduceKind::SumSquare
+        | ReduceKind::MeanSquare
+        | ReduceKind::L1
+        | ReduceKind::L2 => (SUM, SUM_OF_INTEGERS),
+    };
+    let combine = match dtype {
+        Dtype::F32 => of_floats,
+        Dtype::I32 | Dtype::Bool => of_integers,
+    };
+    [combine, map, finish]
 }
 
 /// Lowers a reduction; its epilogue is left.
@@ -62,31 +95,29 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ReduceKind, axes: &[
     let lanes = lanes(rows, columns, i64::from(column_axes.strides[0][3] as i32));
     let workgroups = by_rows(rows, lanes);
     let exact = dtype == Dtype::F32 && matches!(kind, ReduceKind::Mean | ReduceKind::L2);
-    let codes = match (exact, dtype) {
-        (true, _) => [u32::from(kind == ReduceKind::L2), 0, 0],
-        (false, Dtype::F32) => codes(kind),
-        (false, Dtype::I32 | Dtype::Bool) => {
-            let [combine, map, finish] = codes(kind);
-            [combine + 4, map, finish]
-        }
+    let params = Params::new()
+        .set("rows", rows)
+        .set("columns", columns)
+        .set("lanes", lanes)
+        .set("width", workgroups[0])
+        .set("x_offset", x.offset)
+        .set("row_extents", row_axes.extents)
+        .set("row_strides", row_axes.strides[0])
+        .set("column_extents", column_axes.extents)
+        .set("column_strides", column_axes.strides[0]);
+    let params = if exact {
+        params.set("is_length", kind == ReduceKind::L2)
+    } else {
+        let [combine, map, finish] = codes(kind, dtype);
+        params.code("combine", combine).code("map", map).code("finish", finish)
     };
-    let mut params = vec![rows as u32, columns as u32, lanes, workgroups[0]];
-    params.extend(codes);
-    params.push(word(x.offset));
-    params.extend(row_axes.extents);
-    params.extend(row_axes.strides[0]);
-    params.extend(column_axes.extents);
-    params.extend(column_axes.strides[0]);
-    lowering.call(Call {
-        kernel: if exact { Kernel::ReduceExact } else { Kernel::Reduce },
-        expression: None,
-        params,
-        output: out.tensor,
-        inputs: vec![x.tensor],
-        workgroups,
-        weight_texels: None,
-        cost: cost(OperatorClass::Hierarchical, rows * columns, rows, rows * columns),
-    });
+    lowering.call(
+        Call::of(if exact { Kernel::ReduceExact } else { Kernel::Reduce }, out.tensor)
+            .params(params)
+            .reads([x.tensor])
+            .over(workgroups)
+            .cost(cost(OperatorClass::Hierarchical, rows * columns, rows, rows * columns)),
+    );
     Ok(())
 }
 
@@ -116,25 +147,29 @@ pub fn lower_arg(
     }
     let lanes = lanes(rows, columns, x.strides[axis]);
     let workgroups = by_rows(rows, lanes);
-    let mut params = vec![rows as u32, columns as u32, lanes, workgroups[0]];
-    params.extend([u32::from(!max), u32::from(last), u32::from(dtype != Dtype::F32), word(x.offset)]);
-    params.extend(row_axes.extents);
-    params.extend(row_axes.strides[0]);
-    params.push(word(x.strides[axis]));
+    let params = Params::new()
+        .set("rows", rows)
+        .set("columns", columns)
+        .set("lanes", lanes)
+        .set("width", workgroups[0])
+        .set("smallest", !max)
+        .set("last", last)
+        .set("integer", dtype != Dtype::F32)
+        .set("x_offset", x.offset)
+        .set("extents", row_axes.extents)
+        .set("row_strides", row_axes.strides[0])
+        .set("x_stride", x.strides[axis]);
     let rounds = columns.div_ceil(lanes as usize);
     for range in parts(rounds, 0, lowering.most_rounds()) {
         let (first, end) = (range.start * lanes as usize, (range.end * lanes as usize).min(columns));
         let read = rows * (end - first);
-        lowering.call(Call {
-            kernel: Kernel::ArgReduce,
-            expression: None,
-            params: [&params[..], &[first as u32, end as u32, 0]].concat(),
-            output: out.tensor,
-            inputs: vec![x.tensor],
-            workgroups,
-            weight_texels: None,
-            cost: cost(OperatorClass::Hierarchical, read, rows, read),
-        });
+        lowering.call(
+            Call::of(Kernel::ArgReduce, out.tensor)
+                .params(params.clone().set("first", first).set("end", end))
+                .reads([x.tensor])
+                .over(workgroups)
+                .cost(cost(OperatorClass::Hierarchical, read, rows, read)),
+        );
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Taps;
 use crate::kernels::Kernel;
+use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::view::View;
@@ -108,25 +109,26 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, taps: &[Taps], fill: f32) 
     words.extend([0, 1.0_f32.to_bits() as i32]);
     let table = lowering.resident(&Constant::from_i32(vec![words.len()], &words));
     let (workgroups, width) = linear(count);
-    let mut params = vec![count as u32, u32::from(copies), width, word(x.offset)];
-    params.extend([fill_word(fill, dtype), 0, 0, 0]);
-    params.extend(reversed::<4>(&list.iter().map(|a| a.output as u32).collect::<Vec<_>>(), 1));
-    params.extend(reversed::<4>(&list.iter().map(|a| word(a.stride)).collect::<Vec<_>>(), 0));
-    params.extend(reversed::<4>(&starts, nothing));
     let windows = reversed::<4>(&list.iter().map(|a| a.window() as u32).collect::<Vec<_>>(), 1);
-    params.extend(windows);
+    let params = Params::new()
+        .set("count", count)
+        .set("copies", copies)
+        .set("width", width)
+        .set("offset", x.offset)
+        .set("fill", fill_word(fill, dtype))
+        .set("extents", reversed::<4>(&list.iter().map(|a| a.output as u32).collect::<Vec<_>>(), 1))
+        .set("strides", reversed::<4>(&list.iter().map(|a| word(a.stride)).collect::<Vec<_>>(), 0))
+        .set("tables", reversed::<4>(&starts, nothing))
+        .set("windows", windows);
     for (first, end) in window_parts(windows, lowering.most_rounds()) {
         let read: usize = (0..4).map(|axis| (end[axis] - first[axis]) as usize).product();
-        lowering.call(Call {
-            kernel: Kernel::Resize,
-            expression: None,
-            params: [&params[..], &first, &end].concat(),
-            output: out.tensor,
-            inputs: vec![x.tensor, table.tensor],
-            workgroups,
-            weight_texels: None,
-            cost: cost(OperatorClass::Elemental, count * read, count, 2 * count * read),
-        });
+        lowering.call(
+            Call::of(Kernel::Resize, out.tensor)
+                .params(params.clone().set("tap_first", first).set("tap_end", end))
+                .reads([x.tensor, table.tensor])
+                .over(workgroups)
+                .cost(cost(OperatorClass::Elemental, count * read, count, 2 * count * read)),
+        );
     }
     Ok(())
 }

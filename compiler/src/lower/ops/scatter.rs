@@ -1,17 +1,28 @@
 //! Scatters: a copy of the data, then one kernel that combines its rows with the updates in their order.
 
 use super::copy::{copied, dense};
-use super::strided::{ROUNDS_PER_CALL, cost, linear, word};
+use super::strided::{ROUNDS_PER_CALL, cost, linear};
 use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::ScatterKind;
 use crate::kernels::Kernel;
+use crate::kernels::params::{Code, Params};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 
 /// Invocations among which rows are shared out: more would read the indices more often.
 const INVOCATIONS: usize = 1024;
+
+const REPLACE: Code = Code::new("REPLACE", 0);
+const ADD: Code = Code::new("ADD", 1);
+const MULTIPLY: Code = Code::new("MULTIPLY", 2);
+const LEAST: Code = Code::new("LEAST", 3);
+const GREATEST: Code = Code::new("GREATEST", 4);
+const ADD_INTEGERS: Code = Code::new("ADD_INTEGERS", 5);
+const MULTIPLY_INTEGERS: Code = Code::new("MULTIPLY_INTEGERS", 6);
+const LEAST_INTEGER: Code = Code::new("LEAST_INTEGER", 7);
+const GREATEST_INTEGER: Code = Code::new("GREATEST_INTEGER", 8);
 
 /// Lowers a scatter; its epilogue is left.
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ScatterKind) -> Result<(), LowerError> {
@@ -31,34 +42,65 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ScatterKind) -> Resu
     if out.is_empty() || updates.is_empty() {
         return Ok(());
     }
-    let combine = match kind {
-        ScatterKind::Replace => 0,
-        ScatterKind::Add => 1,
-        ScatterKind::Mul => 2,
-        ScatterKind::Min => 3,
-        ScatterKind::Max => 4,
+    let is_float = dtype == Dtype::F32;
+    let mode = match kind {
+        ScatterKind::Replace => REPLACE,
+        ScatterKind::Add => {
+            if is_float {
+                ADD
+            } else {
+                ADD_INTEGERS
+            }
+        }
+        ScatterKind::Mul => {
+            if is_float {
+                MULTIPLY
+            } else {
+                MULTIPLY_INTEGERS
+            }
+        }
+        ScatterKind::Min => {
+            if is_float {
+                LEAST
+            } else {
+                LEAST_INTEGER
+            }
+        }
+        ScatterKind::Max => {
+            if is_float {
+                GREATEST
+            } else {
+                GREATEST_INTEGER
+            }
+        }
     };
-    let mode = if combine == 0 || dtype == Dtype::F32 { combine } else { combine + 4 };
     let lanes = (INVOCATIONS / inner).clamp(1, out_rows);
     let (workgroups, width) = linear(lanes * inner);
     // One call after the other goes on where the last has stopped, so that the order of updates stays.
     for first in (0..rows.len()).step_by(ROUNDS_PER_CALL) {
         let count = ROUNDS_PER_CALL.min(rows.len() - first);
-        let at = |offset: i64, stride: i64| word(offset + first as i64 * stride);
-        let mut params = vec![(lanes * inner) as u32, inner as u32, lanes as u32, width];
-        params.extend([out_rows as u32, count as u32, mode, at(rows.offset, 1), 1]);
-        params.extend([at(updates.offset, updates.strides[0]), word(updates.strides[0]), word(updates.strides[1])]);
+        let at = |offset: i64, stride: i64| offset + first as i64 * stride;
+        let params = Params::new()
+            .set("owned", lanes * inner)
+            .set("inner", inner)
+            .set("lanes", lanes)
+            .set("width", width)
+            .set("out_rows", out_rows)
+            .set("updates", count)
+            .code("mode", mode)
+            .set("row_offset", at(rows.offset, 1))
+            .set("row_stride", 1_u32)
+            .set("update_offset", at(updates.offset, updates.strides[0]))
+            .set("update_stride", updates.strides[0])
+            .set("inner_stride", updates.strides[1]);
         let read = count * inner;
-        lowering.call(Call {
-            kernel: Kernel::Scatter,
-            expression: None,
-            params,
-            output: out.tensor,
-            inputs: vec![rows.tensor, updates.tensor],
-            workgroups,
-            weight_texels: None,
-            cost: cost(OperatorClass::Elemental, read + lanes * count, read, read),
-        });
+        lowering.call(
+            Call::of(Kernel::Scatter, out.tensor)
+                .params(params)
+                .reads([rows.tensor, updates.tensor])
+                .over(workgroups)
+                .cost(cost(OperatorClass::Elemental, read + lanes * count, read, read)),
+        );
     }
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! Softmax along one axis of any stride.
 
 use super::copy::dense;
-use super::strided::{by_rows, cost, four, lanes, other_axes, word};
+use super::strided::{by_rows, cost, four, lanes, other_axes};
 use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::kernels::Kernel;
+use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 
@@ -27,19 +28,23 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, axis: usize, log: bool) ->
     let rows = out.len() / columns;
     let lanes = lanes(rows, columns, x.strides[axis]);
     let workgroups = by_rows(rows, lanes);
-    let mut params = vec![rows as u32, columns as u32, lanes, workgroups[0]];
-    params.extend([word(x.offset), word(x.strides[axis]), word(out.strides[axis]), u32::from(log)]);
-    params.extend(merged.extents);
-    merged.strides.iter().for_each(|s| params.extend(s));
-    lowering.call(Call {
-        kernel: Kernel::Softmax,
-        expression: None,
-        params,
-        output: out.tensor,
-        inputs: vec![x.tensor],
-        workgroups,
-        weight_texels: None,
-        cost: cost(OperatorClass::Hierarchical, 3 * out.len(), out.len(), 40 * out.len()),
-    });
+    let params = Params::new()
+        .set("rows", rows)
+        .set("columns", columns)
+        .set("lanes", lanes)
+        .set("width", workgroups[0])
+        .set("x_offset", x.offset)
+        .set("x_stride", x.strides[axis])
+        .set("out_stride", out.strides[axis])
+        .set("log_result", log)
+        .set("extents", merged.extents)
+        .set("x_row_strides", merged.strides[0])
+        .set("out_row_strides", merged.strides[1]);
+    lowering.call(Call::of(Kernel::Softmax, out.tensor).params(params).reads([x.tensor]).over(workgroups).cost(cost(
+        OperatorClass::Hierarchical,
+        3 * out.len(),
+        out.len(),
+        40 * out.len(),
+    )));
     Ok(())
 }

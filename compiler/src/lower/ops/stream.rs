@@ -11,6 +11,7 @@ use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
+use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering, Site};
 use crate::lower::error::LowerError;
 use crate::lower::program::Packing;
@@ -78,16 +79,20 @@ fn unpack(lowering: &mut Lowering<'_>, id: NodeId, columns: usize) -> Result<(),
         let base = (range.start % u64::from(page.texels())) as u32;
         let offset = ((range.start - start) * 4) as u32;
         first = range.end;
-        lowering.call(Call {
-            kernel: Kernel::Unpack,
-            expression: None,
-            params: vec![count as u32, width, base, page.texels().trailing_zeros(), offset, 0, 0, 0],
-            output: out.tensor,
-            inputs: vec![],
-            workgroups,
-            weight_texels: Some(range),
-            cost: cost(OperatorClass::Elemental, 4 * count, 4 * count, 0),
-        });
+        lowering.call(
+            Call::of(Kernel::Unpack, out.tensor)
+                .params(
+                    Params::new()
+                        .set("count", count)
+                        .set("width", width)
+                        .set("weight_base", base)
+                        .set("page_shift", page.texels().trailing_zeros())
+                        .set("out_offset", offset),
+                )
+                .over(workgroups)
+                .weights(range)
+                .cost(cost(OperatorClass::Elemental, 4 * count, 4 * count, 0)),
+        );
     }
     lowering.set_view(id, out);
     Ok(())
