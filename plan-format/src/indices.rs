@@ -5,17 +5,24 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Elements of a tensor in an order: offset + Σ index · stride over `shape`, each a position in the dense row-major tensor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Walk {
+    /// Position of the first element.
+    pub offset: u64,
+    /// Extents.
+    pub shape: Vec<u64>,
+    /// Strides, in elements; 0 along an axis that repeats.
+    pub strides: Vec<i64>,
+}
+
 /// Elements of a public input or output that index an axis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexBound {
     /// The tensor.
     pub port: IndexPort,
-    /// The elements: offset + Σ index · stride over `shape`, each a position in the dense row-major tensor.
-    pub offset: u64,
-    /// Extents of the walk.
-    pub shape: Vec<u64>,
-    /// Strides of the walk, in elements.
-    pub strides: Vec<i64>,
+    /// The elements.
+    pub walk: Walk,
     /// Least value; negative where indices count from the end.
     pub least: i64,
     /// Greatest value.
@@ -40,6 +47,13 @@ impl IndexBound {
     pub fn allows(&self, value: i64) -> bool {
         (self.least..=self.most).contains(&value) || self.except == Some(value)
     }
+}
+
+impl Walk {
+    /// All elements of a dense tensor, in order.
+    pub fn all(elements: u64) -> Self {
+        Self { offset: 0, shape: vec![elements], strides: vec![1] }
+    }
 
     /// The first and the last position of the walk; `None` on overflow, or where one is before the tensor.
     pub fn reach(&self) -> Option<(u64, u64)> {
@@ -57,7 +71,16 @@ impl IndexBound {
         self.shape.iter().try_fold(1_u64, |product, extent| product.checked_mul(*extent))
     }
 
-    /// Every position of the walk, in row-major order. The bound must be a validated one.
+    /// Whether it has as many strides as extents, at most `most_rank` of them, goes over 1 to `most_places` places, and stays
+    /// inside a tensor of `elements`.
+    pub fn fits(&self, elements: u64, most_places: u64, most_rank: u32) -> bool {
+        let inside = self.reach().is_some_and(|(_, last)| last < elements);
+        let counted = self.count().is_some_and(|count| (1..=most_places).contains(&count));
+        let ranks = [self.shape.len(), self.strides.len()].map(|rank| rank as u64);
+        inside && counted && ranks[0] == ranks[1] && ranks[0] <= u64::from(most_rank)
+    }
+
+    /// Every position, in row-major order. The walk must be a validated one.
     pub fn positions(&self) -> impl Iterator<Item = u64> + '_ {
         (0..self.count().unwrap_or(0)).map(|flat| {
             let (mut rest, mut position) = (flat, self.offset as i64);
@@ -72,23 +95,23 @@ impl IndexBound {
 
 #[cfg(test)]
 mod tests {
-    use super::{IndexBound, IndexPort};
+    use super::{IndexBound, IndexPort, Walk};
 
     #[test]
     fn a_walk_has_its_positions_in_order() {
         let bound = IndexBound {
             port: IndexPort::Input(0),
-            offset: 5,
-            shape: vec![2, 3],
-            strides: vec![6, -2],
+            walk: Walk { offset: 5, shape: vec![2, 3], strides: vec![6, -2] },
             least: -4,
             most: 3,
             except: Some(-100),
             node: "Gather_0".into(),
         };
-        assert_eq!(bound.positions().collect::<Vec<_>>(), [5, 3, 1, 11, 9, 7]);
-        assert_eq!((bound.reach(), bound.count()), (Some((1, 11)), Some(6)));
+        let walk = &bound.walk;
+        assert_eq!(walk.positions().collect::<Vec<_>>(), [5, 3, 1, 11, 9, 7]);
+        assert_eq!((walk.reach(), walk.count()), (Some((1, 11)), Some(6)));
+        assert!(walk.fits(12, 6, 2) && !walk.fits(11, 6, 2) && !walk.fits(12, 5, 2) && !walk.fits(12, 6, 1));
         assert!(bound.allows(-4) && bound.allows(3) && bound.allows(-100) && !bound.allows(4) && !bound.allows(-5));
-        assert_eq!(IndexBound { offset: 3, ..bound }.reach(), None);
+        assert_eq!(Walk { offset: 3, ..bound.walk }.reach(), None);
     }
 }

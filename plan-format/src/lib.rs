@@ -14,6 +14,7 @@ pub mod npy;
 pub mod plan;
 pub mod random;
 pub mod replay;
+pub mod row_indices;
 pub mod source;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -6,6 +6,7 @@
 //! abstract replay that proves residency, ring use and the declared peak.
 
 use crate::indices::IndexBound;
+use crate::row_indices::RowIndices;
 use serde::{Deserialize, Serialize};
 
 /// Texels in one row of a page. A row of `rgba16float` is 2048 bytes, a multiple of the 256 that texture copies require.
@@ -160,15 +161,15 @@ impl RowTable {
     }
 }
 
-/// Rows `indices[i]` of `table`, as f32, dense, for every element `i` of an input; done by the host when a run starts.
+/// Rows `indices[i]` of `table`, as f32, dense, for every place `i`; done by the host when a run starts.
 /// Negative indices count from the end, as in ONNX Gather; an index out of range is the caller's error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowGather {
     /// Position in [`Plan::row_tables`].
     pub table: u32,
-    /// Position in [`Plan::inputs`] of the indices.
-    pub input: u32,
-    /// Destination: element count of the input × row elements × 4 bytes.
+    /// Which rows.
+    pub indices: RowIndices,
+    /// Destination: count of the indices × row elements × 4 bytes.
     pub destination: BufferSlice,
     /// ONNX node name.
     pub node: String,

@@ -12,10 +12,13 @@ pub mod random;
 
 use crate::codec;
 use crate::container::{BundleWriter, Golden};
-use crate::indices::{IndexBound, IndexPort};
+use crate::indices::{IndexBound, IndexPort, Walk};
 use crate::plan::{
     Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, MemoryDeclaration, OperatorClass,
     PageGeometry, PageId, Pipeline, Plan, Port, Provenance, Requirements, RowGather, RowTable, SlotId, TexelFormat,
+};
+use crate::row_indices::{
+    IndexBinary, IndexInstruction, IndexOperand, IndexSource, IndexUnary, IndexValue, RowIndices,
 };
 use std::io::Cursor;
 
@@ -103,16 +106,14 @@ pub fn small_plan() -> Plan {
         }],
         row_gathers: vec![RowGather {
             table: 0,
-            input: 1,
+            indices: RowIndices::of_input(1, Walk::all(2)),
             destination: BufferSlice { size_bytes: 64, ..activations(4) },
             node: "Gather_0".into(),
         }],
         // The row gather has its own, narrower range.
         index_bounds: vec![IndexBound {
             port: IndexPort::Input(1),
-            offset: 0,
-            shape: vec![2],
-            strides: vec![1],
+            walk: Walk::all(2),
             least: -8,
             most: 5,
             except: Some(77),
@@ -168,6 +169,28 @@ pub fn repeating_plan() -> Plan {
         Command::Submit,
     ];
     plan.predicted_warm_us = 60;
+    declare(&mut plan, constants().len() as u64);
+    plan
+}
+
+/// As [`small_plan`], but the indices are computed: those of 77 are replaced by −2, and both exchange their places. It gives the
+/// same as [`small_plan`] on the inputs of [`golden`] with both ids exchanged.
+pub fn computed_plan() -> Plan {
+    let mut plan = small_plan();
+    let operand = |source, offset, strides| IndexOperand { source, walk: Walk { offset, shape: vec![2], strides } };
+    let result = IndexValue::Result;
+    plan.row_gathers[0].indices = RowIndices {
+        operands: vec![
+            operand(IndexSource::Input(1), 1, vec![-1]),
+            operand(IndexSource::Constant(vec![77]), 0, vec![0]),
+        ],
+        instructions: vec![
+            IndexInstruction::Binary(IndexBinary::NotEqual, IndexValue::Operand(0), IndexValue::Operand(1)),
+            IndexInstruction::Unary(IndexUnary::Not, result(0)),
+            IndexInstruction::Literal(-2),
+            IndexInstruction::Select { condition: result(1), then: result(2), otherwise: IndexValue::Operand(0) },
+        ],
+    };
     declare(&mut plan, constants().len() as u64);
     plan
 }

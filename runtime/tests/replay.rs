@@ -52,6 +52,26 @@ fn rows_constants_and_wide_integers_arrive() {
 }
 
 #[test]
+fn rows_at_computed_indices_arrive() {
+    let bundle = testing::bundle_of(&testing::computed_plan(), None);
+    let mut session = open(bundle).unwrap();
+    let [(x, values), _] = small_inputs();
+    let mut run = |ids: &[i64]| session.run(&[(x, values.clone()), ("ids", Tensor::from_i64(&[2], ids))]);
+    for ids in [[-1, 3], [4, -2], [-1, 77], [77, 77]] {
+        let rows: [i64; 2] = [ids[1], ids[0]].map(|id: i64| if id == 77 { -2 } else { id }.rem_euclid(5));
+        let y = run(&ids).unwrap().get("y").unwrap().as_f32().unwrap();
+        let expected: Vec<f32> =
+            (0..64).map(|i| (i + 10 + 8 * rows[i as usize / 8 % 2] + i % 8 + 1000 + i) as f32).collect();
+        assert_eq!(y, expected, "{ids:?}");
+    }
+    let error = run(&[0, 5]).expect_err("five rows").to_string();
+    let expected =
+        "input `ids`, element 1: 5 gives the index 5, which is outside the 5 rows of `table` (node `Gather_0`)";
+    assert_eq!(error, expected);
+    assert!(run(&[0, 1]).is_ok() && !session.stats().memory.declared_exceeded);
+}
+
+#[test]
 fn outputs_larger_than_the_read_back_buffer_come_in_pieces() {
     // 1500 pages of 256 floats are 1.5 MB, and the read-back buffer has 1 MiB.
     let product = Product { pages: 1500, slots: 4, ring: 4, rows: 1 };

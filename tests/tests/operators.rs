@@ -61,7 +61,7 @@ fn check_bounds(context: &Context, bundle: &Path, npz: &Path) -> anyhow::Result<
     let inputs = npz::read(npz, &session.inputs())?;
     for bound in bounds {
         let IndexPort::Input(input) = bound.port else { continue };
-        let last = bound.positions().last().expect("a bound has an element");
+        let last = bound.walk.positions().last().expect("a bound has an element");
         for index in [bound.least - 1, bound.most + 1] {
             let mut wrong = inputs.clone();
             let tensor = &mut wrong[input as usize].1;
@@ -69,6 +69,8 @@ fn check_bounds(context: &Context, bundle: &Path, npz: &Path) -> anyhow::Result<
             match tensor.element {
                 ElementType::I64 => tensor.bytes[8 * at..][..8].copy_from_slice(&index.to_le_bytes()),
                 ElementType::I32 => tensor.bytes[4 * at..][..4].copy_from_slice(&(index as i32).to_le_bytes()),
+                // No such index can be given.
+                ElementType::U8 | ElementType::I8 | ElementType::Bool if i8::try_from(index).is_err() => continue,
                 other => anyhow::bail!("indices of type {other:?}"),
             }
             match session.run(&wrong) {
@@ -117,6 +119,34 @@ fn computed_indices_are_limited_or_found() -> anyhow::Result<()> {
     let outputs = session.run(&inputs(-5))?;
     let indices = outputs.get("indices of /gather_1").and_then(Tensor::as_i32);
     assert_eq!(indices.as_deref(), Some(&[0, 1, 2, -5][..]));
+    Ok(())
+}
+
+#[test]
+fn a_computed_row_outside_its_table_is_refused() -> anyhow::Result<()> {
+    let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
+    let (bundle, model) = (folder.path().join("a.fmplan"), models("ops").join("large_table_other_ranks.onnx"));
+    compile_quietly(&model, &bundle, &options(TexelFormat::Rgba32Float))?;
+    let source = Arc::new(FileSource::open(&bundle)?);
+    let plan = Bundle::open(&*source)?.plan;
+    assert_eq!(plan.row_gathers.len(), 2, "the host reads the rows");
+    let rows = i64::from(plan.row_tables.iter().map(|table| table.rows).min().expect("two tables"));
+    let mut session = Session::builder(Source::Blocking(source)).on(&context).open()?;
+    let inputs = |id: i64| [("x0", Tensor::from_i64(&[6], &[0, 1, 2, id, 4, 5]))];
+    for id in [rows * 48, -rows * 48, i64::from(i32::MIN)] {
+        match session.run(&inputs(id)) {
+            Err(Error::Input(InputError::ComputedRowIndex { position: 3, value, index, .. })) => {
+                assert_eq!((value, index), (id, i64::from((id as i32).wrapping_abs())));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    match session.run(&inputs(1 << 40)) {
+        Err(Error::Input(InputError::IntegerRange { index: 3, value, .. })) => assert_eq!(value, 1 << 40),
+        other => panic!("{other:?}"),
+    }
+    let last = [session.run(&inputs(rows - 1))?, session.run(&inputs(1 - rows))?];
+    assert_eq!(last[0].tensors, last[1].tensors);
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 
 use super::error::{LowerError, LowerOptions};
 use super::memory::{self, Lifetime};
+use super::ops::HostIndices;
 use super::program::{Accesses, Fused, Packing, PlacedTensor, Program, RowSource, Step, Tensors, Weight};
 use super::view::{TensorId, View};
 use crate::cost::Cost;
@@ -115,6 +116,7 @@ pub enum Site {
 pub struct Lowering<'a> {
     graph: &'a Graph,
     options: &'a LowerOptions,
+    host: HostIndices,
     tensors: Vec<Tensor>,
     views: BTreeMap<NodeId, View>,
     /// Calls with what they are of and the views of their tensors that they were made from.
@@ -136,6 +138,7 @@ impl<'a> Lowering<'a> {
         Self {
             graph,
             options,
+            host: HostIndices::of(graph),
             tensors: Vec::new(),
             views: BTreeMap::new(),
             calls: Vec::new(),
@@ -158,6 +161,11 @@ impl<'a> Lowering<'a> {
     /// The options.
     pub const fn options(&self) -> &'a LowerOptions {
         self.options
+    }
+
+    /// What the host reads.
+    pub const fn host(&self) -> &HostIndices {
+        &self.host
     }
 
     /// A new dense activation of `shape`, alive from the step that is appended next.

@@ -2,7 +2,7 @@
 //!
 //! `None` means overflow. It deliberately holds no rules: limits are in `plan.rs`, `container/limits.rs` and `validate/`.
 
-use crate::plan::{ElementType, Plan, Port, RowGather, RowTable};
+use crate::plan::{ElementType, Plan, Port, RowTable};
 
 /// Bytes of every element on the device, whatever its type at the API.
 pub const DEVICE_ELEMENT_BYTES: u64 = 4;
@@ -61,13 +61,8 @@ impl Plan {
         inputs.chain(gathers).try_fold(0_u64, |sum, slice| sum.checked_add(slice.size_bytes))
     }
 
-    /// Rows that a gather places: one for each element of its input. 0 for an input that does not exist.
-    pub fn gathered_rows(&self, gather: &RowGather) -> Option<u64> {
-        self.inputs.get(gather.input as usize).map_or(Some(0), Port::elements)
-    }
-
-    /// Elements of all row gathers' indices.
+    /// Rows that all gathers place: one for each of their indices.
     pub fn gathered_indices(&self) -> Option<u64> {
-        self.row_gathers.iter().try_fold(0_u64, |sum, gather| sum.checked_add(self.gathered_rows(gather)?))
+        self.row_gathers.iter().try_fold(0_u64, |sum, gather| sum.checked_add(gather.indices.count()?))
     }
 }

@@ -7,11 +7,14 @@
 use crate::codec;
 use crate::container::{Bundle, BundleError, SectionKind};
 use crate::npy;
-use crate::plan::{ElementType, MemoryDeclaration, Plan, RowTable};
+use crate::plan::{ElementType, MemoryDeclaration, Plan, RowGather, RowTable};
 use crate::replay::replay;
+use crate::row_indices::IndexSource;
 use crate::source::MemorySource;
 use crate::testing::device::{run, tables};
-use crate::testing::{bundle_of, constants, declare, forge, golden, repeating_plan, small_bundle, small_plan};
+use crate::testing::{
+    bundle_of, computed_plan, constants, declare, forge, golden, repeating_plan, small_bundle, small_plan,
+};
 use crate::validate::validate;
 
 /// Largest file that is made of given sections.
@@ -114,6 +117,7 @@ pub fn npy_seeds() -> Vec<Vec<u8>> {
 /// Checks that a plan which passed all checks runs without harm, and that its dispatches read their own pages.
 fn check_accepted(plan: &Plan) {
     assert!(plan.row_tables.iter().map(RowTable::table_bytes).all(|bytes| bytes.is_some()), "row tables fit a file");
+    plan.row_gathers.iter().for_each(check_indices);
     let commands = plan.commands.len() + plan.repeat_commands.len();
     if plan.slot_count.max(plan.staging_pages) > MAX_SIMULATED || commands > MAX_SIMULATED as usize {
         return;
@@ -127,9 +131,29 @@ fn check_accepted(plan: &Plan) {
     }
 }
 
+/// Computes the first indices of an accepted gather: its operands stay inside their tensors, and every word has a result.
+fn check_indices(gather: &RowGather) {
+    const MOST: usize = 1024;
+    let indices = &gather.indices;
+    let mut places: Vec<_> = indices.operands.iter().map(|operand| operand.walk.positions()).collect();
+    let mut results = Vec::new();
+    for _ in 0..indices.count().expect("counted when checked").min(MOST as u64) {
+        let words: Vec<i32> = places
+            .iter_mut()
+            .zip(&indices.operands)
+            .map(|(places, operand)| match (places.next().expect("all walks are as long"), &operand.source) {
+                (position, IndexSource::Constant(values)) => values[position as usize],
+                (position, IndexSource::Input(_)) => position as i32,
+            })
+            .collect();
+        indices.evaluate(&words, &mut results);
+    }
+}
+
 /// Seeds of [`bundle`].
 pub fn bundle_seeds() -> Vec<Vec<u8>> {
-    let files = [small_bundle(), bundle_of(&repeating_plan(), Some(&golden()))];
+    let others = [repeating_plan(), computed_plan()].map(|plan| bundle_of(&plan, Some(&golden())));
+    let files: Vec<_> = [small_bundle()].into_iter().chain(others).collect();
     let given = |file: &Vec<u8>| {
         let mut seed = vec![1];
         for kind in GIVEN {
@@ -155,5 +179,6 @@ pub fn plan_seeds() -> Vec<Vec<u8>> {
         declare(&mut plan, constants().len() as u64);
         plan
     };
-    vec![seed(short(small_plan()), 0), seed(short(small_plan()), 1), seed(short(repeating_plan()), 1)]
+    let plans = [small_plan(), repeating_plan(), computed_plan()].map(short);
+    [seed(plans[0].clone(), 0)].into_iter().chain(plans.map(|plan| seed(plan, 1))).collect()
 }

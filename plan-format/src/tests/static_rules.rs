@@ -1,17 +1,21 @@
 //! Every kind of static violation is caught, and the small plan has none.
 
-use crate::indices::{IndexBound, IndexPort};
+use crate::indices::{IndexBound, IndexPort, Walk};
 use crate::plan::{
     Buffer, BufferSlice, Command, ElementType, MemoryDeclaration, PageId, Plan, Port, Requirements, SlotId,
 };
-use crate::testing::{constants, declare, small_plan};
+use crate::row_indices::{
+    IndexBinary, IndexInstruction, IndexOperand, IndexSource, IndexUnary, IndexValue, MAX_CONSTANT_ELEMENTS,
+    MAX_INSTRUCTIONS, MAX_OPERANDS, RowIndices,
+};
+use crate::testing::{computed_plan, constants, declare, small_plan};
 use crate::tests::kinds;
 use crate::validate::{PlanViolation, validate};
 use std::collections::BTreeSet;
 
 kinds!(PlanViolation: TooMany, WeightCounts, PageGeometry, Index, SliceAlignment, SliceSize, SliceEnd,
     NotInActivations, CheckElement, OutputWithoutSlice, Rank, Elements, TensorBytes, NameEmpty, NameTooLong, NameRepeated,
-    HostWritesOverlap, RowTableSize, RowTableOffset, GatherElement, IndexElement, IndexWalk, IndexRange, SourceEmpty, ParamsBytes,
+    HostWritesOverlap, RowTableSize, RowTableOffset, RowIndices, IndexElement, IndexWalk, IndexRange, SourceEmpty, ParamsBytes,
     WorkgroupSize, PipelineOrder,
     ParamsAlignment, ParamsEnd, BindingCount, WorkgroupsZero, WeightsUse, PagesOfDispatch, PageRange, SlotTable,
     CommandPage, CommandSlot, Requirement, ConstantBytes, WeightBytes, SolverGap, Rate, Predicted, Memory, MemoryOverflow, Budget);
@@ -31,7 +35,7 @@ const CASES: &[Case] = &[
     Case("Index", |plan| plan.dispatches[0].pipeline = 2),
     Case("Index", |plan| plan.commands[3] = Command::Dispatch { index: 3 }),
     Case("Index", |plan| plan.row_gathers[0].table = 1),
-    Case("Index", |plan| plan.row_gathers[0].input = 2),
+    Case("Index", |plan| operand(plan).source = IndexSource::Input(2)),
     Case("SliceAlignment", |plan| plan.dispatches[0].bindings[0].offset_bytes = 128),
     Case("SliceSize", |plan| plan.dispatches[0].bindings[0].size_bytes = 0),
     Case("SliceSize", |plan| plan.dispatches[0].bindings[0].size_bytes = 6),
@@ -47,11 +51,11 @@ const CASES: &[Case] = &[
     Case("Elements", |plan| plan.inputs[0].shape = vec![1 << 31, 2]),
     Case("Elements", |plan| plan.inputs[0].shape = vec![u64::MAX, u64::MAX]),
     Case("Elements", |plan| {
-        plan.inputs[1].shape = vec![1 << 30];
+        operand(plan).walk = Walk { offset: 0, shape: vec![1 << 30], strides: vec![0] };
         plan.row_tables[0].row_elements = 1 << 20;
     }),
     Case("TensorBytes", |plan| plan.outputs[0].shape = vec![63]),
-    Case("TensorBytes", |plan| plan.inputs[1].shape = vec![3]),
+    Case("TensorBytes", |plan| operand(plan).walk = Walk { offset: 0, shape: vec![3], strides: vec![0] }),
     Case("NameEmpty", |plan| plan.outputs[0].name.clear()),
     Case("NameTooLong", |plan| plan.outputs[0].name = "n".repeat(70_000)),
     Case("NameRepeated", |plan| plan.inputs[1].name = "x".into()),
@@ -61,19 +65,47 @@ const CASES: &[Case] = &[
     Case("RowTableSize", |plan| plan.row_tables[0].row_elements = u32::MAX),
     Case("RowTableOffset", |plan| plan.row_tables[0].offset_bytes = 4),
     Case("RowTableOffset", |plan| plan.row_tables.push(plan.row_tables[0].clone())),
-    Case("GatherElement", |plan| plan.inputs[1].element = ElementType::F32),
+    Case("IndexElement", |plan| plan.inputs[1].element = ElementType::F32),
+    Case("IndexElement", |plan| operand(plan).source = IndexSource::Input(0)),
+    Case("IndexWalk", |plan| operand(plan).walk.offset = 1),
+    Case("IndexWalk", |plan| operand(plan).walk.strides = vec![-1]),
+    Case("IndexWalk", |plan| operand(plan).walk = Walk { offset: 0, shape: vec![], strides: vec![1] }),
+    Case("IndexWalk", |plan| operand(plan).source = IndexSource::Constant(vec![1])),
+    Case("RowIndices", |plan| indices(plan).operands.clear()),
+    Case("RowIndices", |plan| indices(plan).operands = vec![operand(plan).clone(); MAX_OPERANDS + 1]),
+    Case("RowIndices", |plan| operand(plan).source = IndexSource::Constant(vec![0; MAX_CONSTANT_ELEMENTS + 1])),
+    Case("RowIndices", |plan| {
+        let longer =
+            IndexOperand { source: IndexSource::Input(1), walk: Walk { offset: 0, shape: vec![3], strides: vec![0] } };
+        indices(plan).operands.push(longer);
+    }),
+    Case("RowIndices", |plan| {
+        let same = IndexInstruction::Unary(IndexUnary::Abs, IndexValue::Operand(0));
+        indices(plan).instructions = vec![same; MAX_INSTRUCTIONS + 1];
+    }),
+    Case("RowIndices", |plan| {
+        indices(plan).instructions = vec![IndexInstruction::Unary(IndexUnary::Neg, IndexValue::Operand(1))];
+    }),
+    Case("RowIndices", |plan| {
+        let (this, first) = (IndexValue::Result(0), IndexValue::Operand(0));
+        indices(plan).instructions = vec![IndexInstruction::Select { condition: first, then: first, otherwise: this }];
+    }),
+    Case("RowIndices", |plan| {
+        let (later, first) = (IndexValue::Result(1), IndexValue::Operand(0));
+        indices(plan).instructions = vec![IndexInstruction::Binary(IndexBinary::Add, first, later); 2];
+    }),
     Case("Index", |plan| bound(plan).port = IndexPort::Output(1)),
     Case("IndexElement", |plan| bound(plan).port = IndexPort::Input(0)),
-    Case("IndexWalk", |plan| bound(plan).offset = 1),
-    Case("IndexWalk", |plan| bound(plan).shape = vec![3]),
-    Case("IndexWalk", |plan| bound(plan).shape = vec![0]),
-    Case("IndexWalk", |plan| bound(plan).shape = vec![u64::MAX]),
-    Case("IndexWalk", |plan| bound(plan).strides = vec![-1]),
-    Case("IndexWalk", |plan| bound(plan).strides = vec![i64::MIN]),
-    Case("IndexWalk", |plan| bound(plan).strides.clear()),
+    Case("IndexWalk", |plan| bound(plan).walk.offset = 1),
+    Case("IndexWalk", |plan| bound(plan).walk.shape = vec![3]),
+    Case("IndexWalk", |plan| bound(plan).walk.shape = vec![0]),
+    Case("IndexWalk", |plan| bound(plan).walk.shape = vec![u64::MAX]),
+    Case("IndexWalk", |plan| bound(plan).walk.strides = vec![-1]),
+    Case("IndexWalk", |plan| bound(plan).walk.strides = vec![i64::MIN]),
+    Case("IndexWalk", |plan| bound(plan).walk.strides.clear()),
     Case("IndexWalk", |plan| {
-        bound(plan).shape = vec![3];
-        bound(plan).strides = vec![0];
+        bound(plan).walk.shape = vec![3];
+        bound(plan).walk.strides = vec![0];
     }),
     Case("IndexRange", |plan| bound(plan).least = 6),
     Case("SourceEmpty", |plan| plan.pipelines[1].source.clear()),
@@ -126,6 +158,14 @@ fn output(plan: &mut Plan) -> &mut BufferSlice {
     plan.outputs[0].slice.as_mut().expect("the output has a slice")
 }
 
+fn indices(plan: &mut Plan) -> &mut RowIndices {
+    &mut plan.row_gathers[0].indices
+}
+
+fn operand(plan: &mut Plan) -> &mut IndexOperand {
+    &mut indices(plan).operands[0]
+}
+
 fn bound(plan: &mut Plan) -> &mut IndexBound {
     &mut plan.index_bounds[0]
 }
@@ -139,8 +179,10 @@ fn violations(plan: &Plan, constant_bytes: u64) -> Vec<PlanViolation> {
 }
 
 #[test]
-fn the_small_plan_is_valid() {
-    assert_eq!(violations(&small_plan(), constants().len() as u64), []);
+fn the_small_plans_are_valid() {
+    for plan in [small_plan(), computed_plan()] {
+        assert_eq!(violations(&plan, constants().len() as u64), []);
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::{Check, MAX_ELEMENTS, MAX_PORT_NAME_BYTES, MAX_RANK, MAX_ROW_BYTES, P
 use crate::implied::DEVICE_ELEMENT_BYTES;
 use crate::indices::IndexPort;
 use crate::plan::{Buffer, BufferSlice, ElementType, Port};
+use crate::row_indices::{IndexSource, RowIndices};
 use std::collections::BTreeSet;
 
 impl Check<'_> {
@@ -106,18 +107,41 @@ impl Check<'_> {
             self.slice(&place, gather.destination);
             self.in_activations(&place, gather.destination);
             let table = self.entry(place.clone(), "row tables", &plan.row_tables, gather.table);
-            let input = self.entry(place.clone(), "inputs", &plan.inputs, gather.input);
-            if input.is_some_and(|input| !matches!(input.element, ElementType::I32 | ElementType::I64)) {
-                self.found.push(PlanViolation::GatherElement { place: place.clone() });
-            }
-            let elements = table.zip(input).and_then(|(table, input)| {
-                input.elements()?.checked_mul(table.row_elements.into()).filter(|elements| *elements <= MAX_ELEMENTS)
-            });
-            if let (Some(_), Some(input), None) = (table, input, elements) {
-                let shape = input.shape.iter().copied().take(MAX_RANK as usize).collect();
+            self.row_indices(&place, &gather.indices);
+            let places = gather.indices.count();
+            let fits = |elements: &u64| (1..=MAX_ELEMENTS).contains(elements);
+            let elements = table
+                .zip(places)
+                .and_then(|(table, places)| places.checked_mul(table.row_elements.into()).filter(fits));
+            if let (Some(table), None) = (table, elements) {
+                let shape = vec![places.unwrap_or(u64::MAX), table.row_elements.into()];
                 self.found.push(PlanViolation::Elements { place: place.clone(), shape, limit: MAX_ELEMENTS });
             }
             self.tensor_bytes(&place, gather.destination, elements);
+        }
+    }
+
+    /// Checks what the indices of a gather are computed from, and how.
+    fn row_indices(&mut self, place: &Place, indices: &RowIndices) {
+        let plan = self.plan;
+        for operand in &indices.operands {
+            let elements = match &operand.source {
+                IndexSource::Constant(values) => values.len() as u64,
+                IndexSource::Input(position) => {
+                    let input = self.entry(place.clone(), "inputs", &plan.inputs, *position);
+                    let Some(input) = input else { continue };
+                    if matches!(input.element, ElementType::F32 | ElementType::F16) {
+                        self.found.push(PlanViolation::IndexElement { place: place.clone() });
+                    }
+                    input.elements().unwrap_or(0)
+                }
+            };
+            if !operand.walk.fits(elements, MAX_ELEMENTS, MAX_RANK) {
+                self.found.push(PlanViolation::IndexWalk { place: place.clone(), elements });
+            }
+        }
+        if let Some(broken) = indices.broken() {
+            self.found.push(PlanViolation::RowIndices { place: place.clone(), broken });
         }
     }
 
@@ -134,10 +158,7 @@ impl Check<'_> {
                 self.found.push(PlanViolation::IndexElement { place: place.clone() });
             }
             let elements = port.elements().unwrap_or(0);
-            let inside = bound.reach().is_some_and(|(_, last)| last < elements);
-            let counted = bound.count().is_some_and(|count| (1..=elements).contains(&count));
-            let ranks = [bound.shape.len(), bound.strides.len()].map(|rank| rank as u64);
-            if !inside || !counted || ranks[0] != ranks[1] || ranks[0] > u64::from(MAX_RANK) {
+            if !bound.walk.fits(elements, elements, MAX_RANK) {
                 self.found.push(PlanViolation::IndexWalk { place: place.clone(), elements });
             }
             let (least, most) = (bound.least, bound.most);

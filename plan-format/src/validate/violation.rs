@@ -4,6 +4,7 @@
 
 use crate::implied::Limit;
 use crate::plan::Buffer;
+use crate::row_indices::BrokenIndices;
 use std::fmt;
 
 /// Characters of a name that a message shows.
@@ -127,9 +128,9 @@ pub enum PlanViolation {
     /// A row table that does not start where the one before ends.
     #[error("{place}: starts at offset {offset_bytes} of the rows section, expected {expected_bytes:?}")]
     RowTableOffset { place: Place, offset_bytes: u64, expected_bytes: Option<u64> },
-    /// The indices of a gather are no integers.
-    #[error("{place}: the indices are not I32 or I64")]
-    GatherElement { place: Place },
+    /// Indices of a gather that cannot be computed.
+    #[error("{place}: {broken}")]
+    RowIndices { place: Place, broken: BrokenIndices },
     /// Indices that are no integers.
     #[error("{place}: the tensor of the indices has no integers")]
     IndexElement { place: Place },

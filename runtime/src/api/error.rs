@@ -132,6 +132,11 @@ pub enum InputError {
         "input `{name}`, element {position}: index {index} is outside the {rows} rows of `{table}` (node `{node}`)"
     )]
     RowIndex { name: String, position: u64, index: i64, rows: u32, table: String, node: String },
+    /// An index outside its table, computed from an input.
+    #[error(
+        "input `{name}`, element {position}: {value} gives the index {index}, which is outside the {rows} rows of `{table}` (node `{node}`)"
+    )]
+    ComputedRowIndex { name: String, position: u64, value: i64, index: i64, rows: u32, table: String, node: String },
 }
 
 /// Why a self-test failed.

@@ -80,6 +80,9 @@ fn input_errors() -> String {
         RowIndex {
             name: name(), position: 1, index: 6, rows: 5, table: "embedding".to_owned(), node: "Gather_1".to_owned()
         };
+        ComputedRowIndex {
+            name: name(), position: 1, value: 3, index: 6, rows: 5, table: "embedding".to_owned(), node: "Gather_1".to_owned()
+        };
     })
 }
 

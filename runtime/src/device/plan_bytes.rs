@@ -2,10 +2,11 @@
 //!
 //! Every table and every text of a plan is taken apart by name, so that a new one does not compile before it is counted.
 
-use flashmem_plan_format::indices::IndexBound;
+use flashmem_plan_format::indices::{IndexBound, Walk};
 use flashmem_plan_format::plan::{
     BufferSlice, Command, Dispatch, Pipeline, Plan, Port, Provenance, RowGather, RowTable,
 };
+use flashmem_plan_format::row_indices::{IndexInstruction, IndexOperand, IndexSource, RowIndices};
 
 /// Heap and inline bytes of a decoded plan.
 pub(crate) fn plan_bytes(plan: &Plan) -> u64 {
@@ -46,7 +47,7 @@ macro_rules! plain {
     };
 }
 
-plain! { u8 u64 i64 BufferSlice Command }
+plain! { u8 i32 u64 i64 BufferSlice Command IndexInstruction }
 
 impl HeapBytes for Plan {
     fn heap_bytes(&self) -> usize {
@@ -131,15 +132,40 @@ impl HeapBytes for RowTable {
 
 impl HeapBytes for RowGather {
     fn heap_bytes(&self) -> usize {
-        let Self { node, table: _, input: _, destination: _ } = self;
-        node.heap_bytes()
+        let Self { node, indices, table: _, destination: _ } = self;
+        node.heap_bytes() + indices.heap_bytes()
+    }
+}
+
+impl HeapBytes for RowIndices {
+    fn heap_bytes(&self) -> usize {
+        let Self { operands, instructions } = self;
+        operands.heap_bytes() + instructions.heap_bytes()
+    }
+}
+
+impl HeapBytes for IndexOperand {
+    fn heap_bytes(&self) -> usize {
+        let Self { source, walk } = self;
+        let source_bytes = match source {
+            IndexSource::Input(_) => 0,
+            IndexSource::Constant(values) => values.heap_bytes(),
+        };
+        source_bytes + walk.heap_bytes()
+    }
+}
+
+impl HeapBytes for Walk {
+    fn heap_bytes(&self) -> usize {
+        let Self { shape, strides, offset: _ } = self;
+        shape.heap_bytes() + strides.heap_bytes()
     }
 }
 
 impl HeapBytes for IndexBound {
     fn heap_bytes(&self) -> usize {
-        let Self { node, shape, strides, port: _, offset: _, least: _, most: _, except: _ } = self;
-        node.heap_bytes() + shape.heap_bytes() + strides.heap_bytes()
+        let Self { node, walk, port: _, least: _, most: _, except: _ } = self;
+        node.heap_bytes() + walk.heap_bytes()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::pages::PageSource;
 use crate::time::Wait;
 use flashmem_plan_format::implied::MAX_READBACK_BYTES;
 use flashmem_plan_format::plan::PageId;
-use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, PAGE_WIDTH_TEXELS, Plan, TexelFormat};
+use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, PAGE_WIDTH_TEXELS, Plan, RowGather, TexelFormat};
 use std::sync::Arc;
 use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Extent3d, MapMode, SubmissionIndex, Texture,
@@ -55,8 +55,8 @@ pub(crate) const NO_ROW: u32 = u32::MAX;
 impl HeldRows {
     /// Of a buffer that nothing was written to.
     pub(crate) fn none(plan: &Plan) -> Self {
-        let rows = |gather| plan.gathered_rows(gather).expect("a validated plan's sizes do not overflow") as usize;
-        Self { by_gather: plan.row_gathers.iter().map(|gather| vec![NO_ROW; rows(gather)]).collect() }
+        let rows = |gather: &RowGather| gather.indices.count().expect("a validated plan's sizes do not overflow");
+        Self { by_gather: plan.row_gathers.iter().map(|gather| vec![NO_ROW; rows(gather) as usize]).collect() }
     }
 }
 

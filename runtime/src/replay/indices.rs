@@ -10,16 +10,17 @@ use flashmem_plan_format::plan::{ElementType, Plan};
 /// The first element of a tensor that its bound does not allow: position and value.
 fn outside(bound: &IndexBound, tensor: &Tensor) -> Option<(u64, i64)> {
     let value = |position: u64| (position, integer_at(tensor, position as usize));
-    bound.positions().map(value).find(|(_, value)| !bound.allows(*value))
+    bound.walk.positions().map(value).find(|(_, value)| !bound.allows(*value))
 }
 
-/// An element of a tensor of integers or truth values.
-fn integer_at(tensor: &Tensor, position: usize) -> i64 {
+/// An element of a tensor of integers or truth values, which are 0 or 1.
+pub(super) fn integer_at(tensor: &Tensor, position: usize) -> i64 {
     let byte = || tensor.bytes[position];
     match tensor.element {
         ElementType::I64 => i64::from_le_bytes(tensor.bytes.as_chunks().0[position]),
         ElementType::I32 => i32::from_le_bytes(tensor.bytes.as_chunks().0[position]).into(),
-        ElementType::U8 | ElementType::Bool => byte().into(),
+        ElementType::U8 => byte().into(),
+        ElementType::Bool => (byte() != 0).into(),
         ElementType::I8 => byte().cast_signed().into(),
         ElementType::F32 | ElementType::F16 => unreachable!("a validated plan bounds integers"),
     }

@@ -2,17 +2,19 @@
 //!
 //! Rows are read in file order and each only once, a batch at a time, checked, widened to f32 and written to every place
 //! that wants them. Rows of a source that answers later are on their way some at a time. A place that wants the row that it got
-//! in an earlier run keeps it, and nothing is read: the same prompt, or one that grew, costs its new rows only. Negative indices
-//! count from the end, as in ONNX Gather.
+//! in an earlier run keeps it, and nothing is read: the same prompt, or one that grew, costs its new rows only. Indices are
+//! elements of inputs, or what the plan's program makes of them; negative ones count from the end, as in ONNX Gather.
 
 use super::convert;
+use super::indices::integer_at;
 use crate::api::{Error, InputError, Tensor};
 use crate::io::{fetching_first, watched};
 use crate::loaded::{HeldRows, Input, NO_ROW};
 use crate::time::Wait;
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::implied::GATHERED_ROWS_IN_FLIGHT;
-use flashmem_plan_format::plan::{BufferSlice, ElementType, Plan, RowGather};
+use flashmem_plan_format::plan::{BufferSlice, Plan, RowGather};
+use flashmem_plan_format::row_indices::{IndexOperand, IndexSource};
 use flashmem_plan_format::source::ReadAt;
 use std::sync::Arc;
 use wgpu::BufferViewMut;
@@ -42,7 +44,7 @@ pub(crate) fn announce<'a>(
     let plan = &input.bundle.plan;
     let find = |(gather, held): (&'a RowGather, &'a mut Vec<u32>)| {
         let table = &plan.row_tables[gather.table as usize];
-        let wanted = wanted_rows(plan, gather, tensors[gather.input as usize], held)?;
+        let wanted = wanted_rows(plan, gather, tensors, held)?;
         for neighbours in wanted.chunk_by(|(a, _), (b, _)| b - a <= 1) {
             let ((first, _), (last, _)) = (neighbours[0], neighbours[neighbours.len() - 1]);
             let start_bytes = input.bundle.row_offset_bytes(gather.table, first).expect("the row is in the table");
@@ -152,44 +154,98 @@ fn read_neighbours(
 fn wanted_rows(
     plan: &Plan,
     gather: &RowGather,
-    indices: &Tensor,
+    inputs: &[&Tensor],
     held: &mut [u32],
 ) -> Result<Vec<(u32, u32)>, InputError> {
-    let table = &plan.row_tables[gather.table as usize];
-    let row_of = |position: usize, index: i64| {
-        let from_start = if index < 0 { index.checked_add(i64::from(table.rows)) } else { Some(index) };
-        let row = from_start.and_then(|row| u32::try_from(row).ok()).filter(|row| *row < table.rows);
-        row.ok_or_else(|| InputError::RowIndex {
-            name: plan.inputs[gather.input as usize].name.clone(),
-            position: position as u64,
-            index,
-            rows: table.rows,
-            table: table.name.clone(),
-            node: gather.node.clone(),
-        })
-    };
     // As many as there may be: growing would hold twice what is declared.
     let mut wanted = Vec::with_capacity(held.len());
-    for (position, index) in integers(indices).enumerate() {
-        let row = row_of(position, index)?;
-        if std::mem::replace(&mut held[position], row) != row {
-            held[position] = NO_ROW;
-            wanted.push((row, position as u32));
+    let mut indices = Indices::of(plan, gather, inputs);
+    for (place, held) in held.iter_mut().enumerate() {
+        let row = indices.next_row()?;
+        if std::mem::replace(held, row) != row {
+            *held = NO_ROW;
+            wanted.push((row, place as u32));
         }
     }
     wanted.sort_unstable();
     Ok(wanted)
 }
 
-/// The elements of a tensor of integers.
-fn integers(tensor: &Tensor) -> Box<dyn Iterator<Item = i64> + '_> {
-    match tensor.element {
-        ElementType::I64 => Box::new(tensor.bytes.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes))),
-        ElementType::I32 => {
-            Box::new(tensor.bytes.as_chunks::<4>().0.iter().map(|bytes| i32::from_le_bytes(*bytes).into()))
+/// The indices of a gather, computed one after another from the inputs of a run.
+struct Indices<'a> {
+    plan: &'a Plan,
+    gather: &'a RowGather,
+    inputs: &'a [&'a Tensor],
+    positions: Vec<Box<dyn Iterator<Item = u64> + 'a>>,
+    /// Positions, elements and results of one index.
+    at: Vec<u64>,
+    words: Vec<i32>,
+    results: Vec<i32>,
+}
+
+impl<'a> Indices<'a> {
+    fn of(plan: &'a Plan, gather: &'a RowGather, inputs: &'a [&'a Tensor]) -> Self {
+        let walk = |operand: &'a IndexOperand| Box::new(operand.walk.positions()) as Box<dyn Iterator<Item = u64>>;
+        let positions = gather.indices.operands.iter().map(walk).collect();
+        Self { plan, gather, inputs, positions, at: Vec::new(), words: Vec::new(), results: Vec::new() }
+    }
+
+    /// The row of the next index. A negative one counts from the end.
+    fn next_row(&mut self) -> Result<u32, InputError> {
+        self.at.clear();
+        self.at.extend(self.positions.iter_mut().map(|walk| walk.next().expect("all walks are as long")));
+        let index = self.index()?;
+        let rows = self.plan.row_tables[self.gather.table as usize].rows;
+        let from_start = if index < 0 { index.checked_add(i64::from(rows)) } else { Some(index) };
+        let row = from_start.and_then(|row| u32::try_from(row).ok()).filter(|row| *row < rows);
+        row.ok_or_else(|| self.outside(index, rows))
+    }
+
+    fn index(&mut self) -> Result<i64, InputError> {
+        let indices = &self.gather.indices;
+        if indices.instructions.is_empty() {
+            return Ok(self.element(0));
         }
-        ElementType::U8 | ElementType::Bool => Box::new(tensor.bytes.iter().map(|byte| i64::from(*byte))),
-        ElementType::I8 => Box::new(tensor.bytes.iter().map(|byte| i64::from(byte.cast_signed()))),
-        ElementType::F32 | ElementType::F16 => unreachable!("a validated plan gathers by integers"),
+        self.words.clear();
+        for operand in 0..indices.operands.len() {
+            let value = self.element(operand);
+            let word = i32::try_from(value).map_err(|_| InputError::IntegerRange {
+                name: self.name(operand),
+                index: self.at[operand],
+                value,
+            })?;
+            self.words.push(word);
+        }
+        Ok(indices.evaluate(&self.words, &mut self.results).into())
+    }
+
+    /// The element of an operand.
+    fn element(&self, operand: usize) -> i64 {
+        let position = self.at[operand] as usize;
+        match &self.gather.indices.operands[operand].source {
+            IndexSource::Input(input) => integer_at(self.inputs[*input as usize], position),
+            IndexSource::Constant(values) => values[position].into(),
+        }
+    }
+
+    /// The input that an operand is.
+    fn name(&self, operand: usize) -> String {
+        match self.gather.indices.operands[operand].source {
+            IndexSource::Input(input) => self.plan.inputs[input as usize].name.clone(),
+            IndexSource::Constant(_) => "(constant)".to_owned(),
+        }
+    }
+
+    fn outside(&self, index: i64, rows: u32) -> InputError {
+        let gather = self.gather;
+        let is_input = |operand: &IndexOperand| matches!(operand.source, IndexSource::Input(_));
+        let operand = gather.indices.operands.iter().position(is_input).unwrap_or(0);
+        let (name, position) = (self.name(operand), self.at[operand]);
+        let (table, node) = (self.plan.row_tables[gather.table as usize].name.clone(), gather.node.clone());
+        if gather.indices.instructions.is_empty() {
+            return InputError::RowIndex { name, position, index, rows, table, node };
+        }
+        let value = self.element(operand);
+        InputError::ComputedRowIndex { name, position, value, index, rows, table, node }
     }
 }

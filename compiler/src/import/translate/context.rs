@@ -15,7 +15,7 @@ use crate::graph::origin::OriginSet;
 use crate::graph::pointwise::{Literal, Pointwise};
 use crate::graph::{Graph, GraphPort, NodeId, ShapeError};
 use crate::lower::view::{TensorId, View};
-use flashmem_plan_format::indices::{IndexBound, IndexPort};
+use flashmem_plan_format::indices::{IndexBound, IndexPort, Walk};
 use flashmem_plan_format::plan::ElementType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -335,7 +335,8 @@ impl<'m> Translator<'m> {
         let (least, most) = range.into_inner();
         let (offset, node) = (component.unwrap_or(0) as u64, self.name());
         let port = IndexPort::Output(0);
-        let bound = IndexBound { port, offset, shape, strides, least, most, except: None, node };
+        let walk = Walk { offset, shape, strides };
+        let bound = IndexBound { port, walk, least, most, except: None, node };
         self.checked.get_or_insert_default().push((indices, bound));
     }
 

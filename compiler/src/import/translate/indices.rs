@@ -12,7 +12,7 @@ use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise
 use crate::graph::{Graph, NodeId};
 use crate::import::error::ImportError;
 use crate::lower::view::{TensorId, View};
-use flashmem_plan_format::indices::{IndexBound, IndexPort};
+use flashmem_plan_format::indices::{IndexBound, IndexPort, Walk};
 use std::ops::RangeInclusive;
 
 /// Values that stand for the elements of an axis, those that count from its end included.
@@ -234,9 +234,11 @@ impl Translator<'_> {
         let axes = piece.view.shape.iter().zip(&piece.view.strides).filter(|(_, stride)| **stride != 0);
         let mut bound = IndexBound {
             port: IndexPort::Input(0),
-            offset: piece.view.offset as u64,
-            shape: axes.clone().map(|(extent, _)| *extent as u64).collect(),
-            strides: axes.map(|(_, stride)| *stride).collect(),
+            walk: Walk {
+                offset: piece.view.offset as u64,
+                shape: axes.clone().map(|(extent, _)| *extent as u64).collect(),
+                strides: axes.map(|(_, stride)| *stride).collect(),
+            },
             least,
             most,
             except,
@@ -244,14 +246,14 @@ impl Translator<'_> {
         };
         if let Some(constant) = graph.constant(piece.source) {
             let value = |position: u64| i64::from(constant.device_word_at(position as usize) as i32);
-            let outside = bound.positions().map(|at| (at, value(at))).find(|(_, value)| !bound.allows(*value));
+            let outside = bound.walk.positions().map(|at| (at, value(at))).find(|(_, value)| !bound.allows(*value));
             return outside.map_or(Ok(()), |(position, value)| {
                 Err(Refusal::Fatal(self.index_error(position, value + piece.shift, range)))
             });
         }
         let position = graph.inputs.iter().position(|port| port.node == piece.source);
         // A placeholder of something unsupported is no input, and the model is refused.
-        if let Some(position) = position.filter(|_| !bound.shape.contains(&0)) {
+        if let Some(position) = position.filter(|_| !bound.walk.shape.contains(&0)) {
             bound.port = IndexPort::Input(position as u32);
             self.add_bound(bound);
         }

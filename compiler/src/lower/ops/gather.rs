@@ -1,11 +1,16 @@
-//! Gathers: rows of a constant table at public indices are read by the host, everything else by a kernel.
+//! Gathers: rows of a constant table at indices that the host knows are read by the host, everything else by a kernel.
 //!
-//! Row gathers read only the rows that a run needs, straight from the file. A computed index needs its table resident, which
-//! is refused above 16 MiB.
+//! Row gathers read only the rows that a run needs, straight from the file. The host knows the elements of integer inputs, and
+//! what it computes of them (`indices.rs`): that is asked of it for tables above 16 MiB only, which do not stay resident for a
+//! kernel. Such a table at indices that are computed on the device is refused.
 
+mod host;
+mod indices;
+
+use super::copy::copy_into;
 use super::strided::{cost, linear, walk};
 use crate::cost::OperatorClass;
-use crate::graph::constant::Dtype;
+use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
@@ -13,96 +18,132 @@ use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::program::RowSource;
+use crate::lower::view::{View, dense_strides};
 use flashmem_plan_format::plan::{Buffer, BufferSlice, ElementType, RowGather, RowTable, TexelFormat};
+use flashmem_plan_format::validate::MAX_ROW_BYTES;
+pub use host::HostIndices;
+use indices::Piece;
 
-/// Largest table that stays in memory.
+/// Largest table that stays in memory for indices that are computed.
 const MAX_RESIDENT_BYTES: usize = 16 << 20;
 
-/// The public input of 32 or 64 bits whose elements, in order, are the indices `id`: itself, or reshaped.
-fn public_indices(graph: &Graph, id: NodeId) -> Option<u32> {
-    let mut id = id;
-    while matches!(graph.node(id).op, Op::Reshape) && graph.node(id).epilogue.is_none() {
-        id = graph.operands(id)[0];
-    }
-    let indexes = |element| matches!(element, ElementType::I32 | ElementType::I64);
-    let position = graph.inputs.iter().position(|input| input.node == id && indexes(input.element));
-    position.map(|position| position as u32)
+/// The indices of a row gather.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowPlaces {
+    /// Extents of their places, whose rows stand in row-major order.
+    shape: Vec<usize>,
+    /// What they are, box by box.
+    pieces: Vec<Piece>,
 }
 
-/// The public input that indexes the rows of a gather's constant table, if this is what the node does.
-fn row_indices(graph: &Graph, id: NodeId) -> Option<u32> {
+/// The indices of a gather whose rows the host reads, if this is what the node does.
+fn row_places(graph: &Graph, id: NodeId) -> Option<RowPlaces> {
     let Op::Gather { axis: 0 } = graph.node(id).op else { return None };
     let operands = graph.operands(id);
     let table = graph.constant(operands[0])?;
-    let fits = table.shape.len() == 2 && table.dtype() == Dtype::F32 && !table.is_empty();
-    public_indices(graph, operands[1]).filter(|_| fits)
+    let row_bytes = 4 * table.shape[1..].iter().product::<usize>() as u64;
+    let places = reshaped(graph, operands[1]);
+    let shape = graph.node(places).shape.clone();
+    let stored = table.dtype() == Dtype::F32 && !table.is_empty() && row_bytes <= MAX_ROW_BYTES;
+    if !stored || u32::try_from(table.shape[0]).is_err() || shape.contains(&0) {
+        return None;
+    }
+    if !is_large(table) && (table.shape.len() != 2 || !is_wide_input(graph, places)) {
+        return None;
+    }
+    Some(RowPlaces { shape, pieces: indices::pieces(graph, places)? })
+}
+
+fn is_large(table: &Constant) -> bool {
+    table.len() * 4 > MAX_RESIDENT_BYTES
+}
+
+/// The tensor that a chain of reshapes begins with.
+fn reshaped(graph: &Graph, mut id: NodeId) -> NodeId {
+    while matches!(graph.node(id).op, Op::Reshape) && graph.node(id).epilogue.is_none() {
+        id = graph.operands(id)[0];
+    }
+    id
+}
+
+/// Whether a node is a public input of 32 or 64 bits.
+fn is_wide_input(graph: &Graph, id: NodeId) -> bool {
+    let wide = |element| matches!(element, ElementType::I32 | ElementType::I64);
+    graph.inputs.iter().any(|input| input.node == id && wide(input.element))
 }
 
 /// The table of which a gather reads single rows from the file.
 pub fn row_table(graph: &Graph, id: NodeId) -> Option<NodeId> {
-    row_indices(graph, id).map(|_| graph.operands(id)[0])
-}
-
-/// Whether all that happens to a tensor, a public input or a reshape of one, is that the host gathers rows by it.
-pub fn only_indexes_rows(lowering: &Lowering<'_>, id: NodeId) -> bool {
-    let graph = lowering.graph();
-    let reads_only_rows = |user: &NodeId| {
-        let operands = graph.operands(*user);
-        match graph.node(*user).op {
-            Op::Gather { .. } => {
-                operands.iter().filter(|o| **o == id).count() == 1
-                    && operands[1] == id
-                    && row_indices(graph, *user).is_some()
-            }
-            Op::Reshape => {
-                operands.len() == 1 && graph.node(*user).epilogue.is_none() && only_indexes_rows(lowering, *user)
-            }
-            _ => false,
-        }
-    };
-    graph.results().all(|o| o.node != id) && graph.users(id).iter().all(reads_only_rows)
+    row_places(graph, id).map(|_| graph.operands(id)[0])
 }
 
 /// Lowers a gather; its epilogue is left.
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, axis: usize) -> Result<(), LowerError> {
-    match row_indices(lowering.graph(), id) {
-        Some(input) => gather_rows(lowering, id, input),
+    match lowering.host().row_places(id).cloned() {
+        Some(places) => {
+            gather_rows(lowering, id, places);
+            Ok(())
+        }
         None => gather_elements(lowering, id, axis),
     }
 }
 
-fn gather_rows(lowering: &mut Lowering<'_>, id: NodeId, input: u32) -> Result<(), LowerError> {
+fn gather_rows(lowering: &mut Lowering<'_>, id: NodeId, places: RowPlaces) {
     let graph = lowering.graph();
     let node = graph.node(id);
     let table_node = graph.operands(id)[0];
-    let constant = graph.constant(table_node).expect("a row gather has a constant table").clone();
-    let format =
-        if graph.kept_f32.contains(&table_node) { TexelFormat::Rgba32Float } else { lowering.options().page.format };
+    let constant = graph.constant(table_node).expect("a row gather has a constant table");
+    let table = row_source(lowering, table_node, constant);
+    let row = &constant.shape[1..];
+    // The arena slice is filled in when tensors are placed.
+    let destination = BufferSlice { buffer: Buffer::Activations, offset_bytes: 0, size_bytes: 0 };
+    let out = lowering.output(&node.shape);
+    let whole = [&places.shape[..], row].concat();
+    for Piece { starts, shape, indices } in places.pieces {
+        let gather = RowGather { table, indices, destination, node: graph.label(id) };
+        if shape == places.shape {
+            lowering.gather_rows(gather, out.tensor);
+            continue;
+        }
+        let part = lowering.output(&[&shape[..], row].concat());
+        lowering.gather_rows(gather, part.tensor);
+        let strides = dense_strides(&whole);
+        let offset = starts.iter().zip(&strides).map(|(start, stride)| *start as i64 * stride).sum();
+        copy_into(lowering, &part, &View { tensor: out.tensor, offset, shape: part.shape.clone(), strides });
+    }
+    lowering.set_view(id, out);
+}
+
+/// Position of a table among those of the program, to which it is added if it is not there.
+fn row_source(lowering: &mut Lowering<'_>, table_node: NodeId, constant: &Constant) -> u32 {
+    let graph = lowering.graph();
+    let kept = graph.kept_f32.contains(&table_node);
+    let format = if kept { TexelFormat::Rgba32Float } else { lowering.options().page.format };
     let same = |s: &RowSource| {
         s.constant.bytes().as_ptr() == constant.bytes().as_ptr()
             && s.table.format == format
             && (&s.constant.shape, s.constant.storage) == (&constant.shape, constant.storage)
     };
-    let table = match lowering.row_sources().iter().position(same) {
-        Some(position) => position as u32,
-        None => {
-            let end = |s: &RowSource| s.table.offset_bytes + s.table.row_stride_bytes() * u64::from(s.table.rows);
-            let table = RowTable {
-                name: graph.label(table_node),
-                offset_bytes: lowering.row_sources().last().map_or(0, end),
-                rows: constant.shape[0] as u32,
-                row_elements: constant.shape[1] as u32,
-                format,
-            };
-            lowering.add_row_source(RowSource { table, constant })
-        }
+    if let Some(position) = lowering.row_sources().iter().position(same) {
+        return position as u32;
+    }
+    let end = |s: &RowSource| s.table.offset_bytes + s.table.row_stride_bytes() * u64::from(s.table.rows);
+    let table = RowTable {
+        name: unique(&graph.label(table_node), lowering.row_sources()),
+        offset_bytes: lowering.row_sources().last().map_or(0, end),
+        rows: constant.shape[0] as u32,
+        row_elements: constant.shape[1..].iter().product::<usize>() as u32,
+        format,
     };
-    let out = lowering.output(&node.shape);
-    // The arena slice is filled in when tensors are placed.
-    let destination = BufferSlice { buffer: Buffer::Activations, offset_bytes: 0, size_bytes: 0 };
-    lowering.gather_rows(RowGather { table, input, destination, node: graph.label(id) }, out.tensor);
-    lowering.set_view(id, out);
-    Ok(())
+    lowering.add_row_source(RowSource { table, constant: constant.clone() })
+}
+
+/// A name that no table has: one constant is several tables where it is read in several shapes.
+fn unique(name: &str, tables: &[RowSource]) -> String {
+    let numbered = (2..).map(|number| format!("{name} ({number})"));
+    let taken = |name: &String| tables.iter().any(|source| source.table.name == *name);
+    let found = [name.to_owned()].into_iter().chain(numbered).find(|name| !taken(name));
+    found.expect("there is a number that no table has")
 }
 
 fn gather_elements(lowering: &mut Lowering<'_>, id: NodeId, axis: usize) -> Result<(), LowerError> {
@@ -110,10 +151,11 @@ fn gather_elements(lowering: &mut Lowering<'_>, id: NodeId, axis: usize) -> Resu
     let node = graph.node(id);
     let no_kernel = |reason| LowerError::NoKernel { node: graph.label(id), op: "Gather", reason };
     let operands = graph.operands(id);
-    if graph.constant(operands[0]).is_some_and(|c| c.len() * 4 > MAX_RESIDENT_BYTES) {
+    if graph.constant(operands[0]).is_some_and(is_large) {
         return Err(no_kernel(
-            "its table exceeds 16 MiB, and its indices are computed: only those that are an int32 or int64 input of the model, \
-             reshaped or cast at most, are looked up in the file; compute the indices outside and make them an input",
+            "its table exceeds 16 MiB, and its indices are computed on the device: only rows (along axis 0, of floats) at \
+             indices that follow from integer inputs of the model by views, joins and element-wise integer operators are \
+             looked up in the file; compute the indices outside and make them an input",
         ));
     }
     let (x, indices) = (lowering.view(operands[0]), lowering.view(operands[1]));

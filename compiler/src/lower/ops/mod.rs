@@ -32,20 +32,27 @@ use super::error::LowerError;
 use crate::graph::NodeId;
 use crate::graph::op::Op;
 pub use copy::lower_outputs;
-pub use gather::row_table;
+pub use gather::{HostIndices, row_table};
 pub use heavy::streamed_weight;
 pub use stream::streamed_constants;
 
-/// Lowers one node whose operands are lowered.
+/// Lowers one node whose operands are lowered. What only the host reads becomes nothing.
 pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
+    if lowering.host().is_only_host(id) {
+        return Ok(());
+    }
     stream::operands(lowering, id)?;
     lowering.enter(Site::Node(id));
     let op = &lowering.graph().node(id).op;
     match op {
-        Op::Input => views::input(lowering, id),
+        Op::Input => {
+            views::input(lowering, id);
+            Ok(())
+        }
         Op::Constant(_) => Ok(()),
         Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } | Op::Unfold { .. } => {
-            views::view(lowering, id)
+            views::view(lowering, id);
+            Ok(())
         }
         Op::Pointwise(program) => pointwise::lower(lowering, id, program),
         Op::Einsum { .. } => einsum::lower(lowering, id),

@@ -4,7 +4,7 @@
 
 use super::super::{LowerError, LowerOptions, lower};
 use crate::graph::constant::{Constant, Dtype};
-use crate::graph::op::Op;
+use crate::graph::op::{Op, ReduceKind};
 use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
 use crate::graph::{Graph, GraphPort, NodeId};
 use crate::kernels::Kernel;
@@ -68,13 +68,34 @@ fn indices_that_a_kernel_reads_too_stay_on_the_device() {
 }
 
 #[test]
-fn computed_indices_of_a_large_table_are_refused() {
+fn the_host_computes_indices_of_a_large_table() {
     let mut graph = Graph::default();
-    let indices = input(&mut graph, &[4], Dtype::I32);
+    let indices = input(&mut graph, &[2, 3], Dtype::I32);
     let table = table(&mut graph, 1 << 16, 65);
     let negative = Op::Pointwise(Pointwise::unary(UnaryOp::Neg, Dtype::I32));
     let negative = graph.add(negative, &[indices], "negative").expect("fits");
-    let rows = graph.add(Op::Gather { axis: 0 }, &[table, negative], "rows").expect("fits");
+    let joined = graph.add(Op::Concat { axis: 1 }, &[indices, negative], "joined").expect("fits");
+    for operand in [negative, joined] {
+        let rows = graph.add(Op::Gather { axis: 0 }, &[table, operand], "rows").expect("fits");
+        output(&mut graph, rows);
+    }
+    let program = lowered(&graph);
+    assert!(program.inputs[0].slice.is_none(), "only the host reads the indices");
+    assert_eq!((program.row_sources.len(), program.row_gathers.len()), (1, 3));
+    assert!(program.steps.iter().all(|step| step.kernel == Kernel::Copy) && program.steps.len() == 2);
+    output(&mut graph, negative);
+    let program = lowered(&graph);
+    assert!(program.inputs[0].slice.is_some(), "the device computes the output");
+    assert_eq!((program.row_gathers.len(), program.steps.len()), (3, 3));
+}
+
+#[test]
+fn indices_of_a_large_table_that_the_device_computes_are_refused() {
+    let mut graph = Graph::default();
+    let indices = input(&mut graph, &[4, 2], Dtype::I32);
+    let table = table(&mut graph, 1 << 16, 65);
+    let last = graph.add(Op::Reduce { kind: ReduceKind::Max, axes: vec![1] }, &[indices], "last").expect("fits");
+    let rows = graph.add(Op::Gather { axis: 0 }, &[table, last], "rows").expect("fits");
     output(&mut graph, rows);
     let refused = lower(&graph, &options()).expect_err("17 MB");
     assert!(matches!(refused, LowerError::NoKernel { op: "Gather", .. }), "{refused}");
