@@ -155,8 +155,11 @@ pub const OPERATORS: &[Operator] = &[
         .rewritten(rewrite::batch_normalization)
         .values(),
     op("Bernoulli", &[15, 22]).refused(RANDOM),
-    op("BitCast", &[26]).refused("elements have one form for all types of a kind"),
-    op("BitShift", &[11]).attributes("direction=LEFT|RIGHT"),
+    op("BitCast", &[26])
+        .attributes("to")
+        .limited("to integers of 8 bits, from such and from truth values")
+        .rewritten(rewrite::bit_cast),
+    op("BitShift", &[11, 28]).attributes("direction=LEFT|RIGHT"),
     op("BitwiseAnd", &[18]),
     op("BitwiseNot", &[18]),
     op("BitwiseOr", &[18]),
@@ -250,7 +253,9 @@ pub const OPERATORS: &[Operator] = &[
         .optional("B sequence_lens initial_h Y Y_h")
         .limited(RECURRENT)
         .rewritten(rewrite::recurrent),
-    op("Gather", &[1, 11, 13]).attributes("axis"),
+    op("Gather", &[1, 11, 13])
+        .attributes("axis")
+        .limited("above 16 MiB, rows of a constant, at indices that follow from integer inputs by integer operators"),
     op("GatherElements", &[11, 13]).attributes("axis"),
     op("GatherND", &[11, 12, 13]).attributes("batch_dims"),
     op("Gelu", &[20]).attributes("approximate=none|tanh"),
@@ -261,8 +266,8 @@ pub const OPERATORS: &[Operator] = &[
     op("GlobalAveragePool", &[1, 22]),
     op("GlobalLpPool", &[1, 2, 22]).attributes("p").rewritten(rewrite::global_lp_pool),
     op("GlobalMaxPool", &[1, 22]).rewritten(rewrite::global_max_pool),
-    op("Greater", &[1, 7, 9, 13]).attributes("axis broadcast").rewritten(rewrite::broadcast),
-    op("GreaterOrEqual", &[12, 16]),
+    op("Greater", &[1, 7, 9, 13]).attributes("axis broadcast").rewritten(rewrite::comparison),
+    op("GreaterOrEqual", &[12, 16]).rewritten(rewrite::wide_comparison),
     op("GridSample", &[16, 20, 22])
         .attributes(
             "align_corners mode=bilinear|nearest|bicubic|linear|cubic \
@@ -292,8 +297,8 @@ pub const OPERATORS: &[Operator] = &[
         .rewritten(rewrite::recurrent),
     op("LayerNormalization", &[17]).attributes("axis epsilon stash_type=1|10|16").optional("B Mean InvStdDev"),
     op("LeakyRelu", &[1, 6, 16]).attributes("alpha"),
-    op("Less", &[1, 7, 9, 13]).attributes("axis broadcast").rewritten(rewrite::broadcast),
-    op("LessOrEqual", &[12, 16]),
+    op("Less", &[1, 7, 9, 13]).attributes("axis broadcast").rewritten(rewrite::comparison),
+    op("LessOrEqual", &[12, 16]).rewritten(rewrite::wide_comparison),
     op("LinearAttention", &[27]).refused("a recurrence over the sequence"),
     op("Log", &[1, 6, 13]),
     op("LogSoftmax", &[1, 11, 13]).attributes("axis").rewritten(rewrite::log_softmax),
@@ -342,9 +347,9 @@ pub const OPERATORS: &[Operator] = &[
     op("Or", &[1, 7]).attributes("axis broadcast").rewritten(rewrite::broadcast),
     op("PRelu", &[1, 6, 7, 9, 16]).rewritten(rewrite::prelu),
     op("Pad", &[1, 2, 11, 13, 18, 19, 21, 23, 24, 25])
-        .attributes("mode=constant|reflect|edge paddings pads value")
+        .attributes("mode=constant|reflect|edge|wrap paddings pads value")
         .optional("constant_value axes")
-        .limited("constant pads; constant, reflect and edge modes")
+        .limited("constant pads")
         .rewritten(rewrite::pad)
         .values(),
     op("Pow", &[1, 7, 12, 13, 15]).attributes("axis broadcast").rewritten(rewrite::pow),
@@ -427,7 +432,7 @@ pub const OPERATORS: &[Operator] = &[
         )
         .optional("sizes roi scales")
         .limited(
-            "constant sizes or scales; no align_corners with sizes that are not whole; before 11 whole scales, nearest",
+            "constant sizes or scales; no align_corners with sizes that are not whole; before 11 nearest or linear",
         )
         .rewritten(rewrite::resize)
         .values(),
@@ -484,7 +489,11 @@ pub const OPERATORS: &[Operator] = &[
     op("Softplus", &[1, 22]).rewritten(rewrite::softplus),
     op("Softsign", &[1, 22]),
     op("SpaceToDepth", &[1, 13, 28]).attributes("blocksize mode=DCR|CRD").rewritten(rewrite::space_to_depth),
-    op("Split", &[2, 11, 13, 18]).attributes("axis num_outputs split").optional("split").limited("constant sizes"),
+    op("Split", &[1, 2, 11, 13, 18])
+        .attributes("axis num_outputs split")
+        .optional("split")
+        .limited("constant sizes")
+        .rewritten(rewrite::split),
     op("SplitToSequence", &[11, 24]).refused(SEQUENCES),
     op("Sqrt", &[1, 6, 13]),
     op("Squeeze", &[1, 11, 13, 21, 23, 24, 25]).attributes("axes").optional("axes").limited("constant axes"),
@@ -506,12 +515,12 @@ pub const OPERATORS: &[Operator] = &[
     op("Tile", &[1, 6, 13]).limited("constant repeats; version 1: at most 64").rewritten(rewrite::tile),
     op("TopK", &[1, 10, 11, 24]).attributes("axis k largest sorted").limited("constant k").rewritten(rewrite::top_k),
     op("Transpose", &[1, 13, 21, 23, 24, 25]).attributes("perm"),
-    op("Trilu", &[14]).attributes("upper").optional("k"),
+    op("Trilu", &[14]).attributes("upper").optional("k").rewritten(rewrite::triangle),
     op("Unique", &[11, 28]).refused(DATA_DEPENDENT),
     op("Unsqueeze", &[1, 11, 13, 21, 23, 24, 25]).attributes("axes").limited("constant axes"),
     op("Upsample", &[1, 7, 9, 10])
-        .attributes("height_scale mode=nearest scales width_scale")
-        .limited("constant whole scales, nearest")
+        .attributes("height_scale mode=nearest|linear|bilinear|trilinear scales width_scale")
+        .limited("constant scales, nearest or linear")
         .rewritten(rewrite::upsample)
         .values(),
     op("Where", &[9, 16]),

@@ -41,8 +41,10 @@ fn versions_are_those_in_force() {
     let swish = || node("Swish", &["x"], &["y"]);
     assert_eq!(refused(swish(), 24), Vec::<String>::new());
     assert_eq!(refused(swish(), 23), ["Swish (opset 23 does not have it)"]);
+    assert_eq!(refused(node("LpPool", &["x"], &["y"]), 1), ["LpPool (version 1 of the operator)"]);
     let split = |opset| refused(node("Split", &["x", "p"], &["y"]), opset);
-    assert_eq!(split(1), ["Split (version 1 of the operator)"]);
+    assert_eq!(split(1), Vec::<String>::new());
+    assert_eq!(split(2), ["Split (2 inputs instead of at most 1)"]);
     assert_eq!(split(13), Vec::<String>::new());
     // Axes became an operand in version 13.
     let squeeze = |opset| {

@@ -8,12 +8,8 @@ use super::support::{OPERATORS, Operator, Support};
 use std::collections::BTreeSet;
 
 /// Versions of implemented operators that are refused.
-const OTHER_VERSIONS: &[(&str, u32, &str)] = &[
-    ("BitShift", 28, "shifts of signed integers"),
-    ("LpPool", 1, "its exponent is a float"),
-    ("Scan", 8, "it has a batch axis"),
-    ("Split", 1, "its sizes may be an operand"),
-];
+const OTHER_VERSIONS: &[(&str, u32, &str)] =
+    &[("LpPool", 1, "its exponent is a float"), ("Scan", 8, "it has a batch axis")];
 
 /// Attributes and operands of implemented operators that are refused: operator, names between spaces.
 const OTHER_NAMES: &[(&str, &str)] = &[

@@ -9,6 +9,7 @@ mod conv_transpose;
 mod matmul;
 mod pad;
 mod range;
+mod resize;
 mod select;
 mod squeeze;
 
@@ -18,6 +19,7 @@ use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_hir::internal::InferenceOp;
 
 pub use align::ALIGN;
+pub use resize::RESIZE_10;
 pub use select::SELECT;
 
 /// What a builder gives: the operator, and the names that its subgraphs read from outside.
@@ -31,6 +33,7 @@ pub fn register(operators: &mut OnnxOpRegister) {
     operators.insert("MatMul", matmul::build);
     operators.insert("Pad", pad::build);
     operators.insert("Range", range::build);
+    operators.insert(RESIZE_10, resize::build);
     operators.insert(SELECT, select::build);
     operators.insert("Squeeze", squeeze::build);
 }

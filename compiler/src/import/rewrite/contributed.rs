@@ -86,7 +86,8 @@ fn activated(s: &mut Steps<'_>, activation: &str, parameters: &[f32], x: &str) -
     })
 }
 
-/// The sum of word, position and segment rows, and its norm. The mask's count of a line is a further output.
+/// The sum of word, position and segment rows, and its norm. The mask's count of a line is a further output, whatever
+/// `mask_index_type` says: ONNX Runtime 1.32 does not look at it.
 pub fn embed_layer_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (ids, words, positions) = (s.needed(0)?, s.needed(2)?, s.needed(3)?);
     let (scale, shift) = (s.needed(5)?, s.needed(6)?);
@@ -114,9 +115,6 @@ pub fn embed_layer_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String>
     let y = s.op("LayerNormalization", &[&sum, scale, shift], &attributes);
     s.give(0, &y);
     if s.wants(1) {
-        if s.int_attribute("mask_index_type").unwrap_or(1) != 1 && s.operand(7).is_some() {
-            return Err("mask_index_type".to_owned());
-        }
         let counted = match s.operand(7) {
             Some(mask) => mask.to_owned(),
             None => s.op("Sub", &[ids, ids], &[]),

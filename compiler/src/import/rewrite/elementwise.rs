@@ -3,6 +3,7 @@
 use super::Rewritten;
 use super::legacy::broadcast;
 use super::steps::{Attribute, Steps};
+use super::wide::wide_comparison;
 use tract_onnx::pb::tensor_proto::DataType;
 
 /// Celu(x, α) is max(x, 0) + min(0, α · (exp(x / α) − 1)); tract forgets the second α.
@@ -102,6 +103,24 @@ fn gated(s: &mut Steps<'_>, x: &str) -> String {
     s.op("Mul", &[x, &gate], &[])
 }
 
+/// Bits read as another type of the width. Among integers of 8 bits that is a conversion that wraps; a device may change the bits
+/// of floats, so that they are read as nothing else.
+pub fn bit_cast(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let (x, to) = (s.needed(0)?, s.int_attribute("to").ok_or("without a type")?);
+    let of = |element: i64| i32::try_from(element).ok().and_then(|element| DataType::try_from(element).ok());
+    let from = s.known.element_type(x).and_then(|element| of(element.into()));
+    let (Some(from), Some(target)) = (from, of(to)) else { return Err("between types that are not known".to_owned()) };
+    let y = match (from, target) {
+        (from, target) if from == target => s.op("Identity", &[x], &[]),
+        (DataType::Uint8 | DataType::Int8 | DataType::Bool, DataType::Uint8 | DataType::Int8) => {
+            s.op("Cast", &[x], &[("to", Attribute::Int(to))])
+        }
+        (from, target) => return Err(format!("{from:?} to {target:?}")),
+    };
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
 /// An equation that has no meaning is refused; the others stay (`import/einsum.rs`).
 pub fn einsum(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     crate::import::einsum::check(s.node).map(|()| Rewritten::Unchanged).map_err(|error| error.to_string())
@@ -132,7 +151,7 @@ pub fn equal(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     }
     let (a, b) = (s.needed(0)?, s.needed(1)?);
     if ![a, b].iter().any(|name| s.known.element_type(name) == Some(DataType::Bool as i32)) {
-        return Ok(Rewritten::Unchanged);
+        return wide_comparison(s);
     }
     let differ = s.op("Xor", &[a, b], &[]);
     let y = s.op("Not", &[&differ], &[]);

@@ -19,16 +19,17 @@ mod recurrent;
 mod reductions;
 mod spectral;
 mod steps;
+mod wide;
 
 pub use attention::attention;
 pub use contributed::{embed_layer_normalization, fused_conv, fused_matmul, gelu};
-pub use elementwise::{celu, einsum, equal, mish, pow, selu, softplus, swiglu, swish};
-pub use legacy::{broadcast, cast, clip, concat, prelu, reshape, tile, top_k};
+pub use elementwise::{bit_cast, celu, einsum, equal, mish, pow, selu, softplus, swiglu, swish};
+pub use legacy::{broadcast, cast, concat, prelu, reshape, tile, top_k};
 pub use linear::gemm;
 pub use losses::{negative_log_likelihood, softmax_cross_entropy};
 pub use movement::{
     affine_grid, center_crop_pad, col2im, compress, constant_of_shape, cumulative_sum, one_hot, pad, resize,
-    reverse_sequence, space_to_depth, upsample,
+    reverse_sequence, space_to_depth, split, triangle, upsample,
 };
 pub use norms::{batch_normalization, local_response, skip_normalization};
 pub use pooling::max_unpool;
@@ -39,6 +40,7 @@ pub use reductions::{
 };
 pub use spectral::short_time_fourier;
 pub use steps::{Attribute, Known, Steps, floats, integers};
+pub use wide::{clip, comparison, wide_comparison};
 
 use super::error::UnsupportedOp;
 use super::kernel_op::KernelNode;

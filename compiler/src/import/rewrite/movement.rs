@@ -1,7 +1,8 @@
 //! Operators that move elements, in the forms that tract knows.
 
 use super::Rewritten;
-use super::steps::{Attribute, Steps};
+use super::steps::{Attribute, Steps, attribute};
+use crate::import::builders::RESIZE_10;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 
@@ -52,19 +53,17 @@ pub fn space_to_depth(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 pub fn pad(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let node = s.node;
     let constant = s.text_attribute("mode").unwrap_or("constant") == "constant";
+    if s.text_attribute("mode") == Some("wrap") {
+        return wrap(s);
+    }
     let given = s.operand(2);
     if let Some(value) = given
         && s.known.rank(value) == Some((1, true))
     {
-        // A list of one value, which ONNX takes as well.
         let mut whole = node.clone();
-        whole.input[2] = match s.known.floats(value) {
-            Some(value) => s.floats(&[], value),
-            None => {
-                let scalar = s.ints(&[]);
-                s.op("Reshape", &[value, &scalar], &[])
-            }
-        };
+        // Rewritten again, whose steps need names of their own.
+        whole.name = format!("{}.with_scalar", node.name);
+        whole.input[2] = scalar(s, value);
         s.nodes.push(whole);
         return Ok(Rewritten::Replaced);
     }
@@ -105,6 +104,101 @@ pub fn pad(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
+/// The scalar of a list of one, where runtimes take both and tract only the scalar.
+fn scalar(s: &mut Steps<'_>, list: &str) -> String {
+    if let Some(value) = s.known.floats(list) {
+        return s.floats(&[], value);
+    }
+    match (s.known.integers(list), s.known.element_type(list)) {
+        (Some([value]), Some(element)) if element == DataType::Int64 as i32 => s.int(*value),
+        _ => {
+            let shape = s.ints(&[]);
+            s.op("Reshape", &[list, &shape], &[])
+        }
+    }
+}
+
+/// Padding with what is at the other end of each axis: a gather at constant places. What is cropped is not repeated.
+fn wrap(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let (x, pads) = (s.needed(0)?, s.needed(1)?);
+    let pads = s.known.integers(pads).ok_or("pads that are computed")?.to_vec();
+    let count = pads.len() / 2;
+    let axes = match s.operand(3) {
+        Some(axes) => s.known.integers(axes).ok_or("axes that are computed")?.to_vec(),
+        None => (0..count as i64).collect(),
+    };
+    if pads.len() != 2 * axes.len() {
+        return Err(format!("pads of {pads:?} for the axes {axes:?}"));
+    }
+    let mut y = x.to_owned();
+    for (axis, (before, after)) in axes.iter().zip(pads.iter().zip(&pads[count..])) {
+        if (*before, *after) != (0, 0) {
+            y = wrapped_axis(s, &y, *axis, *before, *after);
+        }
+    }
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+fn wrapped_axis(s: &mut Steps<'_>, x: &str, axis: i64, before: i64, after: i64) -> String {
+    let mut x = x.to_owned();
+    if before < 0 || after < 0 {
+        let end = if after < 0 { after } else { i64::MAX };
+        let (start, end, axes) = (s.ints(&[(-before).max(0)]), s.ints(&[end]), s.ints(&[axis]));
+        x = s.op("Slice", &[&x, &start, &end, &axes], &[]);
+    }
+    let size = s.shape(&x, axis, if axis == -1 { i64::MAX } else { axis + 1 });
+    let size = s.squeeze(&size, &[0]);
+    let (start, after, one) = (s.int(-before.max(0)), s.int(after.max(0)), s.int(1));
+    let end = s.op("Add", &[&size, &after], &[]);
+    let places = s.op("Range", &[&start, &end, &one], &[]);
+    let places = s.op("Mod", &[&places, &size], &[]);
+    s.op("Gather", &[&x, &places], &[("axis", Attribute::Int(axis))])
+}
+
+/// The diagonal of a triangle as a list of one.
+pub fn triangle(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let Some(diagonal) = s.operand(1).filter(|diagonal| s.known.rank(diagonal) == Some((1, true))) else {
+        return Ok(Rewritten::Unchanged);
+    };
+    let mut node = s.node.clone();
+    node.input[1] = scalar(s, diagonal);
+    s.nodes.push(node);
+    Ok(Rewritten::Replaced)
+}
+
+/// Parts of one size, of which the last may be smaller, and the sizes of the first version, which are an operand.
+pub fn split(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    let x = s.needed(0)?;
+    if let Some(sizes) = s.operand(1).filter(|_| s.known.opset < 2) {
+        let whole = |sizes: &[f32]| sizes.iter().map(|size| *size as i64).collect();
+        let sizes: Option<Vec<i64>> =
+            s.known.floats(sizes).map(whole).or_else(|| Some(s.known.integers(sizes)?.to_vec()));
+        let mut node = s.node.clone();
+        node.input.truncate(1);
+        node.attribute.push(attribute("split", Attribute::Ints(&sizes.ok_or("sizes that are computed")?)));
+        s.nodes.push(node);
+        return Ok(Rewritten::Replaced);
+    }
+    let Some(count) = s.int_attribute("num_outputs") else { return Ok(Rewritten::Unchanged) };
+    if count != s.node.output.len() as i64 {
+        return Err(format!("num_outputs {count} for {} outputs", s.node.output.len()));
+    }
+    let axis = s.int_attribute("axis").unwrap_or(0);
+    let axes = s.ints(&[axis]);
+    let size = s.shape(x, axis, if axis == -1 { i64::MAX } else { axis + 1 });
+    let (less, parts) = (s.ints(&[count - 1]), s.ints(&[count]));
+    let rounded = s.op("Add", &[&size, &less], &[]);
+    let part = s.op("Div", &[&rounded, &parts], &[]);
+    for position in 0..s.node.output.len() {
+        let (first, next) = (s.ints(&[position as i64]), s.ints(&[position as i64 + 1]));
+        let (start, end) = (s.op("Mul", &[&part, &first], &[]), s.op("Mul", &[&part, &next], &[]));
+        let y = s.op("Slice", &[x, &start, &end, &axes], &[]);
+        s.give(position, &y);
+    }
+    Ok(Rewritten::Replaced)
+}
+
 /// Each axis padded or cropped to a size, evenly; the odd element goes to the end.
 pub fn center_crop_pad(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (x, sizes) = (s.needed(0)?, s.needed(1)?);
@@ -128,7 +222,7 @@ pub fn center_crop_pad(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
-/// A running sum along an axis that is a list of one: ONNX asks for a scalar, runtimes take both, tract only the scalar.
+/// A running sum along an axis that is a list of one.
 pub fn cumulative_sum(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (x, axis) = (s.needed(0)?, s.needed(1)?);
     let value = match s.known.integers(axis) {
@@ -169,20 +263,23 @@ pub fn compress(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
-/// The operator that `Resize` took the place of, for whole scales: every element repeated along each axis.
+/// The operator that `Resize` took the place of. Whole scales repeat every element; all others are a resize with the coordinates
+/// that it then had (`builders/resize.rs`).
 pub fn upsample(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let x = s.needed(0)?;
-    if s.text_attribute("mode").unwrap_or("nearest") != "nearest" {
-        return Err("a mode other than nearest".to_owned());
-    }
+    let linear = match s.text_attribute("mode").unwrap_or("nearest") {
+        "nearest" => false,
+        "linear" | "bilinear" | "trilinear" => true,
+        other => return Err(format!("mode {other}")),
+    };
     // The first version names the scales of two axes.
     let two = ["height_scale", "width_scale"].map(|name| s.float_attribute(name));
     let named = if let [Some(height), Some(width)] = two { Some([1.0, 1.0, height, width]) } else { None };
     let given = named.as_ref().map(<[f32; 4]>::as_slice);
     let given = given.or_else(|| s.floats_attribute("scales")).or_else(|| s.known.floats(s.operand(1)?));
-    let scales = given.ok_or("scales that are computed")?;
-    if scales.iter().any(|scale| scale.fract() != 0.0 || *scale < 1.0) {
-        return Err("scales that are not whole".to_owned());
+    let scales = given.ok_or("scales that are computed")?.to_vec();
+    if linear || scales.iter().any(|scale| scale.fract() != 0.0 || *scale < 1.0) {
+        return resampled(s, x, &scales, linear);
     }
     let scales: Vec<i64> = scales.iter().map(|scale| *scale as i64).collect();
     let beside: Vec<i64> = (0..scales.len() as i64).map(|axis| 2 * axis + 1).collect();
@@ -197,7 +294,24 @@ pub fn upsample(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
-/// Before version 11, `Resize` is `Upsample` under another name, and does not say how it rounds; whole scales need no rounding.
+/// A resize of the versions that do not say how. ONNX Runtime rounds the places of nearest elements up where an axis shrinks, and
+/// down elsewhere.
+fn resampled(s: &mut Steps<'_>, x: &str, scales: &[f32], linear: bool) -> Result<Rewritten, String> {
+    let (smaller, larger) = (scales.iter().any(|scale| *scale < 1.0), scales.iter().any(|scale| *scale > 1.0));
+    let rounding = match (smaller, larger) {
+        (true, true) if !linear => return Err("nearest elements of axes that grow and of axes that shrink".to_owned()),
+        (true, _) => "ceil",
+        (false, _) => "floor",
+    };
+    let scales = s.floats(&[scales.len()], scales);
+    let mode = if linear { "linear" } else { "nearest" };
+    let attributes = [("mode", Attribute::Text(mode)), ("nearest_mode", Attribute::Text(rounding))];
+    let y = s.op(RESIZE_10, &[x, &scales], &attributes);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// Before version 11, `Resize` is `Upsample` under another name.
 pub fn resize(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     if s.known.opset < 11 { upsample(s) } else { Ok(Rewritten::Unchanged) }
 }

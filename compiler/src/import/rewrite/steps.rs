@@ -76,6 +76,13 @@ impl Known {
         }
     }
 
+    fn add_integers(&mut self, name: &str, values: Vec<i64>, shape: Vec<usize>) {
+        self.types.insert(name.to_owned(), DataType::Int64 as i32);
+        self.ranks.insert(name.to_owned(), (shape.len(), values.len() == 1));
+        self.shapes.insert(name.to_owned(), shape);
+        self.integers.insert(name.to_owned(), values);
+    }
+
     /// Learns what a node's outputs are.
     pub fn add_node(&mut self, node: &NodeProto) {
         if node.op_type == "Constant"
@@ -86,14 +93,23 @@ impl Known {
             if let Some(tensor) = &attribute.t {
                 self.add_tensor(output, tensor);
             } else if attribute.name == "value_int" {
-                self.integers.insert(output.clone(), vec![attribute.i]);
+                self.add_integers(output, vec![attribute.i], vec![]);
             } else if attribute.name == "value_ints" {
-                self.integers.insert(output.clone(), attribute.ints.clone());
+                self.add_integers(output, attribute.ints.clone(), vec![attribute.ints.len()]);
             }
             return;
         }
-        if node.op_type == "CastLike" && node.input.first().is_some_and(|x| self.constants.contains(x)) {
+        let all_constant = node.input.iter().all(|x| self.constants.contains(x));
+        if matches!(node.op_type.as_str(), "CastLike" | "Reshape") && all_constant
+            || node.op_type == "CastLike" && node.input.first().is_some_and(|x| self.constants.contains(x))
+        {
             self.constants.extend(node.output.iter().cloned());
+        }
+        if let ("CastLike" | "Cast" | "Identity", [output], Some(x)) =
+            (node.op_type.as_str(), node.output.as_slice(), node.input.first())
+            && let Some(rank) = self.ranks.get(x).copied()
+        {
+            self.ranks.insert(output.clone(), rank);
         }
         let integer = |name: &str| node.attribute.iter().find(|a| a.name == name).map(|a| a.i as i32);
         let of = |position: usize| node.input.get(position).and_then(|name| self.types.get(name)).copied();
@@ -347,6 +363,12 @@ impl<'a> Steps<'a> {
     pub fn ints(&mut self, values: &[i64]) -> String {
         let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.tensor(vec![values.len() as i64], DataType::Int64, bytes)
+    }
+
+    /// 64-bit integers of a shape.
+    pub fn shaped_ints(&mut self, dims: &[usize], values: &[i64]) -> String {
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.tensor(dims.iter().map(|d| *d as i64).collect(), DataType::Int64, bytes)
     }
 
     /// A 64-bit integer.
