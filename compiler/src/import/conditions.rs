@@ -18,41 +18,84 @@ pub fn chooses(node: &NodeProto) -> bool {
     node.op_type == "If" && matches!(node.domain.as_str(), "" | "ai.onnx")
 }
 
-/// Values of the conditions that are known, by name. `message` holds every weight, as a value or as an input.
-pub fn known(message: &ModelProto, kernel_ops: &BTreeMap<String, KernelNode>) -> BTreeMap<String, bool> {
-    let Some(graph) = &message.graph else { return BTreeMap::new() };
-    let makers: BTreeMap<&str, usize> = graph
-        .node
-        .iter()
-        .enumerate()
-        .flat_map(|(index, node)| node.output.iter().map(move |output| (output.as_str(), index)))
-        .collect();
-    let conditions: BTreeSet<&str> = graph
-        .node
-        .iter()
-        .filter(|node| chooses(node))
-        .filter_map(|node| node.input.first())
-        .map(String::as_str)
-        .collect();
-    let together: Vec<(&str, BTreeSet<usize>)> = conditions
-        .into_iter()
-        .map(|condition| (condition, ancestors(graph, &makers, condition)))
-        .filter(|(_, nodes)| nodes.iter().all(|index| !chooses(&graph.node[*index])))
-        .collect();
-    // One that cannot be folded must not hide the others.
-    together
-        .into_iter()
-        .filter_map(|(condition, nodes)| Some((condition.to_owned(), value(message, &nodes, condition, kernel_ops)?)))
-        .collect()
+/// What the conditions of a graph depend on.
+pub struct Needed {
+    /// Names of the conditions.
+    conditions: BTreeSet<String>,
+    /// The graph's nodes, inputs and small constants that they depend on. Choices among these are without their branches.
+    pub graph: GraphProto,
+    /// Every name that is read.
+    read: BTreeSet<String>,
 }
 
-/// Nodes that a value depends on.
-fn ancestors(graph: &GraphProto, makers: &BTreeMap<&str, usize>, value: &str) -> BTreeSet<usize> {
+impl Needed {
+    /// Copies what is needed of a graph, which may be large, and nothing else.
+    pub fn of(graph: &GraphProto) -> Self {
+        let choices = || graph.node.iter().filter(|node| chooses(node));
+        let conditions: BTreeSet<String> = choices().filter_map(|node| node.input.first()).cloned().collect();
+        let makers = makers(graph);
+        let nodes = ancestors(graph, &makers, &conditions);
+        let mut read: Vec<String> = conditions.iter().cloned().collect();
+        let computed = nodes.iter().map(|index| &graph.node[*index]).filter(|node| !chooses(node));
+        computed.for_each(|node| read_names(node, &mut read));
+        let read: BTreeSet<String> = read.into_iter().collect();
+        let copied = |index: &usize| match &graph.node[*index] {
+            choice if chooses(choice) => NodeProto {
+                op_type: choice.op_type.clone(),
+                input: choice.input.clone(),
+                output: choice.output.clone(),
+                ..NodeProto::default()
+            },
+            node => node.clone(),
+        };
+        let part = GraphProto {
+            node: nodes.iter().map(copied).collect(),
+            input: graph.input.iter().filter(|input| read.contains(&input.name)).cloned().collect(),
+            initializer: graph.initializer.iter().filter(|tensor| read.contains(&tensor.name)).cloned().collect(),
+            ..GraphProto::default()
+        };
+        Self { conditions, graph: part, read }
+    }
+
+    /// Whether a condition depends on a value.
+    pub fn reads(&self, name: &str) -> bool {
+        self.read.contains(name)
+    }
+
+    /// Values of the conditions that are known, by name. By now the graph holds every weight that they depend on, as a value or
+    /// as an input; `message` is the model that it is of.
+    pub fn known(&self, message: &ModelProto, kernel_ops: &BTreeMap<String, KernelNode>) -> BTreeMap<String, bool> {
+        let makers = makers(&self.graph);
+        // One that cannot be folded must not hide the others.
+        let value = |condition: &String| {
+            let nodes = ancestors(&self.graph, &makers, [condition]);
+            if nodes.iter().any(|index| chooses(&self.graph.node[*index])) {
+                return None;
+            }
+            Some((condition.clone(), value(message, &self.graph, &nodes, condition, kernel_ops)?))
+        };
+        self.conditions.iter().filter_map(value).collect()
+    }
+}
+
+/// Positions of the nodes that make values.
+fn makers(graph: &GraphProto) -> BTreeMap<&str, usize> {
+    let nodes = graph.node.iter().enumerate();
+    nodes.flat_map(|(index, node)| node.output.iter().map(move |output| (output.as_str(), index))).collect()
+}
+
+/// Nodes that values depend on, up to choices, which come first.
+fn ancestors<'n>(
+    graph: &GraphProto,
+    makers: &BTreeMap<&str, usize>,
+    values: impl IntoIterator<Item = &'n String>,
+) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
-    let mut todo = vec![value.to_owned()];
+    let mut todo: Vec<String> = values.into_iter().cloned().collect();
     while let Some(name) = todo.pop() {
         if let Some(index) = makers.get(name.as_str())
             && found.insert(*index)
+            && !chooses(&graph.node[*index])
         {
             read_names(&graph.node[*index], &mut todo);
         }
@@ -72,11 +115,11 @@ fn read_names(node: &NodeProto, names: &mut Vec<String>) {
 /// The value of one condition, when it follows.
 fn value(
     message: &ModelProto,
+    graph: &GraphProto,
     nodes: &BTreeSet<usize>,
     condition: &str,
     kernel_ops: &BTreeMap<String, KernelNode>,
 ) -> Option<bool> {
-    let graph = message.graph.as_ref()?;
     let node: Vec<NodeProto> = nodes.iter().map(|index| graph.node[*index].clone()).collect();
     let mut read = vec![condition.to_owned()];
     node.iter().for_each(|node| read_names(node, &mut read));
@@ -109,4 +152,45 @@ fn value(
             .ok_or_else(|| TractError::msg("an empty condition"))?)
     });
     folded.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Needed;
+    use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
+
+    fn node(op: &str, inputs: &[&str], output: &str) -> NodeProto {
+        NodeProto {
+            name: output.to_owned(),
+            op_type: op.to_owned(),
+            input: inputs.iter().map(|name| (*name).to_owned()).collect(),
+            output: vec![output.to_owned()],
+            ..NodeProto::default()
+        }
+    }
+
+    #[test]
+    fn nothing_is_copied_but_what_conditions_depend_on() {
+        let mut choice = node("If", &["first"], "chosen");
+        let branch = GraphProto { node: vec![node("Relu", &["x"], "r")], ..GraphProto::default() };
+        choice.attribute = vec![AttributeProto { g: Some(branch), ..AttributeProto::default() }];
+        let tensor = |name: &str| TensorProto { name: name.to_owned(), ..TensorProto::default() };
+        let graph = GraphProto {
+            node: vec![
+                node("Not", &["flag"], "first"),
+                node("MatMul", &["x", "weight"], "product"),
+                choice,
+                node("Equal", &["chosen", "flag"], "second"),
+                node("If", &["second"], "last"),
+            ],
+            initializer: vec![tensor("flag"), tensor("weight")],
+            ..GraphProto::default()
+        };
+        let needed = Needed::of(&graph);
+        let names: Vec<&str> = needed.graph.node.iter().map(|node| node.output[0].as_str()).collect();
+        assert_eq!(names, ["first", "chosen", "second"]);
+        assert!(needed.graph.node.iter().all(|node| node.attribute.is_empty()), "branches are not looked at");
+        assert_eq!(needed.graph.initializer, [tensor("flag")]);
+        assert!(needed.reads("flag") && !needed.reads("weight") && !needed.reads("x"));
+    }
 }

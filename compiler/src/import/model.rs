@@ -6,7 +6,7 @@
 
 use super::admission;
 use super::axes;
-use super::conditions::{self, chooses};
+use super::conditions::{Needed, chooses};
 use super::error::{ImportError, UnsupportedOp};
 use super::kernel_op::KernelNode;
 use super::names::NodeNames;
@@ -186,12 +186,12 @@ fn take_branches(
 ) -> Result<Vec<axes::Claim>, ImportError> {
     let mut claims = Vec::new();
     while proto.graph.iter().flat_map(|g| &g.node).any(chooses) {
-        let mut message = proto.clone();
-        if let Some(graph) = message.graph.as_mut() {
-            let wanted = names_with_needed_values(graph);
-            split_weights(graph, weights.to_vec(), Some(&wanted));
-        }
-        let conditions = conditions::known(&message, kernel_ops);
+        let Some(graph) = proto.graph.as_ref() else { return Ok(claims) };
+        let mut needed = Needed::of(graph);
+        let wanted = names_with_needed_values(&needed.graph);
+        let read = weights.iter().filter(|weight| needed.reads(&weight.name)).cloned().collect();
+        split_weights(&mut needed.graph, read, Some(&wanted));
+        let conditions = needed.known(proto, kernel_ops);
         let Some(graph) = proto.graph.as_mut() else { return Ok(claims) };
         let count = graph.node.iter().filter(|node| chooses(node)).count();
         let mut came = branches::take(graph, &conditions);

@@ -24,6 +24,7 @@ use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::optim::CONST_FOLD_MEM_BUDGET;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceNode, InferenceOp};
 use tract_onnx::tract_hir::internal::InferenceModelPatch;
+use tract_onnx::tract_hir::ops::scan::InferenceScan;
 use tract_onnx::tract_hir::ops::source::Source;
 
 /// Elements of operands that may be parameters.
@@ -32,15 +33,25 @@ const MOST_PARAMETERS: usize = 64;
 /// Operands of fewer elements are folded as soon as a typed node is made, whatever comes of it.
 const EAGER_ELEMENTS: usize = 16;
 
-/// Puts a guard around the operators of a model that was read from `graph`.
+/// Puts a guard around the operators of a model that was read from `graph`, those of its bodies included. What is folded counts
+/// for the whole model.
 pub fn put(model: &mut InferenceModel, graph: &GraphProto) {
-    let by_name: BTreeMap<&str, &NodeProto> = graph.node.iter().map(|node| (node.name.as_str(), node)).collect();
     let counters = [0, 0].map(|bytes| Arc::new(AtomicU64::new(bytes)));
+    put_inside(model, graph, &counters);
+}
+
+fn put_inside(model: &mut InferenceModel, graph: &GraphProto, counters: &[Arc<AtomicU64>; 2]) {
+    let by_name: BTreeMap<&str, &NodeProto> = graph.node.iter().map(|node| (node.name.as_str(), node)).collect();
     for node in model.nodes_mut() {
         if node.op_is::<Const>() || node.op_is::<Source>() {
             continue;
         }
         let Some(proto) = by_name.get(node.name.as_str()) else { continue };
+        if let Some(scan) = node.op_as_mut::<InferenceScan>()
+            && let Some(body) = proto.attribute.iter().find_map(|attribute| attribute.g.as_ref())
+        {
+            put_inside(&mut scan.body, body, counters);
+        }
         let proto = checked_part(proto);
         let [folded, eager] = counters.clone();
         node.op = Box::new(Guarded { op: node.op.clone(), node: Arc::new(proto), folded, eager });

@@ -13,8 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, ValueInfoProto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
+    ValueInfoProto, type_proto,
 };
 
 fn ints(name: &str, values: &[i64]) -> AttributeProto {
@@ -240,4 +242,47 @@ fn the_node_is_named_where_tract_stops_at_a_check_of_its_own() {
         .to_string();
     assert!(message.starts_with("node `the_node`"), "{message}");
     assert!(!message.contains("panicked"), "{message}");
+}
+
+#[test]
+fn bodies_are_under_the_guard_of_their_model() {
+    let float = |name: &str, dims: &[i64]| {
+        let dim = dims
+            .iter()
+            .map(|size| Dimension { value: Some(dimension::Value::DimValue(*size)), ..Dimension::default() });
+        let shape = Some(TensorShapeProto { dim: dim.collect() });
+        let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape };
+        let value = Some(type_proto::Value::TensorType(tensor));
+        ValueInfoProto {
+            name: name.to_owned(),
+            r#type: Some(TypeProto { value, ..TypeProto::default() }),
+            ..ValueInfoProto::default()
+        }
+    };
+    let scanned = |inner: NodeProto, initializer: Vec<TensorProto>| {
+        let result =
+            NodeProto { name: "sum".to_owned(), output: vec!["b".to_owned()], ..node("Add", &["a", "y"], vec![]) };
+        let body = GraphProto {
+            node: vec![inner, result],
+            input: vec![float("a", &[3])],
+            output: vec![float("b", &[3])],
+            initializer,
+            ..GraphProto::default()
+        };
+        let body = AttributeProto {
+            name: "body".to_owned(),
+            r#type: AttributeType::Graph as i32,
+            g: Some(body),
+            ..AttributeProto::default()
+        };
+        let scan = NodeProto { name: "scan".to_owned(), ..node("Scan", &["x"], vec![int("num_scan_inputs", 1), body]) };
+        typed(GraphProto { input: vec![float("x", &[2, 3])], ..of(scan, vec![]) })
+    };
+    let one = || tensor("one", DataType::Float, &[1], 1_f32.to_le_bytes().to_vec());
+    assert!(scanned(node("Relu", &["a"], vec![]), vec![]).is_ok());
+    let message = scanned(node("Softmax", &["a"], vec![int("axis", 7)]), vec![]).expect_err("no such axis").to_string();
+    assert_eq!(message, "node `the_node` (Softmax): attribute `axis` is 7; its operand has 1 axes");
+    let expand = node("Expand", &["one", "shape"], vec![]);
+    let message = scanned(expand, vec![one(), integers("shape", &[20_000, 20_000])]).expect_err("1.6 GB").to_string();
+    assert!(message.starts_with("node `the_node`: its value is constant and has 1600000000 bytes"), "{message}");
 }
