@@ -60,7 +60,7 @@ impl Origins {
         self.ids(set).iter().copied().filter(|id| !self.ids(other).contains(id)).collect()
     }
 
-    /// Text for people: the names of both sets, each origin once, joined by `+` and cut after about [`LABEL_BYTES`].
+    /// Text for people: the names of both sets, each origin once, joined by `+` and cut after about 160 bytes.
     pub fn label(&self, first: OriginSet, second: OriginSet) -> String {
         let mut ids = self.ids(first).iter().copied().chain(self.without(second, first));
         let mut label = ids.next().map_or_else(String::new, |id| self.names[id.0 as usize].clone());

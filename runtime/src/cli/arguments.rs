@@ -28,7 +28,7 @@ Exit codes: 0 done, 1 the inputs, the bundle or the device are at fault, 2 wrong
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The bundle: a file, or http://host[:port]/path of one on a server that serves ranges.
+    /// The bundle: a file, or `http://host[:port]/path` of one on a server that serves ranges.
     #[arg(value_name = "OUT.fmplan", required = true)]
     pub bundle: Option<PathBuf>,
     /// Arrays to run on, named as the model's inputs (.npz, compressed or not).
