@@ -9,7 +9,6 @@ use crate::graph::interpret::{Tensor, for_each_index};
 use crate::graph::kernel_op::{KernelOpKind, KernelOperator, MaxRoiPool, Operands};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
-use crate::kernels::params::Params;
 use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
 use crate::lower::context::Lowering;
@@ -101,24 +100,7 @@ impl LowerKernelOp for MaxRoiPool {
         let Some(elements) = Elements::of(lowering, id) else { return Ok(()) };
         let [x, regions] = elements.operands.clone().try_into().expect("inference wants two operands");
         let count = elements.count;
-        let params = Params::new()
-            .set("count", count)
-            .set("channels", x.shape[1])
-            .set("width", elements.width)
-            .set("rows", self.size[0])
-            .set("columns", self.size[1])
-            .set("x_height", x.shape[2])
-            .set("x_width", x.shape[3])
-            .set("batch", x.shape[0])
-            .set("scale", self.scale)
-            .set("stride_batch", x.strides[0])
-            .set("stride_channel", x.strides[1])
-            .set("stride_row", x.strides[2])
-            .set("stride_column", x.strides[3])
-            .set("x_offset", x.offset)
-            .set("regions_offset", regions.offset)
-            .set("stride_region", regions.strides[0])
-            .set("stride_coordinate", regions.strides[1]);
+        let params = elements.region_params(self.size, self.scale);
         // Regions cover the input once, as a guess.
         let read = (x.len() * regions.shape[0] / x.shape[0]).max(count);
         for rows in parts(x.shape[2], once(x.shape[3] as u64), lowering.most_rounds()) {

@@ -38,6 +38,29 @@ impl Elements {
         (self.workgroups, self.width) = linear(count);
     }
 
+    /// The parameters of a kernel that reduces regions (operand 1) of an image (operand 0) to one size: where both lie.
+    pub fn region_params(&self, size: [usize; 2], scale: f32) -> Params {
+        let (x, regions) = (&self.operands[0], &self.operands[1]);
+        Params::new()
+            .set("count", self.count)
+            .set("channels", x.shape[1])
+            .set("width", self.width)
+            .set("rows", size[0])
+            .set("columns", size[1])
+            .set("x_height", x.shape[2])
+            .set("x_width", x.shape[3])
+            .set("batch", x.shape[0])
+            .set("scale", scale)
+            .set("stride_batch", x.strides[0])
+            .set("stride_channel", x.strides[1])
+            .set("stride_row", x.strides[2])
+            .set("stride_column", x.strides[3])
+            .set("x_offset", x.offset)
+            .set("regions_offset", regions.offset)
+            .set("stride_region", regions.strides[0])
+            .set("stride_coordinate", regions.strides[1])
+    }
+
     /// Appends the call: its parameters, and how many elements it reads and operations it needs in all.
     pub fn call(&self, lowering: &mut Lowering<'_>, kernel: Kernel, params: Params, read: usize, flops: usize) {
         lowering.call(
