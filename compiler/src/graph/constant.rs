@@ -1,8 +1,11 @@
 //! Constant tensors: initialisers and whatever import or optimisation derives from them.
 //!
 //! The bytes are shared, never copied on clone. Elements stay at the precision of the ONNX file (f32 or f16) until packing;
-//! integers are i32, truth values one byte. This file deliberately knows no layout: a constant is dense and row-major.
+//! integers are i32, truth values one byte. Weights that the file keeps as small integers stay these ([`Quantised`]), and every
+//! reader gets the floats that they stand for. This file deliberately knows no layout: a constant is row-major to its readers.
 
+use super::quantised::Quantised;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Element type of a value in the graph: what a kernel sees. Every element has 4 bytes on the device.
@@ -51,20 +54,31 @@ impl Storage {
 /// Shared bytes: a `Vec<u8>`, a tract tensor, or a mapped file.
 pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
-/// A dense row-major constant tensor.
+/// What a constant is made of.
+#[derive(Clone)]
+enum Data {
+    /// `shape` elements of `storage`, row-major.
+    Dense(SharedBytes),
+    /// Integers, scales and zero points.
+    Quantised(Arc<Quantised>),
+}
+
+/// A row-major constant tensor.
 #[derive(Clone)]
 pub struct Constant {
     /// Dimensions.
     pub shape: Vec<usize>,
-    /// Element storage.
+    /// Element storage; of quantised ones, that of the floats which they stand for.
     pub storage: Storage,
-    /// `shape` elements of `storage`.
-    bytes: SharedBytes,
+    data: Data,
 }
 
 impl std::fmt::Debug for Constant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Constant({:?} {:?})", self.storage, self.shape)
+        match &self.data {
+            Data::Dense(_) => write!(f, "Constant({:?} {:?})", self.storage, self.shape),
+            Data::Quantised(q) => write!(f, "Constant({:?} of {:?} {:?})", self.storage, q.integers(), self.shape),
+        }
     }
 }
 
@@ -73,7 +87,7 @@ impl Constant {
     pub fn new(shape: Vec<usize>, storage: Storage, bytes: SharedBytes) -> Option<Self> {
         let elements = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d))?;
         let expected = elements.checked_mul(storage.element_bytes())?;
-        ((*bytes).as_ref().len() == expected).then_some(Self { shape, storage, bytes })
+        ((*bytes).as_ref().len() == expected).then_some(Self { shape, storage, data: Data::Dense(bytes) })
     }
 
     /// An f32 constant; `values` must have as many elements as `shape`.
@@ -97,19 +111,91 @@ impl Constant {
             .expect("the caller gives as many values as the shape has elements")
     }
 
-    /// Raw bytes.
-    pub fn bytes(&self) -> &[u8] {
-        (*self.bytes).as_ref()
+    /// A constant of small integers.
+    pub fn from_quantised(quantised: Quantised) -> Self {
+        let storage = if quantised.half() { Storage::F16 } else { Storage::F32 };
+        Self { shape: quantised.shape().to_vec(), storage, data: Data::Quantised(Arc::new(quantised)) }
     }
 
-    /// The same bytes under another shape of equal element count; `None` otherwise.
+    /// Elements of `storage`, row-major; `None` for a constant of small integers.
+    pub fn dense_bytes(&self) -> Option<&[u8]> {
+        match &self.data {
+            Data::Dense(bytes) => Some((**bytes).as_ref()),
+            Data::Quantised(_) => None,
+        }
+    }
+
+    /// The integers, scales and zero points of a constant of small integers.
+    pub fn as_quantised(&self) -> Option<&Quantised> {
+        match &self.data {
+            Data::Dense(_) => None,
+            Data::Quantised(quantised) => Some(quantised),
+        }
+    }
+
+    /// Where the data lies in memory: equal for constants that share it.
+    pub fn address(&self) -> usize {
+        match &self.data {
+            Data::Dense(bytes) => (**bytes).as_ref().as_ptr() as usize,
+            Data::Quantised(quantised) => Arc::as_ptr(quantised) as usize,
+        }
+    }
+
+    /// The same elements, as `storage` has them. Shares the bytes where they are so already.
+    pub fn dense(&self) -> Self {
+        match &self.data {
+            Data::Dense(_) => self.clone(),
+            Data::Quantised(quantised) => {
+                let values = quantised.values();
+                let bytes: Vec<u8> = match self.storage {
+                    Storage::F16 => values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
+                    Storage::F32 | Storage::I32 | Storage::Bool => {
+                        values.iter().flat_map(|v| v.to_le_bytes()).collect()
+                    }
+                };
+                let dense = Self::new(self.shape.clone(), self.storage, Arc::new(bytes));
+                dense.expect("as many floats of this storage as the shape has elements")
+            }
+        }
+    }
+
+    /// The same elements under another shape of equal element count; `None` otherwise.
     pub fn reshaped(&self, shape: Vec<usize>) -> Option<Self> {
-        Self::new(shape, self.storage, Arc::clone(&self.bytes))
+        match &self.data {
+            Data::Dense(bytes) => Self::new(shape, self.storage, Arc::clone(bytes)),
+            Data::Quantised(quantised) => {
+                let same = quantised.reshaped(&shape).map(Self::from_quantised);
+                same.or_else(|| self.dense().reshaped(shape))
+            }
+        }
+    }
+
+    /// Elements `range` along an axis. Dense ones are copied.
+    pub fn part(&self, axis: usize, range: &Range<usize>) -> Option<Self> {
+        let bytes = match &self.data {
+            Data::Dense(bytes) => (**bytes).as_ref(),
+            Data::Quantised(quantised) => {
+                let part = quantised.part(axis, range).map(Self::from_quantised);
+                return part.or_else(|| self.dense().part(axis, range));
+            }
+        };
+        let inner = self.shape[axis + 1..].iter().product::<usize>() * self.storage.element_bytes();
+        let bytes: Vec<u8> = bytes
+            .chunks_exact((self.shape[axis] * inner).max(1))
+            .flat_map(|outer| &outer[range.start * inner..range.end * inner])
+            .copied()
+            .collect();
+        let mut shape = self.shape.clone();
+        shape[axis] = range.len();
+        Self::new(shape, self.storage, Arc::new(bytes))
     }
 
     /// Number of elements.
     pub fn len(&self) -> usize {
-        self.bytes().len() / self.storage.element_bytes()
+        match &self.data {
+            Data::Dense(bytes) => (**bytes).as_ref().len() / self.storage.element_bytes(),
+            Data::Quantised(quantised) => quantised.len(),
+        }
     }
 
     /// Whether there is no element.
@@ -124,7 +210,10 @@ impl Constant {
 
     /// Element `index` as f32 (integers and truth values converted).
     pub fn f32_at(&self, index: usize) -> f32 {
-        let b = self.bytes();
+        let b = match &self.data {
+            Data::Dense(bytes) => (**bytes).as_ref(),
+            Data::Quantised(quantised) => return quantised.value_at(index),
+        };
         match self.storage {
             Storage::F32 => f32::from_le_bytes([b[4 * index], b[4 * index + 1], b[4 * index + 2], b[4 * index + 3]]),
             Storage::F16 => half::f16::from_le_bytes([b[2 * index], b[2 * index + 1]]).to_f32(),
@@ -137,8 +226,12 @@ impl Constant {
 
     /// Elements from `first` on as f32, as many as `out` has.
     pub fn read_f32(&self, first: usize, out: &mut [f32]) {
+        let bytes = match &self.data {
+            Data::Dense(bytes) => (**bytes).as_ref(),
+            Data::Quantised(quantised) => return quantised.read(first, out),
+        };
         let size = self.storage.element_bytes();
-        let bytes = &self.bytes()[first * size..(first + out.len()) * size];
+        let bytes = &bytes[first * size..(first + out.len()) * size];
         match self.storage {
             Storage::F32 => out
                 .iter_mut()
@@ -156,7 +249,10 @@ impl Constant {
 
     /// Element `index` as the 4 bytes that the device holds.
     pub fn device_word_at(&self, index: usize) -> u32 {
-        let b = self.bytes();
+        let b = match &self.data {
+            Data::Dense(bytes) => (**bytes).as_ref(),
+            Data::Quantised(quantised) => return quantised.value_at(index).to_bits(),
+        };
         match self.storage {
             Storage::F32 | Storage::F16 => self.f32_at(index).to_bits(),
             Storage::I32 => u32::from_le_bytes([b[4 * index], b[4 * index + 1], b[4 * index + 2], b[4 * index + 3]]),
@@ -166,7 +262,9 @@ impl Constant {
 
     /// All elements as f32.
     pub fn to_f32(&self) -> Vec<f32> {
-        (0..self.len()).map(|i| self.f32_at(i)).collect()
+        let mut values = vec![0.0; self.len()];
+        self.read_f32(0, &mut values);
+        values
     }
 
     /// The value when every element is the same.

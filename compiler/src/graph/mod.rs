@@ -12,6 +12,7 @@ pub mod kernel_op;
 pub mod op;
 pub mod origin;
 pub mod pointwise;
+pub mod quantised;
 pub mod verify;
 
 use constant::{Constant, Dtype};

@@ -169,7 +169,7 @@ fn weight_of(path: &Path) -> Vec<u8> {
     let constants: Vec<_> = graph.node_ids().into_iter().filter_map(|id| graph.constant(id)).collect();
     assert_eq!(constants.len(), 1);
     assert!(graph.node_ids().iter().any(|id| matches!(graph.node(*id).op, Op::Einsum { .. })));
-    constants[0].bytes().to_vec()
+    constants[0].dense_bytes().expect("it is dense").to_vec()
 }
 
 #[test]

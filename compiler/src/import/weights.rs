@@ -98,9 +98,9 @@ pub fn from_decoded(name: &str, tensor: &mut TensorProto) -> Option<Result<Weigh
 /// Puts a weight back as an ordinary initialiser of f32, copying its data.
 pub fn into_initialiser(weight: &Weight) -> TensorProto {
     let constant = &weight.constant;
-    let raw_data = match constant.storage {
-        Storage::F16 => (0..constant.len()).flat_map(|i| constant.f32_at(i).to_le_bytes()).collect(),
-        Storage::F32 | Storage::I32 | Storage::Bool => constant.bytes().to_vec(),
+    let raw_data = match constant.dense_bytes().filter(|_| constant.storage == Storage::F32) {
+        Some(bytes) => bytes.to_vec(),
+        None => constant.to_f32().iter().flat_map(|value| value.to_le_bytes()).collect(),
     };
     TensorProto {
         name: weight.name.clone(),

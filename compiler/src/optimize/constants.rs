@@ -38,15 +38,16 @@ fn folded(graph: &Graph, id: NodeId, options: &OptimizeOptions) -> Option<Consta
     let operands: Vec<&Constant> = ids.iter().map(|o| graph.constant(*o)).collect::<Option<_>>()?;
     let elements: usize = node.shape.iter().product();
     let largest = operands.iter().map(|c| c.len()).max()?;
+    if let Some(same) = still_quantised(graph, id, operands[0]) {
+        return Some(same);
+    }
     if elements * 4 > options.fold_limit_bytes || largest * 4 > options.fold_limit_bytes {
         return matches!(node.op, Op::Reshape).then(|| operands[0].reshaped(node.shape.clone())).flatten();
     }
     let moves = match &node.op {
         Op::Reshape => return operands[0].reshaped(node.shape.clone()),
         Op::Transpose { .. } => {
-            let users = graph.users(id);
-            let absorbed = users.iter().all(|u| matches!(graph.node(*u).op, Op::Einsum { .. }));
-            if absorbed && !users.is_empty() {
+            if is_absorbed(graph, id) {
                 return None;
             }
             true
@@ -79,6 +80,31 @@ fn folded(graph: &Graph, id: NodeId, options: &OptimizeOptions) -> Option<Consta
         return Constant::new(node.shape.clone(), Storage::F16, Arc::new(bytes));
     }
     Some(result.to_constant())
+}
+
+/// Whether the transpose `id` becomes labels of its readers.
+fn is_absorbed(graph: &Graph, id: NodeId) -> bool {
+    let users = graph.users(id);
+    !users.is_empty() && users.iter().all(|user| matches!(graph.node(*user).op, Op::Einsum { .. }))
+}
+
+/// A view of a constant of small integers that is one as well.
+fn still_quantised(graph: &Graph, id: NodeId, constant: &Constant) -> Option<Constant> {
+    let quantised = constant.as_quantised()?;
+    let node = graph.node(id);
+    let same = if matches!(node.op, Op::Reshape) {
+        quantised.reshaped(&node.shape)?
+    } else if let Op::Transpose { permutation } = &node.op {
+        (!is_absorbed(graph, id)).then(|| quantised.transposed(permutation))?
+    } else if let Op::Slice { starts, steps } = &node.op
+        && steps.iter().all(|step| *step == 1)
+    {
+        let mut ranges = starts.iter().zip(&node.shape).map(|(start, size)| *start..start + size).enumerate();
+        ranges.try_fold(quantised.clone(), |part, (axis, range)| part.part(axis, &range))?
+    } else {
+        return None;
+    };
+    Some(Constant::from_quantised(same))
 }
 
 /// The one value of a uniform constant.

@@ -29,9 +29,11 @@ pub fn run(graph: &mut Graph, _: &OptimizeOptions, report: &mut OptimizeReport) 
 
 /// What makes two constants equal: shape and storage, then the address of large bytes or small bytes themselves.
 fn constant_key(constant: &Constant) -> (String, usize, Vec<u8>) {
-    let bytes = constant.bytes();
     let text = format!("{constant:?}");
-    if bytes.len() > COMPARED_BYTES { (text, bytes.as_ptr() as usize, vec![]) } else { (text, 0, bytes.to_vec()) }
+    match constant.dense_bytes() {
+        Some(bytes) if bytes.len() <= COMPARED_BYTES => (text, 0, bytes.to_vec()),
+        Some(_) | None => (text, constant.address(), vec![]),
+    }
 }
 
 /// What makes two nodes equal, beside their operands. `Debug` prints every field, and floats so that they read back equal.

@@ -8,7 +8,7 @@
 use super::OptimizeError;
 use super::add;
 use super::long_lines::{norm, reduction, softmax};
-use super::split::{part_of_constant, ranges};
+use super::split::ranges;
 use crate::graph::op::{Op, Window};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
 use crate::graph::{Graph, NodeId};
@@ -60,7 +60,7 @@ pub(super) fn part(graph: &mut Graph, id: NodeId, axis: usize, range: &Range<usi
     if *range == (0..shape[axis]) {
         return id;
     }
-    if let Some(part) = graph.constant(id).and_then(|constant| part_of_constant(constant, axis, range)) {
+    if let Some(part) = graph.constant(id).and_then(|constant| constant.part(axis, range)) {
         return graph.add_constant(part, origin);
     }
     let (mut starts, steps) = (vec![0; shape.len()], vec![1; shape.len()]);

@@ -13,7 +13,6 @@ use crate::graph::pointwise::{BinaryOp, Pointwise};
 use crate::graph::{Graph, NodeId};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Numbers of parts that are tried.
 const PARTS: [usize; 8] = [2, 3, 4, 6, 8, 16, 32, 64];
@@ -116,7 +115,7 @@ fn channel_sum(graph: &mut Graph, id: NodeId, parts: usize, limit_bytes: u64) ->
     for range in ranges(channels, parts) {
         let mut cut = Cut { graph, limit_bytes, known: Known::new() };
         let Some(part) = cut.part(x, 1, &range) else { return Ok(None) };
-        let Some(slice) = part_of_constant(&weight, 1, &range) else { return Ok(None) };
+        let Some(slice) = weight.part(1, &range) else { return Ok(None) };
         let slice = graph.add_constant(slice, weight_origin);
         let product = add(graph, node.op.clone(), &[part, slice], origin)?;
         if let Some(before) = sum {
@@ -132,20 +131,6 @@ fn channel_sum(graph: &mut Graph, id: NodeId, parts: usize, limit_bytes: u64) ->
         }
         (sum, _) => Ok(sum),
     }
-}
-
-/// Elements `range` of a constant along an axis, copied.
-pub(super) fn part_of_constant(constant: &Constant, axis: usize, range: &Range<usize>) -> Option<Constant> {
-    let inner = constant.shape[axis + 1..].iter().product::<usize>() * constant.storage.element_bytes();
-    let bytes: Vec<u8> = constant
-        .bytes()
-        .chunks_exact((constant.shape[axis] * inner).max(1))
-        .flat_map(|outer| &outer[range.start * inner..range.end * inner])
-        .copied()
-        .collect();
-    let mut shape = constant.shape.clone();
-    shape[axis] = range.len();
-    Constant::new(shape, constant.storage, Arc::new(bytes))
 }
 
 /// One attempt at a cut. Nodes of an attempt that fails stay unread, and are pruned.
@@ -186,7 +171,7 @@ impl Cut<'_> {
     /// Part of a weight, which is laid out in the stream on its own.
     fn part_of_weight(&mut self, id: NodeId, weight: &Constant, axis: usize, range: &Range<usize>) -> Option<NodeId> {
         let origin = self.graph.node(id).origin;
-        part_of_constant(weight, axis, range).map(|part| self.graph.add_constant(part, origin))
+        weight.part(axis, range).map(|part| self.graph.add_constant(part, origin))
     }
 
     /// An operand that broadcasts to the node.

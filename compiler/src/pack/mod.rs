@@ -132,15 +132,14 @@ fn fill(weight: &Weight, offsets: &Offsets, first: u64, mut out: &mut [f32]) {
 
 /// Reads the elements `base + offset` into the start of `out`.
 fn read(constant: &Constant, base: usize, offsets: &[usize], out: &mut [f32]) {
-    let bytes = constant.bytes();
-    match constant.storage {
-        Storage::F32 => {
+    match (constant.storage, constant.dense_bytes()) {
+        (Storage::F32, Some(bytes)) => {
             for (to, offset) in out.iter_mut().zip(offsets) {
                 let at = 4 * (base + offset);
                 *to = f32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
             }
         }
-        Storage::F16 | Storage::I32 | Storage::Bool => {
+        (Storage::F32 | Storage::F16 | Storage::I32 | Storage::Bool, _) => {
             out.iter_mut().zip(offsets).for_each(|(to, offset)| *to = constant.f32_at(base + offset));
         }
     }
@@ -180,10 +179,11 @@ pub fn row(source: &RowSource, row: u32) -> Result<Vec<u8>, PackError> {
     let elements = source.table.row_elements as usize;
     let first = row as usize * elements;
     let (constant, format) = (&source.constant, source.table.format);
-    if (constant.storage, format) == (Storage::F32, TexelFormat::Rgba32Float) {
-        return Ok(constant.bytes()[4 * first..4 * (first + elements)].to_vec());
+    if let (Storage::F32, TexelFormat::Rgba32Float, Some(bytes)) = (constant.storage, format, constant.dense_bytes()) {
+        return Ok(bytes[4 * first..4 * (first + elements)].to_vec());
     }
-    let values: Vec<f32> = (first..first + elements).map(|i| constant.f32_at(i)).collect();
+    let mut values = vec![0.0; elements];
+    constant.read_f32(first, &mut values);
     let bytes = encode(&values, format);
     match overflow(&values, &bytes, format) {
         None => Ok(bytes),

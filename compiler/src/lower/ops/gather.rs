@@ -120,7 +120,7 @@ fn row_source(lowering: &mut Lowering<'_>, table_node: NodeId, constant: &Consta
     let kept = graph.kept_f32.contains(&table_node);
     let format = if kept { TexelFormat::Rgba32Float } else { lowering.options().page.format };
     let same = |s: &RowSource| {
-        s.constant.bytes().as_ptr() == constant.bytes().as_ptr()
+        s.constant.address() == constant.address()
             && s.table.format == format
             && (&s.constant.shape, s.constant.storage) == (&constant.shape, constant.storage)
     };

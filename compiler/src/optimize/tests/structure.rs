@@ -4,6 +4,7 @@ use super::{Build, check, operators};
 use crate::graph::constant::{Constant, Storage};
 use crate::graph::op::{Op, Window};
 use crate::graph::pointwise::BinaryOp;
+use crate::graph::quantised::{Blocks, Floats, Packed, Places, Quantised, Width, ZeroPoints};
 use std::sync::Arc;
 
 #[test]
@@ -59,6 +60,31 @@ fn moved_constants_keep_half_precision() {
     let (graph, _) = check(b);
     let storage = graph.node_ids().into_iter().find_map(|id| graph.constant(id).map(|c| c.storage));
     assert_eq!(storage, Some(Storage::F16));
+}
+
+#[test]
+fn moved_constants_keep_their_integers() {
+    let mut b = Build::default();
+    let x = b.input(&[2, 3, 2]);
+    let integers =
+        Packed { width: Width::Four, signed: true, bytes: Arc::new(vec![0x21, 0x43, 0x65, 0x87, 0xa9, 0xcb]) };
+    let blocks = Blocks {
+        lengths: vec![1, 2],
+        scales: Floats::from_f32(&[0.5, -1.5, 0.25, 2.0, -1.0, 4.0]),
+        scale_places: Places::dense(&[3, 2]),
+        zeros: ZeroPoints::Same(-1),
+        zero_places: Places::dense(&[3, 2]),
+    };
+    let weight = Quantised::new(vec![3, 4], integers, Places::dense(&[3, 4]), blocks, false).expect("it fits");
+    let c = b.graph.add_constant(Constant::from_quantised(weight), "c");
+    let c = b.transpose(c, &[1, 0]);
+    let c = b.shaped(Op::Slice { starts: vec![2, 0], steps: vec![1, 1] }, c, &[2, 3]);
+    let c = b.reshape(c, &[2, 3, 1]);
+    let y = b.binary(BinaryOp::Add, x, c);
+    b.output(y);
+    let (graph, _) = check(b);
+    let constant = graph.node_ids().into_iter().find_map(|id| graph.constant(id)).expect("it is not folded away");
+    assert_eq!(constant.as_quantised().map(Quantised::shape), Some([2, 3, 1].as_slice()));
 }
 
 #[test]
