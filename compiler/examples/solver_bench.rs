@@ -183,7 +183,7 @@ fn real(model: &Path) {
                 page: PageGeometry { format: TexelFormat::Rgba16Float, rows },
                 max_pages_per_call: PAGES_PER_STEP as u32,
                 max_binding_bytes: MAX_BINDING_BYTES,
-                most_rounds: None,
+                max_rounds: None,
                 tiles: profile.tiles,
             };
             let program = lower(&graph, &options).expect("the graph can be lowered");
@@ -224,7 +224,7 @@ fn report(name: &str, device: &str, problem: &Problem, step_pages: &[Option<Rang
     }
 }
 
-/// Most memory that this process has had, where Linux tells.
+/// Most memory that this process has had, where Linux reports it.
 fn peak_resident_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -233,20 +233,20 @@ fn peak_resident_mib() -> f64 {
 }
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let requested: Vec<String> = std::env::args().skip(1).collect();
     println!(
         "| network | steps | pages | profile | slots | predicted ms | solver | status | gap % | peak pages | ms | peak MiB |"
     );
     println!("|---|--:|--:|---|---|--:|---|---|--:|--:|--:|--:|");
     for network in &NETWORKS {
-        if wanted.is_empty() || wanted.iter().any(|name| name == network.name) {
+        if requested.is_empty() || requested.iter().any(|name| name == network.name) {
             for device in built_in_names() {
                 let (problem, step_pages) = problem(network, &DeviceProfile::load(device).expect("built in"));
                 report(network.name, device, &problem, &step_pages);
             }
         }
     }
-    for model in wanted.iter().filter(|name| name.ends_with(".onnx")) {
+    for model in requested.iter().filter(|name| name.ends_with(".onnx")) {
         real(Path::new(model));
     }
 }

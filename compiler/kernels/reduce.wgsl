@@ -30,7 +30,7 @@ const LEAST: u32 = 2u;
 const PRODUCT: u32 = 3u;
 const SUM_OF_INTEGERS: u32 = 4u;
 const GREATEST_INTEGER: u32 = 5u;
-const LEAST_INTEGER: u32 = 6u;
+const MIN_INTEGER: u32 = 6u;
 const PRODUCT_OF_INTEGERS: u32 = 7u;
 const GREATEST_NUMBER: u32 = 8u;
 const VALUE: u32 = 0u;
@@ -82,7 +82,7 @@ fn neutral() -> u32 {
         case LEAST: { return 0x7f800000u; }
         case PRODUCT: { return 0x3f800000u; }
         case GREATEST_INTEGER: { return 0x80000000u; }
-        case LEAST_INTEGER: { return 0x7fffffffu; }
+        case MIN_INTEGER: { return 0x7fffffffu; }
         case PRODUCT_OF_INTEGERS: { return 1u; }
         default: { return 0u; }
     }
@@ -108,7 +108,7 @@ fn combined(a: u32, b: u32) -> u32 {
         case PRODUCT: { return bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b)); }
         case SUM_OF_INTEGERS: { return a + b; }
         case GREATEST_INTEGER: { return bitcast<u32>(max(bitcast<i32>(a), bitcast<i32>(b))); }
-        case LEAST_INTEGER: { return bitcast<u32>(min(bitcast<i32>(a), bitcast<i32>(b))); }
+        case MIN_INTEGER: { return bitcast<u32>(min(bitcast<i32>(a), bitcast<i32>(b))); }
         case GREATEST_NUMBER: { return select(select(bitcast<u32>(max(bitcast<f32>(a), bitcast<f32>(b))), a, is_nan(b)), b, is_nan(a)); }
         default: { return a * b; }
     }

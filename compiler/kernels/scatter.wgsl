@@ -27,7 +27,7 @@ const LEAST: u32 = 3u;
 const GREATEST: u32 = 4u;
 const ADD_INTEGERS: u32 = 5u;
 const MULTIPLY_INTEGERS: u32 = 6u;
-const LEAST_INTEGER: u32 = 7u;
+const MIN_INTEGER: u32 = 7u;
 const GREATEST_INTEGER: u32 = 8u;
 
 @compute @workgroup_size(64)
@@ -60,7 +60,7 @@ fn combined(old: u32, update: u32) -> u32 {
         case GREATEST: { return bitcast<u32>(max(a, b)); }
         case ADD_INTEGERS: { return old + update; }
         case MULTIPLY_INTEGERS: { return old * update; }
-        case LEAST_INTEGER: { return bitcast<u32>(min(c, d)); }
+        case MIN_INTEGER: { return bitcast<u32>(min(c, d)); }
         case GREATEST_INTEGER: { return bitcast<u32>(max(c, d)); }
         default: { return update; }
     }

@@ -15,7 +15,7 @@ use rounds::{Rounds, lines, nest, once, tree};
 
 /// Which generated function a body expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Links {
+pub enum Hook {
     /// None; an expression is refused.
     None,
     /// `epilogue(value, batch, m, n)`; the identity without an expression.
@@ -48,7 +48,7 @@ pub struct KernelRow {
     /// Constants of these files that this kernel has another value of, and the values.
     pub constants: &'static [(&'static str, u32)],
     /// Generated function that it expects.
-    pub links: Links,
+    pub hook: Hook,
     /// Names of its storage buffers from binding 2 on: the output first.
     pub buffers: &'static [&'static str],
     /// Whether it reads the weight arena.
@@ -84,13 +84,13 @@ macro_rules! body {
 pub(crate) use body;
 
 /// The row of a kernel that reads no weights.
-pub const fn row(body: WgslFile, links: Links, buffers: &'static [&'static str], rounds: Rounds) -> KernelRow {
+pub const fn row(body: WgslFile, hook: Hook, buffers: &'static [&'static str], rounds: Rounds) -> KernelRow {
     KernelRow {
         name: body.name,
         body,
         shared: &[],
         constants: &[],
-        links,
+        hook,
         buffers,
         uses_weights: false,
         uses_functions: false,
@@ -254,94 +254,94 @@ macro_rules! kernels {
 }
 
 kernels! {
-    Matmul => row(body!("matmul"), Links::Epilogue, PRODUCT, MATMUL)
+    Matmul => row(body!("matmul"), Hook::Epilogue, PRODUCT, MATMUL)
         .weights()
         .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES])
         .tile(64, 128)
         .class(REUSABLE),
-    MatmulTiled => row(body!("matmul_tiled"), Links::Epilogue, PRODUCT, MATMUL_TILED)
+    MatmulTiled => row(body!("matmul_tiled"), Hook::Epilogue, PRODUCT, MATMUL_TILED)
         .weights()
         .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_PANEL_TEXEL])
         .tile(32, 64)
         .class(REUSABLE),
-    MatmulWide => row(body!("matmul"), Links::Epilogue, PRODUCT, MATMUL_WIDE)
+    MatmulWide => row(body!("matmul"), Hook::Epilogue, PRODUCT, MATMUL_WIDE)
         .variant("matmul_wide", &[("ROWS", 8), ("PANELS", 2)])
         .weights()
         .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES])
         .tile(128, 256)
         .class(REUSABLE),
-    MatmulRows => row(body!("matmul_rows"), Links::Epilogue, PRODUCT, MATMUL_ROWS)
+    MatmulRows => row(body!("matmul_rows"), Hook::Epilogue, PRODUCT, MATMUL_ROWS)
         .weights()
         .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(4, 512)
         .class(REUSABLE),
-    MatmulVec => row(body!("matmul_rows"), Links::Epilogue, PRODUCT, MATMUL_VEC)
+    MatmulVec => row(body!("matmul_rows"), Hook::Epilogue, PRODUCT, MATMUL_VEC)
         .variant("matmul_vec", &[("ROWS", 1), ("UNITS", 2), ("STEPS", 4)])
         .weights()
         .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(1, 256)
         .class(REUSABLE),
-    MatmulDynTiled => row(body!("matmul_dyn_tiled"), Links::Epilogue, &["out", "a", "c"], MATMUL_DYN_TILED)
+    MatmulDynTiled => row(body!("matmul_dyn_tiled"), Hook::Epilogue, &["out", "a", "c"], MATMUL_DYN_TILED)
         .shared(&[SHARED_DYNAMIC, SHARED_BATCH])
         .tile(32, 64)
         .class(REUSABLE),
-    MatmulDynWide => row(body!("matmul_dyn_wide"), Links::Epilogue, &["out", "a", "c"], MATMUL_DYN_WIDE)
+    MatmulDynWide => row(body!("matmul_dyn_wide"), Hook::Epilogue, &["out", "a", "c"], MATMUL_DYN_WIDE)
         .shared(&[SHARED_DYNAMIC, SHARED_BATCH])
         .tile(128, 64)
         .class(REUSABLE),
-    ConvTiled => row(body!("conv_tiled"), Links::Epilogue, PRODUCT, CONV_TILED)
+    ConvTiled => row(body!("conv_tiled"), Hook::Epilogue, PRODUCT, CONV_TILED)
         .weights()
         .shared(&[SHARED_CONV, SHARED_PAGES, SHARED_PANEL_TEXEL])
         .tile(32, 64)
         .class(REUSABLE),
-    ConvWide => row(body!("conv_wide"), Links::Epilogue, PRODUCT, CONV_WIDE)
+    ConvWide => row(body!("conv_wide"), Hook::Epilogue, PRODUCT, CONV_WIDE)
         .weights()
         .shared(&[SHARED_CONV, SHARED_PAGES])
         .tile(128, 256)
         .class(REUSABLE),
-    ConvDepthwise => row(body!("conv_depthwise"), Links::Epilogue, PRODUCT, CONV_DEPTHWISE)
+    ConvDepthwise => row(body!("conv_depthwise"), Hook::Epilogue, PRODUCT, CONV_DEPTHWISE)
         .weights()
         .shared(&[SHARED_DEPTHWISE, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile_named("TILE_M", 128)
         .class(REUSABLE),
-    ConvDepthwise3x3 => row(body!("conv_depthwise_3x3"), Links::Epilogue, PRODUCT, CONV_DEPTHWISE_3X3)
+    ConvDepthwise3x3 => row(body!("conv_depthwise_3x3"), Hook::Epilogue, PRODUCT, CONV_DEPTHWISE_3X3)
         .weights()
         .shared(&[SHARED_DEPTHWISE, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile_named("INVOCATIONS", 64)
         .class(REUSABLE),
-    Attention => row(body!("attention"), Links::ScoreMask, ATTENTION, ATTENTION_64)
+    Attention => row(body!("attention"), Hook::ScoreMask, ATTENTION, ATTENTION_64)
         .shared(&[SHARED_ATTENTION])
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
-    Attention128 => row(body!("attention"), Links::ScoreMask, ATTENTION, ATTENTION_128)
+    Attention128 => row(body!("attention"), Hook::ScoreMask, ATTENTION, ATTENTION_128)
         .variant("attention_128", &[("HEAD", 128)])
         .shared(&[SHARED_ATTENTION])
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
-    AttentionWide => row(body!("attention_wide"), Links::ScoreMask, ATTENTION, ATTENTION_WIDE)
+    AttentionWide => row(body!("attention_wide"), Hook::ScoreMask, ATTENTION, ATTENTION_WIDE)
         .shared(&[SHARED_ATTENTION])
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
-    AttentionWide128 => row(body!("attention_wide"), Links::ScoreMask, ATTENTION, ATTENTION_WIDE_128)
+    AttentionWide128 => row(body!("attention_wide"), Hook::ScoreMask, ATTENTION, ATTENTION_WIDE_128)
         .variant("attention_wide_128", &[("HEAD", 128)])
         .shared(&[SHARED_ATTENTION])
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
-    Pointwise => row(body!("pointwise"), Links::Pointwise, &["out"], Rounds::NONE).shared(&[SHARED_COORDINATES]),
-    Softmax => row(body!("softmax"), Links::None, PRODUCT, SOFTMAX).shared(&[SHARED_ROWS]).functions().class(HIERARCHICAL),
-    Normalize => row(body!("normalize"), Links::Epilogue, PRODUCT, NORMALIZE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
-    Reduce => row(body!("reduce"), Links::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
-    ReduceExact => row(body!("reduce_exact"), Links::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
-    ArgReduce => row(body!("arg_reduce"), Links::None, PRODUCT, ARG_REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
-    Gather => row(body!("gather"), Links::None, &["out", "x", "indices"], Rounds::NONE).shared(&[SHARED_COORDINATES]),
-    Copy => row(body!("copy"), Links::None, PRODUCT, Rounds::NONE).shared(&[SHARED_COORDINATES]),
-    Pad => row(body!("pad"), Links::None, PRODUCT, Rounds::NONE).shared(&[SHARED_COORDINATES]),
-    Resize => row(body!("resize"), Links::None, &["out", "x", "table"], RESIZE),
-    Pool => row(body!("pool"), Links::None, PRODUCT, POOL).shared(&[SHARED_WINDOW]),
-    PoolNorm => row(body!("pool_norm"), Links::None, PRODUCT, POOL_NORM).shared(&[SHARED_WINDOW]),
-    Fold => row(body!("fold"), Links::None, PRODUCT, FOLD).shared(&[SHARED_WINDOW]),
-    Scatter => row(body!("scatter"), Links::None, &["out", "rows", "updates"], SCATTER),
-    Unpack => row(body!("unpack"), Links::None, &["out"], Rounds::NONE)
+    Pointwise => row(body!("pointwise"), Hook::Pointwise, &["out"], Rounds::NONE).shared(&[SHARED_COORDINATES]),
+    Softmax => row(body!("softmax"), Hook::None, PRODUCT, SOFTMAX).shared(&[SHARED_ROWS]).functions().class(HIERARCHICAL),
+    Normalize => row(body!("normalize"), Hook::Epilogue, PRODUCT, NORMALIZE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
+    Reduce => row(body!("reduce"), Hook::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
+    ReduceExact => row(body!("reduce_exact"), Hook::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
+    ArgReduce => row(body!("arg_reduce"), Hook::None, PRODUCT, ARG_REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
+    Gather => row(body!("gather"), Hook::None, &["out", "x", "indices"], Rounds::NONE).shared(&[SHARED_COORDINATES]),
+    Copy => row(body!("copy"), Hook::None, PRODUCT, Rounds::NONE).shared(&[SHARED_COORDINATES]),
+    Pad => row(body!("pad"), Hook::None, PRODUCT, Rounds::NONE).shared(&[SHARED_COORDINATES]),
+    Resize => row(body!("resize"), Hook::None, &["out", "x", "table"], RESIZE),
+    Pool => row(body!("pool"), Hook::None, PRODUCT, POOL).shared(&[SHARED_WINDOW]),
+    PoolNorm => row(body!("pool_norm"), Hook::None, PRODUCT, POOL_NORM).shared(&[SHARED_WINDOW]),
+    Fold => row(body!("fold"), Hook::None, PRODUCT, FOLD).shared(&[SHARED_WINDOW]),
+    Scatter => row(body!("scatter"), Hook::None, &["out", "rows", "updates"], SCATTER),
+    Unpack => row(body!("unpack"), Hook::None, &["out"], Rounds::NONE)
         .weights()
         .shared(&[SHARED_PAGES, SHARED_WEIGHT_TEXEL]),
 }
@@ -367,9 +367,9 @@ impl Kernel {
     pub const fn name(self) -> &'static str {
         self.row().name
     }
-    /// What it links.
-    pub const fn links(self) -> Links {
-        self.row().links
+    /// What its body calls that linking supplies.
+    pub const fn hook(self) -> Hook {
+        self.row().hook
     }
     /// Rounds that the loops of one invocation of a call take in all, at most; `expression_rounds` are those of the linked
     /// expression.

@@ -48,7 +48,7 @@ const UNITS: [(&str, u64); 14] = [
 ];
 
 /// Digits behind the point that can matter: with the largest unit, one more is less than a byte.
-const MOST_FRACTION_DIGITS: usize = 13;
+const MAX_FRACTION_DIGITS: usize = 13;
 
 /// Bytes of a size; what a fraction leaves of a byte is dropped.
 ///
@@ -75,7 +75,7 @@ pub fn parse(text: &str) -> Result<u64, SizeError> {
         "" => Ok(0),
         digits => digits.parse::<u64>().map_err(|_| too_large()),
     };
-    let fraction = &fraction[..fraction.len().min(MOST_FRACTION_DIGITS)];
+    let fraction = &fraction[..fraction.len().min(MAX_FRACTION_DIGITS)];
     let part = u128::from(digits(fraction)?) * u128::from(factor) / 10_u128.pow(fraction.len() as u32);
     let bytes = u128::from(digits(whole)?) * u128::from(factor) + part;
     u64::try_from(bytes).map_err(|_| too_large())

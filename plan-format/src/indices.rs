@@ -71,13 +71,13 @@ impl Walk {
         self.shape.iter().try_fold(1_u64, |product, extent| product.checked_mul(*extent))
     }
 
-    /// Whether it has as many strides as extents, at most `most_rank` of them, goes over 1 to `most_places` places, and stays
+    /// Whether it has as many strides as extents, at most `max_rank` of them, goes over 1 to `max_places` places, and stays
     /// inside a tensor of `elements`.
-    pub fn fits(&self, elements: u64, most_places: u64, most_rank: u32) -> bool {
+    pub fn fits(&self, elements: u64, max_places: u64, max_rank: u32) -> bool {
         let inside = self.reach().is_some_and(|(_, last)| last < elements);
-        let counted = self.count().is_some_and(|count| (1..=most_places).contains(&count));
+        let counted = self.count().is_some_and(|count| (1..=max_places).contains(&count));
         let ranks = [self.shape.len(), self.strides.len()].map(|rank| rank as u64);
-        inside && counted && ranks[0] == ranks[1] && ranks[0] <= u64::from(most_rank)
+        inside && counted && ranks[0] == ranks[1] && ranks[0] <= u64::from(max_rank)
     }
 
     /// Every position, in row-major order. The walk must be a validated one.

@@ -24,7 +24,7 @@ pub mod validate;
 pub mod violations;
 
 pub use container::{Bundle, BundleError, BundleWriter, Golden, Summary, WriteError};
-pub use replay::{At, Program, ReplayReport, ReplayViolation, replay};
+pub use replay::{At, Pass, ReplayReport, ReplayViolation, replay};
 pub use source::{FileSource, MemorySource, ReadAt};
 pub use validate::{Place, PlanViolation, validate};
 pub use violations::Violations;

@@ -57,7 +57,7 @@ pub enum ElementType {
     U8,
     /// 8-bit signed integer.
     I8,
-    /// Truth value.
+    /// Boolean.
     Bool,
 }
 
@@ -244,10 +244,10 @@ pub struct DispatchWeights {
     pub slots_offset_bytes: u32,
 }
 
-/// One command of the program.
+/// One command of a command list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// Copy a page from staging into its slot. The k-th load of a run (k counts within its program) uses staging buffer
+    /// Copy a page from staging into its slot. The k-th load of a run (k counts within its list) uses staging buffer
     /// k mod `staging_pages`.
     Load {
         /// The page.
@@ -383,7 +383,7 @@ pub struct Plan {
     pub page_count: u32,
     /// Layers of the weight arena; 0 when the model has no weights.
     pub slot_count: u32,
-    /// Most slots that the schedule of the first program was made for.
+    /// Most slots that the schedule of the first command list was made for.
     pub slot_cap: u32,
     /// Buffers of the staging ring; 0 when the model has no weights.
     pub staging_pages: u32,
@@ -401,9 +401,9 @@ pub struct Plan {
     pub params: Vec<u8>,
     /// Kernel calls in order.
     pub dispatches: Vec<Dispatch>,
-    /// The program of a run that finds the arena empty: the first one, and the one after a run that failed.
+    /// The command list of a run that finds the arena empty: the first one, and the one after a run that failed.
     pub commands: Vec<Command>,
-    /// The program of a run after a completed one. It finds resident what the run before left, and leaves the same. Empty
+    /// The command list of a run after a completed one. It finds resident what the run before left, and leaves the same. Empty
     /// when later runs start with an empty arena, too.
     pub repeat_commands: Vec<Command>,
     /// Bytes of the activation arena, before rounding.

@@ -1,6 +1,6 @@
 //! Abstract replay: follows a plan's programs command by command and reports everything that would go wrong on a device.
 //!
-//! Checked for the program of a first run, which starts with an empty arena, and for that of later runs, which starts with
+//! Checked for the pass of a first run, which starts with an empty arena, and for that of later runs, which starts with
 //! what the first leaves resident: a dispatch finds each of its pages resident, in the slot that the slot table in its
 //! parameters names; no page is loaded into an occupied slot; only resident pages are dropped; every page that is not
 //! resident at the start is loaded exactly once, in file order; after that, pages that were dropped may be loaded again
@@ -40,18 +40,18 @@ pub struct ReplayReport {
 
 /// One of a plan's programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Program {
+pub enum Pass {
     /// [`Plan::commands`].
     First,
     /// [`Plan::repeat_commands`].
-    Repeat,
+    Later,
 }
 
-impl fmt::Display for Program {
+impl fmt::Display for Pass {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::First => "first run",
-            Self::Repeat => "later runs",
+            Self::Later => "later runs",
         })
     }
 }
@@ -59,17 +59,17 @@ impl fmt::Display for Program {
 /// Position of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct At {
-    /// Its program.
-    pub program: Program,
+    /// Its pass.
+    pub pass: Pass,
     /// Its position there.
     pub index: u32,
 }
 
 impl fmt::Display for At {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.program {
-            Program::First => write!(out, "command {}", self.index),
-            Program::Repeat => write!(out, "repeat command {}", self.index),
+        match self.pass {
+            Pass::First => write!(out, "command {}", self.index),
+            Pass::Later => write!(out, "repeat command {}", self.index),
         }
     }
 }
@@ -122,17 +122,17 @@ pub enum ReplayViolation {
     #[error("{command}: dispatch {dispatch} runs after dispatch {previous}")]
     DispatchOrder { command: At, dispatch: u32, previous: u32 },
     /// A page that is never loaded.
-    #[error("{program}: page {} is never loaded", page.0)]
-    NeverLoaded { program: Program, page: PageId },
+    #[error("{pass}: page {} is never loaded", page.0)]
+    NeverLoaded { pass: Pass, page: PageId },
     /// A dispatch that never runs.
-    #[error("{program}: dispatch {dispatch} never runs")]
-    NeverDispatched { program: Program, dispatch: u32 },
+    #[error("{pass}: dispatch {dispatch} never runs")]
+    NeverDispatched { pass: Pass, dispatch: u32 },
     /// Work after the last submit.
     #[error("{command} is never submitted")]
     NeverSubmitted { command: At },
     /// A page that was loaded for the next run and is dropped again.
-    #[error("{program}: page {} is loaded for the next run and not resident at the end", page.0)]
-    LoadUnused { program: Program, page: PageId },
+    #[error("{pass}: page {} is loaded for the next run and not resident at the end", page.0)]
+    LoadUnused { pass: Pass, page: PageId },
     /// A page that a later run leaves elsewhere than it found it.
     #[error("later runs: page {} is in {} at the start and in {} at the end", page.0, place(*start), place(*end))]
     EndState { page: PageId, start: Option<SlotId>, end: Option<SlotId> },
@@ -150,10 +150,10 @@ pub enum ReplayViolation {
 /// All violations.
 pub fn replay(plan: &Plan) -> Result<ReplayReport, Violations<ReplayViolation>> {
     let mut state = State::new(plan);
-    state.program(Program::First, &plan.commands);
+    state.pass(Pass::First, &plan.commands);
     if !plan.repeat_commands.is_empty() {
         let start = state.begin_repeat();
-        state.program(Program::Repeat, &plan.repeat_commands);
+        state.pass(Pass::Later, &plan.repeat_commands);
         state.end_repeat(&start);
     }
     state.arena();
@@ -236,20 +236,20 @@ impl<'a> State<'a> {
         }
     }
 
-    fn program(&mut self, program: Program, commands: &[Command]) {
+    fn pass(&mut self, pass: Pass, commands: &[Command]) {
         for (index, command) in (0_u32..).zip(commands) {
-            let at = At { program, index };
+            let at = At { pass, index };
             match *command {
                 Command::Load { page, slot } => self.load(at, page, slot),
                 Command::Drop { page } => self.drop_page(at, page),
                 Command::Dispatch { index } => self.dispatch(at, index),
-                Command::Submit => self.submit(program),
+                Command::Submit => self.submit(pass),
             }
         }
-        self.finish(program);
+        self.finish(pass);
     }
 
-    /// Starts a later run in the arena as it is; gives where every page is.
+    /// Starts a later run in the arena as it is; returns where every page is.
     fn begin_repeat(&mut self) -> Vec<Option<SlotId>> {
         let start: Vec<_> = self.pages.iter().map(|state| state.slot()).collect();
         for (state, slot) in self.pages.iter_mut().zip(&start) {
@@ -330,9 +330,9 @@ impl<'a> State<'a> {
             self.found.push(ReplayViolation::RingOverrun { command, page, load, earlier_load });
         }
         self.load_submits.push(submits);
-        match command.program {
-            Program::First => self.report.loads += 1,
-            Program::Repeat => self.report.repeat_loads += 1,
+        match command.pass {
+            Pass::First => self.report.loads += 1,
+            Pass::Later => self.report.repeat_loads += 1,
         }
         self.loads_since_submit += 1;
         self.report.loads_per_submit = self.report.loads_per_submit.max(self.loads_since_submit);
@@ -340,7 +340,7 @@ impl<'a> State<'a> {
     }
 
     fn drop_page(&mut self, command: At, page: PageId) {
-        self.report.drops += u32::from(command.program == Program::First);
+        self.report.drops += u32::from(command.pass == Pass::First);
         let Some(state) = self.pages.get_mut(page.0 as usize) else {
             return self.found.push(ReplayViolation::NoSuchPage { command, page });
         };
@@ -362,7 +362,7 @@ impl<'a> State<'a> {
 
     fn dispatch(&mut self, command: At, index: u32) {
         self.unsubmitted.get_or_insert(command);
-        self.report.dispatches += u32::from(command.program == Program::First);
+        self.report.dispatches += u32::from(command.pass == Pass::First);
         let plan = self.plan;
         let (Some(dispatch), Some(done)) =
             (plan.dispatches.get(index as usize), self.dispatched.get_mut(index as usize))
@@ -406,25 +406,25 @@ impl<'a> State<'a> {
         }
     }
 
-    fn submit(&mut self, program: Program) {
+    fn submit(&mut self, pass: Pass) {
         self.submits += 1;
-        self.report.submits += u32::from(program == Program::First);
+        self.report.submits += u32::from(pass == Pass::First);
         self.loads_since_submit = 0;
         self.unsubmitted = None;
     }
 
-    fn finish(&mut self, program: Program) {
+    fn finish(&mut self, pass: Pass) {
         for (page, state) in (0_u32..).zip(&self.pages) {
             let page = PageId(page);
             match state {
-                PageState::Unloaded => self.found.push(ReplayViolation::NeverLoaded { program, page }),
-                PageState::Wasted => self.found.push(ReplayViolation::LoadUnused { program, page }),
+                PageState::Unloaded => self.found.push(ReplayViolation::NeverLoaded { pass, page }),
+                PageState::Wasted => self.found.push(ReplayViolation::LoadUnused { pass, page }),
                 PageState::Resident(_) | PageState::Dropped | PageState::Ahead(_) => {}
             }
         }
         for (dispatch, done) in (0_u32..).zip(&self.dispatched) {
             if !done {
-                self.found.push(ReplayViolation::NeverDispatched { program, dispatch });
+                self.found.push(ReplayViolation::NeverDispatched { pass, dispatch });
             }
         }
         if let Some(command) = self.unsubmitted {

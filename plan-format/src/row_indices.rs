@@ -1,4 +1,4 @@
-//! Which rows of a table a gather wants: elements of inputs and constants, and what the host computes of them.
+//! Which rows of a table a gather needs: elements of inputs and constants, and what the host computes of them.
 //!
 //! The program is what a kernel would run for each index: instructions on 32-bit words that wrap, each seeing only earlier ones.
 //! So that the host need not stop half way, every instruction has a result for all words. It deliberately reads no tensor: the
@@ -23,7 +23,7 @@ pub struct RowIndices {
     pub instructions: Vec<IndexInstruction>,
 }
 
-/// A tensor of integers or truth values, seen as the indices see it.
+/// A tensor of integers or booleans, seen as the indices see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexOperand {
     /// The tensor.
@@ -61,7 +61,7 @@ pub enum IndexInstruction {
     Binary(IndexBinary, IndexValue, IndexValue),
     /// `condition ≠ 0 ? then : otherwise`.
     Select {
-        /// A truth value.
+        /// A boolean.
         condition: IndexValue,
         /// The result where it is not 0.
         then: IndexValue,
@@ -80,7 +80,7 @@ pub enum IndexUnary {
     /// −1, 0 or 1.
     Sign,
     /// Whether a is not 0.
-    Truth,
+    Bool,
     /// Whether a is 0.
     Not,
     /// Every bit exchanged.
@@ -108,11 +108,11 @@ pub enum IndexBinary {
     LessEqual,
     Greater,
     GreaterEqual,
-    /// Of truth values.
+    /// Of booleans.
     And,
-    /// Of truth values.
+    /// Of booleans.
     Or,
-    /// Of truth values.
+    /// Of booleans.
     Xor,
     BitAnd,
     BitOr,
@@ -226,7 +226,7 @@ impl IndexUnary {
             Self::Abs => a.wrapping_abs(),
             Self::Neg => a.wrapping_neg(),
             Self::Sign => a.signum(),
-            Self::Truth => i32::from(a != 0),
+            Self::Bool => i32::from(a != 0),
             Self::Not => i32::from(a == 0),
             Self::BitNot => !a,
         }
@@ -302,7 +302,7 @@ mod tests {
                 assert_eq!(shifted, [(a << by) as i32, (a >> by) as i32], "{a} {b}");
             }
             assert_eq!(IndexUnary::Abs.of(a), a.wrapping_abs());
-            assert_eq!(IndexUnary::Truth.of(a), 1 - IndexUnary::Not.of(a));
+            assert_eq!(IndexUnary::Bool.of(a), 1 - IndexUnary::Not.of(a));
         }
     }
 

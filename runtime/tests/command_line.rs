@@ -162,7 +162,7 @@ fn what_is_at_fault_is_said() {
         assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
         assert!(!files.path("out.npz").exists());
     }
-    // Every cause is told once, and the file too.
+    // Every cause is printed once, and the file too.
     for (arguments, message) in [
         (["none.fmplan", "--self-test"].as_slice(), "error: cannot open none.fmplan: "),
         (&["small.fmplan", "--inputs", "none.npz"], "error: cannot open none.npz: "),

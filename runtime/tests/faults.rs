@@ -34,7 +34,7 @@ const MODES: [Mode; 6] = [
 
 type Inputs = Vec<(&'static str, Tensor)>;
 
-/// A bundle with the inputs of a run, and others that want other rows: a run that wants the last one's reads none.
+/// A bundle with the inputs of a run, and others that need other rows: a run that needs the last one's reads none.
 struct Model {
     bytes: Vec<u8>,
     inputs: Inputs,

@@ -166,7 +166,7 @@ fn later_runs_read_only_what_the_plan_says() {
     assert_eq!(bytes_read(&session).last(), Some(&(3 * 4096)));
 }
 
-/// A place that wants the row that it got before reads nothing, whatever the run before did with the others.
+/// A place that needs the row that it got before reads nothing, whatever the run before did with the others.
 #[test]
 fn only_rows_that_changed_are_read() {
     let x = Tensor::from_f32(&[1, 64], &[0.25; 64]);

@@ -87,7 +87,7 @@ pub fn smallest_budget(model: &Path, output: &Path, options: &CompileOptions) ->
 }
 
 /// What one session gave.
-pub struct Ran {
+pub struct RunResult {
     /// Outputs of every run.
     pub outputs: Vec<Outputs>,
     /// Statistics after the last.
@@ -97,7 +97,7 @@ pub struct Ran {
 }
 
 /// Opens a bundle and runs it `times` times on the arrays of an `.npz` file.
-pub fn run(bundle: &Path, inputs: &Path, times: usize, reader_threads: u32) -> anyhow::Result<Ran> {
+pub fn run(bundle: &Path, inputs: &Path, times: usize, reader_threads: u32) -> anyhow::Result<RunResult> {
     run_session(
         Session::builder(bundle).options(Options { reader_threads, ..Options::default() }).open()?,
         inputs,
@@ -106,12 +106,18 @@ pub fn run(bundle: &Path, inputs: &Path, times: usize, reader_threads: u32) -> a
 }
 
 /// As [`run`], on a shared device: some drivers open a few hundred of them in a process, and no more.
-pub fn run_on(context: &Context, bundle: &Path, inputs: &Path, times: usize, readers: u32) -> anyhow::Result<Ran> {
+pub fn run_on(
+    context: &Context,
+    bundle: &Path,
+    inputs: &Path,
+    times: usize,
+    readers: u32,
+) -> anyhow::Result<RunResult> {
     let options = Options { reader_threads: readers, ..Options::default() };
     run_session(Session::builder(bundle).on(context).options(options).open()?, inputs, times)
 }
 
-fn run_session(mut session: Session, inputs: &Path, times: usize) -> anyhow::Result<Ran> {
+fn run_session(mut session: Session, inputs: &Path, times: usize) -> anyhow::Result<RunResult> {
     let arrays = npz::read(inputs, &session.inputs())?;
     let mut outputs = Vec::new();
     for _ in 0..times {
@@ -124,7 +130,7 @@ fn run_session(mut session: Session, inputs: &Path, times: usize) -> anyhow::Res
         stats.memory.measured_peak_bytes,
         stats.memory.declared_peak_bytes
     );
-    Ok(Ran { outputs, stats, ports: session.outputs() })
+    Ok(RunResult { outputs, stats, ports: session.outputs() })
 }
 
 /// ‖a − b‖ / ‖b‖ in f64; 0 when both are zero. Infinite where NaNs and infinities do not coincide.
@@ -147,7 +153,7 @@ pub fn relative_l2(found: &[f32], expected: &[f32]) -> f64 {
     if error.is_nan() { f64::INFINITY } else { error }
 }
 
-/// Largest relative L2 error of the outputs against the arrays of the same names in an `.npz` file. Integers and truth values
+/// Largest relative L2 error of the outputs against the arrays of the same names in an `.npz` file. Integers and booleans
 /// must be equal.
 pub fn error_against(outputs: &Outputs, reference: &Path, session_outputs: &[PortInfo]) -> anyhow::Result<f64> {
     let expected = npz::read(reference, session_outputs)?;

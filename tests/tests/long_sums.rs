@@ -236,9 +236,9 @@ fn provenance() -> Provenance {
 /// Compiles a graph for a device.
 fn compile(graph: &Graph, device: &str, bundle: &Path) -> anyhow::Result<()> {
     let (mut graph, profile, provenance) = (graph.clone(), DeviceProfile::load(device)?, provenance());
-    let most_loop_rounds = profile.limits.loop_rounds.map(u64::from);
-    optimize(&mut graph, &OptimizeOptions { most_loop_rounds, ..OptimizeOptions::default() })?;
-    if let Some(most) = most_loop_rounds {
+    let max_loop_rounds = profile.limits.loop_rounds.map(u64::from);
+    optimize(&mut graph, &OptimizeOptions { max_loop_rounds, ..OptimizeOptions::default() })?;
+    if let Some(most) = max_loop_rounds {
         split_long_sums(&mut graph, most)?;
     }
     let search_for = Search {

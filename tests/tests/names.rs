@@ -51,7 +51,7 @@ fn check(name: &str, options: &CompileOptions, splits: bool) -> anyhow::Result<(
     assert_eq!(first.fusion.splits.is_empty(), !splits, "{name}: {}", first.fusion);
     let inputs = npz::read(&arrays, &Session::builder(&bundle).open()?.inputs())?;
     let inputs: Vec<Tensor> = inputs.into_iter().map(|(_, tensor)| tensor).collect();
-    let wanted = outputs(&bundle, &inputs)?;
+    let expected = outputs(&bundle, &inputs)?;
     let pages = Bundle::open(&FileSource::open(&bundle)?)?.page_checksums;
 
     let second = compile_quietly(&other, &bundle, options)?;
@@ -67,7 +67,7 @@ fn check(name: &str, options: &CompileOptions, splits: bool) -> anyhow::Result<(
     assert!(names(&first.plan) != names(&second.plan), "{name}: the names are others");
     assert!(nameless(first.plan) == nameless(second.plan), "{name}: another plan under other names");
     assert!(Bundle::open(&FileSource::open(&bundle)?)?.page_checksums == pages, "{name}: other pages");
-    assert!(outputs(&bundle, &inputs)? == wanted, "{name}: other bits");
+    assert!(outputs(&bundle, &inputs)? == expected, "{name}: other bits");
     Ok(())
 }
 

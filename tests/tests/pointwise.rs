@@ -129,7 +129,7 @@ fn functions(dtype: Dtype) -> Vec<Function> {
     list
 }
 
-/// A program over two operands and a number that says which function is wanted.
+/// A program over two operands and a number that says which function is requested.
 fn program(dtype: Dtype, functions: &[Function]) -> Pointwise {
     let mut instructions = Vec::new();
     let mut chosen = Operand::Input(0);

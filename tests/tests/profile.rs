@@ -15,7 +15,7 @@ fn a_measured_profile_compiles_and_its_bundle_runs() {
         folder: folder.path().to_owned(),
         file_bytes: 4 << 20,
         repeats: 1,
-        least_kernel_us: 1.0,
+        min_kernel_us: 1.0,
         ..ProfileOptions::default()
     };
     let mut heard = Vec::new();

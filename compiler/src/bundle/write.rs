@@ -7,7 +7,7 @@ use flashmem_plan_format::plan::Plan;
 use std::path::Path;
 
 /// Most threads that pack pages: writing and hashing, which one thread does, keep up with no more.
-const MOST_PACKING_THREADS: u32 = 8;
+const MAX_PACKING_THREADS: u32 = 8;
 
 /// A bundle cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ pub fn write(
             }
         }
     }
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u32).min(MOST_PACKING_THREADS);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u32).min(MAX_PACKING_THREADS);
     pack::pages(program, threads, |page| {
         writer.push_page(&page)?;
         done += page_bytes;

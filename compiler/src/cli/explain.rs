@@ -1,6 +1,6 @@
 //! `flashmem-compile explain`: what a plan will do, as a page and as a few lines.
 //!
-//! A model is planned as compiling would plan it, and nothing but the report is written. A bundle is told from a model by
+//! A model is planned as compiling would plan it, and nothing but the report is written. A bundle is distinguished from a model by
 //! its first bytes.
 
 use super::args::ExplainArgs;

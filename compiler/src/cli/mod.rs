@@ -45,9 +45,9 @@ pub fn main() -> ExitCode {
         Some(args::Command::Sweep(args)) => sweep::sweep(&args),
         Some(args::Command::Ops { json, markdown }) => {
             ops::print(match (json, markdown) {
-                (true, _) => ops::Form::Json,
-                (false, true) => ops::Form::Markdown,
-                (false, false) => ops::Form::Text,
+                (true, _) => ops::Layout::Json,
+                (false, true) => ops::Layout::Markdown,
+                (false, false) => ops::Layout::Text,
             });
             Ok(())
         }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Layout {
     /// Columns for people.
     Text,
     /// One JSON object.
@@ -17,11 +17,11 @@ pub enum Form {
 }
 
 /// Prints the table.
-pub fn print(form: Form) {
-    let text = match form {
-        Form::Text => text(),
-        Form::Json => json(),
-        Form::Markdown => markdown(),
+pub fn print(layout: Layout) {
+    let text = match layout {
+        Layout::Text => text(),
+        Layout::Json => json(),
+        Layout::Markdown => markdown(),
     };
     out!("{text}");
 }
@@ -89,7 +89,7 @@ that uses it. `tests/conformance/table.txt` has the verdict of every backend nod
 the compiler cannot show from ranges that a result fits, a run checks it and fails, naming the node. No run gives an i64
 that has wrapped. Sums and products over axes fail from magnitudes of 2^30 on. A division by zero gives 0, a shift by the width or more
 what shifting bit by bit would. Casts of floats to i32 saturate, those to u8 and i8 wrap after that, NaN gives 0; ONNX leaves these open.
-Bytes of truth values other than 0 count as 1.
+Bytes of boolean values other than 0 count as 1.
 
 **Edge values.** NaN passes through element-wise functions, maxima and minima included, on every device; comparisons with it are false.
 Subnormal numbers may count as zero, and the sign of a zero is not kept.

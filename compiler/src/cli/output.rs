@@ -2,7 +2,7 @@
 //!
 //! `print!` panics then. Whoever closed the pipe has read enough, so the program ends as if it were done; output that cannot be
 //! written for another reason is an error. Messages on standard error that cannot be written are lost: the work goes on, and the
-//! exit code tells how it ended.
+//! exit code says how it ended.
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write as _};

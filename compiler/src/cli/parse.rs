@@ -33,14 +33,14 @@ pub fn setting(text: &str) -> anyhow::Result<(String, Setting)> {
     ensure!(!name.trim().is_empty(), "--set {text}: the name is empty");
     let value = value.trim();
     let setting = match value {
-        "true" | "True" => Setting::Value(Value::Truth(true)),
-        "false" | "False" => Setting::Value(Value::Truth(false)),
+        "true" | "True" => Setting::Value(Value::Bool(true)),
+        "false" | "False" => Setting::Value(Value::Bool(false)),
         _ => value
             .parse()
             .map(Setting::Size)
             .or_else(|_| value.parse().map(|number| Setting::Value(Value::Integer(number))))
             .or_else(|_| value.parse().map(|number| Setting::Value(Value::Float(number))))
-            .with_context(|| format!("--set {text}: `{value}` is no size, no number and no truth value"))?,
+            .with_context(|| format!("--set {text}: `{value}` is no size, no number and no boolean"))?,
     };
     Ok((name.trim().to_owned(), setting))
 }
@@ -63,13 +63,13 @@ mod tests {
     use super::{Setting, Slack, Value, setting, slack};
 
     #[test]
-    fn settings_are_sizes_numbers_or_truth_values() {
+    fn settings_are_sizes_numbers_or_booleans() {
         for (text, name, expected) in [
             ("batch=4", "batch", Setting::Size(4)),
             ("past + length = 4", "past + length", Setting::Size(4)),
             ("offset=-3", "offset", Setting::Value(Value::Integer(-3))),
             ("scale=0.5", "scale", Setting::Value(Value::Float(0.5))),
-            ("use_cache_branch=true", "use_cache_branch", Setting::Value(Value::Truth(true))),
+            ("use_cache_branch=true", "use_cache_branch", Setting::Value(Value::Bool(true))),
         ] {
             assert_eq!(setting(text).expect("a setting"), (name.to_owned(), expected), "{text}");
         }

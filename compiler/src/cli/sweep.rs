@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Most budgets of one sweep.
-const MOST_POINTS: usize = 64;
+const MAX_POINTS: usize = 64;
 
 /// Plans a model for every budget.
 pub fn sweep(args: &SweepArgs) -> Result<(), Result<anyhow::Error, Usage>> {
@@ -146,7 +146,7 @@ fn budgets(text: &str, points: usize) -> anyhow::Result<Vec<u64>> {
     };
     all.sort_unstable();
     all.dedup();
-    ensure!(all.len() <= MOST_POINTS, "{} budgets, more than {MOST_POINTS}", all.len());
+    ensure!(all.len() <= MAX_POINTS, "{} budgets, more than {MAX_POINTS}", all.len());
     Ok(all)
 }
 

@@ -9,7 +9,7 @@ use super::expression::{Expression, operand_count};
 use super::hidden::Hidden;
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, UnaryOp};
-use crate::kernels::{Kernel, Links, MAX_SCORE_OPERANDS};
+use crate::kernels::{Hook, Kernel, MAX_SCORE_OPERANDS};
 use std::fmt::Write;
 
 /// Generated text and whether it calls functions.wgsl.
@@ -27,18 +27,18 @@ const IDENTITY_MASK: &str =
 /// The text that a kernel's body expects.
 pub fn generate(kernel: Kernel, expression: Option<&Expression>) -> Result<Generated, EmitError> {
     let plain = |text: &str| Generated { text: text.to_owned(), uses_functions: false };
-    match (kernel.links(), expression) {
-        (Links::None, None) => Ok(plain("")),
-        (Links::None, Some(_)) => Err(misfit(kernel, "it takes none")),
-        (Links::Pointwise, None) => Err(misfit(kernel, "it needs one")),
-        (Links::Epilogue, None) => Ok(plain(IDENTITY_EPILOGUE)),
-        (Links::ScoreMask, None) => Ok(plain(&[IDENTITY_MASK, IDENTITY_EPILOGUE].concat())),
-        (Links::Epilogue | Links::Pointwise | Links::ScoreMask, Some(expression)) => function(kernel, expression),
+    match (kernel.hook(), expression) {
+        (Hook::None, None) => Ok(plain("")),
+        (Hook::None, Some(_)) => Err(misfit(kernel, "it takes none")),
+        (Hook::Pointwise, None) => Err(misfit(kernel, "it needs one")),
+        (Hook::Epilogue, None) => Ok(plain(IDENTITY_EPILOGUE)),
+        (Hook::ScoreMask, None) => Ok(plain(&[IDENTITY_MASK, IDENTITY_EPILOGUE].concat())),
+        (Hook::Epilogue | Hook::Pointwise | Hook::ScoreMask, Some(expression)) => function(kernel, expression),
     }
 }
 
 fn misfit(kernel: Kernel, reason: &'static str) -> EmitError {
-    EmitError::Expression { kernel, links: kernel.links(), reason }
+    EmitError::Expression { kernel, hook: kernel.hook(), reason }
 }
 
 /// Name for people: the kernel and its operations.
@@ -60,8 +60,8 @@ pub fn label(kernel: Kernel, expression: Option<&Expression>) -> String {
 
 fn function(kernel: Kernel, expression: &Expression) -> Result<Generated, EmitError> {
     let program = &expression.program;
-    let links = kernel.links();
-    let takes_value = links != Links::Pointwise;
+    let hook = kernel.hook();
+    let takes_value = hook != Hook::Pointwise;
     if takes_value && program.inputs.first() != Some(&Dtype::F32) {
         return Err(misfit(kernel, "its input 0 is not f32"));
     }
@@ -71,28 +71,28 @@ fn function(kernel: Kernel, expression: &Expression) -> Result<Generated, EmitEr
     if expression.buffers.len() != operand_count(kernel, program) {
         return Err(misfit(kernel, "it has not one buffer an operand"));
     }
-    if links == Links::ScoreMask && expression.buffers.len() > MAX_SCORE_OPERANDS {
+    if hook == Hook::ScoreMask && expression.buffers.len() > MAX_SCORE_OPERANDS {
         return Err(misfit(kernel, "it has more than three operands"));
     }
-    if links == Links::Epilogue && expression.buffers.len() > 4 {
+    if hook == Hook::Epilogue && expression.buffers.len() > 4 {
         return Err(misfit(kernel, "it has more than four operands"));
     }
-    if links == Links::Pointwise && expression.buffers.len() > 8 {
+    if hook == Hook::Pointwise && expression.buffers.len() > 8 {
         return Err(misfit(kernel, "it has more than eight operands"));
     }
     let mut text = declarations(kernel, expression);
-    text.push_str(match links {
-        Links::None => unreachable!("`generate` refuses it"),
-        Links::Epilogue => EPILOGUE,
-        Links::Pointwise => "fn pointwise(near: vec4<u32>, far: vec4<u32>) -> u32 {\n",
-        Links::ScoreMask => SCORE_MASK,
+    text.push_str(match hook {
+        Hook::None => unreachable!("`generate` refuses it"),
+        Hook::Epilogue => EPILOGUE,
+        Hook::Pointwise => "fn pointwise(near: vec4<u32>, far: vec4<u32>) -> u32 {\n",
+        Hook::ScoreMask => SCORE_MASK,
     });
     for operand in 0..expression.buffers.len() {
         load(kernel, expression, operand, &mut text);
     }
     let hidden = Hidden::of(program);
     if !hidden.is_empty() {
-        writeln!(text, "    let zero = {} >> 31u;", some_offset(links)).expect("writing to a string");
+        writeln!(text, "    let zero = {} >> 31u;", some_offset(hook)).expect("writing to a string");
     }
     let mut body = Body { kernel, expression, hidden, uses_functions: false };
     for index in 0..program.instructions.len() {
@@ -102,7 +102,7 @@ fn function(kernel: Kernel, expression: &Expression) -> Result<Generated, EmitEr
     let result = format!("r{}", program.instructions.len() - 1);
     let result = if takes_value { result } else { word(program.dtype(), &result) };
     writeln!(text, "    return {result};\n}}").expect("writing to a string");
-    if links == Links::ScoreMask {
+    if hook == Hook::ScoreMask {
         text.push('\n');
         text.push_str(IDENTITY_EPILOGUE);
     }
@@ -110,12 +110,12 @@ fn function(kernel: Kernel, expression: &Expression) -> Result<Generated, EmitEr
 }
 
 /// A parameter that is the offset of an element in a buffer, and so below 2^31, though no compiler knows that.
-fn some_offset(links: Links) -> &'static str {
-    match links {
-        Links::None => unreachable!("`generate` refuses it"),
-        Links::Pointwise => "params.offsets[0].x",
-        Links::Epilogue => "params.operands[0].x",
-        Links::ScoreMask => "params.score_offsets.x",
+fn some_offset(hook: Hook) -> &'static str {
+    match hook {
+        Hook::None => unreachable!("`generate` refuses it"),
+        Hook::Pointwise => "params.offsets[0].x",
+        Hook::Epilogue => "params.operands[0].x",
+        Hook::ScoreMask => "params.score_offsets.x",
     }
 }
 
@@ -138,7 +138,7 @@ fn word(dtype: Dtype, value: &str) -> String {
 
 /// Input of the program that operand `operand` is.
 fn input_of(kernel: Kernel, operand: usize) -> usize {
-    operand + usize::from(kernel.links() != Links::Pointwise)
+    operand + usize::from(kernel.hook() != Hook::Pointwise)
 }
 
 /// Name of a buffer by its position among all operand buffers.
@@ -173,20 +173,20 @@ fn declarations(kernel: Kernel, expression: &Expression) -> String {
 
 fn load(kernel: Kernel, expression: &Expression, operand: usize, text: &mut String) {
     let input = input_of(kernel, operand);
-    let place = match kernel.links() {
-        Links::None => unreachable!("`generate` refuses it"),
-        Links::Pointwise => format!("element({operand}u, near, far)"),
-        Links::Epilogue => {
+    let place = match kernel.hook() {
+        Hook::None => unreachable!("`generate` refuses it"),
+        Hook::Pointwise => format!("element({operand}u, near, far)"),
+        Hook::Epilogue => {
             writeln!(text, "    let p{operand} = params.operands[{operand}];").expect("writing to a string");
             format!("p{operand}.x + batch * p{operand}.y + m * p{operand}.z + n * p{operand}.w")
         }
-        Links::ScoreMask => format!(
+        Hook::ScoreMask => format!(
             "params.score_offsets[{operand}u] + dot(vec4<u32>(batch, head, i, j), params.score_strides[{operand}u])"
         ),
     };
     let name = buffer_name(kernel, expression.buffers[operand]);
-    let truth = if expression.program.inputs[input] == Dtype::Bool { " != 0u" } else { "" };
-    writeln!(text, "    let x{input} = {name}[{place}]{truth};").expect("writing to a string");
+    let boolean = if expression.program.inputs[input] == Dtype::Bool { " != 0u" } else { "" };
+    writeln!(text, "    let x{input} = {name}[{place}]{boolean};").expect("writing to a string");
 }
 
 struct Body<'a> {
@@ -198,9 +198,9 @@ struct Body<'a> {
 
 impl Body<'_> {
     fn name(&self, operand: Operand) -> String {
-        match (operand, self.kernel.links()) {
-            (Operand::Input(0), Links::Epilogue) => "value".to_owned(),
-            (Operand::Input(0), Links::ScoreMask) => "score".to_owned(),
+        match (operand, self.kernel.hook()) {
+            (Operand::Input(0), Hook::Epilogue) => "value".to_owned(),
+            (Operand::Input(0), Hook::ScoreMask) => "score".to_owned(),
             (Operand::Input(i), _) => format!("x{i}"),
             (Operand::Result(i), _) => format!("r{i}"),
         }
@@ -423,14 +423,14 @@ impl Body<'_> {
         }
     }
 
-    /// Of integers, or of truth values.
+    /// Of integers, or of booleans.
     fn binary_i32(&mut self, op: BinaryOp, dtype: Dtype, a: &str, b: &str) -> Result<String, EmitError> {
         let infix = |symbol: &str| Ok(format!("{a} {symbol} {b}"));
-        // Truth values compare as numbers and combine as such where the result is one again.
+        // Booleans compare as numbers and combine as such where the result is one again.
         let (x, y) =
             if dtype == Dtype::Bool { (format!("u32({a})"), format!("u32({b})")) } else { (a.into(), b.into()) };
         let compare = |symbol: &str| Ok(format!("{x} {symbol} {y}"));
-        let truth = |v: &str| if dtype == Dtype::Bool { v.to_owned() } else { format!("({v} != 0)") };
+        let boolean = |v: &str| if dtype == Dtype::Bool { v.to_owned() } else { format!("({v} != 0)") };
         match (op, dtype) {
             (_, Dtype::F32) => Err(self.unsupported(op, dtype)),
             (BinaryOp::Equal, _) => compare("=="),
@@ -439,9 +439,9 @@ impl Body<'_> {
             (BinaryOp::LessEqual, _) => compare("<="),
             (BinaryOp::Greater, _) => compare(">"),
             (BinaryOp::GreaterEqual, _) => compare(">="),
-            (BinaryOp::And, _) => Ok(format!("{} && {}", truth(a), truth(b))),
-            (BinaryOp::Or, _) => Ok(format!("{} || {}", truth(a), truth(b))),
-            (BinaryOp::Xor, _) => Ok(format!("{} != {}", truth(a), truth(b))),
+            (BinaryOp::And, _) => Ok(format!("{} && {}", boolean(a), boolean(b))),
+            (BinaryOp::Or, _) => Ok(format!("{} || {}", boolean(a), boolean(b))),
+            (BinaryOp::Xor, _) => Ok(format!("{} != {}", boolean(a), boolean(b))),
             (BinaryOp::Mul | BinaryOp::Min | BinaryOp::BitAnd, Dtype::Bool) => infix("&&"),
             (BinaryOp::Max | BinaryOp::BitOr, Dtype::Bool) => infix("||"),
             (BinaryOp::BitXor, Dtype::Bool) => infix("!="),

@@ -5,7 +5,7 @@
 //! offsets and strides are parameters.
 
 use crate::graph::pointwise::Pointwise;
-use crate::kernels::{Kernel, Links};
+use crate::kernels::{Hook, Kernel};
 
 /// A program and the buffers of its operands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,10 +19,10 @@ pub struct Expression {
 
 /// Inputs of a linked program that are operands: all, or all but the kernel's own value.
 pub fn operand_count(kernel: Kernel, program: &Pointwise) -> usize {
-    match kernel.links() {
-        Links::None => 0,
-        Links::Pointwise => program.inputs.len(),
-        Links::Epilogue | Links::ScoreMask => program.inputs.len() - 1,
+    match kernel.hook() {
+        Hook::None => 0,
+        Hook::Pointwise => program.inputs.len(),
+        Hook::Epilogue | Hook::ScoreMask => program.inputs.len() - 1,
     }
 }
 

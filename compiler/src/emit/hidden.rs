@@ -56,7 +56,7 @@ struct Finder<'a> {
 
 /// A sum or product taken apart.
 #[derive(Debug, Default)]
-struct Parts {
+struct Terms {
     /// Results inside, without that of the whole.
     inner: Vec<usize>,
     /// What is added or multiplied, and whether it is subtracted.
@@ -119,7 +119,7 @@ impl Finder<'_> {
     /// x − x; and sums in which a value may cancel, that have a literal beside others, or whose products share a factor.
     fn sum(&mut self, index: usize, op: BinaryOp, a: Operand, b: Operand) {
         self.hidden.second_operands[index] = op == BinaryOp::Sub && a == b;
-        let mut parts = Parts::default();
+        let mut parts = Terms::default();
         self.terms(a, false, &mut parts);
         self.terms(b, op == BinaryOp::Sub, &mut parts);
         let atoms = &parts.atoms;
@@ -135,7 +135,7 @@ impl Finder<'_> {
     }
 
     /// The terms of a sum.
-    fn terms(&self, operand: Operand, minus: bool, parts: &mut Parts) {
+    fn terms(&self, operand: Operand, minus: bool, parts: &mut Terms) {
         if self.literal(operand).is_some() {
             parts.literals += 1;
             return;
@@ -176,7 +176,7 @@ impl Finder<'_> {
     }
 
     /// A multiple of a value: the value itself, and not what it is the sum of.
-    fn scaled(&self, operand: Operand, minus: bool, parts: &mut Parts) {
+    fn scaled(&self, operand: Operand, minus: bool, parts: &mut Terms) {
         match self.instruction(operand) {
             Some((index, Instruction::Unary(UnaryOp::Neg, a))) => {
                 parts.inner.push(index);
@@ -199,7 +199,7 @@ impl Finder<'_> {
         self.factors(a).iter().any(|factor| of_b.contains(factor))
     }
 
-    /// Whether a value is 0 or 1 by a truth value, or 1 less such a value: a compiler may make a selection of a sum with it.
+    /// Whether a value is 0 or 1 by a boolean, or 1 less such a value: a compiler may make a selection of a sum with it.
     fn is_choice(&self, operand: Operand) -> bool {
         match self.instruction(operand) {
             Some((_, Instruction::Cast(a, Dtype::F32))) => self.program.operand_dtype(a) == Dtype::Bool,
@@ -228,7 +228,7 @@ impl Finder<'_> {
         if let (true, Some((root, Instruction::Unary(UnaryOp::Sqrt, _)))) = (a == b, self.instruction(a)) {
             self.hide(&[root]);
         }
-        let mut parts = Parts::default();
+        let mut parts = Terms::default();
         self.literal_factors(a, &mut parts);
         self.literal_factors(b, &mut parts);
         let leaves_range = parts.extreme && parts.atoms.len() > 1;
@@ -238,7 +238,7 @@ impl Finder<'_> {
     }
 
     /// The literals and other factors of a product, and the products inside.
-    fn literal_factors(&self, operand: Operand, parts: &mut Parts) {
+    fn literal_factors(&self, operand: Operand, parts: &mut Terms) {
         if let Some(factor) = self.literal(operand) {
             parts.literals += 1;
             parts.extreme |= !MODERATE.contains(&factor.abs());

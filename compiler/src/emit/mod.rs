@@ -25,7 +25,7 @@ pub use tokens::Place;
 pub use unroll::{Mistake, UnrollError};
 
 use crate::graph::constant::Dtype;
-use crate::kernels::{FUNCTIONS, Kernel, Links};
+use crate::kernels::{FUNCTIONS, Hook, Kernel};
 use tokens::Text;
 
 /// A linked, validated kernel.
@@ -61,12 +61,12 @@ pub enum EmitError {
         dtype: Dtype,
     },
     /// The kernel needs an expression and has none, or has one and takes none.
-    #[error("kernel {kernel:?} links {links:?}, which does not fit its expression: {reason}")]
+    #[error("kernel {kernel:?} links {hook:?}, which does not fit its expression: {reason}")]
     Expression {
         /// The kernel.
         kernel: Kernel,
-        /// What it links.
-        links: Links,
+        /// The hook that its body calls.
+        hook: Hook,
         /// Why.
         reason: &'static str,
     },

@@ -7,7 +7,7 @@
 
 use super::block::Block;
 use super::{EmitError, Place};
-use crate::kernels::{Kernel, Links, MAX_EPILOGUE_OPERANDS, MAX_SCORE_OPERANDS, PANEL};
+use crate::kernels::{Hook, Kernel, MAX_EPILOGUE_OPERANDS, MAX_SCORE_OPERANDS, PANEL};
 use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Expression, GlobalVariable, Literal, Module, ShaderStage, StorageAccess, TypeInner};
@@ -112,7 +112,7 @@ fn check(kernel: Kernel, module: &Module, found: &Reflected, added: u32) -> Resu
     if found.block.slots_offset().is_some() != row.uses_weights {
         return Err(claim(kernel, "a slot table", row.uses_weights, found.block.slots_offset().is_some()));
     }
-    let takes_operands = row.links == Links::Epilogue;
+    let takes_operands = row.hook == Hook::Epilogue;
     if found.block.offset_of("operands").is_some() != takes_operands {
         return Err(claim(kernel, "a table of operands", takes_operands, found.block.offset_of("operands").is_some()));
     }

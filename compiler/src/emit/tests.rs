@@ -7,7 +7,7 @@ mod unroll;
 use super::{EmitError, Expression, Form, codegen, link, link_form};
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
-use crate::kernels::{Kernel, Links};
+use crate::kernels::{Hook, Kernel};
 
 const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::I32, Dtype::Bool];
 
@@ -34,10 +34,10 @@ fn residual() -> Pointwise {
 }
 
 fn sample(kernel: Kernel) -> Option<Expression> {
-    let program = match kernel.links() {
-        Links::None => return None,
-        Links::Epilogue | Links::Pointwise => residual(),
-        Links::ScoreMask => Pointwise::binary(BinaryOp::Add, Dtype::F32),
+    let program = match kernel.hook() {
+        Hook::None => return None,
+        Hook::Epilogue | Hook::Pointwise => residual(),
+        Hook::ScoreMask => Pointwise::binary(BinaryOp::Add, Dtype::F32),
     };
     Some(Expression::of_distinct(kernel, program))
 }
@@ -48,7 +48,7 @@ fn every_kernel_links_with_and_without_an_expression() {
     for kernel in Kernel::all() {
         for form in [Form::Unrolled, Form::Written] {
             failures.extend(link_form(kernel, sample(kernel).as_ref(), form).err().map(|e| e.to_string()));
-            if kernel.links() != Links::Pointwise {
+            if kernel.hook() != Hook::Pointwise {
                 failures.extend(link_form(kernel, None, form).err().map(|e| e.to_string()));
             }
         }
@@ -125,11 +125,11 @@ fn generated_text_is_as_recorded() {
 #[test]
 fn mistakes_are_reported_with_their_place() {
     let no_expression = link(Kernel::Pointwise, None).expect_err("it needs one").to_string();
-    let unwanted = link(Kernel::Copy, Some(&Expression { program: residual(), buffers: vec![] }));
-    let unwanted = unwanted.expect_err("it takes none").to_string();
+    let excess = link(Kernel::Copy, Some(&Expression { program: residual(), buffers: vec![] }));
+    let excess = excess.expect_err("it takes none").to_string();
     let wgsl = super::reflect::reflect(Kernel::Copy, "fn main() { let x = y; }\n", &[], 0);
     let wgsl = wgsl.err().expect("y is unknown").to_string();
-    golden("errors.txt", &[no_expression, unwanted, wgsl].join("\n"));
+    golden("errors.txt", &[no_expression, excess, wgsl].join("\n"));
 }
 
 /// The text that is generated for an expression.

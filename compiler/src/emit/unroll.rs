@@ -27,7 +27,7 @@ use super::tokens::{Constants, Gap, Mark, Place, Token, closing, evaluate};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rounds that a loop may be unrolled to.
-const MOST_ROUNDS: u32 = 1024;
+const MAX_ROUNDS: u32 = 1024;
 
 /// A mistake in a kernel, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +69,7 @@ pub enum Mistake {
         expression: String,
     },
     /// More rounds than are sensible.
-    #[error("a loop of {rounds} rounds is not unrolled, {MOST_ROUNDS} at most")]
+    #[error("a loop of {rounds} rounds is not unrolled, {MAX_ROUNDS} at most")]
     TooManyRounds {
         /// Its rounds.
         rounds: u32,
@@ -196,7 +196,7 @@ impl<'t, 'a> Loop<'t, 'a> {
         }
         let [start, limit, step] = values;
         let rounds = limit.saturating_sub(start).div_ceil(step);
-        if rounds > MOST_ROUNDS {
+        if rounds > MAX_ROUNDS {
             return Err(UnrollError { place: self.place, mistake: Mistake::TooManyRounds { rounds } });
         }
         Ok((0..rounds).map(|round| start + round * step).collect())
@@ -224,7 +224,7 @@ impl<'t, 'a> Loop<'t, 'a> {
     }
 }
 
-/// Tokens as they are told in messages.
+/// Tokens as messages print them.
 pub fn spelled(tokens: &[Token<'_>]) -> String {
     super::tokens::text(tokens).source.trim().replace('\n', " ")
 }

@@ -1,7 +1,7 @@
 //! Constant tensors: initialisers and whatever import or optimisation derives from them.
 //!
 //! The bytes are shared, never copied on clone. Elements stay at the precision of the ONNX file (f32 or f16) until packing;
-//! integers are i32, truth values one byte. Weights that the file keeps as small integers stay these ([`Quantised`]), and every
+//! integers are i32, booleans one byte. Weights that the file keeps as small integers stay these ([`Quantised`]), and every
 //! reader gets the floats that they stand for. This file deliberately knows no layout: a constant is row-major to its readers.
 
 use super::quantised::Quantised;
@@ -15,7 +15,7 @@ pub enum Dtype {
     F32,
     /// 32-bit signed integer.
     I32,
-    /// Truth value, held as u32 0 or 1.
+    /// Boolean, held as u32 0 or 1.
     Bool,
 }
 
@@ -104,7 +104,7 @@ impl Constant {
             .expect("the caller gives as many values as the shape has elements")
     }
 
-    /// A truth-value constant; `values` must have as many elements as `shape`.
+    /// A boolean constant; `values` must have as many elements as `shape`.
     pub fn from_bool(shape: Vec<usize>, values: &[bool]) -> Self {
         let bytes: Vec<u8> = values.iter().map(|v| u8::from(*v)).collect();
         Self::new(shape, Storage::Bool, Arc::new(bytes))
@@ -208,7 +208,7 @@ impl Constant {
         self.storage.dtype()
     }
 
-    /// Element `index` as f32 (integers and truth values converted).
+    /// Element `index` as f32 (integers and booleans converted).
     pub fn f32_at(&self, index: usize) -> f32 {
         let b = match &self.data {
             Data::Dense(bytes) => (**bytes).as_ref(),

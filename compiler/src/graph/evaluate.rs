@@ -132,7 +132,7 @@ pub fn unary(op: UnaryOp, dtype: Dtype, a: u32) -> u32 {
 }
 
 fn binary_f32(op: BinaryOp, a: f32, b: f32) -> u32 {
-    let truth = u32::from;
+    let boolean = u32::from;
     match op {
         BinaryOp::Add => (a + b).to_bits(),
         BinaryOp::Sub => (a - b).to_bits(),
@@ -146,12 +146,12 @@ fn binary_f32(op: BinaryOp, a: f32, b: f32) -> u32 {
             let rest = a % b;
             (if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }).to_bits()
         }
-        BinaryOp::Equal => truth(a == b),
-        BinaryOp::NotEqual => truth(a != b),
-        BinaryOp::Less => truth(a < b),
-        BinaryOp::LessEqual => truth(a <= b),
-        BinaryOp::Greater => truth(a > b),
-        BinaryOp::GreaterEqual => truth(a >= b),
+        BinaryOp::Equal => boolean(a == b),
+        BinaryOp::NotEqual => boolean(a != b),
+        BinaryOp::Less => boolean(a < b),
+        BinaryOp::LessEqual => boolean(a <= b),
+        BinaryOp::Greater => boolean(a > b),
+        BinaryOp::GreaterEqual => boolean(a >= b),
         BinaryOp::And
         | BinaryOp::Or
         | BinaryOp::Xor
@@ -179,7 +179,7 @@ fn power_i32(a: i32, b: i32) -> i32 {
 }
 
 fn binary_i32(op: BinaryOp, a: i32, b: i32) -> u32 {
-    let truth = u32::from;
+    let boolean = u32::from;
     match op {
         BinaryOp::Add => a.wrapping_add(b) as u32,
         BinaryOp::Sub => a.wrapping_sub(b) as u32,
@@ -193,15 +193,15 @@ fn binary_i32(op: BinaryOp, a: i32, b: i32) -> u32 {
             let r = remainder_i32(a, b);
             (if r != 0 && (r < 0) != (b < 0) { r.wrapping_add(b) } else { r }) as u32
         }
-        BinaryOp::Equal => truth(a == b),
-        BinaryOp::NotEqual => truth(a != b),
-        BinaryOp::Less => truth(a < b),
-        BinaryOp::LessEqual => truth(a <= b),
-        BinaryOp::Greater => truth(a > b),
-        BinaryOp::GreaterEqual => truth(a >= b),
-        BinaryOp::And => truth(a != 0 && b != 0),
-        BinaryOp::Or => truth(a != 0 || b != 0),
-        BinaryOp::Xor => truth((a != 0) != (b != 0)),
+        BinaryOp::Equal => boolean(a == b),
+        BinaryOp::NotEqual => boolean(a != b),
+        BinaryOp::Less => boolean(a < b),
+        BinaryOp::LessEqual => boolean(a <= b),
+        BinaryOp::Greater => boolean(a > b),
+        BinaryOp::GreaterEqual => boolean(a >= b),
+        BinaryOp::And => boolean(a != 0 && b != 0),
+        BinaryOp::Or => boolean(a != 0 || b != 0),
+        BinaryOp::Xor => boolean((a != 0) != (b != 0)),
         BinaryOp::BitAnd => (a & b) as u32,
         BinaryOp::BitOr => (a | b) as u32,
         BinaryOp::BitXor => (a ^ b) as u32,

@@ -4,7 +4,7 @@
 //! knows nothing about how an operator is computed.
 
 use super::constant::Dtype;
-use super::kernel_op::Operands;
+use super::kernel_op::{Operands, TypedShape};
 use super::op::{Op, PoolKind, Window};
 use super::pointwise::Pointwise;
 
@@ -53,9 +53,7 @@ pub enum ShapeError {
     },
 }
 
-type Operand<'a> = (&'a [usize], Dtype);
-
-fn count(op: &Op, operands: &[Operand<'_>], expected: usize, text: &'static str) -> Result<(), ShapeError> {
+fn count(op: &Op, operands: &[TypedShape<'_>], expected: usize, text: &'static str) -> Result<(), ShapeError> {
     if operands.len() == expected {
         Ok(())
     } else {
@@ -63,7 +61,7 @@ fn count(op: &Op, operands: &[Operand<'_>], expected: usize, text: &'static str)
     }
 }
 
-fn bad(op: &Op, operands: &[Operand<'_>], operand: usize, reason: &'static str) -> ShapeError {
+fn bad(op: &Op, operands: &[TypedShape<'_>], operand: usize, reason: &'static str) -> ShapeError {
     ShapeError::Shape { op: op.name(), operand, shape: operands[operand].0.to_vec(), reason }
 }
 
@@ -83,7 +81,7 @@ pub fn window_output(window: &Window, spatial: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-fn broadcast(op: &Op, operands: &[Operand<'_>]) -> Result<Vec<usize>, ShapeError> {
+fn broadcast(op: &Op, operands: &[TypedShape<'_>]) -> Result<Vec<usize>, ShapeError> {
     let rank = operands.first().map_or(0, |o| o.0.len());
     let mut shape = vec![1; rank];
     for (position, (dims, _)) in operands.iter().enumerate() {
@@ -101,7 +99,7 @@ fn broadcast(op: &Op, operands: &[Operand<'_>]) -> Result<Vec<usize>, ShapeError
     Ok(shape)
 }
 
-fn einsum(op: &Op, a: &[u8], b: &[u8], output: &[u8], operands: &[Operand<'_>]) -> Result<Vec<usize>, ShapeError> {
+fn einsum(op: &Op, a: &[u8], b: &[u8], output: &[u8], operands: &[TypedShape<'_>]) -> Result<Vec<usize>, ShapeError> {
     count(op, operands, 2, "2")?;
     let mut sizes = std::collections::BTreeMap::new();
     for (position, labels) in [a, b].iter().enumerate() {
@@ -120,11 +118,11 @@ fn einsum(op: &Op, a: &[u8], b: &[u8], output: &[u8], operands: &[Operand<'_>]) 
         .collect()
 }
 
-fn axis_ok(op: &Op, operands: &[Operand<'_>], axis: usize) -> Result<(), ShapeError> {
+fn axis_ok(op: &Op, operands: &[TypedShape<'_>], axis: usize) -> Result<(), ShapeError> {
     if axis < operands[0].0.len() { Ok(()) } else { Err(bad(op, operands, 0, "the axis is within the rank")) }
 }
 
-fn spatial_weight(op: &Op, operands: &[Operand<'_>]) -> Result<(), ShapeError> {
+fn spatial_weight(op: &Op, operands: &[TypedShape<'_>]) -> Result<(), ShapeError> {
     count(op, operands, 2, "2")?;
     let (x, w) = (operands[0].0, operands[1].0);
     if x.len() < 3 {
@@ -140,7 +138,7 @@ fn spatial_weight(op: &Op, operands: &[Operand<'_>]) -> Result<(), ShapeError> {
 type Inferred = Result<(Vec<usize>, Dtype), ShapeError>;
 
 /// Shape and type of an operator's result.
-pub fn infer(op: &Op, operands: &[Operand<'_>]) -> Inferred {
+pub fn infer(op: &Op, operands: &[TypedShape<'_>]) -> Inferred {
     let given = ShapeError::ShapeIsAParameter { op: op.name() };
     match op {
         Op::Input | Op::Reshape | Op::Broadcast | Op::Slice { .. } | Op::Resize { .. } => Err(given),
@@ -175,7 +173,7 @@ pub fn infer(op: &Op, operands: &[Operand<'_>]) -> Inferred {
 }
 
 /// Its operands broadcast.
-fn pointwise(op: &Op, operands: &[Operand<'_>], program: &Pointwise) -> Inferred {
+fn pointwise(op: &Op, operands: &[TypedShape<'_>], program: &Pointwise) -> Inferred {
     if operands.len() != program.inputs.len() {
         return Err(ShapeError::OperandCount {
             op: op.name(),
@@ -192,7 +190,7 @@ fn pointwise(op: &Op, operands: &[Operand<'_>], program: &Pointwise) -> Inferred
 }
 
 /// (batch, outputs, spatial …).
-fn conv(op: &Op, operands: &[Operand<'_>], window: &Window, groups: usize) -> Inferred {
+fn conv(op: &Op, operands: &[TypedShape<'_>], window: &Window, groups: usize) -> Inferred {
     spatial_weight(op, operands)?;
     let (x, w) = (operands[0].0, operands[1].0);
     if groups == 0 || w[0] % groups != 0 || w[1].checked_mul(groups) != Some(x[1]) || w[2..] != window.kernel {
@@ -203,7 +201,7 @@ fn conv(op: &Op, operands: &[Operand<'_>], window: &Window, groups: usize) -> In
 }
 
 /// (batch, channels, spatial …), from (batch, channels, kernel …, places …).
-fn fold(op: &Op, operands: &[Operand<'_>], window: &Window, output_padding: &[usize]) -> Inferred {
+fn fold(op: &Op, operands: &[TypedShape<'_>], window: &Window, output_padding: &[usize]) -> Inferred {
     count(op, operands, 1, "1")?;
     let x = operands[0].0;
     let n = window.kernel.len();
@@ -224,7 +222,7 @@ fn fold(op: &Op, operands: &[Operand<'_>], window: &Window, output_padding: &[us
 }
 
 /// (batch, channels, kernel …, places …).
-fn unfold(op: &Op, operands: &[Operand<'_>], kernel: &[usize], strides: &[usize], dilations: &[usize]) -> Inferred {
+fn unfold(op: &Op, operands: &[TypedShape<'_>], kernel: &[usize], strides: &[usize], dilations: &[usize]) -> Inferred {
     count(op, operands, 1, "1")?;
     let x = operands[0].0;
     let window = Window {
@@ -240,7 +238,7 @@ fn unfold(op: &Op, operands: &[Operand<'_>], kernel: &[usize], strides: &[usize]
 }
 
 /// That of the data.
-fn scatter(op: &Op, operands: &[Operand<'_>]) -> Inferred {
+fn scatter(op: &Op, operands: &[TypedShape<'_>]) -> Inferred {
     count(op, operands, 3, "3")?;
     let (data, rows, updates) = (operands[0], operands[1], operands[2]);
     let [_, inner] = data.0 else { return Err(bad(op, operands, 0, "rows and elements of a row")) };
@@ -258,7 +256,7 @@ fn scatter(op: &Op, operands: &[Operand<'_>]) -> Inferred {
 }
 
 /// (batch, channels, spatial …).
-fn pool(op: &Op, operands: &[Operand<'_>], window: &Window, kind: PoolKind) -> Inferred {
+fn pool(op: &Op, operands: &[TypedShape<'_>], window: &Window, kind: PoolKind) -> Inferred {
     count(op, operands, 1, "1")?;
     let x = operands[0].0;
     if x.len() < 3 {
@@ -270,7 +268,7 @@ fn pool(op: &Op, operands: &[Operand<'_>], window: &Window, kind: PoolKind) -> I
 }
 
 /// Norms keep the shape, reductions have 1 along their axes.
-fn rows(op: &Op, operands: &[Operand<'_>], axes: &[usize]) -> Inferred {
+fn rows(op: &Op, operands: &[TypedShape<'_>], axes: &[usize]) -> Inferred {
     count(op, operands, 1, "1")?;
     for axis in axes {
         axis_ok(op, operands, *axis)?;
@@ -283,7 +281,7 @@ fn rows(op: &Op, operands: &[Operand<'_>], axes: &[usize]) -> Inferred {
 }
 
 /// (…, i, e), from q (…, i, d), k (…, j, d), v (…, j, e).
-fn attention(op: &Op, operands: &[Operand<'_>], score: Option<&Pointwise>) -> Inferred {
+fn attention(op: &Op, operands: &[TypedShape<'_>], score: Option<&Pointwise>) -> Inferred {
     let added = score.map_or(0, |score| score.inputs.len() - 1);
     count(op, operands, 3 + added, "q, k, v and those of its score program")?;
     let (q, k, v) = (operands[0].0, operands[1].0, operands[2].0);
@@ -315,7 +313,7 @@ fn attention(op: &Op, operands: &[Operand<'_>], score: Option<&Pointwise>) -> In
 }
 
 /// The axis gives way to those of the indices.
-fn gather(op: &Op, operands: &[Operand<'_>], axis: usize) -> Inferred {
+fn gather(op: &Op, operands: &[TypedShape<'_>], axis: usize) -> Inferred {
     count(op, operands, 2, "2")?;
     axis_ok(op, operands, axis)?;
     if operands[1].1 != Dtype::I32 {
@@ -326,7 +324,7 @@ fn gather(op: &Op, operands: &[Operand<'_>], axis: usize) -> Inferred {
 }
 
 /// Axes in the order of the permutation.
-fn transpose(op: &Op, operands: &[Operand<'_>], permutation: &[usize]) -> Inferred {
+fn transpose(op: &Op, operands: &[TypedShape<'_>], permutation: &[usize]) -> Inferred {
     count(op, operands, 1, "1")?;
     let x = operands[0].0;
     let mut sorted = permutation.to_vec();
@@ -338,7 +336,7 @@ fn transpose(op: &Op, operands: &[Operand<'_>], permutation: &[usize]) -> Inferr
 }
 
 /// The sum of the sizes along the axis.
-fn concat(op: &Op, operands: &[Operand<'_>], axis: usize) -> Inferred {
+fn concat(op: &Op, operands: &[TypedShape<'_>], axis: usize) -> Inferred {
     let (shape, dtype) =
         operands.first().copied().ok_or(ShapeError::OperandCount { op: op.name(), expected: "1 or more", found: 0 })?;
     axis_ok(op, operands, axis)?;
@@ -354,7 +352,7 @@ fn concat(op: &Op, operands: &[Operand<'_>], axis: usize) -> Inferred {
 }
 
 /// Every axis with its pads.
-fn pad(op: &Op, operands: &[Operand<'_>], before: &[usize], after: &[usize]) -> Inferred {
+fn pad(op: &Op, operands: &[TypedShape<'_>], before: &[usize], after: &[usize]) -> Inferred {
     count(op, operands, 1, "1")?;
     let x = operands[0].0;
     if before.len() != x.len() || after.len() != x.len() {

@@ -77,7 +77,7 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Everything that is wanted from a run: checks, then public outputs.
+    /// Everything that is requested from a run: checks, then public outputs.
     pub fn results(&self) -> impl Iterator<Item = &GraphPort> {
         self.checks.iter().chain(&self.outputs)
     }

@@ -198,7 +198,7 @@ pub enum Op {
     Softmax {
         /// The axis.
         axis: usize,
-        /// Whether the logarithm is wanted.
+        /// Whether the logarithm is requested.
         log: bool,
     },
     /// Normalisation over the axes, without scale and shift (these are an epilogue or pointwise consumers). One input.

@@ -175,7 +175,7 @@ impl BinaryOp {
         Self::ShiftRight,
     ];
 
-    /// Whether the result is a truth value.
+    /// Whether the result is a boolean.
     pub const fn compares(self) -> bool {
         matches!(
             self,
@@ -208,7 +208,7 @@ pub enum Literal {
     F32(u32),
     /// An i32.
     I32(i32),
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
 }
 

@@ -1,6 +1,6 @@
 //! What a model asks of its operators, held against ONNX and the registry before anything is translated.
 //!
-//! Takes the message; gives the version of the standard operators, or every node that asks for something that is not implemented:
+//! Takes the message; returns the version of the standard operators, or every node that asks for something that is not implemented:
 //! an operator, a version of it, an attribute, a value of one, an operand. An attribute at its default is as good as none. So
 //! nothing that a node says can be read over, whatever the stages below look at. Bodies of `Scan` are looked into. It
 //! deliberately knows no element types and no shapes.

@@ -1,16 +1,16 @@
-//! Truth values as 0 and 1.
+//! Booleans as 0 and 1.
 //!
-//! ONNX says nothing of bytes of a truth value other than 0 and 1, and engines disagree on them. Here everything but 0 is true, in
+//! ONNX says nothing of bytes of a boolean other than 0 and 1, and engines disagree on them. Here everything but 0 is true, in
 //! files as in the inputs of a run. tract must not see such a byte: in Rust it is no `bool`.
 
 use tract_onnx::pb::{GraphProto, TensorProto, tensor_proto::DataType};
 
 /// Makes every true element of a graph's tensors 1, in its attributes and subgraphs, too.
-pub fn normalise(graph: &mut GraphProto) {
+pub fn normalize(graph: &mut GraphProto) {
     graph.initializer.iter_mut().for_each(tensor);
     for attribute in graph.node.iter_mut().flat_map(|node| &mut node.attribute) {
         attribute.t.iter_mut().chain(&mut attribute.tensors).for_each(tensor);
-        attribute.g.iter_mut().chain(&mut attribute.graphs).for_each(normalise);
+        attribute.g.iter_mut().chain(&mut attribute.graphs).for_each(normalize);
     }
 }
 
@@ -23,7 +23,7 @@ fn tensor(tensor: &mut TensorProto) {
 
 #[cfg(test)]
 mod tests {
-    use super::{DataType, GraphProto, TensorProto, normalise};
+    use super::{DataType, GraphProto, TensorProto, normalize};
     use tract_onnx::pb::{AttributeProto, NodeProto};
 
     #[test]
@@ -38,7 +38,7 @@ mod tests {
         let holder = AttributeProto { g: Some(inner), ..AttributeProto::default() };
         let node = NodeProto { attribute: vec![holder], ..NodeProto::default() };
         let mut graph = GraphProto { node: vec![node], ..GraphProto::default() };
-        normalise(&mut graph);
+        normalize(&mut graph);
         let inner = graph.node[0].attribute[0].g.as_ref().expect("it was put there");
         assert_eq!(inner.initializer[0].raw_data, [0, 1, 1, 1]);
         assert_eq!(inner.initializer[1].raw_data, [0, 1, 2, 255]);

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
 /// Takes every branch that is known to be taken, those inside taken branches included; `conditions` are values that are known
-/// beside the constants. Gives the names of the nodes that came out of branches.
+/// beside the constants. Returns the names of the nodes that came out of branches.
 pub fn take(graph: &mut GraphProto, conditions: &BTreeMap<String, bool>) -> BTreeSet<String> {
     let mut done = Vec::with_capacity(graph.node.len());
     let mut came = BTreeSet::new();
@@ -30,7 +30,7 @@ pub fn take(graph: &mut GraphProto, conditions: &BTreeMap<String, bool>) -> BTre
     came
 }
 
-/// Replaces every `If` that is left by both of its branches. Gives the names of the nodes that came out of them.
+/// Replaces every `If` that is left by both of its branches. Returns the names of the nodes that came out of them.
 pub fn compute_both(graph: &mut GraphProto) -> BTreeSet<String> {
     let mut done = Vec::with_capacity(graph.node.len());
     let mut came = BTreeSet::new();
@@ -90,11 +90,11 @@ fn taken(
         source.attribute.iter().find(|a| a.name == "value")?.t.as_ref()
     };
     let known = conditions.get(name).copied();
-    let condition = known.or_else(|| truth(initialiser.or_else(constant)?))?;
+    let condition = known.or_else(|| boolean(initialiser.or_else(constant)?))?;
     branch(node, if condition { "then_branch" } else { "else_branch" })
 }
 
-fn truth(tensor: &TensorProto) -> Option<bool> {
+fn boolean(tensor: &TensorProto) -> Option<bool> {
     match (tensor.raw_data.as_slice(), tensor.int32_data.as_slice()) {
         ([byte], _) => Some(*byte != 0),
         ([], [value]) => Some(*value != 0),

@@ -4,8 +4,8 @@
 //! `operators/` do, with the inference and the interpreter of our graph; translation puts its nodes into the graph. So shapes
 //! are known when it is spelled. Every operator takes one tensor of f32. It deliberately knows no ONNX attribute.
 
+use super::translate::expression::ExpressionBuilder;
 use super::translate::forward_window;
-use super::translate::program::Program;
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, interpret};
 use crate::graph::op::{Op, PoolKind, ReduceKind};
@@ -118,7 +118,7 @@ impl Build<'_> {
 
     /// f(x, value).
     fn with(&mut self, op: BinaryOp, x: NodeId, value: f32) -> Result<NodeId, ShapeError> {
-        let mut p = Program::default();
+        let mut p = ExpressionBuilder::default();
         let (x_value, value) = (p.input(Dtype::F32), p.float(value));
         p.binary(op, x_value, value);
         self.add(Op::Pointwise(p.finish()), &[x])
@@ -133,7 +133,7 @@ impl Build<'_> {
 
     /// What takes the place of a largest element: itself, but `or` where it is infinite, or 0 where `zero`.
     fn finite(&mut self, largest: NodeId, or: f32, zero: bool) -> Result<NodeId, ShapeError> {
-        let mut p = Program::default();
+        let mut p = ExpressionBuilder::default();
         let x = p.input(Dtype::F32);
         let mut unfit = p.unary(UnaryOp::IsInf, x);
         if zero {
@@ -182,7 +182,7 @@ impl Build<'_> {
     fn normalized(&mut self, p: f32, x: NodeId, axis: usize) -> Result<NodeId, ShapeError> {
         let norm = self.norm(p, x, &[axis])?;
         let least = if p == 2.0 { NO_NORM } else { f32::MIN_POSITIVE };
-        let mut program = Program::default();
+        let mut program = ExpressionBuilder::default();
         let (x_value, norm_value) = (program.input(Dtype::F32), program.input(Dtype::F32));
         let (least, zero) = (program.float(least), program.float(0.0));
         let is_none = program.binary(BinaryOp::Less, norm_value, least);

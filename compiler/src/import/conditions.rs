@@ -1,6 +1,6 @@
 //! Conditions of `If` nodes that follow from constants and shapes.
 //!
-//! Takes a graph whose inputs have fixed shapes; gives the values of conditions that tract can fold: of the nodes that a
+//! Takes a graph whose inputs have fixed shapes; returns the values of conditions that tract can fold: of the nodes that a
 //! condition depends on, and nothing else, since a branch that is not taken may well be malformed. Branches are taken one
 //! level at a time, until no condition is left or none follows. It deliberately does not look into conditions that depend on
 //! another `If`: that one comes first.

@@ -213,7 +213,7 @@ impl Einsum {
         let mut axes: BTreeMap<Label, (Axis, TDim)> = BTreeMap::new();
         for (operand, (labels, shape)) in operands.iter().zip(shapes).enumerate() {
             for (position, (label, size)) in labels.iter().zip(shape.iter()).enumerate() {
-                // tract tells axes apart by a character, whichever it is.
+                // tract distinguishs axes by a character, whichever it is.
                 let next = char::from_u32('a' as u32 + axes.len() as u32).unwrap_or('a');
                 let (axis, known) =
                     axes.entry(*label).or_insert_with(|| (Axis::new(next, operands.len(), 1), size.clone()));

@@ -1,7 +1,7 @@
 //! Why an ONNX model cannot become a graph.
 //!
 //! Every variant names the node, input, tensor or file that it is about. What tract gives up on is a [`Failure`], which is
-//! told in our words.
+//! in our words.
 
 use super::axes::Misplaced;
 use super::failure::Failure;

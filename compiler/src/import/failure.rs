@@ -1,4 +1,4 @@
-//! Where tract gives up on a model, told without tract's words: the node of the model, its operands as far as they are
+//! Where tract gives up on a model, without tract's words: the node of the model, its operands as far as they are
 //! known, and what is wrong with them where that can be read.
 //!
 //! tract's errors are chains of texts. They name nodes by their marks (`names.rs`), which gives the ONNX node; of the

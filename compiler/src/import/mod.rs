@@ -21,13 +21,13 @@ mod golden;
 mod kernel_op;
 mod model;
 mod names;
+mod opaque;
 mod preflight;
 mod protobuf;
 mod ranges;
 mod reference;
 pub(crate) mod rewrite;
 mod schema;
-mod shield;
 mod sizes;
 mod stored;
 mod structure;
@@ -75,8 +75,8 @@ pub enum Value {
     Integer(i64),
     /// A number.
     Float(f64),
-    /// A truth value.
-    Truth(bool),
+    /// A boolean.
+    Bool(bool),
 }
 
 impl std::fmt::Display for Value {
@@ -84,7 +84,7 @@ impl std::fmt::Display for Value {
         match self {
             Self::Integer(value) => write!(f, "{value}"),
             Self::Float(value) => write!(f, "{value}"),
-            Self::Truth(value) => write!(f, "{value}"),
+            Self::Bool(value) => write!(f, "{value}"),
         }
     }
 }

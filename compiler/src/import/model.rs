@@ -1,6 +1,6 @@
 //! An ONNX file as a message that tract can type: shapes fixed, large weights replaced by inputs.
 //!
-//! Takes a path and the options; gives the decoded message, the weights that were taken out of it (each is now a graph input
+//! Takes a path and the options; returns the decoded message, the weights that were taken out of it (each is now a graph input
 //! of known shape, after the public ones), and the public ports. It deliberately does not interpret operators, beyond knowing
 //! which of them need the value of a weight at compile time.
 
@@ -90,7 +90,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     if !flaws.is_empty() {
         return Err(ImportError::Flawed(flaws));
     }
-    super::booleans::normalise(graph);
+    super::booleans::normalize(graph);
     take_constants(graph, &mut weights)?;
     let mut names = NodeNames::of(graph, &weights);
     names.mark(graph);
@@ -117,8 +117,8 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
 
     let initialisers = names_of_initialisers(graph, &weights);
     copy_inputs_that_are_outputs(graph);
-    let wanted = if own_weights { None } else { Some(names_with_needed_values(graph)) };
-    weights = split_weights(graph, weights, wanted.as_ref());
+    let requested = if own_weights { None } else { Some(names_with_needed_values(graph)) };
+    weights = split_weights(graph, weights, requested.as_ref());
 
     let mut hasher = blake3::Hasher::new();
     let files: Vec<PathBuf> = [path].into_iter().chain(external.paths()).map(Path::to_owned).collect();
@@ -164,7 +164,7 @@ fn copy_inputs_that_are_outputs(graph: &mut GraphProto) {
     }
 }
 
-/// Rewrites a graph; gives the operators of `operators/` by the names of the nodes that stand for them.
+/// Rewrites a graph; returns the operators of `operators/` by the names of the nodes that stand for them.
 fn rewritten(
     graph: &mut GraphProto,
     opset: i64,
@@ -176,7 +176,7 @@ fn rewritten(
 }
 
 /// Takes the branches whose conditions follow from constants and shapes, those inside taken branches included; of what is left
-/// then, both branches are computed. Gives what their nodes say about axes.
+/// then, both branches are computed. Returns what their nodes say about axes.
 fn take_branches(
     proto: &mut ModelProto,
     weights: &[Weight],
@@ -188,9 +188,9 @@ fn take_branches(
     while proto.graph.iter().flat_map(|g| &g.node).any(chooses) {
         let Some(graph) = proto.graph.as_ref() else { return Ok(claims) };
         let mut needed = Needed::of(graph);
-        let wanted = names_with_needed_values(&needed.graph);
+        let requested = names_with_needed_values(&needed.graph);
         let read = weights.iter().filter(|weight| needed.reads(&weight.name)).cloned().collect();
-        split_weights(&mut needed.graph, read, Some(&wanted));
+        split_weights(&mut needed.graph, read, Some(&requested));
         let conditions = needed.known(proto, kernel_ops);
         let Some(graph) = proto.graph.as_mut() else { return Ok(claims) };
         let count = graph.node.iter().filter(|node| chooses(node)).count();
@@ -235,7 +235,7 @@ fn names_of_initialisers(graph: &GraphProto, weights: &[Weight]) -> BTreeSet<Str
     small.chain(weights.iter().map(|w| w.name.clone())).collect()
 }
 
-/// Names that an operator wants the value of, or that a subgraph may refer to, or that are outputs themselves.
+/// Names that an operator needs the value of, or that a subgraph may refer to, or that are outputs themselves.
 fn names_with_needed_values(graph: &GraphProto) -> BTreeSet<String> {
     fn subgraph_names(graph: &GraphProto, names: &mut BTreeSet<String>) {
         for node in &graph.node {
@@ -258,11 +258,11 @@ fn names_with_needed_values(graph: &GraphProto) -> BTreeSet<String> {
     names
 }
 
-/// Weights that are wanted by value go back into the message, the others become graph inputs.
-fn split_weights(graph: &mut GraphProto, weights: Vec<Weight>, wanted: Option<&BTreeSet<String>>) -> Vec<Weight> {
+/// Weights that are requested by value go back into the message, the others become graph inputs.
+fn split_weights(graph: &mut GraphProto, weights: Vec<Weight>, requested: Option<&BTreeSet<String>>) -> Vec<Weight> {
     let mut outside = Vec::new();
     for weight in weights {
-        if wanted.is_none_or(|names| names.contains(&weight.name)) {
+        if requested.is_none_or(|names| names.contains(&weight.name)) {
             graph.initializer.push(into_initialiser(&weight));
         } else {
             graph.input.push(weight_input(&weight));

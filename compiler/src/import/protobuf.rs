@@ -1,6 +1,6 @@
 //! A skim over an ONNX file that finds the large initialisers without reading them.
 //!
-//! Takes the bytes of a `ModelProto`, usually a mapped file; gives the same message without the large float initialisers
+//! Takes the bytes of a `ModelProto`, usually a mapped file; returns the same message without the large float initialisers
 //! (the skeleton, small enough to decode the ordinary way) and, for each of these, its name, type, shape and where its
 //! data lies. It deliberately interprets nothing else: a malformed message goes into the skeleton, whose decoder reports it.
 
@@ -25,7 +25,7 @@ pub struct LargeTensor {
     pub dims: Vec<i64>,
     /// Where the data lies in the file.
     pub data: Range<usize>,
-    /// Where the whole `TensorProto` lies, should it be wanted in the skeleton after all.
+    /// Where the whole `TensorProto` lies, should it be requested in the skeleton after all.
     pub message: Range<usize>,
 }
 

@@ -38,7 +38,7 @@ pub fn reference(path: &Path, options: &ImportOptions, inputs: &[(&str, &[u8])])
 fn run(mut model: model::Model, inputs: &[(&str, &[u8])]) -> Result<Vec<Vec<u8>>, ImportError> {
     let parsed = inferred(&model)?;
     model.proto = tract_onnx::pb::ModelProto::default();
-    let optimised = guarded(Stage::Simplify, || {
+    let optimized = guarded(Stage::Simplify, || {
         let mut typed = fold::decluttered(parsed.into_typed()?)?;
         typed.optimize()?;
         Ok(typed)
@@ -46,9 +46,9 @@ fn run(mut model: model::Model, inputs: &[(&str, &[u8])]) -> Result<Vec<Vec<u8>>
     let mut values: TVec<TValue> = TVec::new();
     for (position, port) in model.inputs.iter().enumerate() {
         let given = inputs.iter().find(|(name, _)| *name == port.name).map(|(_, bytes)| *bytes);
-        values.push(value(&optimised, position, port, given)?);
+        values.push(value(&optimized, position, port, given)?);
     }
-    let outputs = guarded(Stage::Run, || optimised.into_runnable()?.run(values))?;
+    let outputs = guarded(Stage::Run, || optimized.into_runnable()?.run(values))?;
     let ports = model.outputs.iter().zip(outputs);
     ports
         .map(|(port, output)| {
@@ -71,10 +71,10 @@ fn value(model: &TypedModel, position: usize, port: &model::Port, bytes: Option<
         return Err(refused(format!("{} bytes are given instead of {expected}", bytes.len())));
     }
     if port.element == ElementType::Bool && bytes.iter().any(|b| *b > 1) {
-        return Err(refused("a truth value is neither 0 nor 1".to_owned()));
+        return Err(refused("a boolean is neither 0 nor 1".to_owned()));
     }
     guarded(Stage::Run, || {
-        // SAFETY: the length fits the shape, and every bit pattern is a value of these types (truth values are checked).
+        // SAFETY: the length fits the shape, and every bit pattern is a value of these types (booleans are checked).
         let tensor = unsafe { Tensor::from_raw_dt(datum, shape, bytes)? };
         Ok(tensor.cast_to_dt(fact.datum_type)?.into_owned().into_tvalue())
     })

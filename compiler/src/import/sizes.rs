@@ -1,6 +1,6 @@
 //! Sizes and values that the user gives: shapes of inputs, sizes of symbolic dimensions, inputs bound to one value.
 //!
-//! Takes a decoded graph and the options; gives the graph with fixed shapes, and with constants in the place of bound inputs.
+//! Takes a decoded graph and the options; returns the graph with fixed shapes, and with constants in the place of bound inputs.
 //! A dimension that is named by a sum, difference or product of others (`past_length + length`, as exporters write it)
 //! follows from them. What is still open is reported all at once. It deliberately looks at no node.
 
@@ -11,7 +11,7 @@ use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{GraphProto, TensorProto, TensorShapeProto, ValueInfoProto, tensor_proto::DataType, type_proto};
 
 /// Elements of an input that is bound to a value at most: it becomes a constant of the model.
-const MOST_BOUND_ELEMENTS: u64 = 1 << 20;
+const MAX_BOUND_ELEMENTS: u64 = 1 << 20;
 
 /// A dimension of this size.
 pub fn fixed(size: i64) -> Dimension {
@@ -193,7 +193,7 @@ fn evaluate(symbol: &str, sizes: &BTreeMap<&str, u64>) -> Option<u64> {
 }
 
 /// Parentheses inside each other at most.
-const MOST_NESTED: u32 = 16;
+const MAX_NESTED: u32 = 16;
 
 fn sum(tokens: &[Token<'_>], at: &mut usize, sizes: &BTreeMap<&str, u64>, depth: u32) -> Option<i64> {
     let mut value = product(tokens, at, sizes, depth)?;
@@ -220,7 +220,7 @@ fn factor(tokens: &[Token<'_>], at: &mut usize, sizes: &BTreeMap<&str, u64>, dep
     match token {
         Token::Number(number) => i64::try_from(*number).ok(),
         Token::Name(name) => i64::try_from(*sizes.get(name)?).ok(),
-        Token::Sign(b'(') if depth < MOST_NESTED => {
+        Token::Sign(b'(') if depth < MAX_NESTED => {
             let value = sum(tokens, at, sizes, depth + 1)?;
             *at += 1;
             (tokens.get(*at - 1) == Some(&Token::Sign(b')'))).then_some(value)
@@ -238,8 +238,8 @@ fn bind(graph: &mut GraphProto, name: &str, value: Value) -> Result<(), ImportEr
     let tensor = tensor_type(&mut graph.input[position]).ok_or_else(|| refused("the input is no tensor".to_owned()))?;
     let dims: Vec<i64> = tensor.shape.iter().flat_map(|shape| &shape.dim).map(size).collect();
     let elements = dims.iter().try_fold(1_u64, |n, dim| n.checked_mul(dim.unsigned_abs()));
-    let elements = elements.filter(|n| *n <= MOST_BOUND_ELEMENTS).ok_or_else(|| {
-        refused(format!("the input has shape {dims:?}, and at most {MOST_BOUND_ELEMENTS} elements become constants"))
+    let elements = elements.filter(|n| *n <= MAX_BOUND_ELEMENTS).ok_or_else(|| {
+        refused(format!("the input has shape {dims:?}, and at most {MAX_BOUND_ELEMENTS} elements become constants"))
     })?;
     let element = element_bytes(tensor.elem_type, value).map_err(&refused)?;
     let constant = TensorProto {
@@ -268,13 +268,13 @@ fn element_bytes(elem_type: i32, value: Value) -> Result<Vec<u8>, String> {
     let unfit = || format!("the input has element type {}, which cannot hold it", data_type.as_str_name());
     let integer = match value {
         Value::Integer(integer) => Some(integer),
-        Value::Truth(truth) => Some(i64::from(truth)),
+        Value::Bool(boolean) => Some(i64::from(boolean)),
         Value::Float(_) => None,
     };
     let float = match value {
         Value::Integer(integer) => integer as f64,
         Value::Float(float) => float,
-        Value::Truth(truth) => f64::from(u8::from(truth)),
+        Value::Bool(boolean) => f64::from(u8::from(boolean)),
     };
     let bytes = match data_type {
         DataType::Float => (float as f32).to_le_bytes().to_vec(),
@@ -327,7 +327,7 @@ mod tests {
     fn values_become_elements_of_the_input_type_or_are_refused() {
         let bytes = |kind: DataType, value| element_bytes(kind as i32, value).ok();
         assert_eq!(bytes(DataType::Int64, Value::Integer(16000)), Some(16000_i64.to_le_bytes().to_vec()));
-        assert_eq!(bytes(DataType::Bool, Value::Truth(true)), Some(vec![1]));
+        assert_eq!(bytes(DataType::Bool, Value::Bool(true)), Some(vec![1]));
         assert_eq!(bytes(DataType::Bool, Value::Integer(2)), None);
         assert_eq!(bytes(DataType::Float, Value::Float(0.5)), Some(0.5_f32.to_le_bytes().to_vec()));
         assert_eq!(bytes(DataType::Int32, Value::Float(0.5)), None);

@@ -25,10 +25,10 @@ pub fn stored_precision(path: &Path) -> Result<TexelFormat, ImportError> {
     let small = graph.initializer.iter().chain(constants.filter_map(|attribute| attribute.t.as_ref()));
     let small = small.map(|tensor: &TensorProto| (tensor.data_type, tensor.dims.as_slice()));
     let large = skeleton.large.iter().map(|tensor| (tensor.data_type, tensor.dims.as_slice()));
-    Ok(most_bytes(small.chain(large)))
+    Ok(max_bytes(small.chain(large)))
 }
 
-fn most_bytes<'a>(tensors: impl Iterator<Item = (i32, &'a [i64])>) -> TexelFormat {
+fn max_bytes<'a>(tensors: impl Iterator<Item = (i32, &'a [i64])>) -> TexelFormat {
     let (mut half_bytes, mut wider_bytes) = (0_u64, 0_u64);
     for (data_type, dims) in tensors {
         let elements = dims.iter().fold(1_u64, |product, dim| product.saturating_mul(dim.unsigned_abs()));
@@ -47,12 +47,12 @@ fn most_bytes<'a>(tensors: impl Iterator<Item = (i32, &'a [i64])>) -> TexelForma
 
 #[cfg(test)]
 mod tests {
-    use super::{FLOAT, FLOAT16, TexelFormat, most_bytes};
+    use super::{FLOAT, FLOAT16, TexelFormat, max_bytes};
 
     #[test]
     fn bytes_decide() {
         const INT8: i32 = 3;
-        let of = |tensors: &[(i32, &'static [i64])]| most_bytes(tensors.iter().copied());
+        let of = |tensors: &[(i32, &'static [i64])]| max_bytes(tensors.iter().copied());
         assert_eq!(of(&[]), TexelFormat::Rgba32Float);
         assert_eq!(of(&[(INT8, &[1000])]), TexelFormat::Rgba32Float);
         assert_eq!(of(&[(FLOAT16, &[64, 64]), (FLOAT, &[64])]), TexelFormat::Rgba16Float);

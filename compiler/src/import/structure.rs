@@ -1,6 +1,6 @@
 //! The names of a graph: every value is made once, and made before it is used.
 //!
-//! Takes a graph as it is in the file, with the names of weights that are kept outside the message; gives its flaws. Bodies of
+//! Takes a graph as it is in the file, with the names of weights that are kept outside the message; returns its flaws. Bodies of
 //! nodes see what is made before their node. It deliberately interprets no operator.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,13 +81,13 @@ pub fn label(node: &NodeProto) -> String {
 }
 
 /// Flaws that are looked for in one graph.
-const MOST_FLAWS: usize = 16;
+const MAX_FLAWS: usize = 16;
 
 /// Every flaw of a graph, its bodies included; `outside` are names of initialisers that are not in the message.
 pub fn flaws<'a>(graph: &'a GraphProto, outside: impl Iterator<Item = &'a str>) -> Vec<Flaw> {
     let mut found = Vec::new();
     check(graph, outside, &BTreeSet::new(), &mut found);
-    found.truncate(MOST_FLAWS);
+    found.truncate(MAX_FLAWS);
     found
 }
 
@@ -131,7 +131,7 @@ fn check<'a>(
                 Some(Maker::Node(maker)) => Flaw::MadeLater { value, node: name, maker: maker.clone() },
                 Some(Maker::Input | Maker::Initialiser) | None => Flaw::NeverMade { value, node: name },
             });
-            if found.len() >= MOST_FLAWS {
+            if found.len() >= MAX_FLAWS {
                 return;
             }
         }

@@ -1,7 +1,7 @@
 //! The registry of ONNX operators: what a model may contain.
 //!
 //! Import refuses an ONNX operator that has no row in [`OPERATORS`], or whose row says why not; rows name the rewrite that an
-//! operator needs and whether tract wants the values of its operands. `flashmem-compile ops` and docs/operators.md are printed
+//! operator needs and whether tract requires the values of its operands. `flashmem-compile ops` and docs/operators.md are printed
 //! from it. What tract's typed operators become is the table in `translate/`. Operators with a kernel of their own have a row
 //! like others; the list of them is in `graph/kernel_op/`. It deliberately holds no behaviour.
 
@@ -57,7 +57,7 @@ pub struct Operator {
     pub support: Support,
     /// Turns a node into others before tract sees it.
     pub(crate) rewrite: Option<Rewrite>,
-    /// Whether tract wants the values of float operands when it types the model.
+    /// Whether tract requires the values of float operands when it types the model.
     pub(crate) needs_values: bool,
 }
 
@@ -157,7 +157,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Bernoulli", &[15, 22]).refused(RANDOM),
     op("BitCast", &[26])
         .attributes("to")
-        .limited("to integers of 8 bits, from such and from truth values")
+        .limited("to integers of 8 bits, from such and from booleans")
         .rewritten(rewrite::bit_cast),
     op("BitShift", &[11, 28]).attributes("direction=LEFT|RIGHT"),
     op("BitwiseAnd", &[18]),
@@ -354,7 +354,7 @@ pub const OPERATORS: &[Operator] = &[
         .values(),
     op("Pow", &[1, 7, 12, 13, 15]).attributes("axis broadcast").rewritten(rewrite::pow),
     op("QLinearConv", &[10]).attributes("auto_pad dilations group kernel_shape pads strides").optional("B").values(),
-    op("QLinearMatMul", &[10, 21]).rewritten(rewrite::quantised_product).values(),
+    op("QLinearMatMul", &[10, 21]).rewritten(rewrite::quantized_product).values(),
     op("QuantizeLinear", &[10, 13, 19, 21, 23, 24, 25, 28])
         .attributes("axis block_size=0 output_dtype precision=0|1 saturate")
         .optional("y_zero_point")

@@ -391,9 +391,10 @@ fn inputs_are_bound_to_values() {
         let outputs = reference(&path, options, &[("x", &[1.0_f32, 2.0].map(f32::to_le_bytes).concat())]).unwrap();
         assert_eq!(outputs, [[1.0 + value, 2.0 + value].map(f32::to_le_bytes).concat()]);
     }
-    let truth = ImportOptions { values: vec![("m".to_owned(), super::Value::Truth(true))], ..ImportOptions::default() };
+    let boolean =
+        ImportOptions { values: vec![("m".to_owned(), super::Value::Bool(true))], ..ImportOptions::default() };
     assert_eq!(
-        error_of(&bytes, &truth).to_string(),
+        error_of(&bytes, &boolean).to_string(),
         "--set m: the model has no such dimension and no such input; it has the dimensions none and the inputs x, n"
     );
 }

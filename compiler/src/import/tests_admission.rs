@@ -66,9 +66,9 @@ fn attributes_are_implemented_or_at_their_default() {
     };
     assert_eq!(with("Relu", &[int("alpha", 1)]).len(), 2, "an attribute and an operand that Relu does not have");
     let accepted = Vec::<String>::new();
-    let quantise = |value| with("QuantizeLinear", &[int("precision", value)]);
-    assert_eq!((quantise(0), quantise(1)), (accepted.clone(), accepted.clone()));
-    assert_eq!(quantise(10), ["QuantizeLinear (attribute precision = 10)"]);
+    let quantize = |value| with("QuantizeLinear", &[int("precision", value)]);
+    assert_eq!((quantize(0), quantize(1)), (accepted.clone(), accepted.clone()));
+    assert_eq!(quantize(10), ["QuantizeLinear (attribute precision = 10)"]);
     let blocks = |mode| {
         refused(
             NodeProto {
@@ -120,7 +120,7 @@ fn bodies_of_nodes_are_looked_into() {
 }
 
 /// A node of a version with everything that it must have.
-fn least_node(row: &Operator, schema: &Schema) -> NodeProto {
+fn min_node(row: &Operator, schema: &Schema) -> NodeProto {
     let given = |arity: Arity| match arity {
         Arity::Needed => 1,
         Arity::Optional => 0,
@@ -146,7 +146,7 @@ fn least_node(row: &Operator, schema: &Schema) -> NodeProto {
     }
 }
 
-/// A value that is no default; an implemented one if that is wanted.
+/// A value that is no default; an implemented one if that is requested.
 fn other_value(row: &Operator, name: &str, kind: Kind, implemented: bool) -> AttributeProto {
     let kinds = [
         (Kind::Float, AttributeType::Float),
@@ -177,7 +177,7 @@ fn every_attribute_of_every_version_is_implemented_or_refused() {
         for (index, schema) in all.iter().enumerate() {
             let last = all.get(index + 1).map_or(newest_opset(), |next| i64::from(next.since) - 1);
             let opset = if row.domain.is_empty() { last } else { 1 };
-            let least = least_node(row, schema);
+            let least = min_node(row, schema);
             if !row.versions.contains(&schema.since) {
                 assert!(refused(least, opset)[0].contains("version"), "{} {}", row.name, schema.since);
                 continue;

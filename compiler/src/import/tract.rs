@@ -1,6 +1,6 @@
 //! Running tract without letting its errors or panics out as they are.
 //!
-//! Takes a model; gives tract's typed, decluttered model. Shape inference, constant folding and decluttering are tract's;
+//! Takes a model; returns tract's typed, decluttered model. Shape inference, constant folding and decluttering are tract's;
 //! nothing here knows an operator.
 
 use super::axes;
@@ -8,8 +8,8 @@ use super::error::ImportError;
 use super::failure::{Failure, Stage};
 use super::kernel_op::NotTaken;
 use super::model::Model;
+use super::opaque::{self, Kept};
 use super::preflight::{Invalid, fold, guard};
-use super::shield::{self, Kept};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
@@ -133,7 +133,7 @@ pub fn decluttered(model: &Model) -> Result<TypedModel, ImportError> {
     drop(inferred);
     let again = typed.clone();
     let simplify = |model: TypedModel| guarded(Stage::Simplify, || fold::decluttered(model));
-    let kept = |kept| simplify(shield::shielded(again.clone(), kept)).map(shield::unshielded);
-    // The first failure tells most.
+    let kept = |kept| simplify(opaque::made_opaque(again.clone(), kept)).map(opaque::made_transparent);
+    // The first failure says most.
     simplify(typed).or_else(|error| kept(Kept::Views).or_else(|_| kept(Kept::Everything)).map_err(|_| error))
 }

@@ -20,7 +20,7 @@ const FLOAT: i32 = DataType::Float as i32;
 const TYPE_ATTRIBUTES: [&str; 6] =
     ["dtype", "output_dtype", "output_datatype", "stash_type", "softmax_precision", "precision"];
 
-/// Widens a graph; `weights` are the names of weights in f16 outside it. Gives what is not widened: quantised products with
+/// Widens a graph; `weights` are the names of weights in f16 outside it. Returns what is not widened: quantised products with
 /// scales in f16, whose rounding their results depend on.
 pub fn widen(graph: &mut GraphProto, weights: impl IntoIterator<Item = String>) -> Vec<UnsupportedOp> {
     let mut halves: BTreeSet<String> = weights.into_iter().collect();
@@ -61,7 +61,7 @@ fn widen_graph(graph: &mut GraphProto, halves: &mut BTreeSet<String>) {
     }
 }
 
-/// Whether a node's results are f16, as far as it can be told without inference.
+/// Whether a node's results are f16, as far as it is known without inference.
 fn gives_half(node: &NodeProto, halves: &BTreeSet<String>) -> bool {
     let of = |position: usize| node.input.get(position).is_some_and(|name| halves.contains(name));
     let attribute = |name: &str| node.attribute.iter().find(|a| a.name == name);

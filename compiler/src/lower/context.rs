@@ -77,7 +77,7 @@ impl Call {
         Self { inputs: inputs.into_iter().collect(), ..self }
     }
 
-    /// Links an element-wise program, if there is one.
+    /// Hook an element-wise program, if there is one.
     pub fn link(self, program: impl Into<Option<Pointwise>>) -> Self {
         Self { expression: program.into(), ..self }
     }
@@ -290,8 +290,8 @@ impl<'a> Lowering<'a> {
     }
 
     /// Rounds that the loops of one invocation may take, where the device ends them.
-    pub const fn most_rounds(&self) -> Option<u64> {
-        self.options.most_rounds
+    pub const fn max_rounds(&self) -> Option<u64> {
+        self.options.max_rounds
     }
 
     /// Adds a gather of rows that the host does when a run starts; its output is alive from the start.
@@ -448,7 +448,7 @@ impl<'a> Lowering<'a> {
     /// That no call takes more rounds, and binds more bytes, than the device does.
     fn check_limits(&self, slices: &[BufferSlice]) -> Result<(), LowerError> {
         for (call, site, _) in &self.calls {
-            if let Some(limit) = self.options.most_rounds.filter(|limit| call.rounds() > *limit) {
+            if let Some(limit) = self.options.max_rounds.filter(|limit| call.rounds() > *limit) {
                 let (node, kernel) = (self.label(*site), call.kernel.name());
                 return Err(LowerError::TooManyRounds { node, kernel, rounds: call.rounds(), limit });
             }

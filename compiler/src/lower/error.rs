@@ -13,7 +13,7 @@ pub struct LowerOptions {
     /// Most bytes of one tensor: what a device may bind.
     pub max_binding_bytes: u64,
     /// Most rounds that the loops of one invocation may take in all; `None` where the device ends none.
-    pub most_rounds: Option<u64>,
+    pub max_rounds: Option<u64>,
     /// Variants of the heavy kernels.
     pub tiles: Tiles,
 }

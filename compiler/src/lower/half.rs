@@ -18,7 +18,7 @@ use range::{Channels, Fit, Reader, exp2, fit, shifted};
 use std::collections::BTreeMap;
 
 /// Most threads that look at weights.
-const MOST_THREADS: usize = 8;
+const MAX_THREADS: usize = 8;
 
 /// A weight that was brought into range.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +109,7 @@ fn stored(graph: &Graph) -> Vec<Stored> {
 
 /// `run` of every item, by several threads.
 fn in_parallel<T: Sync, R: Send>(items: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).clamp(1, MOST_THREADS);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).clamp(1, MAX_THREADS);
     let share = |first: usize| items.iter().enumerate().skip(first).step_by(threads).map(|(i, item)| (i, run(item)));
     let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|first| scope.spawn(move || share(first).collect::<Vec<_>>())).collect();

@@ -10,7 +10,7 @@ use crate::graph::kernel_op::{Accumulation, Cumulative, KernelOpKind, KernelOper
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::{Rounds, once};
-use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::ops::kernel_op::LowerKernelOp;
@@ -19,7 +19,7 @@ use crate::lower::ops::strided::{ROUNDS_PER_CALL, cost, linear};
 
 impl OwnKernel for Cumulative {
     const KERNEL: KernelRow =
-        row(body!("cumulative"), Links::None, &["out", "x"], Rounds::of(&["steps"], |p| once(p[0])))
+        row(body!("cumulative"), Hook::None, &["out", "x"], Rounds::of(&["steps"], |p| once(p[0])))
             .class(OperatorClass::Hierarchical);
 }
 

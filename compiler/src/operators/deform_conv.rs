@@ -10,7 +10,7 @@ use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Attribute, Rewritten, Steps};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::Rounds;
-use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::Elements;
@@ -23,7 +23,7 @@ fn pair(list: &[usize]) -> Result<[usize; 2], String> {
 
 impl OwnKernel for DeformableColumns {
     const KERNEL: KernelRow =
-        row(body!("deformable_columns"), Links::None, &["out", "x", "offsets", "mask"], Rounds::NONE);
+        row(body!("deformable_columns"), Hook::None, &["out", "x", "offsets", "mask"], Rounds::NONE);
 }
 
 impl DeformableColumns {

@@ -1,6 +1,6 @@
 //! Determinants of square matrices, by elimination with the largest pivot of every column.
 //!
-//! One invocation a matrix, in a copy of it: it deliberately takes at most [`MOST_ROWS`] rows, since a third
+//! One invocation a matrix, in a copy of it: it deliberately takes at most [`MAX_ROWS`] rows, since a third
 //! of rows³ rounds of loops are needed, which the software adapter ends too soon beyond.
 
 use crate::graph::constant::Dtype;
@@ -10,7 +10,7 @@ use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::copy::copied;
@@ -18,10 +18,10 @@ use crate::lower::ops::elements::Elements;
 use crate::lower::ops::kernel_op::LowerKernelOp;
 
 /// Most rows of a matrix.
-const MOST_ROWS: usize = 48;
+const MAX_ROWS: usize = 48;
 
 impl OwnKernel for Det {
-    const KERNEL: KernelRow = row(body!("det"), Links::None, &["out", "x"], Rounds::of(&["n"], |p| rounds(p[0])));
+    const KERNEL: KernelRow = row(body!("det"), Hook::None, &["out", "x"], Rounds::of(&["n"], |p| rounds(p[0])));
 }
 
 impl Det {
@@ -66,7 +66,7 @@ impl KernelOperator for Det {
         let [(x, _)] = operands.exactly("1")?;
         operands.typed(0, Dtype::F32)?;
         let square = x.len() >= 2 && x[x.len() - 1] == x[x.len() - 2];
-        operands.fits(0, square && x[x.len() - 1] <= MOST_ROWS, "square matrices of at most 48 rows")?;
+        operands.fits(0, square && x[x.len() - 1] <= MAX_ROWS, "square matrices of at most 48 rows")?;
         Ok((x[..x.len() - 2].to_vec(), Dtype::F32))
     }
 

@@ -12,7 +12,7 @@ use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::params::{Code, Params};
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::{Elements, sizes, strides as stride_words};
@@ -23,7 +23,7 @@ const FARTHEST: f32 = 1e6;
 
 impl OwnKernel for GridSample {
     const KERNEL: KernelRow =
-        row(body!("grid_sample"), Links::None, &["out", "x", "grid"], Rounds::of(&[], |_| once(8) + nest(&[4, 4])));
+        row(body!("grid_sample"), Hook::None, &["out", "x", "grid"], Rounds::of(&[], |_| once(8) + nest(&[4, 4])));
 }
 
 impl GridSample {
@@ -69,7 +69,7 @@ struct Axis {
     stride: usize,
 }
 
-fn denormalised(coordinate: f32, size: usize, align_corners: bool) -> f32 {
+fn denormalized(coordinate: f32, size: usize, align_corners: bool) -> f32 {
     let size = size as f32;
     if align_corners { (coordinate + 1.0) / 2.0 * (size - 1.0) } else { ((coordinate + 1.0) * size - 1.0) / 2.0 }
 }
@@ -176,7 +176,7 @@ impl KernelOperator for GridSample {
                 align_corners,
             };
             let mut at: Vec<f32> = (0..n)
-                .map(|i| denormalised(f32::from_bits(grid.words[start + n - 1 - i]), axes[i].size, align_corners))
+                .map(|i| denormalized(f32::from_bits(grid.words[start + n - 1 - i]), axes[i].size, align_corners))
                 .collect();
             if self.kind == SampleKind::Nearest {
                 at.iter_mut().for_each(|c| *c = c.round_ties_even());

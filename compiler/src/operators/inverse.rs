@@ -1,6 +1,6 @@
 //! Inverses of square matrices, by elimination with the largest pivot of every column.
 //!
-//! One invocation a matrix, beside a copy of it: it deliberately takes at most [`MOST_ROWS`] rows, since
+//! One invocation a matrix, beside a copy of it: it deliberately takes at most [`MAX_ROWS`] rows, since
 //! rows³ rounds of loops are needed, which the software adapter ends too soon beyond. What a singular matrix
 //! gives is not finite, and not defined beyond that.
 
@@ -11,7 +11,7 @@ use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::copy::copied;
@@ -19,10 +19,10 @@ use crate::lower::ops::elements::Elements;
 use crate::lower::ops::kernel_op::LowerKernelOp;
 
 /// Most rows of a matrix.
-const MOST_ROWS: usize = 32;
+const MAX_ROWS: usize = 32;
 
 impl OwnKernel for Inverse {
-    const KERNEL: KernelRow = row(body!("inverse"), Links::None, &["out", "x"], Rounds::of(&["n"], |p| rounds(p[0])));
+    const KERNEL: KernelRow = row(body!("inverse"), Hook::None, &["out", "x"], Rounds::of(&["n"], |p| rounds(p[0])));
 }
 
 impl Inverse {
@@ -64,7 +64,7 @@ impl KernelOperator for Inverse {
         let [(x, _)] = operands.exactly("1")?;
         operands.typed(0, Dtype::F32)?;
         let square = x.len() >= 2 && x[x.len() - 1] == x[x.len() - 2];
-        operands.fits(0, square && x[x.len() - 1] <= MOST_ROWS, "square matrices of at most 32 rows")?;
+        operands.fits(0, square && x[x.len() - 1] <= MAX_ROWS, "square matrices of at most 32 rows")?;
         Ok((x.to_vec(), Dtype::F32))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Where a bin ends is decided by a product of f32 that may round past a whole number, and every implementation has the same
 //! one; the kernel computes it in integers, bit for bit, since a device may divide less exactly. It deliberately takes at
-//! most [`MOST_BINS`] bins an axis, for which these integers have 32 bits.
+//! most [`MAX_BINS`] bins an axis, for which these integers have 32 bits.
 
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, for_each_index};
@@ -10,7 +10,7 @@ use crate::graph::kernel_op::{KernelOpKind, KernelOperator, MaxRoiPool, Operands
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::Elements;
@@ -19,7 +19,7 @@ use crate::lower::ops::strided::parts;
 use std::ops::Range;
 
 /// Most bins along an axis.
-const MOST_BINS: i64 = 64;
+const MAX_BINS: i64 = 64;
 
 /// Coordinates beyond it count as it; the kernel has the same number.
 const FURTHEST: f32 = 1_048_576.0;
@@ -27,7 +27,7 @@ const FURTHEST: f32 = 1_048_576.0;
 impl OwnKernel for MaxRoiPool {
     const KERNEL: KernelRow = row(
         body!("max_roi_pool"),
-        Links::None,
+        Hook::None,
         &["out", "x", "regions"],
         Rounds::of(&["part_rows", "x_width"], |p| nest(p) + 2 * once(31)),
     );
@@ -38,7 +38,7 @@ impl MaxRoiPool {
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         let operands = [s.needed(0)?, s.needed(1)?];
         let size = match s.ints_attribute("pooled_shape") {
-            Some([rows, columns]) if (1..=MOST_BINS).contains(rows) && (1..=MOST_BINS).contains(columns) => {
+            Some([rows, columns]) if (1..=MAX_BINS).contains(rows) && (1..=MAX_BINS).contains(columns) => {
                 [*rows as usize, *columns as usize]
             }
             Some(other) => return Err(format!("pooled_shape of {other:?}")),
@@ -72,7 +72,7 @@ impl KernelOperator for MaxRoiPool {
 
     fn evaluate(&self, operands: &[&Tensor], shape: &[usize]) -> Tensor {
         let (x, regions) = (operands[0], operands[1].to_f32());
-        let [batch, channels, height, width] = x.shape[..] else { unreachable!("inference wants four axes") };
+        let [batch, channels, height, width] = x.shape[..] else { unreachable!("inference requires four axes") };
         let mut values = Vec::with_capacity(shape.iter().product());
         for_each_index(shape, |index| {
             let region = &regions[5 * index[0]..5 * index[0] + 5];
@@ -98,12 +98,12 @@ impl KernelOperator for MaxRoiPool {
 impl LowerKernelOp for MaxRoiPool {
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let Some(elements) = Elements::of(lowering, id) else { return Ok(()) };
-        let [x, regions] = elements.operands.clone().try_into().expect("inference wants two operands");
+        let [x, regions] = elements.operands.clone().try_into().expect("inference requires two operands");
         let count = elements.count;
         let params = elements.region_params(self.size, self.scale);
         // Regions cover the input once, as a guess.
         let read = (x.len() * regions.shape[0] / x.shape[0]).max(count);
-        for rows in parts(x.shape[2], once(x.shape[3] as u64), lowering.most_rounds()) {
+        for rows in parts(x.shape[2], once(x.shape[3] as u64), lowering.max_rounds()) {
             let params = params.clone().set("part_first", rows.start).set("part_rows", rows.len());
             let read = read * rows.len() / x.shape[2];
             elements.call(lowering, Kernel::Of(KernelOpKind::MaxRoiPool), params, read, read);

@@ -1,7 +1,7 @@
 //! Regions of interest, resampled to one size: bilinear samples of every bin, averaged or their maximum.
 //!
 //! The maximum is that of the weighted corners of every sample, as the node tests and ONNX Runtime have it. It deliberately
-//! takes at most [`MOST_SAMPLES`] samples a bin and axis, so that no region keeps a device busy for ever, and reads the nearest
+//! takes at most [`MAX_SAMPLES`] samples a bin and axis, so that no region keeps a device busy for ever, and reads the nearest
 //! batch entry for an index outside, which ONNX leaves undefined.
 
 use crate::graph::constant::Dtype;
@@ -10,7 +10,7 @@ use crate::graph::kernel_op::{KernelOpKind, KernelOperator, Operands, RoiAlign};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::Elements;
@@ -19,14 +19,14 @@ use crate::lower::ops::strided::parts;
 use std::ops::RangeInclusive;
 
 /// Most samples of a bin along an axis; the kernel has the same number.
-const MOST_SAMPLES: f32 = 4096.0;
+const MAX_SAMPLES: f32 = 4096.0;
 
 /// Samples a bin and axis that cost is reckoned with where regions decide it.
 const USUAL_SAMPLES: usize = 2;
 
 impl OwnKernel for RoiAlign {
     const KERNEL: KernelRow =
-        row(body!("roi_align"), Links::None, &["out", "x", "regions", "entries"], Rounds::of(FIELDS, rounds));
+        row(body!("roi_align"), Hook::None, &["out", "x", "regions", "entries"], Rounds::of(FIELDS, rounds));
 }
 
 impl RoiAlign {
@@ -67,7 +67,7 @@ impl RoiAlign {
     /// Coordinates of the samples of bin `bin`, of `bins`.
     fn samples_of(&self, (first, extent): (f32, f32), bin: usize, bins: usize) -> Vec<f32> {
         let size = extent / bins as f32;
-        let count = if self.samples > 0 { self.samples as f32 } else { size.ceil().clamp(0.0, MOST_SAMPLES) };
+        let count = if self.samples > 0 { self.samples as f32 } else { size.ceil().clamp(0.0, MAX_SAMPLES) };
         (0..count as usize).map(|i| first + bin as f32 * size + (i as f32 + 0.5) * size / count).collect()
     }
 }
@@ -109,7 +109,7 @@ impl KernelOperator for RoiAlign {
 
     fn evaluate(&self, operands: &[&Tensor], shape: &[usize]) -> Tensor {
         let (x, regions, entries) = (operands[0], operands[1].to_f32(), operands[2]);
-        let [batch, channels, height, width] = x.shape[..] else { unreachable!("inference wants four axes") };
+        let [batch, channels, height, width] = x.shape[..] else { unreachable!("inference requires four axes") };
         let mut values = Vec::with_capacity(shape.iter().product());
         for_each_index(shape, |index| {
             let region = &regions[4 * index[0]..4 * index[0] + 4];
@@ -155,7 +155,7 @@ impl KernelOperator for RoiAlign {
 impl LowerKernelOp for RoiAlign {
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
         let Some(elements) = Elements::of(lowering, id) else { return Ok(()) };
-        let [x, _, entries] = elements.operands.clone().try_into().expect("inference wants three operands");
+        let [x, _, entries] = elements.operands.clone().try_into().expect("inference requires three operands");
         let count = elements.count;
         let params = elements
             .region_params(self.size, self.scale)
@@ -167,7 +167,7 @@ impl LowerKernelOp for RoiAlign {
         let samples = if self.samples == 0 { USUAL_SAMPLES } else { self.samples };
         let read = 4 * count * samples * samples;
         let inside = [2, 3].map(|axis| samples_inside(x.shape[axis] as u64, self.samples as u64));
-        for rows in parts(inside[0] as usize, once(inside[1]), lowering.most_rounds()) {
+        for rows in parts(inside[0] as usize, once(inside[1]), lowering.max_rounds()) {
             let params = params.clone().set("part_first", rows.start).set("part_rows", rows.len());
             let read = (read * rows.len()).div_ceil(inside[0] as usize);
             elements.call(lowering, Kernel::Of(KernelOpKind::RoiAlign), params, read, 4 * read);

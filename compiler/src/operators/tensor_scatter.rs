@@ -10,7 +10,7 @@ use crate::graph::{NodeId, ShapeError};
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::Rounds;
-use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::copy::dense;
@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 
 impl OwnKernel for TensorScatter {
     const KERNEL: KernelRow =
-        row(body!("tensor_scatter"), Links::None, &["out", "cache", "update", "places"], Rounds::NONE);
+        row(body!("tensor_scatter"), Hook::None, &["out", "cache", "update", "places"], Rounds::NONE);
 }
 
 impl TensorScatter {

@@ -59,7 +59,7 @@ fn results_have_their_shapes_and_parts_are_parts_of_the_whole() {
     for entry in std::fs::read_dir(folder).expect("the folder exists") {
         let path = entry.expect("readable").path();
         let Some(graph) = path.extension().filter(|e| *e == "onnx").and_then(|_| {
-            // Models that are refused or want options are other tests' business.
+            // Models that are refused or need options are other tests' business.
             import(&path, &ImportOptions::default()).ok().map(|imported| imported.graph)
         }) else {
             continue;

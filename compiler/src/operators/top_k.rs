@@ -9,7 +9,7 @@ use crate::graph::interpret::Tensor;
 use crate::graph::kernel_op::{KernelOpKind, KernelOperator, Operands, TopK};
 use crate::graph::{NodeId, ShapeError};
 use crate::kernels::rounds::{Rounds, once};
-use crate::kernels::{Kernel, KernelRow, Links, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::ops::kernel_op::LowerKernelOp;
@@ -18,7 +18,7 @@ use crate::lower::ops::strided::{cost, linear};
 
 impl OwnKernel for TopK {
     const KERNEL: KernelRow =
-        row(body!("top_k"), Links::None, &["out", "x"], Rounds::of(&["columns"], |p| once(p[0].div_ceil(8))))
+        row(body!("top_k"), Hook::None, &["out", "x"], Rounds::of(&["columns"], |p| once(p[0].div_ceil(8))))
             .class(OperatorClass::Hierarchical);
 }
 
@@ -26,7 +26,7 @@ impl KernelOperator for TopK {
     fn infer(&self, operands: &Operands<'_>) -> Result<(Vec<usize>, Dtype), ShapeError> {
         let [(x, _)] = operands.exactly("1")?;
         operands.fits(0, self.axis < x.len(), "the axis is within the rank")?;
-        operands.fits(0, self.k <= x[self.axis], "the axis has as many elements as are wanted")?;
+        operands.fits(0, self.k <= x[self.axis], "the axis has as many elements as are requested")?;
         let mut shape = x.to_vec();
         shape[self.axis] = self.k;
         Ok((shape, Dtype::I32))

@@ -2,7 +2,7 @@
 //!
 //! The axes of the scores are followed by label from the first einsum to the second, through views that only permute axes or
 //! add and drop axes of size 1, so that any layout of q, k, v and the result matches; transposes and reshapes put them into
-//! the order that `Op::Attention` wants. Every value in between must have a single reader. Weights that are 0 in rows without
+//! the order that `Op::Attention` needs. Every value in between must have a single reader. Weights that are 0 in rows without
 //! any key belong to it. Anything else between the scores and the values (heads mixed after the softmax, a softmax over another
 //! axis) deliberately does not match.
 
@@ -112,7 +112,7 @@ fn find(graph: &Graph, softmax: NodeId, options: &OptimizeOptions) -> Option<Fou
     }
     let score_rounds = scores.program.as_ref().map_or(0, of_program);
     let rounds = attention_rounds(size(k.0, &k.1, Some(keys))?, depth_size, score_rounds);
-    if options.most_loop_rounds.is_some_and(|most| rounds > most) {
+    if options.max_loop_rounds.is_some_and(|most| rounds > most) {
         return None;
     }
     let ((q, q_axes), (k, k_axes)) = (q, k);

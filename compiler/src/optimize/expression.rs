@@ -45,7 +45,7 @@ pub enum Simplified {
     /// The value is that input.
     Identity(u32),
     /// A program over the same inputs, some perhaps unused.
-    Program(Pointwise),
+    Pointwise(Pointwise),
 }
 
 /// Simplifies a program.
@@ -73,7 +73,7 @@ pub fn simplify(program: &Pointwise) -> Simplified {
     let root = *results.last().expect("a program has at least one instruction");
     match expressions.get(root) {
         Expression::Input(i) => Simplified::Identity(i),
-        _ => Simplified::Program(expressions.emit(root)),
+        _ => Simplified::Pointwise(expressions.emit(root)),
     }
 }
 
@@ -192,7 +192,7 @@ impl Expressions {
             return a;
         }
         match self.get(a) {
-            // From a truth value every way leads to the same number.
+            // From a boolean every way leads to the same number.
             Expression::Cast(b, _) if self.dtype(b) == Dtype::Bool => self.cast(b, to),
             _ => self.intern(Expression::Cast(a, to)),
         }

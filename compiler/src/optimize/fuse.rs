@@ -39,7 +39,7 @@ pub fn run(graph: &mut Graph, options: &OptimizeOptions, report: &mut OptimizeRe
     Ok(())
 }
 
-/// Whether scheduling wants the node, or one that was fused into it, to be no epilogue.
+/// Whether scheduling needs the node, or one that was fused into it, to be no epilogue.
 fn apart(graph: &Graph, id: NodeId, options: &OptimizeOptions) -> bool {
     graph.origins.ids(graph.node(id).origin).iter().any(|origin| options.keep_apart.contains(origin))
 }

@@ -163,8 +163,8 @@ pub fn norm(graph: &mut Graph, id: NodeId, terms: usize) -> Result<Option<NodeId
         Instruction::Binary(Mul, at(3), at(9)),
         Instruction::Binary(Div, Input(0), at(10)),
     ];
-    let normalised = pointwise(graph, &[rest, length], Dtype::F32, &steps)?;
-    Ok(Some(with_epilogue(graph, id, normalised)))
+    let normalized = pointwise(graph, &[rest, length], Dtype::F32, &steps)?;
+    Ok(Some(with_epilogue(graph, id, normalized)))
 }
 
 #[cfg(test)]

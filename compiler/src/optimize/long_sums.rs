@@ -17,12 +17,12 @@ use std::ops::Range;
 /// Rounds that a kernel has beside those of its sum, at most.
 pub(super) const OTHER_ROUNDS: u64 = 4096;
 
-/// Cuts what an invocation does not sum up within `most_rounds`; gives the number of operators that are computed in parts now.
+/// Cuts what an invocation does not sum up within `max_rounds`; returns the number of operators that are computed in parts now.
 ///
 /// # Errors
 /// When a part is not well formed: a mistake of this pass.
-pub fn split_long_sums(graph: &mut Graph, most_rounds: u64) -> Result<usize, OptimizeError> {
-    let terms = most_rounds.saturating_sub(OTHER_ROUNDS).max(1) as usize;
+pub fn split_long_sums(graph: &mut Graph, max_rounds: u64) -> Result<usize, OptimizeError> {
+    let terms = max_rounds.saturating_sub(OTHER_ROUNDS).max(1) as usize;
     let mut count = 0;
     loop {
         let mut changed = false;

@@ -44,7 +44,7 @@ pub struct OptimizeOptions {
     /// Attention is recovered up to this size of head (d and e).
     pub max_head_size: usize,
     /// Most rounds that the loops of one invocation take in all; attention that takes more is not recovered.
-    pub most_loop_rounds: Option<u64>,
+    pub max_loop_rounds: Option<u64>,
     /// Distinct operands of a fused element-wise node, at most.
     pub max_pointwise_operands: usize,
     /// Operands of an epilogue beside the operator's result, at most.
@@ -62,7 +62,7 @@ impl Default for OptimizeOptions {
             fold_limit_bytes: 64 << 20,
             max_rounds: 12,
             max_head_size: 128,
-            most_loop_rounds: None,
+            max_loop_rounds: None,
             max_pointwise_operands: 6,
             max_epilogue_operands: 3,
             max_instructions: 64,

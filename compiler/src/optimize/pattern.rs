@@ -18,7 +18,7 @@ pub enum Value {
 
 /// What a value is computed from.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum View {
+pub enum Matched {
     /// A number.
     Literal(f32),
     /// f(a).
@@ -47,47 +47,47 @@ fn operand(graph: &Graph, id: NodeId, operand: Operand) -> Value {
 }
 
 /// What a value is computed from.
-pub fn view(graph: &Graph, at: Value) -> View {
+pub fn matched(graph: &Graph, at: Value) -> Matched {
     let (id, step) = match at {
         Value::Node(id) => {
             return match graph.constant(id).and_then(uniform_literal) {
-                Some(Literal::F32(bits)) => View::Literal(f32::from_bits(bits)),
-                Some(Literal::I32(_) | Literal::Bool(_)) | None => View::Node(id),
+                Some(Literal::F32(bits)) => Matched::Literal(f32::from_bits(bits)),
+                Some(Literal::I32(_) | Literal::Bool(_)) | None => Matched::Node(id),
             };
         }
         Value::Step(id, step) => (id, step),
     };
     let program = program(graph, id).expect("steps are of element-wise nodes");
     match program.instructions[step as usize] {
-        Instruction::Literal(Literal::F32(bits)) => View::Literal(f32::from_bits(bits)),
-        Instruction::Unary(op, a) => View::Unary(op, operand(graph, id, a)),
-        Instruction::Binary(op, a, b) => View::Binary(op, operand(graph, id, a), operand(graph, id, b)),
+        Instruction::Literal(Literal::F32(bits)) => Matched::Literal(f32::from_bits(bits)),
+        Instruction::Unary(op, a) => Matched::Unary(op, operand(graph, id, a)),
+        Instruction::Binary(op, a, b) => Matched::Binary(op, operand(graph, id, a), operand(graph, id, b)),
         Instruction::Literal(Literal::I32(_) | Literal::Bool(_))
         | Instruction::Select { .. }
-        | Instruction::Cast(..) => View::Other,
+        | Instruction::Cast(..) => Matched::Other,
     }
 }
 
 /// The number that a value is.
 pub fn literal(graph: &Graph, at: Value) -> Option<f32> {
-    match view(graph, at) {
-        View::Literal(v) => Some(v),
-        View::Unary(..) | View::Binary(..) | View::Node(_) | View::Other => None,
+    match matched(graph, at) {
+        Matched::Literal(v) => Some(v),
+        Matched::Unary(..) | Matched::Binary(..) | Matched::Node(_) | Matched::Other => None,
     }
 }
 
 /// f of `f(a)` with a given operator.
 pub fn unary(graph: &Graph, at: Value, op: UnaryOp) -> Option<Value> {
-    match view(graph, at) {
-        View::Unary(found, a) if found == op => Some(a),
+    match matched(graph, at) {
+        Matched::Unary(found, a) if found == op => Some(a),
         _ => None,
     }
 }
 
 /// Both operands of `f(a, b)` with a given operator.
 pub fn binary(graph: &Graph, at: Value, op: BinaryOp) -> Option<(Value, Value)> {
-    match view(graph, at) {
-        View::Binary(found, a, b) if found == op => Some((a, b)),
+    match matched(graph, at) {
+        Matched::Binary(found, a, b) if found == op => Some((a, b)),
         _ => None,
     }
 }

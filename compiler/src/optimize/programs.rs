@@ -52,7 +52,7 @@ fn standalone(graph: &mut Graph, id: NodeId, program: Pointwise, report: &mut Op
             }
             report.identities += 1;
         }
-        Simplified::Program(mut simpler) => {
+        Simplified::Pointwise(mut simpler) => {
             let mut kept = operands;
             for position in (0..kept.len()).rev() {
                 let mut fewer = kept.clone();
@@ -84,7 +84,7 @@ fn epilogue(graph: &mut Graph, id: NodeId, program: Pointwise, report: &mut Opti
         }
         // A result that nobody reads: the operator is dead weight, but so rare that it may stay.
         Simplified::Identity(_) => return,
-        Simplified::Program(p) => p,
+        Simplified::Pointwise(p) => p,
     };
     let mut simpler = simpler;
     for position in (1..inputs.len()).rev() {

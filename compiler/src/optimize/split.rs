@@ -20,7 +20,7 @@ const PARTS: [usize; 8] = [2, 3, 4, 6, 8, 16, 32, 64];
 /// Parts that exist already: of a node, along an axis, from and to.
 type Known = BTreeMap<(NodeId, usize, usize, usize), NodeId>;
 
-/// Cuts what exceeds `limit_bytes`, at 4 bytes an element; gives the number of operators that are computed in parts now.
+/// Cuts what exceeds `limit_bytes`, at 4 bytes an element; returns the number of operators that are computed in parts now.
 ///
 /// # Errors
 /// When a part is not well formed: a mistake of this pass.

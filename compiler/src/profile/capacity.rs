@@ -9,7 +9,7 @@ use crate::cost::OperatorClass;
 use serde::{Deserialize, Serialize};
 
 /// Most slowdown that a profile may allow or have measured: a hundredfold.
-pub(super) const MOST_SLOWDOWN: f64 = 100.0;
+pub(super) const MAX_SLOWDOWN: f64 = 100.0;
 
 /// Allowed slowdown by class, as a fraction of the execution time: 0.2 is 20 %.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ impl CapacityCurve {
             let mut previous: Option<CurvePoint> = None;
             for (index, point) in points.iter().enumerate() {
                 let in_range = |value: f64, most: f64| value.is_finite() && (0.0..=most).contains(&value);
-                let ranges = in_range(point[0], super::MOST_RATE) && in_range(point[1], MOST_SLOWDOWN);
+                let ranges = in_range(point[0], super::MAX_RATE) && in_range(point[1], MAX_SLOWDOWN);
                 let order = previous.is_none_or(|before| before[0] < point[0] && before[1] <= point[1]);
                 if !(ranges && order) {
                     return Err(ProfileError::Curve { origin: origin.to_owned(), field, index, point: *point });

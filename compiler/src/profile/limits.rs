@@ -8,11 +8,11 @@ use flashmem_plan_format::plan::Requirements;
 use serde::{Deserialize, Serialize};
 
 /// Most bytes that a limit may be: what 32-bit indices of words reach.
-const MOST_BYTES: u64 = 1 << 34;
+const MAX_BYTES: u64 = 1 << 34;
 /// Fewest bytes of a buffer or binding: one page of the largest size.
-const LEAST_BYTES: u64 = 4 << 20;
+const MIN_BYTES: u64 = 4 << 20;
 /// Fewest rounds of loops: with less, parts of a sum would be too many.
-const LEAST_ROUNDS: u32 = 16 << 10;
+const MIN_ROUNDS: u32 = 16 << 10;
 
 /// Limits of one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,13 +47,13 @@ impl DeviceLimits {
             [("limits.storage_binding_bytes", self.storage_binding_bytes), ("limits.buffer_bytes", self.buffer_bytes)];
         let counts =
             [("limits.texture_array_layers", self.texture_array_layers), ("limits.texture_side", self.texture_side)];
-        let bytes = bytes.into_iter().find(|(_, value)| !(LEAST_BYTES..=MOST_BYTES).contains(value));
+        let bytes = bytes.into_iter().find(|(_, value)| !(MIN_BYTES..=MAX_BYTES).contains(value));
         let counts = counts.into_iter().find(|(_, value)| !(256..=1 << 20).contains(value));
         match (bytes, counts) {
             (Some((name, value)), _) => Some((name, value as f64, "from 4 MiB to 16 GiB")),
             (None, Some((name, value))) => Some((name, value.into(), "from 256 to 1048576")),
             (None, None) => {
-                let few = self.loop_rounds.filter(|rounds| *rounds < LEAST_ROUNDS);
+                let few = self.loop_rounds.filter(|rounds| *rounds < MIN_ROUNDS);
                 few.map(|rounds| ("limits.loop_rounds", rounds.into(), "at least 16384"))
             }
         }

@@ -1,6 +1,6 @@
 //! Device profiles: the rates that predictions and schedules assume.
 //!
-//! Takes TOML, from a file or built in; gives a checked [`DeviceProfile`] and the cost of a kernel call on it. The format is
+//! Takes TOML, from a file or built in; returns a checked [`DeviceProfile`] and the cost of a kernel call on it. The format is
 //! documented in docs/schedule.md. It measures nothing (`flashmem-run profile` does), and knows no operator beyond its class.
 
 mod capacity;
@@ -30,11 +30,11 @@ const BUILT_IN: [(&str, &str); 5] = [
 pub const DEFAULT_PROFILE: &str = BUILT_IN[0].0;
 
 /// Most that a rate may be: beyond any hardware, and far from where sums of times lose their digits.
-const MOST_RATE: f64 = 1e18;
+const MAX_RATE: f64 = 1e18;
 /// Longest launch: a second.
-const MOST_LAUNCH_US: f64 = 1e6;
+const MAX_LAUNCH_US: f64 = 1e6;
 /// Characters of a name.
-const MOST_NAME_CHARACTERS: usize = 64;
+const MAX_NAME_CHARACTERS: usize = 64;
 
 /// One device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -124,7 +124,7 @@ pub enum ProfileError {
         range: &'static str,
     },
     /// A name that cannot be recorded.
-    #[error("device profile `{origin}`: the name must have 1 to {MOST_NAME_CHARACTERS} characters")]
+    #[error("device profile `{origin}`: the name must have 1 to {MAX_NAME_CHARACTERS} characters")]
     Name {
         /// File or built-in name.
         origin: String,
@@ -132,7 +132,7 @@ pub enum ProfileError {
     /// A point that is no measurement, or out of order.
     #[error(
         "device profile `{origin}`: {field}, point {index} is [{}, {}]: bytes per microsecond must ascend, slowdowns from 0 to {} must not descend",
-        point[0], point[1], capacity::MOST_SLOWDOWN
+        point[0], point[1], capacity::MAX_SLOWDOWN
     )]
     Curve {
         /// File or built-in name.
@@ -187,13 +187,13 @@ impl DeviceProfile {
             ("load_capacity.reusable", self.load_capacity.reusable),
             ("load_capacity.hierarchical", self.load_capacity.hierarchical),
         ];
-        if !(1..=MOST_NAME_CHARACTERS).contains(&self.name.chars().count()) {
+        if !(1..=MAX_NAME_CHARACTERS).contains(&self.name.chars().count()) {
             return Err(ProfileError::Name { origin: origin.to_owned() });
         }
         let within = |least: f64, most: f64| move |value: f64| value.is_finite() && (least..=most).contains(&value);
         // Rates below 1 per second are a mistake of units, and keep times finite.
         let (rate, launch, slowdown) =
-            (within(1.0, MOST_RATE), within(0.0, MOST_LAUNCH_US), within(0.0, capacity::MOST_SLOWDOWN));
+            (within(1.0, MAX_RATE), within(0.0, MAX_LAUNCH_US), within(0.0, capacity::MAX_SLOWDOWN));
         let found = positive
             .into_iter()
             .find(|(_, value)| !rate(*value))

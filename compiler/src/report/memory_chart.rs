@@ -18,7 +18,7 @@ const HEIGHT: f64 = 292.0;
 /// Columns in which uses are counted.
 const COLUMNS: usize = 546;
 /// A budget above this many declared peaks is not drawn to scale.
-const MOST_BUDGET: f64 = 1.6;
+const MAX_BUDGET: f64 = 1.6;
 
 /// One band of the stack.
 struct Band {
@@ -52,7 +52,7 @@ pub fn legend(subject: &Subject<'_>) -> Vec<(&'static str, &'static str, u64)> {
 pub fn memory(subject: &Subject<'_>, timeline: &Timeline) -> String {
     let declared = subject.plan.memory.total_bytes().unwrap_or(u64::MAX) as f64;
     let budget = subject.plan.budget_bytes.map(|bytes| bytes as f64);
-    let to_scale = budget.filter(|bytes| *bytes <= declared * MOST_BUDGET);
+    let to_scale = budget.filter(|bytes| *bytes <= declared * MAX_BUDGET);
     let most = declared.max(to_scale.unwrap_or(0.0)) * 1.08;
     let across = scale(timeline);
     let up = Scale { left: BOTTOM, right: TOP, from: 0.0, to: most };

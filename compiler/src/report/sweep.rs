@@ -1,6 +1,6 @@
 //! Budgets against predicted times: what more memory buys.
 //!
-//! Takes the outcome for each budget; gives a table with bars, JSON-ready rows, and a self-contained page with a plot. It
+//! Takes the outcome for each budget; returns a table with bars, JSON-ready rows, and a self-contained page with a plot. It
 //! deliberately plans nothing itself.
 
 use super::chart::{LEFT, RIGHT, WIDTH};

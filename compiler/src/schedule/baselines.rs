@@ -1,10 +1,10 @@
 //! The plans of the naive strategies, which search nothing.
 //!
-//! Takes a [`Problem`] and a [`Strategy`]; gives the counts that the strategy dictates, and the fewest slots that it works with.
+//! Takes a [`Problem`] and a [`Strategy`]; returns the counts that the strategy dictates, and the fewest slots that it works with.
 //! A baseline that uploads beside a running step gets a slot for every page that it uploads there, so that nothing waits: it
 //! is judged by its rule, not by a lack of slots. It deliberately does not adapt to the slots that there are.
 
-use super::pipeline::Plan;
+use super::pipeline::Uploads;
 use super::problem::{Demand, Problem};
 use super::types::Strategy;
 use crate::cost::OperatorClass;
@@ -20,16 +20,16 @@ pub fn smallest_slots(problem: &Problem, demand: &Demand, strategy: Strategy) ->
 }
 
 /// Each step's pages beside the step before it; those of the first step are preloaded.
-pub fn always_next(demand: &Demand) -> Plan {
-    Plan { uploaded: demand.needed.clone(), slots: slots_beside(demand, &demand.needed) }
+pub fn always_next(demand: &Demand) -> Uploads {
+    Uploads { uploaded: demand.needed.clone(), slots: slots_beside(demand, &demand.needed) }
 }
 
 /// Each page beside the last step of its consumer's class that precedes the consumer, or earlier where pages that follow it in
 /// the stream demand that; preloaded when there is no such step.
-pub fn same_op_type(problem: &Problem, demand: &Demand) -> Plan {
+pub fn same_op_type(problem: &Problem, demand: &Demand) -> Uploads {
     let uploaded = same_class_counts(problem);
     let slots = slots_beside(demand, &uploaded);
-    Plan { uploaded, slots }
+    Uploads { uploaded, slots }
 }
 
 /// Slots with which no page waits for the running step: `max_b (V_b − dead(b − 1))`.

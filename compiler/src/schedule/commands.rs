@@ -1,6 +1,6 @@
 //! A schedule as commands for the runtime.
 //!
-//! Takes a [`Schedule`] and the pages that each step reads; gives loads, drops, dispatches and submits in order, with the slot
+//! Takes a [`Schedule`] and the pages that each step reads; returns loads, drops, dispatches and submits in order, with the slot
 //! of every page. Slots come from a free list, lowest first: kernels address pages through a table, so any free slot
 //! does, and `peak_pages` slots always suffice. Loads that fit beside the running step precede the drops of its pages, so that
 //! they can overlap with it. It checks nothing: `verify` does, with other code.
@@ -20,14 +20,14 @@ pub const DISPATCHES_PER_SUBMIT: u32 = 8;
 pub const WORK_PER_SUBMIT_US: f64 = 2000.0;
 /// Each batch without loads may be twice the one before, up to this many times the first: the device is busy by then, and every
 /// batch on its way costs memory and time of the driver's.
-const MOST_GROWTH: u32 = 8;
+const MAX_GROWTH: u32 = 8;
 /// Estimated work that is submitted before the host waits for the disk, so that the device is not idle meanwhile.
 pub const WORK_BEFORE_WAIT_US: f64 = 200.0;
 
-/// The program, and where each dispatch finds its pages.
+/// The command list, and where each dispatch finds its pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandStream {
-    /// The program; `Dispatch { index }` is the step of that index.
+    /// The command list; `Dispatch { index }` is the step of that index.
     pub commands: Vec<Command>,
     /// For every step, the slots of its pages in page order.
     pub slots_of_step: Vec<Vec<SlotId>>,
@@ -148,7 +148,7 @@ impl Emitter {
             || self.work_us >= f64::from(self.growth) * WORK_PER_SUBMIT_US;
         if due {
             if self.loads == 0 {
-                self.growth = (2 * self.growth).min(MOST_GROWTH);
+                self.growth = (2 * self.growth).min(MAX_GROWTH);
             }
             self.submit();
         }

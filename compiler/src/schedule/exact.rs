@@ -4,9 +4,9 @@
 //! unless nothing was left out, for a better bound. It stops as soon as both meet. docs/schedule.md says why that is exact.
 
 use super::completion::Completion;
-use super::frontier::{Reduce, Search};
+use super::frontier::{FrontierSearch, Reduce};
 use super::optimum::{Optimum, TIME_TOLERANCE, accept, meets};
-use super::pipeline::{Plan, is_feasible, plan_finish_us};
+use super::pipeline::{Uploads, is_feasible, uploads_finish_us};
 use super::problem::{Demand, Problem};
 
 /// Widths of the frontiers that are searched, one after the other.
@@ -14,7 +14,7 @@ const WIDTHS: [usize; 3] = [64, 1024, 8192];
 
 /// Wider and wider frontiers until the time is proven, or the widest was searched.
 pub fn search_time(problem: &Problem, demand: &Demand, best: &mut Optimum) {
-    let slots = best.plan.slots;
+    let slots = best.uploads.slots;
     let completion = Completion::new(problem, demand, slots);
     for width in WIDTHS {
         for reduce in [Reduce::Drop, Reduce::Merge] {
@@ -22,9 +22,10 @@ pub fn search_time(problem: &Problem, demand: &Demand, best: &mut Optimum) {
                 return;
             }
             let limit_us = best.finish_us * (1.0 - 0.5 * TIME_TOLERANCE);
-            let outcome = Search { problem, demand, completion: &completion, slots, limit_us }.run(width, reduce);
+            let outcome =
+                FrontierSearch { problem, demand, completion: &completion, slots, limit_us }.run(width, reduce);
             if let Some(uploaded) = outcome.uploaded {
-                accept(problem, demand, best, Plan { uploaded, slots });
+                accept(problem, demand, best, Uploads { uploaded, slots });
             }
             if let Some(bound_us) = outcome.bound_us {
                 best.lower_bound_us = best.lower_bound_us.max(bound_us.min(best.finish_us));
@@ -35,14 +36,14 @@ pub fn search_time(problem: &Problem, demand: &Demand, best: &mut Optimum) {
 
 /// Fewer slots by bisection, with a search over frontiers for each number.
 pub fn search_slots(problem: &Problem, demand: &Demand, best: &mut Optimum, limit_us: f64) {
-    let mut low = best.least_slots;
-    while low < best.plan.slots {
-        let middle = low + (best.plan.slots - low) / 2;
+    let mut low = best.min_slots;
+    while low < best.uploads.slots {
+        let middle = low + (best.uploads.slots - low) / 2;
         match fit(problem, demand, middle, limit_us) {
-            Fit::Plan(plan) => best.plan = plan,
+            Fit::Uploads(uploads) => best.uploads = uploads,
             Fit::Impossible => {
                 low = middle + 1;
-                best.least_slots = best.least_slots.max(low);
+                best.min_slots = best.min_slots.max(low);
             }
             Fit::Unknown => low = middle + 1,
         }
@@ -53,24 +54,29 @@ pub fn search_slots(problem: &Problem, demand: &Demand, best: &mut Optimum, limi
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fit {
     /// They do.
-    Plan(Plan),
+    Uploads(Uploads),
     /// Proven not to.
     Impossible,
-    /// The widest frontier was too narrow to tell.
+    /// The widest frontier was too narrow to decide.
     Unknown,
 }
 
 /// Searches wider and wider frontiers for a plan with `slots` slots that finishes by `limit_us`.
 pub fn fit(problem: &Problem, demand: &Demand, slots: u32, limit_us: f64) -> Fit {
     let completion = Completion::new(problem, demand, slots);
-    let search =
-        Search { problem, demand, completion: &completion, slots, limit_us: limit_us * (1.0 + 0.5 * TIME_TOLERANCE) };
+    let search = FrontierSearch {
+        problem,
+        demand,
+        completion: &completion,
+        slots,
+        limit_us: limit_us * (1.0 + 0.5 * TIME_TOLERANCE),
+    };
     for width in WIDTHS {
         let outcome = search.run(width, Reduce::Drop);
         if let Some(uploaded) = outcome.uploaded {
-            let plan = Plan { uploaded, slots };
-            if is_feasible(problem, demand, &plan) && meets(plan_finish_us(problem, demand, &plan), limit_us) {
-                return Fit::Plan(plan);
+            let uploads = Uploads { uploaded, slots };
+            if is_feasible(problem, demand, &uploads) && meets(uploads_finish_us(problem, demand, &uploads), limit_us) {
+                return Fit::Uploads(uploads);
             }
         }
         // Nothing is left below the limit: the bound is the limit itself.

@@ -3,7 +3,7 @@
 //! A state is a point (pages uploaded, time, time that the disk has stood still). One state *dominates* another when it has uploaded
 //! no less, is no later and its disk has stood still no longer: whatever can follow the other can follow it, and finish no
 //! later. So per boundary only the undominated states, the *frontier*, are kept, and of these only those whose closed-form bound
-//! (`completion.rs`) is below a limit. Takes a [`Problem`], slots and the limit; gives a plan below the limit, or the proof that
+//! (`completion.rs`) is below a limit. Takes a [`Problem`], slots and the limit; returns a plan below the limit, or the proof that
 //! there is none. docs/schedule.md derives dominance.
 //!
 //! When a frontier outgrows its width, near states are joined: [`Reduce::Drop`] keeps the best of them, so what is found is a plan
@@ -34,7 +34,7 @@ pub struct Outcome {
 
 /// A search for plans of at most `slots` slots that finish by `limit_us`.
 #[derive(Debug)]
-pub struct Search<'a> {
+pub struct FrontierSearch<'a> {
     /// The problem.
     pub problem: &'a Problem,
     /// Its tables.
@@ -58,7 +58,7 @@ struct Label {
 }
 
 /// Most counts that are tried from one state; beyond, [`Reduce::Merge`] takes one state for all.
-const MOST_COUNTS: u32 = 96;
+const MAX_COUNTS: u32 = 96;
 /// Pages are counted as arrived when less than this fraction is missing, since times are rounded.
 const ARRIVED: f64 = 1e-9;
 /// Two disks that differ by less have stood still equally long, in pages.
@@ -66,7 +66,7 @@ const SAME_PAGES: f64 = 1e-9;
 /// Two times that differ by less, relative to the limit, are equal.
 const SAME_TIME: f64 = 1e-11;
 
-impl Search<'_> {
+impl FrontierSearch<'_> {
     /// Searches with at most `width` states a boundary.
     pub fn run(&self, width: usize, reduce: Reduce) -> Outcome {
         let mut history: Vec<Vec<(u32, u32)>> = Vec::new();
@@ -120,7 +120,7 @@ impl Search<'_> {
                 return false;
             }
             before_us = state.start_us;
-            if count - first >= MOST_COUNTS {
+            if count - first >= MAX_COUNTS {
                 if reduce == Reduce::Merge {
                     // Later counts end no earlier, upload at most `most`, and the disk loses nothing at best.
                     let stall_pages = label.stall_pages;

@@ -1,9 +1,9 @@
 //! Schedules built in one pass, without search.
 //!
-//! Takes a [`Problem`] and a number of slots; gives a [`Plan`] that is feasible for it (if any is). Each rule decides, start
+//! Takes a [`Problem`] and a number of slots; returns [`Uploads`] that are feasible for it (if any is). Each rule decides, start
 //! by start, how many pages are uploaded beside the running step. Not optimal in general; `bounds` often proves it is.
 
-use super::pipeline::{Interval, Plan, State, advance, plan_finish_us};
+use super::pipeline::{Interval, State, Uploads, advance, uploads_finish_us};
 use super::problem::{Demand, Problem};
 
 /// How far a one-pass schedule uploads ahead of need.
@@ -28,12 +28,12 @@ impl Rule {
 const ARRIVED: f64 = 1e-9;
 
 /// The plan of one rule. `slots` must be at least [`Demand::smallest_slots`].
-pub fn one_pass(problem: &Problem, demand: &Demand, slots: u32, rule: Rule) -> Plan {
+pub fn one_pass(problem: &Problem, demand: &Demand, slots: u32, rule: Rule) -> Uploads {
     one_pass_from(problem, demand, slots, rule, State::INITIAL)
 }
 
 /// As [`one_pass`], with pages that are there from the beginning.
-pub fn one_pass_from(problem: &Problem, demand: &Demand, slots: u32, rule: Rule, start: State) -> Plan {
+pub fn one_pass_from(problem: &Problem, demand: &Demand, slots: u32, rule: Rule, start: State) -> Uploads {
     let mut state = start;
     let uploaded = (0..problem.step_count())
         .map(|boundary| {
@@ -43,7 +43,7 @@ pub fn one_pass_from(problem: &Problem, demand: &Demand, slots: u32, rule: Rule,
             count
         })
         .collect();
-    Plan { uploaded, slots }
+    Uploads { uploaded, slots }
 }
 
 /// Pages that shall be uploaded when step `boundary` starts.
@@ -75,12 +75,12 @@ fn count_at(
 }
 
 /// The fastest one-pass plan; the first rule wins ties.
-pub fn fastest(problem: &Problem, demand: &Demand, slots: u32) -> (Plan, f64) {
-    let mut plans = Rule::AHEAD.into_iter().map(|rule| {
-        let plan = one_pass(problem, demand, slots, rule);
-        let finish_us = plan_finish_us(problem, demand, &plan);
-        (plan, finish_us)
+pub fn fastest(problem: &Problem, demand: &Demand, slots: u32) -> (Uploads, f64) {
+    let mut choices = Rule::AHEAD.into_iter().map(|rule| {
+        let uploads = one_pass(problem, demand, slots, rule);
+        let finish_us = uploads_finish_us(problem, demand, &uploads);
+        (uploads, finish_us)
     });
-    let first = plans.next().expect("there are three rules");
-    plans.fold(first, |best, next| if next.1 < best.1 { next } else { best })
+    let first = choices.next().expect("there are three rules");
+    choices.fold(first, |best, next| if next.1 < best.1 { next } else { best })
 }

@@ -1,9 +1,9 @@
-//! The schedule as an integer program, for a whole program or a window of it.
+//! The schedule as an integer program, for a whole problem or a horizon of it.
 //!
-//! Takes a [`Window`] of boundaries (starts of steps) and a [`Goal`]; gives integer counts, a bound and whether they are
+//! Takes a [`Horizon`] of boundaries (starts of steps) and a [`Goal`]; returns integer counts, a bound and whether they are
 //! proven optimal. The search is limited by branch-and-bound nodes, never by the clock, so that results do not depend on the
-//! machine. Times are in units of one page read, relative to the window's first state, which keeps all coefficients near 1.
-//! It decides neither windows nor goals (`optimal.rs`), and does not trust the solver: callers simulate what it returns.
+//! machine. Times are in units of one page read, relative to the horizon's first state, which keeps all coefficients near 1.
+//! It decides neither horizons nor goals (`optimal.rs`), and does not trust the solver: callers simulate what it returns.
 //!
 //! Variables at boundary b, where `s = b − 1` is the step that runs before it (before the first step nothing runs):
 //! `V_b` ∈ ℤ pages uploaded by then (`u_s = V_b − V_{b−1}`), `τ_b` start, `a_b` pages read, `e_b` pages whose upload is paid for,
@@ -21,10 +21,10 @@ use super::problem::{Demand, Problem};
 pub enum Goal {
     /// The start of the last boundary.
     Time,
-    /// The number of slots, at least `least_slots`, with the last boundary starting no later than `latest_us`.
+    /// The number of slots, at least `min_slots`, with the last boundary starting no later than `latest_us`.
     Peak {
         /// Known lower bound.
-        least_slots: u32,
+        min_slots: u32,
         /// Limit of the last start.
         latest_us: f64,
     },
@@ -37,20 +37,20 @@ pub enum Goal {
 
 /// Boundaries `first..end`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Window {
+pub struct Horizon {
     /// First boundary.
     pub first: u32,
     /// State at the boundary before it.
     pub before: State,
     /// One past the last boundary.
     pub end: u32,
-    /// If the program goes on after the window: a known plan's last state in it, which the result must dominate.
+    /// If the problem goes on after the horizon: a known plan's last state in it, which the result must dominate.
     pub goes_on_from: Option<State>,
     /// Slots; for [`Goal::Peak`] the most.
     pub slots: u32,
 }
 
-/// Who solves the program.
+/// Who solves the problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IlpSolver {
     /// Pure Rust.
@@ -75,9 +75,9 @@ pub enum Effort {
 /// Counts found by the solver.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IlpSolution {
-    /// `V_b` for every boundary of the window; integers up to rounding unless relaxed.
+    /// `V_b` for every boundary of the horizon; integers up to rounding unless relaxed.
     pub uploaded: Vec<f64>,
-    /// Slots: the window's, or the minimised ones.
+    /// Slots: the horizon's, or the minimised ones.
     pub slots: u32,
     /// Proven lower bound of the objective: microseconds from time 0, slots, or pages.
     pub bound: f64,
@@ -102,36 +102,36 @@ struct Boundary {
     waiting: Variable,
 }
 
-/// Values of the previous boundary: constants before the window, variables inside.
+/// Values of the previous boundary: constants before the horizon, variables inside.
 struct Previous {
     uploaded: Expression,
     start: Expression,
     read: Expression,
 }
 
-/// Solves one window. `None` when the solver found nothing within its effort or failed.
+/// Solves one horizon. `None` when the solver found nothing within its effort or failed.
 pub fn solve(
     problem: &Problem,
     demand: &Demand,
-    window: &Window,
+    horizon: &Horizon,
     goal: Goal,
     effort: Effort,
     solver: IlpSolver,
 ) -> Option<IlpSolution> {
     let unit_us = problem.read_us();
-    let relative = |time_us: f64| (time_us - window.before.start_us) / unit_us;
+    let relative = |time_us: f64| (time_us - horizon.before.start_us) / unit_us;
     let mut vars = variables!();
-    let least_slots = match goal {
-        Goal::Peak { least_slots, .. } => least_slots,
-        Goal::Time | Goal::Residency { .. } => window.slots,
+    let min_slots = match goal {
+        Goal::Peak { min_slots, .. } => min_slots,
+        Goal::Time | Goal::Residency { .. } => horizon.slots,
     };
     let count = || match effort {
         Effort::Relaxed => variable(),
         Effort::Nodes(_) => variable().integer(),
     };
-    let peak = vars.add(count().bounds(f64::from(least_slots)..=f64::from(window.slots)));
-    let boundaries: Vec<Boundary> = (window.first..window.end)
-        .map(|b| boundary_variables(problem, demand, window, b, &mut vars, count()))
+    let peak = vars.add(count().bounds(f64::from(min_slots)..=f64::from(horizon.slots)));
+    let boundaries: Vec<Boundary> = (horizon.first..horizon.end)
+        .map(|b| boundary_variables(problem, demand, horizon, b, &mut vars, count()))
         .collect();
     let last = *boundaries.last()?;
 
@@ -143,11 +143,11 @@ pub fn solve(
     let unsolved = vars.minimise(objective);
     let mut rows = Vec::new();
     let mut previous = Previous {
-        uploaded: f64::from(window.before.uploaded).into(),
+        uploaded: f64::from(horizon.before.uploaded).into(),
         start: 0.0.into(),
-        read: window.before.read_pages.into(),
+        read: horizon.before.read_pages.into(),
     };
-    for (b, boundary) in (window.first..).zip(&boundaries) {
+    for (b, boundary) in (horizon.first..).zip(&boundaries) {
         rows.extend(boundary_rows(problem, demand, b, boundary, &previous, peak));
         previous =
             Previous { uploaded: boundary.uploaded.into(), start: boundary.start.into(), read: boundary.read.into() };
@@ -159,7 +159,7 @@ pub fn solve(
             rows.push(constraint!(last.start <= relative(latest_us)));
         }
     }
-    rows.extend(end_rows(window, last, relative));
+    rows.extend(end_rows(horizon, last, relative));
 
     let solved = match solver {
         IlpSolver::Microlp => run_microlp(unsolved, rows, effort)?,
@@ -168,7 +168,7 @@ pub fn solve(
     };
     let uploaded = (0..boundaries.len()).map(|index| solved.values[1 + index * VARIABLES_PER_BOUNDARY]);
     let bound = match goal {
-        Goal::Time => window.before.start_us + solved.bound * unit_us,
+        Goal::Time => horizon.before.start_us + solved.bound * unit_us,
         Goal::Peak { .. } | Goal::Residency { .. } => solved.bound,
     };
     Some(IlpSolution {
@@ -183,12 +183,12 @@ pub fn solve(
 fn boundary_variables(
     problem: &Problem,
     demand: &Demand,
-    window: &Window,
+    horizon: &Horizon,
     b: u32,
     vars: &mut ProblemVariables,
     count: VariableDefinition,
 ) -> Boundary {
-    let most = demand.dead[b as usize].saturating_add(window.slots).min(problem.page_count());
+    let most = demand.dead[b as usize].saturating_add(horizon.slots).min(problem.page_count());
     Boundary {
         // load before use: V_b ≥ needed(b); the upper bound is implied by residency.
         uploaded: vars.add(count.bounds(f64::from(demand.needed[b as usize])..=f64::from(most))),
@@ -239,9 +239,9 @@ fn boundary_rows(
     ]
 }
 
-/// Completeness, or what the rest of the program needs from the window's end.
-fn end_rows(window: &Window, last: Boundary, relative: impl Fn(f64) -> f64) -> Vec<Constraint> {
-    match window.goes_on_from {
+/// Completeness, or what the rest of the problem needs from the horizon's end.
+fn end_rows(horizon: &Horizon, last: Boundary, relative: impl Fn(f64) -> f64) -> Vec<Constraint> {
+    match horizon.goes_on_from {
         // completeness V_last = P: the last boundary's lower bound, since every page is needed by the last step.
         None => Vec::new(),
         Some(end) => vec![
@@ -282,10 +282,10 @@ fn run_microlp(unsolved: UnsolvedProblem, rows: Vec<Constraint>, effort: Effort)
 fn run_highs(unsolved: UnsolvedProblem, rows: Vec<Constraint>, effort: Effort) -> Option<Solved> {
     use good_lp::solvers::highs::highs;
     let model = rows.into_iter().fold(unsolved.using(highs), |model, row| model.with(row));
-    // good_lp tells neither the bound nor how a search ended, so the model it built is handed to HiGHS directly.
+    // good_lp says neither the bound nor how a search ended, so the model it built is handed to HiGHS directly.
     let mut model = model.try_into_inner().ok()?;
     model.make_quiet();
-    // One thread and no limit of time: equal programs give equal results.
+    // One thread and no limit of time: equal problems give equal results.
     model.try_set_option("threads", 1).ok()?;
     model.try_set_option("mip_rel_gap", 0.0).ok()?;
     model.try_set_option("mip_abs_gap", 1e-9).ok()?;

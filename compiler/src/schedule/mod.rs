@@ -2,8 +2,8 @@
 //!
 //! `problem` is the data, `pipeline` the time model, `bounds` and `completion` closed-form lower bounds, `greedy` and `baselines`
 //! plans without search, `optimal` the search: by `frontier`s of states (`exact`) or by an integer program (`ilp`, `integer`), then
-//! `residency`; `repeat` the programs of runs that follow each other, `commands` the program for the runtime, `verify` the independent
-//! checker. docs/schedule.md derives the model. It deliberately does not know graphs, kernels, activations or bundles: the
+//! `residency`; `repeat` the command lists of runs that follow each other, `commands` the command list for the runtime, `verify` the
+//! independent checker. docs/schedule.md derives the model. It deliberately does not know graphs, kernels, activations or bundles: the
 //! caller turns its budget into a slot cap.
 
 mod baselines;
@@ -31,12 +31,12 @@ mod violation;
 pub use commands::{CommandStream, emit_commands};
 pub use problem::{Demand, PageUse, Problem, ProblemError, StepData, page_uses};
 
-pub use repeat::{KeepPages, Programs, repeat};
+pub use repeat::{CommandLists, KeepPages, repeat};
 pub use types::{Schedule, ScheduleError, SolverKind, SolverReport, SolverStatus, Strategy};
 
 use greedy::Rule;
 use optimum::meets;
-use pipeline::{Plan, timed};
+use pipeline::{Uploads, timed};
 use std::time::Instant;
 use types::ONE_PASS;
 
@@ -70,23 +70,23 @@ pub fn schedule_with(problem: &Problem, strategy: Strategy, solver: SolverKind) 
         return Err(ScheduleError::Infeasible { smallest_slots, slot_cap: problem.slot_cap });
     }
     let cap = problem.slot_cap.min(problem.page_count());
-    let built = |plan: Plan| (plan, bounds::lower_bound_us(problem, &demand, cap), smallest_slots);
+    let built = |uploads: Uploads| (uploads, bounds::lower_bound_us(problem, &demand, cap), smallest_slots);
     let mut searched = None;
-    let (plan, lower_bound_us, least_slots) = match strategy {
+    let (uploads, lower_bound_us, min_slots) = match strategy {
         Strategy::Optimal => {
-            let optimum = optimal::optimise(problem, &demand, solver);
+            let optimum = optimal::optimize(problem, &demand, solver);
             searched = optimum.searched;
-            (optimum.plan, optimum.lower_bound_us, optimum.least_slots)
+            (optimum.uploads, optimum.lower_bound_us, optimum.min_slots)
         }
         Strategy::Greedy => built(used_slots(&demand, greedy::fastest(problem, &demand, cap).0)),
         Strategy::PreloadAll => {
-            built(Plan { uploaded: vec![problem.page_count(); problem.steps.len()], slots: problem.page_count() })
+            built(Uploads { uploaded: vec![problem.page_count(); problem.steps.len()], slots: problem.page_count() })
         }
         Strategy::OnDemand => built(greedy::one_pass(problem, &demand, smallest_slots, Rule::OnDemand)),
         Strategy::AlwaysNext => built(baselines::always_next(&demand)),
         Strategy::SameOpType => built(baselines::same_op_type(problem, &demand)),
     };
-    let mut schedule = timed(problem, &demand, &plan);
+    let mut schedule = timed(problem, &demand, &uploads);
     let proven = meets(schedule.finish_us, lower_bound_us);
     let status = match (proven, searched) {
         (true, _) => SolverStatus::Optimal,
@@ -99,7 +99,7 @@ pub fn schedule_with(problem: &Problem, strategy: Strategy, solver: SolverKind) 
         gap: if proven { 0.0 } else { (schedule.finish_us - lower_bound_us) / schedule.finish_us },
         objective_us: schedule.finish_us,
         lower_bound_us: lower_bound_us.min(schedule.finish_us),
-        peak_lower_bound_pages: least_slots,
+        peak_lower_bound_pages: min_slots,
         ms: started.elapsed().as_secs_f64() * 1e3,
     };
     Ok(schedule)
@@ -118,7 +118,7 @@ pub fn one_pass_finish_us(problem: &Problem) -> Option<f64> {
 ///
 /// # Errors
 /// See [`ScheduleError`].
-pub fn least_slots_within(
+pub fn min_slots_within(
     problem: &Problem,
     strategy: Strategy,
     solver: SolverKind,
@@ -132,8 +132,8 @@ pub fn least_slots_within(
         return Ok(None);
     }
     match strategy {
-        Strategy::Optimal => Ok(optimal::least_slots_within(problem, &demand, solver, latest_us)),
-        Strategy::Greedy => Ok(optimal::least_slots_of_one_pass(problem, &demand, smallest, latest_us)),
+        Strategy::Optimal => Ok(optimal::min_slots_within(problem, &demand, solver, latest_us)),
+        Strategy::Greedy => Ok(optimal::min_slots_of_one_pass(problem, &demand, smallest, latest_us)),
         Strategy::PreloadAll | Strategy::OnDemand | Strategy::AlwaysNext | Strategy::SameOpType => {
             let finish_us = schedule_with(problem, strategy, solver)?.finish_us;
             Ok(meets(finish_us, latest_us).then_some(smallest))
@@ -151,8 +151,8 @@ pub fn slots_bound_within(problem: &Problem, latest_us: f64) -> Result<Option<u3
 }
 
 /// The fewest slots with which a plan keeps its times.
-fn used_slots(demand: &Demand, plan: Plan) -> Plan {
-    let beside = plan.uploaded.iter().zip(std::iter::once(&0).chain(&demand.dead)).map(|(count, dead)| count - dead);
-    let slots = beside.max().unwrap_or(0).min(plan.slots);
-    Plan { slots, ..plan }
+fn used_slots(demand: &Demand, uploads: Uploads) -> Uploads {
+    let beside = uploads.uploaded.iter().zip(std::iter::once(&0).chain(&demand.dead)).map(|(count, dead)| count - dead);
+    let slots = beside.max().unwrap_or(0).min(uploads.slots);
+    Uploads { slots, ..uploads }
 }

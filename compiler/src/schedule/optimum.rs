@@ -1,6 +1,6 @@
 //! A plan and what is proven about it; when two times count as the same, and the search that monotony allows.
 
-use super::pipeline::{Plan, is_feasible, plan_finish_us};
+use super::pipeline::{Uploads, is_feasible, uploads_finish_us};
 use super::problem::{Demand, Problem};
 use super::types::SolverKind;
 
@@ -11,13 +11,13 @@ pub const TIME_TOLERANCE: f64 = 1e-6;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Optimum {
     /// The plan.
-    pub plan: Plan,
+    pub uploads: Uploads,
     /// Its finish time.
     pub finish_us: f64,
     /// Proven lower bound of the finish time.
     pub lower_bound_us: f64,
     /// Proven lower bound of the slots of any plan that is as fast.
-    pub least_slots: u32,
+    pub min_slots: u32,
     /// What searched; `None` when one pass and bounds sufficed.
     pub searched: Option<SolverKind>,
 }
@@ -27,12 +27,12 @@ pub fn meets(time_us: f64, limit_us: f64) -> bool {
     time_us <= limit_us * (1.0 + TIME_TOLERANCE)
 }
 
-/// Keeps `plan` when it is feasible and strictly faster.
-pub fn accept(problem: &Problem, demand: &Demand, best: &mut Optimum, plan: Plan) {
-    if is_feasible(problem, demand, &plan) {
-        let finish_us = plan_finish_us(problem, demand, &plan);
+/// Keeps `uploads` when it is feasible and strictly faster.
+pub fn accept(problem: &Problem, demand: &Demand, best: &mut Optimum, uploads: Uploads) {
+    if is_feasible(problem, demand, &uploads) {
+        let finish_us = uploads_finish_us(problem, demand, &uploads);
         if finish_us < best.finish_us {
-            (best.plan, best.finish_us) = (plan, finish_us);
+            (best.uploads, best.finish_us) = (uploads, finish_us);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The time model: when every step starts, for given upload counts.
 //!
-//! Takes a [`Problem`] and counts `V_b`, pages uploaded before step b; gives the earliest start of every step. The disk reads
+//! Takes a [`Problem`] and counts `V_b`, pages uploaded before step b; returns the earliest start of every step. The disk reads
 //! pages in order without pause unless the ring is full; uploads run beside the previous step and cost time only beyond
 //! its capacity or when they must wait for that step's slots. docs/schedule.md derives the formulas. Starting every step as
 //! early as possible is optimal for given counts, so this evaluation is exact, not a heuristic. It checks nothing.
@@ -10,7 +10,7 @@ use super::types::{ONE_PASS, Schedule, SolverReport, SolverStatus};
 
 /// Upload counts and the number of slots that they are replayed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct Uploads {
     /// `V_b`: pages uploaded before step `b` starts; ascending.
     pub uploaded: Vec<u32>,
     /// Slots of the arena.
@@ -85,17 +85,17 @@ pub fn advance(problem: &Problem, interval: Interval, slots: u32, state: State, 
 }
 
 /// The state at every start.
-pub fn simulate(problem: &Problem, demand: &Demand, plan: &Plan) -> Vec<State> {
-    simulate_from(problem, demand, plan, State::INITIAL)
+pub fn simulate(problem: &Problem, demand: &Demand, uploads: &Uploads) -> Vec<State> {
+    simulate_from(problem, demand, uploads, State::INITIAL)
 }
 
 /// As [`simulate`], with pages that are there from the beginning.
-pub fn simulate_from(problem: &Problem, demand: &Demand, plan: &Plan, start: State) -> Vec<State> {
+pub fn simulate_from(problem: &Problem, demand: &Demand, uploads: &Uploads, start: State) -> Vec<State> {
     let mut state = start;
     (0_u32..)
-        .zip(&plan.uploaded)
+        .zip(&uploads.uploaded)
         .map(|(boundary, uploaded)| {
-            state = advance(problem, Interval::before(problem, demand, boundary), plan.slots, state, *uploaded);
+            state = advance(problem, Interval::before(problem, demand, boundary), uploads.slots, state, *uploaded);
             state
         })
         .collect()
@@ -109,29 +109,29 @@ pub fn finish_us(problem: &Problem, states: &[State]) -> f64 {
     }
 }
 
-/// When the last step of `plan` ends.
-pub fn plan_finish_us(problem: &Problem, demand: &Demand, plan: &Plan) -> f64 {
-    finish_us(problem, &simulate(problem, demand, plan))
+/// When the last step of `uploads` ends.
+pub fn uploads_finish_us(problem: &Problem, demand: &Demand, uploads: &Uploads) -> f64 {
+    finish_us(problem, &simulate(problem, demand, uploads))
 }
 
-/// Whether the counts respect order, completeness, load-before-use and `plan.slots`.
-pub fn is_feasible(problem: &Problem, demand: &Demand, plan: &Plan) -> bool {
-    let ascending = plan.uploaded.is_sorted();
-    let complete = plan.uploaded.last().copied().unwrap_or(0) == problem.page_count();
-    let rules = plan.uploaded.iter().zip(&demand.needed).zip(&demand.dead);
-    ascending && complete && rules.fold(true, |ok, ((v, needed), dead)| ok && v >= needed && v - dead <= plan.slots)
+/// Whether the counts respect order, completeness, load-before-use and `uploads.slots`.
+pub fn is_feasible(problem: &Problem, demand: &Demand, uploads: &Uploads) -> bool {
+    let ascending = uploads.uploaded.is_sorted();
+    let complete = uploads.uploaded.last().copied().unwrap_or(0) == problem.page_count();
+    let rules = uploads.uploaded.iter().zip(&demand.needed).zip(&demand.dead);
+    ascending && complete && rules.fold(true, |ok, ((v, needed), dead)| ok && v >= needed && v - dead <= uploads.slots)
 }
 
 /// Adds the predicted times to a plan.
-pub fn timed(problem: &Problem, demand: &Demand, plan: &Plan) -> Schedule {
-    let states = simulate(problem, demand, plan);
-    let previous = std::iter::once(&0).chain(&plan.uploaded);
+pub fn timed(problem: &Problem, demand: &Demand, uploads: &Uploads) -> Schedule {
+    let states = simulate(problem, demand, uploads);
+    let previous = std::iter::once(&0).chain(&uploads.uploaded);
     let finish_us = finish_us(problem, &states);
     Schedule {
-        uploads_before_step: plan.uploaded.iter().zip(previous).map(|(count, before)| count - before).collect(),
+        uploads_before_step: uploads.uploaded.iter().zip(previous).map(|(count, before)| count - before).collect(),
         step_start_us: states.iter().map(|state| state.start_us).collect(),
         finish_us,
-        peak_pages: plan.slots,
+        peak_pages: uploads.slots,
         report: SolverReport {
             solver: ONE_PASS,
             status: SolverStatus::Greedy,

@@ -1,6 +1,6 @@
 //! The scheduling problem as plain data: steps, pages in upload order, device rates, slots.
 //!
-//! Takes what lowering and the device profile know; gives a checked [`Problem`] and the two counting tables ([`Demand`])
+//! Takes what lowering and the device profile know; returns a checked [`Problem`] and the two counting tables ([`Demand`])
 //! that everything else is written in. It deliberately holds no decision and no time model.
 
 use crate::cost::OperatorClass;
@@ -75,7 +75,7 @@ pub enum ProblemError {
         execute_us: f64,
     },
     /// A page used by no step, by a step that does not exist, or out of first-use order.
-    #[error("page {page} is used from step {first_step} to {last_step}: outside the program or out of first-use order")]
+    #[error("page {page} is used from step {first_step} to {last_step}: outside the problem or out of first-use order")]
     PageUse {
         /// Page.
         page: u32,

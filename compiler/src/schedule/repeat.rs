@@ -1,6 +1,6 @@
-//! The programs of a plan whose runs follow each other: what stays resident in between, and what later runs load.
+//! The command lists of a plan whose runs follow each other: what stays resident in between, and what later runs load.
 //!
-//! Takes a schedule of a first run and a number of slots; gives commands for a first run that ends with some pages resident,
+//! Takes a schedule of a first run and a number of slots; returns commands for a first run that ends with some pages resident,
 //! and commands for a later run that starts and ends so. A prefix of the page stream is *kept*: loaded by the first run, never
 //! dropped. The pages behind it may be loaded *ahead*, at the end of the run before, where the predicted tail of execution
 //! hides their reads. docs/schedule.md has the argument for a prefix and for the slots. Later runs are scheduled in one pass,
@@ -14,7 +14,7 @@ use flashmem_plan_format::plan::{Command, PageId, SlotId};
 use super::commands::{CommandStream, emit_commands};
 use super::greedy::{Rule, one_pass_from};
 use super::optimum::{TIME_TOLERANCE, meets};
-use super::pipeline::{Plan, State, finish_us, is_feasible, plan_finish_us, simulate_from, timed};
+use super::pipeline::{State, Uploads, finish_us, is_feasible, simulate_from, timed, uploads_finish_us};
 use super::problem::{Demand, Problem};
 use super::types::Schedule;
 use super::verify::{Violation, verify};
@@ -28,9 +28,9 @@ const HEAD_GAIN: f64 = 0.01;
 /// Rounds after which the number of pages loaded ahead is halved instead of lowered to what was possible.
 const PATIENT_ROUNDS: u32 = 4;
 
-/// Both programs.
+/// Both command lists.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Programs {
+pub struct CommandLists {
     /// Commands of a run with an empty arena.
     pub first: Vec<Command>,
     /// Commands of a run after a completed one.
@@ -56,7 +56,7 @@ pub enum KeepPages {
     All,
 }
 
-/// The programs with at most `slots` slots whose later runs are predicted to be fastest; `None` when nothing can stay resident
+/// The command lists with at most `slots` slots whose later runs are predicted to be fastest; `None` when nothing can stay resident
 /// without making the first run slower than `schedule`, which must be a schedule of `problem`.
 ///
 /// # Errors
@@ -67,23 +67,23 @@ pub fn repeat(
     step_pages: &[Option<Range<u32>>],
     slots: u32,
     keep: KeepPages,
-) -> Result<Option<Programs>, Vec<Violation>> {
+) -> Result<Option<CommandLists>, Vec<Violation>> {
     let maker = Maker { problem, schedule, step_pages, uploaded: cumulative(schedule), slots };
     let candidates = match keep {
         KeepPages::All => vec![problem.page_count()],
         KeepPages::Best => maker.candidates(),
     };
-    let mut best: Option<Made> = None;
+    let mut best: Option<Attempt> = None;
     for kept in candidates {
         let made = maker.make(kept);
-        let faster = |best: &Made| made.programs.warm_us < best.programs.warm_us * (1.0 - TIME_TOLERANCE);
+        let faster = |best: &Attempt| made.lists.warm_us < best.lists.warm_us * (1.0 - TIME_TOLERANCE);
         if best.as_ref().is_none_or(faster) {
             best = Some(made);
         }
     }
-    let Some(best) = best.filter(|best| best.programs.kept + best.programs.ahead > 0) else { return Ok(None) };
+    let Some(best) = best.filter(|best| best.lists.kept + best.lists.ahead > 0) else { return Ok(None) };
     let violations = maker.check(&best);
-    if violations.is_empty() { Ok(Some(best.programs)) } else { Err(violations) }
+    if violations.is_empty() { Ok(Some(best.lists)) } else { Err(violations) }
 }
 
 /// Pages uploaded before each step.
@@ -101,9 +101,9 @@ struct Maker<'a> {
     slots: u32,
 }
 
-/// Programs, and what they were made from, for the checker.
-struct Made {
-    programs: Programs,
+/// Command lists, and what they were made from, for the checker.
+struct Attempt {
+    lists: CommandLists,
     first: Part,
     repeat: Part,
 }
@@ -141,9 +141,9 @@ impl Maker<'_> {
 
     fn first_is_as_fast(&self, kept: u32) -> bool {
         let problem = self.keeping(kept);
-        let (demand, plan) = (Demand::new(&problem), Plan { uploaded: self.uploaded.clone(), slots: self.slots });
-        is_feasible(&problem, &demand, &plan)
-            && meets(plan_finish_us(&problem, &demand, &plan), self.schedule.finish_us)
+        let (demand, uploads) = (Demand::new(&problem), Uploads { uploaded: self.uploaded.clone(), slots: self.slots });
+        is_feasible(&problem, &demand, &uploads)
+            && meets(uploads_finish_us(&problem, &demand, &uploads), self.schedule.finish_us)
     }
 
     /// The problem of the first run: kept pages live to the end.
@@ -160,25 +160,25 @@ impl Maker<'_> {
         Problem { pages, slot_cap: self.slots - kept, ..self.problem.clone() }
     }
 
-    fn make(&self, kept: u32) -> Made {
+    fn make(&self, kept: u32) -> Attempt {
         let first = self.first_part(kept);
         let most = tail(&first, &Coloured::new(&first, self.slots, kept), kept, self.slots - kept).len() as u32;
         let with_head = self.make_ahead(&first, kept, most);
-        if with_head.programs.ahead == 0 {
+        if with_head.lists.ahead == 0 {
             return with_head;
         }
         let without = self.make_ahead(&first, kept, 0);
-        let worth_it = with_head.programs.warm_us < without.programs.warm_us * (1.0 - HEAD_GAIN);
+        let worth_it = with_head.lists.warm_us < without.lists.warm_us * (1.0 - HEAD_GAIN);
         if worth_it { with_head } else { without }
     }
 
-    /// Programs that load at most `ahead` pages for the next run.
-    fn make_ahead(&self, first: &Part, kept: u32, mut ahead: u32) -> Made {
+    /// Command lists that load at most `ahead` pages for the next run.
+    fn make_ahead(&self, first: &Part, kept: u32, mut ahead: u32) -> Attempt {
         // The more pages are loaded ahead, the earlier a later run ends, and the less it hides the next one's.
         for round in 0_u32.. {
             let repeat = self.repeat_part(kept, ahead);
             match combine(first, &repeat, kept, ahead) {
-                Ok(programs) => return Made { programs, first: first.clone(), repeat },
+                Ok(lists) => return Attempt { lists, first: first.clone(), repeat },
                 Err(fewer) => ahead = if round < PATIENT_ROUNDS { fewer } else { fewer.min(ahead / 2) },
             }
         }
@@ -187,8 +187,8 @@ impl Maker<'_> {
 
     fn first_part(&self, kept: u32) -> Part {
         let problem = self.keeping(kept);
-        let plan = Plan { uploaded: self.uploaded.clone(), slots: self.slots };
-        let schedule = timed(&problem, &Demand::new(&problem), &plan);
+        let uploads = Uploads { uploaded: self.uploaded.clone(), slots: self.slots };
+        let schedule = timed(&problem, &Demand::new(&problem), &uploads);
         let stream = emit_commands(&problem, &schedule, self.step_pages);
         let starts_us = schedule.step_start_us.clone();
         Part { problem, step_pages: self.step_pages.to_vec(), schedule, stream, starts_us, first_page: 0, ahead: 0 }
@@ -199,24 +199,24 @@ impl Maker<'_> {
         let demand = Demand::new(&problem);
         let start = State { uploaded: ahead, start_us: 0.0, read_pages: f64::from(ahead) };
         let as_first = self.uploaded.iter().map(|count| count.saturating_sub(kept).max(ahead)).collect();
-        let mut plans: Vec<Plan> =
+        let mut choices: Vec<Uploads> =
             Rule::AHEAD.iter().map(|rule| one_pass_from(&problem, &demand, problem.slot_cap, *rule, start)).collect();
-        plans.push(Plan { uploaded: as_first, slots: problem.slot_cap });
-        plans.retain(|plan| is_feasible(&problem, &demand, plan));
-        let finish = |plan: &Plan| finish_us(&problem, &simulate_from(&problem, &demand, plan, start));
-        let plan = plans
+        choices.push(Uploads { uploaded: as_first, slots: problem.slot_cap });
+        choices.retain(|uploads| is_feasible(&problem, &demand, uploads));
+        let finish = |uploads: &Uploads| finish_us(&problem, &simulate_from(&problem, &demand, uploads, start));
+        let uploads = choices
             .into_iter()
             .min_by(|a, b| finish(a).total_cmp(&finish(b)))
-            .expect("a one-pass plan is feasible where the first run's is");
-        let starts_us = simulate_from(&problem, &demand, &plan, start).iter().map(|state| state.start_us).collect();
-        let schedule = timed(&problem, &demand, &plan);
+            .expect("a one-pass uploads is feasible where the first run's is");
+        let starts_us = simulate_from(&problem, &demand, &uploads, start).iter().map(|state| state.start_us).collect();
+        let schedule = timed(&problem, &demand, &uploads);
         let step_pages: Vec<_> = self.step_pages.iter().map(|pages| pages_from(pages.as_ref(), kept)).collect();
         let stream = emit_commands(&problem, &schedule, &step_pages);
         Part { problem, step_pages, schedule, stream, starts_us, first_page: kept, ahead }
     }
 
     /// The checker's findings. It follows later runs from an empty arena; plan-format's replay follows them as they are.
-    fn check(&self, made: &Made) -> Vec<Violation> {
+    fn check(&self, made: &Attempt) -> Vec<Violation> {
         let parts = [&made.first, &made.repeat];
         parts.iter().flat_map(|part| verify(&part.problem, &part.schedule, &part.stream, &part.step_pages)).collect()
     }
@@ -229,9 +229,9 @@ fn pages_from(pages: Option<&Range<u32>>, kept: u32) -> Option<Range<u32>> {
     (!rest.is_empty()).then_some(rest)
 }
 
-/// Both parts as programs; the number of pages that can be loaded ahead when that is less than `ahead`.
-fn combine(first: &Part, repeat: &Part, kept: u32, ahead: u32) -> Result<Programs, u32> {
-    let slot_count = most_resident(first).max(most_resident(repeat) + kept);
+/// Both parts as command lists; the number of pages that can be loaded ahead when that is less than `ahead`.
+fn combine(first: &Part, repeat: &Part, kept: u32, ahead: u32) -> Result<CommandLists, u32> {
+    let slot_count = max_resident(first).max(max_resident(repeat) + kept);
     let [coloured_first, coloured_repeat] = [first, repeat].map(|part| Coloured::new(part, slot_count, kept));
     let most = ahead.min(slot_count - kept);
     let first_tail = tail(first, &coloured_first, kept, most);
@@ -245,7 +245,7 @@ fn combine(first: &Part, repeat: &Part, kept: u32, ahead: u32) -> Result<Program
         first.step_pages.iter().map(|pages| pages.clone().into_iter().flatten().map(slot_of).collect()).collect();
     let last_us = repeat.problem.steps.last().map_or(0.0, |step| step.execute_us);
     let staging_pages = first.problem.staging_pages;
-    Ok(Programs {
+    Ok(CommandLists {
         slots_of_step,
         first: coloured_first.with_tail(&first_tail, kept, staging_pages),
         repeat: coloured_repeat.with_tail(&repeat_tail, kept, staging_pages),
@@ -257,7 +257,7 @@ fn combine(first: &Part, repeat: &Part, kept: u32, ahead: u32) -> Result<Program
 }
 
 /// Most pages of a part that are resident at once.
-fn most_resident(part: &Part) -> u32 {
+fn max_resident(part: &Part) -> u32 {
     let (mut resident, mut most) = (0_u32, 0);
     for command in &part.stream.commands {
         match command {
@@ -280,7 +280,7 @@ struct Coloured {
 }
 
 impl Coloured {
-    /// A load takes the slot that is free for the longest time, so that the n-th load has the same slot in every program
+    /// A load takes the slot that is free for the longest time, so that the n-th load has the same slot in both command lists
     /// with the same order of drops. Kept pages are not dropped; pages that are there from the beginning are not loaded.
     fn new(part: &Part, slot_count: u32, kept: u32) -> Self {
         let mut free: VecDeque<u32> = (part.first_page..slot_count).collect();
@@ -342,7 +342,7 @@ impl Coloured {
 /// Where the pages behind the kept ones can be loaded for the next run: for each, the step before which it is. A load is
 /// predicted to cost nothing: its page arrives before that step starts, its slot is free while the step before it runs,
 /// which also hides the copy.
-fn tail(part: &Part, program: &Coloured, kept: u32, most: u32) -> Vec<u32> {
+fn tail(part: &Part, list: &Coloured, kept: u32, most: u32) -> Vec<u32> {
     let problem = &part.problem;
     let mut ring = Ring::after_main(part);
     let mut steps = Vec::new();
@@ -350,7 +350,7 @@ fn tail(part: &Part, program: &Coloured, kept: u32, most: u32) -> Vec<u32> {
     let mut left_of_capacity = capacity_left(part, at);
     for index in 0..most {
         let slot = kept + index;
-        let holder = program.last_holder.get(slot as usize).copied().flatten();
+        let holder = list.last_holder.get(slot as usize).copied().flatten();
         // A page that nothing replaces needs no second load, and no later one either: it could be kept.
         let Some(holder) = holder.filter(|holder| *holder != slot) else { break };
         let free_from = problem.pages[(holder - part.first_page) as usize].last_step + 2;

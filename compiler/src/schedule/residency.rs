@@ -1,70 +1,71 @@
 //! The third level: least Σ of resident pages, with the time and the slots fixed.
 //!
 //! Loading on demand is the least there is, if it is fast enough. Otherwise counts are lowered one after the other as far as
-//! the time allows, and short programs are solved. Proven minimal only for these.
+//! the time allows, and short problems are solved. Proven minimal only for these.
 
 use super::greedy::{self, Rule};
 use super::ilp::{self, Effort, Goal};
 use super::integer::{IntegerProgram, WHOLE_NODES, solver_limit_us, whole};
 use super::optimum::{Optimum, first_that, meets};
-use super::pipeline::{Interval, Plan, State, advance, finish_us, is_feasible, plan_finish_us, simulate};
+use super::pipeline::{Interval, State, Uploads, advance, finish_us, is_feasible, simulate, uploads_finish_us};
 use super::problem::{Demand, Problem};
 
 /// Most passes of the descent.
 const DESCENT_PASSES: u32 = 4;
-/// Programs up to this many steps are solved.
+/// Problems up to this many steps are solved.
 const SOLVED_STEPS: u32 = 24;
 
 /// Σ of resident pages over the steps, up to the constant Σ dead.
-fn residency(plan: &Plan) -> u64 {
-    plan.uploaded.iter().map(|count| u64::from(*count)).sum()
+fn residency(uploads: &Uploads) -> u64 {
+    uploads.uploaded.iter().map(|count| u64::from(*count)).sum()
 }
 
 /// Lowers residency in place.
 pub fn minimise_residency(problem: &Problem, demand: &Demand, program: IntegerProgram, best: &mut Optimum) {
     let limit_us = best.finish_us.max(best.lower_bound_us);
-    let fits =
-        |plan: &Plan| is_feasible(problem, demand, plan) && meets(plan_finish_us(problem, demand, plan), limit_us);
-    let least = greedy::one_pass(problem, demand, best.plan.slots, Rule::OnDemand);
+    let fits = |uploads: &Uploads| {
+        is_feasible(problem, demand, uploads) && meets(uploads_finish_us(problem, demand, uploads), limit_us)
+    };
+    let least = greedy::one_pass(problem, demand, best.uploads.slots, Rule::OnDemand);
     if fits(&least) {
-        best.plan = least;
+        best.uploads = least;
     } else {
-        descend(problem, demand, &mut best.plan, limit_us);
+        descend(problem, demand, &mut best.uploads, limit_us);
         if problem.step_count() <= SOLVED_STEPS {
             let goal = Goal::Residency { latest_us: solver_limit_us(problem, limit_us) };
-            let window = whole(problem, best.plan.slots);
-            if let Some(found) = ilp::solve(problem, demand, &window, goal, Effort::Nodes(WHOLE_NODES), program.solver)
+            let horizon = whole(problem, best.uploads.slots);
+            if let Some(found) = ilp::solve(problem, demand, &horizon, goal, Effort::Nodes(WHOLE_NODES), program.solver)
             {
-                let plan = Plan { uploaded: found.rounded(f64::round), slots: window.slots };
-                if fits(&plan) && residency(&plan) < residency(&best.plan) {
-                    best.plan = plan;
+                let uploads = Uploads { uploaded: found.rounded(f64::round), slots: horizon.slots };
+                if fits(&uploads) && residency(&uploads) < residency(&best.uploads) {
+                    best.uploads = uploads;
                 }
             }
         }
     }
-    best.finish_us = plan_finish_us(problem, demand, &best.plan);
+    best.finish_us = uploads_finish_us(problem, demand, &best.uploads);
 }
 
 /// Lowers one count after another as far as the limit allows, until nothing moves. The feasible counts of one boundary,
 /// others fixed, are an interval, because the model is convex.
-fn descend(problem: &Problem, demand: &Demand, plan: &mut Plan, limit_us: f64) {
-    let mut states = simulate(problem, demand, plan);
+fn descend(problem: &Problem, demand: &Demand, uploads: &mut Uploads, limit_us: f64) {
+    let mut states = simulate(problem, demand, uploads);
     for _ in 0..DESCENT_PASSES {
         let mut moved = false;
         for boundary in 0..problem.steps.len() {
-            let current = plan.uploaded[boundary];
-            let before = boundary.checked_sub(1).map_or(0, |earlier| plan.uploaded[earlier]);
+            let current = uploads.uploaded[boundary];
+            let before = boundary.checked_sub(1).map_or(0, |earlier| uploads.uploaded[earlier]);
             let least = demand.needed[boundary].max(before);
             let lowered = first_that(least, current, |count| {
                 count == current || {
-                    let changed = changed_states(problem, demand, plan, &states, boundary, count);
+                    let changed = changed_states(problem, demand, uploads, &states, boundary, count);
                     meets(finish_after(problem, &states, boundary, &changed), limit_us)
                 }
             });
             if lowered < current {
-                let changed = changed_states(problem, demand, plan, &states, boundary, lowered);
+                let changed = changed_states(problem, demand, uploads, &states, boundary, lowered);
                 states[boundary..boundary + changed.len()].copy_from_slice(&changed);
-                plan.uploaded[boundary] = lowered;
+                uploads.uploaded[boundary] = lowered;
                 moved = true;
             }
         }
@@ -78,7 +79,7 @@ fn descend(problem: &Problem, demand: &Demand, plan: &mut Plan, limit_us: f64) {
 fn changed_states(
     problem: &Problem,
     demand: &Demand,
-    plan: &Plan,
+    uploads: &Uploads,
     states: &[State],
     boundary: usize,
     count: u32,
@@ -86,8 +87,8 @@ fn changed_states(
     let mut state = boundary.checked_sub(1).map_or(State::INITIAL, |before| states[before]);
     let mut changed = Vec::new();
     for (later, old) in states.iter().enumerate().skip(boundary) {
-        let uploaded = if later == boundary { count } else { plan.uploaded[later] };
-        state = advance(problem, Interval::before(problem, demand, later as u32), plan.slots, state, uploaded);
+        let uploaded = if later == boundary { count } else { uploads.uploaded[later] };
+        state = advance(problem, Interval::before(problem, demand, later as u32), uploads.slots, state, uploaded);
         if state == *old {
             break;
         }

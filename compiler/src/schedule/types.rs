@@ -43,9 +43,9 @@ pub enum SolverKind {
     /// Exact search over the undominated states at every start of a step; needs no solver.
     #[default]
     Frontier,
-    /// The integer program with microlp, in pure Rust: whole up to 24 steps, beyond in overlapping windows.
+    /// The integer program with microlp, in pure Rust: whole up to 24 steps, beyond in overlapping horizons.
     Microlp,
-    /// The integer program with HiGHS: whole up to 512 steps, beyond in overlapping windows.
+    /// The integer program with HiGHS: whole up to 512 steps, beyond in overlapping horizons.
     #[cfg(feature = "highs")]
     Highs,
 }

@@ -2,7 +2,7 @@
 //!
 //! It replays the commands and checks: every page loaded once, in ascending order, into a slot below the peak that holds no
 //! live page; dropped once, not before its last use; every dispatch once, in order, with its pages resident in the slots that it
-//! was told; the ring rule (a submit between load k − R and load k); a submit at the end; the counts of the schedule. It also
+//! was given; the ring rule (a submit between load k − R and load k); a submit at the end; the counts of the schedule. It also
 //! replays the disk, the ring and the uploads page by page (the solver counts in fluid amounts) and checks that no step starts
 //! before its pages and its predecessor allow, and the finish time. It does not check optimality, nor what `problem` was
 //! made from beyond `step_pages`. All violations are returned.
@@ -191,12 +191,12 @@ impl<'a> Replay<'a> {
         if actual != scheduled {
             self.violations.push(Violation::UploadCount { step, actual, scheduled });
         }
-        let told = &self.stream.slots_of_step[step as usize];
+        let expected = &self.stream.slots_of_step[step as usize];
         for (index, page) in pages.clone().into_iter().flatten().enumerate() {
-            let told = told.get(index).map(|slot| slot.0);
+            let expected = expected.get(index).map(|slot| slot.0);
             let actual = self.holder.iter().position(|holder| *holder == Some(page)).map(|slot| slot as u32);
-            if actual.is_none() || told != actual {
-                self.violations.push(Violation::NotResident { command: at, step, page, told, actual });
+            if actual.is_none() || expected != actual {
+                self.violations.push(Violation::NotResident { command: at, step, page, expected, actual });
             }
         }
     }

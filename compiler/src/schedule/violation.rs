@@ -3,20 +3,20 @@
 /// One thing that is wrong with a schedule or its commands.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Violation {
-    /// A table of another length than the program.
+    /// A table of another length than the problem.
     #[error("{table} has {entries} entries for {steps} steps")]
     Length {
         /// Which table.
         table: &'static str,
         /// Its length.
         entries: usize,
-        /// Steps of the program.
+        /// Steps of the problem.
         steps: usize,
     },
     /// A load out of page order, of a page that does not exist, or a second one.
     #[error("command {command}: loads page {page}, expected {expected}")]
     LoadOrder {
-        /// Position in the program.
+        /// Position in the command list.
         command: usize,
         /// The page.
         page: u32,
@@ -26,7 +26,7 @@ pub enum Violation {
     /// A load into a slot that holds a live page.
     #[error("command {command}: page {page} overwrites page {live} in slot {slot}")]
     Overwrite {
-        /// Position in the program.
+        /// Position in the command list.
         command: usize,
         /// The new page.
         page: u32,
@@ -38,7 +38,7 @@ pub enum Violation {
     /// A slot that the arena does not have.
     #[error("command {command}: slot {slot} of {slots}")]
     SlotRange {
-        /// Position in the program.
+        /// Position in the command list.
         command: usize,
         /// The slot.
         slot: u32,
@@ -58,7 +58,7 @@ pub enum Violation {
     /// Staging buffer reused without a submit in between.
     #[error("command {command}: load {load} reuses a staging buffer that was not submitted")]
     Ring {
-        /// Position in the program.
+        /// Position in the command list.
         command: usize,
         /// Number of the load.
         load: usize,
@@ -66,7 +66,7 @@ pub enum Violation {
     /// A drop of a page that is not resident.
     #[error("command {command}: drops page {page}, which is not resident")]
     DropAbsent {
-        /// Position in the program.
+        /// Position in the command list.
         command: usize,
         /// The page.
         page: u32,
@@ -74,7 +74,7 @@ pub enum Violation {
     /// A drop of a page that a later step reads, or that was read by none.
     #[error("command {command}: drops page {page} before its last use")]
     DropEarly {
-        /// Position in the program.
+        /// Position in the command list.
         command: usize,
         /// The page.
         page: u32,
@@ -82,24 +82,24 @@ pub enum Violation {
     /// A dispatch out of order, twice, or of a step that does not exist.
     #[error("command {command}: dispatches step {step}, expected {expected}")]
     DispatchOrder {
-        /// Position in the program.
+        /// Position in the command list.
         command: usize,
         /// The step.
         step: u32,
         /// The next step.
         expected: u32,
     },
-    /// A dispatch whose page is not resident, or not in the slot that it was told.
-    #[error("command {command}: step {step} reads page {page} in slot {told:?}, it is in {actual:?}")]
+    /// A dispatch whose page is not resident, or not in the slot that it was given.
+    #[error("command {command}: step {step} reads page {page} in slot {expected:?}, it is in {actual:?}")]
     NotResident {
-        /// Position in the program.
+        /// Position in the command list.
         command: usize,
         /// The step.
         step: u32,
         /// The page.
         page: u32,
         /// Slot in `slots_of_step`.
-        told: Option<u32>,
+        expected: Option<u32>,
         /// Slot that holds it.
         actual: Option<u32>,
     },
@@ -108,7 +108,7 @@ pub enum Violation {
     UploadCount {
         /// The step.
         step: u32,
-        /// Loads in the program.
+        /// Loads in the command list.
         actual: u32,
         /// Uploads in the schedule.
         scheduled: u32,

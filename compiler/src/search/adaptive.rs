@@ -1,6 +1,6 @@
 //! Optimise, lower, schedule and assemble, and again with some fusions undone while that is faster (adaptive fusion).
 //!
-//! Takes the imported graph; gives the solution that is kept. It deliberately tries a fixed number of times, so that equal
+//! Takes the imported graph; returns the solution that is kept. It deliberately tries a fixed number of times, so that equal
 //! models give equal bundles.
 
 use super::budget::search;
@@ -21,7 +21,7 @@ use crate::stages::StageError;
 use flashmem_plan_format::plan::{Provenance, TexelFormat};
 
 /// Solutions with undone fusions that are tried, at most.
-const MOST_ATTEMPTS: u32 = 4;
+const MAX_ATTEMPTS: u32 = 4;
 
 /// Option of an epilogue that was split: a bundle has an entry for each.
 pub const SPLIT_OPTION: &str = "split epilogue";
@@ -35,7 +35,7 @@ pub struct SolveOptions<'a> {
     pub weights: TexelFormat,
     /// The budget.
     pub budget_bytes: Option<u64>,
-    /// When the least memory is wanted: how much slower than the best it may be.
+    /// When the least memory is requested: how much slower than the best it may be.
     pub slack: Option<Slack>,
     /// Strategy.
     pub strategy: Strategy,
@@ -149,14 +149,14 @@ impl Attempts<'_> {
     fn with_splits(&self, splits: Vec<Split>) -> Result<Solution, SolveError> {
         let mut graph = self.imported.clone();
         let keep_apart = splits.iter().flat_map(|split| split.epilogue.iter().copied()).collect();
-        let most_loop_rounds = self.options.profile.limits.loop_rounds.map(u64::from);
-        let optimize_options = OptimizeOptions { keep_apart, most_loop_rounds, ..OptimizeOptions::default() };
+        let max_loop_rounds = self.options.profile.limits.loop_rounds.map(u64::from);
+        let optimize_options = OptimizeOptions { keep_apart, max_loop_rounds, ..OptimizeOptions::default() };
         let optimized = optimize(&mut graph, &optimize_options)?;
         check("optimise", &graph)?;
         let max_binding_bytes = self.options.profile.limits.storage_binding_bytes;
         split_large(&mut graph, max_binding_bytes)?;
-        if let Some(most_rounds) = most_loop_rounds {
-            split_long_sums(&mut graph, most_rounds)?;
+        if let Some(max_rounds) = max_loop_rounds {
+            split_long_sums(&mut graph, max_rounds)?;
         }
         check("split", &graph)?;
         let half = match self.options.weights {
@@ -187,11 +187,11 @@ impl Attempts<'_> {
     fn adapt(&self, whole: Solution) -> Result<Solution, SolveError> {
         let whole_us = whole.assembled.schedule.finish_us;
         let (mut best, mut attempts, mut binds) = (whole, 0, None);
-        'rounds: while attempts < MOST_ATTEMPTS {
+        'rounds: while attempts < MAX_ATTEMPTS {
             let proposal = self.propose(&best)?;
             binds.get_or_insert(proposal.capacity_binds);
             let mut count = proposal.splits.len();
-            while count > 0 && attempts < MOST_ATTEMPTS {
+            while count > 0 && attempts < MAX_ATTEMPTS {
                 attempts += 1;
                 let splits = best.fusion.splits.iter().chain(&proposal.splits[..count]).cloned().collect();
                 // An attempt that fails, by the memory of results in between for one, is one that is not better.

@@ -4,8 +4,8 @@
 //! construction reproducible. It deliberately predicts with the greedy schedule only: the chosen candidate gets the requested
 //! strategy.
 
-use super::candidates::{Candidate, LEAST_STAGING_PAGES, MOST_STAGING_PAGES, candidates};
-use super::least_memory::{Chosen, least_memory_within};
+use super::candidates::{Candidate, MAX_STAGING_PAGES, MIN_STAGING_PAGES, candidates};
+use super::min_memory::{Chosen, min_memory_within};
 use super::types::{BudgetError, Planned, Search, Slack, peak_bytes};
 use crate::bundle::{Assembled, Assembly};
 use crate::emit::KernelCache;
@@ -21,11 +21,11 @@ pub fn search(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Resu
     // Submits, and so the size of the plan itself, depend a little on the strategy: the smallest peak is that of plans
     // made exactly as the final one would be.
     let mut order: Vec<usize> = (0..candidates.len()).collect();
-    order.sort_by_key(|i| (candidates[*i].least_peak_bytes, *i));
+    order.sort_by_key(|i| (candidates[*i].min_peak_bytes, *i));
     let mut smallest: Option<(u64, usize, Assembled)> = None;
     for index in order.into_iter().take(3) {
         let candidate = &candidates[index];
-        let assembled = candidate.assembled(candidate.least_slots, LEAST_STAGING_PAGES, kernels, search)?;
+        let assembled = candidate.assembled(candidate.min_slots, MIN_STAGING_PAGES, kernels, search)?;
         let peak = peak_bytes(&assembled.plan)?;
         if smallest.as_ref().is_none_or(|(least, _, _)| peak < *least) {
             smallest = Some((peak, index, assembled));
@@ -55,7 +55,7 @@ pub fn search(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Resu
     let mut found = Chosen { candidate: smallest_index, assembled: smallest };
     'candidates: for (_, _, index, mut slots, staging) in scored {
         let candidate = &candidates[index];
-        while slots >= candidate.least_slots {
+        while slots >= candidate.min_slots {
             let assembled = candidate.assembled(slots, staging, kernels, search)?;
             if search.budget_bytes.is_none_or(|budget| peak_bytes(&assembled.plan).is_ok_and(|peak| peak <= budget)) {
                 found = Chosen { candidate: index, assembled };
@@ -68,7 +68,7 @@ pub fn search(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Resu
         }
     }
     let Chosen { candidate, assembled } = match search.slack {
-        Some(Slack::Fraction(fraction)) => least_memory_within(&candidates, found, fraction, kernels, search)?,
+        Some(Slack::Fraction(fraction)) => min_memory_within(&candidates, found, fraction, kernels, search)?,
         Some(Slack::Unlimited) | None => found,
     };
     let mut candidates = candidates;
@@ -79,12 +79,12 @@ pub fn search(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Resu
 fn slots_and_ring(candidate: &Candidate, budget_bytes: Option<u64>) -> Option<(u32, u32)> {
     let pages = candidate.program.pages() as u32;
     let Some(budget) = budget_bytes else {
-        return Some((pages, MOST_STAGING_PAGES.min(pages.max(LEAST_STAGING_PAGES))));
+        return Some((pages, MAX_STAGING_PAGES.min(pages.max(MIN_STAGING_PAGES))));
     };
-    let spare = budget.checked_sub(candidate.least_peak_bytes)? / candidate.program.page.page_bytes();
-    let all = u64::from(candidate.least_slots + LEAST_STAGING_PAGES) + spare;
-    let ring = (all / 4).clamp(u64::from(LEAST_STAGING_PAGES), u64::from(MOST_STAGING_PAGES)) as u32;
-    let ring = u64::from(ring).min(all - u64::from(candidate.least_slots)) as u32;
+    let spare = budget.checked_sub(candidate.min_peak_bytes)? / candidate.program.page.page_bytes();
+    let all = u64::from(candidate.min_slots + MIN_STAGING_PAGES) + spare;
+    let ring = (all / 4).clamp(u64::from(MIN_STAGING_PAGES), u64::from(MAX_STAGING_PAGES)) as u32;
+    let ring = u64::from(ring).min(all - u64::from(candidate.min_slots)) as u32;
     let slots = (all - u64::from(ring)).min(u64::from(pages)) as u32;
     Some((slots, ring))
 }

@@ -16,32 +16,32 @@ use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS, Page
 const PAGE_BYTES: [u64; 9] = [16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
 
 /// Fewest rows of a page: some devices keep textures in blocks of this many rows, and would need more than is declared for fewer.
-const LEAST_ROWS: u32 = 8;
+const MIN_ROWS: u32 = 8;
 
 /// Larger pages, tried in this order only when the device's textures have too few layers for all of the above: when everything is to
 /// be resident. Below that they would only make staging and slots coarser.
 const LARGE_PAGE_BYTES: [u64; 3] = [8 << 20, 16 << 20, 32 << 20];
 
 /// Most pages of a bundle: smaller pages are not tried for larger models, where each would cost a command and a read.
-const MOST_PAGES: u64 = 8192;
+const MAX_PAGES: u64 = 8192;
 
 /// Most pages of one call that are tried.
 const PAGES_PER_CALL: [u32; 5] = [MAX_PAGES_PER_DISPATCH, 16, 6, 3, 2];
 
 /// Fewest buffers of a ring: one being read while another is copied.
-pub const LEAST_STAGING_PAGES: u32 = 2;
+pub const MIN_STAGING_PAGES: u32 = 2;
 
 /// Most buffers of a ring: more do not make reading faster.
-pub const MOST_STAGING_PAGES: u32 = 8;
+pub const MAX_STAGING_PAGES: u32 = 8;
 
 /// A candidate, assembled at its least memory.
 pub struct Candidate {
     /// The program.
     pub program: Program,
     /// The fewest slots with which the strategy works.
-    pub least_slots: u32,
+    pub min_slots: u32,
     /// The declared peak with these and the smallest ring.
-    pub least_peak_bytes: u64,
+    pub min_peak_bytes: u64,
 }
 
 impl Candidate {
@@ -84,11 +84,7 @@ pub fn candidates(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> 
 
 /// The fewest slots with which a candidate does what is asked.
 fn slots_needed(candidate: &Candidate, search: &Search<'_>) -> u32 {
-    if search.all_resident {
-        candidate.least_slots.max(candidate.program.pages() as u32)
-    } else {
-        candidate.least_slots
-    }
+    if search.all_resident { candidate.min_slots.max(candidate.program.pages() as u32) } else { candidate.min_slots }
 }
 
 /// Every page size with every number of pages a call, lowered and at its least memory.
@@ -107,7 +103,7 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
         }
         let row_bytes = u64::from(PAGE_WIDTH_TEXELS * search.format.texel_bytes());
         let page = PageGeometry { format: search.format, rows: (page_bytes / row_bytes) as u32 };
-        if page.rows < LEAST_ROWS {
+        if page.rows < MIN_ROWS {
             continue;
         }
         let mut last: Option<usize> = None;
@@ -116,7 +112,7 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
                 page,
                 max_pages_per_call,
                 max_binding_bytes: search.max_binding_bytes,
-                most_rounds: search.assembly.profile.limits.loop_rounds.map(u64::from),
+                max_rounds: search.assembly.profile.limits.loop_rounds.map(u64::from),
                 tiles: search.assembly.profile.tiles,
             };
             let program = match lowered(graph, &options) {
@@ -127,7 +123,7 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
                 }
                 Err(error) => return Err(error.into()),
             };
-            if program.pages() > MOST_PAGES && page_bytes < largest_bytes {
+            if program.pages() > MAX_PAGES && page_bytes < largest_bytes {
                 break;
             }
             // A lower limit that cuts nothing more gives the same program.
@@ -148,12 +144,12 @@ fn at_least_memory(program: Program, kernels: &KernelCache, search: &Search<'_>)
     let unlimited = Assembly {
         strategy: Strategy::OnDemand,
         slot_cap: u32::MAX,
-        staging_pages: LEAST_STAGING_PAGES,
+        staging_pages: MIN_STAGING_PAGES,
         ..search.assembly.clone()
     };
-    let least_slots = smallest_slots(&problem(&program, &unlimited)?, search.assembly.strategy)?;
+    let min_slots = smallest_slots(&problem(&program, &unlimited)?, search.assembly.strategy)?;
     let assembled = planned(&program, kernels, &unlimited)?;
     let declared = peak_bytes(&assembled.plan)?;
-    let extra = u64::from(least_slots.saturating_sub(assembled.plan.slot_count)) * program.page.page_bytes();
-    Ok(Candidate { program, least_slots, least_peak_bytes: declared + extra })
+    let extra = u64::from(min_slots.saturating_sub(assembled.plan.slot_count)) * program.page.page_bytes();
+    Ok(Candidate { program, min_slots, min_peak_bytes: declared + extra })
 }

@@ -2,13 +2,13 @@
 //!
 //! Each candidate goes through the list of `stages`. `adaptive.rs` optimises and searches, and again with other fusions
 //! (`fusion.rs` proposes them); `budget.rs` searches page size, slots and ring among the `candidates.rs`, within a slack
-//! `least_memory.rs`; `residency.rs` makes slots of what a budget leaves. It deliberately writes nothing.
+//! `min_memory.rs`; `residency.rs` makes slots of what a budget leaves. It deliberately writes nothing.
 
 mod adaptive;
 mod budget;
 mod candidates;
 mod fusion;
-mod least_memory;
+mod min_memory;
 mod residency;
 #[cfg(test)]
 mod tests;

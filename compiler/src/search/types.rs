@@ -24,7 +24,7 @@ pub struct Search<'a> {
     pub max_binding_bytes: u64,
     /// The budget.
     pub budget_bytes: Option<u64>,
-    /// When the least memory is wanted: how much slower than the best it may be.
+    /// When the least memory is requested: how much slower than the best it may be.
     pub slack: Option<Slack>,
     /// Whether every page must have a slot of its own.
     pub all_resident: bool,

@@ -152,7 +152,7 @@ pub(crate) const fn head_bytes(sections: usize) -> usize {
     HEADER_BYTES + sections * ENTRY_BYTES + HASH_BYTES
 }
 
-/// Checks the fixed header against the file's size; gives the number of sections.
+/// Checks the fixed header against the file's size; returns the number of sections.
 pub(crate) fn check_header(header: &[u8; HEADER_BYTES], file_bytes: u64) -> Result<usize, BundleError> {
     let magic: [u8; 8] = field(header, 0);
     if magic != MAGIC {

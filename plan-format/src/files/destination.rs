@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Links that are followed from a name that leads nowhere; as many as Linux follows.
-const MOST_LINKS: u32 = 40;
+const MAX_LINKS: u32 = 40;
 
 /// Where an output goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Destination {
     /// Looks where a path leads.
     ///
     /// # Errors
-    /// [`FileError`] when nothing can be written there, as far as can be told without writing.
+    /// [`FileError`] when nothing can be written there, as far as can be known without writing.
     pub fn of(path: &Path) -> Result<Self, FileError> {
         match fs::metadata(path) {
             Ok(data) if data.is_dir() => Err(FileError::Directory { path: path.to_owned() }),
@@ -67,7 +67,7 @@ fn present(path: &Path, data: &Metadata) -> Result<Destination, FileError> {
 fn absent(path: &Path) -> Result<Destination, FileError> {
     let unreachable = |source| FileError::Unreachable { path: path.to_owned(), source };
     let mut target = path.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         let Ok(next) = fs::read_link(&target) else { break };
         target = folder_of(&target).join(next);
     }

@@ -55,7 +55,7 @@ impl Seek for Place {
 }
 
 impl OutputFile {
-    /// Looks whether an output can begin at `path`, as far as can be told without writing.
+    /// Looks whether an output can begin at `path`, as far as can be known without writing.
     ///
     /// # Errors
     /// As for [`OutputFile::create`].

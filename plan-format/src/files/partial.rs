@@ -1,7 +1,7 @@
 //! A file that is not whole yet, beside the file whose place it is to take.
 //!
 //! Its name is made up, so that several writers of one target do not meet. Its writer holds a lock on it for as long as it lives,
-//! however it ends: whoever makes a partial file in the same folder removes those that nobody holds. A process that is told to
+//! however it ends: whoever makes a partial file in the same folder removes those that nobody holds. A process that is asked to
 //! end removes its own (`interrupt`). Where a file system knows no locks, what a killed process leaves stays.
 
 use super::destination::folder_of;
@@ -16,7 +16,7 @@ use tempfile::{Builder, NamedTempFile, PersistError};
 const SUFFIX: &str = ".flashmem-partial";
 
 /// Bytes of the target's name in the name of its partial file, at most: names have an end.
-const MOST_NAME_BYTES: usize = 80;
+const MAX_NAME_BYTES: usize = 80;
 
 /// Names that are tried while others take them for left-overs.
 const ATTEMPTS: u32 = 16;
@@ -34,7 +34,7 @@ fn live() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 pub(super) fn remove_all() -> impl Drop {
     let mut live = live();
     for path in std::mem::take(&mut *live) {
-        // There is nobody left to tell.
+        // There is nobody left to inform.
         let _ = fs::remove_file(path);
     }
     live
@@ -105,7 +105,7 @@ impl Drop for PartialFile {
 
 fn named(target: &Path, folder: &Path) -> io::Result<NamedTempFile> {
     let mut name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    name.truncate(name.floor_char_boundary(MOST_NAME_BYTES));
+    name.truncate(name.floor_char_boundary(MAX_NAME_BYTES));
     let prefix = format!(".{name}.");
     let mut builder = Builder::new();
     builder.prefix(&prefix).suffix(SUFFIX).rand_bytes(8);

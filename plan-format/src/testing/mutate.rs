@@ -6,9 +6,9 @@
 use crate::testing::random::SplitMix64;
 
 /// Most edits of one mutation.
-const MOST_EDITS: usize = 4;
+const MAX_EDITS: usize = 4;
 /// Most bytes that one edit inserts, removes or repeats.
-const MOST_BYTES: usize = 64;
+const MAX_BYTES: usize = 64;
 /// Integers at which arithmetic and limits have their edges.
 const EDGES: [u64; 16] = [
     0,
@@ -31,7 +31,7 @@ const EDGES: [u64; 16] = [
 
 /// Changes `bytes` in one to four places; `other` is what pieces may be taken from.
 pub fn mutate(bytes: &mut Vec<u8>, other: &[u8], random: &mut SplitMix64) {
-    for _ in 0..=random.below(MOST_EDITS) {
+    for _ in 0..=random.below(MAX_EDITS) {
         edit(bytes, other, random);
     }
 }
@@ -42,7 +42,7 @@ fn edit(bytes: &mut Vec<u8>, other: &[u8], random: &mut SplitMix64) {
         return;
     }
     let at = random.below(bytes.len());
-    let length = 1 + random.below(MOST_BYTES.min(bytes.len() - at));
+    let length = 1 + random.below(MAX_BYTES.min(bytes.len() - at));
     match random.below(9) {
         0 => bytes[at] ^= 1 << random.below(8),
         1 => bytes[at] = random.next_u64() as u8,
@@ -57,7 +57,7 @@ fn edit(bytes: &mut Vec<u8>, other: &[u8], random: &mut SplitMix64) {
             bytes.splice(to..to, piece);
         }
         7 => {
-            let (from, end) = (random.below(other.len() + 1), random.below(MOST_BYTES));
+            let (from, end) = (random.below(other.len() + 1), random.below(MAX_BYTES));
             let piece = other[from..(from + end).min(other.len())].to_vec();
             let replaced = if random.chance(50) { at..at + length } else { at..at };
             bytes.splice(replaced, piece);

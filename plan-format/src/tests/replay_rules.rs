@@ -1,7 +1,7 @@
 //! Every kind of replay violation is caught, with its exact place.
 
 use crate::plan::{Command, PageId, Plan, SlotId};
-use crate::replay::{At, Program, ReplayReport, ReplayViolation, replay};
+use crate::replay::{At, Pass, ReplayReport, ReplayViolation, replay};
 use crate::testing::{repeating_plan, small_plan};
 use crate::tests::kinds;
 use std::collections::BTreeSet;
@@ -28,11 +28,11 @@ const fn load(page: u32, slot: u32) -> Command {
 }
 
 const fn at(index: u32) -> At {
-    At { program: Program::First, index }
+    At { pass: Pass::First, index }
 }
 
 const fn repeat(index: u32) -> At {
-    At { program: Program::Repeat, index }
+    At { pass: Pass::Later, index }
 }
 
 fn remove(plan: &mut Plan, position: usize) {
@@ -114,12 +114,12 @@ fn cases() -> Vec<Case> {
                 plan.commands.retain(|command| !matches!(command, Command::Load { page, .. } if page.0 == 3));
                 plan.commands.retain(|command| !matches!(command, Command::Drop { page } if page.0 == 3));
             },
-            V::NeverLoaded { program: Program::First, page: page(3) },
+            V::NeverLoaded { pass: Pass::First, page: page(3) },
         ),
-        Case(|plan| plan.page_count = 5, V::NeverLoaded { program: Program::First, page: page(4) }),
+        Case(|plan| plan.page_count = 5, V::NeverLoaded { pass: Pass::First, page: page(4) }),
         Case(
             |plan| plan.commands.retain(|command| *command != Command::Dispatch { index: 2 }),
-            V::NeverDispatched { program: Program::First, dispatch: 2 },
+            V::NeverDispatched { pass: Pass::First, dispatch: 2 },
         ),
         Case(|plan| remove(plan, LAST_SUBMIT), V::NeverSubmitted { command: at(8) }),
         Case(|plan| plan.slot_count = 4, V::SlotNeverUsed { slot: SlotId(3) }),
@@ -146,7 +146,7 @@ fn repeat_cases() -> Vec<Case> {
         ),
         Case(
             |plan| plan.commands.insert(12, Command::Drop { page: PageId(1) }),
-            V::LoadUnused { program: Program::First, page: page(1) },
+            V::LoadUnused { pass: Pass::First, page: page(1) },
         ),
         Case(
             |plan| {
@@ -178,7 +178,7 @@ fn repeat_cases() -> Vec<Case> {
         Case(|plan| plan.repeat_commands[4] = load(4, 1), V::NoSuchPage { command: repeat(4), page: page(4) }),
         Case(
             |plan| plan.repeat_commands.retain(|command| *command != Command::Dispatch { index: 2 }),
-            V::NeverDispatched { program: Program::Repeat, dispatch: 2 },
+            V::NeverDispatched { pass: Pass::Later, dispatch: 2 },
         ),
         Case(
             |plan| {
@@ -186,7 +186,7 @@ fn repeat_cases() -> Vec<Case> {
                 plan.repeat_commands.retain(|command| !matches!(command, Command::Load { page, .. } if page.0 == 3));
                 plan.repeat_commands.retain(|command| !matches!(command, Command::Drop { page } if page.0 == 3));
             },
-            V::NeverLoaded { program: Program::Repeat, page: page(3) },
+            V::NeverLoaded { pass: Pass::Later, page: page(3) },
         ),
         Case(
             |plan| {

@@ -66,7 +66,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Checks that an index is in range; gives the entry if so.
+    /// Checks that an index is in range; returns the entry if so.
     fn entry<'t, T>(&mut self, place: Place, table: &'static str, entries: &'t [T], index: u32) -> Option<&'t T> {
         let entry = entries.get(index as usize);
         if entry.is_none() {

@@ -25,9 +25,9 @@ pub enum Error {
     /// No graphics adapter at all.
     #[error("no graphics adapter found (Vulkan, Metal, DirectX 12 or WebGPU)")]
     NoAdapter,
-    /// No adapter of the wanted name.
-    #[error("no adapter's name contains `{wanted}`; available: {}", available.join(", "))]
-    AdapterNotFound { wanted: String, available: Vec<String> },
+    /// No adapter of the requested name.
+    #[error("no adapter's name contains `{requested}`; available: {}", available.join(", "))]
+    AdapterNotFound { requested: String, available: Vec<String> },
     /// The device offers less than the plan needs.
     #[error("adapter `{adapter}` has {limit} = {available}, and the plan needs {needed}")]
     Limit { adapter: String, limit: &'static str, needed: u64, available: u64 },
@@ -45,7 +45,7 @@ pub enum Error {
     /// A kind of memory takes more than the plan declares: a bug of compiler or runtime.
     #[error("{kind} takes {recorded_bytes} bytes, and the plan declares {declared_bytes}")]
     Ledger { kind: &'static str, recorded_bytes: u64, declared_bytes: u64 },
-    /// The device rejects what it is told; a bad kernel, or a bug.
+    /// The device rejects what it is given; a bad kernel, or a bug.
     #[error("the device reports an error while {during}: {message}")]
     Device { during: String, message: String },
     /// The device is gone.
@@ -150,7 +150,7 @@ pub enum SelfTestError {
     /// A float output is too far from the golden one.
     #[error("run {run}, output `{output}`: relative L2 error {error:.3e} exceeds {tolerance:.3e}")]
     Tolerance { run: u32, output: String, error: f64, tolerance: f64 },
-    /// An integer or truth value differs.
+    /// An integer or boolean differs.
     #[error("run {run}, output `{output}`: element {element} differs from the golden one")]
     Value { run: u32, output: String, element: u64 },
     /// The two runs differ.

@@ -41,7 +41,7 @@ fn errors() -> String {
         Bundle(BundleError::Read { offset_bytes: 64, length_bytes: 128, source: eof() });
         Budget { declared_bytes: 2_000_000, budget_bytes: 1_000_000 };
         NoAdapter;
-        AdapterNotFound { wanted: text("radeon"), available: vec![text("llvmpipe"), text("Intel Arc")] };
+        AdapterNotFound { requested: text("radeon"), available: vec![text("llvmpipe"), text("Intel Arc")] };
         Limit { adapter: text("thin"), limit: "max_texture_array_layers", needed: 300, available: 256 };
         LoopRounds { adapter: text("llvmpipe"), needed: 70_000, limit: 65_535 };
         RequestDevice { adapter: text("thin"), message: text("limits are not supported") };

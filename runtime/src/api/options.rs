@@ -50,7 +50,7 @@ pub enum IoMode {
     /// `Cached` when the file takes at most a quarter of the memory that the system has to spare, else `Buffered`.
     #[default]
     Auto,
-    /// Through the page cache, which is told what comes next, and to forget what was used.
+    /// Through the page cache, which is advised of what comes next, and to forget what was used.
     Buffered,
     /// Through the page cache, which keeps what it likes: the next start is faster if it does.
     Cached,
@@ -76,7 +76,7 @@ impl IoMode {
     }
 }
 
-/// Why a file is read in another mode than the wanted one.
+/// Why a file is read in another mode than the requested one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IoNote {

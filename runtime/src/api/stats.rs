@@ -51,7 +51,7 @@ pub struct MemoryStats {
     pub measured_peak_bytes: u64,
     /// Whether the measured peak exceeds the declared one: a bug of compiler or runtime.
     pub declared_exceeded: bool,
-    /// What the device allocator handed out; `None` where the backend does not tell.
+    /// What the device allocator handed out; `None` where the backend does not report it.
     pub device_allocated_bytes: Option<u64>,
     /// What the device allocator has from the driver: unused parts of its blocks and wgpu's own resources included.
     pub device_reserved_bytes: Option<u64>,
@@ -94,7 +94,7 @@ pub struct IoStats {
     /// How the file is read; `None` for a source that is no file. In JSON `io_mode`.
     #[serde(rename = "io_mode")]
     pub mode: Option<IoMode>,
-    /// Why it is not read as wanted. In JSON `io_note`.
+    /// Why it is not read as requested. In JSON `io_note`.
     #[serde(rename = "io_note")]
     pub note: Option<String>,
 }

@@ -16,7 +16,7 @@ pub struct Tensor {
     pub bytes: Vec<u8>,
 }
 
-/// A constructor and a reader for one element type: its name, type, bytes, and how it is told.
+/// A constructor and a reader for one element type: its name, type, bytes, and how it is printed.
 macro_rules! elements {
     ($($from:ident $read:ident $rust:ty, $element:ident, $bytes:literal, $what:literal;)*) => {
         $(

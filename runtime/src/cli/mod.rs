@@ -110,7 +110,7 @@ fn cannot_open(bundle: &Path, error: anyhow::Error) -> anyhow::Error {
 #[cfg(feature = "http")]
 const HTTP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// Runs as often as wanted; gives the outputs of the first run, which all others must repeat bit for bit.
+/// Runs as often as requested; returns the outputs of the first run, which all others must repeat bit for bit.
 fn repeat(
     arguments: &Arguments,
     session: &mut Session,

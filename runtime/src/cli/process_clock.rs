@@ -1,4 +1,4 @@
-//! Time since the process started, as far as the system tells.
+//! Time since the process started, as far as the system reports it.
 //!
 //! Linux knows when the process started, in steps of 10 ms; what passed before `main` is added to a precise clock started
 //! there. Elsewhere time is counted from `main` on.

@@ -40,7 +40,7 @@ pub fn run(arguments: &ProfileArguments) -> anyhow::Result<()> {
         folder: folder_of(output)?,
         file_bytes: arguments.size,
         repeats: arguments.repeats,
-        least_kernel_us: arguments.kernel_us.into(),
+        min_kernel_us: arguments.kernel_us.into(),
     };
     let measured = measure(&options, &mut |what| errln!("measuring: {what}"))?;
     report(&measured);

@@ -5,7 +5,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::time::{Duration, Instant};
 
 /// A run that is not worth a bar ends before this.
-const PATIENCE: Duration = Duration::from_secs(1);
+const DELAY: Duration = Duration::from_secs(1);
 
 /// The bar of one run; it is removed when the run is over.
 pub struct RunProgress {
@@ -20,7 +20,7 @@ impl RunProgress {
 
     /// Shows how far the run is, once it takes long enough. Nothing is drawn where standard error is no terminal.
     pub fn update(&mut self, done: Progress) {
-        if self.started.elapsed() < PATIENCE {
+        if self.started.elapsed() < DELAY {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {

@@ -21,7 +21,7 @@ pub(crate) struct Chosen {
 ///
 /// Backends are tried one after another, so that only the needed ones are initialised: a later one only when those before
 /// have no adapter of the name, or nothing but software.
-pub(crate) async fn choose(wanted: Option<&str>) -> Result<Chosen, Error> {
+pub(crate) async fn choose(requested: Option<&str>) -> Result<Chosen, Error> {
     let mut found = Vec::new();
     for backend in BACKENDS {
         let instance = Instance::new(InstanceDescriptor {
@@ -33,21 +33,21 @@ pub(crate) async fn choose(wanted: Option<&str>) -> Result<Chosen, Error> {
             let info = adapter.get_info();
             found.push(Chosen { adapter, info });
         }
-        let is_enough = |chosen: &Chosen| match wanted {
-            Some(wanted) => chosen.has_name(wanted),
+        let is_enough = |chosen: &Chosen| match requested {
+            Some(requested) => chosen.has_name(requested),
             None => chosen.info.device_type != DeviceType::Cpu,
         };
         if found.iter().any(is_enough) {
             break;
         }
     }
-    pick(found, wanted)
+    pick(found, requested)
 }
 
 /// Opens the device for a plan, with those of the `wanted` features that the adapter has.
-pub(crate) async fn open(chosen: Chosen, requirements: &Requirements, wanted: Features) -> Result<Gpu, Error> {
+pub(crate) async fn open(chosen: Chosen, requirements: &Requirements, requested: Features) -> Result<Gpu, Error> {
     let limits = limits_for(requirements, &chosen.info, &chosen.adapter.limits())?;
-    request(chosen, limits, wanted).await
+    request(chosen, limits, requested).await
 }
 
 /// Opens a device with all limits that its adapter has, for plans that are not known yet.
@@ -56,11 +56,11 @@ pub(crate) async fn open_whole(chosen: Chosen) -> Result<Gpu, Error> {
     request(chosen, limits, Features::empty()).await
 }
 
-async fn request(chosen: Chosen, required_limits: Limits, wanted: Features) -> Result<Gpu, Error> {
+async fn request(chosen: Chosen, required_limits: Limits, requested: Features) -> Result<Gpu, Error> {
     let Chosen { adapter, info } = chosen;
     let descriptor = DeviceDescriptor {
         label: Some("flashmem"),
-        required_features: adapter.features().intersection(wanted),
+        required_features: adapter.features().intersection(requested),
         required_limits,
         memory_hints: MemoryHints::Manual { suballocated_device_memory_block_size: BLOCK_BYTES..BLOCK_BYTES },
         ..DeviceDescriptor::default()
@@ -113,19 +113,19 @@ async fn adapters(instance: &Instance, _backend: Backends) -> Vec<Adapter> {
 }
 
 impl Chosen {
-    fn has_name(&self, wanted: &str) -> bool {
-        self.info.name.to_lowercase().contains(&wanted.to_lowercase())
+    fn has_name(&self, requested: &str) -> bool {
+        self.info.name.to_lowercase().contains(&requested.to_lowercase())
     }
 }
 
-fn pick(mut found: Vec<Chosen>, wanted: Option<&str>) -> Result<Chosen, Error> {
+fn pick(mut found: Vec<Chosen>, requested: Option<&str>) -> Result<Chosen, Error> {
     // The sort is stable: adapters of one kind stay in the order of the system.
     found.sort_by_key(|chosen| preference(chosen.info.device_type));
-    match (found.iter().position(|chosen| wanted.is_none_or(|wanted| chosen.has_name(wanted))), wanted) {
+    match (found.iter().position(|chosen| requested.is_none_or(|requested| chosen.has_name(requested))), requested) {
         (Some(position), _) => Ok(found.swap_remove(position)),
-        (None, Some(wanted)) if !found.is_empty() => {
+        (None, Some(requested)) if !found.is_empty() => {
             let available = found.into_iter().map(|chosen| chosen.info.name).collect();
-            Err(Error::AdapterNotFound { wanted: wanted.to_owned(), available })
+            Err(Error::AdapterNotFound { requested: requested.to_owned(), available })
         }
         (None, _) => Err(Error::NoAdapter),
     }

@@ -152,7 +152,7 @@ impl Gpu {
         self.check(during)
     }
 
-    /// Waits for a submission (for the last one without an index) for at most `sleep`, and runs its callbacks. Gives whether
+    /// Waits for a submission (for the last one without an index) for at most `sleep`, and runs its callbacks. Returns whether
     /// the submission is done.
     #[cfg(not(target_arch = "wasm32"))]
     fn poll_for(&self, submission: Option<SubmissionIndex>, sleep: Duration, during: &str) -> Result<bool, Error> {

@@ -3,7 +3,7 @@
 //! Two views of the device are kept. The ledger counts each resource at its size rounded up to the allocation granule; the
 //! allocator's report, where the backend gives one, counts what was taken from the driver since before the first resource.
 //! The measured peak is the larger view plus the host's bytes, at the worst of all samples. What drivers hold for
-//! pipelines, descriptors and command buffers is deliberately not in it: no API tells.
+//! pipelines, descriptors and command buffers is deliberately not in it: no API reports it.
 
 use crate::api::Error;
 use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, MemoryDeclaration, TEXTURE_GRANULE_BYTES};

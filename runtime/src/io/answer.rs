@@ -41,7 +41,7 @@ impl From<HttpError> for io::Error {
     }
 }
 
-/// The file that was opened, by what servers tell with every range of it.
+/// The file that was opened, by what servers send with every range of it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Version {
     pub(super) size_bytes: u64,

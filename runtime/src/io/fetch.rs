@@ -136,7 +136,7 @@ async fn fetch_all(source: &MeteredSource, needed: Vec<(u64, usize)>, at_a_time:
 
 /// Least that is fetched at a time of what was not known to be needed: what opening reads stands together at the start of a
 /// bundle, so that more of it comes with the same request. It is no more than readers' buffers, which come later.
-const LEAST_BYTES: u64 = 64 * 1024;
+const MIN_BYTES: u64 = 64 * 1024;
 
 /// What was fetched so far.
 struct Known {
@@ -149,7 +149,7 @@ struct Known {
 impl Known {
     /// The least that is fetched from `offset_bytes` on.
     fn small_bytes(&self, offset_bytes: u64) -> usize {
-        self.size_bytes.saturating_sub(offset_bytes).min(LEAST_BYTES) as usize
+        self.size_bytes.saturating_sub(offset_bytes).min(MIN_BYTES) as usize
     }
 }
 

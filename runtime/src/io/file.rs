@@ -21,10 +21,10 @@ const SPARE_PARTS: u64 = 4;
 const LOOKAHEAD_PARTS: u64 = 16;
 
 /// Announced pages need not be more: about what a fast disk reads while a driver is loaded, and enough requests for the longest queue.
-const MOST_LOOKAHEAD_BYTES: u64 = 512 << 20;
+const MAX_LOOKAHEAD_BYTES: u64 = 512 << 20;
 
 /// With fewer announced pages the disk would stop at every pause of a replay.
-const LEAST_LOOKAHEAD_BYTES: u64 = 16 << 20;
+const MIN_LOOKAHEAD_BYTES: u64 = 16 << 20;
 
 /// Openings of one file. Threads beyond this number share.
 const OPENINGS: usize = 8;
@@ -54,7 +54,7 @@ impl AdvisedFile {
             advice.in_order(file.file());
         }
         let lookahead_bytes =
-            (spare_bytes.unwrap_or(u64::MAX) / LOOKAHEAD_PARTS).clamp(LEAST_LOOKAHEAD_BYTES, MOST_LOOKAHEAD_BYTES);
+            (spare_bytes.unwrap_or(u64::MAX) / LOOKAHEAD_PARTS).clamp(MIN_LOOKAHEAD_BYTES, MAX_LOOKAHEAD_BYTES);
         Ok(Self { files, keeps_cached, advice, lookahead_bytes })
     }
 
@@ -125,7 +125,7 @@ impl ReadAt for AdvisedFile {
     }
 }
 
-/// Memory that the system could give without swapping; `None` where it does not tell.
+/// Memory that the system could give without swapping; `None` where it does not report it.
 fn spare_memory_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
@@ -144,7 +144,7 @@ mod linux {
     use std::os::unix::fs::MetadataExt as _;
 
     /// Every device takes requests of this many bytes.
-    const LEAST_REQUEST_BYTES: u64 = 128 * 1024;
+    const MIN_REQUEST_BYTES: u64 = 128 * 1024;
 
     /// Longer requests would only delay whoever asks next.
     const MAX_REQUEST_BYTES: u64 = 2 * 1024 * 1024;
@@ -166,7 +166,7 @@ mod linux {
             let of_queue = |name: &str| queue_bytes(file, name).unwrap_or(0);
             let (request, ahead) = (of_queue("max_sectors_kb"), of_queue("read_ahead_kb"));
             Self {
-                request_bytes: request.max(ahead).clamp(LEAST_REQUEST_BYTES, MAX_REQUEST_BYTES),
+                request_bytes: request.max(ahead).clamp(MIN_REQUEST_BYTES, MAX_REQUEST_BYTES),
                 system_reads_ahead: ahead >= FAR_BYTES && cores() < CORES_FOR_ADVICE,
             }
         }
@@ -193,7 +193,7 @@ mod linux {
         }
     }
 
-    /// Cores that this process may use; one where the system does not tell.
+    /// Cores that this process may use; one where the system does not report it.
     fn cores() -> usize {
         std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
     }

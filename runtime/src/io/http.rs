@@ -172,7 +172,7 @@ fn parse_head(text: &str, rest: Vec<u8>) -> Result<Head, HttpError> {
             "content-length" => head.content_length = value.parse().ok(),
             "etag" => head.tag = Some(value.to_owned()),
             "connection" => head.closes |= value.eq_ignore_ascii_case("close"),
-            "transfer-encoding" => return Err(HttpError::Head { reason: "its length is not told in advance" }),
+            "transfer-encoding" => return Err(HttpError::Head { reason: "its length is not given in advance" }),
             _ => {}
         }
     }
@@ -260,7 +260,7 @@ mod tests {
             (|_, _| b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".into(), "404 Not Found"),
             (|first, last| part(first + 1, last + 1, ""), "were asked for"),
             (|first, last| part(first, last + 9, ""), "were asked for"),
-            (|first, last| part(first, last, "Transfer-Encoding: chunked\r\n"), "not told in advance"),
+            (|first, last| part(first, last, "Transfer-Encoding: chunked\r\n"), "not given in advance"),
             (|first, last| part(first, last, "ETag: \"2\"\r\n"), "changed on the server"),
             (|_, _| vec![b'x'; 20_000], "it is too long"),
         ];

@@ -54,7 +54,7 @@ impl ReadAt for MappedFile {
     fn was_read(&self, range: Range<u64>) {
         let length = range.end.min(self.size_bytes()).saturating_sub(range.start);
         // SAFETY: the mapping is of a file, shared with it and never written, so what is dropped here is read from the file again
-        // by whoever still wants it.
+        // by whoever still needs it.
         let _ = unsafe {
             self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start as usize, length as usize)
         };

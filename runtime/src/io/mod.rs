@@ -4,7 +4,7 @@
 //! advises it, `direct.rs` goes around it, `mapped.rs` reads from a mapping; memory is [`MemorySource`], and `http.rs` reads
 //! ranges of a file on a server. In browsers `web.rs` fetches such ranges, as an [`AsyncReadAt`]; `fetch.rs` lets code that
 //! knows blocking reads only use such a source. `metered.rs` counts bytes, `watchdog.rs` gives up reads that do not end.
-//! docs/runtime.md tells which mode is for whom. Nothing here knows pages or plans.
+//! docs/runtime.md says which mode is for whom. Nothing here knows pages or plans.
 //!
 //! [`ReadAt`]: flashmem_plan_format::source::ReadAt
 //! [`MemorySource`]: flashmem_plan_format::source::MemorySource
@@ -59,21 +59,21 @@ pub(crate) struct OpenFile {
 
 /// Opens a file in a mode.
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn open(path: &Path, wanted: IoMode) -> Result<OpenFile, Error> {
+pub(crate) fn open(path: &Path, requested: IoMode) -> Result<OpenFile, Error> {
     let failed = |source| Error::OpenFile { path: path.to_owned(), source };
     let cached = |keeps: bool| file::AdvisedFile::open(path, keeps).map_err(failed);
     let mut note = None;
-    let (source, mode): (Arc<dyn ReadAt>, _) = match wanted {
+    let (source, mode): (Arc<dyn ReadAt>, _) = match requested {
         IoMode::Auto => {
             let file = file::AdvisedFile::open_auto(path).map_err(failed)?;
             let mode = if file.keeps_cached() { IoMode::Cached } else { IoMode::Buffered };
             (Arc::new(file), mode)
         }
-        IoMode::Buffered => (Arc::new(cached(false)?), wanted),
-        IoMode::Cached => (Arc::new(cached(true)?), wanted),
-        IoMode::Mmap => (Arc::new(mapped::MappedFile::open(path).map_err(failed)?), wanted),
+        IoMode::Buffered => (Arc::new(cached(false)?), requested),
+        IoMode::Cached => (Arc::new(cached(true)?), requested),
+        IoMode::Mmap => (Arc::new(mapped::MappedFile::open(path).map_err(failed)?), requested),
         IoMode::Direct => match direct::DirectFile::open(path).map_err(failed)? {
-            Ok(file) => (Arc::new(file), wanted),
+            Ok(file) => (Arc::new(file), requested),
             Err(refused) => {
                 note = Some(IoNote::DirectRefused { reason: refused.to_string() });
                 (Arc::new(cached(false)?), IoMode::Buffered)

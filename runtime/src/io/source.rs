@@ -22,16 +22,16 @@ pub enum Source {
     Async(Arc<dyn AsyncReadAt>),
 }
 
-/// How a file is read, never `Auto`, and why not as wanted.
+/// How a file is read, never `Auto`, and why not as requested.
 pub(crate) type FileMode = (IoMode, Option<IoNote>);
 
 impl Source {
-    /// Opens a file in the wanted mode; everything else is open already.
+    /// Opens a file in the requested mode; everything else is open already.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn open(self, wanted: IoMode) -> Result<(MeteredSource, Option<FileMode>), Error> {
+    pub(crate) fn open(self, requested: IoMode) -> Result<(MeteredSource, Option<FileMode>), Error> {
         match self {
             Self::File(path) => {
-                let file = super::open(&path, wanted)?;
+                let file = super::open(&path, requested)?;
                 Ok((MeteredSource::new(file.source), Some((file.mode, file.note))))
             }
             Self::Blocking(source) => Ok((MeteredSource::new(source), None)),
@@ -41,7 +41,7 @@ impl Source {
 
     /// As elsewhere, where there are no files.
     #[cfg(target_arch = "wasm32")]
-    pub(crate) fn open(self, _wanted: IoMode) -> Result<(MeteredSource, Option<FileMode>), crate::api::Error> {
+    pub(crate) fn open(self, _requested: IoMode) -> Result<(MeteredSource, Option<FileMode>), crate::api::Error> {
         match self {
             Self::Blocking(source) => Ok((MeteredSource::new(source), None)),
             Self::Async(source) => Ok((MeteredSource::fetched(source), None)),

@@ -2,7 +2,7 @@
 //!
 //! There is a file for every device, written whole and renamed. A file that is damaged, foreign or too long is ignored and
 //! replaced; wgpu and the driver check besides that it is theirs. Without a cache everything works as before, so nothing
-//! here is an error: the state is told in the statistics. The directory must not be one that others can write.
+//! here is an error: the state is in the statistics. The directory must not be one that others can write.
 
 use crate::device::Gpu;
 use std::io::Read as _;

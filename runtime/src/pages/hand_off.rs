@@ -2,7 +2,7 @@
 //!
 //! A sequence of loads begins; its load k uses place k mod R. The replay gives a place's view when it is free; readers take
 //! loads in order, each with its view, and hand the view back filled, or an error; the replay takes loads in order. After a
-//! failure, and when the sequence is stopped, no load starts; stopping drops every view that waits here, and `is_idle` tells
+//! failure, and when the sequence is stopped, no load starts; stopping drops every view that waits here, and `is_idle` says
 //! when the last reader let go of its own. With every load, and while there is no view for the next one, readers are also
 //! given loads to announce, each once and at most a window ahead.
 //!
@@ -109,7 +109,7 @@ impl<L: Copy, V, E> HandOff<L, V, E> {
         self.given.notify_all();
     }
 
-    /// A reader waits for something to do. `short_of_views` is told how long loads waited for nothing but views.
+    /// A reader waits for something to do. `short_of_views` counts how long loads waited for nothing but views.
     pub(crate) fn next(&self, short_of_views: impl Fn(Duration)) -> Task<L, V> {
         let mut state = self.lock();
         loop {
@@ -128,7 +128,7 @@ impl<L: Copy, V, E> HandOff<L, V, E> {
         }
     }
 
-    /// A reader hands a load back. After a failure none starts. Gives whether all loads of the sequence arrived.
+    /// A reader hands a load back. After a failure none starts. Returns whether all loads of the sequence arrived.
     pub(crate) fn arrive(&self, load: u32, result: Result<V, E>) -> bool {
         let mut state = self.lock();
         state.done += u32::from(result.is_ok());

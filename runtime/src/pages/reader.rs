@@ -24,10 +24,10 @@ const MAX_READERS: u32 = 32;
 /// Direct I/O asks for this alignment at most; a page of memory.
 const BLOCK_BYTES: usize = 4096;
 
-/// Readers that can be of use: as many as wanted, but no more than there are staging buffers and blocks to read into.
-pub(crate) fn useful_readers(plan: &Plan, wanted: u32) -> u32 {
+/// Readers that can be of use: as many as requested, but no more than there are staging buffers and blocks to read into.
+pub(crate) fn useful_readers(plan: &Plan, requested: u32) -> u32 {
     let blocks = u32::try_from(plan.read_buffers_bytes() / BLOCK_BYTES as u64).unwrap_or(u32::MAX);
-    wanted.min(MAX_READERS).min(plan.staging_pages).min(blocks.max(1))
+    requested.min(MAX_READERS).min(plan.staging_pages).min(blocks.max(1))
 }
 
 pub(crate) struct PageReader {
@@ -271,6 +271,6 @@ mod tests {
     #[test]
     fn readers_without_a_staging_buffer_are_not_started() {
         let plan = flashmem_plan_format::testing::small_plan();
-        assert_eq!([0, 1, 2, 9].map(|wanted| useful_readers(&plan, wanted)), [0, 1, 2, 2]);
+        assert_eq!([0, 1, 2, 9].map(|requested| useful_readers(&plan, requested)), [0, 1, 2, 2]);
     }
 }

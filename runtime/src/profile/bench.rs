@@ -37,7 +37,7 @@ const BUFFER_BYTES: u64 = 32 << 20;
 /// Copies beside one kernel, in turn.
 const PAGES_BESIDE: [u32; 6] = [1, 2, 4, 8, 16, 32];
 /// No class allows more slowdown than this.
-const MOST_SLOWDOWN: f64 = 4.0;
+const MAX_SLOWDOWN: f64 = 4.0;
 /// Kernels of the shorter submission, and those that the longer one has more.
 const FEW: u32 = 1;
 const MORE: u32 = 4;
@@ -117,25 +117,25 @@ impl Bench {
     }
 
     /// A kernel alone and with copies beside it.
-    pub(super) async fn kernel(&self, class: Class, least_us: f64, launch_us: f64) -> Result<KernelRate, Error> {
+    pub(super) async fn kernel(&self, class: Class, min_us: f64, launch_us: f64) -> Result<KernelRate, Error> {
         let (mut size, largest) = class.sizes();
         let (case, alone_us) = loop {
             let case = self.case(class, size).await?;
             let alone_us = self.kernel_us(&case, 0)?;
-            if alone_us >= least_us || size == largest {
+            if alone_us >= min_us || size == largest {
                 break (case, alone_us);
             }
             size *= 2;
         };
-        // What is little more than a launch is not told from it.
+        // What is little more than a launch is not distinguished from it.
         let working_us = (alone_us - launch_us).max(alone_us * 0.2);
         let mut curve: Vec<[f64; 2]> = Vec::new();
         for pages in PAGES_BESIDE {
             let slower = (self.kernel_us(&case, pages)? - alone_us).max(0.0) / alone_us;
             // More copies do not make a kernel faster: what says so is noise.
-            let slower = slower.max(curve.last().map_or(0.0, |point| point[1])).min(MOST_SLOWDOWN * 2.0);
+            let slower = slower.max(curve.last().map_or(0.0, |point| point[1])).min(MAX_SLOWDOWN * 2.0);
             curve.push([f64::from(pages) * PAGE_BYTES as f64 / alone_us, slower]);
-            if slower > MOST_SLOWDOWN {
+            if slower > MAX_SLOWDOWN {
                 break;
             }
         }

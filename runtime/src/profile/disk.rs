@@ -1,6 +1,6 @@
 //! Sequential reads of a file, as sessions read pages: positional reads by two threads into small buffers.
 //!
-//! On Linux the file is dropped from the page cache before every timed pass. Whether that helped is told by comparing with
+//! On Linux the file is dropped from the page cache before every timed pass. Whether that helped shows comparing with
 //! a pass that is known to be cached. It deliberately uses no direct I/O, since sessions do not.
 
 use super::{DiskRate, ProfileError, ProfileOptions};
@@ -17,7 +17,7 @@ const READ_BYTES: u64 = 1 << 20;
 /// Reading threads.
 const THREADS: u32 = 2;
 /// Fewest bytes that give a rate.
-const LEAST_BYTES: u64 = 4 << 20;
+const MIN_BYTES: u64 = 4 << 20;
 /// Timed passes.
 const PASSES: u32 = 3;
 /// A cold pass that is nearly as fast as a cached one was cached.
@@ -37,8 +37,8 @@ pub(super) fn measure(options: &ProfileOptions) -> Result<DiskRate, ProfileError
     let failed = |source| ProfileError::File { path: path.to_owned(), source };
     let file = FileSource::open(path).map_err(failed)?;
     let bytes = file.size_bytes().min(options.file_bytes);
-    if bytes < LEAST_BYTES {
-        return Err(ProfileError::ShortFile { path: path.to_owned(), bytes, least: LEAST_BYTES });
+    if bytes < MIN_BYTES {
+        return Err(ProfileError::ShortFile { path: path.to_owned(), bytes, least: MIN_BYTES });
     }
     let mut cold_us = Vec::new();
     for _ in 0..PASSES {

@@ -30,7 +30,7 @@ pub struct ProfileOptions {
     /// Repetitions of every measurement, at least 1.
     pub repeats: u32,
     /// Kernels are enlarged until they take this long.
-    pub least_kernel_us: f64,
+    pub min_kernel_us: f64,
 }
 
 impl Default for ProfileOptions {
@@ -41,7 +41,7 @@ impl Default for ProfileOptions {
             folder: PathBuf::from("."),
             file_bytes: 256 << 20,
             repeats: 7,
-            least_kernel_us: 500.0,
+            min_kernel_us: 500.0,
         }
     }
 }
@@ -154,7 +154,7 @@ pub fn measure(options: &ProfileOptions, progress: &mut dyn FnMut(&str)) -> Resu
     let upload_bytes_per_second = bench.upload_bytes_per_second()?;
     let mut kernel = |what: &str, class| {
         progress(what);
-        pollster::block_on(bench.kernel(class, options.least_kernel_us, launch_us))
+        pollster::block_on(bench.kernel(class, options.min_kernel_us, launch_us))
     };
     let elemental = kernel("elemental kernels", bench::Class::Elemental)?;
     let reusable = kernel("reusable kernels", bench::Class::Reusable { software })?;

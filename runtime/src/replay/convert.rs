@@ -1,6 +1,6 @@
 //! Conversion between API elements and device elements, which all have 4 bytes.
 //!
-//! f16 is f32 on the device; i64, i8 and u8 are i32; truth values are u32 0 or 1. Both directions work piecewise, so that
+//! f16 is f32 on the device; i64, i8 and u8 are i32; booleans are u32 0 or 1. Both directions work piecewise, so that
 //! no second copy of a tensor is held. It deliberately knows neither ports nor buffers.
 
 use flashmem_plan_format::plan::{ElementType, TexelFormat};

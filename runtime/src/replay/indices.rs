@@ -13,7 +13,7 @@ fn outside(bound: &IndexBound, tensor: &Tensor) -> Option<(u64, i64)> {
     bound.walk.positions().map(value).find(|(_, value)| !bound.allows(*value))
 }
 
-/// An element of a tensor of integers or truth values, which are 0 or 1.
+/// An element of a tensor of integers or booleans, which are 0 or 1.
 pub(super) fn integer_at(tensor: &Tensor, position: usize) -> i64 {
     let byte = || tensor.bytes[position];
     match tensor.element {

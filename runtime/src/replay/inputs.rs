@@ -48,7 +48,7 @@ fn expected(plan: &Plan) -> String {
     ports.collect::<Vec<_>>().join(", ")
 }
 
-/// Fills the staging buffer, which is unmapped then; gives where everything starts in it, and where it belongs.
+/// Fills the staging buffer, which is unmapped then; returns where everything starts in it, and where it belongs.
 pub(crate) async fn stage(
     input: &Input,
     (staging, held): (&mut WriteBuffer, &mut HeldRows),
@@ -56,7 +56,7 @@ pub(crate) async fn stage(
     wait: &Wait,
 ) -> Result<Vec<(u64, BufferSlice)>, Error> {
     let plan = &input.bundle.plan;
-    let wanted = rows::announce(input, tensors, held)?;
+    let requested = rows::announce(input, tensors, held)?;
     let view = staging.buffer.get_mapped_range_mut(..);
     let mut view = view.map_err(|error| unmapped("writing inputs", &error))?;
     let mut placed = Vec::new();
@@ -72,9 +72,9 @@ pub(crate) async fn stage(
             write_input(&mut view, place(slice), port, tensor)?;
         }
     }
-    for wanted in wanted {
-        let start_bytes = place(wanted.destination());
-        rows::gather(input, wanted, &mut view, start_bytes, wait).await?;
+    for requested in requested {
+        let start_bytes = place(requested.destination());
+        rows::gather(input, requested, &mut view, start_bytes, wait).await?;
     }
     drop(view);
     staging.buffer.unmap();

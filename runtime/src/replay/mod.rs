@@ -89,7 +89,7 @@ pub(crate) async fn run_reads_only(
     Ok(())
 }
 
-/// Host memory of a run itself, outputs aside: a batch of rows of the widest table, and what is known and wanted of rows.
+/// Host memory of a run itself, outputs aside: a batch of rows of the widest table, and what is known and requested of rows.
 pub(crate) fn host_bytes(plan: &Plan) -> u64 {
     plan.row_gather_bytes().expect("a validated plan's sizes do not overflow")
 }

@@ -1,7 +1,7 @@
 //! Gathers single rows of a table that stays in the file.
 //!
 //! Rows are read in file order and each only once, a batch at a time, checked, widened to f32 and written to every place
-//! that wants them. Rows of a source that answers later are on their way some at a time. A place that wants the row that it got
+//! that needs them. Rows of a source that answers later are on their way some at a time. A place that needs the row that it got
 //! in an earlier run keeps it, and nothing is read: the same prompt, or one that grew, costs its new rows only. Indices are
 //! elements of inputs, or what the plan's program makes of them; negative ones count from the end, as in ONNX Gather.
 
@@ -20,14 +20,14 @@ use std::sync::Arc;
 use wgpu::BufferViewMut;
 
 /// What a gather is to read.
-pub(crate) struct WantedRows<'a> {
+pub(crate) struct RequestedRows<'a> {
     gather: &'a RowGather,
     held: &'a mut Vec<u32>,
     /// Row and position, in file order.
-    wanted: Vec<(u32, u32)>,
+    requested: Vec<(u32, u32)>,
 }
 
-impl WantedRows<'_> {
+impl RequestedRows<'_> {
     /// Where all rows of the gather belong, held ones included.
     pub(crate) const fn destination(&self) -> BufferSlice {
         self.gather.destination
@@ -40,38 +40,38 @@ pub(crate) fn announce<'a>(
     input: &'a Input,
     tensors: &[&Tensor],
     held: &'a mut HeldRows,
-) -> Result<Vec<WantedRows<'a>>, InputError> {
+) -> Result<Vec<RequestedRows<'a>>, InputError> {
     let plan = &input.bundle.plan;
     let find = |(gather, held): (&'a RowGather, &'a mut Vec<u32>)| {
         let table = &plan.row_tables[gather.table as usize];
-        let wanted = wanted_rows(plan, gather, tensors, held)?;
-        for neighbours in wanted.chunk_by(|(a, _), (b, _)| b - a <= 1) {
+        let requested = requested_rows(plan, gather, tensors, held)?;
+        for neighbours in requested.chunk_by(|(a, _), (b, _)| b - a <= 1) {
             let ((first, _), (last, _)) = (neighbours[0], neighbours[neighbours.len() - 1]);
             let start_bytes = input.bundle.row_offset_bytes(gather.table, first).expect("the row is in the table");
             input.source.will_read(start_bytes..start_bytes + u64::from(last - first + 1) * table.row_stride_bytes());
         }
-        Ok(WantedRows { gather, held, wanted })
+        Ok(RequestedRows { gather, held, requested })
     };
     plan.row_gathers.iter().zip(&mut held.by_gather).map(find).collect()
 }
 
-/// Writes the rows that a gather wants to `view`, the input staging buffer, where it has the gather's destination from
+/// Writes the rows that a gather needs to `view`, the input staging buffer, where it has the gather's destination from
 /// `start_bytes` on.
 pub(crate) async fn gather(
     input: &Input,
-    WantedRows { gather, held, wanted }: WantedRows<'_>,
+    RequestedRows { gather, held, requested }: RequestedRows<'_>,
     view: &mut BufferViewMut,
     start_bytes: u64,
     wait: &Wait,
 ) -> Result<(), Error> {
     let table = &input.bundle.plan.row_tables[gather.table as usize];
     let mut batch = Vec::new();
-    for wanted in batches(&wanted) {
+    for requested in batches(&requested) {
         batch.clear();
-        batch.extend(wanted.iter().map(|(row, _)| *row));
+        batch.extend(requested.iter().map(|(row, _)| *row));
         batch.dedup();
         let bytes = read_batch(input, gather.table, &batch, wait).await?;
-        for (row, position) in wanted {
+        for (row, position) in requested {
             let index = batch.binary_search(row).expect("the batch was read for these rows");
             let stored = &bytes[index * table.row_stride_bytes() as usize..][..table.row_bytes() as usize];
             let mut next = start_bytes as usize + *position as usize * table.row_elements as usize * 4;
@@ -85,9 +85,9 @@ pub(crate) async fn gather(
     Ok(())
 }
 
-/// Cuts what is wanted into runs of at most as many different rows as may be held.
-fn batches(wanted: &[(u32, u32)]) -> impl Iterator<Item = &[(u32, u32)]> {
-    let mut rest = wanted;
+/// Cuts what is needed into runs of at most as many different rows as may be held.
+fn batches(requested: &[(u32, u32)]) -> impl Iterator<Item = &[(u32, u32)]> {
+    let mut rest = requested;
     std::iter::from_fn(move || {
         let mut different = 0;
         let mut previous = None;
@@ -151,24 +151,24 @@ fn read_neighbours(
 
 /// Row and position of every index whose row is not held, in file order. From here on these positions hold nothing: whoever
 /// reads may fail.
-fn wanted_rows(
+fn requested_rows(
     plan: &Plan,
     gather: &RowGather,
     inputs: &[&Tensor],
     held: &mut [u32],
 ) -> Result<Vec<(u32, u32)>, InputError> {
     // As many as there may be: growing would hold twice what is declared.
-    let mut wanted = Vec::with_capacity(held.len());
+    let mut requested = Vec::with_capacity(held.len());
     let mut indices = Indices::of(plan, gather, inputs);
     for (place, held) in held.iter_mut().enumerate() {
         let row = indices.next_row()?;
         if std::mem::replace(held, row) != row {
             *held = NO_ROW;
-            wanted.push((row, place as u32));
+            requested.push((row, place as u32));
         }
     }
-    wanted.sort_unstable();
-    Ok(wanted)
+    requested.sort_unstable();
+    Ok(requested)
 }
 
 /// The indices of a gather, computed one after another from the inputs of a run.

@@ -32,7 +32,7 @@ pub(crate) struct Walk<'a> {
     traced: Traced,
 }
 
-/// What only tracing wants to know.
+/// What only tracing needs to know.
 struct Traced {
     /// Dispatches since the last submission.
     dispatches: Vec<u32>,

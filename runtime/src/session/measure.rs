@@ -16,7 +16,7 @@ impl EmptyDevice {
     /// Opens the device that a session would use.
     ///
     /// # Errors
-    /// No adapter, or none of the wanted name; a driver that gives no device.
+    /// No adapter, or none of the requested name; a driver that gives no device.
     pub fn open(adapter: Option<&str>) -> Result<Self, Error> {
         let chosen = pollster::block_on(adapter::choose(adapter))?;
         let gpu = pollster::block_on(adapter::open(chosen, &Requirements::default(), wgpu::Features::empty()))?;

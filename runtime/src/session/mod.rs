@@ -41,7 +41,7 @@ pub struct Session {
     runs: Vec<RunRecord>,
     /// Bytes read before the run that is going on, or the next one.
     bytes_read_before: u64,
-    /// What became of the pipeline cache, when one was wanted.
+    /// What became of the pipeline cache, when one was requested.
     cache_state: Option<&'static str>,
     /// `None` for a source that is no file.
     file_mode: Option<FileMode>,
@@ -176,7 +176,7 @@ impl Session {
         }
     }
 
-    /// Before a run: everything is with the host, and allocated. Gives whether the run may repeat; from here on the session is
+    /// Before a run: everything is with the host, and allocated. Returns whether the run may repeat; from here on the session is
     /// unsettled.
     async fn prepare(&mut self, wait: &Wait) -> Result<bool, Error> {
         if matches!(self.condition, Condition::Unsettled) {

@@ -72,7 +72,7 @@ pub(super) async fn open(
 
 /// Features that are no kernel's business.
 fn features(options: &Options) -> Features {
-    let of = |wanted: bool, features: Features| if wanted { features } else { Features::empty() };
+    let of = |requested: bool, features: Features| if requested { features } else { Features::empty() };
     of(options.cache_dir.is_some(), Features::PIPELINE_CACHE).union(of(options.trace, Features::TIMESTAMP_QUERY))
 }
 
@@ -94,9 +94,9 @@ async fn check_and_choose(
     options: &Options,
     timeline: &Arc<Timeline>,
 ) -> (Result<Checked, Error>, Result<Chosen, Error>) {
-    let (wanted, noting) = (options.adapter.clone(), Arc::clone(timeline));
+    let (requested, noting) = (options.adapter.clone(), Arc::clone(timeline));
     let choose = move || {
-        let chosen = pollster::block_on(adapter::choose(wanted.as_deref()));
+        let chosen = pollster::block_on(adapter::choose(requested.as_deref()));
         noting.mark(Mark::Adapter);
         chosen
     };
@@ -196,7 +196,7 @@ async fn build(
     Ok(Built { input, loaded, buffers, cache_state })
 }
 
-/// Starts creating pipelines, with a cache if one is wanted; tells what became of the cache.
+/// Starts creating pipelines, with a cache if one is requested; says what became of the cache.
 fn start_pipelines(
     gpu: &Gpu,
     known: Option<Arc<KnownPipelines>>,
@@ -216,7 +216,7 @@ fn start_pipelines(
     Ok((Pipelines::start(gpu, known, layouts, pipelines, threads, None, timeline)?, None))
 }
 
-/// Threads that create pipelines: as wanted, or one a core, within reason.
+/// Threads that create pipelines: as requested, or one a core, within reason.
 fn pipeline_threads(options: &Options) -> u32 {
     let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     if options.pipeline_threads == 0 { cores().clamp(2, 8) } else { options.pipeline_threads }

@@ -1,6 +1,6 @@
 //! Runs a bundle's own example twice: against the golden outputs, and against itself.
 //!
-//! Floats are compared by the relative L2 error of each output, integers and truth values exactly, and the two runs bit for
+//! Floats are compared by the relative L2 error of each output, integers and booleans exactly, and the two runs bit for
 //! bit. It deliberately tests only what the bundle brings.
 
 use super::Session;

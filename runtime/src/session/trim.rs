@@ -1,4 +1,4 @@
-//! Gives the device's memory back between runs, and takes it again.
+//! Returns the device's memory back between runs, and takes it again.
 //!
 //! What goes: arena, staging, activations, constants, parameters, input staging, read-back and all bind groups. What stays:
 //! the device, pipelines, readers with their buffers, and the plan. Constants and parameters are read from the bundle again,

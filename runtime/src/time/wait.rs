@@ -44,11 +44,11 @@ impl Wait {
     }
 
     /// The longest wait in one piece: nothing for a run that may not block.
-    pub(crate) fn piece(&self, wanted: Duration) -> Duration {
+    pub(crate) fn piece(&self, requested: Duration) -> Duration {
         match (self.may_block, &self.cancel) {
             (false, _) => Duration::ZERO,
-            (true, None) => wanted,
-            (true, Some(_)) => wanted.min(CANCEL_INTERVAL),
+            (true, None) => requested,
+            (true, Some(_)) => requested.min(CANCEL_INTERVAL),
         }
     }
 

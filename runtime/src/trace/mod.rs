@@ -88,7 +88,7 @@ impl Trace {
         Self { clock, records: Arc::default(), timestamps: OnceLock::new() }
     }
 
-    /// From here on the device tells when dispatches run, if it can.
+    /// From here on the device says when dispatches run, if it can.
     pub(crate) fn use_timestamps(&self, timestamps: Option<Timestamps>) {
         if let Some(timestamps) = timestamps {
             // A session has one device, so that this is called once.
@@ -104,7 +104,7 @@ impl Trace {
         self.clock.elapsed()
     }
 
-    /// A run starts; gives its start.
+    /// A run starts; returns its start.
     pub(crate) fn begin_run(&self) -> Duration {
         lock(&self.records).runs += 1;
         self.now()
@@ -155,7 +155,7 @@ impl Trace {
         lock(&self.records).residency.push(Residency { at, bytes });
     }
 
-    /// `dispatches` were submitted by a call that began at `submitted`; the queue tells when they are done.
+    /// `dispatches` were submitted by a call that began at `submitted`; the queue says when they are done.
     pub(crate) fn submitted(&self, queue: &wgpu::Queue, submitted: Duration, dispatches: Vec<u32>) {
         let mut records = lock(&self.records);
         let (index, run) = (records.submissions.len(), records.runs);

@@ -1,6 +1,6 @@
 //! The timeline that a plan predicts: reads at the rate that it assumes, dispatches as long as it says.
 //!
-//! A dispatch starts when the one before it is over and everything that the program loads before it is read. It deliberately leaves
+//! A dispatch starts when the one before it is over and everything that the command list loads before it is read. It deliberately leaves
 //! out what uploads cost that no dispatch hides, so the end may come somewhat before the predicted time of the whole.
 
 use flashmem_plan_format::plan::{Command, PageId, Plan};

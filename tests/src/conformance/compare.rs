@@ -1,6 +1,6 @@
 //! How an output compares with what the node test expects.
 //!
-//! Integers and truth values are equal; NaN meets NaN and infinities meet their like. Floats may differ by the tolerances
+//! Integers and booleans are equal; NaN meets NaN and infinities meet their like. Floats may differ by the tolerances
 //! below, tighter than those of ONNX's own runner (1e-3 relative). Shape and type always have to be right.
 
 use flashmem_runtime::{ElementType, Tensor};

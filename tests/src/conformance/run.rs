@@ -38,7 +38,7 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-/// Runs tests on `threads` threads; verdicts come in the order of the tests. `done` is told about each.
+/// Runs tests on `threads` threads; verdicts come in the order of the tests. `done` is called for each.
 pub fn run_all(
     tests: &[NodeTest],
     context: &Context,

@@ -39,7 +39,7 @@ impl Tensor {
         Self { shape: constant.shape.clone(), dtype: constant.dtype(), words }
     }
 
-    /// The tensor as a constant: f32, i32 or one byte a truth value.
+    /// The tensor as a constant: f32, i32 or one byte a boolean.
     pub fn to_constant(&self) -> Constant {
         match self.dtype {
             Dtype::F32 => Constant::from_f32(self.shape.clone(), &self.to_f32()),

@@ -34,32 +34,32 @@ macro_rules! for_each_kernel_op {
 pub(crate) use for_each_kernel_op;
 
 /// Shape and type of an operand.
-pub type Operand<'a> = (&'a [usize], Dtype);
+pub type TypedShape<'a> = (&'a [usize], Dtype);
 
 /// The shapes and types of an operator's operands, and the errors that an operator gives for them.
 #[derive(Debug, Clone, Copy)]
 pub struct Operands<'a> {
     op: &'static str,
-    list: &'a [Operand<'a>],
+    list: &'a [TypedShape<'a>],
 }
 
 impl<'a> Operands<'a> {
     /// The operands of an operator of this name.
-    pub const fn new(op: &'static str, list: &'a [Operand<'a>]) -> Self {
+    pub const fn new(op: &'static str, list: &'a [TypedShape<'a>]) -> Self {
         Self { op, list }
     }
 
     /// As many operands as `N`: their shapes and types. `text` says the number in the error.
-    pub fn exactly<const N: usize>(&self, text: &'static str) -> Result<[Operand<'a>; N], ShapeError> {
+    pub fn exactly<const N: usize>(&self, text: &'static str) -> Result<[TypedShape<'a>; N], ShapeError> {
         let count = ShapeError::OperandCount { op: self.op, expected: text, found: self.list.len() };
-        <[Operand<'_>; N]>::try_from(self.list).map_err(|_| count)
+        <[TypedShape<'_>; N]>::try_from(self.list).map_err(|_| count)
     }
 
     /// The first `N` operands, and one more where it is given. `text` says the number in the error.
     pub fn optional_last<const N: usize>(
         &self,
         text: &'static str,
-    ) -> Result<([Operand<'a>; N], Option<Operand<'a>>), ShapeError> {
+    ) -> Result<([TypedShape<'a>; N], Option<TypedShape<'a>>), ShapeError> {
         let count = ShapeError::OperandCount { op: self.op, expected: text, found: self.list.len() };
         match self.list.split_first_chunk::<N>() {
             Some((first, rest)) if rest.len() <= 1 => Ok((*first, rest.first().copied())),

@@ -13,7 +13,7 @@ use tract_onnx::tract_hir::internal::{
 };
 
 /// Elements of a range at most.
-const MOST_ELEMENTS: usize = 1 << 26;
+const MAX_ELEMENTS: usize = 1 << 26;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Range;
@@ -29,8 +29,8 @@ fn scalar<T: tract_onnx::prelude::Datum + Copy>(tensor: &Tensor) -> TractResult<
 }
 
 fn checked(count: f64) -> TractResult<usize> {
-    if count.is_nan() || count > MOST_ELEMENTS as f64 {
-        return Err(TractError::msg(format!("a range of {count} elements: at most {MOST_ELEMENTS} are made")));
+    if count.is_nan() || count > MAX_ELEMENTS as f64 {
+        return Err(TractError::msg(format!("a range of {count} elements: at most {MAX_ELEMENTS} are made")));
     }
     Ok(count.max(0.0) as usize)
 }

@@ -4,7 +4,7 @@
 //! asks first: what tract would throw away is not computed. Shapes are bounded before and after.
 
 use super::super::failure::type_name;
-use super::super::shield::{Exactness, unshielded};
+use super::super::opaque::{Exactness, made_transparent};
 use super::super::tract::stopped;
 use super::{Invalid, MAX_FOLDED_BYTES, SMALL_BYTES, bounded};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub fn decluttered(mut model: TypedModel) -> TractResult<TypedModel> {
     }
     optimizer.session().optimize(&mut model)?;
     check(&model)?;
-    Ok(unshielded(model))
+    Ok(made_transparent(model))
 }
 
 /// Whether a pass of tract's simplifies single operators.
@@ -77,8 +77,8 @@ impl Fold {
     }
 
     /// The values of a node's results, where they may be computed and kept.
-    fn values(&self, node: &TypedNode, inputs: TVec<TValue>, most_bytes: u64) -> TractResult<Option<TVec<TValue>>> {
-        let Some(bytes) = Self::result_bytes(node).filter(|bytes| *bytes <= most_bytes) else { return Ok(None) };
+    fn values(&self, node: &TypedNode, inputs: TVec<TValue>, max_bytes: u64) -> TractResult<Option<TVec<TValue>>> {
+        let Some(bytes) = Self::result_bytes(node).filter(|bytes| *bytes <= max_bytes) else { return Ok(None) };
         let counted = if bytes > SMALL_BYTES { bytes } else { 0 };
         let before = self.folded.fetch_add(counted, Ordering::Relaxed);
         if counted > 0 && before.saturating_add(counted) > MAX_FOLDED_BYTES {
@@ -146,14 +146,14 @@ impl Fold {
     fn fold(&mut self, model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
         let facts = model.node_input_facts(node.id)?;
         let operand_bytes: u64 = facts.iter().map(|f| f.mem_size().to_i64().unwrap_or(i64::MAX) as u64).sum();
-        let most_bytes = operand_bytes.max(CONST_FOLD_MEM_BUDGET);
+        let max_bytes = operand_bytes.max(CONST_FOLD_MEM_BUDGET);
         let inputs: Option<TVec<TValue>> = facts.iter().map(|f| Some(f.konst.clone()?.into_tvalue())).collect();
-        let Some(mut values) = inputs.map(|i| self.values(node, i, most_bytes)).transpose()?.flatten() else {
+        let Some(mut values) = inputs.map(|i| self.values(node, i, max_bytes)).transpose()?.flatten() else {
             return Ok(None);
         };
         let mut node = node;
         while let Some(reader) = model.single_succ(node.id)?.filter(|reader| reader.inputs.len() == 1) {
-            let Ok(Some(next)) = self.values(reader, values.clone(), most_bytes) else { break };
+            let Ok(Some(next)) = self.values(reader, values.clone(), max_bytes) else { break };
             (values, node) = (next, reader);
         }
         let mut patch = TypedModelPatch::default();

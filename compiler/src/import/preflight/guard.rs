@@ -28,7 +28,7 @@ use tract_onnx::tract_hir::ops::scan::InferenceScan;
 use tract_onnx::tract_hir::ops::source::Source;
 
 /// Elements of operands that may be parameters.
-const MOST_PARAMETERS: usize = 64;
+const MAX_PARAMETERS: usize = 64;
 
 /// Operands of fewer elements are folded as soon as a typed node is made, whatever comes of it.
 const EAGER_ELEMENTS: usize = 16;
@@ -112,7 +112,7 @@ impl Guarded {
         }
         for (position, fact) in self.positions().zip(inputs) {
             self.check_shape(fact)?;
-            let value = fact.value.concretize().filter(|value| value.volume() <= MOST_PARAMETERS);
+            let value = fact.value.concretize().filter(|value| value.volume() <= MAX_PARAMETERS);
             if let Some(value) = value {
                 self.check_operand(position, &value)?;
             }

@@ -130,7 +130,7 @@ fn is_factor(scale: f64) -> bool {
 /// Elements of a constant operand.
 #[derive(Debug, Clone, Copy)]
 pub enum Elements<'a> {
-    /// Integers, or truth values.
+    /// Integers, or booleans.
     Integers(&'a [i64]),
     /// Floats.
     Floats(&'a [f32]),

@@ -14,7 +14,7 @@ use tract_onnx::pb::tensor_shape_proto::dimension;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 
 /// Elements of constants that may be parameters.
-const MOST_PARAMETERS: usize = 64;
+const MAX_PARAMETERS: usize = 64;
 
 /// Checks the sizes that the user gives.
 pub fn given_sizes(options: &ImportOptions) -> Result<(), Invalid> {
@@ -175,7 +175,7 @@ fn parameters(graph: &GraphProto) -> Result<(), Invalid> {
         ranges::attributes(node)?;
         let constant = |name: &String| constants.get(name.as_str()).copied();
         for (position, tensor) in node.input.iter().enumerate().filter_map(|(i, name)| Some((i, constant(name)?))) {
-            if tensor.dims.iter().product::<i64>() > MOST_PARAMETERS as i64 {
+            if tensor.dims.iter().product::<i64>() > MAX_PARAMETERS as i64 {
                 continue;
             }
             if let Some(values) = super::super::rewrite::integers(tensor) {

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const SAFE_MAGNITUDE: f32 = 1_073_741_824.0;
 
 /// Constants of more floats are not looked through.
-const MOST_FLOATS: usize = 1 << 16;
+const MAX_FLOATS: usize = 1 << 16;
 
 /// Adds the checks that a graph needs; `wide` are the nodes of 64-bit integers.
 ///
@@ -175,7 +175,7 @@ fn constant_range(constant: &Constant) -> Range {
     match constant.dtype() {
         Dtype::Bool => Range::new(0.0, 1.0),
         Dtype::I32 => Range::around((0..count).map(|i| f64::from(constant.device_word_at(i) as i32))),
-        Dtype::F32 if count <= MOST_FLOATS => Range::around((0..count).map(|i| f64::from(constant.f32_at(i)))),
+        Dtype::F32 if count <= MAX_FLOATS => Range::around((0..count).map(|i| f64::from(constant.f32_at(i)))),
         Dtype::F32 => UNKNOWN,
     }
 }

@@ -1,4 +1,4 @@
-//! Ranges through element-wise programs, and programs that tell where a 64-bit result needs more than 32 bits.
+//! Ranges through element-wise programs, and programs that say where a 64-bit result needs more than 32 bits.
 //!
 //! The test is exact for every function but `Pow`, where results within 0.0001 % of the limit count as beyond it, and
 //! conversions of floats, of which those that ONNX leaves undefined (beyond 64 bits, infinite, no number) pass.

@@ -153,13 +153,13 @@ fn products(s: &mut Steps<'_>, heads: &Heads) -> String {
 
 /// Keys or values with each head repeated for the queries' heads that share it: the first few share the first.
 fn for_every_query(s: &mut Steps<'_>, heads: &Heads, x: &str) -> String {
-    let (wanted, own) = (s.shape(&heads.q, 1, 2), s.shape(&heads.k, 1, 2));
-    let ratio = s.op("Div", &[&wanted, &own], &[]);
+    let (requested, own) = (s.shape(&heads.q, 1, 2), s.shape(&heads.k, 1, 2));
+    let ratio = s.op("Div", &[&requested, &own], &[]);
     let one = s.ints(&[1, 1]);
     let repeats = s.op("Concat", &[&one, &ratio, &one], &[("axis", Attribute::Int(0))]);
     let apart = s.unsqueeze(x, &[2]);
     let repeated = s.op("Expand", &[&apart, &repeats], &[]);
     let (batch, rest) = (s.shape(x, 0, 1), s.shape(x, 2, 4));
-    let shape = s.op("Concat", &[&batch, &wanted, &rest], &[("axis", Attribute::Int(0))]);
+    let shape = s.op("Concat", &[&batch, &requested, &rest], &[("axis", Attribute::Int(0))]);
     s.op("Reshape", &[&repeated, &shape], &[])
 }

@@ -114,7 +114,7 @@ pub fn embed_layer_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String>
     let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(epsilon))];
     let y = s.op("LayerNormalization", &[&sum, scale, shift], &attributes);
     s.give(0, &y);
-    if s.wants(1) {
+    if s.uses_output(1) {
         let counted = match s.operand(7) {
             Some(mask) => mask.to_owned(),
             None => s.op("Sub", &[ids, ids], &[]),

@@ -144,7 +144,7 @@ pub fn pow(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
-/// Two truth values are equal where they do not differ; tract compares constants as numbers only.
+/// Two booleans are equal where they do not differ; tract compares constants as numbers only.
 pub fn equal(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     if broadcast(s)? == Rewritten::Replaced {
         return Ok(Rewritten::Replaced);

@@ -12,7 +12,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 const BROADCAST_7: i64 = 7;
 
 /// Copies of a tensor that one node may join.
-const MOST_COPIES: usize = 64;
+const MAX_COPIES: usize = 64;
 
 /// The second operand with its axes from `axis` of the first on: its own, then axes of size 1.
 fn align(s: &mut Steps<'_>, axis: i64) -> Result<String, String> {
@@ -99,7 +99,7 @@ pub fn tile(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         s.known.integers(name).and_then(|list| list.first().copied()).or_else(|| float(name))
     };
     let count = number(s.needed(1)?).and_then(|count| usize::try_from(count).ok());
-    let count = count.filter(|count| (1..=MOST_COPIES).contains(count)).ok_or("repeats that are not 1 to 64")?;
+    let count = count.filter(|count| (1..=MAX_COPIES).contains(count)).ok_or("repeats that are not 1 to 64")?;
     let axis = number(axis).ok_or("an axis that is computed")?;
     let y = s.op("Concat", &vec![s.needed(0)?; count], &[("axis", Attribute::Int(axis))]);
     s.give(0, &y);

@@ -14,7 +14,7 @@ mod losses;
 mod movement;
 mod norms;
 mod pooling;
-mod quantisation;
+mod quantization;
 mod recurrent;
 mod reductions;
 mod spectral;
@@ -33,7 +33,7 @@ pub use movement::{
 };
 pub use norms::{batch_normalization, local_response, skip_normalization};
 pub use pooling::max_unpool;
-pub use quantisation::{dequantize, quantised_product, quantize, quantize_dynamically};
+pub use quantization::{dequantize, quantize, quantize_dynamically, quantized_product};
 pub use recurrent::{causal_convolution, recurrent};
 pub use reductions::{
     global_lp_pool, global_max_pool, l2_norm, log_softmax, log_sum_exp, lp_normalization, lp_pool, mean_variance,
@@ -64,9 +64,9 @@ pub type Rewrite = fn(&mut Steps<'_>) -> Result<Rewritten, String>;
 pub type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// How often one node is rewritten at most; no chain of rewrites is that long.
-const MOST_ROUNDS: usize = 8;
+const MAX_ROUNDS: usize = 8;
 
-/// Rewrites a graph in place; `shapes` are those that it does not say. Gives the operators of `operators/` by the names
+/// Rewrites a graph in place; `shapes` are those that it does not say. Returns the operators of `operators/` by the names
 /// of the nodes that stand for them, and what cannot be rewritten.
 pub fn rewrite(
     graph: &mut GraphProto,
@@ -89,7 +89,7 @@ pub fn rewrite(
             let rule = find(&node.domain, &node.op_type).and_then(|operator| operator.rewrite);
             let mut steps = Steps::new(&node, &known);
             match rule.map_or(Ok(Rewritten::Unchanged), |rule| rule(&mut steps)) {
-                Ok(Rewritten::Replaced) if round < MOST_ROUNDS => {
+                Ok(Rewritten::Replaced) if round < MAX_ROUNDS => {
                     let (nodes, initialisers) = (steps.nodes, steps.initialisers);
                     kernel_ops.extend(steps.kernel_ops);
                     for tensor in &initialisers {
@@ -112,7 +112,7 @@ pub fn rewrite(
     (kernel_ops, refused)
 }
 
-/// Rewrites the graphs that a node has as attributes; gives what [`rewrite`] does.
+/// Rewrites the graphs that a node has as attributes; returns what [`rewrite`] does.
 fn rewrite_bodies(node: &mut NodeProto, opset: i64) -> (BTreeMap<String, KernelNode>, Vec<UnsupportedOp>) {
     let (mut kernel_ops, mut refused) = (BTreeMap::new(), Vec::new());
     // Branches become nodes of the graph, and are rewritten then.

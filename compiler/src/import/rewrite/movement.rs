@@ -49,7 +49,7 @@ pub fn space_to_depth(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
-/// Padding with a computed value, or without a value but with axes: tract wants a constant.
+/// Padding with a computed value, or without a value but with axes: tract requires a constant.
 pub fn pad(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let node = s.node;
     let constant = s.text_attribute("mode").unwrap_or("constant") == "constant";

@@ -8,7 +8,7 @@ pub fn batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     if s.int_attribute("training_mode").unwrap_or(0) != 0 {
         return trained_batch_normalization(s);
     }
-    if s.wants(1) {
+    if s.uses_output(1) {
         return Err("training outputs without training_mode".to_owned());
     }
     let each = s.int_attribute("spatial") == Some(0);
@@ -67,7 +67,7 @@ fn trained_batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     s.give(0, &y);
     let (line, momentum) = (s.ints(&[-1]), s.float_attribute("momentum").unwrap_or(0.9));
     for (output, found) in [(1, &mean), (2, &variance)] {
-        if s.wants(output) {
+        if s.uses_output(output) {
             let given = s.needed(output + 2)?;
             let (kept, taken) = (s.number_like(momentum, given), s.number_like(1.0 - momentum, given));
             let found = s.op("Reshape", &[found, &line], &[]);
@@ -113,11 +113,11 @@ pub fn local_response(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
-/// A normalisation of a sum, which may itself be wanted: ONNX Runtime's SkipLayerNormalization, and the simplified one. tract
+/// A normalisation of a sum, which may itself be requested: ONNX Runtime's SkipLayerNormalization, and the simplified one. tract
 /// has another ε where none is given, and leaves out the bias of the simplified one.
 pub fn skip_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let (x, skip, scale) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
-    if s.wants(1) || s.wants(2) {
+    if s.uses_output(1) || s.uses_output(2) {
         return Err("mean or deviation as outputs".to_owned());
     }
     let simplified = s.node.op_type == "SkipSimplifiedLayerNormalization";

@@ -5,7 +5,7 @@ use super::steps::{Attribute, Steps};
 use std::f64::consts::TAU;
 
 /// Longest frame: its transform is a product with a matrix of (length + 2) · length elements.
-const MOST_ELEMENTS: i64 = 2048;
+const MAX_ELEMENTS: i64 = 2048;
 
 /// Weights of a convolution that transforms every frame: (frequencies · 2, parts of the signal, length), the real part of each
 /// frequency before the imaginary one. exp(−2πi k t / length), times i for an imaginary part.
@@ -44,7 +44,7 @@ pub fn short_time_fourier(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         None => windowed,
     };
     let length = length.ok_or("a frame length that is computed")?;
-    if !(1..=MOST_ELEMENTS).contains(&length) || windowed.is_some_and(|size| size != length) {
+    if !(1..=MAX_ELEMENTS).contains(&length) || windowed.is_some_and(|size| size != length) {
         return Err(format!("frames of {length} elements"));
     }
     if s.known.rank(signal).is_some_and(|(rank, _)| rank != 3) {

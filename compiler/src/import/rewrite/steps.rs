@@ -133,7 +133,7 @@ impl Known {
         }
     }
 
-    /// ONNX element type of a value, as far as it can be told.
+    /// ONNX element type of a value, as far as it is known.
     pub fn element_type(&self, name: &str) -> Option<i32> {
         self.types.get(name).copied()
     }
@@ -143,7 +143,7 @@ impl Known {
         self.shapes.get(name).map(Vec::as_slice)
     }
 
-    /// Number of axes of a value, and whether it has exactly one element, as far as it can be told.
+    /// Number of axes of a value, and whether it has exactly one element, as far as it is known.
     pub fn rank(&self, name: &str) -> Option<(usize, bool)> {
         self.ranks.get(name).copied()
     }
@@ -165,20 +165,20 @@ impl Known {
 }
 
 /// Constants of more elements are no parameters.
-const MOST_FLOATS: usize = 64;
+const MAX_FLOATS: usize = 64;
 
 /// Elements of a small f32 tensor.
 pub fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
-    if tensor.data_type != DataType::Float as i32 || tensor.raw_data.len() > 4 * MOST_FLOATS {
+    if tensor.data_type != DataType::Float as i32 || tensor.raw_data.len() > 4 * MAX_FLOATS {
         return None;
     }
     if tensor.raw_data.is_empty() {
-        return Some(tensor.float_data.iter().take(MOST_FLOATS).copied().collect());
+        return Some(tensor.float_data.iter().take(MAX_FLOATS).copied().collect());
     }
     Some(tensor.raw_data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
 }
 
-/// Elements of an integer tensor, or of truth values as 0 and 1.
+/// Elements of an integer tensor, or of booleans as 0 and 1.
 pub fn integers(tensor: &TensorProto) -> Option<Vec<i64>> {
     let raw = tensor.raw_data.as_slice();
     let wide = DataType::try_from(tensor.data_type).ok()?;
@@ -302,8 +302,8 @@ impl<'a> Steps<'a> {
         std::str::from_utf8(&found.s).ok()
     }
 
-    /// Whether the output at a position is wanted.
-    pub fn wants(&self, position: usize) -> bool {
+    /// Whether the output at a position is requested.
+    pub fn uses_output(&self, position: usize) -> bool {
         self.node.output.get(position).is_some_and(|name| !name.is_empty())
     }
 
@@ -338,7 +338,7 @@ impl<'a> Steps<'a> {
         name
     }
 
-    /// Makes a value an output of the rewritten node, if that is wanted.
+    /// Makes a value an output of the rewritten node, if that is requested.
     pub fn give(&mut self, position: usize, value: &str) {
         let Some(output) = self.node.output.get(position).filter(|name| !name.is_empty()).cloned() else { return };
         let name = if position == 0 { self.node.name.clone() } else { self.fresh() };

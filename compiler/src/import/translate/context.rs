@@ -218,7 +218,7 @@ impl<'m> Translator<'m> {
         result
     }
 
-    /// Translates the inner model once, with these values of its inputs; gives its outputs.
+    /// Translates the inner model once, with these values of its inputs; returns its outputs.
     pub fn run_body(&mut self, inputs: &[NodeId]) -> Outcome {
         let body = self.typed;
         for (outlet, id) in body.input_outlets()?.iter().zip(inputs) {

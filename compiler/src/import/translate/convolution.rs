@@ -6,7 +6,7 @@
 //! convolution is a product and the sum of overlapping windows.
 
 use super::context::{Outcome, Refusal, Translator, variant};
-use super::quantised;
+use super::quantized;
 use super::unfold::{self, Arithmetic};
 use crate::graph::NodeId;
 use crate::graph::op::{Op, Window};
@@ -128,9 +128,9 @@ pub fn conv(t: &mut Translator<'_>, node: &TypedNode, op: &Conv) -> Outcome {
     let (window, _) = forward_window(&op.pool_spec, &t.shape(x))?;
     let y = match op.q_params {
         Some(to) => {
-            let y = quantised_sums(t, node, x, kernel, &window)?;
+            let y = quantized_sums(t, node, x, kernel, &window)?;
             let rank = t.shape(y).len();
-            quantised::requantised(t, node, y, to, |t, input| quantised::per_channel(t, node, input, rank, 1))?
+            quantized::requantized(t, node, y, to, |t, input| quantized::per_channel(t, node, input, rank, 1))?
         }
         None => {
             let y = if window.kernel.len() < 3 && t.is_constant(kernel) {
@@ -148,28 +148,28 @@ pub fn conv(t: &mut Translator<'_>, node: &TypedNode, op: &Conv) -> Outcome {
 }
 
 /// The exact sums of a quantised convolution, its bias included.
-fn quantised_sums(
+fn quantized_sums(
     t: &mut Translator<'_>,
     node: &TypedNode,
     x: NodeId,
     kernel: NodeId,
     window: &Window,
 ) -> Result<NodeId, Refusal> {
-    let [x_zero, kernel_zero] = quantised::CONVOLUTION_ZEROS;
+    let [x_zero, kernel_zero] = quantized::CONVOLUTION_ZEROS;
     let (x_rank, kernel_shape) = (t.shape(x).len(), t.shape(kernel));
-    let x_zero = quantised::per_channel(t, node, x_zero, x_rank, 1)?;
+    let x_zero = quantized::per_channel(t, node, x_zero, x_rank, 1)?;
     let kernel_zero = t.input(node, kernel_zero)?;
     let mut zero_shape = vec![1; kernel_shape.len()];
     if t.shape(kernel_zero).iter().product::<usize>() != 1 {
         zero_shape[..2].copy_from_slice(&kernel_shape[..2]);
     }
     let kernel_zero = t.reshape(kernel_zero, &zero_shape);
-    let x = quantised::centred(t, node, 0, x, x_zero)?;
-    let kernel = quantised::centred(t, node, 1, kernel, kernel_zero)?;
+    let x = quantized::centred(t, node, 0, x, x_zero)?;
+    let kernel = quantized::centred(t, node, 1, kernel, kernel_zero)?;
     let sums = unfold::convolution(t, x, kernel, window, Arithmetic::Integer)?;
     let rank = t.shape(sums).len();
-    let bias = quantised::per_channel(t, node, quantised::BIAS, rank, 1)?;
-    quantised::add(t, sums, bias)
+    let bias = quantized::per_channel(t, node, quantized::BIAS, rank, 1)?;
+    quantized::add(t, sums, bias)
 }
 
 /// Transposed convolution.

@@ -6,7 +6,7 @@
 //! exactly: see [`integer_product`].
 
 use super::context::{Outcome, Refusal, Translator, variant};
-use super::quantised;
+use super::quantized;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::{Op, PadMode, ReduceKind};
@@ -118,7 +118,7 @@ pub fn arrange(t: &mut Translator<'_>, operand: Labelled, output: &[u8]) -> Resu
 pub fn einsum(t: &mut Translator<'_>, node: &TypedNode, op: &EinSum) -> Outcome {
     let output = labels(op, InOut::Out(0))?;
     if op.q_params.is_some() {
-        return quantised::product(t, node, op, &output);
+        return quantized::product(t, node, op, &output);
     }
     let mut operands = Vec::new();
     for (position, id) in t.inputs(node)?.into_iter().enumerate() {
@@ -128,11 +128,11 @@ pub fn einsum(t: &mut Translator<'_>, node: &TypedNode, op: &EinSum) -> Outcome 
     let Some(mut product) = operands.pop() else { return variant("no operand") };
     while let Some(next) = operands.pop() {
         // What a later operand has is not summed yet.
-        let wanted = |label: u8| output.contains(&label) || operands.iter().any(|o| o.labels.contains(&label));
+        let requested = |label: u8| output.contains(&label) || operands.iter().any(|o| o.labels.contains(&label));
         let mut kept: Vec<u8> = output.clone();
         let both = product.labels.iter().chain(&next.labels);
         for label in both {
-            if wanted(*label) && !kept.contains(label) {
+            if requested(*label) && !kept.contains(label) {
                 kept.push(*label);
             }
         }

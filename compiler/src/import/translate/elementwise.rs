@@ -3,7 +3,7 @@
 //! Narrow integers are 32-bit signed on the device; what leaves the range of their type wraps, as in ONNX.
 
 use super::context::{Outcome, Refusal, Translator, dtype, variant};
-use super::program::Program;
+use super::expression::ExpressionBuilder;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Operand, Pointwise, UnaryOp};
@@ -65,7 +65,7 @@ fn program_of(op: &dyn ElementWiseMiniOp, input: Dtype) -> Result<Pointwise, Ref
     if let Some(simple) = simple_unary(op) {
         return Ok(Pointwise::unary(simple, input));
     }
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let x = p.input(input);
     if op.is::<BitNot>() {
         p.unary(if input == Dtype::Bool { UnaryOp::Not } else { UnaryOp::BitNot }, x);
@@ -105,7 +105,7 @@ fn program_of(op: &dyn ElementWiseMiniOp, input: Dtype) -> Result<Pointwise, Ref
             let sided = match (positive, negative) {
                 (true, _) => p.binary(BinaryOp::Greater, x, zero),
                 (false, true) => p.binary(BinaryOp::Less, x, zero),
-                (false, false) => p.truth(false),
+                (false, false) => p.boolean(false),
             };
             p.binary(BinaryOp::And, infinite, sided);
             Ok(p.finish())
@@ -120,7 +120,7 @@ fn infinity(op: &dyn ElementWiseMiniOp) -> Option<(bool, bool)> {
     Some((is_inf.detect_positive, is_inf.detect_negative))
 }
 
-fn constant_power(p: &mut Program, x: Operand, exponent: f32) {
+fn constant_power(p: &mut ExpressionBuilder, x: Operand, exponent: f32) {
     if exponent == 3.0 {
         let square = p.binary(BinaryOp::Mul, x, x);
         p.binary(BinaryOp::Mul, square, x);
@@ -147,14 +147,14 @@ pub fn unary(t: &mut Translator<'_>, node: &TypedNode, op: &ElementWiseOp) -> Ou
 /// A value of the type of the node's first output, which arithmetic may have left.
 pub fn wrapped(t: &mut Translator<'_>, node: &TypedNode, value: NodeId) -> Result<NodeId, Refusal> {
     let Some(width) = narrow(node.outputs[0].fact.datum_type) else { return Ok(value) };
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let x = p.input(Dtype::I32);
     wrap(&mut p, x, width);
     t.pointwise(p.finish(), &[value])
 }
 
 /// The low bits of an integer, read as a narrow type.
-fn wrap(p: &mut Program, value: Operand, (bits, signed): (i32, bool)) -> Operand {
+fn wrap(p: &mut ExpressionBuilder, value: Operand, (bits, signed): (i32, bool)) -> Operand {
     if signed {
         let unused = p.integer(32 - bits);
         let high = p.binary(BinaryOp::ShiftLeft, value, unused);
@@ -225,7 +225,7 @@ pub fn binary(t: &mut Translator<'_>, node: &TypedNode, op: &TypedBinOp) -> Outc
         }
         None => ours,
     };
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let (x, y) = (p.input(input), p.input(input));
     let (x, y) = match (ours, input) {
         // On integers these ask whether the operands are zero.
@@ -284,7 +284,7 @@ fn truncated(t: &mut Translator<'_>, node: &TypedNode, op: &Cast) -> Option<Node
         return None;
     }
     let x = t.input(integral, 0).ok()?;
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let value = p.input(Dtype::F32);
     let zero = p.float(0.0);
     let (down, up) = (p.unary(UnaryOp::Floor, value), p.unary(UnaryOp::Ceil, value));
@@ -309,7 +309,7 @@ pub fn cast(t: &mut Translator<'_>, node: &TypedNode, op: &Cast) -> Outcome {
     if from == to && !wraps && !rounds {
         return Ok(vec![x]);
     }
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let value = p.input(from);
     let value = if from == to { value } else { p.cast(value, to) };
     if rounds {

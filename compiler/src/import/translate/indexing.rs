@@ -4,8 +4,8 @@
 //! scatters. Indices outside their axis are refused or bounded (`indices.rs`).
 
 use super::context::{Outcome, Refusal, Translator, variant};
+use super::expression::ExpressionBuilder;
 use super::indices::of_axis;
-use super::program::Program;
 use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::{Op, ReduceKind, ScatterKind};
@@ -34,7 +34,7 @@ pub fn gather(t: &mut Translator<'_>, node: &TypedNode, op: &Gather) -> Outcome 
 
 /// `index < 0 ? index + size : index`.
 pub fn wrapped(
-    p: &mut Program,
+    p: &mut ExpressionBuilder,
     index: crate::graph::pointwise::Operand,
     size: usize,
 ) -> crate::graph::pointwise::Operand {
@@ -64,7 +64,7 @@ fn along_lines(t: &mut Translator<'_>, indices: NodeId, shape: &[usize], axis: u
         base = base.iter().flat_map(|b| (0..*size).map(move |i| b + (i * stride) as i32)).collect();
     }
     let base = t.emit_constant(Constant::from_i32(base_shape, &base));
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let (index, start) = (p.input(Dtype::I32), p.input(Dtype::I32));
     let index = wrapped(&mut p, index, shape[axis]);
     let stride = p.integer(strides[axis] as i32);
@@ -140,7 +140,7 @@ fn flat_indices(
     };
     let stride_row = t.emit_constant(row(strides(sizes)));
     let size_row = t.emit_constant(row(sizes.to_vec()));
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let (index, size, stride) = (p.input(Dtype::I32), p.input(Dtype::I32), p.input(Dtype::I32));
     let zero = p.integer(0);
     let negative = p.binary(BinaryOp::Less, index, zero);

@@ -8,13 +8,13 @@ mod context;
 mod convolution;
 mod einsum;
 mod elementwise;
+pub mod expression;
 mod fourier;
 mod indexing;
 mod indices;
-mod normalisation;
+mod normalization;
 mod pool;
-pub mod program;
-mod quantised;
+mod quantized;
 mod recurrent;
 mod resize;
 mod selection;
@@ -61,9 +61,9 @@ const TRANSLATIONS: &[Translation] = translations! {
     "Deconv": ops::cnn::Deconv => convolution::deconv,
     "MaxPool": ops::cnn::MaxPool => pool::max_pool,
     "SumPool": ops::cnn::SumPool => pool::sum_pool,
-    "Softmax": ops::nn::Softmax => normalisation::softmax,
-    "RmsNorm": ops::nn::RmsNorm => normalisation::rms_norm,
-    "Reduce": ops::nn::Reduce => normalisation::reduce,
+    "Softmax": ops::nn::Softmax => normalization::softmax,
+    "RmsNorm": ops::nn::RmsNorm => normalization::rms_norm,
+    "Reduce": ops::nn::Reduce => normalization::reduce,
     "AxisOp": ops::change_axes::AxisOp => shape::axis_op,
     "Identity": ops::identity::Identity => shape::identity,
     "Concat": ops::array::TypedConcat => shape::concat,
@@ -85,7 +85,7 @@ const TRANSLATIONS: &[Translation] = translations! {
     "LstmEpilogue": ops::lstm_cell::LstmEpilogue => recurrent::lstm_cell,
     "GruEpilogue": ops::gru_cell::GruEpilogue => recurrent::gru_cell,
     "GruSeq": ops::gru_seq::GruSeq => recurrent::gru_sequence,
-    "DequantizeLinearF32": ops::quant::DequantizeLinearF32 => quantised::dequantise,
+    "DequantizeLinearF32": ops::quant::DequantizeLinearF32 => quantized::dequantize,
     "Resize": ops::nn::Resize => resize::resize,
     "NearestUpsample": ops::nn::NearestUpsample => resize::nearest_upsample,
     "Fft": ops::fft::Fft => fourier::transform,

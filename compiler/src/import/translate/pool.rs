@@ -5,7 +5,7 @@
 
 use super::context::{Outcome, Translator, variant};
 use super::convolution::{channels_first, forward_window, in_format};
-use super::program::Program;
+use super::expression::ExpressionBuilder;
 use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::{Op, PadMode, PoolKind};
@@ -71,7 +71,7 @@ fn plane_offsets(t: &mut Translator<'_>, index: NodeId, spatial: &[usize], by_co
     let starts: Vec<i32> = (0..planes).map(|p| (p * plane) as i32).collect();
     let starts_shape = [&shape[..2], vec![1; spatial.len()].as_slice()].concat();
     let starts = t.emit_constant(Constant::from_i32(starts_shape, &starts));
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let (index_value, start) = (p.input(Dtype::I32), p.input(Dtype::I32));
     let mut within = index_value;
     if by_columns {
@@ -114,7 +114,7 @@ pub fn sum_pool(t: &mut Translator<'_>, node: &TypedNode, op: &SumPool) -> Outco
     let size: usize = window.kernel.iter().product();
     let mut y = t.emit(Op::Pool { window, kind: PoolKind::Average { count_include_pad } }, &[x])?;
     if !op.normalize {
-        let mut p = Program::default();
+        let mut p = ExpressionBuilder::default();
         let mean = p.input(Dtype::F32);
         let size = p.float(size as f32);
         p.binary(BinaryOp::Mul, mean, size);

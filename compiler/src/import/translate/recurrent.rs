@@ -4,7 +4,7 @@
 //! a GRU become element-wise programs between their products.
 
 use super::context::{Outcome, Refusal, Translator, variant};
-use super::program::Program;
+use super::expression::ExpressionBuilder;
 use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
@@ -16,10 +16,10 @@ use tract_onnx::tract_core::ops::lstm_cell::LstmEpilogue;
 use tract_onnx::tract_core::ops::scan::{InputMapping, Scan, ScanInfo};
 
 /// Most steps that are unrolled.
-const MOST_STEPS: usize = 64;
+const MAX_STEPS: usize = 64;
 
 /// Most nodes that a recurrence unrolls to.
-const MOST_NODES: usize = 8192;
+const MAX_NODES: usize = 8192;
 
 /// `size` elements along an axis from `start` on.
 fn part(t: &mut Translator<'_>, x: NodeId, axis: usize, start: usize, size: usize) -> NodeId {
@@ -63,7 +63,7 @@ fn steps_of(t: &Translator<'_>, op: &Scan, inputs: &[NodeId]) -> Result<usize, R
         }
     }
     match steps {
-        Some(steps) if (1..=MOST_STEPS).contains(&steps) && steps * op.body.nodes().len() <= MOST_NODES => Ok(steps),
+        Some(steps) if (1..=MAX_STEPS).contains(&steps) && steps * op.body.nodes().len() <= MAX_NODES => Ok(steps),
         Some(steps) => variant(format!("a recurrence of {steps} steps")),
         None => variant("a recurrence of an unknown number of steps"),
     }
@@ -126,7 +126,7 @@ fn gates(t: &mut Translator<'_>, x: NodeId, count: usize, hidden: usize) -> Vec<
 pub fn lstm_cell(t: &mut Translator<'_>, node: &TypedNode, op: &LstmEpilogue) -> Outcome {
     let (sums, old) = (t.input(node, 0)?, t.input(node, 1)?);
     let gates = gates(t, sums, 4, op.hidden);
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let (i, f, c) = (p.input(Dtype::F32), p.input(Dtype::F32), p.input(Dtype::F32));
     let old_value = p.input(Dtype::F32);
     let (i, f) = (p.unary(UnaryOp::Sigmoid, i), p.unary(UnaryOp::Sigmoid, f));
@@ -135,7 +135,7 @@ pub fn lstm_cell(t: &mut Translator<'_>, node: &TypedNode, op: &LstmEpilogue) ->
     let added = p.binary(BinaryOp::Mul, i, c);
     p.binary(BinaryOp::Add, kept, added);
     let cell = t.pointwise(p.finish(), &[gates[0], gates[2], gates[3], old])?;
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let (o, cell_value) = (p.input(Dtype::F32), p.input(Dtype::F32));
     let o = p.unary(UnaryOp::Sigmoid, o);
     let squashed = p.unary(UnaryOp::Tanh, cell_value);
@@ -147,7 +147,7 @@ pub fn lstm_cell(t: &mut Translator<'_>, node: &TypedNode, op: &LstmEpilogue) ->
 /// New hidden state of a GRU, from the sums of its gates (z, r, h) on either side and the old hidden state.
 fn gru_state(t: &mut Translator<'_>, x: NodeId, h: NodeId, old: NodeId, hidden: usize) -> Result<NodeId, Refusal> {
     let (x, h) = (gates(t, x, 3, hidden), gates(t, h, 3, hidden));
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let mut input = || p.input(Dtype::F32);
     let (xz, hz, xr, hr, xh, hh, old_value) = (input(), input(), input(), input(), input(), input(), input());
     let z = p.binary(BinaryOp::Add, xz, hz);
@@ -190,7 +190,7 @@ pub fn gru_sequence(t: &mut Translator<'_>, node: &TypedNode, op: &GruSeq) -> Ou
     let inputs = t.inputs(node)?;
     let hidden = op.hidden;
     let (batch, steps) = (t.shape(inputs[0])[0], t.shape(inputs[0])[1]);
-    if !(1..=MOST_STEPS).contains(&steps) {
+    if !(1..=MAX_STEPS).contains(&steps) {
         return variant(format!("a recurrence of {steps} steps"));
     }
     let recurrent = inputs[if op.projected { 1 } else { 2 }];

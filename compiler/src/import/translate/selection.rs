@@ -1,8 +1,8 @@
 //! Operators on whole axes: the first elements by value, one-hot vectors, triangles, cumulative sums.
 
 use super::context::{Outcome, Translator, variant};
+use super::expression::ExpressionBuilder;
 use super::indexing::{elements_along, wrapped};
-use super::program::Program;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::kernel_op::{Accumulation, Cumulative, TopK};
 use crate::graph::pointwise::{BinaryOp, Operand};
@@ -19,10 +19,10 @@ pub fn top_k(t: &mut Translator<'_>, node: &TypedNode, op: &Topk) -> Outcome {
 }
 
 /// A value that tract holds as a tensor of one element, as a literal.
-fn literal(p: &mut Program, value: &Tensor, dtype: Dtype) -> Result<Operand, super::context::Refusal> {
+fn literal(p: &mut ExpressionBuilder, value: &Tensor, dtype: Dtype) -> Result<Operand, super::context::Refusal> {
     Ok(match dtype {
         Dtype::F32 => p.float(value.cast_to_scalar::<f32>()?),
-        Dtype::Bool => p.truth(value.cast_to_scalar::<bool>()?),
+        Dtype::Bool => p.boolean(value.cast_to_scalar::<bool>()?),
         Dtype::I32 => match i32::try_from(value.cast_to_scalar::<i64>()?) {
             Ok(value) => p.integer(value),
             Err(_) => return variant("a value that does not fit a 32-bit integer"),
@@ -42,7 +42,7 @@ pub fn one_hot(t: &mut Translator<'_>, node: &TypedNode, op: &OneHot) -> Outcome
     place_shape[op.axis] = op.dim;
     let places: Vec<i32> = (0..op.dim as i32).collect();
     let places = t.emit_constant(Constant::from_i32(place_shape, &places));
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let (index_value, place) = (p.input(index_dtype), p.input(Dtype::I32));
     let index_value = if index_dtype == Dtype::I32 { index_value } else { p.cast(index_value, Dtype::I32) };
     let index_value = wrapped(&mut p, index_value, op.dim);
@@ -66,7 +66,7 @@ pub fn trilu(t: &mut Translator<'_>, node: &TypedNode, op: &Trilu) -> Outcome {
     let column = t.emit_constant(Constant::from_i32([&leading[..], &[1, *columns]].concat(), &places(*columns)));
     let diagonal = t.reshape(diagonal, &vec![1; shape.len()]);
     let dtype = t.dtype(x);
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let value = p.input(dtype);
     let (row_value, column_value) = (p.input(Dtype::I32), p.input(Dtype::I32));
     let diagonal_value = p.input(Dtype::I32);
@@ -76,7 +76,7 @@ pub fn trilu(t: &mut Translator<'_>, node: &TypedNode, op: &Trilu) -> Outcome {
     let zero = match dtype {
         Dtype::F32 => p.float(0.0),
         Dtype::I32 => p.integer(0),
-        Dtype::Bool => p.truth(false),
+        Dtype::Bool => p.boolean(false),
     };
     p.select(kept, value, zero);
     Ok(vec![t.pointwise(p.finish(), &[x, row, column, diagonal])?])

@@ -8,11 +8,11 @@ use crate::graph::constant::{Constant, Storage};
 use half::f16;
 
 /// Exponent of the smallest number with all of its bits.
-const LEAST_EXPONENT: i32 = -14;
+const MIN_EXPONENT: i32 = -14;
 /// Exponent to which the largest element of a channel may be brought: half of what would overflow.
-const MOST_EXPONENT: i32 = 14;
+const MAX_EXPONENT: i32 = 14;
 /// Largest shift: the factor that undoes it is a normal f32.
-const MOST_SHIFT: i32 = 126;
+const MAX_SHIFT: i32 = 126;
 /// Squares of the relative L2 errors above.
 const ROUNDED: f64 = 1.0 / (1_u64 << 24) as f64;
 const FLUSHED: f64 = 1.0 / (1_u64 << 18) as f64;
@@ -112,13 +112,13 @@ impl Sums {
     }
 
     /// The shift that brings the largest element to 2⁰ where then nothing is below the range, and as high as it may be otherwise.
-    fn wanted_shift(&self) -> i32 {
+    fn requested_shift(&self) -> i32 {
         if self.squares == 0.0 {
             return 0;
         }
         let (largest, smallest) = (exponent(self.largest), exponent(self.smallest));
-        let shift = if smallest - largest >= LEAST_EXPONENT { -largest } else { MOST_EXPONENT - largest };
-        shift.min(MOST_SHIFT)
+        let shift = if smallest - largest >= MIN_EXPONENT { -largest } else { MAX_EXPONENT - largest };
+        shift.min(MAX_SHIFT)
     }
 }
 
@@ -155,7 +155,7 @@ pub enum Fit {
 }
 
 fn sums(constant: &Constant, channels: &Channels, shift: impl Fn(usize) -> i32) -> Vec<Sums> {
-    let borders: Vec<f64> = (0..channels.count).map(|channel| exp2(LEAST_EXPONENT - shift(channel))).collect();
+    let borders: Vec<f64> = (0..channels.count).map(|channel| exp2(MIN_EXPONENT - shift(channel))).collect();
     let mut sums = vec![Sums::NONE; channels.count];
     channels.values(constant, |channel, value| sums[channel].add(value, borders[channel]));
     sums
@@ -174,11 +174,11 @@ pub fn fit(constant: &Constant, channels: &Channels, reader: Reader) -> Fit {
         smallest: all.smallest.min(sums.smallest),
         ..all
     });
-    let shift = whole.wanted_shift();
+    let shift = whole.requested_shift();
     if sums(constant, channels, |_| shift).iter().all(|sums| sums.fit(shift, exact, reader)) {
         return Fit::Uniform(shift);
     }
-    let own = |sums: &Sums| if sums.fit(0, exact, reader) { 0 } else { sums.wanted_shift() };
+    let own = |sums: &Sums| if sums.fit(0, exact, reader) { 0 } else { sums.requested_shift() };
     let shifts: Vec<i32> = plain.iter().map(own).collect();
     let shifted = sums(constant, channels, |channel| shifts[channel]);
     match shifted.iter().zip(&shifts).position(|(sums, shift)| !sums.fit(*shift, exact, reader)) {

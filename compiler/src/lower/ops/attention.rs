@@ -3,8 +3,8 @@
 //! Leading axes merge into at most (batch, head). Head sizes above what the kernels hold are refused; the optimiser does not
 //! form such nodes.
 
+use super::contraction::output_for;
 use super::copy::dense;
-use super::heavy::output_for;
 use super::strided::word;
 use crate::cost::Cost;
 use crate::cost::OperatorClass;

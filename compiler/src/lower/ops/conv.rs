@@ -3,8 +3,8 @@
 //! A 1-D convolution is a 2-D one of height 1. 1×1 convolutions of stride 1 without padding are products with contiguous
 //! pixels. Weights are streamed; a runtime weight and three spatial axes are refused.
 
+use super::contraction::{Output, attach_epilogue, element_strides, output_for, panel_calls};
 use super::copy::dense;
-use super::heavy::{Output, attach_epilogue, element_strides, output_for, panel_calls};
 use crate::cost::Cost;
 use crate::cost::OperatorClass;
 use crate::graph::NodeId;
@@ -198,7 +198,7 @@ impl Convolution<'_> {
         let page = lowering.options().page;
         let whole = lowering.weight_at(weight).texel_offset;
         let range = whole..whole + group_texels * g.groups as u64;
-        let together = super::heavy::pages_of(page, &range) <= u64::from(lowering.options().max_pages_per_call);
+        let together = super::contraction::pages_of(page, &range) <= u64::from(lowering.options().max_pages_per_call);
         // All groups in one call when their pages fit, else group by group.
         let groups: Vec<(usize, usize)> =
             if together { vec![(0, g.groups)] } else { (0..g.groups).map(|group| (group, 1)).collect() };
@@ -253,7 +253,7 @@ impl Convolution<'_> {
         let (x, out) = (self.input, &self.out.view);
         let rows = g.pixels();
         // A single pixel with many channels is a row vector; lanes along rows would idle.
-        let kernel = super::heavy::product_kernel(self.tiles, rows);
+        let kernel = super::contraction::product_kernel(self.tiles, rows);
         let params = Params::new()
             .set("m", rows)
             .set("n_count", n_count)
@@ -309,7 +309,7 @@ impl Convolution<'_> {
         while first < g.outputs {
             let last = (first + per_call).min(g.outputs);
             let texels = start + first as u64 * tap_texels..start + last as u64 * tap_texels;
-            let pages = super::heavy::pages_of(page, &texels);
+            let pages = super::contraction::pages_of(page, &texels);
             if pages > u64::from(limit) {
                 return Err(LowerError::PanelTooLarge { node: lowering.site_label(), pages, limit });
             }

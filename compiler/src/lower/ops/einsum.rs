@@ -5,8 +5,10 @@
 //! and n axes become batch axes with stride 0 in the other operand. What strides cannot say is copied into canonical order
 //! first. A constant second operand without batch axes is a streamed weight.
 
+use super::contraction::{
+    Output, StreamedWeight, attach_epilogue, element_strides, output_for, panel_calls, product_kernel,
+};
 use super::copy::dense;
-use super::heavy::{Output, StreamedWeight, attach_epilogue, element_strides, output_for, panel_calls, product_kernel};
 use crate::cost::Cost;
 use crate::cost::OperatorClass;
 use crate::graph::op::Op;
@@ -48,8 +50,8 @@ fn stride_of(labels: &[u8], view: &View, label: u8) -> i64 {
     labels.iter().position(|l| *l == label).map_or(0, |i| view.strides[i])
 }
 
-fn strides_of(labels: &[u8], view: &View, wanted: &[u8]) -> Vec<i64> {
-    wanted.iter().map(|l| stride_of(labels, view, *l)).collect()
+fn strides_of(labels: &[u8], view: &View, requested: &[u8]) -> Vec<i64> {
+    requested.iter().map(|l| stride_of(labels, view, *l)).collect()
 }
 
 /// The merged axes of a product: the last m, n and k, and everything else as batch.
@@ -98,8 +100,8 @@ fn merge(kinds: &Kinds, size: impl Fn(u8) -> usize, tensors: &[(&[u8], &View)], 
 }
 
 /// Dense copy of a view with its axes in the order of `wanted`; the labels that it lacks are left out.
-fn canonical(lowering: &mut Lowering<'_>, labels: &[u8], view: &View, wanted: &[u8]) -> (Vec<u8>, View) {
-    let order: Vec<u8> = wanted.iter().copied().filter(|l| labels.contains(l)).collect();
+fn canonical(lowering: &mut Lowering<'_>, labels: &[u8], view: &View, requested: &[u8]) -> (Vec<u8>, View) {
+    let order: Vec<u8> = requested.iter().copied().filter(|l| labels.contains(l)).collect();
     let permutation: Vec<usize> =
         order.iter().map(|l| labels.iter().position(|x| x == l).expect("filtered to occur")).collect();
     let copied = dense(lowering, &view.transposed(&permutation));
@@ -226,8 +228,8 @@ fn weighted(
                 epilogue.clear();
             }
             _ => {
-                let wanted = [kinds.batch.as_slice(), &kinds.m, &kinds.k].concat();
-                (labels, view) = canonical(lowering, &labels, &view, &wanted);
+                let requested = [kinds.batch.as_slice(), &kinds.m, &kinds.k].concat();
+                (labels, view) = canonical(lowering, &labels, &view, &requested);
                 out = Output::canonical(lowering, id, &[&kinds.batch, &kinds.m, &kinds.n], output);
                 epilogue.clear();
             }
@@ -330,10 +332,10 @@ fn dynamic(
                 epilogue.clear();
             }
             _ => {
-                let wanted = [kinds.batch.as_slice(), &kinds.m, &kinds.k].concat();
-                (a_labels, left) = canonical(lowering, &a_labels, &left, &wanted);
-                let wanted = [kinds.batch.as_slice(), &kinds.k, &kinds.n].concat();
-                (b_labels, right) = canonical(lowering, &b_labels, &right, &wanted);
+                let requested = [kinds.batch.as_slice(), &kinds.m, &kinds.k].concat();
+                (a_labels, left) = canonical(lowering, &a_labels, &left, &requested);
+                let requested = [kinds.batch.as_slice(), &kinds.k, &kinds.n].concat();
+                (b_labels, right) = canonical(lowering, &b_labels, &right, &requested);
                 out = Output::canonical(lowering, id, &[&kinds.batch, &kinds.m, &kinds.n], output);
                 epilogue.clear();
             }

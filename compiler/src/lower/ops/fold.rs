@@ -46,7 +46,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window) -> Result
         .set("dilations", sizes(&window.dilations, 1))
         .set("pads", sizes(&window.pads_before, 0));
     let taps: usize = window.kernel.iter().zip(&window.strides).map(|(k, s)| k.div_ceil(*s)).product();
-    let parts = window_parts(sizes(&window.kernel, 1), lowering.most_rounds());
+    let parts = window_parts(sizes(&window.kernel, 1), lowering.max_rounds());
     for (first, end) in &parts {
         let read = (count * taps).div_ceil(parts.len());
         lowering.call(

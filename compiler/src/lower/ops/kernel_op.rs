@@ -7,7 +7,7 @@ use crate::lower::error::LowerError;
 
 /// How such an operator is lowered.
 pub trait LowerKernelOp {
-    /// Appends its kernel calls. The operands are f32, i32 or truth values as `infer` wants them; the epilogue is the caller's.
+    /// Appends its kernel calls. The operands are f32, i32 or booleans as `infer` requires them; the epilogue is the caller's.
     ///
     /// # Errors
     /// What the kernel has no form for.

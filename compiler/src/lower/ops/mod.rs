@@ -4,13 +4,13 @@
 
 mod attention;
 mod concat;
+mod contraction;
 mod conv;
 pub mod copy;
 mod einsum;
 pub mod elements;
 mod fold;
 mod gather;
-mod heavy;
 pub mod kernel_op;
 pub mod lines;
 mod normalize;
@@ -31,9 +31,9 @@ use super::context::{Lowering, Site};
 use super::error::LowerError;
 use crate::graph::NodeId;
 use crate::graph::op::Op;
+pub use contraction::streamed_weight;
 pub use copy::lower_outputs;
 pub use gather::{HostIndices, row_table};
-pub use heavy::streamed_weight;
 pub use stream::streamed_constants;
 
 /// Lowers one node whose operands are lowered. What only the host reads becomes nothing.

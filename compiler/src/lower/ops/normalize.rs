@@ -2,8 +2,8 @@
 //!
 //! Axes that one stride cannot walk are brought together by a transposed copy; the result is then a transposed view.
 
+use super::contraction::loops_too_long;
 use super::copy::dense;
-use super::heavy::loops_too_long;
 use super::strided::{Four, by_rows, cost, four, lanes, other_axes, single_stride, word};
 use crate::cost::OperatorClass;
 use crate::graph::NodeId;

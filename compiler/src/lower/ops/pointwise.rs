@@ -55,7 +55,7 @@ fn same_elements(a: &View, b: &View) -> bool {
     (a.tensor, a.offset) == (b.tensor, b.offset) && strides_agree
 }
 
-/// One call of a program on views that broadcast to `shape`; gives a dense tensor.
+/// One call of a program on views that broadcast to `shape`; returns a dense tensor.
 pub fn apply(
     lowering: &mut Lowering<'_>,
     program: &Pointwise,

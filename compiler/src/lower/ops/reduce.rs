@@ -17,7 +17,7 @@ const LEAST: Code = Code::new("LEAST", 2);
 const PRODUCT: Code = Code::new("PRODUCT", 3);
 const SUM_OF_INTEGERS: Code = Code::new("SUM_OF_INTEGERS", 4);
 const GREATEST_INTEGER: Code = Code::new("GREATEST_INTEGER", 5);
-const LEAST_INTEGER: Code = Code::new("LEAST_INTEGER", 6);
+const MIN_INTEGER: Code = Code::new("MIN_INTEGER", 6);
 const PRODUCT_OF_INTEGERS: Code = Code::new("PRODUCT_OF_INTEGERS", 7);
 const GREATEST_NUMBER: Code = Code::new("GREATEST_NUMBER", 8);
 
@@ -43,7 +43,7 @@ fn codes(kind: ReduceKind, dtype: Dtype) -> [Code; 3] {
     let (of_floats, of_integers) = match kind {
         ReduceKind::Max => (GREATEST, GREATEST_INTEGER),
         ReduceKind::MaxNumber => (GREATEST_NUMBER, GREATEST_INTEGER),
-        ReduceKind::Min => (LEAST, LEAST_INTEGER),
+        ReduceKind::Min => (LEAST, MIN_INTEGER),
         ReduceKind::Product => (PRODUCT, PRODUCT_OF_INTEGERS),
         ReduceKind::Sum
         | ReduceKind::Mean
@@ -160,7 +160,7 @@ pub fn lower_arg(
         .set("row_strides", row_axes.strides[0])
         .set("x_stride", x.strides[axis]);
     let rounds = columns.div_ceil(lanes as usize);
-    for range in parts(rounds, 0, lowering.most_rounds()) {
+    for range in parts(rounds, 0, lowering.max_rounds()) {
         let (first, end) = (range.start * lanes as usize, (range.end * lanes as usize).min(columns));
         let read = rows * (end - first);
         lowering.call(

@@ -120,7 +120,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, taps: &[Taps], fill: f32) 
         .set("strides", reversed::<4>(&list.iter().map(|a| word(a.stride)).collect::<Vec<_>>(), 0))
         .set("tables", reversed::<4>(&starts, nothing))
         .set("windows", windows);
-    for (first, end) in window_parts(windows, lowering.most_rounds()) {
+    for (first, end) in window_parts(windows, lowering.max_rounds()) {
         let read: usize = (0..4).map(|axis| (end[axis] - first[axis]) as usize).product();
         lowering.call(
             Call::of(Kernel::Resize, out.tensor)

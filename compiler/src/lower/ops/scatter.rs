@@ -21,7 +21,7 @@ const LEAST: Code = Code::new("LEAST", 3);
 const GREATEST: Code = Code::new("GREATEST", 4);
 const ADD_INTEGERS: Code = Code::new("ADD_INTEGERS", 5);
 const MULTIPLY_INTEGERS: Code = Code::new("MULTIPLY_INTEGERS", 6);
-const LEAST_INTEGER: Code = Code::new("LEAST_INTEGER", 7);
+const MIN_INTEGER: Code = Code::new("MIN_INTEGER", 7);
 const GREATEST_INTEGER: Code = Code::new("GREATEST_INTEGER", 8);
 
 /// Lowers a scatter; its epilogue is left.
@@ -30,7 +30,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ScatterKind) -> Resu
     let operands = graph.operands(id);
     let dtype = graph.node(operands[0]).dtype;
     if dtype == Dtype::Bool && kind != ScatterKind::Replace {
-        let reason = "truth values cannot be combined";
+        let reason = "booleans cannot be combined";
         return Err(LowerError::NoKernel { node: graph.label(id), op: "Scatter", reason });
     }
     let (data, rows) = (lowering.view(operands[0]), lowering.view(operands[1]));
@@ -63,7 +63,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ScatterKind) -> Resu
             if is_float {
                 LEAST
             } else {
-                LEAST_INTEGER
+                MIN_INTEGER
             }
         }
         ScatterKind::Max => {

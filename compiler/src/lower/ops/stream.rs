@@ -4,7 +4,7 @@
 //! streamed: a constant with several readers stays in the constants buffer, and so does one that half precision cannot hold
 //! when weights are stored in it (a mask; `half.rs`).
 
-use super::heavy::pages_of;
+use super::contraction::pages_of;
 use super::strided::{cost, linear};
 use crate::cost::OperatorClass;
 use crate::graph::constant::Dtype;
@@ -20,7 +20,7 @@ use crate::lower::program::Packing;
 const STREAMED_BYTES: usize = 512 << 10;
 
 /// Most elements that lie side by side in the packing; any power of two gives the same order of texels.
-const MOST_COLUMNS: usize = 256;
+const MAX_COLUMNS: usize = 256;
 
 /// Streams the large constants among the element-wise operands of a node, and makes what is unpacked their view.
 pub fn operands(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
@@ -45,7 +45,7 @@ pub fn streamed_constants(graph: &Graph, id: NodeId) -> Vec<(usize, NodeId)> {
 /// Whether a constant is streamed: the columns of its packing.
 fn streamed_columns(graph: &Graph, id: NodeId) -> Option<usize> {
     let constant = graph.constant(id)?;
-    let columns = 1 << constant.len().trailing_zeros().min(MOST_COLUMNS.trailing_zeros());
+    let columns = 1 << constant.len().trailing_zeros().min(MAX_COLUMNS.trailing_zeros());
     let large = constant.len() * 4 >= STREAMED_BYTES && columns >= 4 && constant.dtype() == Dtype::F32;
     (large && graph.use_count(id) == 1 && !graph.kept_f32.contains(&id)).then_some(columns)
 }

@@ -14,7 +14,7 @@ use flashmem_plan_format::plan::{ElementType, PageGeometry, TexelFormat};
 
 fn options() -> LowerOptions {
     let page = PageGeometry { format: TexelFormat::Rgba16Float, rows: 16 };
-    LowerOptions { page, max_pages_per_call: 64, max_binding_bytes: 128 << 20, most_rounds: None, tiles: Tiles::Gpu }
+    LowerOptions { page, max_pages_per_call: 64, max_binding_bytes: 128 << 20, max_rounds: None, tiles: Tiles::Gpu }
 }
 
 fn input(graph: &mut Graph, shape: &[usize], dtype: Dtype) -> NodeId {

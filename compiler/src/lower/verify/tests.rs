@@ -54,7 +54,7 @@ fn program() -> Program {
     }
     let page = PageGeometry { format: TexelFormat::Rgba32Float, rows: 16 };
     let (max_pages_per_call, max_binding_bytes, tiles) = (64, 128 << 20, Tiles::Gpu);
-    let options = LowerOptions { page, max_pages_per_call, max_binding_bytes, most_rounds: None, tiles };
+    let options = LowerOptions { page, max_pages_per_call, max_binding_bytes, max_rounds: None, tiles };
     lower(&graph, &options).unwrap_or_else(|e| panic!("{e}"))
 }
 

@@ -1,4 +1,4 @@
-//! Puts a tensor's axes into another order, with axes of size 1 where they are wanted.
+//! Puts a tensor's axes into another order, with axes of size 1 where they are requested.
 
 use super::Axes;
 use crate::graph::origin::OriginSet;
@@ -6,7 +6,7 @@ use crate::graph::{Graph, NodeId};
 use crate::optimize::{OptimizeError, reshape, transpose};
 
 /// `node`, whose axes are `from`, as a tensor whose axes are `to`, which has all their labels: labels that are only in `to` and
-/// `None` are axes of size 1. Gives the node itself, a reshape, a transpose, or a reshape of a transpose.
+/// `None` are axes of size 1. Returns the node itself, a reshape, a transpose, or a reshape of a transpose.
 pub fn arrange(
     graph: &mut Graph,
     node: NodeId,
@@ -23,7 +23,7 @@ pub fn arrange(
     }
     let units: Vec<usize> = (0..from.len()).filter(|axis| from[*axis].is_none()).collect();
     let permutation = if from.len() == to.len() {
-        // As many axes of size 1 as are wanted: one transpose does it all.
+        // As many axes of size 1 as are requested: one transpose does it all.
         let mut units = units.into_iter();
         to.iter().filter_map(|l| l.and_then(position).or_else(|| units.next())).collect()
     } else {

@@ -2,7 +2,7 @@
 //!
 //! Views that only permute axes and element-wise nodes may stand in between. What the element-wise nodes do to a score becomes
 //! one program, which attention runs on every score as it stands: masks, biases, caps and roundings keep their order and their
-//! values, those of rows without any key included. Only a factor at its beginning is told apart.
+//! values, those of rows without any key included. Only a factor at its beginning is distinguished.
 
 use super::{Axes, axes_of, terms};
 use crate::graph::constant::Dtype;
@@ -76,7 +76,7 @@ impl Scores {
             }
             // A tensor in place of the scores: nothing is left of them, and no pattern of attention either.
             Simplified::Identity(_) => program,
-            Simplified::Program(simpler) => simpler,
+            Simplified::Pointwise(simpler) => simpler,
         };
         for position in (0..self.operands.len()).rev() {
             if !reads(&program, position as u32 + 1) {

@@ -23,7 +23,7 @@ fn masked(b: &mut Build, scores: NodeId, fill: f32, keep: impl Fn(usize, usize) 
     b.add(Op::Pointwise(Pointwise::select(Dtype::F32)), &[mask, scores, fill])
 }
 
-/// Expects one attention with a scale and a number of operands of its score program; gives that program.
+/// Expects one attention with a scale and a number of operands of its score program; returns that program.
 fn expect(b: Build, nodes: &[&str], scale: f32, operands: usize) -> (Option<Pointwise>, EmptyRow) {
     let (graph, report) = check(b);
     assert_eq!(report.attentions, 1, "{}", super::dump(&graph));
@@ -43,7 +43,7 @@ fn sides(b: &mut Build) -> [NodeId; 3] {
     [b.input(&[2, 5, 8]), b.input(&[2, 6, 8]), b.input(&[2, 6, 8])]
 }
 
-/// A truth value for every row and key, from rows of 0 and 1.
+/// A boolean for every row and key, from rows of 0 and 1.
 fn rows(b: &mut Build, rows: &[[u8; 6]; 5]) -> NodeId {
     let values: Vec<bool> = rows.iter().flatten().map(|v| *v == 1).collect();
     b.graph.add_constant(Constant::from_bool(vec![1, 5, 6], &values), "rows")

@@ -1,4 +1,4 @@
-//! Long programs: a synthetic decoder and random ones. They must stay fast, deterministic and close to the bound.
+//! Long problems: a synthetic decoder and random ones. They must stay fast, deterministic and close to the bound.
 
 use proptest::prelude::prop;
 use proptest::strategy::{Strategy as Generate, ValueTree};
@@ -68,7 +68,7 @@ fn long_programs_are_scheduled_in_seconds() {
     assert!(worst_gap < 0.005, "{worst_gap}");
 }
 
-/// A long random program, and slots and rates at which neither disk nor compute dominates by far.
+/// A long random problem, and slots and rates at which neither disk nor compute dominates by far.
 fn long_case(steps: usize) -> impl Generate<Value = Case> {
     let step = (0_u32..400, 0_u32..4, 0_u32..8, 0_u32..3);
     let steps = prop::collection::vec(step, steps..steps + 1);

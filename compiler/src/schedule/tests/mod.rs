@@ -13,11 +13,11 @@ use proptest::strategy::Strategy as Generate;
 use proptest::test_runner::RngSeed;
 
 use super::optimum::meets;
-use super::pipeline::{is_feasible, plan_finish_us};
+use super::pipeline::{is_feasible, uploads_finish_us};
 use super::verify::{Violation, verify};
 use super::{
-    CommandStream, Demand, Plan, Problem, ProblemError, Schedule, ScheduleError, SolverKind, SolverStatus, StepData,
-    Strategy, emit_commands, least_slots_within, page_uses, schedule, schedule_with, slots_bound_within,
+    CommandStream, Demand, Problem, ProblemError, Schedule, ScheduleError, SolverKind, SolverStatus, StepData,
+    Strategy, Uploads, emit_commands, min_slots_within, page_uses, schedule, schedule_with, slots_bound_within,
     smallest_slots,
 };
 
@@ -74,17 +74,17 @@ fn exhaustive(problem: &Problem) -> (f64, u32, u64) {
     let cap = problem.slot_cap.min(problem.page_count());
     enumerate(problem, &demand, &mut Vec::new(), &mut |uploaded| {
         for slots in demand.smallest_slots()..=cap {
-            let plan = Plan { uploaded: uploaded.to_vec(), slots };
-            if is_feasible(problem, &demand, &plan) {
+            let uploads = Uploads { uploaded: uploaded.to_vec(), slots };
+            if is_feasible(problem, &demand, &uploads) {
                 let residency = uploaded.iter().map(|count| u64::from(*count)).sum();
-                all.push((plan_finish_us(problem, &demand, &plan), slots, residency));
+                all.push((uploads_finish_us(problem, &demand, &uploads), slots, residency));
             }
         }
     });
-    let least_us = all.iter().map(|plan: &(f64, u32, u64)| plan.0).fold(f64::INFINITY, f64::min);
-    let fast = all.iter().filter(|plan| meets(plan.0, least_us));
-    let (slots, residency) = fast.map(|plan| (plan.1, plan.2)).min().expect("the cap is feasible");
-    (least_us, slots, residency)
+    let min_us = all.iter().map(|uploads: &(f64, u32, u64)| uploads.0).fold(f64::INFINITY, f64::min);
+    let fast = all.iter().filter(|uploads| meets(uploads.0, min_us));
+    let (slots, residency) = fast.map(|uploads| (uploads.1, uploads.2)).min().expect("the cap is feasible");
+    (min_us, slots, residency)
 }
 
 fn enumerate(problem: &Problem, demand: &Demand, prefix: &mut Vec<u32>, visit: &mut impl FnMut(&[u32])) {
@@ -127,11 +127,11 @@ proptest! {
 
     #[test]
     fn the_optimum_is_that_of_exhaustive_search(case in small_case()) {
-        let (least_us, slots, residency_pages) = exhaustive(&case.problem);
+        let (min_us, slots, residency_pages) = exhaustive(&case.problem);
         for solver in SolverKind::ALL {
             let schedule = checked_with(&case, Strategy::Optimal, *solver);
-            prop_assert!(meets(schedule.finish_us, least_us), "{} against {least_us}", schedule.finish_us);
-            prop_assert!(meets(schedule.report.lower_bound_us, least_us));
+            prop_assert!(meets(schedule.finish_us, min_us), "{} against {min_us}", schedule.finish_us);
+            prop_assert!(meets(schedule.report.lower_bound_us, min_us));
             prop_assert_eq!(schedule.report.status, SolverStatus::Optimal);
             prop_assert_eq!(schedule.peak_pages, slots);
             prop_assert_eq!(residency(&schedule), residency_pages);
@@ -186,15 +186,15 @@ proptest! {
     /// The least slots for a time limit are those of exhaustive search.
     #[test]
     fn least_slots_within_a_time_are_exact(case in small_case(), slower in 0_u32..40) {
-        let (least_us, ..) = exhaustive(&case.problem);
-        let latest_us = least_us * (1.0 + f64::from(slower) / 100.0);
+        let (min_us, ..) = exhaustive(&case.problem);
+        let latest_us = min_us * (1.0 + f64::from(slower) / 100.0);
         let within = |slots| {
             let limited = Problem { slot_cap: slots, ..case.problem.clone() };
             meets(exhaustive(&limited).0, latest_us)
         };
         let smallest = Demand::new(&case.problem).smallest_slots();
         let expected = (smallest..=case.problem.slot_cap).find(|slots| within(*slots));
-        let found = least_slots_within(&case.problem, Strategy::Optimal, SolverKind::default(), latest_us);
+        let found = min_slots_within(&case.problem, Strategy::Optimal, SolverKind::default(), latest_us);
         prop_assert_eq!(found.expect("consistent"), expected);
         let bound = slots_bound_within(&case.problem, latest_us).expect("consistent");
         prop_assert!(bound <= expected, "{:?} {:?}", bound, expected);
@@ -294,8 +294,8 @@ fn each_rule_of_the_replay_is_checked() {
         change(&mut bad.0, &mut bad.1);
         verify(&case.problem, &bad.0, &bad.1, &case.step_pages)
     };
-    let finds = |violations: &[Violation], wanted: &dyn Fn(&Violation) -> bool| {
-        assert!(violations.iter().any(wanted), "{violations:?}");
+    let finds = |violations: &[Violation], expected: &dyn Fn(&Violation) -> bool| {
+        assert!(violations.iter().any(expected), "{violations:?}");
     };
     let unsubmitted = check(&|_, stream| stream.commands.retain(|command| *command != Command::Submit));
     finds(&unsubmitted, &|v| matches!(v, Violation::Ring { .. }));
@@ -315,7 +315,7 @@ fn each_rule_of_the_replay_is_checked() {
     finds(&undropped, &|v| matches!(v, Violation::Missing { what: "pages are never dropped", .. }));
     let early = check(&|schedule, _| schedule.step_start_us[0] = 0.0);
     finds(&early, &|v| matches!(v, Violation::TooEarly { step: 0, reason: "the disk", .. }));
-    let told_wrong = check(&|_, stream| stream.slots_of_step[2].reverse());
-    finds(&told_wrong, &|v| matches!(v, Violation::NotResident { step: 2, .. }));
-    assert!(told_wrong.len() >= 2, "all violations are returned: {told_wrong:?}");
+    let given_wrong = check(&|_, stream| stream.slots_of_step[2].reverse());
+    finds(&given_wrong, &|v| matches!(v, Violation::NotResident { step: 2, .. }));
+    assert!(given_wrong.len() >= 2, "all violations are returned: {given_wrong:?}");
 }

@@ -1,4 +1,4 @@
-//! Programs of runs that follow each other: judged by plan-format's replay, and by a clock of their own.
+//! Command lists of runs that follow each other: judged by plan-format's replay, and by a clock of their own.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use proptest::prelude::{ProptestConfig, prop, prop_assert, prop_assert_eq, propt
 use proptest::strategy::Strategy as Generate;
 use proptest::test_runner::RngSeed;
 
-use super::super::{Demand, KeepPages, Problem, Programs, Schedule, Strategy, repeat, schedule};
+use super::super::{CommandLists, Demand, KeepPages, Problem, Schedule, Strategy, repeat, schedule};
 use super::{Case, case};
 
-/// A plan that has nothing but the programs.
-fn plan_of(case: &Case, programs: &Programs) -> Plan {
+/// A plan that has nothing but the command lists.
+fn plan_of(case: &Case, lists: &CommandLists) -> Plan {
     let mut plan = small_plan();
     let template = plan.dispatches[0].clone();
     plan.dispatches.clear();
     plan.params = vec![0; 512 * case.step_pages.len()];
     for (step, pages) in case.step_pages.iter().enumerate() {
-        for (position, slot) in programs.slots_of_step[step].iter().enumerate() {
+        for (position, slot) in lists.slots_of_step[step].iter().enumerate() {
             let entry = 512 * step + 16 + 4 * position;
             plan.params[entry..entry + 4].copy_from_slice(&slot.0.to_le_bytes());
         }
@@ -30,17 +30,17 @@ fn plan_of(case: &Case, programs: &Programs) -> Plan {
         });
         plan.dispatches.push(Dispatch { params_offset_bytes: 512 * step as u64, weights, ..template.clone() });
     }
-    (plan.commands, plan.repeat_commands) = (programs.first.clone(), programs.repeat.clone());
-    (plan.page_count, plan.slot_count) = (case.problem.page_count(), programs.slot_count);
+    (plan.commands, plan.repeat_commands) = (lists.first.clone(), lists.repeat.clone());
+    (plan.page_count, plan.slot_count) = (case.problem.page_count(), lists.slot_count);
     plan.staging_pages = case.problem.staging_pages;
     plan
 }
 
-fn replayed(case: &Case, programs: &Programs) -> ReplayReport {
-    replay(&plan_of(case, programs)).unwrap_or_else(|found| panic!("{found}\n{programs:#?}"))
+fn replayed(case: &Case, lists: &CommandLists) -> ReplayReport {
+    replay(&plan_of(case, lists)).unwrap_or_else(|found| panic!("{found}\n{lists:#?}"))
 }
 
-/// When a program ends that starts every step as early as its pages allow: pages are read in the order of loads, each takes a
+/// When a command list ends that starts every step as early as its pages allow: pages are read in the order of loads, each takes a
 /// staging buffer that the load `R` before has left; a load beside a step leaves its buffer when it has arrived; loads beyond
 /// the step's capacity, or into slots that were dropped when it ended, are paid for.
 fn finish_us(problem: &Problem, commands: &[Command]) -> f64 {
@@ -102,18 +102,18 @@ proptest! {
     fn programs_are_valid_and_never_slower((case, slots) in some_case(), greedy in prop::bool::ANY) {
         let first = first_run(&case, if greedy { Strategy::Greedy } else { Strategy::Optimal });
         let found = repeat(&case.problem, &first, &case.step_pages, slots, KeepPages::Best).expect("valid");
-        let Some(programs) = found else { return Ok(()) };
-        let report = replayed(&case, &programs);
-        prop_assert_eq!(report.peak_pages, programs.slot_count);
-        prop_assert!(programs.slot_count <= slots);
-        prop_assert_eq!(report.kept_pages, programs.kept);
+        let Some(lists) = found else { return Ok(()) };
+        let report = replayed(&case, &lists);
+        prop_assert_eq!(report.peak_pages, lists.slot_count);
+        prop_assert!(lists.slot_count <= slots);
+        prop_assert_eq!(report.kept_pages, lists.kept);
         let pages = case.problem.page_count();
-        prop_assert_eq!(report.loads, pages + programs.ahead);
-        prop_assert_eq!(report.repeat_loads, pages - programs.kept);
+        prop_assert_eq!(report.loads, pages + lists.ahead);
+        prop_assert_eq!(report.repeat_loads, pages - lists.kept);
         let close = 1.0 + 1e-5;
-        prop_assert!(finish_us(&case.problem, &programs.first) <= first.finish_us * close);
-        prop_assert!(finish_us(&case.problem, &programs.repeat) <= programs.warm_us * close);
-        prop_assert!(programs.warm_us <= first.finish_us * close);
+        prop_assert!(finish_us(&case.problem, &lists.first) <= first.finish_us * close);
+        prop_assert!(finish_us(&case.problem, &lists.repeat) <= lists.warm_us * close);
+        prop_assert!(lists.warm_us <= first.finish_us * close);
     }
 
     #[test]
@@ -122,14 +122,14 @@ proptest! {
         let pages = case.problem.page_count();
         for keep in [KeepPages::Best, KeepPages::All] {
             let found = repeat(&case.problem, &first, &case.step_pages, pages, keep).expect("valid");
-            let Some(programs) = found else {
+            let Some(lists) = found else {
                 prop_assert_eq!(pages, 0);
                 return Ok(());
             };
-            let report = replayed(&case, &programs);
+            let report = replayed(&case, &lists);
             prop_assert_eq!((report.kept_pages, report.repeat_loads), (pages, 0));
-            prop_assert!((programs.warm_us - case.problem.execute_us()).abs() < 1e-6);
-            prop_assert!(finish_us(&case.problem, &programs.first) <= first.finish_us * (1.0 + 1e-5));
+            prop_assert!((lists.warm_us - case.problem.execute_us()).abs() < 1e-6);
+            prop_assert!(finish_us(&case.problem, &lists.first) <= first.finish_us * (1.0 + 1e-5));
         }
     }
 }
@@ -142,7 +142,7 @@ fn what_a_budget_leaves_becomes_kept_pages() {
     let mut warm_us = Vec::new();
     for slots in [first.peak_pages, first.peak_pages + 4, first.peak_pages + 8, 24] {
         let found = repeat(&case.problem, &first, &case.step_pages, slots, KeepPages::Best).expect("valid");
-        let (kept, us) = found.map_or((0, first.finish_us), |programs| (programs.kept, programs.warm_us));
+        let (kept, us) = found.map_or((0, first.finish_us), |lists| (lists.kept, lists.warm_us));
         warm_us.push((slots, kept, us));
     }
     let kept: Vec<u32> = warm_us.iter().map(|found| found.1).collect();
@@ -159,11 +159,11 @@ fn the_tail_hides_the_next_head() {
     case.problem.slot_cap = 4;
     let first = first_run(&case, Strategy::Optimal);
     let found = repeat(&case.problem, &first, &case.step_pages, 4, KeepPages::Best).expect("valid");
-    let programs = found.expect("the tail is long");
-    let report = replayed(&case, &programs);
-    assert!(programs.ahead >= 2, "{programs:#?}");
-    assert_eq!(report.loads, 12 + programs.ahead);
+    let lists = found.expect("the tail is long");
+    let report = replayed(&case, &lists);
+    assert!(lists.ahead >= 2, "{lists:#?}");
+    assert_eq!(report.loads, 12 + lists.ahead);
     // The first run waits for two pages before anything can run; later runs do not wait at all.
-    assert!((first.finish_us - programs.warm_us - 2.0 * case.problem.read_us()).abs() < 1e-6, "{programs:#?}");
-    assert!((programs.warm_us - case.problem.execute_us()).abs() < 1e-6);
+    assert!((first.finish_us - lists.warm_us - 2.0 * case.problem.read_us()).abs() < 1e-6, "{lists:#?}");
+    assert!((lists.warm_us - case.problem.execute_us()).abs() < 1e-6);
 }

@@ -13,7 +13,7 @@ pub(super) fn settle() {
     rustix::fs::sync();
 }
 
-/// Drops the file; gives the bytes that are still cached, or `None` where the system does not drop or does not tell.
+/// Drops the file; returns the bytes that are still cached, or `None` where the system does not drop or does not report it.
 #[cfg(target_os = "linux")]
 pub(super) fn drop_file(path: &Path) -> io::Result<Option<u64>> {
     let file = File::open(path)?;

@@ -85,7 +85,7 @@ fn tell(report: Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Of this process, where the system tells.
+/// Of this process, where the system reports it.
 fn resident_peak_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -38,7 +38,7 @@ struct Measured {
     warm: Option<Report>,
     /// With everything loaded, and of an empty device.
     gpu_memory: Option<(GpuMemory, GpuMemory)>,
-    /// Most bytes of the file that were still cached after it was dropped; `None` when nobody can tell.
+    /// Most bytes of the file that were still cached after it was dropped; `None` when it is not known.
     still_cached_bytes: Option<u64>,
 }
 

@@ -37,7 +37,7 @@ const fn loaded(command: &Command) -> Option<PageId> {
     }
 }
 
-/// Reads the ranges with some threads, each with its own opening of the file; gives the time in milliseconds.
+/// Reads the ranges with some threads, each with its own opening of the file; returns the time in milliseconds.
 pub(super) fn read(path: &Path, ranges: &[Range<u64>], threads: u32) -> io::Result<f64> {
     let requests: Vec<Range<u64>> = ranges.iter().cloned().flat_map(cut).collect();
     let next = AtomicUsize::new(0);

@@ -20,7 +20,7 @@ struct Summary {
     adapter: Value,
     backend: Value,
     software: Value,
-    /// Most bytes of the file that stayed in the page cache although they were dropped; null when nobody can tell.
+    /// Most bytes of the file that stayed in the page cache although they were dropped; null when it is not known.
     still_cached_bytes: Option<u64>,
     raw: Option<Raw>,
     io_only: Option<Reading>,

@@ -20,9 +20,9 @@ impl HostIndices {
         let order = graph.topological_order();
         let places = |id: &NodeId| row_places(graph, *id).map(|places| (*id, places));
         let mut this = Self { row_places: order.iter().filter_map(places).collect(), only_host: BTreeSet::new() };
-        let wanted: BTreeSet<NodeId> = graph.results().map(|result| result.node).collect();
+        let requested: BTreeSet<NodeId> = graph.results().map(|result| result.node).collect();
         let before = this.computed_from(graph);
-        for id in order.into_iter().rev().filter(|id| before.contains(id) && !wanted.contains(id)) {
+        for id in order.into_iter().rev().filter(|id| before.contains(id) && !requested.contains(id)) {
             let users = graph.users(id);
             let known = !users.is_empty() || matches!(graph.node(id).op, Op::Input);
             if known && users.iter().all(|user| this.only_host.contains(user) || this.selects_rows(graph, id, *user)) {

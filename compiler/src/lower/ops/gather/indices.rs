@@ -18,9 +18,9 @@ use flashmem_plan_format::row_indices::{
 use std::collections::BTreeMap;
 
 /// Most boxes that the places of one gather fall into.
-const MOST_PIECES: usize = 64;
+const MAX_PIECES: usize = 64;
 /// Most views between a tensor and the indices.
-const MOST_STEPS: usize = 64;
+const MAX_STEPS: usize = 64;
 
 /// A box of the indices' places, and what they are there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub fn pieces(graph: &Graph, id: NodeId) -> Option<Vec<Piece>> {
                 }
             }
         }
-        if boxes.len() + pieces.len() > MOST_PIECES {
+        if boxes.len() + pieces.len() > MAX_PIECES {
             return None;
         }
     }
@@ -154,7 +154,7 @@ impl<'g> Extraction<'g> {
     /// What a node is at the places that the steps lead to.
     fn value(&mut self, id: NodeId) -> Result<IndexValue, Blocked> {
         let node = self.graph.node(id);
-        if self.steps.len() > MOST_STEPS || node.dtype == Dtype::F32 {
+        if self.steps.len() > MAX_STEPS || node.dtype == Dtype::F32 {
             return Err(Blocked::Device);
         }
         let key = (id, self.steps.clone());
@@ -316,7 +316,7 @@ impl<'g> Extraction<'g> {
             };
             let result = match *instruction {
                 Instruction::Literal(Literal::I32(number)) => self.push(IndexInstruction::Literal(number))?,
-                Instruction::Literal(Literal::Bool(truth)) => self.push(IndexInstruction::Literal(truth.into()))?,
+                Instruction::Literal(Literal::Bool(boolean)) => self.push(IndexInstruction::Literal(boolean.into()))?,
                 Instruction::Literal(Literal::F32(_)) => return Err(Blocked::Device),
                 Instruction::Unary(op, a) => self.unary(op, value(a))?,
                 Instruction::Binary(op, a, b) => {
@@ -330,7 +330,7 @@ impl<'g> Extraction<'g> {
                 })?,
                 Instruction::Cast(a, to) => match (program.operand_dtype(a), to) {
                     (Dtype::I32 | Dtype::Bool, Dtype::I32) | (Dtype::Bool, Dtype::Bool) => value(a),
-                    (Dtype::I32, Dtype::Bool) => self.push(IndexInstruction::Unary(IndexUnary::Truth, value(a)))?,
+                    (Dtype::I32, Dtype::Bool) => self.push(IndexInstruction::Unary(IndexUnary::Bool, value(a)))?,
                     (Dtype::F32, _) | (_, Dtype::F32) => return Err(Blocked::Device),
                 },
             };
@@ -398,7 +398,7 @@ fn cut(places: &View, operand_at: impl Fn(i64) -> usize) -> Blocked {
     found.map_or(Blocked::Device, |(axis, cuts)| Blocked::Joint { axis, cuts })
 }
 
-/// The same function of two integers or truth values.
+/// The same function of two integers or booleans.
 const fn binary(op: BinaryOp) -> Option<IndexBinary> {
     Some(match op {
         BinaryOp::Add => IndexBinary::Add,

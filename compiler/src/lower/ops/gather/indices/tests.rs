@@ -51,8 +51,8 @@ impl Case {
     fn values(&self) -> Vec<Vec<u32>> {
         let value = |port: &GraphPort, at: usize, position: usize| {
             let word = 1000 * position as i32 + 7 * at as i32 - 9;
-            let truth = port.element == ElementType::Bool;
-            (if truth { i32::from(at % 3 == 1) } else { word }) as u32
+            let boolean = port.element == ElementType::Bool;
+            (if boolean { i32::from(at % 3 == 1) } else { word }) as u32
         };
         let of = |(position, port): (usize, &GraphPort)| {
             let elements: usize = self.0.node(port.node).shape.iter().product();

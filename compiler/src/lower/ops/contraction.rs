@@ -83,11 +83,11 @@ fn ordered(lowering: &mut Lowering<'_>, shape: &[usize], order: &[usize]) -> Vie
 }
 
 /// Rounds of loops in an epilogue that an invocation computes for every one of its elements, at most.
-const MOST_EPILOGUE_ROUNDS: u64 = 64;
+const MAX_EPILOGUE_ROUNDS: u64 = 64;
 
 /// Whether an epilogue has loops that a device which ends them too soon should run apart.
 pub fn loops_too_long(lowering: &Lowering<'_>, epilogue: Option<&Pointwise>) -> bool {
-    lowering.most_rounds().is_some() && epilogue.is_some_and(|program| of_program(program) > MOST_EPILOGUE_ROUNDS)
+    lowering.max_rounds().is_some() && epilogue.is_some_and(|program| of_program(program) > MAX_EPILOGUE_ROUNDS)
 }
 
 /// The output of a node with its epilogue linked.

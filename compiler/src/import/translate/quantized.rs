@@ -1,11 +1,11 @@
 //! Quantisation: narrow integers are i32 on the device, and products of them are exact.
 //!
 //! tract multiplies by the reciprocal of a scale where ONNX divides; import rewrites such nodes before tract sees them
-//! (`rewrite/quantisation.rs`), so that only the rows here are left. Results saturate and halves round to even.
+//! (`rewrite/quantization.rs`), so that only the rows here are left. Results saturate and halves round to even.
 
 use super::context::{Outcome, Refusal, Translator, variant};
 use super::einsum::{Labelled, arrange, integer_product, labels};
-use super::program::Program;
+use super::expression::ExpressionBuilder;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, UnaryOp};
@@ -24,9 +24,9 @@ const C_ZERO: usize = 7;
 const C_SCALE: usize = 8;
 
 /// (x − zero point) · scale.
-pub fn dequantise(t: &mut Translator<'_>, node: &TypedNode, op: &DequantizeLinearF32) -> Outcome {
+pub fn dequantize(t: &mut Translator<'_>, node: &TypedNode, op: &DequantizeLinearF32) -> Outcome {
     let x = t.input(node, 0)?;
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let value = p.input(t.dtype(x));
     let zero = p.integer(op.zero_point);
     let centred = p.binary(BinaryOp::Sub, value, zero);
@@ -57,7 +57,7 @@ pub fn centred(
     if range(datum).is_none() {
         return variant(format!("a quantised operand of {datum:?}"));
     }
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let (value, zero_value) = (p.input(Dtype::I32), p.input(Dtype::I32));
     let difference = p.binary(BinaryOp::Sub, value, zero_value);
     p.cast(difference, Dtype::F32);
@@ -75,7 +75,7 @@ fn is_known(t: &Translator<'_>, node: &TypedNode, input: usize, value: f32) -> b
 
 /// saturate(round(sum · (a scale · b scale / c scale)) + c zero point); a sum that stays i32 is left alone. `place` makes an
 /// operand broadcast to the sum.
-pub fn requantised(
+pub fn requantized(
     t: &mut Translator<'_>,
     node: &TypedNode,
     sum: NodeId,
@@ -94,7 +94,7 @@ pub fn requantised(
     for input in [A_SCALE, B_SCALE, C_SCALE, C_ZERO] {
         operands.push(place(t, input)?);
     }
-    let mut p = Program::default();
+    let mut p = ExpressionBuilder::default();
     let sum = p.input(Dtype::I32);
     let (a, b, c) = (p.input(Dtype::F32), p.input(Dtype::F32), p.input(Dtype::F32));
     let zero = p.input(Dtype::I32);
@@ -130,7 +130,7 @@ pub fn product(t: &mut Translator<'_>, node: &TypedNode, op: &EinSum, output: &[
         let bias = placed(t, BIAS, output)?;
         sum = add(t, sum, bias)?;
     }
-    let y = requantised(t, node, sum, to, |t, input| placed(t, input, output))?;
+    let y = requantized(t, node, sum, to, |t, input| placed(t, input, output))?;
     let (shape, _) = t.output_fact(node)?;
     Ok(vec![t.reshape(y, &shape)])
 }

@@ -2,7 +2,7 @@
 //! after. Constants are folded all the same.
 //!
 //! Some of tract's rewrites fail instead of leaving alone what they do not fit: strides that are pulled over a reshape of
-//! their axis, broadcasts that are pulled into a product. Models on which they do have another chance with [`shielded`],
+//! their axis, broadcasts that are pulled into a product. Models on which they do have another chance with [`made_opaque`],
 //! which simplifies less.
 //!
 //! Others give something else than the model says, and [`Exactness`] keeps them from every model: 0 · x is 0 for them,
@@ -32,27 +32,27 @@ pub enum Kept {
 }
 
 /// Wraps operators.
-pub fn shielded(mut model: TypedModel, kept: Kept) -> TypedModel {
+pub fn made_opaque(mut model: TypedModel, kept: Kept) -> TypedModel {
     for node in &mut model.nodes {
         let is_view = matches!(node.op_as::<AxisOp>(), Some(AxisOp::Reshape(..)))
             || node.op_is::<Downsample>()
             || node.op_is::<MultiBroadcastTo>();
         let is_value = node.op_is::<Const>() || node.op_is::<TypedSource>();
-        let shields = match kept {
+        let hides = match kept {
             Kept::Views => is_view,
             Kept::Everything => !is_value,
         };
-        if shields {
-            node.op = Box::new(Shield(node.op.clone()));
+        if hides {
+            node.op = Box::new(Opaque(node.op.clone()));
         }
     }
     model
 }
 
 /// Unwraps them.
-pub fn unshielded(mut model: TypedModel) -> TypedModel {
+pub fn made_transparent(mut model: TypedModel) -> TypedModel {
     for node in &mut model.nodes {
-        if let Some(Shield(op)) = node.op_as::<Shield>() {
+        if let Some(Opaque(op)) = node.op_as::<Opaque>() {
             node.op = op.clone();
         } else if let Some((Exact(op), given)) = node.op_as::<TypedBinOp>().and_then(exact) {
             node.op = Box::new(TypedBinOp(op.clone(), given));
@@ -89,7 +89,7 @@ impl TypedPass for Exactness {
                     wrapped.push((node.id, Box::new(TypedBinOp(Box::new(Exact(op.clone())), *given))));
                 }
             } else if is_squared_root(model, node)? {
-                wrapped.push((node.id, Box::new(Shield(node.op.clone()))));
+                wrapped.push((node.id, Box::new(Opaque(node.op.clone()))));
             }
         }
         let changed = !wrapped.is_empty();
@@ -181,9 +181,9 @@ impl BinMiniOp for Exact {
 
 /// An operator that computes the same and is never rewritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Shield(Box<dyn TypedOp>);
+struct Opaque(Box<dyn TypedOp>);
 
-impl Op for Shield {
+impl Op for Opaque {
     fn name(&self) -> StaticName {
         self.0.name()
     }
@@ -191,7 +191,7 @@ impl Op for Shield {
     op_as_typed_op!();
 }
 
-impl EvalOp for Shield {
+impl EvalOp for Opaque {
     fn eval(&self, context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         self.0.eval(context, inputs)
     }
@@ -201,7 +201,7 @@ impl EvalOp for Shield {
     }
 }
 
-impl TypedOp for Shield {
+impl TypedOp for Opaque {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         self.0.output_facts(inputs)
     }

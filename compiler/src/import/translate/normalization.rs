@@ -4,7 +4,7 @@
 //! element-wise operators around them and stay so.
 
 use super::context::{Outcome, Translator, variant};
-use super::program::Program;
+use super::expression::ExpressionBuilder;
 use crate::graph::constant::Dtype;
 use crate::graph::op::{NormKind, Op, ReduceKind};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
@@ -57,11 +57,11 @@ pub fn reduce(t: &mut Translator<'_>, node: &TypedNode, op: &Reduce) -> Outcome 
         Reducer::Prod => ReduceKind::Product,
         Reducer::Sum => ReduceKind::Sum,
         Reducer::MeanOfSquares => ReduceKind::MeanSquare,
-        Reducer::All => return truth(t, x, axes, ReduceKind::Min),
-        Reducer::Any => return truth(t, x, axes, ReduceKind::Max),
+        Reducer::All => return boolean(t, x, axes, ReduceKind::Min),
+        Reducer::Any => return boolean(t, x, axes, ReduceKind::Max),
     };
     if t.dtype(x) == Dtype::Bool {
-        return truth(t, x, axes, kind);
+        return boolean(t, x, axes, kind);
     }
     Ok(vec![t.emit(Op::Reduce { kind, axes }, &[x])?])
 }
@@ -73,8 +73,8 @@ fn arg_reduce(t: &mut Translator<'_>, x: crate::graph::NodeId, axes: &[usize], m
     Ok(vec![t.emit(Op::ArgReduce { axis: *axis, max, last }, &[x])?])
 }
 
-/// Truth values reduce as integers.
-fn truth(t: &mut Translator<'_>, x: crate::graph::NodeId, axes: Vec<usize>, kind: ReduceKind) -> Outcome {
+/// Booleans reduce as integers.
+fn boolean(t: &mut Translator<'_>, x: crate::graph::NodeId, axes: Vec<usize>, kind: ReduceKind) -> Outcome {
     let from = t.dtype(x);
     let mut x = x;
     if from != Dtype::Bool {
@@ -82,8 +82,8 @@ fn truth(t: &mut Translator<'_>, x: crate::graph::NodeId, axes: Vec<usize>, kind
     }
     let x = t.pointwise(Pointwise::cast(Dtype::Bool, Dtype::I32), &[x])?;
     let y = t.emit(Op::Reduce { kind, axes }, &[x])?;
-    // Of nothing, the largest integer and the smallest are no truth values.
-    let mut p = Program::default();
+    // Of nothing, the largest integer and the smallest are no booleans.
+    let mut p = ExpressionBuilder::default();
     let (value, zero) = (p.input(Dtype::I32), p.integer(0));
     let comparison = if kind == ReduceKind::Max { BinaryOp::Greater } else { BinaryOp::NotEqual };
     p.binary(comparison, value, zero);

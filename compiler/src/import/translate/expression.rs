@@ -5,14 +5,14 @@
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
 
-/// A program being written.
+/// An element-wise program being written.
 #[derive(Debug, Default)]
-pub struct Program {
+pub struct ExpressionBuilder {
     inputs: Vec<Dtype>,
     instructions: Vec<Instruction>,
 }
 
-impl Program {
+impl ExpressionBuilder {
     fn push(&mut self, instruction: Instruction) -> Operand {
         self.instructions.push(instruction);
         Operand::Result(self.instructions.len() as u32 - 1)
@@ -34,8 +34,8 @@ impl Program {
         self.push(Instruction::Literal(Literal::I32(value)))
     }
 
-    /// A truth value.
-    pub fn truth(&mut self, value: bool) -> Operand {
+    /// A boolean.
+    pub fn boolean(&mut self, value: bool) -> Operand {
         self.push(Instruction::Literal(Literal::Bool(value)))
     }
 

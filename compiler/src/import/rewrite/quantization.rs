@@ -27,7 +27,7 @@ fn float(s: &mut Steps<'_>, x: &str) -> String {
     cast(s, x, DataType::Float as i32)
 }
 
-/// How a scale or zero point becomes one that broadcasts to `x`: the shape to give it. `None` when that cannot be told.
+/// How a scale or zero point becomes one that broadcasts to `x`: the shape to give it. `None` when that is not known.
 fn parameter_shape(s: &Steps<'_>, name: &str, x: &str) -> Option<Vec<i64>> {
     let element = s.known.element_type(name)?;
     if [DataType::Float16, DataType::Bfloat16].iter().any(|t| *t as i32 == element) {
@@ -154,7 +154,7 @@ pub fn dequantize(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// `QLinearMatMul` with scales in f16: they become floats, which tract takes alone.
-pub fn quantised_product(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn quantized_product(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let node = s.node;
     let is_half = |name: &str| s.known.element_type(name) == Some(DataType::Float16 as i32);
     if !SCALES.iter().any(|scale| s.operand(*scale).is_some_and(is_half)) {
