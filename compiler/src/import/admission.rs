@@ -6,7 +6,8 @@
 //! deliberately knows no element types and no shapes.
 
 use super::conditions::chooses;
-use super::error::{ImportError, UnsupportedOp};
+use super::error::ImportError;
+use super::reason::{Reason, Unsupported};
 use crate::import::schema::{Absent, Arity, Formal, FormalAttribute, Kind, Schema, in_force, newest_opset};
 use crate::import::support::{Operator, Support, find};
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -20,63 +21,6 @@ const FORMAT_WITH_OPSETS: i64 = 3;
 
 /// Attributes that say nothing about the result: a hint of the first operators about memory.
 const SILENT: &[&str] = &["consumed_inputs"];
-
-/// Why a node cannot be taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The model's operators are older than this one.
-    #[error("opset {0} does not have it")]
-    NotYet(i64),
-    /// The version in force is not implemented.
-    #[error("version {0} of the operator")]
-    Version(u32),
-    /// ONNX has no such attribute in this version.
-    #[error("attribute {name}, which version {since} of the operator does not have")]
-    UnknownAttribute {
-        /// The attribute.
-        name: String,
-        /// The version in force.
-        since: u32,
-    },
-    /// The attribute is given twice.
-    #[error("attribute {0} twice")]
-    AttributeTwice(String),
-    /// The attribute has another type than ONNX says.
-    #[error("attribute {name} of type {found:?}")]
-    AttributeType {
-        /// The attribute.
-        name: String,
-        /// Its type.
-        found: AttributeType,
-    },
-    /// The attribute is not implemented.
-    #[error("attribute {name}{}", value.as_ref().map(|v| format!(" = {v}")).unwrap_or_default())]
-    Attribute {
-        /// The attribute.
-        name: String,
-        /// Its value, where that has one line.
-        value: Option<String>,
-    },
-    /// An attribute that must be given is not.
-    #[error("without attribute {0}")]
-    WithoutAttribute(&'static str),
-    /// An operand that must be given is not.
-    #[error("without {0}")]
-    WithoutOperand(&'static str),
-    /// An operand that may be left out is not implemented.
-    #[error("with {0}")]
-    Operand(&'static str),
-    /// More operands than ONNX has.
-    #[error("{found} {side} instead of at most {most}")]
-    TooMany {
-        /// Inputs or outputs.
-        side: &'static str,
-        /// How many there are.
-        found: usize,
-        /// How many there may be.
-        most: usize,
-    },
-}
 
 /// The version of the standard operators that a model asks for.
 ///
@@ -137,43 +81,35 @@ fn first_standard_node(graph: &GraphProto) -> Option<&NodeProto> {
 /// # Errors
 /// [`ImportError::Unsupported`], with all of them.
 pub fn check(nodes: &[NodeProto], opset: i64) -> Result<(), ImportError> {
-    let unsupported = unsupported(nodes, opset);
-    if unsupported.is_empty() { Ok(()) } else { Err(ImportError::Unsupported(unsupported)) }
+    unsupported(nodes, opset).or(())
 }
 
 /// Every node that asks for what is not implemented, those of bodies under the name of the node around them.
-pub fn unsupported(nodes: &[NodeProto], opset: i64) -> Vec<UnsupportedOp> {
-    let mut found = Vec::new();
+pub fn unsupported(nodes: &[NodeProto], opset: i64) -> Unsupported {
+    let mut found = Unsupported::default();
     for node in nodes {
         collect(node, &node.name, opset, &mut found);
     }
     found
 }
 
-fn collect(node: &NodeProto, name: &str, opset: i64, found: &mut Vec<UnsupportedOp>) {
+fn collect(node: &NodeProto, name: &str, opset: i64, found: &mut Unsupported) {
     let domain = canonical(&node.domain);
     let full_name = if domain.is_empty() { node.op_type.clone() } else { format!("{domain}.{}", node.op_type) };
-    let mut add = |op: String| match found.iter_mut().find(|entry| entry.op == op) {
-        Some(entry) => {
-            entry.count += 1;
-            entry.nodes.push(name.to_owned());
-        }
-        None => found.push(UnsupportedOp { op, count: 1, nodes: vec![name.to_owned()] }),
-    };
     // tract looks up operators by name alone, so other domains must not reach it.
     let Some(row) = find(domain, &node.op_type) else {
-        add(full_name);
+        found.add(&full_name, None, name);
         return;
     };
     match row.support {
         Support::Refused(reason) => {
-            add(format!("{full_name} ({reason})"));
+            found.add(&full_name, Some(reason.into()), name);
             return;
         }
         Support::Full | Support::Limited(_) => {
             let version = if domain.is_empty() { opset } else { NEWEST_CONTRIBUTED };
-            for refusal in refusals(row, node, version) {
-                add(format!("{full_name} ({refusal})"));
+            for reason in reasons(row, node, version) {
+                found.add(&full_name, Some(reason), name);
             }
         }
     }
@@ -186,36 +122,36 @@ fn collect(node: &NodeProto, name: &str, opset: i64, found: &mut Vec<Unsupported
 }
 
 /// Everything that stands against a node.
-fn refusals(row: &Operator, node: &NodeProto, opset: i64) -> Vec<Refusal> {
-    let Some(schema) = in_force(&row.full_name(), opset) else { return vec![Refusal::NotYet(opset)] };
+fn reasons(row: &Operator, node: &NodeProto, opset: i64) -> Vec<Reason> {
+    let Some(schema) = in_force(&row.full_name(), opset) else { return vec![Reason::NotYet(opset)] };
     if !row.versions.contains(&schema.since) {
-        return vec![Refusal::Version(schema.since)];
+        return vec![Reason::Version(schema.since)];
     }
     let mut found = Vec::new();
     for (index, attribute) in node.attribute.iter().enumerate() {
         if node.attribute[..index].iter().any(|earlier| earlier.name == attribute.name) {
-            found.push(Refusal::AttributeTwice(attribute.name.clone()));
+            found.push(Reason::AttributeTwice(attribute.name.clone()));
         } else {
-            found.extend(attribute_refusal(row, schema, attribute));
+            found.extend(attribute_reason(row, schema, attribute));
         }
     }
     let given = |formal: &FormalAttribute| node.attribute.iter().any(|attribute| attribute.name == formal.name);
     let needed = |formal: &FormalAttribute| formal.absent == Absent::Forbidden && !SILENT.contains(&formal.name);
     let missing = schema.attributes.iter().filter(|formal| needed(formal) && !given(formal));
-    found.extend(missing.map(|formal| Refusal::WithoutAttribute(formal.name)));
-    found.extend(operand_refusals(row, "inputs", &schema.inputs, &node.input));
-    found.extend(operand_refusals(row, "outputs", &schema.outputs, &node.output));
+    found.extend(missing.map(|formal| Reason::WithoutAttribute(formal.name)));
+    found.extend(operand_reasons(row, "inputs", &schema.inputs, &node.input));
+    found.extend(operand_reasons(row, "outputs", &schema.outputs, &node.output));
     found
 }
 
-fn attribute_refusal(row: &Operator, schema: &Schema, given: &AttributeProto) -> Option<Refusal> {
+fn attribute_reason(row: &Operator, schema: &Schema, given: &AttributeProto) -> Option<Reason> {
     let name = given.name.clone();
     let Some(formal) = schema.attributes.iter().find(|formal| formal.name == name) else {
-        return Some(Refusal::UnknownAttribute { name, since: schema.since });
+        return Some(Reason::UnknownAttribute { name, since: schema.since });
     };
     let found = given.r#type();
     if found != AttributeType::Undefined && kind(found) != Some(formal.kind) {
-        return Some(Refusal::AttributeType { name, found });
+        return Some(Reason::AttributeType { name, found });
     }
     if SILENT.contains(&formal.name) || is_default(formal, given) {
         return None;
@@ -224,22 +160,22 @@ fn attribute_refusal(row: &Operator, schema: &Schema, given: &AttributeProto) ->
     match row.values_of(formal.name) {
         Some(values) if values.is_empty() => None,
         Some(values) if value.as_deref().is_some_and(|value| values.contains(&value)) => None,
-        Some(_) | None => Some(Refusal::Attribute { name, value }),
+        Some(_) | None => Some(Reason::Attribute { name, value }),
     }
 }
 
-fn operand_refusals(row: &Operator, side: &'static str, formals: &[Formal], given: &[String]) -> Vec<Refusal> {
+fn operand_reasons(row: &Operator, side: &'static str, formals: &[Formal], given: &[String]) -> Vec<Reason> {
     let mut found = Vec::new();
     let repeats = formals.last().is_some_and(|last| matches!(last.arity, Arity::Repeated(_)));
     if given.len() > formals.len() && !repeats {
-        found.push(Refusal::TooMany { side, found: given.len(), most: formals.len() });
+        found.push(Reason::TooMany { side, found: given.len(), most: formals.len() });
     }
     for (position, formal) in formals.iter().enumerate() {
         let is_given = given.get(position).is_some_and(|name| !name.is_empty());
         match formal.arity {
-            Arity::Needed if !is_given => found.push(Refusal::WithoutOperand(formal.name)),
-            Arity::Optional if is_given && !row.takes(formal.name) => found.push(Refusal::Operand(formal.name)),
-            Arity::Repeated(least) if given.len() < least => found.push(Refusal::WithoutOperand(formal.name)),
+            Arity::Needed if !is_given => found.push(Reason::WithoutOperand(formal.name)),
+            Arity::Optional if is_given && !row.takes(formal.name) => found.push(Reason::Operand(formal.name)),
+            Arity::Repeated(least) if given.len() < least => found.push(Reason::WithoutOperand(formal.name)),
             Arity::Needed | Arity::Optional | Arity::Repeated(_) => {}
         }
     }

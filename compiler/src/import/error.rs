@@ -7,37 +7,12 @@ use super::axes::Misplaced;
 use super::failure::Failure;
 use super::names::NodeNames;
 use super::preflight::Invalid;
+use super::reason::{Unsupported, UnsupportedOp};
 use super::structure::Flaw;
 use crate::graph::ShapeError;
 use crate::graph::constant::Dtype;
 use crate::graph::verify::Violation;
 use std::path::PathBuf;
-
-/// An operator that no translation exists for, with every node that uses it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnsupportedOp {
-    /// ONNX operator type; a reason in parentheses where only a variant of the operator is unsupported.
-    pub op: String,
-    /// Number of nodes.
-    pub count: usize,
-    /// ONNX node names, in graph order.
-    pub nodes: Vec<String>,
-}
-
-/// How many node names an error message lists for one operator.
-const LISTED_NODES: usize = 3;
-
-fn list(ops: &[UnsupportedOp]) -> String {
-    let mut text = String::new();
-    for op in ops {
-        let shown = op.nodes.iter().take(LISTED_NODES).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
-        let more = op.count.saturating_sub(LISTED_NODES);
-        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let plural = if op.count == 1 { "node" } else { "nodes" };
-        text.push_str(&format!("\n  {}: {} {plural}: {shown}{rest}", op.op, op.count));
-    }
-    text
-}
 
 /// A size that the model leaves open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +50,31 @@ impl std::fmt::Display for OpenSize {
             }
         }
     }
+}
+
+/// Why an input cannot be bound to a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unbindable {
+    /// It has a value already.
+    #[error("it is given twice")]
+    GivenTwice,
+    /// It is a sequence, or of another kind.
+    #[error("the input is no tensor")]
+    NoTensor,
+    /// It has too many elements.
+    #[error("the input has shape {shape:?}, and at most {limit} elements become constants")]
+    TooLarge {
+        /// Its shape.
+        shape: Vec<i64>,
+        /// The limit.
+        limit: u64,
+    },
+    /// Its element type is not ONNX's.
+    #[error("the input has element type {0}")]
+    UnknownElement(i32),
+    /// Its element type does not hold the value.
+    #[error("the input has element type {0}, which cannot hold it")]
+    Element(&'static str),
 }
 
 /// A word as a shell takes it.
@@ -151,8 +151,8 @@ pub enum ImportError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// Operators that cannot be translated, all of them.
-    #[error("the model uses operators that are not supported:{}", list(.0))]
-    Unsupported(Vec<UnsupportedOp>),
+    #[error("the model uses operators that are not supported:{0}")]
+    Unsupported(Unsupported),
     /// Nodes name axes that their operands do not have.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Axes(Vec<Misplaced>),
@@ -167,7 +167,7 @@ pub enum ImportError {
         /// The value.
         value: String,
         /// Why not.
-        reason: String,
+        reason: Unbindable,
     },
     /// `--input` names no graph input.
     #[error("--input {name}: the model has no such input; it has {}", .inputs.join(", "))]
@@ -329,12 +329,8 @@ impl ImportError {
             Self::Failed(failure) => Self::Failed(failure.named(names)),
             Self::Invalid(invalid) => Self::Invalid(invalid.with(names)),
             Self::Unsupported(ops) => {
-                let named = |op: UnsupportedOp| UnsupportedOp {
-                    op: text(op.op),
-                    count: op.count,
-                    nodes: op.nodes.into_iter().map(text).collect(),
-                };
-                Self::Unsupported(ops.into_iter().map(named).collect())
+                let named = |op: UnsupportedOp| UnsupportedOp { nodes: op.nodes.into_iter().map(text).collect(), ..op };
+                Self::Unsupported(Unsupported(ops.0.into_iter().map(named).collect()))
             }
             Self::IntegerRange { name, value } => Self::IntegerRange { name: text(name), value },
             Self::IndexRange { node, position, index, least, most } => {

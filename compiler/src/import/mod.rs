@@ -25,6 +25,7 @@ mod opaque;
 mod preflight;
 mod protobuf;
 mod ranges;
+pub mod reason;
 mod reference;
 pub(crate) mod rewrite;
 mod schema;
@@ -46,7 +47,7 @@ mod weights;
 mod widen;
 
 pub use axes::Misplaced;
-pub use error::{ImportError, OpenSize, UnsupportedOp};
+pub use error::{ImportError, OpenSize};
 pub use failure::{Failure, Stage};
 pub use golden::golden_inputs;
 pub use preflight::Invalid;

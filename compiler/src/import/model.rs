@@ -7,11 +7,12 @@
 use super::admission;
 use super::axes;
 use super::conditions::{Needed, chooses};
-use super::error::{ImportError, UnsupportedOp};
+use super::error::ImportError;
 use super::kernel_op::KernelNode;
 use super::names::NodeNames;
 use super::preflight;
 use super::protobuf::{Skeleton, skim};
+use super::reason::Unsupported;
 use super::rewrite::{Known, Shapes, rewrite};
 use super::sizes::{self, fixed};
 use super::structure;
@@ -172,7 +173,7 @@ fn rewritten(
 ) -> Result<BTreeMap<String, KernelNode>, ImportError> {
     let shapes = known_shapes(graph, weights);
     let (kernel_ops, refused) = rewrite(graph, opset, shapes);
-    if refused.is_empty() { Ok(kernel_ops) } else { Err(ImportError::Unsupported(refused)) }
+    refused.or(kernel_ops)
 }
 
 /// Takes the branches whose conditions follow from constants and shapes, those inside taken branches included; of what is left
@@ -203,8 +204,10 @@ fn take_branches(
         let inside: Vec<NodeProto> = places.iter().map(|i| graph.node[*i].clone()).collect();
         let left: Vec<String> = graph.node.iter().filter(|node| chooses(node)).map(|node| node.name.clone()).collect();
         if inside.is_empty() && left.len() == count {
-            let op = "If (its branches have inputs, or not as many outputs as it has)".to_owned();
-            return Err(ImportError::Unsupported(vec![UnsupportedOp { op, count, nodes: left }]));
+            let reason = "its branches have inputs, or not as many outputs as it has";
+            let mut refused = Unsupported::default();
+            left.iter().for_each(|node| refused.add("If", Some(reason.into()), node));
+            return Err(ImportError::Unsupported(refused));
         }
         admission::check(&inside, opset)?;
         claims.extend(axes::claims(&inside, &Known::of(graph, opset)));

@@ -4,7 +4,7 @@
 //! A dimension that is named by a sum, difference or product of others (`past_length + length`, as exporters write it)
 //! follows from them. What is still open is reported all at once. It deliberately looks at no node.
 
-use super::error::{ImportError, OpenSize};
+use super::error::{ImportError, OpenSize, Unbindable};
 use super::{Dim, ImportOptions, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
@@ -231,16 +231,16 @@ fn factor(tokens: &[Token<'_>], at: &mut usize, sizes: &BTreeMap<&str, u64>, dep
 
 /// Puts a constant in the place of an input whose shape is fixed.
 fn bind(graph: &mut GraphProto, name: &str, value: Value) -> Result<(), ImportError> {
-    let refused = |reason: String| ImportError::Binding { name: name.to_owned(), value: value.to_string(), reason };
+    let refused = |reason: Unbindable| ImportError::Binding { name: name.to_owned(), value: value.to_string(), reason };
     let Some(position) = graph.input.iter().position(|input| input.name == name) else {
-        return Err(refused("it is given twice".to_owned()));
+        return Err(refused(Unbindable::GivenTwice));
     };
-    let tensor = tensor_type(&mut graph.input[position]).ok_or_else(|| refused("the input is no tensor".to_owned()))?;
+    let tensor = tensor_type(&mut graph.input[position]).ok_or_else(|| refused(Unbindable::NoTensor))?;
     let dims: Vec<i64> = tensor.shape.iter().flat_map(|shape| &shape.dim).map(size).collect();
     let elements = dims.iter().try_fold(1_u64, |n, dim| n.checked_mul(dim.unsigned_abs()));
-    let elements = elements.filter(|n| *n <= MAX_BOUND_ELEMENTS).ok_or_else(|| {
-        refused(format!("the input has shape {dims:?}, and at most {MAX_BOUND_ELEMENTS} elements become constants"))
-    })?;
+    let elements = elements
+        .filter(|n| *n <= MAX_BOUND_ELEMENTS)
+        .ok_or_else(|| refused(Unbindable::TooLarge { shape: dims.clone(), limit: MAX_BOUND_ELEMENTS }))?;
     let element = element_bytes(tensor.elem_type, value).map_err(&refused)?;
     let constant = TensorProto {
         name: name.to_owned(),
@@ -263,9 +263,9 @@ fn size(dim: &Dimension) -> i64 {
 }
 
 /// The value as an element of an ONNX type.
-fn element_bytes(elem_type: i32, value: Value) -> Result<Vec<u8>, String> {
-    let data_type = DataType::try_from(elem_type).map_err(|_| format!("the input has element type {elem_type}"))?;
-    let unfit = || format!("the input has element type {}, which cannot hold it", data_type.as_str_name());
+fn element_bytes(elem_type: i32, value: Value) -> Result<Vec<u8>, Unbindable> {
+    let data_type = DataType::try_from(elem_type).map_err(|_| Unbindable::UnknownElement(elem_type))?;
+    let unfit = || Unbindable::Element(data_type.as_str_name());
     let integer = match value {
         Value::Integer(integer) => Some(integer),
         Value::Bool(boolean) => Some(i64::from(boolean)),

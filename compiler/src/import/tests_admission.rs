@@ -2,6 +2,7 @@
 
 use super::ImportError;
 use super::admission::{opset, unsupported};
+use super::reason::UnsupportedOp;
 use super::structure::flaws;
 use crate::import::schema::{Absent, Arity, Kind, Schema, newest_opset, versions};
 use crate::import::support::{OPERATORS, Operator, Support};
@@ -33,7 +34,8 @@ fn graph(nodes: Vec<NodeProto>, inputs: &[&str], outputs: &[&str]) -> GraphProto
 
 /// What stands against one node.
 fn refused(node: NodeProto, opset: i64) -> Vec<String> {
-    unsupported(&[node], opset).into_iter().map(|entry| entry.op).collect()
+    let text = |entry: &UnsupportedOp| entry.to_string().rsplit_once(": 1 node").expect("one node").0.to_owned();
+    unsupported(&[node], opset).0.iter().map(text).collect()
 }
 
 #[test]
@@ -114,9 +116,9 @@ fn bodies_of_nodes_are_looked_into() {
         ..AttributeProto::default()
     };
     scan.attribute = vec![int("num_scan_inputs", 1), body];
-    let found = unsupported(&[scan], 16);
+    let found = unsupported(&[scan], 16).0;
     assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found[0].op.starts_with("Celu (attribute beta") && found[0].nodes == ["node_y"], "{found:?}");
+    assert!(found[0].to_string().starts_with("Celu (attribute beta") && found[0].nodes == ["node_y"], "{found:?}");
 }
 
 /// A node of a version with everything that it must have.

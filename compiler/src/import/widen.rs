@@ -6,7 +6,7 @@
 //! and back. The elements of public inputs and outputs stay those of the model, and so do weights outside the message, which
 //! keep their two bytes an element. It deliberately rounds no other intermediate result, as the device does not.
 
-use super::error::UnsupportedOp;
+use super::reason::Unsupported;
 use std::collections::BTreeSet;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{
@@ -22,19 +22,16 @@ const TYPE_ATTRIBUTES: [&str; 6] =
 
 /// Widens a graph; `weights` are the names of weights in f16 outside it. Returns what is not widened: quantised products with
 /// scales in f16, whose rounding their results depend on.
-pub fn widen(graph: &mut GraphProto, weights: impl IntoIterator<Item = String>) -> Vec<UnsupportedOp> {
+pub fn widen(graph: &mut GraphProto, weights: impl IntoIterator<Item = String>) -> Unsupported {
     let mut halves: BTreeSet<String> = weights.into_iter().collect();
     widen_graph(graph, &mut halves);
     let scaled = graph
         .node
         .iter()
         .filter(|node| node.op_type.starts_with("QLinear") && node.input.iter().any(|name| halves.contains(name)));
-    let refused = |node: &NodeProto| UnsupportedOp {
-        op: format!("{} (scales in float16)", node.op_type),
-        count: 1,
-        nodes: vec![node.name.clone()],
-    };
-    scaled.map(refused).collect()
+    let mut refused = Unsupported::default();
+    scaled.for_each(|node| refused.add(&node.op_type, Some("scales in float16".into()), &node.name));
+    refused
 }
 
 /// `halves` collects the names of values that are f16 in the model.

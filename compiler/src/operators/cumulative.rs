@@ -8,6 +8,7 @@ use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, word as word_of};
 use crate::graph::kernel_op::{Accumulation, Cumulative, KernelOpKind, KernelOperator, Operands};
 use crate::graph::{NodeId, ShapeError};
+use crate::import::reason::Reason;
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::{Rounds, once};
 use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
@@ -25,11 +26,11 @@ impl OwnKernel for Cumulative {
 
 impl Cumulative {
     /// ONNX's CumProd.
-    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         let (x, axis) = (s.needed(0)?, s.needed(1)?);
         let axis = match s.known.integers(axis) {
             Some([axis]) => *axis,
-            _ => return Err("an axis that is computed".to_owned()),
+            _ => return Err("an axis that is computed".into()),
         };
         let from_end = |axis: i64| s.known.rank(x).map(|(rank, _)| axis + rank as i64);
         let axis = if axis < 0 { from_end(axis) } else { Some(axis) };

@@ -7,6 +7,7 @@ use crate::graph::constant::{Constant, Dtype};
 use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
 use crate::graph::kernel_op::{DeformableColumns, KernelOpKind, KernelOperator, Operands};
 use crate::graph::{NodeId, ShapeError};
+use crate::import::reason::Reason;
 use crate::import::rewrite::{Attribute, Rewritten, Steps};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::Rounds;
@@ -17,8 +18,8 @@ use crate::lower::ops::elements::Elements;
 use crate::lower::ops::kernel_op::LowerKernelOp;
 use crate::lower::view::View;
 
-fn pair(list: &[usize]) -> Result<[usize; 2], String> {
-    <[usize; 2]>::try_from(list).map_err(|_| format!("{} spatial axes", list.len()))
+fn pair(list: &[usize]) -> Result<[usize; 2], Reason> {
+    <[usize; 2]>::try_from(list).map_err(|_| Reason::form("{} spatial axes", [list.len().into()]))
 }
 
 impl OwnKernel for DeformableColumns {
@@ -28,15 +29,17 @@ impl OwnKernel for DeformableColumns {
 
 impl DeformableColumns {
     /// ONNX's DeformConv.
-    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         let (x, weight, offsets) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
         let given = s.known.shape(weight).and_then(|shape| shape.get(2..)).map(<[usize]>::to_vec);
         let kernel = match (s.ints_attribute("kernel_shape"), given) {
             (Some(list), None) => s.sizes_attribute("kernel_shape", &vec![1; list.len()])?,
             (None, Some(given)) => given,
             (Some(list), Some(given)) if list.iter().map(|v| *v as usize).eq(given.iter().copied()) => given,
-            (Some(list), Some(given)) => return Err(format!("kernel_shape {list:?} of a window of {given:?}")),
-            (None, None) => return Err("without kernel_shape, and the weights are computed".to_owned()),
+            (Some(list), Some(given)) => {
+                return Err(Reason::form("kernel_shape {} of a window of {}", [list.into(), given.as_slice().into()]));
+            }
+            (None, None) => return Err("without kernel_shape, and the weights are computed".into()),
         };
         let kernel = pair(&kernel)?;
         let strides = pair(&s.sizes_attribute("strides", &[1, 1])?)?;
@@ -44,7 +47,7 @@ impl DeformableColumns {
         let pads = s.sizes_attribute("pads", &[0; 4])?;
         let groups = usize::try_from(s.int_attribute("offset_group").unwrap_or(1)).unwrap_or(0);
         if kernel.contains(&0) || strides.contains(&0) || dilations.contains(&0) || groups == 0 {
-            return Err("a window, step or group of nothing".to_owned());
+            return Err("a window, step or group of nothing".into());
         }
         let pads = [pads[0], pads[1], pads[2], pads[3]];
         let mut operands = vec![x, offsets];

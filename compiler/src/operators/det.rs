@@ -7,6 +7,7 @@ use crate::graph::constant::Dtype;
 use crate::graph::interpret::Tensor;
 use crate::graph::kernel_op::{Det, KernelOpKind, KernelOperator, Operands};
 use crate::graph::{NodeId, ShapeError};
+use crate::import::reason::Reason;
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::{Rounds, nest, once};
@@ -26,7 +27,7 @@ impl OwnKernel for Det {
 
 impl Det {
     /// ONNX's Det.
-    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         let x = s.needed(0)?;
         let y = s.kernel_op(Self, &[x]);
         s.give(0, &y);

@@ -9,6 +9,7 @@ use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
 use crate::graph::kernel_op::{GridSample, KernelOpKind, KernelOperator, Operands, SampleKind, SamplePadding};
 use crate::graph::{NodeId, ShapeError};
+use crate::import::reason::Reason;
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::params::{Code, Params};
 use crate::kernels::rounds::{Rounds, nest, once};
@@ -28,24 +29,24 @@ impl OwnKernel for GridSample {
 
 impl GridSample {
     /// ONNX's GridSample.
-    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         let kind = match s.text_attribute("mode").unwrap_or("linear") {
             "bilinear" | "linear" => SampleKind::Linear,
             "nearest" => SampleKind::Nearest,
             "bicubic" | "cubic" => SampleKind::Cubic,
-            other => return Err(format!("mode {other}")),
+            other => return Err(Reason::form("mode {}", [other.into()])),
         };
         let padding = match s.text_attribute("padding_mode").unwrap_or("zeros") {
             "zeros" => SamplePadding::Zeros,
             "border" => SamplePadding::Border,
             "reflection" => SamplePadding::Reflection,
-            other => return Err(format!("padding mode {other}")),
+            other => return Err(Reason::form("padding mode {}", [other.into()])),
         };
         let (x, grid) = (s.needed(0)?, s.needed(1)?);
         if let Some(axes) = s.known.rank(x).map(|(rank, _)| rank.saturating_sub(2))
             && !(axes == 2 || (axes == 3 && kind != SampleKind::Cubic))
         {
-            return Err(format!("{kind:?} over {axes} axes"));
+            return Err(Reason::form("{} over {} axes", [format!("{kind:?}").as_str().into(), axes.into()]));
         }
         let align_corners = s.int_attribute("align_corners").is_some_and(|flag| flag != 0);
         let y = s.kernel_op(Self { kind, padding, align_corners }, &[x, grid]);

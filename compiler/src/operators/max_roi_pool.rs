@@ -8,6 +8,7 @@ use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, for_each_index};
 use crate::graph::kernel_op::{KernelOpKind, KernelOperator, MaxRoiPool, Operands};
 use crate::graph::{NodeId, ShapeError};
+use crate::import::reason::Reason;
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
@@ -35,14 +36,14 @@ impl OwnKernel for MaxRoiPool {
 
 impl MaxRoiPool {
     /// ONNX's MaxRoiPool.
-    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         let operands = [s.needed(0)?, s.needed(1)?];
         let size = match s.ints_attribute("pooled_shape") {
             Some([rows, columns]) if (1..=MAX_BINS).contains(rows) && (1..=MAX_BINS).contains(columns) => {
                 [*rows as usize, *columns as usize]
             }
-            Some(other) => return Err(format!("pooled_shape of {other:?}")),
-            None => return Err("without pooled_shape".to_owned()),
+            Some(other) => return Err(Reason::form("pooled_shape of {}", [other.into()])),
+            None => return Err("without pooled_shape".into()),
         };
         let scale = s.float_attribute("spatial_scale").unwrap_or(1.0);
         let y = s.kernel_op(Self { size, scale }, &operands);

@@ -8,6 +8,7 @@ use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, for_each_index};
 use crate::graph::kernel_op::{KernelOpKind, KernelOperator, Operands, RoiAlign};
 use crate::graph::{NodeId, ShapeError};
+use crate::import::reason::Reason;
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
@@ -31,22 +32,26 @@ impl OwnKernel for RoiAlign {
 
 impl RoiAlign {
     /// ONNX's RoiAlign.
-    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         let operands = [s.needed(0)?, s.needed(1)?, s.needed(2)?];
         let max = match s.text_attribute("mode").unwrap_or("avg") {
             "avg" => false,
             "max" => true,
-            other => return Err(format!("mode {other}")),
+            other => return Err(Reason::form("mode {}", [other.into()])),
         };
         let default = if s.known.opset < 16 { "output_half_pixel" } else { "half_pixel" };
         let half_pixel = match s.text_attribute("coordinate_transformation_mode").unwrap_or(default) {
             "half_pixel" => true,
             "output_half_pixel" => false,
-            other => return Err(format!("coordinate transformation {other}")),
+            other => return Err(Reason::form("coordinate transformation {}", [other.into()])),
         };
         let natural = |name: &str, or: i64, least: i64| {
             let value = s.int_attribute(name).unwrap_or(or);
-            if (least..=4096).contains(&value) { Ok(value as usize) } else { Err(format!("{name} = {value}")) }
+            if (least..=4096).contains(&value) {
+                Ok(value as usize)
+            } else {
+                Err(Reason::form("{} = {}", [name.into(), value.into()]))
+            }
         };
         let size = [natural("output_height", 1, 1)?, natural("output_width", 1, 1)?];
         let samples = natural("sampling_ratio", 0, 0)?;

@@ -7,6 +7,7 @@ use crate::graph::constant::{Constant, Dtype};
 use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
 use crate::graph::kernel_op::{KernelOpKind, KernelOperator, Operands, TensorScatter};
 use crate::graph::{NodeId, ShapeError};
+use crate::import::reason::Reason;
 use crate::import::rewrite::{Rewritten, Steps};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::Rounds;
@@ -25,22 +26,22 @@ impl OwnKernel for TensorScatter {
 
 impl TensorScatter {
     /// ONNX's TensorScatter.
-    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+    pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         let mut operands = vec![s.needed(0)?, s.needed(1)?];
         operands.extend(s.operand(2));
         let circular = match s.text_attribute("mode").unwrap_or("linear") {
             "linear" => false,
             "circular" => true,
-            other => return Err(format!("mode {other}")),
+            other => return Err(Reason::form("mode {}", [other.into()])),
         };
         let axis = s.int_attribute("axis").unwrap_or(-2);
         let rank = s.known.rank(operands[0]).map(|(rank, _)| rank as i64);
         let from_end = match rank {
             _ if axis < 0 => -axis,
             Some(rank) => rank - axis,
-            None => return Err(format!("axis {axis} of a tensor whose number of axes is not known")),
+            None => return Err(Reason::form("axis {} of a tensor whose number of axes is not known", [axis.into()])),
         };
-        let axis_from_end = usize::try_from(from_end).map_err(|_| format!("axis {axis}"))?;
+        let axis_from_end = usize::try_from(from_end).map_err(|_| Reason::form("axis {}", [axis.into()]))?;
         let y = s.kernel_op(Self { axis_from_end, circular }, &operands);
         s.give(0, &y);
         Ok(Rewritten::Replaced)

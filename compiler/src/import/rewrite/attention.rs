@@ -6,6 +6,7 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
+use crate::import::reason::Reason;
 use visibility::{bias, hidden_rows};
 
 mod visibility;
@@ -22,7 +23,7 @@ struct Heads {
 }
 
 /// See the file's header.
-pub fn attention(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn attention(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     check(s)?;
     let heads = heads(s)?;
     s.give(1, &heads.k);
@@ -50,7 +51,7 @@ pub fn attention(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         1 => s.give(3, &capped),
         2 => s.give(3, &masked),
         3 => s.give(3, &weights),
-        other => return Err(format!("qk_matmul_output_mode {other}")),
+        other => return Err(Reason::form("qk_matmul_output_mode {}", [other.into()])),
     }
     let values = for_every_query(s, &heads, &heads.v);
     let mut y = s.op("MatMul", &[&weights, &values], &[]);
@@ -64,18 +65,18 @@ pub fn attention(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// Refuses what has no defined result. Softmax is computed in f32 whatever `softmax_precision` says.
-fn check(s: &Steps<'_>) -> Result<(), String> {
+fn check(s: &Steps<'_>) -> Result<(), Reason> {
     if s.operand(4).is_some() != s.operand(5).is_some() {
-        return Err("past keys or past values without the other".to_owned());
+        return Err("past keys or past values without the other".into());
     }
     if s.operand(4).is_some() && s.operand(6).is_some() {
-        return Err("nonpad_kv_seqlen beside past keys".to_owned());
+        return Err("nonpad_kv_seqlen beside past keys".into());
     }
     if let Some(scale) = s.float_attribute("scale").filter(|scale| !(0.0..f32::INFINITY).contains(scale)) {
-        return Err(format!("scale {scale}"));
+        return Err(Reason::form("scale {}", [scale.into()]));
     }
     let allowed = |name: &str, values: &[i64]| match s.int_attribute(name) {
-        Some(value) if !values.contains(&value) => Err(format!("{name} {value}")),
+        Some(value) if !values.contains(&value) => Err(Reason::form("{} {}", [name.into(), value.into()])),
         Some(_) | None => Ok(()),
     };
     allowed("is_causal", &[0, 1])?;
@@ -83,14 +84,14 @@ fn check(s: &Steps<'_>) -> Result<(), String> {
     allowed("softmax_precision", &[1, 10, 11, 16])
 }
 
-fn heads(s: &mut Steps<'_>) -> Result<Heads, String> {
+fn heads(s: &mut Steps<'_>) -> Result<Heads, Reason> {
     let rank = (0..3).filter_map(|i| s.known.rank(s.operand(i)?)).map(|(rank, _)| rank).next();
     let counts = (s.int_attribute("q_num_heads"), s.int_attribute("kv_num_heads"));
     let (of_q, of_k) = match (rank, counts) {
         (Some(4), _) | (None, (None, None)) => (None, None),
         (Some(3) | None, (Some(q), Some(k))) => (Some(q), Some(k)),
-        (Some(3) | None, _) => return Err("three axes without q_num_heads and kv_num_heads".to_owned()),
-        (Some(rank), _) => return Err(format!("operands with {rank} axes")),
+        (Some(3) | None, _) => return Err("three axes without q_num_heads and kv_num_heads".into()),
+        (Some(rank), _) => return Err(Reason::form("operands with {} axes", [rank.into()])),
     };
     if rank == Some(4) {
         agrees(s, 0, counts.0)?;
@@ -104,18 +105,18 @@ fn heads(s: &mut Steps<'_>) -> Result<Heads, String> {
 }
 
 /// With four axes a number of heads says nothing new.
-fn agrees(s: &Steps<'_>, position: usize, heads: Option<i64>) -> Result<(), String> {
+fn agrees(s: &Steps<'_>, position: usize, heads: Option<i64>) -> Result<(), Reason> {
     let own = s.operand(position).and_then(|x| s.known.shape(x)).and_then(|shape| shape.get(1).copied());
     match own.zip(heads) {
         Some((own, heads)) if own as i64 != heads => {
-            Err(format!("{heads} heads of operand {position}, which has {own}"))
+            Err(Reason::form("{} heads of operand {}, which has {}", [heads.into(), position.into(), own.into()]))
         }
         Some(_) | None => Ok(()),
     }
 }
 
 /// (batch, sequence, heads · size) as (batch, heads, sequence, size); with four axes it is so already.
-fn split_heads(s: &mut Steps<'_>, position: usize, heads: Option<i64>) -> Result<String, String> {
+fn split_heads(s: &mut Steps<'_>, position: usize, heads: Option<i64>) -> Result<String, Reason> {
     let x = s.needed(position)?;
     let Some(heads) = heads else { return Ok(x.to_owned()) };
     // Refused by inference where the operand turns out to have another number of axes.

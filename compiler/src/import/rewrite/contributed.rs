@@ -2,10 +2,11 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
+use crate::import::reason::Reason;
 use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
 
 /// The erf form of the operand, or, with BiasGelu, of the sum of both.
-pub fn gelu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn gelu(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let x = s.needed(0)?.to_owned();
     let x = match s.operand(1) {
         Some(bias) => s.op("Add", &[&x, bias], &[]),
@@ -17,9 +18,9 @@ pub fn gelu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// α · op(A) · op(B), with the last two axes of either operand exchanged.
-pub fn fused_matmul(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn fused_matmul(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if ["transBatchA", "transBatchB"].iter().any(|name| s.int_attribute(name).unwrap_or(0) != 0) {
-        return Err("transBatchA or transBatchB".to_owned());
+        return Err("transBatchA or transBatchB".into());
     }
     let (a, b) = (s.needed(0)?, s.needed(1)?);
     let exchanged = |name| s.int_attribute(name).unwrap_or(0) != 0;
@@ -41,7 +42,7 @@ pub fn fused_matmul(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// A convolution, to whose result another tensor may be added, and an activation.
-pub fn fused_conv(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn fused_conv(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let activation = s.text_attribute("activation").unwrap_or("").to_owned();
     let parameters = s.floats_attribute("activation_params").unwrap_or(&[]).to_vec();
     let name = format!("{}.convolution", s.node.name);
@@ -68,8 +69,9 @@ pub fn fused_conv(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// An activation by ONNX Runtime's name for it.
-fn activated(s: &mut Steps<'_>, activation: &str, parameters: &[f32], x: &str) -> Result<String, String> {
-    let refused = || Err(format!("activation `{activation}` with {} parameters", parameters.len()));
+fn activated(s: &mut Steps<'_>, activation: &str, parameters: &[f32], x: &str) -> Result<String, Reason> {
+    let refused =
+        || Err(Reason::form("activation `{}` with {} parameters", [activation.into(), parameters.len().into()]));
     Ok(match (activation, parameters) {
         ("", _) => x.to_owned(),
         ("Relu" | "Tanh" | "Sigmoid", []) => s.op(activation, &[x], &[]),
@@ -88,7 +90,7 @@ fn activated(s: &mut Steps<'_>, activation: &str, parameters: &[f32], x: &str) -
 
 /// The sum of word, position and segment rows, and its norm. The mask's count of a line is a further output, whatever
 /// `mask_index_type` says: ONNX Runtime 1.32 does not look at it.
-pub fn embed_layer_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn embed_layer_normalization(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (ids, words, positions) = (s.needed(0)?, s.needed(2)?, s.needed(3)?);
     let (scale, shift) = (s.needed(5)?, s.needed(6)?);
     let along = [("axis", Attribute::Int(0))];
@@ -108,7 +110,7 @@ pub fn embed_layer_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String>
             sum = s.op("Add", &[&sum, &rows], &[]);
         }
         (None, None) => {}
-        _ => return Err("segments without a table of them, or a table without segments".to_owned()),
+        _ => return Err("segments without a table of them, or a table without segments".into()),
     }
     let epsilon = s.float_attribute("epsilon").unwrap_or(1e-12);
     let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(epsilon))];

@@ -4,10 +4,11 @@ use super::Rewritten;
 use super::legacy::broadcast;
 use super::steps::{Attribute, Steps};
 use super::wide::wide_comparison;
+use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;
 
 /// Celu(x, α) is max(x, 0) + min(0, α · (exp(x / α) − 1)); tract forgets the second α.
-pub fn celu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn celu(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let alpha = s.float_attribute("alpha").unwrap_or(1.0);
     if alpha == 1.0 {
         return Ok(Rewritten::Unchanged);
@@ -27,7 +28,7 @@ pub fn celu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// tract rounds the default factors of Selu to six digits.
-pub fn selu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn selu(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     // The first version had its own.
     let (alpha, gamma) = if s.known.opset < 6 { (1.6732, 1.0507) } else { (1.673_263_2, 1.050_701) };
     let given = (s.float_attribute("alpha"), s.float_attribute("gamma"));
@@ -43,7 +44,7 @@ pub fn selu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// Softplus is max(x, 0) + ln(1 + exp(−|x|)); tract's ln(1 + exp(x)) overflows. Optimisation makes one function of it.
-pub fn softplus(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn softplus(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let x = s.needed(0)?;
     let one = s.number_like(1.0, x);
     let magnitude = s.op("Abs", &[x], &[]);
@@ -58,7 +59,7 @@ pub fn softplus(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// Mish is x · tanh(softplus(x)), with the softplus that does not overflow.
-pub fn mish(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn mish(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let x = s.needed(0)?;
     let soft = s.op("Softplus", &[x], &[]);
     let gate = s.op("Tanh", &[&soft], &[]);
@@ -68,7 +69,7 @@ pub fn mish(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// Swish(x, α) is x · sigmoid(α x); tract leaves α out.
-pub fn swish(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn swish(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let alpha = s.float_attribute("alpha").unwrap_or(1.0);
     if alpha == 1.0 {
         return Ok(Rewritten::Unchanged);
@@ -83,7 +84,7 @@ pub fn swish(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// Swish of the first operand, times the second.
-pub fn swiglu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn swiglu(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (gate, value) = (s.needed(0)?, s.needed(1)?);
     let gate = gated(s, gate);
     let y = s.op("Mul", &[&gate, value], &[]);
@@ -105,29 +106,31 @@ fn gated(s: &mut Steps<'_>, x: &str) -> String {
 
 /// Bits read as another type of the width. Among integers of 8 bits that is a conversion that wraps; a device may change the bits
 /// of floats, so that they are read as nothing else.
-pub fn bit_cast(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn bit_cast(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (x, to) = (s.needed(0)?, s.int_attribute("to").ok_or("without a type")?);
     let of = |element: i64| i32::try_from(element).ok().and_then(|element| DataType::try_from(element).ok());
     let from = s.known.element_type(x).and_then(|element| of(element.into()));
-    let (Some(from), Some(target)) = (from, of(to)) else { return Err("between types that are not known".to_owned()) };
+    let (Some(from), Some(target)) = (from, of(to)) else { return Err("between types that are not known".into()) };
     let y = match (from, target) {
         (from, target) if from == target => s.op("Identity", &[x], &[]),
         (DataType::Uint8 | DataType::Int8 | DataType::Bool, DataType::Uint8 | DataType::Int8) => {
             s.op("Cast", &[x], &[("to", Attribute::Int(to))])
         }
-        (from, target) => return Err(format!("{from:?} to {target:?}")),
+        (from, target) => {
+            return Err(Reason::form("{} to {}", [from.into(), target.into()]));
+        }
     };
     s.give(0, &y);
     Ok(Rewritten::Replaced)
 }
 
 /// An equation that has no meaning is refused; the others stay (`import/einsum.rs`).
-pub fn einsum(s: &mut Steps<'_>) -> Result<Rewritten, String> {
-    crate::import::einsum::check(s.node).map(|()| Rewritten::Unchanged).map_err(|error| error.to_string())
+pub fn einsum(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
+    crate::import::einsum::check(s.node).map(|()| Rewritten::Unchanged).map_err(Reason::from)
 }
 
 /// A float to the power of an integer has the float's type; tract would compute in 64 bits.
-pub fn pow(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn pow(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if broadcast(s)? == Rewritten::Replaced {
         return Ok(Rewritten::Replaced);
     }
@@ -145,7 +148,7 @@ pub fn pow(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// Two booleans are equal where they do not differ; tract compares constants as numbers only.
-pub fn equal(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn equal(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if broadcast(s)? == Rewritten::Replaced {
         return Ok(Rewritten::Replaced);
     }

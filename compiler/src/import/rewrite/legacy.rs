@@ -6,6 +6,7 @@
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::import::builders::ALIGN;
+use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;
 
 /// From this version on, operands broadcast from their last axes.
@@ -15,19 +16,19 @@ const BROADCAST_7: i64 = 7;
 const MAX_COPIES: usize = 64;
 
 /// The second operand with its axes from `axis` of the first on: its own, then axes of size 1.
-fn align(s: &mut Steps<'_>, axis: i64) -> Result<String, String> {
+fn align(s: &mut Steps<'_>, axis: i64) -> Result<String, Reason> {
     let (a, b) = (s.needed(0)?, s.needed(1)?);
     Ok(s.op(ALIGN, &[a, b], &[("axis", Attribute::Int(axis))]))
 }
 
 /// Arithmetic, logic and comparisons whose second operand has an `axis`. Without one, its last axes are those of the first, as they
 /// still are.
-pub fn broadcast(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn broadcast(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let Some(axis) = s.int_attribute("axis").filter(|_| s.known.opset < BROADCAST_7) else {
         return Ok(Rewritten::Unchanged);
     };
     if s.int_attribute("broadcast").unwrap_or(0) == 0 {
-        return Err("axis without broadcast".to_owned());
+        return Err("axis without broadcast".into());
     }
     let aligned = align(s, axis)?;
     let y = s.op(&s.node.op_type, &[s.needed(0)?, &aligned], &[]);
@@ -36,7 +37,7 @@ pub fn broadcast(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// Slopes of channels: they lie along axis 1.
-pub fn prelu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn prelu(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if s.known.opset >= BROADCAST_7 {
         return Ok(Rewritten::Unchanged);
     }
@@ -50,7 +51,7 @@ pub fn prelu(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// The first `Cast` names its type.
-pub fn cast(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn cast(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let Some(name) = s.text_attribute("to").filter(|name| !name.is_empty()) else { return Ok(Rewritten::Unchanged) };
     let to = match name {
         "FLOAT" => DataType::Float,
@@ -61,7 +62,7 @@ pub fn cast(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         "INT8" => DataType::Int8,
         "UINT8" => DataType::Uint8,
         "BOOL" => DataType::Bool,
-        other => return Err(format!("to {other}")),
+        other => return Err(Reason::form("to {}", [other.into()])),
     };
     let y = s.op("Cast", &[s.needed(0)?], &[("to", Attribute::Int(to as i64))]);
     s.give(0, &y);
@@ -69,7 +70,7 @@ pub fn cast(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// The first `Reshape` has its shape as an attribute.
-pub fn reshape(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn reshape(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if s.operand(1).is_some() {
         return Ok(Rewritten::Unchanged);
     }
@@ -81,7 +82,7 @@ pub fn reshape(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// The first `Concat` joins along axis 1 where it says none.
-pub fn concat(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn concat(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if s.int_attribute("axis").is_some() {
         return Ok(Rewritten::Unchanged);
     }
@@ -92,7 +93,7 @@ pub fn concat(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// The first `Tile` repeats along one axis; count and axis have the element type of the data.
-pub fn tile(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn tile(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let Some(axis) = s.operand(2) else { return Ok(Rewritten::Unchanged) };
     let number = |name: &str| {
         let float = |name| s.known.floats(name)?.first().map(|value| *value as i64);
@@ -107,7 +108,7 @@ pub fn tile(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// The first `TopK` has its count as an attribute.
-pub fn top_k(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn top_k(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let Some(k) = s.int_attribute("k").filter(|_| s.operand(1).is_none()) else { return Ok(Rewritten::Unchanged) };
     let mut node = s.node.clone();
     node.input.push(s.ints(&[k]));
@@ -117,7 +118,7 @@ pub fn top_k(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// The first `Clip` is of floats only, and tract does not know it; its bounds are attributes.
-pub fn clip(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn clip(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if s.known.opset >= 6 {
         return Ok(Rewritten::Unchanged);
     }

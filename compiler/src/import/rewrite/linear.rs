@@ -2,10 +2,11 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
+use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;
 
 /// α · op(A) · op(B) + β · C in 16 bits: tract scales by f32 constants, which then do not fit the operands.
-pub fn gemm(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn gemm(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (a, b) = (s.needed(0)?, s.needed(1)?);
     let half = |name: &&str| s.known.element_type(name) == Some(DataType::Float16 as i32);
     if ![Some(a), Some(b), s.operand(2)].iter().flatten().any(half) {

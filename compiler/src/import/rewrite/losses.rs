@@ -5,9 +5,10 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
+use crate::import::reason::Reason;
 
 /// −input[n, target[n, …], …] · weight[target], reduced.
-pub fn negative_log_likelihood(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn negative_log_likelihood(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (input, target) = (s.needed(0)?, s.needed(1)?);
     let loss = likelihood(s, input, target)?;
     s.give(0, &loss);
@@ -15,7 +16,7 @@ pub fn negative_log_likelihood(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// The same of the logarithm of the softmax over axis 1, which is the second output.
-pub fn softmax_cross_entropy(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn softmax_cross_entropy(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (scores, target) = (s.needed(0)?, s.needed(1)?);
     // Before version 13, a softmax merges all later axes into its own.
     let log = if s.known.opset >= 13 {
@@ -34,7 +35,7 @@ pub fn softmax_cross_entropy(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     Ok(Rewritten::Replaced)
 }
 
-fn likelihood(s: &mut Steps<'_>, input: &str, target: &str) -> Result<String, String> {
+fn likelihood(s: &mut Steps<'_>, input: &str, target: &str) -> Result<String, Reason> {
     let weight = s.operand(2);
     let ignored = s.int_attribute("ignore_index");
     let mut place = s.unsqueeze(target, &[1]);
@@ -70,6 +71,6 @@ fn likelihood(s: &mut Steps<'_>, input: &str, target: &str) -> Result<String, St
             let weights = s.reduce_all("ReduceSum", &factor);
             Ok(s.op("Div", &[&total, &weights], &[]))
         }
-        (other, _) => Err(format!("reduction {other}")),
+        (other, _) => Err(Reason::form("reduction {}", [other.into()])),
     }
 }

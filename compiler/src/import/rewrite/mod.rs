@@ -42,8 +42,8 @@ pub use spectral::short_time_fourier;
 pub use steps::{Attribute, Known, Steps, floats, integers};
 pub use wide::{clip, comparison, wide_comparison};
 
-use super::error::UnsupportedOp;
 use super::kernel_op::KernelNode;
+use crate::import::reason::{Reason, Unsupported};
 use crate::import::support::find;
 use std::collections::BTreeMap;
 use tract_onnx::pb::{GraphProto, NodeProto};
@@ -58,7 +58,7 @@ pub enum Rewritten {
 }
 
 /// A rewrite: `Err` is why this node cannot be expressed.
-pub type Rewrite = fn(&mut Steps<'_>) -> Result<Rewritten, String>;
+pub type Rewrite = fn(&mut Steps<'_>) -> Result<Rewritten, Reason>;
 
 /// Shapes by name.
 pub type Shapes = BTreeMap<String, Vec<usize>>;
@@ -68,15 +68,11 @@ const MAX_ROUNDS: usize = 8;
 
 /// Rewrites a graph in place; `shapes` are those that it does not say. Returns the operators of `operators/` by the names
 /// of the nodes that stand for them, and what cannot be rewritten.
-pub fn rewrite(
-    graph: &mut GraphProto,
-    opset: i64,
-    shapes: Shapes,
-) -> (BTreeMap<String, KernelNode>, Vec<UnsupportedOp>) {
+pub fn rewrite(graph: &mut GraphProto, opset: i64, shapes: Shapes) -> (BTreeMap<String, KernelNode>, Unsupported) {
     let mut known = Known::of(graph, opset);
     known.shapes.extend(shapes);
     let mut kernel_ops = BTreeMap::new();
-    let mut refused = Vec::new();
+    let mut refused = Unsupported::default();
     let mut done = Vec::with_capacity(graph.node.len());
     for mut node in std::mem::take(&mut graph.node) {
         let (inside, unsupported) = rewrite_bodies(&mut node, opset);
@@ -101,10 +97,7 @@ pub fn rewrite(
                     waiting.extend(nodes.into_iter().rev().map(|node| (node, round + 1)));
                 }
                 Ok(Rewritten::Replaced | Rewritten::Unchanged) => done.push(node),
-                Err(reason) => {
-                    let op = format!("{original} ({reason})");
-                    refused.push(UnsupportedOp { op, count: 1, nodes: vec![name.clone()] });
-                }
+                Err(reason) => refused.add(&original, Some(reason), &name),
             }
         }
     }
@@ -113,8 +106,8 @@ pub fn rewrite(
 }
 
 /// Rewrites the graphs that a node has as attributes; returns what [`rewrite`] does.
-fn rewrite_bodies(node: &mut NodeProto, opset: i64) -> (BTreeMap<String, KernelNode>, Vec<UnsupportedOp>) {
-    let (mut kernel_ops, mut refused) = (BTreeMap::new(), Vec::new());
+fn rewrite_bodies(node: &mut NodeProto, opset: i64) -> (BTreeMap<String, KernelNode>, Unsupported) {
+    let (mut kernel_ops, mut refused) = (BTreeMap::new(), Unsupported::default());
     // Branches become nodes of the graph, and are rewritten then.
     if super::conditions::chooses(node) {
         return (kernel_ops, refused);

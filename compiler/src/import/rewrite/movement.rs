@@ -3,11 +3,12 @@
 use super::Rewritten;
 use super::steps::{Attribute, Steps, attribute};
 use crate::import::builders::RESIZE_10;
+use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 
 /// `ConstantOfShape` without a value fills with a 32-bit zero; tract takes a 64-bit one.
-pub fn constant_of_shape(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn constant_of_shape(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let node = s.node;
     if !node.attribute.is_empty() {
         return Ok(Rewritten::Unchanged);
@@ -29,7 +30,7 @@ pub fn constant_of_shape(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// Blocks of height and width moved in front of the channels, or behind them (mode `CRD`, which tract does not know).
-pub fn space_to_depth(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn space_to_depth(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let x = s.needed(0)?;
     let block = s.int_attribute("blocksize").filter(|block| *block > 0).ok_or("blocksize that is not positive")?;
     if s.text_attribute("mode").unwrap_or("DCR") == "DCR" {
@@ -50,7 +51,7 @@ pub fn space_to_depth(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// Padding with a computed value, or without a value but with axes: tract requires a constant.
-pub fn pad(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn pad(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let node = s.node;
     let constant = s.text_attribute("mode").unwrap_or("constant") == "constant";
     if s.text_attribute("mode") == Some("wrap") {
@@ -119,7 +120,7 @@ fn scalar(s: &mut Steps<'_>, list: &str) -> String {
 }
 
 /// Padding with what is at the other end of each axis: a gather at constant places. What is cropped is not repeated.
-fn wrap(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+fn wrap(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (x, pads) = (s.needed(0)?, s.needed(1)?);
     let pads = s.known.integers(pads).ok_or("pads that are computed")?.to_vec();
     let count = pads.len() / 2;
@@ -128,7 +129,7 @@ fn wrap(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         None => (0..count as i64).collect(),
     };
     if pads.len() != 2 * axes.len() {
-        return Err(format!("pads of {pads:?} for the axes {axes:?}"));
+        return Err(Reason::form("pads of {} for the axes {}", [pads.as_slice().into(), axes.as_slice().into()]));
     }
     let mut y = x.to_owned();
     for (axis, (before, after)) in axes.iter().zip(pads.iter().zip(&pads[count..])) {
@@ -157,7 +158,7 @@ fn wrapped_axis(s: &mut Steps<'_>, x: &str, axis: i64, before: i64, after: i64) 
 }
 
 /// The diagonal of a triangle as a list of one.
-pub fn triangle(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn triangle(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let Some(diagonal) = s.operand(1).filter(|diagonal| s.known.rank(diagonal) == Some((1, true))) else {
         return Ok(Rewritten::Unchanged);
     };
@@ -168,7 +169,7 @@ pub fn triangle(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// Parts of one size, of which the last may be smaller, and the sizes of the first version, which are an operand.
-pub fn split(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn split(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let x = s.needed(0)?;
     if let Some(sizes) = s.operand(1).filter(|_| s.known.opset < 2) {
         let whole = |sizes: &[f32]| sizes.iter().map(|size| *size as i64).collect();
@@ -182,7 +183,7 @@ pub fn split(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     }
     let Some(count) = s.int_attribute("num_outputs") else { return Ok(Rewritten::Unchanged) };
     if count != s.node.output.len() as i64 {
-        return Err(format!("num_outputs {count} for {} outputs", s.node.output.len()));
+        return Err(Reason::form("num_outputs {} for {} outputs", [count.into(), s.node.output.len().into()]));
     }
     let axis = s.int_attribute("axis").unwrap_or(0);
     let axes = s.ints(&[axis]);
@@ -200,7 +201,7 @@ pub fn split(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// Each axis padded or cropped to a size, evenly; the odd element goes to the end.
-pub fn center_crop_pad(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn center_crop_pad(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (x, sizes) = (s.needed(0)?, s.needed(1)?);
     let count = s.known.integers(sizes).ok_or("a shape that is computed")?.len() as i64;
     let axes: Vec<i64> = s.ints_attribute("axes").map_or_else(|| (0..count).collect(), <[i64]>::to_vec);
@@ -223,7 +224,7 @@ pub fn center_crop_pad(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// A running sum along an axis that is a list of one.
-pub fn cumulative_sum(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn cumulative_sum(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (x, axis) = (s.needed(0)?, s.needed(1)?);
     let value = match s.known.integers(axis) {
         Some([value]) if !matches!(s.known.rank(axis), Some((0, _))) => *value,
@@ -236,7 +237,7 @@ pub fn cumulative_sum(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// The elements or slices whose constant condition is true.
-pub fn compress(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn compress(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (x, condition) = (s.needed(0)?, s.needed(1)?);
     let kept: Vec<i64> = s
         .known
@@ -248,7 +249,7 @@ pub fn compress(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         .map(|(index, _)| index as i64)
         .collect();
     if kept.is_empty() {
-        return Err("an empty result".to_owned());
+        return Err("an empty result".into());
     }
     let kept = s.ints(&kept);
     let y = match s.int_attribute("axis") {
@@ -265,12 +266,12 @@ pub fn compress(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 
 /// The operator that `Resize` took the place of. Whole scales repeat every element; all others are a resize with the coordinates
 /// that it then had (`builders/resize.rs`).
-pub fn upsample(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn upsample(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let x = s.needed(0)?;
     let linear = match s.text_attribute("mode").unwrap_or("nearest") {
         "nearest" => false,
         "linear" | "bilinear" | "trilinear" => true,
-        other => return Err(format!("mode {other}")),
+        other => return Err(Reason::form("mode {}", [other.into()])),
     };
     // The first version names the scales of two axes.
     let two = ["height_scale", "width_scale"].map(|name| s.float_attribute(name));
@@ -296,10 +297,10 @@ pub fn upsample(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 
 /// A resize of the versions that do not say how. ONNX Runtime rounds the places of nearest elements up where an axis shrinks, and
 /// down elsewhere.
-fn resampled(s: &mut Steps<'_>, x: &str, scales: &[f32], linear: bool) -> Result<Rewritten, String> {
+fn resampled(s: &mut Steps<'_>, x: &str, scales: &[f32], linear: bool) -> Result<Rewritten, Reason> {
     let (smaller, larger) = (scales.iter().any(|scale| *scale < 1.0), scales.iter().any(|scale| *scale > 1.0));
     let rounding = match (smaller, larger) {
-        (true, true) if !linear => return Err("nearest elements of axes that grow and of axes that shrink".to_owned()),
+        (true, true) if !linear => return Err("nearest elements of axes that grow and of axes that shrink".into()),
         (true, _) => "ceil",
         (false, _) => "floor",
     };
@@ -312,17 +313,17 @@ fn resampled(s: &mut Steps<'_>, x: &str, scales: &[f32], linear: bool) -> Result
 }
 
 /// Before version 11, `Resize` is `Upsample` under another name.
-pub fn resize(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn resize(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if s.known.opset < 11 { upsample(s) } else { Ok(Rewritten::Unchanged) }
 }
 
 /// The first elements of each sequence backwards, as many as its length says: a gather at computed places.
-pub fn reverse_sequence(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn reverse_sequence(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (x, lengths) = (s.needed(0)?, s.needed(1)?);
     let time = s.int_attribute("time_axis").unwrap_or(0);
     let batch = s.int_attribute("batch_axis").unwrap_or(1);
     if !matches!((time, batch), (0, 1) | (1, 0)) {
-        return Err(format!("time_axis {time} and batch_axis {batch}"));
+        return Err(Reason::form("time_axis {} and batch_axis {}", [time.into(), batch.into()]));
     }
     let size = s.shape(x, time, time + 1);
     let size = s.squeeze(&size, &[0]);
@@ -349,7 +350,7 @@ pub fn reverse_sequence(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// `values[1]` where the place along a new axis is the index, `values[0]` elsewhere, for computed values.
-pub fn one_hot(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn one_hot(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (indices, depth, values) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
     if s.known.is_constant(values) {
         return Ok(Rewritten::Unchanged);
@@ -382,24 +383,24 @@ pub fn one_hot(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 
 /// Blocks (batch, channels · block size, blocks) summed into images where they overlap: a transposed convolution whose weights
 /// are a unit matrix, each row one element of a block.
-pub fn col2im(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn col2im(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (x, image, block) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
     let image = s.known.integers(image).ok_or("an image shape that is computed")?.to_vec();
     let block = s.known.integers(block).ok_or("a block shape that is computed")?.to_vec();
     let axes = image.len();
     let size: i64 = block.iter().product();
     if block.len() != axes || !(1..=3).contains(&axes) || !(1..=4096).contains(&size) {
-        return Err(format!("blocks of {block:?} in {image:?}"));
+        return Err(Reason::form("blocks of {} in {}", [block.as_slice().into(), image.as_slice().into()]));
     }
     let list = |name: &str, count: usize, or: i64| s.ints_attribute(name).map_or(vec![or; count], <[i64]>::to_vec);
     let (strides, dilations, pads) = (list("strides", axes, 1), list("dilations", axes, 1), list("pads", 2 * axes, 0));
     if [strides.len(), dilations.len(), pads.len()] != [axes, axes, 2 * axes] || strides.contains(&0) {
-        return Err("attributes that do not fit the image".to_owned());
+        return Err("attributes that do not fit the image".into());
     }
     // Blocks along each axis, and elements of the image behind the last one.
     let room = |i: usize| image[i] + pads[i] + pads[axes + i] - dilations[i] * (block[i] - 1) - 1;
     if (0..axes).any(|i| room(i) < 0) {
-        return Err("an image smaller than a block".to_owned());
+        return Err("an image smaller than a block".into());
     }
     let counts: Vec<i64> = (0..axes).map(|i| room(i) / strides[i] + 1).collect();
     let behind: Vec<i64> = (0..axes).map(|i| room(i) % strides[i]).collect();
@@ -430,7 +431,7 @@ pub fn col2im(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// Coordinates of an output of constant size, mapped by matrices.
-pub fn affine_grid(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn affine_grid(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (theta, size) = (s.needed(0)?, s.needed(1)?);
     let size = s.known.integers(size).ok_or("a size that is computed")?.to_vec();
     let align = s.int_attribute("align_corners").unwrap_or(0) != 0;
@@ -438,7 +439,7 @@ pub fn affine_grid(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let spatial = spatial.filter(|d| matches!(d.len(), 2 | 3)).ok_or("a size of neither four nor five entries")?;
     let count: usize = spatial.iter().product();
     if count > 1 << 24 {
-        return Err("a grid of more than 2^24 places".to_owned());
+        return Err("a grid of more than 2^24 places".into());
     }
     let coordinate = |index: usize, size: usize| {
         let (index, size) = (index as f32, size as f32);

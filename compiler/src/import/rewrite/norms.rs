@@ -2,14 +2,15 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
+use crate::import::reason::Reason;
 
 /// (x − mean) / √(variance + ε) · scale + shift along axis 1, for parameters that are not constants.
-pub fn batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if s.int_attribute("training_mode").unwrap_or(0) != 0 {
         return trained_batch_normalization(s);
     }
     if s.uses_output(1) {
-        return Err("training outputs without training_mode".to_owned());
+        return Err("training outputs without training_mode".into());
     }
     let each = s.int_attribute("spatial") == Some(0);
     if !each && (1..5).all(|position| s.operand(position).is_some_and(|name| s.known.is_constant(name))) {
@@ -45,7 +46,7 @@ pub fn batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 /// The same by mean and variance of the batch itself, as training does and standardised weights of convolutions are
 /// written; further outputs are momentum · given + (1 − momentum) · found. All places of a channel are one axis:
 /// (batch, channels, places).
-fn trained_batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+fn trained_batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let x = s.needed(0)?;
     let planes = s.ints(&[0, 0, -1]);
     let flat = s.op("Reshape", &[x, &planes], &[]);
@@ -80,7 +81,7 @@ fn trained_batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// x / (bias + α · mean of squares over `size` neighbouring channels) ^ β: the mean is a pooling over axis 1.
-pub fn local_response(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn local_response(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let x = s.needed(0)?;
     let size = s.int_attribute("size").ok_or("without size")?;
     let (alpha, beta) = (s.float_attribute("alpha").unwrap_or(1e-4), s.float_attribute("beta").unwrap_or(0.75));
@@ -115,10 +116,10 @@ pub fn local_response(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 
 /// A normalisation of a sum, which may itself be requested: ONNX Runtime's SkipLayerNormalization, and the simplified one. tract
 /// has another ε where none is given, and leaves out the bias of the simplified one.
-pub fn skip_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn skip_normalization(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (x, skip, scale) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
     if s.uses_output(1) || s.uses_output(2) {
-        return Err("mean or deviation as outputs".to_owned());
+        return Err("mean or deviation as outputs".into());
     }
     let simplified = s.node.op_type == "SkipSimplifiedLayerNormalization";
     let (shift, bias) = if simplified { (None, s.operand(3)) } else { (s.operand(3), s.operand(4)) };

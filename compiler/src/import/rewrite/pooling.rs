@@ -2,11 +2,12 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
+use crate::import::reason::Reason;
 
 /// Every element at its index in zeros of the size that the pooling had read: a scatter. In an output of another size an
 /// index counts elements of the smaller one for the specification's tests, of the output for ONNX Runtime: no reshape is
 /// possible then, and the model is refused.
-pub fn max_unpool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn max_unpool(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (x, indices) = (s.needed(0)?, s.needed(1)?);
     let kernel = s.ints_attribute("kernel_shape").ok_or("without kernel_shape")?.to_vec();
     let axes = kernel.len();
@@ -23,7 +24,7 @@ pub fn max_unpool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
             |i: usize| (x[2 + i] as i64 - 1) * strides[i] as i64 + kernel[i] - (pads[i] + pads[axes + i]) as i64;
         let size = (x[0] * x[1]) as i64 * (0..axes).map(along).product::<i64>();
         if size != given.iter().product::<i64>() {
-            return Err("an output larger than what was pooled, in which the meaning of indices is disputed".to_owned());
+            return Err("an output larger than what was pooled, in which the meaning of indices is disputed".into());
         }
     }
     let strides: Vec<i64> = strides.iter().map(|v| *v as i64).collect();

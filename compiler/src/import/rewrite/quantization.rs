@@ -6,6 +6,7 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
+use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;
 
 /// Smallest and largest value of a narrow integer type.
@@ -83,7 +84,7 @@ fn quotient(s: &mut Steps<'_>, x: &str, scale: &str) -> String {
 }
 
 /// saturate(round(x / scale) + zero point) as `to`.
-fn rounded(s: &mut Steps<'_>, x: &str, scale: &str, zero: Option<&str>, to: i32) -> Result<String, String> {
+fn rounded(s: &mut Steps<'_>, x: &str, scale: &str, zero: Option<&str>, to: i32) -> Result<String, Reason> {
     let (low, high) = range(to).ok_or("an element type without a range")?;
     let (low, high) = (s.floats(&[], &[low]), s.floats(&[], &[high]));
     let quotient = quotient(s, x, scale);
@@ -96,9 +97,9 @@ fn rounded(s: &mut Steps<'_>, x: &str, scale: &str, zero: Option<&str>, to: i32)
 }
 
 /// `QuantizeLinear`.
-pub fn quantize(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn quantize(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if s.int_attribute("block_size").unwrap_or(0) != 0 {
-        return Err("blocked".to_owned());
+        return Err("blocked".into());
     }
     let (x, scale, zero) = (s.needed(0)?, s.needed(1)?, s.operand(2));
     let stated = s.int_attribute("output_dtype").unwrap_or(0) as i32;
@@ -132,9 +133,9 @@ pub fn quantize(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// `DequantizeLinear`.
-pub fn dequantize(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn dequantize(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if s.int_attribute("block_size").unwrap_or(0) != 0 {
-        return Err("blocked".to_owned());
+        return Err("blocked".into());
     }
     let (x, scale, zero) = (s.needed(0)?, s.needed(1)?, s.operand(2));
     let scale_shape = parameter_shape(s, scale, x);
@@ -154,7 +155,7 @@ pub fn dequantize(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// `QLinearMatMul` with scales in f16: they become floats, which tract takes alone.
-pub fn quantized_product(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn quantized_product(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let node = s.node;
     let is_half = |name: &str| s.known.element_type(name) == Some(DataType::Float16 as i32);
     if !SCALES.iter().any(|scale| s.operand(*scale).is_some_and(is_half)) {
@@ -172,7 +173,7 @@ pub fn quantized_product(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 const SCALES: [usize; 3] = [1, 4, 6];
 
 /// `DynamicQuantizeLinear`: scale and zero point of the range that the tensor and zero span.
-pub fn quantize_dynamically(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn quantize_dynamically(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let x = s.needed(0)?;
     let to = DataType::Uint8 as i32;
     let (zero, one, steps) = (s.floats(&[], &[0.0]), s.floats(&[], &[1.0]), s.floats(&[], &[255.0]));

@@ -2,10 +2,11 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
+use crate::import::reason::Reason;
 use tract_onnx::pb::NodeProto;
 
 /// `LSTM`, `GRU` and `RNN`, unless they ask for what tract ignores.
-pub fn recurrent(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn recurrent(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let node = s.node;
     let standard: &[&str] = match node.op_type.as_str() {
         "LSTM" => &["sigmoid", "tanh", "tanh"],
@@ -25,7 +26,7 @@ pub fn recurrent(s: &mut Steps<'_>) -> Result<Rewritten, String> {
         _ => None,
     });
     match ignored {
-        Some(what) => Err(what.to_owned()),
+        Some(what) => Err(what.into()),
         None if node.op_type == "LSTM" => with_states(node, s),
         None => Ok(Rewritten::Unchanged),
     }
@@ -35,7 +36,7 @@ pub fn recurrent(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 const STATES: [usize; 2] = [5, 6];
 
 /// tract's own zero states have one sequence, whatever the batch; these have as many as the input.
-fn with_states(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String> {
+fn with_states(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if STATES.iter().all(|position| s.operand(*position).is_some()) {
         return Ok(Rewritten::Unchanged);
     }
@@ -62,14 +63,14 @@ fn with_states(node: &NodeProto, s: &mut Steps<'_>) -> Result<Rewritten, String>
 
 /// `CausalConvWithState`: a convolution of every channel for itself over the last elements of the sequence before and this one;
 /// the state is as many elements as the next sequence needs.
-pub fn causal_convolution(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn causal_convolution(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (x, weight) = (s.needed(0)?, s.needed(1)?);
     let Some([channels, _, width]) = s.known.shape(weight) else {
-        return Err("weights whose shape is not known".to_owned());
+        return Err("weights whose shape is not known".into());
     };
     let (channels, width) = (*channels as i64, *width as i64);
     if width < 2 {
-        return Err(format!("weights of {width} elements, which leave no state"));
+        return Err(Reason::form("weights of {} elements, which leave no state", [width.into()]));
     }
     let past = match s.operand(3) {
         Some(past) => past.to_owned(),

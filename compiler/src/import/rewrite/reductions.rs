@@ -3,6 +3,7 @@
 use super::Rewritten;
 use super::steps::Steps;
 use crate::import::composed::{Axes, Composed};
+use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::tract_core::ops::cnn::{PaddingSpec, PoolSpec};
 use tract_onnx::tract_core::ops::nn::DataFormat;
@@ -10,7 +11,7 @@ use tract_onnx::tract_core::ops::nn::DataFormat;
 /// From this version on, a softmax is along one axis, and by default along the last.
 const ONE_AXIS_13: i64 = 13;
 
-fn composed(s: &mut Steps<'_>, op: Composed) -> Result<Rewritten, String> {
+fn composed(s: &mut Steps<'_>, op: Composed) -> Result<Rewritten, Reason> {
     let x = s.needed(0)?;
     let y = s.composed(op, x);
     s.give(0, &y);
@@ -18,7 +19,7 @@ fn composed(s: &mut Steps<'_>, op: Composed) -> Result<Rewritten, String> {
 }
 
 /// LogSoftmax; tract takes the logarithm of a share, which is 0 from a distance of 104 on.
-pub fn log_softmax(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn log_softmax(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let merges = s.known.opset < ONE_AXIS_13;
     let axis = s.int_attribute("axis").unwrap_or(if merges { 1 } else { -1 });
     composed(s, Composed::LogSoftmax { axis, merges })
@@ -45,61 +46,61 @@ fn keeps(s: &Steps<'_>) -> bool {
 }
 
 /// ReduceLogSumExp; tract does not take the largest out.
-pub fn log_sum_exp(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn log_sum_exp(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let Some(axes) = reduced_axes(s) else { return Ok(Rewritten::Unchanged) };
     let keep = keeps(s);
     composed(s, Composed::LogSumExp { axes, keep })
 }
 
 /// ReduceL2; tract adds up squares, which leave f32 below 1e-23 and above 1e19.
-pub fn l2_norm(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn l2_norm(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let Some(axes) = reduced_axes(s) else { return Ok(Rewritten::Unchanged) };
     let keep = keeps(s);
     composed(s, Composed::Norm { p: 2.0, axes, keep })
 }
 
 /// LpNormalization, which gives 0 where the norm is.
-pub fn lp_normalization(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn lp_normalization(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let axis = s.int_attribute("axis").unwrap_or(-1);
     let p = match s.int_attribute("p").unwrap_or(2) {
         1 => 1.0,
         2 => 2.0,
-        other => return Err(format!("p = {other}")),
+        other => return Err(Reason::form("p = {}", [other.into()])),
     };
     composed(s, Composed::Normalized { p, axis })
 }
 
 /// MeanVarianceNormalization; tract subtracts the square of the mean from the mean of squares.
-pub fn mean_variance(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn mean_variance(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let axes = Axes::Of(s.ints_attribute("axes").map_or_else(|| vec![0, 2, 3], <[i64]>::to_vec));
     composed(s, Composed::MeanVariance { axes })
 }
 
 /// The exponent of a norm: a float in the first version of the operators.
-fn exponent(s: &Steps<'_>) -> Result<f32, String> {
+fn exponent(s: &Steps<'_>) -> Result<f32, Reason> {
     let p = match s.float_attribute("p") {
         Some(p) if s.known.opset < 2 => p,
         _ => s.int_attribute("p").unwrap_or(2) as f32,
     };
-    if p >= 1.0 { Ok(p) } else { Err(format!("p = {p}")) }
+    if p >= 1.0 { Ok(p) } else { Err(Reason::form("p = {}", [p.into()])) }
 }
 
 /// GlobalLpPool: the norm of every plane.
-pub fn global_lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn global_lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let p = exponent(s)?;
     composed(s, Composed::Norm { p, axes: Axes::Spatial, keep: true })
 }
 
 /// GlobalMaxPool, which ONNX calls equivalent to MaxPool with a window of the plane's size; tract reduces, so that NaN wins.
-pub fn global_max_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn global_max_pool(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     composed(s, Composed::LargestOfPlane)
 }
 
 /// LpPool: the norm of every window.
-pub fn lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let p = exponent(s)?;
     if p.fract() != 0.0 || p > 64.0 {
-        return Err(format!("p = {p}"));
+        return Err(Reason::form("p = {}", [p.into()]));
     }
     let kernel = s.ints_attribute("kernel_shape").ok_or("without kernel_shape")?;
     let axes = kernel.len();
@@ -109,17 +110,17 @@ pub fn lp_pool(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     let pads = s.sizes_attribute("pads", &vec![0; 2 * axes])?;
     // onnx's reference scales up what reaches past the padding, ONNX Runtime does not.
     if s.int_attribute("ceil_mode").unwrap_or(0) != 0 {
-        return Err("ceil_mode".to_owned());
+        return Err("ceil_mode".into());
     }
     let padding = match s.text_attribute("auto_pad").unwrap_or("NOTSET") {
         "NOTSET" | "" => PaddingSpec::ExplicitOnnxPool(pads[..axes].into(), pads[axes..].into(), false),
         "VALID" => PaddingSpec::Valid,
         "SAME_UPPER" => PaddingSpec::SameUpper,
         "SAME_LOWER" => PaddingSpec::SameLower,
-        other => return Err(format!("auto_pad {other}")),
+        other => return Err(Reason::form("auto_pad {}", [other.into()])),
     };
     if kernel.iter().chain(&strides).chain(&dilations).any(|size| *size == 0) {
-        return Err("a window, stride or dilation of 0".to_owned());
+        return Err("a window, stride or dilation of 0".into());
     }
     let (strides, dilations) = (strides.as_slice().into(), dilations.as_slice().into());
     let window =

@@ -2,6 +2,7 @@
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
+use crate::import::reason::Reason;
 use std::f64::consts::TAU;
 
 /// Longest frame: its transform is a product with a matrix of (length + 2) · length elements.
@@ -31,11 +32,11 @@ fn weights(frequencies: usize, parts: usize, length: usize) -> Vec<f32> {
 }
 
 /// Transforms of overlapping frames: a convolution with the matrix of the transform, times the window.
-pub fn short_time_fourier(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn short_time_fourier(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (signal, step) = (s.needed(0)?, s.needed(1)?);
     let step = match s.known.integers(step) {
         Some([step]) if *step > 0 => *step,
-        _ => return Err("a frame step that is computed".to_owned()),
+        _ => return Err("a frame step that is computed".into()),
     };
     let window = s.operand(2);
     let windowed = window.and_then(|w| s.known.shape(w)).map(|shape| shape.iter().product::<usize>() as i64);
@@ -45,10 +46,10 @@ pub fn short_time_fourier(s: &mut Steps<'_>) -> Result<Rewritten, String> {
     };
     let length = length.ok_or("a frame length that is computed")?;
     if !(1..=MAX_ELEMENTS).contains(&length) || windowed.is_some_and(|size| size != length) {
-        return Err(format!("frames of {length} elements"));
+        return Err(Reason::form("frames of {} elements", [length.into()]));
     }
     if s.known.rank(signal).is_some_and(|(rank, _)| rank != 3) {
-        return Err("a signal that has not the axes batch, length and part".to_owned());
+        return Err("a signal that has not the axes batch, length and part".into());
     }
     let one_sided = s.int_attribute("onesided").unwrap_or(1) != 0;
     let (frequencies, parts) = if one_sided { (length / 2 + 1, 1) } else { (length, 2) };

@@ -7,6 +7,7 @@
 use super::super::composed::Composed;
 use super::super::kernel_op::{KernelNode, OwnOp, STAND_IN};
 use crate::graph::kernel_op::KernelOp;
+use crate::import::reason::Reason;
 use std::collections::BTreeMap;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, NodeProto, TensorProto,
@@ -262,8 +263,8 @@ impl<'a> Steps<'a> {
     }
 
     /// An operand that has to be there.
-    pub fn needed(&self, position: usize) -> Result<&'a str, String> {
-        self.operand(position).ok_or_else(|| format!("without operand {position}"))
+    pub fn needed(&self, position: usize) -> Result<&'a str, Reason> {
+        self.operand(position).ok_or_else(|| Reason::form("without operand {}", [position.into()]))
     }
 
     /// An integer attribute.
@@ -290,10 +291,10 @@ impl<'a> Steps<'a> {
     ///
     /// # Errors
     /// The attribute, when it has another length than `or` or a negative entry.
-    pub fn sizes_attribute(&self, name: &str, or: &[usize]) -> Result<Vec<usize>, String> {
+    pub fn sizes_attribute(&self, name: &str, or: &[usize]) -> Result<Vec<usize>, Reason> {
         let Some(list) = self.ints_attribute(name) else { return Ok(or.to_vec()) };
         let sizes: Option<Vec<usize>> = list.iter().map(|v| usize::try_from(*v).ok()).collect();
-        sizes.filter(|s| s.len() == or.len()).ok_or_else(|| format!("{name} of {list:?}"))
+        sizes.filter(|s| s.len() == or.len()).ok_or_else(|| Reason::form("{} of {}", [name.into(), list.into()]))
     }
 
     /// A text attribute.

@@ -4,13 +4,14 @@
 use super::Rewritten;
 use super::legacy;
 use super::steps::{Attribute, Steps};
+use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;
 
 const LEAST: i64 = i32::MIN as i64;
 const MOST: i64 = i32::MAX as i64;
 
 /// Comparisons in order: `<`, `≤`, `>`, `≥`.
-pub fn comparison(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn comparison(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if legacy::broadcast(s)? == Rewritten::Replaced {
         return Ok(Rewritten::Replaced);
     }
@@ -18,7 +19,7 @@ pub fn comparison(s: &mut Steps<'_>) -> Result<Rewritten, String> {
 }
 
 /// A comparison with a 64-bit constant of which an element is beyond 32 bits.
-pub fn wide_comparison(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn wide_comparison(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (a, b) = (s.needed(0)?, s.needed(1)?);
     let op = s.node.op_type.as_str();
     let exchanged = match op {
@@ -67,7 +68,7 @@ fn beyond(s: &Steps<'_>, name: &str) -> Option<Constant> {
 }
 
 /// A limit that no integer of 32 bits reaches is none.
-pub fn clip(s: &mut Steps<'_>) -> Result<Rewritten, String> {
+pub fn clip(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     if legacy::clip(s)? == Rewritten::Replaced {
         return Ok(Rewritten::Replaced);
     }

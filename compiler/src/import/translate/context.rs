@@ -5,7 +5,7 @@
 //! resize, say) leave nothing behind. It deliberately knows no operator.
 
 use super::super::composed::Composed;
-use super::super::error::{ImportError, UnsupportedOp};
+use super::super::error::ImportError;
 use super::super::failure::{Failure, Stage};
 use super::super::model::Model;
 use super::super::preflight::Invalid;
@@ -14,6 +14,7 @@ use crate::graph::op::Op;
 use crate::graph::origin::OriginSet;
 use crate::graph::pointwise::{Literal, Pointwise};
 use crate::graph::{Graph, GraphPort, NodeId, ShapeError};
+use crate::import::reason::{Reason, Unsupported};
 use crate::lower::view::{TensorId, View};
 use flashmem_plan_format::indices::{IndexBound, IndexPort, Walk};
 use flashmem_plan_format::plan::ElementType;
@@ -31,7 +32,7 @@ pub enum Refusal {
     /// The operator has no translation.
     Operator,
     /// This variant of the operator has none.
-    Variant(String),
+    Variant(Reason),
     /// Import cannot go on.
     Fatal(ImportError),
 }
@@ -52,7 +53,7 @@ impl From<TractError> for Refusal {
 pub type Outcome = Result<Vec<NodeId>, Refusal>;
 
 /// A refusal of one variant of an operator.
-pub fn variant<T>(reason: impl Into<String>) -> Result<T, Refusal> {
+pub fn variant<T>(reason: impl Into<Reason>) -> Result<T, Refusal> {
     Err(Refusal::Variant(reason.into()))
 }
 
@@ -96,7 +97,7 @@ pub struct Translator<'m> {
     others: BTreeMap<String, OriginSet>,
     /// Computed indices that become outputs, and what they may be; `None` where they do not.
     checked: Option<Vec<(NodeId, IndexBound)>>,
-    unsupported: Vec<UnsupportedOp>,
+    unsupported: Unsupported,
     /// Nodes of 64-bit integers, and of the integers that these are computed from.
     wide: BTreeSet<NodeId>,
     /// How many nodes have a place in `wide` or none.
@@ -117,7 +118,7 @@ impl<'m> Translator<'m> {
             nodes: BTreeMap::new(),
             others: BTreeMap::new(),
             checked: check_indices.then(Vec::new),
-            unsupported: vec![],
+            unsupported: Unsupported::default(),
             wide: BTreeSet::new(),
             typed_nodes: 0,
         };
@@ -166,16 +167,7 @@ impl<'m> Translator<'m> {
             Err(Refusal::Variant(reason)) => Some(reason),
         };
         let name = self.name();
-        let op_type = self.op_type.clone().unwrap_or_else(|| "an operator".to_owned());
-        let op = reason.map_or_else(|| op_type.clone(), |r| format!("{op_type} ({r})"));
-        match self.unsupported.iter_mut().find(|u| u.op == op) {
-            Some(entry) if entry.nodes.contains(&name) => {}
-            Some(entry) => {
-                entry.count += 1;
-                entry.nodes.push(name);
-            }
-            None => self.unsupported.push(UnsupportedOp { op, count: 1, nodes: vec![name] }),
-        }
+        self.unsupported.add(self.op_type.as_deref().unwrap_or("an operator"), reason, &name);
         for slot in 0..node.outputs.len() {
             // Stands for the missing value, so that the rest of the model is looked at too.
             let (shape, dtype) = self.fact(OutletId::new(node.id, slot)).unwrap_or((vec![], Dtype::F32));
@@ -229,9 +221,11 @@ impl<'m> Translator<'m> {
             if node.op_is::<Const>() || node.op_is::<TypedSource>() {
                 continue;
             }
+            let op = self.op_of(node);
+            let inside = |reason| Refusal::Variant(Reason::Body { op: op.clone(), reason });
             let outputs = super::translate_node(self, node).map_err(|refusal| match refusal {
-                Refusal::Operator => Refusal::Variant(format!("{} in its body", self.op_of(node))),
-                Refusal::Variant(reason) => Refusal::Variant(format!("{} in its body: {reason}", self.op_of(node))),
+                Refusal::Operator => inside(None),
+                Refusal::Variant(reason) => inside(Some(Box::new(reason))),
                 Refusal::Fatal(error) => Refusal::Fatal(error),
             })?;
             for (slot, id) in outputs.into_iter().enumerate() {
@@ -244,7 +238,10 @@ impl<'m> Translator<'m> {
                     let widens =
                         ours.0.len() == tract.0.len() && ours.0.iter().zip(&tract.0).all(|(o, t)| o == t || *o == 1);
                     if ours.1 != tract.1 || !widens {
-                        return variant(format!("{} in its body: {ours:?} for {tract:?}", self.op_of(node)));
+                        return variant(Reason::Body {
+                            op: self.op_of(node),
+                            reason: Some(Box::new(Reason::form("{} for {}", [ours.into(), tract.into()]))),
+                        });
                     }
                     id = self.emit_shaped(Op::Broadcast, id, tract.0);
                 }
@@ -289,9 +286,7 @@ impl<'m> Translator<'m> {
                 }
             }
         }
-        if !self.unsupported.is_empty() {
-            return Err(ImportError::Unsupported(self.unsupported));
-        }
+        std::mem::take(&mut self.unsupported).or(())?;
         self.add_checked_outputs();
         self.graph.prune();
         let is_empty = |id: &NodeId| self.graph.node(*id).shape.contains(&0);
@@ -393,11 +388,11 @@ impl<'m> Translator<'m> {
             if fact.shape.iter().any(|dim| dim.to_string().contains("broadcast")) {
                 return variant("the shapes of its operands do not broadcast");
             }
-            return variant(format!("its shape is not fixed: {}", sizes.join("x")));
+            return variant(Reason::form("its shape is not fixed: {}", [sizes.join("x").as_str().into()]));
         };
         match dtype(fact.datum_type) {
             Some(dtype) => Ok((shape.to_vec(), dtype)),
-            None => variant(format!("element type {:?}", fact.datum_type)),
+            None => variant(Reason::form("element type {}", [fact.datum_type.into()])),
         }
     }
 
@@ -458,7 +453,7 @@ impl<'m> Translator<'m> {
             Some(Dtype::F32) => Storage::F32,
             Some(Dtype::Bool) => Storage::Bool,
             Some(Dtype::I32) => return integers(name, shape, tensor),
-            None => return variant(format!("element type {datum:?}")),
+            None => return variant(Reason::form("element type {}", [datum.into()])),
         };
         let bytes: SharedBytes = Arc::new(TensorBytes(Arc::clone(tensor)));
         Ok(Constant::new(shape, storage, bytes).expect("a plain tract tensor is dense"))
@@ -492,7 +487,7 @@ impl<'m> Translator<'m> {
                 Refusal::Fatal(ImportError::Rejected { node: self.name(), error })
             } else {
                 // The operands include placeholders whose shape may be unknown.
-                Refusal::Variant("depends on an unsupported operator".to_owned())
+                Refusal::Variant("depends on an unsupported operator".into())
             }
         })
     }

@@ -11,6 +11,7 @@ use super::unfold::{self, Arithmetic};
 use crate::graph::NodeId;
 use crate::graph::op::{Op, Window};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
+use crate::import::reason::Reason;
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, KernelFormat, PoolSpec};
 use tract_onnx::tract_core::ops::nn::DataFormat;
@@ -97,7 +98,7 @@ fn window(spec: &PoolSpec, pads: &[(usize, usize)], spatial: &[usize], output: &
 /// The window of a forward operator over an input in (batch, channels, spatial…), and the padding that the model asked for.
 pub fn forward_window(spec: &PoolSpec, input: &[usize]) -> Result<(Window, Vec<usize>), Refusal> {
     if input.len() != spec.rank() + 2 || spec.rank() == 0 || spec.rank() > 3 {
-        return variant(format!("{} spatial axes", spec.rank()));
+        return variant(Reason::form("{} spatial axes", [spec.rank().into()]));
     }
     let computed = spec.computed_padding(&input[2..]);
     let pads: Vec<(usize, usize)> = computed.iter().map(|p| (p.pad_before, p.pad_after)).collect();

@@ -11,6 +11,7 @@ use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::{Op, PadMode, ReduceKind};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
+use crate::import::reason::Reason;
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::change_axes::InOut;
 use tract_onnx::tract_core::ops::einsum::EinSum;
@@ -166,7 +167,7 @@ fn multiply(t: &mut Translator<'_>, a: Labelled, b: Labelled, kept: &[u8]) -> Re
 fn integer_sum(t: &mut Translator<'_>, a: &Labelled, b: &Labelled, output: &[u8]) -> Result<NodeId, Refusal> {
     let dtype = t.dtype(a.id);
     if dtype != Dtype::I32 {
-        return variant(format!("a product of {dtype:?}"));
+        return variant(Reason::form("a product of {}", [dtype.into()]));
     }
     let mut all: Vec<u8> = output.to_vec();
     all.extend(a.labels.iter().filter(|l| !output.contains(l)));

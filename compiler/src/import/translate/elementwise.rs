@@ -7,6 +7,7 @@ use super::expression::ExpressionBuilder;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Operand, Pointwise, UnaryOp};
+use crate::import::reason::Reason;
 use tract_onnx::prelude::{DatumType, TypedNode};
 use tract_onnx::tract_core::ops::binary::{BinMiniOp, TypedBinOp};
 use tract_onnx::tract_core::ops::cast::Cast;
@@ -209,7 +210,7 @@ pub fn binary(t: &mut Translator<'_>, node: &TypedNode, op: &TypedBinOp) -> Outc
     let (mut a, mut b) = (t.input(node, 0)?, t.input(node, 1)?);
     let input = t.dtype(a);
     if t.dtype(b) != input {
-        return variant(format!("operands of types {input:?} and {:?}", t.dtype(b)));
+        return variant(Reason::form("operands of types {} and {}", [input.into(), t.dtype(b).into()]));
     }
     let ours = if op.0.is::<math::SubF>() {
         std::mem::swap(&mut a, &mut b);
@@ -296,7 +297,7 @@ fn truncated(t: &mut Translator<'_>, node: &TypedNode, op: &Cast) -> Option<Node
 /// Conversion. From f16 to f32, and between integers that fill a word, it is nothing on the device; to f16 it rounds.
 pub fn cast(t: &mut Translator<'_>, node: &TypedNode, op: &Cast) -> Outcome {
     let Some(to) = dtype(op.to) else {
-        return variant(format!("to {:?}", op.to));
+        return variant(Reason::form("to {}", [op.to.into()]));
     };
     if let Some(y) = truncated(t, node, op) {
         return Ok(vec![y]);

@@ -6,6 +6,7 @@
 use super::context::{Outcome, Translator, variant};
 use crate::graph::constant::Constant;
 use crate::graph::op::Op;
+use crate::import::reason::Reason;
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::fft::Fft;
 
@@ -22,7 +23,7 @@ pub fn transform(t: &mut Translator<'_>, node: &TypedNode, op: &Fft) -> Outcome 
     }
     let size = shape[op.axis];
     if size == 0 || size > LONGEST {
-        return variant(format!("over an axis longer than {LONGEST}"));
+        return variant(Reason::form("over an axis longer than {}", [LONGEST.into()]));
     }
     // The transformed axis beside the parts of the complex numbers, then one product over both.
     let there: Vec<usize> = (0..last).filter(|axis| *axis != op.axis).chain([op.axis, last]).collect();

@@ -10,6 +10,7 @@ use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::{Op, PadMode, PoolKind};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
+use crate::import::reason::Reason;
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::cnn::{MaxPool, SumPool};
 
@@ -24,7 +25,7 @@ pub fn max_pool(t: &mut Translator<'_>, node: &TypedNode, op: &MaxPool) -> Outco
     if dtype != Dtype::F32 {
         let datum = t.datum_type(node, 0)?;
         if dtype != Dtype::I32 || datum.size_of() > 2 {
-            return variant(format!("of {datum:?}"));
+            return variant(Reason::form("of {}", [datum.into()]));
         }
         x = t.pointwise(Pointwise::cast(dtype, Dtype::F32), &[x])?;
     }

@@ -9,6 +9,7 @@ use super::expression::ExpressionBuilder;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, UnaryOp};
+use crate::import::reason::Reason;
 use tract_onnx::prelude::{DatumType, TypedNode};
 use tract_onnx::tract_core::ops::change_axes::InOut;
 use tract_onnx::tract_core::ops::einsum::EinSum;
@@ -55,7 +56,7 @@ pub fn centred(
 ) -> Result<NodeId, Refusal> {
     let datum = t.datum_type(node, input)?;
     if range(datum).is_none() {
-        return variant(format!("a quantised operand of {datum:?}"));
+        return variant(Reason::form("a quantised operand of {}", [datum.into()]));
     }
     let mut p = ExpressionBuilder::default();
     let (value, zero_value) = (p.input(Dtype::I32), p.input(Dtype::I32));
@@ -88,7 +89,7 @@ pub fn requantized(
         return Ok(sum);
     }
     let Some((low, high)) = range(to) else {
-        return variant(format!("quantised to {to:?}"));
+        return variant(Reason::form("quantised to {}", [to.into()]));
     };
     let mut operands = vec![sum];
     for input in [A_SCALE, B_SCALE, C_SCALE, C_ZERO] {

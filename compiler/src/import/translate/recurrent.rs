@@ -9,6 +9,7 @@ use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
+use crate::import::reason::Reason;
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::gru_cell::GruEpilogue;
 use tract_onnx::tract_core::ops::gru_seq::GruSeq;
@@ -64,7 +65,7 @@ fn steps_of(t: &Translator<'_>, op: &Scan, inputs: &[NodeId]) -> Result<usize, R
     }
     match steps {
         Some(steps) if (1..=MAX_STEPS).contains(&steps) && steps * op.body.nodes().len() <= MAX_NODES => Ok(steps),
-        Some(steps) => variant(format!("a recurrence of {steps} steps")),
+        Some(steps) => variant(Reason::form("a recurrence of {} steps", [steps.into()])),
         None => variant("a recurrence of an unknown number of steps"),
     }
 }
@@ -191,7 +192,7 @@ pub fn gru_sequence(t: &mut Translator<'_>, node: &TypedNode, op: &GruSeq) -> Ou
     let hidden = op.hidden;
     let (batch, steps) = (t.shape(inputs[0])[0], t.shape(inputs[0])[1]);
     if !(1..=MAX_STEPS).contains(&steps) {
-        return variant(format!("a recurrence of {steps} steps"));
+        return variant(Reason::form("a recurrence of {} steps", [steps.into()]));
     }
     let recurrent = inputs[if op.projected { 1 } else { 2 }];
     let bias = op.has_bias.then(|| inputs[if op.projected { 2 } else { 3 }]);

@@ -5,13 +5,14 @@
 //! n − queries + i, so that the last query sees the last valid key.
 
 use super::super::steps::{Attribute, Steps};
+use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;
 
 /// From this version on, a mask may be shorter than the keys, and hides the rest.
 const SHORT_MASKS_24: i64 = 24;
 
 /// What is added to the scores, when anything is: it broadcasts to (batch, heads, queries, keys).
-pub fn bias(s: &mut Steps<'_>, q: &str, k: &str) -> Result<Option<String>, String> {
+pub fn bias(s: &mut Steps<'_>, q: &str, k: &str) -> Result<Option<String>, Reason> {
     let mask = match s.operand(3) {
         None => None,
         Some(mask) => Some(mask_bias(s, mask, q, k)?),
@@ -37,7 +38,7 @@ fn hiding(s: &mut Steps<'_>, visible: &str, like: &str) -> String {
     s.op("Where", &[visible, &kept, &hidden], &[])
 }
 
-fn mask_bias(s: &mut Steps<'_>, mask: &str, q: &str, k: &str) -> Result<String, String> {
+fn mask_bias(s: &mut Steps<'_>, mask: &str, q: &str, k: &str) -> Result<String, Reason> {
     let kind = s.known.element_type(mask).ok_or("a mask whose type is not known")?;
     let bias = if kind == DataType::Bool as i32 { hiding(s, mask, q) } else { mask.to_owned() };
     if s.known.opset < SHORT_MASKS_24 || covers_all_keys(s, mask) {
@@ -63,7 +64,7 @@ fn covers_all_keys(s: &Steps<'_>, mask: &str) -> bool {
 }
 
 /// Whether a query sees a key, by their places; `None` when each sees all.
-fn visible(s: &mut Steps<'_>, q: &str, k: &str) -> Result<Option<String>, String> {
+fn visible(s: &mut Steps<'_>, q: &str, k: &str) -> Result<Option<String>, Reason> {
     let causal = s.int_attribute("is_causal").unwrap_or(0) != 0;
     let (left, right) = (window(s, "left_window_size")?, window(s, "right_window_size")?);
     let columns = places(s, k, 0);
@@ -92,12 +93,12 @@ fn visible(s: &mut Steps<'_>, q: &str, k: &str) -> Result<Option<String>, String
 }
 
 /// Keys on one side of a query that it sees; `None` for all.
-fn window(s: &Steps<'_>, name: &str) -> Result<Option<i64>, String> {
+fn window(s: &Steps<'_>, name: &str) -> Result<Option<i64>, Reason> {
     match s.int_attribute(name).unwrap_or(-1) {
         -1 => Ok(None),
         // Beyond any sequence, and within the integers of the device.
         size @ 0.. => Ok(Some(size.min(1 << 30))),
-        size => Err(format!("{name} {size}")),
+        size => Err(Reason::form("{} {}", [name.into(), size.into()])),
     }
 }
 
