@@ -15,7 +15,7 @@ use flashmem_compiler::profile::{DeviceLimits, DeviceProfile, built_in_names};
 use flashmem_compiler::schedule::{
     Problem, SolverKind, StepData, Strategy, emit_commands, page_uses, schedule_with, smallest_slots, verify,
 };
-use flashmem_plan_format::plan::{PageGeometry, TexelFormat};
+use flashmem_plan_format::plan::{Encoding, PageGeometry};
 use std::ops::Range;
 use std::path::Path;
 
@@ -178,9 +178,10 @@ fn real(model: &Path) {
     split_large(&mut graph, MAX_BINDING_BYTES).expect("large tensors can be split");
     for device in built_in_names() {
         let profile = DeviceProfile::load(device).expect("built in");
-        for rows in [256, 512, 1024, 2048] {
+        for rows in [128, 256, 512, 1024] {
             let options = LowerOptions {
-                page: PageGeometry { format: TexelFormat::Rgba16Float, rows },
+                encoding: Encoding::F16,
+                page: PageGeometry { rows },
                 max_pages_per_call: PAGES_PER_STEP as u32,
                 max_binding_bytes: MAX_BINDING_BYTES,
                 max_rounds: None,

@@ -1,9 +1,9 @@
 // conv_depthwise.wgsl -- 2-D depthwise convolution (groups = input channels), NCHW, channel multiplier 1 or more.
 //
-// Formula, bindings, parameters and linked functions: shared/depthwise.wgsl; weight_texel.
+// Formula, bindings, parameters and linked functions: shared/depthwise.wgsl; weight_quad.
 // Dispatch:  (ceil(out_h * out_w / TILE_M), n_count, images).
 //
-// One invocation owns 4 pixels of one channel, so a texel serves 16 products.
+// One invocation owns 4 pixels of one channel, so a quad serves 16 products.
 
 const TILE_M: u32 = 128u;
 const LANES: u32 = 32u;
@@ -24,14 +24,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     var sum = vec4<f32>();
     var weight = vec4<f32>();
-    var texel = params.weight_base + group.y * ((taps + 3u) / 4u);
+    let tap_quads = (taps + 3u) / 4u;
     let tap_end = select(0u, taps, m < pixels);
     var dh = 0u;
     var dw = 0u;
     for (var tap = 0u; tap < tap_end; tap += 1u) {
         if ((tap & 3u) == 0u) {
-            weight = weight_texel(texel);
-            texel += 1u;
+            weight = weight_quad(params.weight_base, group.y, tap_quads, tap / 4u);
         }
         let inside = (h + dh < vec4<u32>(params.in_h)) & (w + dw < vec4<u32>(params.in_w));
         let index = select(vec4<u32>(x_base), corner + dh * params.in_w + dw, inside);

@@ -4,7 +4,7 @@
 //
 // An implicit product. A workgroup of 128 owns 32 pixels x 64 channels, an invocation 4 x 4 of them in registers.
 // Tiles of 32 taps go through workgroup memory: x as vec4 of the pixels i, i + 8, i + 16, i + 24, weights as
-// texels. The next tile is fetched into registers while this one is multiplied. Taps run upwards in every sum; a tap
+// quads. The next tile is fetched into registers while this one is multiplied. Taps run upwards in every sum; a tap
 // past the end contributes 0 * 0.
 
 const TILE_M: u32 = 32u;
@@ -12,7 +12,8 @@ const TILE_N: u32 = 64u;
 const TILE_K: u32 = 32u;
 // Of 128 invocations: what each fetches of a tile of x and of weights.
 const X_FETCHES: u32 = 2u;
-const W_FETCHES: u32 = 4u;
+const W_TEXELS: u32 = TILE_K * TILE_N / 4u / DEPTH;
+const W_FETCHES: u32 = (W_TEXELS + 127u) / 128u;
 
 var<workgroup> x_tile: array<array<vec4<f32>, 9>, 32>;
 var<workgroup> w_tile: array<array<vec4<f32>, 16>, 32>;
@@ -72,16 +73,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let panels = (params.n_count + PANEL - 1u) / PANEL;
     let weight_base = params.weight_base + channel_group * params.weight_group_stride;
-    var wk: array<u32, W_FETCHES>; // registers
+    let rows = (k_end + DEPTH - 1u) / DEPTH;
+    let panel_texels = head_texels(k_end) + rows * PANEL_QUADS;
+    var w_row: array<u32, W_FETCHES>; // registers
     var wi: array<u32, W_FETCHES>; // registers
-    var w_inside: array<bool, W_FETCHES>; // registers
+    var w_head: array<u32, W_FETCHES>; // registers
     var w_base: array<u32, W_FETCHES>; // registers
     for (var f = 0u; f < W_FETCHES; f += 1u) { // unroll
-        wk[f] = ((local + f * 128u) >> 3u) % 32u;
-        wi[f] = (local + f * 128u) / 256u * 8u + (local & 7u);
-        let panel = group.y * 2u + (local + f * 128u) / 256u;
-        w_inside[f] = panel < panels;
-        w_base[f] = weight_base + min(panel, panels - 1u) * k_end * TEXELS + (local & 7u);
+        let fetch = (local + f * 128u) % W_TEXELS;
+        let tile_panel = fetch / (TILE_K / DEPTH * PANEL_QUADS);
+        w_row[f] = fetch / PANEL_QUADS % (TILE_K / DEPTH);
+        wi[f] = tile_panel * PANEL_QUADS + local % PANEL_QUADS;
+        w_head[f] = weight_base + min(group.y * 2u + tile_panel, panels - 1u) * panel_texels;
+        w_base[f] = w_head[f] + head_texels(k_end) + local % PANEL_QUADS;
     }
 
     // What it computes: lanes follow the pixels.
@@ -93,9 +97,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var f = 0u; f < X_FETCHES; f += 1u) { // unroll
         next_x[f] = load_x(h, v, x_base, tap[f], xk[f] < k_end);
     }
-    var next_w: array<vec4<f32>, W_FETCHES>; // registers
+    var next_w: array<vec4<u32>, W_FETCHES>; // registers
+    var scale: array<Scale, W_FETCHES>; // registers
     for (var f = 0u; f < W_FETCHES; f += 1u) { // unroll
-        next_w[f] = panel_texel(w_base[f], wk[f], w_inside[f], k_end);
+        next_w[f] = panel_texel(w_base[f], w_row[f], rows);
+        scale[f] = scale_at(w_head[f], min(w_row[f] * DEPTH, k_end - 1u), local % PANEL_QUADS);
     }
     for (var k0 = 0u; k0 < k_end; k0 += TILE_K) {
         workgroupBarrier();
@@ -103,7 +109,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             x_tile[xk[f]][xi] = next_x[f];
         }
         for (var f = 0u; f < W_FETCHES; f += 1u) { // unroll
-            w_tile[wk[f]][wi[f]] = next_w[f];
+            for (var step = 0u; step < DEPTH; step += 1u) { // unroll
+                w_tile[w_row[f] * DEPTH + step][wi[f]] = scaled(decoded(next_w[f], step), scale[f]);
+            }
         }
         workgroupBarrier();
         if (k0 + TILE_K < k_end) {
@@ -113,7 +121,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 next_x[f] = load_x(h, v, x_base, tap[f], k1 + xk[f] < k_end);
             }
             for (var f = 0u; f < W_FETCHES; f += 1u) { // unroll
-                next_w[f] = panel_texel(w_base[f], k1 + wk[f], w_inside[f], k_end);
+                next_w[f] = panel_texel(w_base[f], k1 / DEPTH + w_row[f], rows);
+                if (new_block(k1)) {
+                    scale[f] = scale_at(w_head[f], min(k1 + w_row[f] * DEPTH, k_end - 1u), local % PANEL_QUADS);
+                }
             }
         }
         for (var k = 0u; k < TILE_K; k += 1u) { // unroll

@@ -36,47 +36,62 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         v[r] = (p % params.out_w) * params.stride_w - params.pad_w;
         i[r] = x_base + h[r] * params.in_w + v[r];
     }
+    let rows = (taps + DEPTH - 1u) / DEPTH;
+    let panel_texels = head_texels(taps) + rows * PANEL_QUADS;
     // Texels from the first panel to another. Invocations with fewer panels left read their first one again.
     var away: array<u32, PANELS>; // registers
     for (var p = 0u; p < PANELS; p += 1u) { // unroll
-        away[p] = select(0u, p * taps * TEXELS, (panel + p) * PANEL < params.n_count);
+        away[p] = select(0u, p * panel_texels, (panel + p) * PANEL < params.n_count);
     }
 
-    var acc: array<array<vec4<f32>, PANELS * TEXELS>, ROWS>; // registers
+    var acc: array<array<vec4<f32>, PANELS * PANEL_QUADS>, ROWS>; // registers
 
     // An invocation without work has an empty loop instead of an early return.
-    var texel = params.weight_base + channel_group * params.weight_group_stride + panel * taps * TEXELS;
-    let texel_end = texel + select(0u, taps * TEXELS, active_invocation);
+    let head = params.weight_base + channel_group * params.weight_group_stride + panel * panel_texels;
+    var texel = head + head_texels(taps);
+    let texel_end = texel + select(0u, rows * PANEL_QUADS, active_invocation);
+    var k = 0u;
     var dh = 0u;
     var dw = 0u;
     var plane = 0u;
-    for (; texel < texel_end; texel += TEXELS) {
-        var at: array<vec3<u32>, PANELS>; // registers
-        for (var p = 0u; p < PANELS; p += 1u) { // unroll
-            at[p] = place_of(texel + away[p], pages);
-        }
-        let step = plane + dh * params.in_w + dw;
-        var xs: array<f32, ROWS>; // registers
-        for (var r = 0u; r < ROWS; r += 1u) { // unroll
-            let inside = h[r] + dh < params.in_h && v[r] + dw < params.in_w;
-            xs[r] = select(0.0, x[select(x_base, i[r] + step, inside)], inside);
-        }
-        for (var p = 0u; p < PANELS; p += 1u) { // unroll
-            for (var t = 0u; t < TEXELS; t += 1u) { // unroll
-                let w = textureLoad(weights, vec2<u32>(at[p].x + t, at[p].y), at[p].z, 0);
-                for (var r = 0u; r < ROWS; r += 1u) { // unroll
-                    acc[r][p * TEXELS + t] += xs[r] * w;
-                }
+    var scale: array<Scale, PANELS * PANEL_QUADS>; // registers
+    for (; texel < texel_end; texel += PANEL_QUADS) {
+        if (new_block(k)) {
+            for (var q = 0u; q < PANELS * PANEL_QUADS; q += 1u) { // unroll
+                scale[q] = scale_at(head + away[q / PANEL_QUADS], k, q % PANEL_QUADS);
             }
         }
+        var raw: array<vec4<u32>, PANELS * PANEL_QUADS>; // registers
+        for (var p = 0u; p < PANELS; p += 1u) { // unroll
+            let at = place_of(texel + away[p], pages);
+            for (var t = 0u; t < PANEL_QUADS; t += 1u) { // unroll
+                raw[p * PANEL_QUADS + t] = textureLoad(weights, vec2<u32>(at.x + t, at.y), at.z, 0);
+            }
+        }
+        for (var step = 0u; step < DEPTH; step += 1u) { // unroll 1
+            let is_tap = DEPTH == 1u || k + step < taps;
+            let tap = plane + dh * params.in_w + dw;
+            var xs: array<f32, ROWS>; // registers
+            for (var r = 0u; r < ROWS; r += 1u) { // unroll
+                let inside = is_tap && h[r] + dh < params.in_h && v[r] + dw < params.in_w;
+                xs[r] = select(0.0, x[select(x_base, i[r] + tap, inside)], inside);
+            }
+            for (var q = 0u; q < PANELS * PANEL_QUADS; q += 1u) { // unroll
+                let w = scaled(decoded(raw[q], step), scale[q]);
+                for (var r = 0u; r < ROWS; r += 1u) { // unroll
+                    acc[r][q] += xs[r] * w;
+                }
+            }
 
-        dw += params.dilation_w;
-        let row_done = dw >= params.kernel_w * params.dilation_w;
-        dw = select(dw, 0u, row_done);
-        dh += select(0u, params.dilation_h, row_done);
-        let plane_done = dh >= params.kernel_h * params.dilation_h;
-        dh = select(dh, 0u, plane_done);
-        plane += select(0u, params.x_stride_channel, plane_done);
+            dw += params.dilation_w;
+            let row_done = dw >= params.kernel_w * params.dilation_w;
+            dw = select(dw, 0u, row_done);
+            dh += select(0u, params.dilation_h, row_done);
+            let plane_done = dh >= params.kernel_h * params.dilation_h;
+            dh = select(dh, 0u, plane_done);
+            plane += select(0u, params.x_stride_channel, plane_done);
+        }
+        k += DEPTH;
     }
 
     if (active_invocation) {
@@ -102,7 +117,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 }
             }
             for (var r = 0u; r < ROWS; r += 1u) { // unroll
-                for (var next = 1u; next < PANELS * TEXELS; next += 1u) { // unroll
+                for (var next = 1u; next < PANELS * PANEL_QUADS; next += 1u) { // unroll
                     acc[r][next - 1u] = acc[r][next];
                 }
             }

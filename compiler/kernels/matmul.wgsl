@@ -28,35 +28,50 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     for (var r = 0u; r < ROWS; r += 1u) { // unroll
         i[r] = x_base + min(m + r * 8u, last_m) * params.x_stride_m;
     }
+    let rows = (params.k + DEPTH - 1u) / DEPTH;
+    let panel_texels = head_texels(params.k) + rows * PANEL_QUADS;
     // Texels from the first panel to another. Invocations with fewer panels left read their first one again.
     var away: array<u32, PANELS>; // registers
     for (var p = 0u; p < PANELS; p += 1u) { // unroll
-        away[p] = select(0u, p * params.k * TEXELS, (panel + p) * PANEL < params.n_count);
+        away[p] = select(0u, p * panel_texels, (panel + p) * PANEL < params.n_count);
     }
 
-    var acc: array<array<vec4<f32>, PANELS * TEXELS>, ROWS>; // registers
+    var acc: array<array<vec4<f32>, PANELS * PANEL_QUADS>, ROWS>; // registers
 
     // An invocation without work has an empty loop instead of an early return.
-    var texel = params.weight_base + panel * params.k * TEXELS;
-    let texel_end = texel + select(0u, params.k * TEXELS, active_invocation);
-    for (; texel < texel_end; texel += TEXELS) {
-        var at: array<vec3<u32>, PANELS>; // registers
-        for (var p = 0u; p < PANELS; p += 1u) { // unroll
-            at[p] = place_of(texel + away[p], pages);
+    let head = params.weight_base + panel * panel_texels;
+    var texel = head + head_texels(params.k);
+    let texel_end = texel + select(0u, rows * PANEL_QUADS, active_invocation);
+    var k = 0u;
+    var scale: array<Scale, PANELS * PANEL_QUADS>; // registers
+    for (; texel < texel_end; texel += PANEL_QUADS) {
+        if (new_block(k)) {
+            for (var q = 0u; q < PANELS * PANEL_QUADS; q += 1u) { // unroll
+                scale[q] = scale_at(head + away[q / PANEL_QUADS], k, q % PANEL_QUADS);
+            }
         }
-        var xs: array<f32, ROWS>; // registers
-        for (var r = 0u; r < ROWS; r += 1u) { // unroll
-            xs[r] = x[i[r]];
-            i[r] += x_step;
-        }
+        var raw: array<vec4<u32>, PANELS * PANEL_QUADS>; // registers
         for (var p = 0u; p < PANELS; p += 1u) { // unroll
-            for (var t = 0u; t < TEXELS; t += 1u) { // unroll
-                let w = textureLoad(weights, vec2<u32>(at[p].x + t, at[p].y), at[p].z, 0);
+            let at = place_of(texel + away[p], pages);
+            for (var t = 0u; t < PANEL_QUADS; t += 1u) { // unroll
+                raw[p * PANEL_QUADS + t] = textureLoad(weights, vec2<u32>(at.x + t, at.y), at.z, 0);
+            }
+        }
+        for (var step = 0u; step < DEPTH; step += 1u) { // unroll 1
+            let inside = DEPTH == 1u || k + step < params.k;
+            var xs: array<f32, ROWS>; // registers
+            for (var r = 0u; r < ROWS; r += 1u) { // unroll
+                xs[r] = select(0.0, x[select(x_base, i[r], inside)], inside);
+                i[r] += x_step;
+            }
+            for (var q = 0u; q < PANELS * PANEL_QUADS; q += 1u) { // unroll
+                let w = scaled(decoded(raw[q], step), scale[q]);
                 for (var r = 0u; r < ROWS; r += 1u) { // unroll
-                    acc[r][p * TEXELS + t] += xs[r] * w;
+                    acc[r][q] += xs[r] * w;
                 }
             }
         }
+        k += DEPTH;
     }
 
     if (active_invocation) {
@@ -82,7 +97,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 }
             }
             for (var r = 0u; r < ROWS; r += 1u) { // unroll
-                for (var next = 1u; next < PANELS * TEXELS; next += 1u) { // unroll
+                for (var next = 1u; next < PANELS * PANEL_QUADS; next += 1u) { // unroll
                     acc[r][next - 1u] = acc[r][next];
                 }
             }

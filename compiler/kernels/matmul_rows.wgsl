@@ -1,16 +1,19 @@
 // matmul_rows.wgsl -- matrix product with streamed texture weights for few rows.
 //
 // Formula, bindings, parameters, dispatch and linked functions: shared/product.wgsl.
-// Constants: ROWS and UNITS, an invocation's rows and texels; STEPS, the k that it takes in one round.
+// Constants: ROWS and UNITS, an invocation's rows and quads; FETCHES, the texels of a quad that it takes in one round.
 //
-// Lanes run along n: each owns UNITS texels, of panels four apart, and reads neighbouring texels of the same k, while x is
-// uniform in the workgroup.
+// Lanes run along n: each owns UNITS quads, PANEL_STEP panels apart, and reads neighbouring texels of the same row of a panel,
+// while x is uniform in the workgroup.
 
 const ROWS: u32 = 4u;
 const UNITS: u32 = 4u;
-const STEPS: u32 = 1u;
+const FETCHES: u32 = 1u;
+const LANES: u32 = 32u;
 const TILE_M: u32 = ROWS;
-const TILE_N: u32 = 4u * PANEL * UNITS;
+const TILE_N: u32 = 4u * LANES * UNITS;
+// Distance of an invocation's panels.
+const PANEL_STEP: u32 = LANES / PANEL_QUADS;
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
@@ -19,12 +22,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let out_base = params.out_offset + dot(b, params.out_batch_stride.xyz);
     let m = group.x * TILE_M;
     let last_panel = (params.n_count + PANEL - 1u) / PANEL - 1u;
-    let panel = group.y * (4u * UNITS) + (local.x >> 3u);
-    let j = local.x & 7u;
+    let panel = group.y * (PANEL_STEP * UNITS) + local.x / PANEL_QUADS;
+    let j = local.x % PANEL_QUADS;
     let k_end = select(0u, params.k, panel <= last_panel);
+    let panel_texels = head_texels(params.k) + (params.k + DEPTH - 1u) / DEPTH * PANEL_QUADS;
+    var head: array<u32, UNITS>; // registers
     var texel: array<u32, UNITS>; // registers
     for (var u = 0u; u < UNITS; u += 1u) { // unroll
-        texel[u] = params.weight_base + min(panel + u * 4u, last_panel) * params.k * TEXELS + j;
+        head[u] = params.weight_base + min(panel + u * PANEL_STEP, last_panel) * panel_texels;
+        texel[u] = head[u] + head_texels(params.k) + j;
     }
     var i: array<u32, ROWS>; // registers
     for (var r = 0u; r < ROWS; r += 1u) { // unroll
@@ -32,36 +38,49 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
 
     var acc: array<array<vec4<f32>, UNITS>, ROWS>; // registers
+    var scale: array<Scale, UNITS>; // registers
 
     var k = 0u;
-    let k_whole = k_end & ~(STEPS - 1u);
-    for (; k < k_whole; k += STEPS) {
-        var w: array<array<vec4<f32>, UNITS>, STEPS>; // registers
-        for (var s = 0u; s < STEPS; s += 1u) { // unroll
+    let k_whole = k_end & ~(FETCHES * DEPTH - 1u);
+    for (; k < k_whole; k += FETCHES * DEPTH) {
+        var raw: array<array<vec4<u32>, UNITS>, FETCHES>; // registers
+        for (var f = 0u; f < FETCHES; f += 1u) { // unroll
             for (var u = 0u; u < UNITS; u += 1u) { // unroll
-                w[s][u] = weight_texel(texel[u] + s * TEXELS);
+                raw[f][u] = weight_texel(texel[u] + f * PANEL_QUADS);
             }
         }
         for (var u = 0u; u < UNITS; u += 1u) { // unroll
-            texel[u] += STEPS * TEXELS;
+            texel[u] += FETCHES * PANEL_QUADS;
         }
-        for (var s = 0u; s < STEPS; s += 1u) { // unroll
-            for (var r = 0u; r < ROWS; r += 1u) { // unroll
-                let value = x[i[r] + s * params.x_stride_k];
+        for (var f = 0u; f < FETCHES; f += 1u) { // unroll
+            if (new_block(k + f * DEPTH)) {
                 for (var u = 0u; u < UNITS; u += 1u) { // unroll
-                    acc[r][u] += value * w[s][u];
+                    scale[u] = scale_at(head[u], k + f * DEPTH, j);
+                }
+            }
+            for (var step = 0u; step < DEPTH; step += 1u) { // unroll
+                for (var r = 0u; r < ROWS; r += 1u) { // unroll
+                    let value = x[i[r] + (f * DEPTH + step) * params.x_stride_k];
+                    for (var u = 0u; u < UNITS; u += 1u) { // unroll
+                        acc[r][u] += value * scaled(decoded(raw[f][u], step), scale[u]);
+                    }
                 }
             }
         }
         for (var r = 0u; r < ROWS; r += 1u) { // unroll
-            i[r] += STEPS * params.x_stride_k;
+            i[r] += FETCHES * DEPTH * params.x_stride_k;
         }
     }
     for (; k < k_end; k += 1u) {
+        if (new_block(k)) {
+            for (var u = 0u; u < UNITS; u += 1u) { // unroll
+                scale[u] = scale_at(head[u], k, j);
+            }
+        }
         var w: array<vec4<f32>, UNITS>; // registers
         for (var u = 0u; u < UNITS; u += 1u) { // unroll
-            w[u] = weight_texel(texel[u]);
-            texel[u] += TEXELS;
+            w[u] = scaled(decoded(weight_texel(texel[u]), k % DEPTH), scale[u]);
+            texel[u] += select(0u, PANEL_QUADS, k % DEPTH == DEPTH - 1u);
         }
         for (var r = 0u; r < ROWS; r += 1u) { // unroll
             let value = x[i[r]];
@@ -80,7 +99,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
         for (var r = 0u; r < ROWS; r += 1u) {
             let row_m = m + r;
-            let first = (panel + unit * 4u) * PANEL + j * 4u;
+            let first = (panel + unit * PANEL_STEP) * PANEL + j * 4u;
             for (var c = first; c < first + 4u; c += 1u) {
                 if (row_m < params.m && c < params.n_count) {
                     let n = params.n0 + c;

@@ -1,9 +1,9 @@
-// unpack.wgsl -- writes a run of texels of the weight stream as f32 elements.
+// unpack.wgsl -- writes a run of quads of the weight stream as f32 elements.
 //
-// Formula:   out[out_offset + 4 i + c] = component c of texel weight_base + i
+// Formula:   out[out_offset + 4 i + c] = component c of quad i, from texel weight_base on
 // Bindings:  1 the weight arena, 2 out.
 // Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   weight_texel.
+// Expects:   weight_quad.
 
 struct Params {
     count: u32, width: u32, weight_base: u32, page_shift: u32,
@@ -12,7 +12,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var weights: texture_2d_array<f32>;
+@group(0) @binding(1) var weights: texture_2d_array<u32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 
 @compute @workgroup_size(64)
@@ -21,10 +21,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (i >= params.count) {
         return;
     }
-    let texel = weight_texel(params.weight_base + i);
+    let value = weight_quad(params.weight_base, i, 1u, 0u);
     let at = params.out_offset + 4u * i;
-    out[at] = texel.x;
-    out[at + 1u] = texel.y;
-    out[at + 2u] = texel.z;
-    out[at + 3u] = texel.w;
+    out[at] = value.x;
+    out[at + 1u] = value.y;
+    out[at + 2u] = value.z;
+    out[at + 3u] = value.w;
 }

@@ -3,6 +3,7 @@
 //! `compile` is the list: import, search, golden, write. The search takes every candidate through optimisation (`search/`) and
 //! the stages behind it (`stages/`). It deliberately prints nothing: progress goes to a callback.
 
+use crate::bundle::half::WEIGHTS_OPTION;
 use crate::bundle::{self, BundleError, GoldenError, GoldenSource, golden};
 use crate::graph::Graph;
 use crate::import::{Dim, ImportError, ImportOptions, Imported, import};
@@ -12,7 +13,7 @@ use crate::schedule::{SolverKind, SolverReport, Strategy};
 use crate::search::{FusionReport, Keep, Planned, Solution, SolveError, SolveOptions, check, solve};
 use flashmem_plan_format::container::Summary;
 use flashmem_plan_format::files::{FileError, Named, check_outputs};
-use flashmem_plan_format::plan::{Plan, Provenance, TexelFormat};
+use flashmem_plan_format::plan::{Encoding, Plan, Provenance};
 use flashmem_plan_format::{PlanViolation, ReplayViolation, Violations, replay, validate};
 use std::path::{Path, PathBuf};
 
@@ -50,7 +51,7 @@ impl Objective {
 #[derive(Debug, Clone)]
 pub struct CompileOptions {
     /// Stored precision of weights.
-    pub weights: TexelFormat,
+    pub weights: Encoding,
     /// Most bytes that a session may hold.
     pub budget_bytes: Option<u64>,
     /// Input shapes and symbolic dimensions.
@@ -281,12 +282,11 @@ fn provenance(prepared: &Prepared, options: &CompileOptions) -> Provenance {
 
 /// The options that shape a bundle, normalised. The budget is a field of the plan.
 fn described(options: &CompileOptions) -> Vec<(String, String)> {
-    let weights = match options.weights {
-        TexelFormat::Rgba32Float => "f32",
-        TexelFormat::Rgba16Float => "f16",
-    };
-    let mut list =
-        vec![("weights".to_owned(), weights.to_owned()), ("objective".to_owned(), options.objective.name().to_owned())];
+    let weights = options.weights.name();
+    let mut list = vec![
+        (WEIGHTS_OPTION.to_owned(), weights.to_owned()),
+        ("objective".to_owned(), options.objective.name().to_owned()),
+    ];
     if let Objective::Memory { slack: Slack::Fraction(fraction) } = options.objective {
         list.push(("slack".to_owned(), fraction.to_string()));
     }
@@ -321,13 +321,13 @@ mod tests {
     use crate::schedule::{Schedule, SolverKind, SolverReport, Strategy};
     use crate::search::Keep;
     use crate::stages::{problem, problem_of_plan, schedule_of_plan};
-    use flashmem_plan_format::plan::{Requirements, TexelFormat};
+    use flashmem_plan_format::plan::{Encoding, Requirements};
 
     const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/tiny/vit.onnx");
 
     fn options(profile: DeviceProfile, strategy: Strategy) -> CompileOptions {
         CompileOptions {
-            weights: TexelFormat::Rgba32Float,
+            weights: Encoding::F32,
             budget_bytes: None,
             import: ImportOptions::default(),
             profile,

@@ -1,7 +1,8 @@
 //! The kernels: the one place that names every `.wgsl` file.
 //!
 //! A kernel's body is linked by `emit` with the files that it shares with others, the element-wise functions and the generated
-//! expression, in this order; several kernels may be one body with other constants. Bindings: 0 the parameters, 1 the weight
+//! expression, in this order, and where it reads weights with the file of their encoding in front; several kernels may be one body
+//! with other constants. Bindings: 0 the parameters, 1 the weight
 //! arena (when weights are read), 2 the output, then the kernel's own operands, then those of the expression. `emit` compares
 //! every row here with what naga reflects. Operators with a kernel of their own have its row in `operators/`. No kernel is
 //! without a function that counts the rounds of its loops (`kernels/rounds.rs`). This file deliberately holds no WGSL.
@@ -11,6 +12,7 @@ pub mod rounds;
 
 use crate::cost::OperatorClass;
 use crate::graph::kernel_op::{KernelOpKind, for_each_kernel_op};
+use flashmem_plan_format::plan::Encoding;
 use rounds::{Rounds, lines, nest, once, tree};
 
 /// Which generated function a body expects.
@@ -132,6 +134,7 @@ const SHARED_BATCH: WgslFile = body!("shared/batch");
 const SHARED_PAGES: WgslFile = body!("shared/pages");
 const SHARED_PANEL_TEXEL: WgslFile = body!("shared/panel_texel");
 const SHARED_WEIGHT_TEXEL: WgslFile = body!("shared/weight_texel");
+const SHARED_WEIGHT_QUAD: WgslFile = body!("shared/weight_quad");
 const SHARED_DYNAMIC: WgslFile = body!("shared/dynamic");
 const SHARED_CONV: WgslFile = body!("shared/conv");
 const SHARED_DEPTHWISE: WgslFile = body!("shared/depthwise");
@@ -147,18 +150,26 @@ const REUSABLE: OperatorClass = OperatorClass::Reusable;
 const HIERARCHICAL: OperatorClass = OperatorClass::Hierarchical;
 
 /// Products and convolutions: terms of a sum, and the loops over what an invocation writes.
-const MATMUL: Rounds = Rounds::of(&["k"], |p| once(p[0]) + nest(&[8, 4, 4])).expressions(|_| 128);
+/// Most steps of k in a texel, whatever the encoding.
+const MAX_DEPTH: u64 = 8;
+
+/// Rounds of a sum over k: of the loop over rows of a panel, and of those over the steps in them, which most take where they are two.
+const fn steps(k: u64) -> u64 {
+    once(k.div_ceil(2) * (1 + once(2)))
+}
+const MATMUL: Rounds = Rounds::of(&["k"], |p| steps(p[0]) + nest(&[8, 4, 4])).expressions(|_| 128);
 const MATMUL_TILED: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(32)) + nest(&[4, 4])).expressions(|_| 16);
-const MATMUL_WIDE: Rounds = Rounds::of(&["k"], |p| once(p[0]) + nest(&[16, 8, 4])).expressions(|_| 512);
-const MATMUL_ROWS: Rounds = Rounds::of(&["k"], |p| once(p[0]) + once(0) + nest(&[4, 4, 4])).expressions(|_| 64);
+const MATMUL_WIDE: Rounds = Rounds::of(&["k"], |p| steps(p[0]) + nest(&[16, 8, 4])).expressions(|_| 512);
+const MATMUL_ROWS: Rounds =
+    Rounds::of(&["k"], |p| once(p[0]) + once(MAX_DEPTH - 1) + nest(&[4, 4, 4])).expressions(|_| 64);
 const MATMUL_VEC: Rounds =
-    Rounds::of(&["k"], |p| once(p[0] / 4) + once(p[0] % 4) + nest(&[2, 1, 4])).expressions(|_| 8);
+    Rounds::of(&["k"], |p| once(p[0] / 4) + once(4 * MAX_DEPTH - 1) + nest(&[2, 1, 4])).expressions(|_| 8);
 const MATMUL_DYN_TILED: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(16)) + nest(&[4, 4])).expressions(|_| 16);
 const MATMUL_DYN_WIDE: Rounds = Rounds::of(&["k"], |p| once(p[0]) + nest(&[4, 16, 4])).expressions(|_| 256);
 const CONV: &[&str] = &["channels", "kernel_h", "kernel_w"];
 const CONV_TILED: Rounds =
     Rounds::of(CONV, |p| once((p[0] * p[1] * p[2]).div_ceil(32)) + nest(&[4, 4])).expressions(|_| 16);
-const CONV_WIDE: Rounds = Rounds::of(CONV, |p| once(p[0] * p[1] * p[2]) + nest(&[16, 8, 4])).expressions(|_| 512);
+const CONV_WIDE: Rounds = Rounds::of(CONV, |p| steps(p[0] * p[1] * p[2]) + nest(&[16, 8, 4])).expressions(|_| 512);
 const CONV_DEPTHWISE: Rounds =
     Rounds::of(&["kernel_h", "kernel_w"], |p| once(p[0] * p[1]) + once(4)).expressions(|_| 4);
 const CONV_DEPTHWISE_3X3: Rounds = Rounds::of(&[], |_| once(16)).expressions(|_| 16);
@@ -276,7 +287,7 @@ kernels! {
         .tile(4, 512)
         .class(REUSABLE),
     MatmulVec => row(body!("matmul_rows"), Hook::Epilogue, PRODUCT, MATMUL_VEC)
-        .variant("matmul_vec", &[("ROWS", 1), ("UNITS", 2), ("STEPS", 4)])
+        .variant("matmul_vec", &[("ROWS", 1), ("UNITS", 2), ("FETCHES", 4)])
         .weights()
         .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(1, 256)
@@ -301,12 +312,12 @@ kernels! {
         .class(REUSABLE),
     ConvDepthwise => row(body!("conv_depthwise"), Hook::Epilogue, PRODUCT, CONV_DEPTHWISE)
         .weights()
-        .shared(&[SHARED_DEPTHWISE, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
+        .shared(&[SHARED_DEPTHWISE, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_WEIGHT_QUAD])
         .tile_named("TILE_M", 128)
         .class(REUSABLE),
     ConvDepthwise3x3 => row(body!("conv_depthwise_3x3"), Hook::Epilogue, PRODUCT, CONV_DEPTHWISE_3X3)
         .weights()
-        .shared(&[SHARED_DEPTHWISE, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
+        .shared(&[SHARED_DEPTHWISE, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_WEIGHT_QUAD])
         .tile_named("INVOCATIONS", 64)
         .class(REUSABLE),
     Attention => row(body!("attention"), Hook::ScoreMask, ATTENTION, ATTENTION_64)
@@ -343,7 +354,7 @@ kernels! {
     Scatter => row(body!("scatter"), Hook::None, &["out", "rows", "updates"], SCATTER),
     Unpack => row(body!("unpack"), Hook::None, &["out"], Rounds::NONE)
         .weights()
-        .shared(&[SHARED_PAGES, SHARED_WEIGHT_TEXEL]),
+        .shared(&[SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_WEIGHT_QUAD]),
 }
 
 /// Rounds of the attention kernel that takes most, for so many keys and heads of this size; `score_rounds` are those of what
@@ -356,6 +367,15 @@ pub fn attention_rounds(keys: usize, head: usize, score_rounds: u64) -> u64 {
 
 /// Element-wise functions.
 pub const FUNCTIONS: WgslFile = body!("functions");
+
+/// How kernels decode the weights of an encoding: `DEPTH`, the steps of k in a texel, `decoded(raw, step)`, and what scales are.
+pub const fn decoding(encoding: Encoding) -> [WgslFile; 2] {
+    let plain = body!("shared/weights_plain");
+    match encoding {
+        Encoding::F32 => [body!("shared/weights_f32"), plain],
+        Encoding::F16 => [body!("shared/weights_f16"), plain],
+    }
+}
 
 impl Kernel {
     /// Every kernel.
@@ -399,6 +419,7 @@ impl Kernel {
 #[cfg(test)]
 mod tests {
     use super::{FUNCTIONS, Kernel};
+    use flashmem_plan_format::plan::Encoding;
     use std::collections::BTreeSet;
 
     #[test]
@@ -414,6 +435,7 @@ mod tests {
         let found: BTreeSet<String> = [below(""), below("/shared")].concat().into_iter().collect();
         let rows = Kernel::all().map(Kernel::row);
         let files = rows.flat_map(|row| [row.body].into_iter().chain(row.shared.iter().copied())).chain([FUNCTIONS]);
+        let files = files.chain(Encoding::ALL.into_iter().flat_map(super::decoding));
         let known: BTreeSet<String> = files.map(|file| file.name.to_owned()).collect();
         assert_eq!(found, known);
         let names: BTreeSet<&str> = Kernel::all().map(Kernel::name).collect();

@@ -7,7 +7,7 @@ use crate::import::ImportOptions;
 use crate::profile::DeviceProfile;
 use crate::schedule::{SolverKind, Strategy};
 use crate::search::Keep;
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use std::path::{Path, PathBuf};
 
 /// Largest model that is a seed.
@@ -20,7 +20,7 @@ pub fn onnx(bytes: &[u8], folder: &Path) {
     let path: PathBuf = folder.join(format!("{}.onnx", std::process::id()));
     std::fs::write(&path, bytes).expect("a temporary file can be written");
     let options = CompileOptions {
-        weights: TexelFormat::Rgba32Float,
+        weights: Encoding::F32,
         budget_bytes: None,
         import: ImportOptions::default(),
         profile: DeviceProfile::default(),

@@ -8,14 +8,14 @@ use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::search::Keep;
 use flashmem_compiler::search::{BudgetError, SolveError};
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use std::path::PathBuf;
 
 const NETWORKS: [&str; 3] = ["resnet50", "vit", "gptneo-s"];
 
 fn options(device: &str, strategy: Strategy) -> CompileOptions {
     CompileOptions {
-        weights: TexelFormat::Rgba16Float,
+        weights: Encoding::F16,
         budget_bytes: None,
         import: ImportOptions::default(),
         profile: DeviceProfile::load(device).expect("a built-in profile"),

@@ -9,8 +9,14 @@ use crate::indices::IndexBound;
 use crate::row_indices::RowIndices;
 use serde::{Deserialize, Serialize};
 
-/// Texels in one row of a page. A row of `rgba16float` is 2048 bytes, a multiple of the 256 that texture copies require.
+/// Bytes of a texel of the weight arena, which is `rgba32uint` whatever its weights are encoded in: kernels decode them.
+pub const TEXEL_BYTES: u32 = 16;
+
+/// Texels in one row of a page.
 pub const PAGE_WIDTH_TEXELS: u32 = 256;
+
+/// Bytes of one row of a page: a multiple of the 256 that texture copies require.
+pub const PAGE_ROW_BYTES: u32 = PAGE_WIDTH_TEXELS * TEXEL_BYTES;
 
 /// Most pages that one dispatch can address: the size of the slot table at the end of a weight kernel's parameters.
 pub const MAX_PAGES_PER_DISPATCH: u32 = 64;
@@ -61,21 +67,35 @@ pub enum ElementType {
     Bool,
 }
 
-/// Texel format of the weight pages; it is also the weight precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum TexelFormat {
-    /// Four 32-bit floats, 16 bytes a texel.
-    Rgba32Float,
-    /// Four 16-bit floats, 8 bytes a texel.
-    Rgba16Float,
+/// How numbers are stored: those of a weight in the pages, or of a row table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Encoding {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
 }
 
-impl TexelFormat {
-    /// Bytes of one texel.
-    pub const fn texel_bytes(self) -> u32 {
+impl Encoding {
+    /// All encodings.
+    pub const ALL: [Self; 2] = [Self::F32, Self::F16];
+
+    /// Bytes of an element.
+    pub const fn element_bytes(self) -> u32 {
         match self {
-            Self::Rgba32Float => 16,
-            Self::Rgba16Float => 8,
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+    /// Steps of k in a texel, which holds four columns.
+    pub const fn depth(self) -> u32 {
+        TEXEL_BYTES / (4 * self.element_bytes())
+    }
+    /// Its name in options and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
         }
     }
 }
@@ -83,8 +103,6 @@ impl TexelFormat {
 /// Shape of every page of a bundle: `PAGE_WIDTH_TEXELS` × `rows` texels, one layer of the arena texture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PageGeometry {
-    /// Texel format.
-    pub format: TexelFormat,
     /// Rows of texels; a power of two, so that texel indices split into page and offset by shifts.
     pub rows: u32,
 }
@@ -94,10 +112,9 @@ impl PageGeometry {
     pub const fn texels(self) -> u32 {
         PAGE_WIDTH_TEXELS * self.rows
     }
-
-    /// Bytes of one page, for any number of rows: less than 2^44, so that it cannot overflow.
+    /// Bytes of one page: less than 2^44 whatever the rows.
     pub const fn page_bytes(self) -> u64 {
-        PAGE_WIDTH_TEXELS as u64 * self.rows as u64 * self.format.texel_bytes() as u64
+        PAGE_ROW_BYTES as u64 * self.rows as u64
     }
 }
 
@@ -146,14 +163,14 @@ pub struct RowTable {
     pub rows: u32,
     /// Elements of one row.
     pub row_elements: u32,
-    /// Precision in the file: four 16- or 32-bit floats a texel, as for weights.
-    pub format: TexelFormat,
+    /// Precision in the file.
+    pub encoding: Encoding,
 }
 
 impl RowTable {
     /// Bytes of one stored row without its checksum.
     pub const fn row_bytes(&self) -> u64 {
-        self.row_elements as u64 * (self.format.texel_bytes() / 4) as u64
+        self.row_elements as u64 * self.encoding.element_bytes() as u64
     }
     /// Distance from one row to the next: the row's bytes and its checksum.
     pub const fn row_stride_bytes(&self) -> u64 {

@@ -14,8 +14,8 @@ use crate::codec;
 use crate::container::{BundleWriter, Golden};
 use crate::indices::{IndexBound, IndexPort, Walk};
 use crate::plan::{
-    Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, MemoryDeclaration, OperatorClass,
-    PageGeometry, PageId, Pipeline, Plan, Port, Provenance, Requirements, RowGather, RowTable, SlotId, TexelFormat,
+    Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, Encoding, MemoryDeclaration, OperatorClass,
+    PageGeometry, PageId, Pipeline, Plan, Port, Provenance, Requirements, RowGather, RowTable, SlotId,
 };
 use crate::row_indices::{
     IndexBinary, IndexInstruction, IndexOperand, IndexSource, IndexUnary, IndexValue, RowIndices,
@@ -40,7 +40,7 @@ const ADD_PAGES: &str = "\
 // y[i] = x[i] + first texels of the pages.
 struct Params { count: u32, page_count: u32, slots: array<vec4<u32>, 16> }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var weights: texture_2d_array<f32>;
+@group(0) @binding(1) var weights: texture_2d_array<u32>;
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
@@ -51,7 +51,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var sum = x[i];
     for (var page = 0u; page < params.page_count; page++) {
         let slot = params.slots[page / 4u][page % 4u];
-        let texel = textureLoad(weights, vec2<u32>(i / 4u, 0u), slot, 0);
+        let texel = bitcast<vec4<f32>>(textureLoad(weights, vec2<u32>(i / 4u, 0u), slot, 0));
         sum += texel[i % 4u];
     }
     y[i] = sum;
@@ -91,7 +91,7 @@ pub fn small_plan() -> Plan {
             slice: Some(activations(3)),
         }],
         checks: vec![],
-        page: PageGeometry { format: TexelFormat::Rgba16Float, rows: 2 },
+        page: PageGeometry { rows: 1 },
         page_count: PAGE_COUNT,
         slot_count: 3,
         slot_cap: 3,
@@ -102,7 +102,7 @@ pub fn small_plan() -> Plan {
             offset_bytes: 0,
             rows: TABLE_ROWS,
             row_elements: ROW_ELEMENTS,
-            format: TexelFormat::Rgba16Float,
+            encoding: Encoding::F16,
         }],
         row_gathers: vec![RowGather {
             table: 0,
@@ -206,9 +206,9 @@ pub fn constants() -> Vec<u8> {
     (0..ELEMENTS).flat_map(|i| (1000.0 + i as f32).to_le_bytes()).collect()
 }
 
-/// Page `page`: element `i` is `page + 1` in the first 64 elements and 0 elsewhere.
+/// Page `page`: f32 element `i` is `page + 1` in the first 64 elements and 0 elsewhere.
 pub fn page(page: u32) -> Vec<u8> {
-    let mut bytes = half_of_small_integer(page + 1).repeat(ELEMENTS as usize);
+    let mut bytes = ((page + 1) as f32).to_le_bytes().repeat(ELEMENTS as usize);
     bytes.resize(4096, 0);
     bytes
 }

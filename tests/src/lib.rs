@@ -11,7 +11,7 @@ use flashmem_compiler::import::ImportOptions;
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::search::Keep;
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use flashmem_runtime::{Context, ElementType, Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ pub fn onnx_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Default options at a precision: no budget, the software profile.
-pub fn options(weights: TexelFormat) -> CompileOptions {
+pub fn options(weights: Encoding) -> CompileOptions {
     CompileOptions {
         weights,
         budget_bytes: None,

@@ -3,7 +3,7 @@
 use flashmem_compiler::compile::{CompileOptions, SPLIT_OPTION};
 use flashmem_compiler::profile::{DeviceProfile, built_in_names};
 use flashmem_compiler::schedule::Strategy;
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use flashmem_tests::{compile_quietly, models, options, run, short_of_capacity};
 
 #[test]
@@ -13,7 +13,7 @@ fn a_split_wins_where_capacity_binds() -> anyhow::Result<()> {
     for name in ["vit", "deepvit"] {
         let model = models("tiny").join(format!("{name}.onnx"));
         let inputs = models("tiny").join(format!("{name}.npz"));
-        let whole = options(TexelFormat::Rgba32Float);
+        let whole = options(Encoding::F32);
         let short = short_of_capacity(whole.clone(), 20.0);
         let compiled = compile_quietly(&model, &bundle, &short)?;
         let fusion = &compiled.fusion;
@@ -44,7 +44,7 @@ fn naive_strategies_and_normal_devices_keep_fusions_whole() -> anyhow::Result<()
     let bundle = folder.path().join("a.fmplan");
     for name in ["resnet50", "vit", "gptneo-s"] {
         let model = models("tiny").join(format!("{name}.onnx"));
-        let normal = options(TexelFormat::Rgba16Float);
+        let normal = options(Encoding::F16);
         for profile in built_in_names() {
             let options = CompileOptions { profile: DeviceProfile::load(profile)?, ..normal.clone() };
             let fusion = compile_quietly(&model, &bundle, &options)?.fusion;

@@ -6,7 +6,7 @@
 #[expect(dead_code, reason = "stalls are the runtime's tests")]
 mod inject;
 
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use flashmem_runtime::{Error, Options, Outputs, Session, Source, Tensor, npz};
 use flashmem_tests::{compile_quietly, models, options, smallest_budget};
 use inject::{Injector, Misdeed};
@@ -64,7 +64,7 @@ fn every_read_of_a_streamed_network_can_fail() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     // Rows of a table, and pages; its weights do not fit the budget at once.
     let (model, arrays) = (models("tiny").join("gptneo-s.onnx"), models("tiny").join("gptneo-s.npz"));
-    let (bundle, options) = (folder.path().join("a.fmplan"), options(TexelFormat::Rgba32Float));
+    let (bundle, options) = (folder.path().join("a.fmplan"), options(Encoding::F32));
     let budget_bytes = Some(smallest_budget(&model, &bundle, &options)?);
     compile_quietly(&model, &bundle, &flashmem_compiler::compile::CompileOptions { budget_bytes, ..options })?;
     let bytes = std::fs::read(&bundle)?;

@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use flashmem_compiler::bundle::half::HalfSummary;
 use flashmem_compiler::compile::CompileOptions;
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use flashmem_runtime::{Context, Outputs, PortInfo, Tensor, npz};
 use flashmem_tests::{compile_quietly, error_against, models, onnx_files, options, run_on, smallest_budget};
 use std::path::Path;
@@ -42,7 +42,7 @@ fn weights_out_of_range_are_right_in_half_precision() -> anyhow::Result<()> {
             continue;
         }
         count += 1;
-        let options = options(TexelFormat::Rgba16Float);
+        let options = options(Encoding::F16);
         let budget_bytes = Some(smallest_budget(&model, &bundle, &options)?);
         let mut all = Vec::new();
         for budget_bytes in [None, budget_bytes] {
@@ -70,7 +70,7 @@ fn ordinary_networks_are_left_alone() -> anyhow::Result<()> {
     let bundle = folder.path().join("a.fmplan");
     for name in ["vit", "resnet50", "gptneo-s", "sd-unet"] {
         let model = models("tiny").join(format!("{name}.onnx"));
-        let plan = compile_quietly(&model, &bundle, &options(TexelFormat::Rgba16Float))?.plan;
+        let plan = compile_quietly(&model, &bundle, &options(Encoding::F16))?.plan;
         assert!(HalfSummary::of_plan(&plan.provenance).is_empty(), "{name}");
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! 64-bit integers on a device of 32 bits: a run that would need more fails by the node's name, and the next one is right.
 
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use flashmem_runtime::{Context, Error, FileSource, Outputs, Session, Source, Tensor};
 use flashmem_tests::{compile_quietly, models, options};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ fn session(name: &str) -> anyhow::Result<(Session, Vec<String>)> {
     let folder = tempfile::tempdir()?;
     let bundle = folder.path().join("a.fmplan");
     let model = models("ops").join(format!("{name}.onnx"));
-    let compiled = compile_quietly(&model, &bundle, &options(TexelFormat::Rgba32Float))?;
+    let compiled = compile_quietly(&model, &bundle, &options(Encoding::F32))?;
     let source = Arc::new(FileSource::open(&bundle)?);
     let session = Session::builder(Source::Blocking(source)).on(&Context::open(None)?).open()?;
     Ok((session, compiled.plan.checks.into_iter().map(|check| check.name).collect()))

@@ -7,7 +7,7 @@ use flashmem_compiler::compile::CompileOptions;
 use flashmem_compiler::emit::{Form, link, link_form};
 use flashmem_compiler::kernels::Kernel;
 use flashmem_compiler::profile::DeviceProfile;
-use flashmem_plan_format::plan::{MemoryDeclaration, PageId, Requirements, TexelFormat};
+use flashmem_plan_format::plan::{Encoding, MemoryDeclaration, PageId, Requirements};
 use flashmem_plan_format::{Bundle, BundleWriter, FileSource, ReadAt};
 use flashmem_runtime::{Context, Outputs, Session, npz};
 use flashmem_tests::{compile_quietly, models, options};
@@ -30,19 +30,30 @@ const CASES: [(&str, &str); 11] = [
     ("desktop", "matmul_odd_65x33x130"),
 ];
 
+/// Each device's kernels are compared with weights of another encoding.
+fn encoding_on(device: &str) -> Encoding {
+    if device == "software" { Encoding::F32 } else { Encoding::F16 }
+}
+
 fn options_on(device: &str) -> anyhow::Result<CompileOptions> {
-    Ok(CompileOptions { profile: DeviceProfile::load(device)?, ..options(TexelFormat::Rgba32Float) })
+    Ok(CompileOptions { profile: DeviceProfile::load(device)?, ..options(encoding_on(device)) })
+}
+
+/// The encoding of the weights that a kernel reads, if it reads any.
+fn weights_of(kernel: Kernel, encoding: Encoding) -> Option<Encoding> {
+    kernel.row().uses_weights.then_some(encoding)
 }
 
 /// Files of the kernels that unrolling changes.
 fn marked() -> BTreeSet<&'static str> {
-    let written = |kernel| link_form(kernel, None, Form::Written).ok();
-    let changed = Kernel::all().filter(|kernel| written(*kernel) != link(*kernel, None).ok());
+    let written = |kernel| link_form(kernel, weights_of(kernel, Encoding::F32), None, Form::Written).ok();
+    let unrolled = |kernel| link(kernel, weights_of(kernel, Encoding::F32), None).ok();
+    let changed = Kernel::all().filter(|kernel| written(*kernel) != unrolled(*kernel));
     changed.map(|kernel| kernel.row().body.name).collect()
 }
 
 /// Writes the bundle anew with kernels as they are written, where nothing else is linked with them; their files.
-fn rewrite(bundle: &Path, rewritten: &Path) -> anyhow::Result<BTreeSet<&'static str>> {
+fn rewrite(bundle: &Path, encoding: Encoding, rewritten: &Path) -> anyhow::Result<BTreeSet<&'static str>> {
     let source = FileSource::open(bundle)?;
     let opened = Bundle::open(&source)?;
     let (mut plan, constants) = (opened.plan.clone(), opened.constants.len() as u64);
@@ -50,7 +61,7 @@ fn rewrite(bundle: &Path, rewritten: &Path) -> anyhow::Result<BTreeSet<&'static 
     let mut files = BTreeSet::new();
     for pipeline in &mut plan.pipelines {
         let Some(kernel) = Kernel::all().find(|kernel| kernel.name() == pipeline.label) else { continue };
-        if let Ok(written) = link_form(kernel, None, Form::Written) {
+        if let Ok(written) = link_form(kernel, weights_of(kernel, encoding), None, Form::Written) {
             files.extend((written.source != pipeline.source).then_some(kernel.row().body.name));
             pipeline.source = written.source;
         }
@@ -68,9 +79,14 @@ fn rewrite(bundle: &Path, rewritten: &Path) -> anyhow::Result<BTreeSet<&'static 
 }
 
 /// Compares the outputs of both forms of a bundle; the files of the kernels that were compared.
-fn compare(context: &Context, bundle: &Path, arrays: &Path) -> anyhow::Result<BTreeSet<&'static str>> {
+fn compare(
+    context: &Context,
+    bundle: &Path,
+    encoding: Encoding,
+    arrays: &Path,
+) -> anyhow::Result<BTreeSet<&'static str>> {
     let rewritten = bundle.with_extension("written.fmplan");
-    let files = rewrite(bundle, &rewritten)?;
+    let files = rewrite(bundle, encoding, &rewritten)?;
     let run = |path: &Path| -> anyhow::Result<Outputs> {
         let mut session = Session::builder(path).on(context).open()?;
         Ok(session.run(&npz::read(arrays, &session.inputs())?)?)
@@ -93,7 +109,9 @@ fn kernels_give_the_same_bits_as_they_are_written() -> anyhow::Result<()> {
         let model = models("ops").join(name);
         compile_quietly(&model.with_extension("onnx"), &bundle, &options_on(device)?)?;
         let arrays = model.with_extension("npz");
-        compared.extend(compare(&context, &bundle, &arrays).with_context(|| format!("{name} {device}"))?);
+        compared.extend(
+            compare(&context, &bundle, encoding_on(device), &arrays).with_context(|| format!("{name} {device}"))?,
+        );
     }
     assert_eq!(compared, marked(), "a kernel of every file with marks is compared");
     Ok(())

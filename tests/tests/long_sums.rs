@@ -14,7 +14,7 @@ use flashmem_compiler::optimize::{OptimizeOptions, optimize, split_long_sums};
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::search::{Search, search};
-use flashmem_plan_format::plan::{ElementType, Provenance, TexelFormat};
+use flashmem_plan_format::plan::{ElementType, Encoding, Provenance};
 use flashmem_runtime::{Context, Error, Outputs, Session, Tensor};
 use flashmem_tests::relative_l2;
 use std::path::Path;
@@ -242,7 +242,7 @@ fn compile(graph: &Graph, device: &str, bundle: &Path) -> anyhow::Result<()> {
         split_long_sums(&mut graph, most)?;
     }
     let search_for = Search {
-        format: TexelFormat::Rgba32Float,
+        encoding: Encoding::F32,
         max_binding_bytes: profile.limits.storage_binding_bytes,
         budget_bytes: None,
         slack: None,

@@ -4,7 +4,7 @@ use flashmem_compiler::compile::{CompileOptions, SPLIT_OPTION};
 use flashmem_compiler::report::{Subject, Timeline, page};
 use flashmem_compiler::stages::schedule_of_plan;
 use flashmem_plan_format::container::Bundle;
-use flashmem_plan_format::plan::{Plan, TexelFormat};
+use flashmem_plan_format::plan::{Encoding, Plan};
 use flashmem_plan_format::source::FileSource;
 use flashmem_runtime::{Session, Tensor, npz};
 use flashmem_tests::renamed::renamed;
@@ -74,7 +74,7 @@ fn check(name: &str, options: &CompileOptions, splits: bool) -> anyhow::Result<(
 #[test]
 fn renaming_everything_changes_nothing_but_names() -> anyhow::Result<()> {
     for name in ["vit", "resnet50", "gptneo-s", "sd-unet"] {
-        check(name, &options(TexelFormat::Rgba16Float), false)?;
+        check(name, &options(Encoding::F16), false)?;
     }
     Ok(())
 }
@@ -82,7 +82,7 @@ fn renaming_everything_changes_nothing_but_names() -> anyhow::Result<()> {
 #[test]
 fn renaming_everything_splits_the_same_epilogues() -> anyhow::Result<()> {
     for name in ["vit", "deepvit"] {
-        check(name, &short_of_capacity(options(TexelFormat::Rgba32Float), 20.0), true)?;
+        check(name, &short_of_capacity(options(Encoding::F32), 20.0), true)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use flashmem_compiler::bundle::GoldenSource;
 use flashmem_compiler::compile::CompileOptions;
 use flashmem_compiler::schedule::Strategy;
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use flashmem_runtime::{Error, Session, npz};
 use flashmem_tests::{compile_quietly, error_against, models, options, run, smallest_budget};
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ fn tiny(name: &str) -> (PathBuf, PathBuf) {
 }
 
 /// Compiles a network for its smallest budget and with everything resident; both must be right and give the same bits.
-fn right_at_both_ends(name: &str, format: TexelFormat, tolerance: f64) -> anyhow::Result<()> {
+fn right_at_both_ends(name: &str, format: Encoding, tolerance: f64) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let bundle = folder.path().join("a.fmplan");
     let (model, reference) = tiny(name);
@@ -60,13 +60,13 @@ fn right_at_both_ends(name: &str, format: TexelFormat, tolerance: f64) -> anyhow
 #[test]
 fn every_network_is_right_in_f32_at_its_smallest_budget_and_fully_resident() -> anyhow::Result<()> {
     // Sums are rounded in another order.
-    ALL.iter().try_for_each(|name| right_at_both_ends(name, TexelFormat::Rgba32Float, 1e-5).context(*name))
+    ALL.iter().try_for_each(|name| right_at_both_ends(name, Encoding::F32, 1e-5).context(*name))
 }
 
 #[test]
 fn every_network_is_right_in_f16_at_its_smallest_budget_and_fully_resident() -> anyhow::Result<()> {
     // Weights are rounded to 11 bits.
-    ALL.iter().try_for_each(|name| right_at_both_ends(name, TexelFormat::Rgba16Float, 5e-3).context(*name))
+    ALL.iter().try_for_each(|name| right_at_both_ends(name, Encoding::F16, 5e-3).context(*name))
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn external_data_gives_the_same_bits() -> anyhow::Result<()> {
         .iter()
         .map(|name| {
             let bundle = folder.path().join(name);
-            compile_quietly(&tiny(name).0, &bundle, &options(TexelFormat::Rgba32Float))?;
+            compile_quietly(&tiny(name).0, &bundle, &options(Encoding::F32))?;
             Ok(run(&bundle, &tiny("gptneo-s").1, 1, 2)?.outputs.remove(0).tensors)
         })
         .collect::<anyhow::Result<_>>()?;
@@ -92,7 +92,7 @@ fn weights_that_stay_in_the_file_give_the_same_bundle_as_weights_in_memory() -> 
             .iter()
             .map(|own_weights| {
                 let path = folder.path().join("a.fmplan");
-                let mut options = options(TexelFormat::Rgba16Float);
+                let mut options = options(Encoding::F16);
                 options.import.own_weights = *own_weights;
                 compile_quietly(&tiny(name).0, &path, &options)?;
                 Ok(std::fs::read(path)?)
@@ -109,7 +109,7 @@ fn outputs_are_bit_identical_at_any_budget_thread_count_and_run() -> anyhow::Res
     for name in NETWORKS {
         let (model, inputs) = tiny(name);
         let bundle = folder.path().join("a.fmplan");
-        let options = options(TexelFormat::Rgba16Float);
+        let options = options(Encoding::F16);
         let least = smallest_budget(&model, &bundle, &options)?;
         let mut all = Vec::new();
         for (budget_bytes, strategy) in [
@@ -142,7 +142,7 @@ fn the_smallest_budget_works_and_one_byte_less_does_not() -> anyhow::Result<()> 
     let folder = tempfile::tempdir()?;
     let bundle = folder.path().join("a.fmplan");
     for name in NETWORKS {
-        for format in [TexelFormat::Rgba32Float, TexelFormat::Rgba16Float] {
+        for format in [Encoding::F32, Encoding::F16] {
             let options = options(format);
             let least = smallest_budget(&tiny(name).0, &bundle, &options)?;
             let with = |budget| CompileOptions { budget_bytes: Some(budget), ..options.clone() };
@@ -159,7 +159,7 @@ fn the_smallest_budget_works_and_one_byte_less_does_not() -> anyhow::Result<()> 
 fn compiling_twice_gives_the_same_bytes() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     for name in NETWORKS {
-        let mut options = options(TexelFormat::Rgba16Float);
+        let mut options = options(Encoding::F16);
         options.golden = Some(GoldenSource::Seed);
         let bytes: Vec<Vec<u8>> = ["a", "b"]
             .iter()
@@ -179,7 +179,7 @@ fn the_golden_self_test_passes() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let bundle = folder.path().join("a.fmplan");
     for name in NETWORKS {
-        let mut options = options(TexelFormat::Rgba32Float);
+        let mut options = options(Encoding::F32);
         options.golden = Some(GoldenSource::Seed);
         compile_quietly(&tiny(name).0, &bundle, &options)?;
         Session::builder(&bundle).open()?.self_test().with_context(|| name.to_owned())?;
@@ -199,7 +199,7 @@ fn damage_is_noticed() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let bundle = folder.path().join("a.fmplan");
     let (model, inputs) = tiny("vit");
-    compile_quietly(&model, &bundle, &options(TexelFormat::Rgba16Float))?;
+    compile_quietly(&model, &bundle, &options(Encoding::F16))?;
     attempt(&bundle, &inputs)?;
     let good = std::fs::read(&bundle)?;
     let damaged = folder.path().join("damaged.fmplan");

@@ -7,7 +7,7 @@
 use flashmem_compiler::compile::CompileOptions;
 use flashmem_plan_format::container::Bundle;
 use flashmem_plan_format::indices::IndexPort;
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use flashmem_runtime::{Context, ElementType, Error, FileSource, InputError, Session, Source, Tensor, npz};
 use flashmem_tests::{compile_quietly, error_against, models, onnx_files, options, run_on, smallest_budget};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 const TOLERANCE: f64 = 1e-5;
 
 fn options_of(name: &str) -> CompileOptions {
-    let mut options = options(TexelFormat::Rgba32Float);
+    let mut options = options(Encoding::F32);
     if name == "symbolic_batch" {
         options.import.dims.push(("batch".to_owned(), 3));
     }
@@ -90,7 +90,7 @@ fn check_bounds(context: &Context, bundle: &Path, npz: &Path) -> anyhow::Result<
 fn computed_indices_are_limited_or_found() -> anyhow::Result<()> {
     let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
     let (bundle, model) = (folder.path().join("a.fmplan"), models("ops").join("gather_computed_indices.onnx"));
-    let mut options = options(TexelFormat::Rgba32Float);
+    let mut options = options(Encoding::F32);
     let rows: Vec<f32> = (0..15).map(|i| i as f32).collect();
     let inputs = |place: i64| {
         [
@@ -126,7 +126,7 @@ fn computed_indices_are_limited_or_found() -> anyhow::Result<()> {
 fn a_computed_row_outside_its_table_is_refused() -> anyhow::Result<()> {
     let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
     let (bundle, model) = (folder.path().join("a.fmplan"), models("ops").join("large_table_other_ranks.onnx"));
-    compile_quietly(&model, &bundle, &options(TexelFormat::Rgba32Float))?;
+    compile_quietly(&model, &bundle, &options(Encoding::F32))?;
     let source = Arc::new(FileSource::open(&bundle)?);
     let plan = Bundle::open(&*source)?.plan;
     assert_eq!(plan.row_gathers.len(), 2, "the host reads the rows");

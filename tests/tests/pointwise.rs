@@ -7,7 +7,7 @@ use flashmem_compiler::graph::constant::Dtype;
 use flashmem_compiler::graph::op::Op;
 use flashmem_compiler::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
 use flashmem_compiler::graph::{Graph, GraphPort};
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use flashmem_runtime::{Context, ElementType, Session, Tensor};
 use flashmem_tests::options;
 
@@ -108,7 +108,7 @@ fn links(instruction: Instruction, dtype: Dtype) -> bool {
     use flashmem_compiler::emit::{Expression, link};
     use flashmem_compiler::kernels::Kernel;
     let program = Pointwise { inputs: vec![dtype; 2], instructions: vec![instruction] };
-    link(Kernel::Pointwise, Some(&Expression::of_distinct(Kernel::Pointwise, program))).is_ok()
+    link(Kernel::Pointwise, None, Some(&Expression::of_distinct(Kernel::Pointwise, program))).is_ok()
 }
 
 /// All functions of operands of a type, each as a value of that type.
@@ -167,7 +167,7 @@ fn on_device(program: &Pointwise, count: usize, words: &[u32], element: ElementT
 
     let folder = tempfile::tempdir()?;
     let bundle = folder.path().join("pointwise.fmplan");
-    compile_prepared(&Prepared::from_graph(graph, "pointwise"), &bundle, &options(TexelFormat::Rgba32Float))?;
+    compile_prepared(&Prepared::from_graph(graph, "pointwise"), &bundle, &options(Encoding::F32))?;
     let context = Context::open(None)?;
     let mut session = Session::builder(&bundle).on(&context).open()?;
     let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();

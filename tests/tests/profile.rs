@@ -3,7 +3,7 @@
 use flashmem_compiler::compile::CompileOptions;
 use flashmem_compiler::cost::OperatorClass;
 use flashmem_compiler::profile::{DeviceProfile, Tiles};
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use flashmem_runtime::Session;
 use flashmem_runtime::profile::{ProfileOptions, measure};
 use flashmem_tests::{compile_quietly, models, options};
@@ -38,7 +38,7 @@ fn a_measured_profile_compiles_and_its_bundle_runs() {
     }
 
     let bundle = folder.path().join("vit.fmplan");
-    let options = CompileOptions { profile, ..options(TexelFormat::Rgba16Float) };
+    let options = CompileOptions { profile, ..options(Encoding::F16) };
     let compiled = compile_quietly(&models("tiny").join("vit.onnx"), &bundle, &options).expect("it compiles");
     assert_eq!(compiled.plan.provenance.profile, options.profile.name);
     Session::builder(&bundle).open().expect("the plan fits the machine that it was made for");

@@ -6,7 +6,7 @@ use flashmem_compiler::compile::{CompileOptions, Objective, Slack};
 use flashmem_compiler::schedule::Strategy;
 use flashmem_compiler::search::Keep;
 use flashmem_plan_format::container::Bundle;
-use flashmem_plan_format::plan::{Command, PageId, Plan, TexelFormat};
+use flashmem_plan_format::plan::{Command, Encoding, PageId, Plan};
 use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};
 use flashmem_runtime::{Error, Session, Source, npz};
 use flashmem_tests::{compile_quietly, models, options, run, smallest_budget};
@@ -42,7 +42,7 @@ fn runs_give_the_same_bits_whatever_stays_resident() -> anyhow::Result<()> {
     let bundle = folder.path().join("a.fmplan");
     for name in NETWORKS {
         let (model, inputs) = tiny(name);
-        let options = options(TexelFormat::Rgba16Float);
+        let options = options(Encoding::F16);
         let mut all = Vec::new();
         let mut kept = Vec::new();
         for budget_bytes in budgets(&model, &bundle, &options)?.into_iter().map(Some).chain([None]) {
@@ -83,7 +83,7 @@ fn everything_resident_reads_nothing_after_the_first_run() -> anyhow::Result<()>
     let bundle = folder.path().join("a.fmplan");
     for name in ["resnet50", "vit", "gptneo-s"] {
         let (model, inputs) = tiny(name);
-        let options = options(TexelFormat::Rgba32Float);
+        let options = options(Encoding::F32);
         let variants = [
             CompileOptions { keep: Keep::All, ..options.clone() },
             CompileOptions { strategy: Strategy::PreloadAll, ..options.clone() },
@@ -117,7 +117,7 @@ fn objective_memory_keeps_nothing() -> anyhow::Result<()> {
     let options = CompileOptions {
         objective: Objective::Memory { slack: Slack::Unlimited },
         budget_bytes: Some(1 << 30),
-        ..options(TexelFormat::Rgba16Float)
+        ..options(Encoding::F16)
     };
     assert!(compile_quietly(&tiny("vit").0, &bundle, &options)?.plan.repeat_commands.is_empty());
     Ok(())
@@ -147,8 +147,8 @@ impl ReadAt for Failing {
 fn a_failed_second_run_starts_over() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("a.fmplan");
-    let (model, inputs) = tiny("gptneo-s");
-    let options = options(TexelFormat::Rgba16Float);
+    let (model, inputs) = tiny("resnet50");
+    let options = options(Encoding::F32);
     let least = smallest_budget(&model, &path, &options)?;
     let last_load = |commands: &[Command]| {
         commands.iter().rev().find_map(|command| match command {
@@ -203,7 +203,7 @@ fn the_arena_has_no_slot_too_many() -> anyhow::Result<()> {
     for name in NETWORKS {
         let (model, _) = tiny(name);
         for strategy in [Strategy::Optimal, Strategy::Greedy, Strategy::OnDemand] {
-            let options = CompileOptions { strategy, ..options(TexelFormat::Rgba16Float) };
+            let options = CompileOptions { strategy, ..options(Encoding::F16) };
             for budget_bytes in budgets(&model, &bundle, &options)?.into_iter().map(Some).chain([None]) {
                 let options = CompileOptions { budget_bytes, ..options.clone() };
                 let plan = compile_quietly(&model, &bundle, &options)?.plan;

@@ -4,13 +4,12 @@
 //                                                         ow * stride_w + kw * dilation_w - pad_w] * W[g, k, n0 + n])
 //            k = (c * kernel_h + kh) * kernel_w + kw, x is 0 outside; 0 <= n < n_count; output pixel m = oh * out_w + ow.
 //            1-D: height 1. 1x1 stride 1 without padding: use a product.
-// Bindings:  1 weights: per group, panels of PANEL output channels; texel (panel * k_extent + k) * 8 + j holds
-//                       W[g, k, panel * 32 + 4 j .. + 3], zeros past the group's channels. Group g starts at
-//                       weight_base + g * weight_group_stride, multiples of 8.
+// Bindings:  1 weights: per group, panels of PANEL output channels, as in product.wgsl. Group g starts at texel
+//                       weight_base + g * weight_group_stride.
 //            2 out, 3 x: f32; offsets and strides in elements; the pixels of a channel are contiguous rows.
 // Dispatch:  (ceil(out_h * out_w / TILE_M), ceil(n_count / TILE_N), images * groups), z = image * groups + group.
 // Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = image, m = output pixel,
-//            n = absolute output channel = group * n_per_group + n0 + n); pages.wgsl.
+//            n = absolute output channel = group * n_per_group + n0 + n); pages.wgsl; the file of an encoding.
 
 struct Params {
     n_count: u32, n0: u32, n_per_group: u32, groups: u32,
@@ -25,10 +24,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var weights: texture_2d_array<f32>;
+@group(0) @binding(1) var weights: texture_2d_array<u32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
-// Channels of a panel, and its texels for one k.
+// Channels of a panel; its quads, the texels of a row.
 const PANEL: u32 = 32u;
-const TEXELS: u32 = PANEL / 4u;
+const PANEL_QUADS: u32 = PANEL / 4u;

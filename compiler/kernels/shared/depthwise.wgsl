@@ -3,8 +3,8 @@
 // Formula:   out[b, n, oh, ow] = epilogue(sum_{kh, kw} x[b, n / multiplier, oh * stride_h + kh * dilation_h - pad_h,
 //                                                        ow * stride_w + kw * dilation_w - pad_w] * W[n, kh, kw])
 //            x is 0 outside; n = n0 + 0 .. n_count - 1; output pixel m = oh * out_w + ow.
-// Bindings:  1 weights: taps = kernel_h * kernel_w floats per output channel, padded with zeros to tap_texels =
-//                       ceil(taps / 4) texels: texel (n - n0) * tap_texels + t / 4, component t % 4,
+// Bindings:  1 weights: taps = kernel_h * kernel_w floats per output channel, padded with zeros to ceil(taps / 4) quads: row
+//                       n - n0 from texel weight_base on (weight_quad.wgsl), quad t / 4, component t % 4,
 //                       t = kh * kernel_w + kw.
 //            2 out, 3 x: f32; offsets and strides in elements; pixels of a channel are contiguous.
 // Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = image, m = output pixel, n = absolute
@@ -22,6 +22,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var weights: texture_2d_array<f32>;
+@group(0) @binding(1) var weights: texture_2d_array<u32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;

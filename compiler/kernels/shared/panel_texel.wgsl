@@ -1,9 +1,9 @@
 // panel_texel.wgsl -- a texel of a panel of weights, for kernels that stage tiles of them.
 //
-// Expects:   the texture `weights`; pages.wgsl; TEXELS, those of a panel for one k.
+// Expects:   the texture `weights`; pages.wgsl; PANEL_QUADS, the texels of a panel at DEPTH steps of k.
 
-// Texel `base + TEXELS * k`, zero when not inside or past the last k.
-fn panel_texel(base: u32, k: u32, inside: bool, k_end: u32) -> vec4<f32> {
-    let place = place_of(base + min(k, k_end - 1u) * TEXELS, page_size());
-    return select(vec4<f32>(), textureLoad(weights, place.xy, place.z, 0), inside && k < k_end);
+// Texel `base + PANEL_QUADS * row` before decoding, zero past the last row.
+fn panel_texel(base: u32, row: u32, rows: u32) -> vec4<u32> {
+    let place = place_of(base + min(row, rows - 1u) * PANEL_QUADS, page_size());
+    return select(vec4<u32>(), textureLoad(weights, place.xy, place.z, 0), row < rows);
 }

@@ -1,12 +1,14 @@
 // product.wgsl -- parameters and buffers of the products with streamed weights. Linked behind the body.
 //
 // Formula:   out[b, m, n0 + n] = epilogue(sum_k x[b, m, k] * W[k, n0 + n])      0 <= m < params.m, 0 <= n < n_count
-// Bindings:  1 weights: panels of PANEL output columns; texel (panel * k_extent + k) * 8 + j holds W[k, panel * 32 + 4 j .. + 3];
-//                       columns past N are zero. weight_base is the texel of this dispatch's first panel and a multiple of
-//                       8, so the 8 texels of one k never straddle a page row.
+// Bindings:  1 weights: panels of PANEL output columns. A panel is its head, scales if there are any, and rows of PANEL_QUADS
+//                       texels: texel j of row i holds W[i * DEPTH .. + DEPTH - 1, panel * 32 + 4 j .. + 3]; what lies past N or
+//                       the last k is zero. weight_base is the texel of this dispatch's first panel; panels and heads are
+//                       multiples of PANEL_QUADS texels, so a row never straddles a page row.
 //            2 out:     f32, any strides; 3 x: f32, any strides (stride 0 allowed). Offsets and strides in elements.
 // Dispatch:  (ceil(m / TILE_M), ceil(n_count / TILE_N), batches); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
-// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z, n absolute); pages.wgsl.
+// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z, n absolute); pages.wgsl;
+//            the file of an encoding.
 
 struct Params {
     m: u32, n_count: u32, k: u32, weight_base: u32,
@@ -20,10 +22,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var weights: texture_2d_array<f32>;
+@group(0) @binding(1) var weights: texture_2d_array<u32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
-// Columns of a panel, and its texels for one k.
+// Columns of a panel; its quads, the texels of a row.
 const PANEL: u32 = 32u;
-const TEXELS: u32 = PANEL / 4u;
+const PANEL_QUADS: u32 = PANEL / 4u;

@@ -3,9 +3,8 @@
 //! Checked by plan-format's own validation and abstract replay. It deliberately chooses nothing: page size, slots and ring come
 //! from the search.
 
-use crate::emit::{Expression, Linked, ParamError};
-use crate::kernels::Kernel;
-use crate::lower::program::{Program, Step};
+use crate::emit::{LinkKey, Linked, ParamError};
+use crate::lower::program::{Program, Step, Weight};
 use crate::profile::DeviceProfile;
 use crate::schedule::{CommandStream, Problem, Schedule, SolverKind, StepData, Strategy};
 use flashmem_plan_format::plan::{
@@ -128,7 +127,7 @@ pub fn assemble(
 #[derive(Default)]
 struct Calls {
     pipelines: Vec<Pipeline>,
-    pipeline_of: BTreeMap<(Kernel, Option<Expression>), u32>,
+    pipeline_of: BTreeMap<LinkKey, u32>,
     params: Vec<u8>,
     dispatches: Vec<Dispatch>,
 }
@@ -167,7 +166,7 @@ impl Calls {
 
     /// The pipeline of a linked kernel, in order of first use.
     fn pipeline(&mut self, step: &Step, linked: &Linked) -> u32 {
-        *self.pipeline_of.entry((step.kernel, step.expression.clone())).or_insert_with(|| {
+        *self.pipeline_of.entry((step.kernel, step.encoding, step.expression.clone())).or_insert_with(|| {
             self.pipelines.push(Pipeline {
                 label: linked.label.clone(),
                 source: linked.source.clone(),
@@ -197,9 +196,8 @@ impl Calls {
 
 /// Bytes of weights at the stored precision: elements of streamed weights and of row tables, without padding.
 fn weight_bytes(program: &Program) -> u64 {
-    let element = u64::from(program.page.format.texel_bytes() / 4);
-    let streamed: u64 =
-        program.weights.iter().map(|w| w.packing.groups as u64 * w.packing.k() as u64 * w.packing.n() as u64).sum();
+    let elements = |w: &Weight| w.packing.groups as u64 * w.packing.k() as u64 * w.packing.n() as u64;
+    let streamed: u64 = program.weights.iter().map(|w| elements(w) * u64::from(w.encoding.element_bytes())).sum();
     let rows: u64 = program.row_sources.iter().map(|s| s.table.row_bytes() * u64::from(s.table.rows)).sum();
-    streamed * element + rows
+    streamed + rows
 }

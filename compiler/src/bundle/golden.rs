@@ -7,7 +7,7 @@ use crate::graph::Graph;
 use crate::graph::constant::Storage;
 use crate::import::{ImportError, ImportOptions, golden_inputs, reference};
 use flashmem_plan_format::container::Golden;
-use flashmem_plan_format::plan::{ElementType, TexelFormat};
+use flashmem_plan_format::plan::{ElementType, Encoding};
 use std::path::Path;
 
 /// Relative L2 error that a device may have with f32 weights: sums in another order, and its own exp and tanh.
@@ -48,7 +48,7 @@ pub fn golden(
     options: &ImportOptions,
     graph: &Graph,
     source: &GoldenSource,
-    format: TexelFormat,
+    weights: Encoding,
 ) -> Result<Golden, GoldenError> {
     let inputs = match source {
         GoldenSource::Seed => golden_inputs(graph),
@@ -62,9 +62,9 @@ pub fn golden(
             return Err(GoldenError::NotFinite { output: port.name.clone() });
         }
     }
-    let tolerance_relative_l2 = match format {
-        TexelFormat::Rgba32Float if !holds_halves(graph) => TOLERANCE_F32,
-        TexelFormat::Rgba32Float | TexelFormat::Rgba16Float => TOLERANCE_F16,
+    let tolerance_relative_l2 = match weights {
+        Encoding::F32 if !holds_halves(graph) => TOLERANCE_F32,
+        Encoding::F32 | Encoding::F16 => TOLERANCE_F16,
     };
     Ok(Golden { inputs, outputs, tolerance_relative_l2 })
 }

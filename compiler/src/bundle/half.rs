@@ -3,9 +3,11 @@
 //! Stored among the options of a plan, an entry a weight, and only where there is something to say.
 
 use crate::lower::half::HalfReport;
-use flashmem_plan_format::plan::Provenance;
+use flashmem_plan_format::plan::{Encoding, Provenance};
 use std::fmt;
 
+/// Option of a plan with the encoding of its weights.
+pub const WEIGHTS_OPTION: &str = "weights";
 /// Option of a weight that was brought into range.
 const SCALED: &str = "weight scaled into f16";
 /// Option of a constant that stays in f32.
@@ -15,6 +17,12 @@ const ERROR: &str = "largest error of scaled weights";
 
 /// Weights that a text lists.
 const LISTED: usize = 4;
+
+/// How a plan's weights are stored, apart from those that only f32 holds; `None` where the plan does not say.
+pub fn stored_encoding(provenance: &Provenance) -> Option<Encoding> {
+    let (_, name) = provenance.options.iter().find(|(option, _)| option == WEIGHTS_OPTION)?;
+    Encoding::ALL.into_iter().find(|encoding| encoding.name() == name)
+}
 
 /// What was done for half precision.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -4,13 +4,13 @@
 //! bundle's own scheduling problem again, since a bundle deliberately holds no wall-clock time.
 
 use anyhow::Context as _;
-use flashmem_compiler::bundle::half::HalfSummary;
+use flashmem_compiler::bundle::half::{HalfSummary, stored_encoding};
 use flashmem_compiler::compile::SPLIT_OPTION;
 use flashmem_compiler::schedule::SolverReport;
 use flashmem_compiler::stages::schedule_of_plan;
 use flashmem_plan_format::byte_size;
 use flashmem_plan_format::container::Bundle;
-use flashmem_plan_format::plan::{Command, Plan, Port, TexelFormat};
+use flashmem_plan_format::plan::{Command, Encoding, Plan, Port};
 use flashmem_plan_format::source::FileSource;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -51,6 +51,11 @@ fn split_epilogues(plan: &Plan) -> Vec<&str> {
     options.map(|(_, node)| node.as_str()).collect()
 }
 
+/// How weights are stored, apart from those that only f32 holds.
+fn stored_as(plan: &Plan) -> &'static str {
+    stored_encoding(&plan.provenance).map_or("unknown", Encoding::name)
+}
+
 /// What was done so that half precision can hold the weights.
 fn half_precision(plan: &Plan) -> Value {
     let half = HalfSummary::of_plan(&plan.provenance);
@@ -82,6 +87,7 @@ fn as_value(bundle: &Bundle, solver: &SolverReport) -> Value {
         "outputs": plan.outputs.iter().map(port).collect::<Vec<_>>(),
         "checks": plan.checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(),
         "weight_bytes": plan.weight_bytes,
+        "weights": stored_as(plan),
         "page_bytes": plan.page.page_bytes(),
         "pages": plan.page_count,
         "slots": plan.slot_count,
@@ -160,7 +166,7 @@ fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
         }
     }
     let size = byte_size::format;
-    line("weights", format!("{} ({:?})", size(plan.weight_bytes), plan.page.format));
+    line("weights", format!("{} ({})", size(plan.weight_bytes), stored_as(plan)));
     line("pages", format!("{} of {}", plan.page_count, size(plan.page.page_bytes())));
     for table in &plan.row_tables {
         line("rows on demand", format!("`{}`: {} rows of {}", table.name, table.rows, size(table.row_bytes())));
@@ -190,7 +196,7 @@ fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
     let split = split_epilogues(plan);
     let fusion = if split.is_empty() { "whole".to_owned() } else { format!("split: {}", split.join(", ")) };
     line("fusion", fusion);
-    if plan.page.format == TexelFormat::Rgba16Float {
+    if stored_encoding(&plan.provenance) == Some(Encoding::F16) {
         line("half precision", HalfSummary::of_plan(p).to_string());
     }
     line("fragmentation", format!("{:.1} % of the arena", fragmentation(bundle) * 100.0));

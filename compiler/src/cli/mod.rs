@@ -25,7 +25,7 @@ use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::search::Keep;
 use flashmem_plan_format::byte_size;
 use flashmem_plan_format::files::{Named, OutputFile, check_outputs};
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::process::ExitCode;
@@ -80,8 +80,8 @@ fn options(
 ) -> Result<CompileOptions, Result<anyhow::Error, Usage>> {
     let options = usual_options(args, budget).map_err(|e| Err(Usage(e)))?;
     let weights = match args.weights {
-        Some(WeightsArg::F32) => TexelFormat::Rgba32Float,
-        Some(WeightsArg::F16) => TexelFormat::Rgba16Float,
+        Some(WeightsArg::F32) => Encoding::F32,
+        Some(WeightsArg::F16) => Encoding::F16,
         None => stored_precision(model).map_err(|e| Ok(about(model, e)))?,
     };
     Ok(CompileOptions { weights, ..options })
@@ -107,7 +107,7 @@ fn usual_options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<Compil
         }
     }
     Ok(CompileOptions {
-        weights: TexelFormat::Rgba32Float,
+        weights: Encoding::F32,
         budget_bytes,
         import: ImportOptions { inputs, dims, values, ..ImportOptions::default() },
         profile: DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?,
@@ -184,9 +184,9 @@ fn read_files(role: &str, subject: &Path, plan: &PlanArgs) -> Vec<Named> {
 /// The precision of weights, and whose choice it was.
 const fn stored_as(args: &PlanArgs, options: &CompileOptions) -> &'static str {
     match (options.weights, args.weights) {
-        (TexelFormat::Rgba32Float, _) => "f32",
-        (TexelFormat::Rgba16Float, Some(_)) => "f16",
-        (TexelFormat::Rgba16Float, None) => "f16, as the model stores them",
+        (Encoding::F32, _) => Encoding::F32.name(),
+        (Encoding::F16, Some(_)) => Encoding::F16.name(),
+        (Encoding::F16, None) => "f16, as the model stores them",
     }
 }
 

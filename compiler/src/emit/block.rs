@@ -188,7 +188,7 @@ mod tests {
     use crate::kernels::params::{Code, Kind, Params};
 
     fn block() -> Block {
-        link(Kernel::Softmax, None).expect("links").block
+        link(Kernel::Softmax, None, None).expect("links").block
     }
 
     fn good() -> Params {

@@ -4,18 +4,19 @@
 use super::tokens::Text;
 use super::{EmitError, Expression, Form, Linked, link_text, own_text};
 use crate::kernels::Kernel;
+use flashmem_plan_format::plan::Encoding;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// A kernel and what is linked with it.
-type Key = (Kernel, Option<Expression>);
+/// What a linked kernel follows from.
+pub type LinkKey = (Kernel, Option<Encoding>, Option<Expression>);
 
-/// Bodies without an expression, and linked kernels.
+/// Linked kernels by kernel, encoding of their weights and expression.
 #[derive(Debug, Default)]
 pub struct KernelCache {
-    own: RefCell<BTreeMap<Kernel, Text>>,
-    linked: RefCell<BTreeMap<Key, Rc<Linked>>>,
+    own: RefCell<BTreeMap<(Kernel, Option<Encoding>), Text>>,
+    linked: RefCell<BTreeMap<LinkKey, Rc<Linked>>>,
 }
 
 impl KernelCache {
@@ -23,22 +24,27 @@ impl KernelCache {
     ///
     /// # Errors
     /// See [`EmitError`].
-    pub fn get(&self, kernel: Kernel, expression: Option<&Expression>) -> Result<Rc<Linked>, EmitError> {
-        let key = (kernel, expression.cloned());
+    pub fn get(
+        &self,
+        kernel: Kernel,
+        encoding: Option<Encoding>,
+        expression: Option<&Expression>,
+    ) -> Result<Rc<Linked>, EmitError> {
+        let key = (kernel, encoding, expression.cloned());
         if let Some(linked) = self.linked.borrow().get(&key) {
             return Ok(Rc::clone(linked));
         }
-        let linked = Rc::new(link_text(kernel, expression, self.own(kernel)?)?);
+        let linked = Rc::new(link_text(kernel, encoding, expression, self.own(kernel, encoding)?)?);
         self.linked.borrow_mut().insert(key, Rc::clone(&linked));
         Ok(linked)
     }
     /// A kernel's own text, unrolled on first use.
-    fn own(&self, kernel: Kernel) -> Result<Text, EmitError> {
-        if let Some(text) = self.own.borrow().get(&kernel) {
+    fn own(&self, kernel: Kernel, encoding: Option<Encoding>) -> Result<Text, EmitError> {
+        if let Some(text) = self.own.borrow().get(&(kernel, encoding)) {
             return Ok(text.clone());
         }
-        let text = own_text(kernel, Form::Unrolled)?;
-        self.own.borrow_mut().insert(kernel, text.clone());
+        let text = own_text(kernel, encoding, Form::Unrolled)?;
+        self.own.borrow_mut().insert((kernel, encoding), text.clone());
         Ok(text)
     }
 }

@@ -1,10 +1,10 @@
 //! Emit: a kernel body and an element-wise program → one linked WGSL module.
 //!
-//! The text is body, shared files, functions and generated expression, in this order, without comments and indentation. What
-//! is marked in a kernel is unrolled (`unroll`); messages name the line that the kernel's source has. naga parses and validates
-//! every module with the default capabilities, and what the runtime needs to know is reflected from naga's module and compared
-//! with the kernel table. The text depends on the kernel and the expression alone. It deliberately knows no shapes: these are
-//! parameters.
+//! The text is the decoding of weights, body, shared files, functions and generated expression, in this order, without comments
+//! and indentation. What is marked in a kernel is unrolled (`unroll`); messages name the line that the kernel's source has. naga
+//! parses and validates every module with what plain WebGPU has, and what the runtime needs to know is reflected from naga's
+//! module and compared with the kernel table. The text depends on the kernel, the encoding and the expression alone.
+//! It deliberately knows no shapes: these are parameters.
 
 mod block;
 mod cache;
@@ -19,13 +19,14 @@ mod tokens;
 mod unroll;
 
 pub use block::{Block, ParamError, ParamMistake};
-pub use cache::KernelCache;
+pub use cache::{KernelCache, LinkKey};
 pub use expression::{Expression, operand_count};
 pub use tokens::Place;
 pub use unroll::{Mistake, UnrollError};
 
 use crate::graph::constant::Dtype;
-use crate::kernels::{FUNCTIONS, Hook, Kernel};
+use crate::kernels::{FUNCTIONS, Hook, Kernel, decoding};
+use flashmem_plan_format::plan::Encoding;
 use tokens::Text;
 
 /// A linked, validated kernel.
@@ -111,24 +112,34 @@ pub enum Form {
     Written,
 }
 
-/// Links a kernel with an element-wise program.
+/// Links a kernel with the encoding of the weights that it reads, if it does, and an element-wise program.
 ///
 /// # Errors
 /// See [`EmitError`].
-pub fn link(kernel: Kernel, expression: Option<&Expression>) -> Result<Linked, EmitError> {
-    link_form(kernel, expression, Form::Unrolled)
+pub fn link(kernel: Kernel, encoding: Option<Encoding>, expression: Option<&Expression>) -> Result<Linked, EmitError> {
+    link_form(kernel, encoding, expression, Form::Unrolled)
 }
 
 /// Links a kernel in a form.
 ///
 /// # Errors
 /// See [`EmitError`].
-pub fn link_form(kernel: Kernel, expression: Option<&Expression>, form: Form) -> Result<Linked, EmitError> {
-    link_text(kernel, expression, own_text(kernel, form)?)
+pub fn link_form(
+    kernel: Kernel,
+    encoding: Option<Encoding>,
+    expression: Option<&Expression>,
+    form: Form,
+) -> Result<Linked, EmitError> {
+    link_text(kernel, encoding, expression, own_text(kernel, encoding, form)?)
 }
 
 /// Links a kernel whose own text is made.
-fn link_text(kernel: Kernel, expression: Option<&Expression>, own: Text) -> Result<Linked, EmitError> {
+fn link_text(
+    kernel: Kernel,
+    encoding: Option<Encoding>,
+    expression: Option<&Expression>,
+    own: Text,
+) -> Result<Linked, EmitError> {
     let generated = codegen::generate(kernel, expression)?;
     let mistake = |mistake| EmitError::Unroll { kernel, mistake };
     let Text { mut source, mut places } = own;
@@ -143,7 +154,7 @@ fn link_text(kernel: Kernel, expression: Option<&Expression>, own: Text) -> Resu
     }
     append(GENERATED, &generated.text)?;
     let added = expression.map_or(0, |e| e.added_buffers(kernel));
-    let reflected = reflect::reflect(kernel, &source, &places, added)?;
+    let reflected = reflect::reflect(kernel, encoding, &source, &places, added)?;
     Ok(Linked {
         label: codegen::label(kernel, expression),
         source,
@@ -158,12 +169,13 @@ fn link_text(kernel: Kernel, expression: Option<&Expression>, own: Text) -> Resu
 /// What the text that is generated for an expression is called in messages.
 const GENERATED: &str = "(generated)";
 
-/// A kernel's own text: its body and the files that it shares with others, its constants set.
-fn own_text(kernel: Kernel, form: Form) -> Result<Text, EmitError> {
+/// A kernel's own text: the decoding of its weights, its body and the files that it shares with others, its constants set. The
+/// decoding comes first, since other constants follow from its own.
+fn own_text(kernel: Kernel, encoding: Option<Encoding>, form: Form) -> Result<Text, EmitError> {
     let mistake = |mistake| EmitError::Unroll { kernel, mistake };
     let row = kernel.row();
     let mut own = Vec::new();
-    for file in [row.body].iter().chain(row.shared) {
+    for file in encoding.map(decoding).iter().flatten().chain(&[row.body]).chain(row.shared) {
         own.extend(tokens::tokens(file.name, file.text).map_err(mistake)?);
     }
     let constants = tokens::set_constants(&mut own, row.constants).map_err(mistake)?;

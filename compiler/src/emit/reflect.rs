@@ -1,16 +1,22 @@
 //! What naga says about a linked module, compared with the kernel table and the conventions of all kernels.
 //!
-//! Checked: one compute entry point `main`; binding 0 a uniform block; binding 1 the weights if and only if claimed; storage
-//! buffers read-write, contiguous from 2, the kernel's own named as claimed; the tile constants; the fields that count rounds
-//! of loops; sizes that lowering has too; plain WebGPU limits. Not checked: what the kernel computes, and how many workgroups
-//! it is launched with.
+//! Checked: one compute entry point `main`; binding 0 a uniform block; binding 1 the weights, raw, if and only if claimed, with
+//! as many steps in a texel as their encoding has; storage buffers read-write, contiguous from 2, the kernel's own named as
+//! claimed; the tile constants; the fields that count rounds of loops; sizes that lowering has too; plain WebGPU limits. Not
+//! checked: what the kernel computes, and how many workgroups it is launched with.
 
 use super::block::Block;
 use super::{EmitError, Place};
 use crate::kernels::{Hook, Kernel, MAX_EPILOGUE_OPERANDS, MAX_SCORE_OPERANDS, PANEL};
-use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS};
+use flashmem_plan_format::plan::{Encoding, MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use naga::{AddressSpace, Expression, GlobalVariable, Literal, Module, ShaderStage, StorageAccess, TypeInner};
+use naga::{
+    AddressSpace, Expression, GlobalVariable, ImageClass, ImageDimension, Literal, Module, ScalarKind, ShaderStage,
+    StorageAccess, TypeInner,
+};
+
+/// What plain WebGPU has: `unpack2x16float` is part of it, and naga counts it apart for the sake of old OpenGL.
+const CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
 
 /// Storage buffers that plain WebGPU allows in one stage.
 const MAX_STORAGE_BUFFERS: u32 = 8;
@@ -30,7 +36,13 @@ pub struct Reflected {
 
 /// Parses, validates and reflects a module; `places` has a place for each of its lines, and `added` is the number of buffers
 /// that its expression declares.
-pub fn reflect(kernel: Kernel, source: &str, places: &[Place], added: u32) -> Result<Reflected, EmitError> {
+pub fn reflect(
+    kernel: Kernel,
+    encoding: Option<Encoding>,
+    source: &str,
+    places: &[Place],
+    added: u32,
+) -> Result<Reflected, EmitError> {
     let invalid = |message, found: Option<naga::SourceLocation>| {
         let line = found.map_or(0, |found| found.line_number.saturating_sub(1) as usize);
         let place = places.get(line).copied().unwrap_or(Place { file: kernel.row().body.name, line: 1 });
@@ -38,7 +50,7 @@ pub fn reflect(kernel: Kernel, source: &str, places: &[Place], added: u32) -> Re
     };
     let module = naga::front::wgsl::parse_str(source)
         .map_err(|error| invalid(error.emit_to_string(source), error.location(source)))?;
-    Validator::new(ValidationFlags::all(), Capabilities::default())
+    Validator::new(ValidationFlags::all(), CAPABILITIES)
         .validate(&module)
         .map_err(|error| invalid(error.emit_to_string(source), error.location(source)))?;
     let entry = match module.entry_points.as_slice() {
@@ -57,6 +69,7 @@ pub fn reflect(kernel: Kernel, source: &str, places: &[Place], added: u32) -> Re
         workgroup_bytes: workgroup_bytes(&module),
     };
     check(kernel, &module, &reflected, added)?;
+    check_weights(kernel, encoding, &module)?;
     check_rounds(kernel, &reflected.block)?;
     check_sizes(kernel, &module, params.1)?;
     Ok(reflected)
@@ -139,6 +152,28 @@ fn check(kernel: Kernel, module: &Module, found: &Reflected, added: u32) -> Resu
     }
     if found.workgroup_bytes > MAX_WORKGROUP_BYTES {
         return Err(claim(kernel, "workgroup bytes", format!("at most {MAX_WORKGROUP_BYTES}"), found.workgroup_bytes));
+    }
+    Ok(())
+}
+
+/// Weights are read as raw texels, and decoded as what they are.
+fn check_weights(kernel: Kernel, encoding: Option<Encoding>, module: &Module) -> Result<(), EmitError> {
+    let uses_weights = kernel.row().uses_weights;
+    if encoding.is_some() != uses_weights {
+        return Err(claim(kernel, "an encoding of weights", uses_weights, format!("{encoding:?}")));
+    }
+    let raw = TypeInner::Image {
+        dim: ImageDimension::D2,
+        arrayed: true,
+        class: ImageClass::Sampled { kind: ScalarKind::Uint, multi: false },
+    };
+    let found = binding(module, 1).map(|weights| &module.types[weights.ty].inner);
+    if let Some(found) = found.filter(|found| **found != raw) {
+        return Err(claim(kernel, "the weight arena", "texture_2d_array<u32>", format!("{found:?}")));
+    }
+    let (claimed, found) = (encoding.map(Encoding::depth), constant(module, "DEPTH"));
+    if claimed != found {
+        return Err(claim(kernel, "steps of k in a texel", format!("{claimed:?}"), format!("{found:?}")));
     }
     Ok(())
 }

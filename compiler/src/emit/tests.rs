@@ -8,11 +8,12 @@ use super::{EmitError, Expression, Form, codegen, link, link_form};
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
 use crate::kernels::{Hook, Kernel};
+use flashmem_plan_format::plan::Encoding;
 
 const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::I32, Dtype::Bool];
 
 fn pointwise(program: Pointwise) -> Result<super::Linked, EmitError> {
-    link(Kernel::Pointwise, Some(&Expression::of_distinct(Kernel::Pointwise, program)))
+    link(Kernel::Pointwise, None, Some(&Expression::of_distinct(Kernel::Pointwise, program)))
 }
 
 /// (value + x1) · (x2 ? value : 0.5), the shape of a residual with a mask.
@@ -42,14 +43,31 @@ fn sample(kernel: Kernel) -> Option<Expression> {
     Some(Expression::of_distinct(kernel, program))
 }
 
+/// All kernels, each with the encodings that it is linked with.
+fn kernels() -> impl Iterator<Item = (Kernel, Option<Encoding>)> {
+    let encodings = |kernel: Kernel| {
+        let some = Encoding::ALL.into_iter().filter(move |_| kernel.row().uses_weights).map(Some);
+        some.chain((!kernel.row().uses_weights).then_some(None)).map(move |encoding| (kernel, encoding))
+    };
+    Kernel::all().flat_map(encodings)
+}
+
+#[test]
+fn a_kernel_has_an_encoding_if_it_reads_weights() {
+    for (kernel, encoding) in [(Kernel::MatmulVec, None), (Kernel::Copy, Some(Encoding::F16))] {
+        let refused = link(kernel, encoding, None).err().map(|error| error.to_string());
+        assert!(refused.is_some(), "{kernel:?}");
+    }
+}
+
 #[test]
 fn every_kernel_links_with_and_without_an_expression() {
     let mut failures = Vec::new();
-    for kernel in Kernel::all() {
+    for (kernel, encoding) in kernels() {
         for form in [Form::Unrolled, Form::Written] {
-            failures.extend(link_form(kernel, sample(kernel).as_ref(), form).err().map(|e| e.to_string()));
+            failures.extend(link_form(kernel, encoding, sample(kernel).as_ref(), form).err().map(|e| e.to_string()));
             if kernel.hook() != Hook::Pointwise {
-                failures.extend(link_form(kernel, None, form).err().map(|e| e.to_string()));
+                failures.extend(link_form(kernel, encoding, None, form).err().map(|e| e.to_string()));
             }
         }
     }
@@ -101,14 +119,14 @@ fn views_of_one_tensor_share_a_binding() {
     let program = Pointwise::select(Dtype::F32);
     let (expression, buffers) = Expression::shared(Kernel::Pointwise, program, &[7, 9, 9]);
     assert_eq!((expression.buffers.as_slice(), buffers.as_slice()), (&[0, 1, 1][..], &[7, 9][..]));
-    let linked = link(Kernel::Pointwise, Some(&expression)).expect("links");
+    let linked = link(Kernel::Pointwise, None, Some(&expression)).expect("links");
     assert_eq!(linked.storage_bindings, 3);
     golden("shared.wgsl", &generated(Kernel::Pointwise, Some(&expression)));
 
     let add = Pointwise::binary(BinaryOp::Add, Dtype::F32);
     let (expression, buffers) = Expression::shared(Kernel::Normalize, add, &[4, 4]);
     assert_eq!((expression.buffers.as_slice(), buffers.as_slice()), (&[0][..], &[4][..]));
-    assert_eq!(link(Kernel::Normalize, Some(&expression)).expect("links").storage_bindings, 2);
+    assert_eq!(link(Kernel::Normalize, None, Some(&expression)).expect("links").storage_bindings, 2);
 }
 
 #[test]
@@ -124,10 +142,10 @@ fn generated_text_is_as_recorded() {
 
 #[test]
 fn mistakes_are_reported_with_their_place() {
-    let no_expression = link(Kernel::Pointwise, None).expect_err("it needs one").to_string();
-    let excess = link(Kernel::Copy, Some(&Expression { program: residual(), buffers: vec![] }));
+    let no_expression = link(Kernel::Pointwise, None, None).expect_err("it needs one").to_string();
+    let excess = link(Kernel::Copy, None, Some(&Expression { program: residual(), buffers: vec![] }));
     let excess = excess.expect_err("it takes none").to_string();
-    let wgsl = super::reflect::reflect(Kernel::Copy, "fn main() { let x = y; }\n", &[], 0);
+    let wgsl = super::reflect::reflect(Kernel::Copy, None, "fn main() { let x = y; }\n", &[], 0);
     let wgsl = wgsl.err().expect("y is unknown").to_string();
     golden("errors.txt", &[no_expression, excess, wgsl].join("\n"));
 }

@@ -5,7 +5,7 @@
 //! without indentation and empty lines: what a bundle carries and a session holds in memory. It deliberately knows no grammar
 //! beyond brackets and integer expressions.
 
-use super::unroll::{Mistake, UnrollError};
+use super::unroll::{MAX_ROUNDS, Mistake, UnrollError};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -28,7 +28,10 @@ impl std::fmt::Display for Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// `// unroll` behind the `{` of a loop.
-    Unroll,
+    Unroll {
+        /// Rounds up to which it is unrolled.
+        most: u32,
+    },
     /// `// registers` behind the `;` of the declaration of an array.
     Registers,
 }
@@ -125,9 +128,13 @@ pub fn tokens<'a>(file: &'static str, source: &'a str) -> Result<Vec<Token<'a>>,
             tokens.push(Token { text: text.into(), gap, place, mark: None });
             (gap, rest) = (Gap::None, after);
         }
-        let (mark, behind) = match comment.trim() {
-            "unroll" => (Mark::Unroll, "{"),
-            "registers" => (Mark::Registers, ";"),
+        let (mark, behind) = match comment.trim().split_once(' ').unwrap_or((comment.trim(), "")) {
+            ("unroll", "") => (Mark::Unroll { most: MAX_ROUNDS }, "{"),
+            ("unroll", most) => match most.parse() {
+                Ok(most) => (Mark::Unroll { most }, "{"),
+                Err(_) => continue,
+            },
+            ("registers", "") => (Mark::Registers, ";"),
             _ => continue,
         };
         let last = tokens.last_mut().filter(|token| token.is(behind) && token.mark.is_none());

@@ -14,7 +14,8 @@
 //!
 //! - `// unroll` behind the `{` of a loop `for (var NAME = START; NAME < END; NAME += STEP)`: its body is repeated with the
 //!   variable as a literal. START, END and STEP are integer expressions of module constants, literals and the variables of
-//!   unrolled loops around it. What the body declares gets the round at the end of its name: `value0`, `value1`.
+//!   unrolled loops around it. Behind `// unroll 2`, a loop of more than 2 rounds stays a loop. What the body declares gets the
+//!   round at the end of its name: `value0`, `value1`.
 //! - `// registers` behind the `;` of an array declared without a value: its elements become variables, `acc[1][0]` is
 //!   `acc1_0`, so after unrolling every index is constant. A variable is declared where it is assigned first, if that is in the
 //!   block of the declaration, and else in the declaration's place, as zero.
@@ -27,7 +28,7 @@ use super::tokens::{Constants, Gap, Mark, Place, Token, closing, evaluate};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rounds that a loop may be unrolled to.
-const MAX_ROUNDS: u32 = 1024;
+pub const MAX_ROUNDS: u32 = 1024;
 
 /// A mistake in a kernel, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -153,6 +154,8 @@ struct Loop<'t, 'a> {
     /// Start, end and step.
     bounds: [&'t [Token<'a>]; 3],
     body: &'t [Token<'a>],
+    /// Rounds up to which it is unrolled.
+    most: u32,
     /// Position behind its `}`.
     end: usize,
 }
@@ -164,9 +167,9 @@ impl<'t, 'a> Loop<'t, 'a> {
             return Ok(None);
         }
         let head_end = closing(tokens, at + 1)?;
-        if tokens.get(head_end + 1).is_none_or(|token| token.mark != Some(Mark::Unroll)) {
+        let Some(Mark::Unroll { most }) = tokens.get(head_end + 1).and_then(|token| token.mark) else {
             return Ok(None);
-        }
+        };
         let end = closing(tokens, head_end + 1)?;
         let head: Vec<&[Token<'a>]> = tokens[at + 2..head_end].split(|token| token.is(";")).collect();
         let place = tokens[at].place;
@@ -181,11 +184,11 @@ impl<'t, 'a> Loop<'t, 'a> {
             return Err(form);
         }
         let body = &tokens[head_end + 2..end];
-        Ok(Some(Self { place, variable: &variable.text, bounds: [start, limit, step], body, end: end + 1 }))
+        Ok(Some(Self { place, variable: &variable.text, bounds: [start, limit, step], body, most, end: end + 1 }))
     }
 
-    /// The values of its variable.
-    fn rounds(&self, constants: &Constants) -> Result<Vec<u32>, UnrollError> {
+    /// The values of its variable; none where it has more rounds than are unrolled by choice.
+    fn rounds(&self, constants: &Constants) -> Result<Option<Vec<u32>>, UnrollError> {
         let mut values = [0; 3];
         for ((value, bound), name) in values.iter_mut().zip(self.bounds).zip(["start", "end", "step"]) {
             let found = evaluate(bound, constants).filter(|found| *found > 0 || name != "step");
@@ -199,7 +202,7 @@ impl<'t, 'a> Loop<'t, 'a> {
         if rounds > MAX_ROUNDS {
             return Err(UnrollError { place: self.place, mistake: Mistake::TooManyRounds { rounds } });
         }
-        Ok((0..rounds).map(|round| start + round * step).collect())
+        Ok((rounds <= self.most).then(|| (0..rounds).map(|round| start + round * step).collect()))
     }
 
     /// Refuses `break` and `continue` of this loop, and an assignment to its variable.
@@ -240,14 +243,15 @@ impl Unroller<'_, '_> {
         let mut at = 0;
         while let Some(token) = tokens.get(at) {
             let marked = if token.is("for") { Loop::at(tokens, at)? } else { None };
-            match marked {
+            let rounds = marked.as_ref().map(|marked| marked.rounds(self.constants)).transpose()?.flatten();
+            match marked.zip(rounds) {
                 None => {
                     out.push(token.clone());
                     at += 1;
                 }
-                Some(marked) => {
+                Some((marked, rounds)) => {
                     marked.no_jumps()?;
-                    for value in marked.rounds(self.constants)? {
+                    for value in rounds {
                         let round = self.round(&marked, value)?;
                         out.extend(self.expanded(&round)?);
                     }

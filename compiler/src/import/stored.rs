@@ -6,7 +6,7 @@
 use super::error::ImportError;
 use super::protobuf::{FLOAT, FLOAT16, skim};
 use super::weights::map_file;
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use std::path::Path;
 use tract_onnx::pb::{TensorProto, tensor_proto::DataType};
 use tract_onnx::prelude::Framework as _;
@@ -15,7 +15,7 @@ use tract_onnx::prelude::Framework as _;
 ///
 /// # Errors
 /// When the file cannot be read or is no ONNX model.
-pub fn stored_precision(path: &Path) -> Result<TexelFormat, ImportError> {
+pub fn stored_precision(path: &Path) -> Result<Encoding, ImportError> {
     let map = map_file(path).map_err(|source| ImportError::Read { path: path.to_owned(), source })?;
     let skeleton = skim(&map);
     let not_onnx = |e| ImportError::NotOnnx { path: path.to_owned(), reason: super::tract::one_line(&e) };
@@ -28,7 +28,7 @@ pub fn stored_precision(path: &Path) -> Result<TexelFormat, ImportError> {
     Ok(max_bytes(small.chain(large)))
 }
 
-fn max_bytes<'a>(tensors: impl Iterator<Item = (i32, &'a [i64])>) -> TexelFormat {
+fn max_bytes<'a>(tensors: impl Iterator<Item = (i32, &'a [i64])>) -> Encoding {
     let (mut half_bytes, mut wider_bytes) = (0_u64, 0_u64);
     for (data_type, dims) in tensors {
         let elements = dims.iter().fold(1_u64, |product, dim| product.saturating_mul(dim.unsigned_abs()));
@@ -42,22 +42,22 @@ fn max_bytes<'a>(tensors: impl Iterator<Item = (i32, &'a [i64])>) -> TexelFormat
         };
         *sum = sum.saturating_add(elements.saturating_mul(element_bytes));
     }
-    if half_bytes > wider_bytes { TexelFormat::Rgba16Float } else { TexelFormat::Rgba32Float }
+    if half_bytes > wider_bytes { Encoding::F16 } else { Encoding::F32 }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FLOAT, FLOAT16, TexelFormat, max_bytes};
+    use super::{Encoding, FLOAT, FLOAT16, max_bytes};
 
     #[test]
     fn bytes_decide() {
         const INT8: i32 = 3;
         let of = |tensors: &[(i32, &'static [i64])]| max_bytes(tensors.iter().copied());
-        assert_eq!(of(&[]), TexelFormat::Rgba32Float);
-        assert_eq!(of(&[(INT8, &[1000])]), TexelFormat::Rgba32Float);
-        assert_eq!(of(&[(FLOAT16, &[64, 64]), (FLOAT, &[64])]), TexelFormat::Rgba16Float);
-        assert_eq!(of(&[(FLOAT16, &[20]), (FLOAT, &[10])]), TexelFormat::Rgba32Float, "as many bytes");
-        assert_eq!(of(&[(FLOAT16, &[21]), (FLOAT, &[10])]), TexelFormat::Rgba16Float);
-        assert_eq!(of(&[(FLOAT16, &[i64::MAX, i64::MAX]), (FLOAT, &[i64::MIN])]), TexelFormat::Rgba32Float);
+        assert_eq!(of(&[]), Encoding::F32);
+        assert_eq!(of(&[(INT8, &[1000])]), Encoding::F32);
+        assert_eq!(of(&[(FLOAT16, &[64, 64]), (FLOAT, &[64])]), Encoding::F16);
+        assert_eq!(of(&[(FLOAT16, &[20]), (FLOAT, &[10])]), Encoding::F32, "as many bytes");
+        assert_eq!(of(&[(FLOAT16, &[21]), (FLOAT, &[10])]), Encoding::F16);
+        assert_eq!(of(&[(FLOAT16, &[i64::MAX, i64::MAX]), (FLOAT, &[i64::MIN])]), Encoding::F32);
     }
 }

@@ -13,15 +13,15 @@ use crate::emit::Expression;
 use crate::graph::constant::Constant;
 use crate::graph::pointwise::Pointwise;
 use crate::graph::{Graph, NodeId};
-use crate::kernels::Kernel;
 use crate::kernels::params::Params;
 use crate::kernels::rounds::of_program;
-use flashmem_plan_format::plan::{BINDING_ALIGNMENT, Buffer, BufferSlice, Port, RowGather};
+use crate::kernels::{Kernel, PANEL};
+use flashmem_plan_format::plan::{BINDING_ALIGNMENT, Buffer, BufferSlice, Encoding, Port, RowGather};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Texels to which every weight is aligned in the stream, so that kernels may fetch runs of 8 texels from one page row.
-pub const WEIGHT_ALIGNMENT_TEXELS: u64 = 8;
+/// Texels to which every weight is aligned in the stream: those of a panel's row, which kernels fetch from one row of a page.
+const WEIGHT_ALIGNMENT_TEXELS: u64 = (PANEL / 4) as u64;
 
 /// Where a tensor lives.
 #[derive(Debug, Clone, Copy)]
@@ -220,6 +220,7 @@ impl<'a> Lowering<'a> {
 
     /// Adds a weight to the stream, or finds it there when the same constant was packed the same way. Returns its index.
     pub fn weight(&mut self, id: NodeId, packing: Packing) -> usize {
+        let encoding = self.encoding_of(id);
         if let Some(index) = self.packed.get(&id) {
             let old = &self.weights[*index].packing;
             if (&old.k_strides, &old.n_strides, &old.k_shape, &old.n_shape, old.groups, old.panel_width)
@@ -235,12 +236,22 @@ impl<'a> Lowering<'a> {
                 return *index;
             }
         }
-        let texel_offset =
-            self.weights.last().map_or(0, |w| (w.texel_offset + w.texels).next_multiple_of(WEIGHT_ALIGNMENT_TEXELS));
-        let texels = packing.texels();
-        self.weights.push(Weight { name: self.graph.label(id), texel_offset, texels, packing });
+        let end = self.weights.last().map_or(0, |w| w.texel_offset + w.texels);
+        let (texel_offset, texels) = (end.next_multiple_of(WEIGHT_ALIGNMENT_TEXELS), packing.texels(encoding));
+        self.weights.push(Weight { name: self.graph.label(id), encoding, texel_offset, texels, packing });
         self.packed.insert(id, self.weights.len() - 1);
         self.weights.len() - 1
+    }
+
+    /// How a constant is stored when it is streamed or read row by row.
+    pub fn encoding_of(&self, id: NodeId) -> Encoding {
+        if self.graph.kept_f32.contains(&id) { Encoding::F32 } else { self.options.encoding }
+    }
+
+    /// How the weight is encoded whose texels these are.
+    fn encoding_at(&self, texels: &Range<u64>) -> Encoding {
+        let behind = self.weights.partition_point(|weight| weight.texel_offset <= texels.start);
+        behind.checked_sub(1).map_or(self.options.encoding, |index| self.weights[index].encoding)
     }
 
     /// A weight of the stream.
@@ -377,6 +388,7 @@ impl<'a> Lowering<'a> {
                 params: c.params,
                 bindings: bound.iter().map(|t| slice(*t)).collect(),
                 workgroups: c.workgroups,
+                encoding: c.weight_texels.as_ref().map(|texels| self.encoding_at(texels)),
                 weight_texels: c.weight_texels,
                 node: self.label(site),
                 fused,

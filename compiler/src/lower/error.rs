@@ -1,11 +1,13 @@
 //! What lowering may assume, and why it refuses.
 
 use crate::profile::Tiles;
-use flashmem_plan_format::plan::PageGeometry;
+use flashmem_plan_format::plan::{Encoding, PageGeometry};
 
 /// What lowering may assume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LowerOptions {
+    /// How weights are stored, apart from those that only f32 holds.
+    pub encoding: Encoding,
     /// Shape of the pages.
     pub page: PageGeometry,
     /// Most pages that one call may read, at least 2.
@@ -40,18 +42,6 @@ pub enum LowerError {
         op: &'static str,
         /// What is not supported.
         reason: &'static str,
-    },
-    /// A channel of a weight spans more than half precision can hold.
-    #[error(
-        "node `{node}`: channel {channel} of its weight `{weight}` spans more than f16 can hold; use --weights f32"
-    )]
-    HalfRange {
-        /// ONNX name.
-        node: String,
-        /// ONNX initialiser name.
-        weight: String,
-        /// Position of the output channel.
-        channel: usize,
     },
     /// The device ends the loops of an invocation too soon, and the node's work has no form in parts.
     #[error(

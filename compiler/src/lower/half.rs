@@ -2,13 +2,12 @@
 //!
 //! A streamed weight whose channels do not fit (`range.rs`) is multiplied by powers of two, one for all or one for each output
 //! channel, and the operator's epilogue undoes it, exactly: before anything else happens to the result. A streamed element-wise
-//! constant has one power for all, undone in the program that reads it. Row tables, and constants that no such power helps, stay
-//! in f32. Graph in, graph out: what follows, the interpreter included, sees an ordinary graph. What fits is left alone, so that
-//! nothing changes for ordinary networks.
+//! constant has one power for all, undone in the program that reads it. Row tables, and what no such power helps, stay in f32, as
+//! a constant of its own if others read it too. Graph in, graph out: what follows, the interpreter included, sees an ordinary
+//! graph. What fits is left alone, so that nothing changes for ordinary networks.
 
 mod range;
 
-use super::error::LowerError;
 use super::ops::{row_table, streamed_constants, streamed_weight};
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
@@ -59,11 +58,8 @@ struct Stored {
     used: Use,
 }
 
-/// Brings what a graph stores into the range of half precision.
-///
-/// # Errors
-/// [`LowerError::HalfRange`] when a channel of a weight spans more than that.
-pub fn into_range(graph: &mut Graph) -> Result<HalfReport, LowerError> {
+/// Brings what a graph stores into the range of half precision, or has it stored in f32.
+pub fn into_range(graph: &mut Graph) -> HalfReport {
     let list = stored(graph);
     let mut keys: Vec<(NodeId, &Channels, Reader)> = list.iter().map(key).collect();
     keys.sort_unstable_by_key(|(constant, channels, reader)| (*constant, *channels, *reader == Reader::Host));
@@ -71,12 +67,13 @@ pub fn into_range(graph: &mut Graph) -> Result<HalfReport, LowerError> {
     let fits: Vec<Fit> = in_parallel(&keys, |(id, channels, reader)| {
         fit(graph.constant(*id).expect("only constants are stored"), channels, *reader)
     });
-    let mut change = Change { graph, report: HalfReport::default(), scaled: BTreeMap::new(), factors: BTreeMap::new() };
+    let (report, scaled, factors, kept) = (HalfReport::default(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut change = Change { graph, report, scaled, factors, kept };
     for stored in &list {
         let position = keys.iter().position(|k| *k == key(stored)).expect("every key is in the list");
-        change.apply(stored, &fits[position])?;
+        change.apply(stored, &fits[position]);
     }
-    Ok(change.report)
+    change.report
 }
 
 fn key(stored: &Stored) -> (NodeId, &Channels, Reader) {
@@ -129,10 +126,11 @@ struct Change<'a> {
     report: HalfReport,
     scaled: BTreeMap<(NodeId, Channels), NodeId>,
     factors: BTreeMap<(NodeId, Vec<usize>), NodeId>,
+    kept: BTreeMap<NodeId, NodeId>,
 }
 
 impl Change<'_> {
-    fn apply(&mut self, stored: &Stored, fit: &Fit) -> Result<(), LowerError> {
+    fn apply(&mut self, stored: &Stored, fit: &Fit) {
         match (&stored.used, fit) {
             (_, Fit::AsIs) => {}
             (Use::Channels(_), Fit::Uniform(shift)) => {
@@ -146,24 +144,32 @@ impl Change<'_> {
                 self.undo(stored.node, Pointwise::scaled_by_last_input);
                 self.graph.set_operands(stored.node, &operands);
             }
-            (Use::Channels(_), Fit::Never(channel)) => {
-                return Err(LowerError::HalfRange {
-                    node: self.graph.label(stored.node),
-                    weight: self.graph.label(stored.constant),
-                    channel: *channel,
-                });
-            }
             (Use::Elements, Fit::Uniform(shift)) if *shift > 0 => {
                 self.replace(stored, |_| *shift);
                 self.undo_in_reader(stored, exp2(-*shift) as f32);
             }
-            (Use::Elements | Use::Rows, Fit::Uniform(_) | Fit::PerChannel(_) | Fit::Never(_)) => {
-                if self.graph.kept_f32.insert(stored.constant) {
-                    self.report.kept_f32.push(self.graph.label(stored.constant));
-                }
-            }
+            (Use::Channels(_), Fit::Never)
+            | (Use::Elements | Use::Rows, Fit::Uniform(_) | Fit::PerChannel(_) | Fit::Never) => self.keep(stored),
         }
-        Ok(())
+    }
+
+    /// Lets the node read the constant in f32. Others may read it in half precision, so this is one of its own, of the same bytes.
+    fn keep(&mut self, stored: &Stored) {
+        let kept = match self.kept.get(&stored.constant) {
+            Some(kept) => *kept,
+            None => {
+                self.report.kept_f32.push(self.graph.label(stored.constant));
+                let constant = self.graph.constant(stored.constant).expect("only constants are stored").clone();
+                let origin = self.graph.node(stored.constant).origin;
+                let kept = self.graph.add_constant(constant, origin);
+                self.graph.kept_f32.insert(kept);
+                self.kept.insert(stored.constant, kept);
+                kept
+            }
+        };
+        let mut operands = self.graph.operands(stored.node);
+        operands[stored.position] = kept;
+        self.graph.set_operands(stored.node, &operands);
     }
 
     /// Lets the node read the scaled constant.

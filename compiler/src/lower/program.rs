@@ -1,7 +1,8 @@
 //! The program: kernel calls in order, with their buffers, parameters and weights, before anything is scheduled.
 //!
 //! `lower` makes it from a graph; `schedule` decides when pages move; `pack` writes the weights; `emit` links the kernels.
-//! Offsets into the weight stream are texels, offsets into buffers bytes. It deliberately says nothing about time.
+//! Offsets into the weight stream are texels of 16 bytes, whatever a weight is encoded in; offsets into buffers are bytes. It
+//! deliberately says nothing about time.
 
 use super::view::{TensorId, View};
 use crate::cost::Cost;
@@ -11,7 +12,7 @@ use crate::graph::origin::{OriginId, OriginSet};
 use crate::kernels::Kernel;
 use crate::kernels::params::Params;
 use flashmem_plan_format::indices::IndexBound;
-use flashmem_plan_format::plan::{BufferSlice, PageGeometry, Port, RowGather, RowTable};
+use flashmem_plan_format::plan::{BufferSlice, Encoding, PageGeometry, Port, RowGather, RowTable};
 use std::ops::Range;
 
 /// A weight in the texel stream.
@@ -19,6 +20,8 @@ use std::ops::Range;
 pub struct Weight {
     /// ONNX initialiser name.
     pub name: String,
+    /// How its elements are stored.
+    pub encoding: Encoding,
     /// First texel in the stream.
     pub texel_offset: u64,
     /// Texels, padding of panels included.
@@ -27,7 +30,8 @@ pub struct Weight {
     pub packing: Packing,
 }
 
-/// How a weight's texels follow from its elements. Elements outside the weight are zero.
+/// How a weight's texels follow from its elements: by group, by panel of columns, by row of as many k as a texel has steps, a
+/// texel for four columns. Elements outside the weight are zero.
 #[derive(Debug, Clone)]
 pub struct Packing {
     /// The elements.
@@ -44,7 +48,7 @@ pub struct Packing {
     pub n_strides: Vec<usize>,
     /// Number of groups.
     pub groups: usize,
-    /// Columns of a panel, a multiple of 4; texel (group, panel, k, j) holds columns panel · width + 4 j ….
+    /// Columns of a panel, a multiple of 4; texel (group, panel, row, j) holds columns panel · width + 4 j ….
     pub panel_width: usize,
 }
 
@@ -61,13 +65,33 @@ impl Packing {
     pub fn panels(&self) -> usize {
         self.n().div_ceil(self.panel_width)
     }
+    /// Quads of columns of a panel: the texels of a row.
+    pub const fn panel_quads(&self) -> usize {
+        self.panel_width / 4
+    }
+    /// Rows of one panel.
+    pub fn rows(&self, encoding: Encoding) -> usize {
+        self.k().div_ceil(encoding.depth() as usize)
+    }
     /// Texels of one panel.
-    pub fn panel_texels(&self) -> usize {
-        self.k() * self.panel_width / 4
+    pub fn panel_texels(&self, encoding: Encoding) -> u64 {
+        self.rows(encoding) as u64 * self.panel_quads() as u64
     }
     /// Texels of the whole weight.
-    pub fn texels(&self) -> u64 {
-        self.groups as u64 * self.panels() as u64 * self.panel_texels() as u64
+    pub fn texels(&self, encoding: Encoding) -> u64 {
+        self.groups as u64 * self.panels() as u64 * self.panel_texels(encoding)
+    }
+}
+
+impl Weight {
+    /// Texels of one panel.
+    pub fn panel_texels(&self) -> u64 {
+        self.packing.panel_texels(self.encoding)
+    }
+    /// Texels of the stream that these panels are, counted through all groups.
+    pub fn texels_of(&self, panels: &Range<usize>) -> Range<u64> {
+        let [start, end] = [panels.start, panels.end].map(|panel| panel as u64 * self.panel_texels());
+        self.texel_offset + start..self.texel_offset + end
     }
 }
 
@@ -86,6 +110,8 @@ pub struct Step {
     pub workgroups: [u32; 3],
     /// Texels of the stream that it reads.
     pub weight_texels: Option<Range<u64>>,
+    /// How what it reads is encoded.
+    pub encoding: Option<Encoding>,
     /// ONNX node names, for people.
     pub node: String,
     /// Where operator and epilogue come from, when nodes became the epilogue of another.

@@ -17,6 +17,9 @@ use std::ops::Range;
 /// Rounds that a kernel has beside those of its sum, at most.
 pub(super) const OTHER_ROUNDS: u64 = 4096;
 
+/// Rounds that a product takes for each of its terms, at most: those of the loop over steps in a row of a panel count, too.
+const ROUNDS_OF_TERM: usize = 2;
+
 /// Cuts what an invocation does not sum up within `max_rounds`; returns the number of operators that are computed in parts now.
 ///
 /// # Errors
@@ -28,8 +31,8 @@ pub fn split_long_sums(graph: &mut Graph, max_rounds: u64) -> Result<usize, Opti
         let mut changed = false;
         for id in graph.topological_order() {
             let parts = match &graph.node(id).op {
-                Op::Einsum { .. } => product(graph, id, terms)?,
-                Op::Conv { .. } => convolution(graph, id, terms)?,
+                Op::Einsum { .. } => product(graph, id, (terms / ROUNDS_OF_TERM).max(1))?,
+                Op::Conv { .. } => convolution(graph, id, (terms / ROUNDS_OF_TERM).max(1))?,
                 Op::Reduce { .. } => reduction(graph, id, terms)?,
                 Op::Softmax { .. } => softmax(graph, id, terms)?,
                 Op::Normalize { .. } => norm(graph, id, terms)?,

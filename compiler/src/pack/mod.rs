@@ -11,7 +11,7 @@ pub use parallel::pages;
 
 use crate::graph::constant::{Constant, Storage};
 use crate::lower::program::{Program, RowSource, Weight};
-use flashmem_plan_format::plan::{PageGeometry, TexelFormat};
+use flashmem_plan_format::plan::{Encoding, PageGeometry, TEXEL_BYTES};
 use half::slice::HalfFloatSliceExt as _;
 
 /// A weight cannot be stored.
@@ -30,6 +30,12 @@ pub enum PackError {
         value: f32,
     },
 }
+
+/// Bytes of a texel.
+const TEXEL: u64 = TEXEL_BYTES as u64;
+
+/// From here on f16 rounds to infinity: half a step beyond its largest number, 65504.
+const F16_ROUNDS_TO_INFINITY: f32 = 65520.0;
 
 /// Element offsets of every k and n of a weight, worked out once.
 struct Offsets {
@@ -63,70 +69,86 @@ impl<'a> Packer<'a> {
     /// # Errors
     /// [`PackError::F16Overflow`].
     pub fn page(&mut self, index: u32) -> Result<Vec<u8>, PackError> {
-        let mut values = vec![0.0_f32; self.page.texels() as usize * 4];
+        let weights = self.weights;
+        let mut bytes = vec![0; self.page.page_bytes() as usize];
         let start = u64::from(index) * u64::from(self.page.texels());
         let end = start + u64::from(self.page.texels());
-        let first = self.weights.partition_point(|w| w.texel_offset + w.texels <= start);
-        for (position, weight) in self.weights.iter().enumerate().skip(first) {
+        let first = weights.partition_point(|w| w.texel_offset + w.texels <= start);
+        for (position, weight) in weights.iter().enumerate().skip(first) {
             if weight.texel_offset >= end {
                 break;
             }
-            if self.prepared.as_ref().is_none_or(|(p, _)| *p != position) {
-                let p = &weight.packing;
-                let prepared = Offsets { k: offsets(&p.k_shape, &p.k_strides), n: offsets(&p.n_shape, &p.n_strides) };
-                self.prepared = Some((position, prepared));
-            }
-            let (_, prepared) = self.prepared.as_ref().expect("prepared just above");
             let from = start.max(weight.texel_offset);
             let to = end.min(weight.texel_offset + weight.texels);
-            let part = &mut values[(from - start) as usize * 4..(to - start) as usize * 4];
-            fill(weight, prepared, from - weight.texel_offset, part);
+            let place = ((from - start) * TEXEL) as usize..((to - start) * TEXEL) as usize;
+            self.texels(position, from - weight.texel_offset, &mut bytes[place])?;
         }
-        let bytes = encode(&values, self.page.format);
-        match overflow(&values, &bytes, self.page.format) {
-            None => Ok(bytes),
-            Some(at) => Err(self.overflow_error(start + at as u64 / 4, at % 4, values[at])),
-        }
+        Ok(bytes)
     }
 
-    /// The error about component `component` of a texel of the stream, whose weight is prepared or not.
-    fn overflow_error(&self, texel: u64, component: usize, value: f32) -> PackError {
-        let weight = &self.weights[self.weights.partition_point(|w| w.texel_offset + w.texels <= texel)];
-        let p = &weight.packing;
-        let row = Row::at(weight, (texel - weight.texel_offset) / (p.panel_width / 4) as u64);
-        let column = (texel - weight.texel_offset) as usize % (p.panel_width / 4) * 4 + component;
-        let (k, n) = (offsets(&p.k_shape, &p.k_strides), offsets(&p.n_shape, &p.n_strides));
-        let element = row.group * p.group_stride + k[row.k] + n[row.panel * p.panel_width + column];
-        PackError::F16Overflow { weight: weight.name.clone(), element, value }
+    /// Writes the texels of a weight from texel `first` of its own on.
+    fn texels(&mut self, position: usize, first: u64, mut out: &mut [u8]) -> Result<(), PackError> {
+        let weight = &self.weights[position];
+        let offsets = self.prepare(position);
+        let texels = weight.packing.panel_quads() as u64;
+        let mut values = vec![0.0; weight.packing.panel_width * weight.encoding.depth() as usize];
+        let mut bytes = vec![0; (texels * TEXEL) as usize];
+        let (mut row, mut skip) = (first / texels, ((first % texels) * TEXEL) as usize);
+        while !out.is_empty() {
+            let place = Row::at(weight, row);
+            fill(weight, offsets, &place, &mut values);
+            encode(&values, weight.encoding, &mut bytes);
+            if let Some(at) = overflow(&values, weight.encoding) {
+                return Err(overflow_error(weight, offsets, &place, at, values[at]));
+            }
+            let (part, rest) = out.split_at_mut((bytes.len() - skip).min(out.len()));
+            part.copy_from_slice(&bytes[skip..skip + part.len()]);
+            (out, row, skip) = (rest, row + 1, 0);
+        }
+        Ok(())
+    }
+
+    /// The offsets of a weight, kept until another is asked for.
+    fn prepare(&mut self, position: usize) -> &Offsets {
+        let prepared = self.prepared.take().filter(|(prepared, _)| *prepared == position).unwrap_or_else(|| {
+            let p = &self.weights[position].packing;
+            (position, Offsets { k: offsets(&p.k_shape, &p.k_strides), n: offsets(&p.n_shape, &p.n_strides) })
+        });
+        &self.prepared.insert(prepared).1
     }
 }
 
-/// One k of one panel: a run of `panel_width` elements of the stream.
+/// The error about a value of a row of a weight.
+fn overflow_error(weight: &Weight, offsets: &Offsets, row: &Row, at: usize, value: f32) -> PackError {
+    let p = &weight.packing;
+    let (step, column) = (at / p.panel_width, at % p.panel_width);
+    let (k, n) = (offsets.k[row.k + step], offsets.n[row.panel * p.panel_width + column]);
+    PackError::F16Overflow { weight: weight.name.clone(), element: row.group * p.group_stride + k + n, value }
+}
+
+/// A row of a panel: its texels hold as many k as the encoding has steps.
 struct Row {
     group: usize,
     panel: usize,
+    /// The first k.
     k: usize,
 }
 
 impl Row {
     fn at(weight: &Weight, row: u64) -> Self {
-        let (k, panels) = (weight.packing.k() as u64, weight.packing.panels() as u64);
-        Self { group: (row / k / panels) as usize, panel: (row / k % panels) as usize, k: (row % k) as usize }
+        let (rows, panels) = (weight.packing.rows(weight.encoding) as u64, weight.packing.panels() as u64);
+        let k = (row % rows) as usize * weight.encoding.depth() as usize;
+        Self { group: (row / rows / panels) as usize, panel: (row / rows % panels) as usize, k }
     }
 }
 
-/// Writes the elements of a weight from texel `first` of its own on.
-fn fill(weight: &Weight, offsets: &Offsets, first: u64, mut out: &mut [f32]) {
+/// The elements of a row, step by step; zeros outside the weight.
+fn fill(weight: &Weight, offsets: &Offsets, row: &Row, values: &mut [f32]) {
     let p = &weight.packing;
-    let per_row = (p.panel_width / 4) as u64;
-    let (mut row, mut skip) = (first / per_row, (first % per_row) as usize * 4);
-    while !out.is_empty() {
-        let Row { group, panel, k } = Row::at(weight, row);
-        let (part, rest) = out.split_at_mut((p.panel_width - skip).min(out.len()));
-        let columns = (panel * p.panel_width + skip).min(offsets.n.len())..offsets.n.len();
-        let n = &offsets.n[columns];
-        read(&p.constant, group * p.group_stride + offsets.k[k], &n[..n.len().min(part.len())], part);
-        (out, row, skip) = (rest, row + 1, 0);
+    let columns = row.panel * p.panel_width..((row.panel + 1) * p.panel_width).min(offsets.n.len());
+    values.fill(0.0);
+    for (k, values) in offsets.k[row.k..].iter().zip(values.chunks_exact_mut(p.panel_width)) {
+        read(&p.constant, row.group * p.group_stride + k, &offsets.n[columns.clone()], values);
     }
 }
 
@@ -145,29 +167,40 @@ fn read(constant: &Constant, base: usize, offsets: &[usize], out: &mut [f32]) {
     }
 }
 
-/// Elements at the stored precision.
-fn encode(values: &[f32], format: TexelFormat) -> Vec<u8> {
-    let mut bytes = vec![0; values.len() * (format.texel_bytes() / 4) as usize];
-    match format {
-        TexelFormat::Rgba32Float => {
-            bytes.chunks_exact_mut(4).zip(values).for_each(|(to, v)| to.copy_from_slice(&v.to_le_bytes()));
-        }
-        TexelFormat::Rgba16Float => {
+/// The texels of a row of a panel from its elements, step by step: in a texel, four columns with their steps beside each other.
+fn encode(values: &[f32], encoding: Encoding, bytes: &mut [u8]) {
+    match encoding {
+        Encoding::F32 => encode_elements(values, encoding, bytes),
+        Encoding::F16 => {
+            let (low, high) = values.split_at(values.len() / 2);
             let mut halves = vec![half::f16::ZERO; values.len()];
-            halves.convert_from_f32_slice(values);
-            bytes.chunks_exact_mut(2).zip(halves).for_each(|(to, v)| to.copy_from_slice(&v.to_le_bytes()));
+            halves[..low.len()].convert_from_f32_slice(low);
+            halves[low.len()..].convert_from_f32_slice(high);
+            let (low, high) = halves.split_at(low.len());
+            for ((to, low), high) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(low).zip(high) {
+                *to = (u32::from(low.to_bits()) | u32::from(high.to_bits()) << 16).to_le_bytes();
+            }
         }
     }
-    bytes
 }
 
-/// Position of the first finite element that became infinite.
-fn overflow(values: &[f32], bytes: &[u8], format: TexelFormat) -> Option<usize> {
-    match format {
-        TexelFormat::Rgba32Float => None,
-        TexelFormat::Rgba16Float => bytes.chunks_exact(2).zip(values).position(|(b, value)| {
-            u16::from_le_bytes([b[0], b[1]]) & 0x7fff == half::f16::INFINITY.to_bits() && value.is_finite()
-        }),
+/// Elements one after the other.
+fn encode_elements(values: &[f32], encoding: Encoding, bytes: &mut [u8]) {
+    match encoding {
+        Encoding::F32 => bytes.as_chunks_mut().0.iter_mut().zip(values).for_each(|(to, v)| *to = v.to_le_bytes()),
+        Encoding::F16 => {
+            let mut halves = vec![half::f16::ZERO; values.len()];
+            halves.convert_from_f32_slice(values);
+            bytes.as_chunks_mut().0.iter_mut().zip(halves).for_each(|(to, v)| *to = v.to_le_bytes());
+        }
+    }
+}
+
+/// Position of the first finite element that becomes infinite.
+fn overflow(values: &[f32], encoding: Encoding) -> Option<usize> {
+    match encoding {
+        Encoding::F32 => None,
+        Encoding::F16 => values.iter().position(|value| value.is_finite() && value.abs() >= F16_ROUNDS_TO_INFINITY),
     }
 }
 
@@ -178,14 +211,15 @@ fn overflow(values: &[f32], bytes: &[u8], format: TexelFormat) -> Option<usize> 
 pub fn row(source: &RowSource, row: u32) -> Result<Vec<u8>, PackError> {
     let elements = source.table.row_elements as usize;
     let first = row as usize * elements;
-    let (constant, format) = (&source.constant, source.table.format);
-    if let (Storage::F32, TexelFormat::Rgba32Float, Some(bytes)) = (constant.storage, format, constant.dense_bytes()) {
+    let (constant, encoding) = (&source.constant, source.table.encoding);
+    if let (Storage::F32, Encoding::F32, Some(bytes)) = (constant.storage, encoding, constant.dense_bytes()) {
         return Ok(bytes[4 * first..4 * (first + elements)].to_vec());
     }
     let mut values = vec![0.0; elements];
     constant.read_f32(first, &mut values);
-    let bytes = encode(&values, format);
-    match overflow(&values, &bytes, format) {
+    let mut bytes = vec![0; elements * encoding.element_bytes() as usize];
+    encode_elements(&values, encoding, &mut bytes);
+    match overflow(&values, encoding) {
         None => Ok(bytes),
         Some(at) => {
             let (weight, value) = (source.table.name.clone(), values[at]);
@@ -199,7 +233,7 @@ mod tests {
     use super::Packer;
     use crate::graph::constant::Constant;
     use crate::lower::program::{Packing, Program, Tensors, Weight};
-    use flashmem_plan_format::plan::{PageGeometry, TexelFormat};
+    use flashmem_plan_format::plan::{Encoding, PageGeometry};
 
     #[test]
     fn texels_follow_panels_then_k_then_columns() {
@@ -214,9 +248,9 @@ mod tests {
             groups: 1,
             panel_width: 4,
         };
-        let texels = packing.texels();
-        assert_eq!(texels, 2 * 3);
-        let page = PageGeometry { format: TexelFormat::Rgba32Float, rows: 1 };
+        let (encoding, texels) = (Encoding::F32, packing.texels(Encoding::F32));
+        assert_eq!((texels, packing.texels(Encoding::F16)), (2 * 3, 2 * 2));
+        let page = PageGeometry { rows: 1 };
         let program = Program {
             page,
             inputs: vec![],
@@ -225,7 +259,7 @@ mod tests {
             row_sources: vec![],
             row_gathers: vec![],
             index_bounds: vec![],
-            weights: vec![Weight { name: "w".into(), texel_offset: 0, texels, packing }],
+            weights: vec![Weight { name: "w".into(), encoding, texel_offset: 0, texels, packing }],
             constants: vec![],
             steps: vec![],
             activation_bytes: 0,
@@ -242,9 +276,9 @@ mod tests {
         assert!(bytes[24 * 4..].iter().all(|b| *b == 0));
     }
 
-    fn program(values: &[f32], format: TexelFormat) -> Program {
+    fn program(values: &[f32], encodings: [Encoding; 2]) -> Program {
         // Two weights of 2 groups, k 3 × 7 (its axes exchanged), n 10 in panels of 8.
-        let weight = |texel_offset, name: &str| {
+        let weight = |texel_offset, name: &str, encoding| {
             let packing = Packing {
                 constant: Constant::from_f32(vec![2, 7, 3, 10], values),
                 group_stride: 210,
@@ -255,12 +289,12 @@ mod tests {
                 groups: 2,
                 panel_width: 8,
             };
-            Weight { name: name.into(), texel_offset, texels: packing.texels(), packing }
+            Weight { name: name.into(), encoding, texel_offset, texels: packing.texels(encoding), packing }
         };
-        let first = weight(0, "first");
-        let second = weight(first.texels.next_multiple_of(8), "second");
+        let first = weight(0, "first", encodings[0]);
+        let second = weight(first.texels.next_multiple_of(8), "second", encodings[1]);
         Program {
-            page: PageGeometry { format, rows: 1 },
+            page: PageGeometry { rows: 1 },
             inputs: vec![],
             outputs: vec![],
             checks: vec![],
@@ -278,8 +312,9 @@ mod tests {
     #[test]
     fn any_number_of_threads_gives_the_pages_of_one() {
         let values: Vec<f32> = (0..420).map(|v| v as f32 - 200.0).collect();
-        for format in [TexelFormat::Rgba32Float, TexelFormat::Rgba16Float] {
-            let program = program(&values, format);
+        let pairs = Encoding::ALL.iter().flat_map(|first| Encoding::ALL.map(|second| [*first, second]));
+        for encodings in pairs {
+            let program = program(&values, encodings);
             let mut packer = Packer::new(&program);
             let one: Vec<Vec<u8>> =
                 (0..program.pages() as u32).map(|i| packer.page(i).expect("small values pack")).collect();
@@ -298,7 +333,7 @@ mod tests {
     fn a_value_beyond_half_precision_is_named_by_weight_and_element() {
         let mut values = vec![1.0; 420];
         values[2 * 10 + 9] = -70000.0; // group 0, k (2, 0), column 9
-        let program = program(&values, TexelFormat::Rgba16Float);
+        let program = program(&values, [Encoding::F16; 2]);
         let expected = super::PackError::F16Overflow { weight: "first".into(), element: 29, value: -70000.0 };
         assert_eq!(super::pages(&program, 3, |_| Ok(())), Err(expected));
     }

@@ -7,8 +7,8 @@ use super::markup::escape;
 use super::subject::Subject;
 use super::timeline::Timeline;
 use super::{chart, memory_chart, tables};
+use crate::bundle::half::stored_encoding;
 use flashmem_plan_format::byte_size;
-use flashmem_plan_format::plan::TexelFormat;
 use std::fmt::Write as _;
 
 const STYLE: &str = include_str!("page.css");
@@ -81,12 +81,9 @@ fn entry(class: &str, text: &str) -> String {
 
 fn subtitle(subject: &Subject<'_>) -> String {
     let plan = subject.plan;
-    let weights = match plan.page.format {
-        TexelFormat::Rgba32Float => "f32",
-        TexelFormat::Rgba16Float => "f16",
-    };
+    let weights = stored_encoding(&plan.provenance).map_or(String::new(), |encoding| format!(" {}", encoding.name()));
     format!(
-        "{} {weights} weights in {} pages of {}, {} kernel calls, planned for {}, first run",
+        "{}{weights} weights in {} pages of {}, {} kernel calls, planned for {}, first run",
         byte_size::format(plan.weight_bytes),
         plan.page_count,
         byte_size::format(plan.page.page_bytes()),

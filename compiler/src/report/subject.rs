@@ -7,7 +7,7 @@ use crate::cost::OperatorClass;
 use crate::lower::program::Program;
 use crate::profile::DeviceProfile;
 use crate::search::Planned;
-use flashmem_plan_format::plan::Plan;
+use flashmem_plan_format::plan::{Plan, TEXEL_BYTES};
 use std::ops::Range;
 
 /// Predicted cost of one dispatch.
@@ -113,7 +113,6 @@ impl<'a> Subject<'a> {
 /// Weights by name, with the steps that read any of their texels.
 fn named_weights(program: &Program) -> Vec<WeightUse> {
     let page_texels = u64::from(program.page.texels());
-    let texel_bytes = u64::from(program.page.format.texel_bytes());
     let reads: Vec<(u32, &Range<u64>)> = (0_u32..)
         .zip(&program.steps)
         .filter_map(|(index, step)| step.weight_texels.as_ref().map(|texels| (index, texels)))
@@ -125,7 +124,7 @@ fn named_weights(program: &Program) -> Vec<WeightUse> {
         let last_step = reads.iter().rev().find(overlaps)?.0;
         Some(WeightUse {
             name: Some(weight.name.clone()),
-            size_bytes: weight.texels * texel_bytes,
+            size_bytes: weight.texels * u64::from(TEXEL_BYTES),
             pages: (texels.start / page_texels) as u32..texels.end.div_ceil(page_texels) as u32,
             first_step,
             last_step,

@@ -9,14 +9,14 @@ use crate::profile::DeviceProfile;
 use crate::schedule::{Problem, SolverKind, StepData, Strategy, emit_commands, page_uses, schedule};
 use crate::search::Keep;
 use crate::search::Planned;
-use flashmem_plan_format::plan::{Dispatch, DispatchWeights, PageId, Plan, TexelFormat};
+use flashmem_plan_format::plan::{Dispatch, DispatchWeights, Encoding, PageId, Plan};
 use flashmem_plan_format::testing::small_plan;
 use std::ops::Range;
 use std::path::Path;
 
 fn options(profile: &str, strategy: Strategy, budget_bytes: Option<u64>) -> CompileOptions {
     CompileOptions {
-        weights: TexelFormat::Rgba16Float,
+        weights: Encoding::F16,
         budget_bytes,
         import: ImportOptions::default(),
         profile: DeviceProfile::load(profile).expect("built in"),
@@ -29,7 +29,11 @@ fn options(profile: &str, strategy: Strategy, budget_bytes: Option<u64>) -> Comp
 }
 
 fn planned(options: &CompileOptions) -> Planned {
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/tiny/vit.onnx");
+    planned_of("vit", options)
+}
+
+fn planned_of(name: &str, options: &CompileOptions) -> Planned {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/tiny").join(name).with_extension("onnx");
     let prepared = prepare(&model, options, &mut |_| ()).expect("the model is supported");
     plan(&prepared, options).expect("the budget works")
 }
@@ -130,8 +134,8 @@ fn pages_are_self_contained_repeatable_and_escape_names() {
 #[test]
 fn all_stalls_are_named_in_page_and_summary() {
     let mut options = options("mid-phone", Strategy::OnDemand, None);
-    options.profile.disk_bytes_per_second = 5e7;
-    let planned = planned(&options);
+    (options.weights, options.profile.disk_bytes_per_second) = (Encoding::F32, 5e7);
+    let planned = planned_of("depthanything-s", &options);
     let subject = Subject::of_planned(&planned, &options.profile);
     let timeline = Timeline::new(&subject);
     assert!(timeline.stalls.len() > 5 && timeline.stalls.iter().any(|s| matches!(s.cause, StallCause::Disk { .. })));

@@ -18,7 +18,7 @@ use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize, 
 use crate::profile::DeviceProfile;
 use crate::schedule::{SolverKind, Strategy};
 use crate::stages::StageError;
-use flashmem_plan_format::plan::{Provenance, TexelFormat};
+use flashmem_plan_format::plan::{Encoding, Provenance};
 
 /// Solutions with undone fusions that are tried, at most.
 const MAX_ATTEMPTS: u32 = 4;
@@ -32,7 +32,7 @@ pub struct SolveOptions<'a> {
     /// Device.
     pub profile: &'a DeviceProfile,
     /// Stored precision.
-    pub weights: TexelFormat,
+    pub weights: Encoding,
     /// The budget.
     pub budget_bytes: Option<u64>,
     /// When the least memory is requested: how much slower than the best it may be.
@@ -160,8 +160,8 @@ impl Attempts<'_> {
         }
         check("split", &graph)?;
         let half = match self.options.weights {
-            TexelFormat::Rgba16Float => into_range(&mut graph).map_err(StageError::from)?,
-            TexelFormat::Rgba32Float => HalfReport::default(),
+            Encoding::F16 => into_range(&mut graph),
+            Encoding::F32 => HalfReport::default(),
         };
         check("half", &graph)?;
         let provenance = self.provenance_of(&splits, &half);
@@ -169,7 +169,7 @@ impl Attempts<'_> {
             &graph,
             &self.kernels,
             &Search {
-                format: self.options.weights,
+                encoding: self.options.weights,
                 max_binding_bytes,
                 budget_bytes: self.options.budget_bytes,
                 slack: self.options.slack,

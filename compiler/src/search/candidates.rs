@@ -10,13 +10,11 @@ use crate::lower::program::Program;
 use crate::lower::{LowerError, LowerOptions};
 use crate::schedule::{Strategy, smallest_slots};
 use crate::stages::{StageError, lowered, planned, problem};
-use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS, PageGeometry};
+use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_ROW_BYTES, PageGeometry};
 
-/// Page sizes that are tried, in bytes.
-const PAGE_BYTES: [u64; 9] = [16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
-
-/// Fewest rows of a page: some devices keep textures in blocks of this many rows, and would need more than is declared for fewer.
-const MIN_ROWS: u32 = 8;
+/// Page sizes that are tried, in bytes: of 8 rows at least, since some devices keep textures in blocks of so many rows, and would
+/// need more than is declared for fewer.
+const PAGE_BYTES: [u64; 8] = [32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
 
 /// Larger pages, tried in this order only when the device's textures have too few layers for all of the above: when everything is to
 /// be resident. Below that they would only make staging and slots coarser.
@@ -101,14 +99,11 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
         {
             break;
         }
-        let row_bytes = u64::from(PAGE_WIDTH_TEXELS * search.format.texel_bytes());
-        let page = PageGeometry { format: search.format, rows: (page_bytes / row_bytes) as u32 };
-        if page.rows < MIN_ROWS {
-            continue;
-        }
+        let page = PageGeometry { rows: (page_bytes / u64::from(PAGE_ROW_BYTES)) as u32 };
         let mut last: Option<usize> = None;
         for max_pages_per_call in PAGES_PER_CALL {
             let options = LowerOptions {
+                encoding: search.encoding,
                 page,
                 max_pages_per_call,
                 max_binding_bytes: search.max_binding_bytes,

@@ -8,7 +8,7 @@ use crate::graph::op::Op;
 use crate::graph::{Graph, GraphPort};
 use crate::profile::DeviceProfile;
 use crate::schedule::{SolverKind, Strategy};
-use flashmem_plan_format::plan::{ElementType, Provenance, TexelFormat};
+use flashmem_plan_format::plan::{ElementType, Encoding, Provenance};
 
 /// A product with 10 MiB of weights.
 fn product() -> Graph {
@@ -50,9 +50,9 @@ fn searched(layers: u32, all_resident: bool) -> Result<Planned, BudgetError> {
         budget_bytes: None,
         provenance: &provenance,
     };
-    let format = TexelFormat::Rgba32Float;
+    let encoding = Encoding::F32;
     let limits =
-        Search { format, max_binding_bytes: 128 << 20, budget_bytes: None, slack: None, all_resident, assembly };
+        Search { encoding, max_binding_bytes: 128 << 20, budget_bytes: None, slack: None, all_resident, assembly };
     search(&product(), &KernelCache::default(), &limits)
 }
 

@@ -4,7 +4,7 @@ use crate::bundle::{AssembleError, Assembled, Assembly};
 use crate::lower::program::Program;
 use crate::schedule::ScheduleError;
 use crate::stages::StageError;
-use flashmem_plan_format::plan::{Plan, TexelFormat};
+use flashmem_plan_format::plan::{Encoding, Plan};
 
 /// Time that may be given up for memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,8 +18,8 @@ pub enum Slack {
 /// What the search needs to know.
 #[derive(Debug, Clone)]
 pub struct Search<'a> {
-    /// Stored precision.
-    pub format: TexelFormat,
+    /// How weights are stored, apart from those that only f32 holds.
+    pub encoding: Encoding,
     /// Most bytes of one tensor.
     pub max_binding_bytes: u64,
     /// The budget.

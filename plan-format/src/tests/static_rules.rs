@@ -29,7 +29,6 @@ const CASES: &[Case] = &[
     Case("WeightCounts", |plan| plan.slot_count = 0),
     Case("WeightCounts", |plan| plan.staging_pages = 0),
     Case("PageGeometry", |plan| plan.page.rows = 0),
-    Case("PageGeometry", |plan| plan.page.rows = 1),
     Case("PageGeometry", |plan| plan.page.rows = 6),
     Case("PageGeometry", |plan| plan.page.rows = 1 << 31),
     Case("Index", |plan| plan.dispatches[0].pipeline = 2),

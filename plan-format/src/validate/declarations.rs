@@ -3,7 +3,7 @@
 //! The implied values come from `implied/`; this file deliberately only compares.
 
 use super::violation::shown;
-use super::{Check, MAX_PAGE_ROWS, MAX_STAGING_PAGES, MAX_TABLE_ENTRIES, PAGE_BYTES_MULTIPLE, Place, PlanViolation};
+use super::{Check, MAX_PAGE_ROWS, MAX_STAGING_PAGES, MAX_TABLE_ENTRIES, Place, PlanViolation};
 use crate::implied::{User, for_each_use};
 use crate::plan::{MAX_CONSTANT_BYTES, MAX_PAGES};
 use crate::plan::{MemoryDeclaration, Plan};
@@ -51,11 +51,9 @@ impl Check<'_> {
 
     pub(super) fn page_geometry(&mut self) {
         let plan = self.plan;
-        let (rows, page_bytes) = (plan.page.rows, plan.page.page_bytes());
-        let rows_fit = rows.is_power_of_two() && rows <= MAX_PAGE_ROWS;
-        if !rows_fit || !page_bytes.is_multiple_of(PAGE_BYTES_MULTIPLE) {
-            let (max_rows, multiple) = (MAX_PAGE_ROWS, PAGE_BYTES_MULTIPLE);
-            self.found.push(PlanViolation::PageGeometry { rows, page_bytes, max_rows, multiple });
+        let (rows, max_rows) = (plan.page.rows, MAX_PAGE_ROWS);
+        if !rows.is_power_of_two() || rows > max_rows {
+            self.found.push(PlanViolation::PageGeometry { rows, max_rows });
         }
         let stored_bytes = plan.pages_bytes().zip(plan.rows_bytes()).and_then(|(pages, rows)| pages.checked_add(rows));
         if stored_bytes.is_none_or(|stored| plan.weight_bytes > stored) {

@@ -28,8 +28,6 @@ pub const MAX_RANK: u32 = 16;
 pub const MAX_ELEMENTS: u64 = 1 << 31;
 /// Most rows of texels in a page.
 pub const MAX_PAGE_ROWS: u32 = 8192;
-/// Pages are multiples of this, so that every page is aligned in the file and can be read directly.
-pub const PAGE_BYTES_MULTIPLE: u64 = 4096;
 /// Most buffers in the staging ring.
 pub const MAX_STAGING_PAGES: u32 = 1024;
 /// Most bytes of one row of a row table.

@@ -76,10 +76,8 @@ pub enum PlanViolation {
     #[error("{page_count} pages, {slot_count} slots and {staging_pages} staging pages: all are zero or none is")]
     WeightCounts { page_count: u32, slot_count: u32, staging_pages: u32 },
     /// Page rows are no power of two in range, or the page's bytes are no multiple of 4096.
-    #[error(
-        "pages of {rows} rows and {page_bytes} bytes: rows must be a power of two up to {max_rows}, bytes a multiple of {multiple}"
-    )]
-    PageGeometry { rows: u32, page_bytes: u64, max_rows: u32, multiple: u64 },
+    #[error("pages of {rows} rows: rows must be a power of two up to {max_rows}")]
+    PageGeometry { rows: u32, max_rows: u32 },
     /// An index that points nowhere.
     #[error("{place}: index {index} is out of range; the plan has {count} {table}")]
     Index { place: Place, table: &'static str, index: u32, count: u64 },

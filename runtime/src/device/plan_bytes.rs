@@ -125,7 +125,7 @@ impl HeapBytes for Port {
 
 impl HeapBytes for RowTable {
     fn heap_bytes(&self) -> usize {
-        let Self { name, offset_bytes: _, rows: _, row_elements: _, format: _ } = self;
+        let Self { name, offset_bytes: _, rows: _, row_elements: _, encoding: _ } = self;
         name.heap_bytes()
     }
 }

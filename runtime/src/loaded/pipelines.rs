@@ -74,7 +74,7 @@ impl Layouts {
 fn layout_of(device: &Device, (uses_weights, storage_bindings): Shape) -> (BindGroupLayout, PipelineLayout) {
     let mut types = vec![(0, buffer_binding(BufferBindingType::Uniform))];
     if uses_weights {
-        let sample_type = TextureSampleType::Float { filterable: false };
+        let sample_type = TextureSampleType::Uint;
         let view_dimension = TextureViewDimension::D2Array;
         types.push((1, BindingType::Texture { sample_type, view_dimension, multisampled: false }));
     }

@@ -10,7 +10,7 @@ use crate::pages::PageSource;
 use crate::time::Wait;
 use flashmem_plan_format::implied::MAX_READBACK_BYTES;
 use flashmem_plan_format::plan::PageId;
-use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, PAGE_WIDTH_TEXELS, Plan, RowGather, TexelFormat};
+use flashmem_plan_format::plan::{ALLOCATION_GRANULE_BYTES, PAGE_WIDTH_TEXELS, Plan, RowGather};
 use std::sync::Arc;
 use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, CommandEncoderDescriptor, Extent3d, MapMode, SubmissionIndex, Texture,
@@ -253,7 +253,7 @@ impl Allocator<'_> {
             mip_level_count: 1,
             sample_count: 1,
             dimension: TextureDimension::D2,
-            format: texture_format(plan.page.format),
+            format: TextureFormat::Rgba32Uint,
             usage: TextureUsages::TEXTURE_BINDING | TextureUsages::COPY_DST,
             view_formats: &[],
         };
@@ -276,13 +276,6 @@ async fn temporary_buffer(gpu: &Gpu) -> Result<WriteBuffer, Error> {
     let during = "allocating a temporary upload buffer";
     let buffer = gpu.checked(during, || gpu.device.create_buffer(&descriptor)).await?;
     Ok(WriteBuffer { buffer, state: WriteState::Mapped })
-}
-
-const fn texture_format(format: TexelFormat) -> TextureFormat {
-    match format {
-        TexelFormat::Rgba32Float => TextureFormat::Rgba32Float,
-        TexelFormat::Rgba16Float => TextureFormat::Rgba16Float,
-    }
 }
 
 /// Copies `bytes` into `target`, a carrier's size at a time. The carrier is mapped before and after.

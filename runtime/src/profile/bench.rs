@@ -28,8 +28,8 @@ const DURING: &str = "measuring the device";
 
 /// Texels and rows of a page of 256 KiB.
 const PAGE_WIDTH: u32 = 256;
-const PAGE_ROWS: u32 = 128;
-const PAGE_BYTES: u64 = PAGE_WIDTH as u64 * PAGE_ROWS as u64 * 8;
+const PAGE_ROWS: u32 = 64;
+const PAGE_BYTES: u64 = PAGE_WIDTH as u64 * PAGE_ROWS as u64 * 16;
 const LAYERS: u32 = 64;
 const STAGING_BUFFERS: u32 = 8;
 /// Largest operand.
@@ -78,7 +78,7 @@ impl Bench {
             mip_level_count: 1,
             sample_count: 1,
             dimension: TextureDimension::D2,
-            format: TextureFormat::Rgba16Float,
+            format: TextureFormat::Rgba32Uint,
             usage: TextureUsages::COPY_DST.union(TextureUsages::TEXTURE_BINDING),
             view_formats: &[],
         };
@@ -181,7 +181,7 @@ impl Bench {
             let buffer = &self.staging[(copy % STAGING_BUFFERS) as usize];
             let layout = TexelCopyBufferLayout {
                 offset: 0,
-                bytes_per_row: Some(PAGE_WIDTH * 8),
+                bytes_per_row: Some(PAGE_WIDTH * 16),
                 rows_per_image: Some(PAGE_ROWS),
             };
             encoder.copy_buffer_to_texture(

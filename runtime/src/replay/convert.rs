@@ -3,7 +3,7 @@
 //! f16 is f32 on the device; i64, i8 and u8 are i32; booleans are u32 0 or 1. Both directions work piecewise, so that
 //! no second copy of a tensor is held. It deliberately knows neither ports nor buffers.
 
-use flashmem_plan_format::plan::{ElementType, TexelFormat};
+use flashmem_plan_format::plan::{ElementType, Encoding};
 use half::f16;
 
 /// Bytes of device elements that are converted at a time.
@@ -48,10 +48,10 @@ pub(crate) fn from_device(element: ElementType, device: &[u8], out: &mut Vec<u8>
 }
 
 /// Widens a stored row to f32.
-pub(crate) fn widen_row(format: TexelFormat, bytes: &[u8], mut sink: impl FnMut(&[u8])) {
-    match format {
-        TexelFormat::Rgba32Float => sink(bytes),
-        TexelFormat::Rgba16Float => widen_f16(bytes, sink),
+pub(crate) fn widen_row(encoding: Encoding, bytes: &[u8], mut sink: impl FnMut(&[u8])) {
+    match encoding {
+        Encoding::F32 => sink(bytes),
+        Encoding::F16 => widen_f16(bytes, sink),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::api::{Error, Mark, RunRequest, Span};
 use crate::loaded::{CommandList, Loaded, WriteBuffer, WriteState, start_reading};
 use crate::pages::PageSource;
 use crate::time::{POLL_INTERVAL, Stopwatch, Wait};
-use flashmem_plan_format::plan::{Command, PAGE_WIDTH_TEXELS, PageId, SlotId};
+use flashmem_plan_format::plan::{Command, PAGE_ROW_BYTES, PAGE_WIDTH_TEXELS, PageId, SlotId};
 use std::time::Duration;
 use wgpu::{
     CommandEncoder, CommandEncoderDescriptor, ComputePass, ComputePassDescriptor, Extent3d, MapMode, Origin3d,
@@ -134,9 +134,11 @@ impl<'a> Walk<'a> {
         staging.buffer.unmap();
         staging.state = WriteState::Encoded;
         let geometry = self.loaded.bundle.plan.page;
-        let row_bytes = PAGE_WIDTH_TEXELS * geometry.format.texel_bytes();
-        let layout =
-            TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(row_bytes), rows_per_image: Some(geometry.rows) };
+        let layout = TexelCopyBufferLayout {
+            offset: 0,
+            bytes_per_row: Some(PAGE_ROW_BYTES),
+            rows_per_image: Some(geometry.rows),
+        };
         let arena =
             self.loaded.device_state().resources.arena.as_ref().expect("a validated plan that loads pages has slots");
         self.encoder.copy_buffer_to_texture(

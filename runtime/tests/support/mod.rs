@@ -9,7 +9,7 @@ pub mod inject;
 use flashmem_plan_format::BundleWriter;
 use flashmem_plan_format::plan::{
     Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, MemoryDeclaration, OperatorClass,
-    PageGeometry, PageId, Pipeline, Plan, Port, Requirements, SlotId, TexelFormat,
+    PageGeometry, PageId, Pipeline, Plan, Port, Requirements, SlotId,
 };
 use flashmem_plan_format::testing;
 use flashmem_runtime::{Error, MemorySource, Options, ReadAt, Session, Source, Tensor};
@@ -23,14 +23,14 @@ pub const PAGE_FLOATS: u32 = 256;
 const MULTIPLY: &str = "\
 struct Params { page_count: u32, page_shift: u32, unused: vec2<u32>, slots: array<vec4<u32>, 16> }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var weights: texture_2d_array<f32>;
+@group(0) @binding(1) var weights: texture_2d_array<u32>;
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let slot = params.slots[0][0];
-    let texel = textureLoad(weights, vec2<u32>(id.x, 0u), slot, 0);
+    let texel = bitcast<vec4<f32>>(textureLoad(weights, vec2<u32>(id.x, 0u), slot, 0));
     for (var i = 0u; i < 4u; i++) { y[4u * id.x + i] = x[4u * id.x + i] * texel[i]; }
 }
 ";
@@ -41,7 +41,7 @@ pub struct Product {
     pub pages: u32,
     pub slots: u32,
     pub ring: u32,
-    /// Rows of a page: 16 make 64 KiB of rgba32float.
+    /// Rows of a page: 16 make 64 KiB.
     pub rows: u32,
 }
 
@@ -80,7 +80,7 @@ impl Product {
             inputs: vec![port("x", 0)],
             outputs: vec![port("y", total)],
             checks: vec![],
-            page: PageGeometry { format: TexelFormat::Rgba32Float, rows: self.rows },
+            page: PageGeometry { rows: self.rows },
             page_count: self.pages,
             slot_count: self.slots,
             slot_cap: self.slots,

@@ -12,7 +12,7 @@ use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::search::Keep;
 use flashmem_plan_format::byte_size;
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -37,7 +37,7 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let options = CompileOptions {
-        weights: if args.f32 { TexelFormat::Rgba32Float } else { TexelFormat::Rgba16Float },
+        weights: if args.f32 { Encoding::F32 } else { Encoding::F16 },
         budget_bytes: args.budget.as_deref().map(byte_size::parse).transpose()?,
         import: ImportOptions::default(),
         profile: DeviceProfile::load(&args.device)?,

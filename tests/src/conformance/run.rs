@@ -7,7 +7,7 @@ use super::bind::bound;
 use super::{compare, message};
 use crate::{compile_quietly, options};
 use flashmem_compiler::import::{Dim, ImportOptions};
-use flashmem_plan_format::plan::TexelFormat;
+use flashmem_plan_format::plan::Encoding;
 use flashmem_runtime::{Context, Options, Session, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -112,7 +112,7 @@ fn attempt(test: &NodeTest, context: &Context, folder: &Path) -> anyhow::Result<
     let model = folder.join(format!("{}.onnx", test.name));
     let bundle = folder.join(format!("{}.fmplan", test.name));
     std::fs::write(&model, &prepared.model)?;
-    let mut options = options(TexelFormat::Rgba32Float);
+    let mut options = options(Encoding::F32);
     options.import = ImportOptions { inputs: shapes(&prepared.inputs), ..ImportOptions::default() };
     let compiled = compile_quietly(&model, &bundle, &options);
     std::fs::remove_file(&model)?;

@@ -1,10 +1,11 @@
 //! Unrolling: what becomes of marked loops and arrays, what is refused and where, and one kernel in full as a golden file.
 
-use super::golden;
+use super::{golden, kernels};
 use crate::emit::tokens::{set_constants, text, tokens};
 use crate::emit::unroll::unroll;
 use crate::emit::{Form, link, link_form};
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, decoding};
+use flashmem_plan_format::plan::Encoding;
 
 /// The unrolled text, or the message.
 fn unrolled(source: &str, variant: &[(&'static str, u32)]) -> String {
@@ -110,6 +111,14 @@ fn mistakes_are_reported_with_their_line() {
 }
 
 #[test]
+fn loops_of_more_rounds_than_their_mark_says_stay() {
+    let source = "const D: u32 = 2u;\nfor (var i = 0u; i < D; i += 1u) { // unroll 2\nlet w = f(i);\n}";
+    assert_eq!(unrolled(source, &[]), "const D:u32=2u;\nlet w0=f(0u);\nlet w1=f(1u);\n");
+    let stays = "const D:u32=3u;\nfor(var i=0u;i < D;i+=1u){\nlet w=f(i);\n}\n";
+    assert_eq!(unrolled(source, &[("D", 3)]), stays);
+}
+
+#[test]
 fn loops_that_stay_may_leave() {
     let source = "for (var i = 0u; i < 1u; i += 1u) { // unroll\nfor (var j = 0u; j < n; j += 1u) {\nif (j > i) {\nbreak;\n}\n}\n}";
     let expected = "for(var j=0u; j < n; j+=1u){\nif(j > 0u){\nbreak;\n}\n}\n";
@@ -118,18 +127,18 @@ fn loops_that_stay_may_leave() {
 
 #[test]
 fn one_kernel_is_unrolled_as_recorded() {
-    golden("matmul.wgsl", &link(Kernel::Matmul, None).expect("links").source);
+    golden("matmul.wgsl", &link(Kernel::Matmul, Some(Encoding::F16), None).expect("links").source);
 }
 
 #[test]
 fn no_mark_is_left_and_written_kernels_are_short() {
-    for kernel in Kernel::all() {
+    for (kernel, encoding) in kernels() {
         let row = kernel.row();
-        for file in [row.body].iter().chain(row.shared) {
+        for file in encoding.map(decoding).iter().flatten().chain(&[row.body]).chain(row.shared) {
             assert!(file.text.lines().count() <= 250, "{} is longer than a kernel's file should be", file.name);
         }
-        let Ok(written) = link_form(kernel, None, Form::Written) else { continue };
-        let unrolled = link(kernel, None).expect("links as it is written");
+        let Ok(written) = link_form(kernel, encoding, None, Form::Written) else { continue };
+        let unrolled = link(kernel, encoding, None).expect("links as it is written");
         let same = written.source == unrolled.source;
         assert_eq!(same, !row.body.text.contains("// unroll"), "{kernel:?}");
         let facts =

@@ -150,8 +150,8 @@ pub enum Fit {
     Uniform(i32),
     /// The elements of every channel times 2 to its power.
     PerChannel(Vec<i32>),
-    /// Not at all: this channel spans too much.
-    Never(usize),
+    /// Not at all: a channel spans too much.
+    Never,
 }
 
 fn sums(constant: &Constant, channels: &Channels, shift: impl Fn(usize) -> i32) -> Vec<Sums> {
@@ -181,10 +181,8 @@ pub fn fit(constant: &Constant, channels: &Channels, reader: Reader) -> Fit {
     let own = |sums: &Sums| if sums.fit(0, exact, reader) { 0 } else { sums.requested_shift() };
     let shifts: Vec<i32> = plain.iter().map(own).collect();
     let shifted = sums(constant, channels, |channel| shifts[channel]);
-    match shifted.iter().zip(&shifts).position(|(sums, shift)| !sums.fit(*shift, exact, reader)) {
-        Some(channel) => Fit::Never(channel),
-        None => Fit::PerChannel(shifts),
-    }
+    let all_fit = shifted.iter().zip(&shifts).all(|(sums, shift)| sums.fit(*shift, exact, reader));
+    if all_fit { Fit::PerChannel(shifts) } else { Fit::Never }
 }
 
 /// The constant in half precision, the elements of every channel times 2 to the power of its shift, and the largest relative
@@ -230,7 +228,7 @@ mod tests {
             let (constant, channels) = weight(rows, by_row);
             assert_eq!(fit(&constant, &channels, Reader::Device), *expected, "{rows:?}");
             let shift = |channel: usize| match expected {
-                Fit::AsIs | Fit::Never(_) => 0,
+                Fit::AsIs | Fit::Never => 0,
                 Fit::Uniform(shift) => *shift,
                 Fit::PerChannel(shifts) => shifts[channel],
             };

@@ -181,10 +181,9 @@ pub fn panel_calls(
 ) -> Result<(), LowerError> {
     let (page, limit) = (lowering.options().page, lowering.options().max_pages_per_call);
     let weight = lowering.weight_at(weight).clone();
-    let (panels, panel_texels) = (weight.packing.panels(), weight.packing.panel_texels() as u64);
-    let start = weight.texel_offset + (group * panels) as u64 * panel_texels;
-    let texels =
-        |range: &Range<usize>| start + range.start as u64 * panel_texels..start + range.end as u64 * panel_texels;
+    let panels = weight.packing.panels();
+    let start = group * panels;
+    let texels = |range: &Range<usize>| weight.texels_of(&(start + range.start..start + range.end));
     let mut first = 0;
     while first < panels {
         let mut last = panels;

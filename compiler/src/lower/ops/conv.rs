@@ -193,11 +193,11 @@ impl Convolution<'_> {
             constant,
         };
         let taps = packing.k();
-        let group_texels = (packing.panels() * packing.panel_texels()) as u64;
         let weight = lowering.weight(weight, packing);
         let page = lowering.options().page;
-        let whole = lowering.weight_at(weight).texel_offset;
-        let range = whole..whole + group_texels * g.groups as u64;
+        let placed = lowering.weight_at(weight);
+        let range = placed.texel_offset..placed.texel_offset + placed.texels;
+        let group_texels = placed.texels / g.groups as u64;
         let together = super::contraction::pages_of(page, &range) <= u64::from(lowering.options().max_pages_per_call);
         // All groups in one call when their pages fit, else group by group.
         let groups: Vec<(usize, usize)> =
@@ -292,23 +292,26 @@ impl Convolution<'_> {
         let taps = g.kernel[0] * g.kernel[1];
         let packing = Packing {
             constant,
-            group_stride: taps,
-            k_shape: vec![],
-            k_strides: vec![],
+            group_stride: 0,
+            k_shape: vec![g.outputs],
+            k_strides: vec![taps],
             n_shape: vec![taps],
             n_strides: vec![1],
-            groups: g.outputs,
+            groups: 1,
             panel_width: taps.next_multiple_of(4),
         };
-        let tap_texels = packing.panel_texels() as u64;
+        let tap_quads = packing.panel_quads() as u64;
         let weight = lowering.weight(weight, packing);
-        let start = lowering.weight_at(weight).texel_offset;
+        let placed = lowering.weight_at(weight).clone();
         let (page, limit) = (lowering.options().page, lowering.options().max_pages_per_call);
-        let per_call = ((u64::from(page.texels()) * u64::from(limit - 1)) / tap_texels).max(1) as usize;
+        // Whole rows of channels, as many as share texels.
+        let depth = placed.encoding.depth() as usize;
+        let rows_per_call = (u64::from(page.texels()) * u64::from(limit - 1) / tap_quads).max(1) as usize;
         let mut first = 0;
         while first < g.outputs {
-            let last = (first + per_call).min(g.outputs);
-            let texels = start + first as u64 * tap_texels..start + last as u64 * tap_texels;
+            let last = (first + rows_per_call * depth).min(g.outputs);
+            let [start, end] = [first / depth, last.div_ceil(depth)].map(|row| row as u64 * tap_quads);
+            let texels = placed.texel_offset + start..placed.texel_offset + end;
             let pages = super::contraction::pages_of(page, &texels);
             if pages > u64::from(limit) {
                 return Err(LowerError::PanelTooLarge { node: lowering.site_label(), pages, limit });

@@ -19,7 +19,7 @@ use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::program::RowSource;
 use crate::lower::view::{View, dense_strides};
-use flashmem_plan_format::plan::{Buffer, BufferSlice, ElementType, RowGather, RowTable, TexelFormat};
+use flashmem_plan_format::plan::{Buffer, BufferSlice, ElementType, RowGather, RowTable};
 use flashmem_plan_format::validate::MAX_ROW_BYTES;
 pub use host::HostIndices;
 use indices::Piece;
@@ -117,11 +117,10 @@ fn gather_rows(lowering: &mut Lowering<'_>, id: NodeId, places: RowPlaces) {
 /// Position of a table among those of the program, to which it is added if it is not there.
 fn row_source(lowering: &mut Lowering<'_>, table_node: NodeId, constant: &Constant) -> u32 {
     let graph = lowering.graph();
-    let kept = graph.kept_f32.contains(&table_node);
-    let format = if kept { TexelFormat::Rgba32Float } else { lowering.options().page.format };
+    let encoding = lowering.encoding_of(table_node);
     let same = |s: &RowSource| {
         s.constant.address() == constant.address()
-            && s.table.format == format
+            && s.table.encoding == encoding
             && (&s.constant.shape, s.constant.storage) == (&constant.shape, constant.storage)
     };
     if let Some(position) = lowering.row_sources().iter().position(same) {
@@ -133,7 +132,7 @@ fn row_source(lowering: &mut Lowering<'_>, table_node: NodeId, constant: &Consta
         offset_bytes: lowering.row_sources().last().map_or(0, end),
         rows: constant.shape[0] as u32,
         row_elements: constant.shape[1..].iter().product::<usize>() as u32,
-        format,
+        encoding,
     };
     lowering.add_row_source(RowSource { table, constant: constant.clone() })
 }

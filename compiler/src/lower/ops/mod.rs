@@ -41,7 +41,7 @@ pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerEr
     if lowering.host().is_only_host(id) {
         return Ok(());
     }
-    stream::operands(lowering, id)?;
+    stream::operands(lowering, id);
     lowering.enter(Site::Node(id));
     let op = &lowering.graph().node(id).op;
     match op {

@@ -1,8 +1,7 @@
 //! Large constants of element-wise operators: pages of the stream that are unpacked into an activation where they are needed.
 //!
 //! A position table of many megabytes would otherwise stay resident from beginning to end. Only what one node reads once is
-//! streamed: a constant with several readers stays in the constants buffer, and so does one that half precision cannot hold
-//! when weights are stored in it (a mask; `half.rs`).
+//! streamed: a constant with several readers stays in the constants buffer.
 
 use super::contraction::pages_of;
 use super::strided::{cost, linear};
@@ -13,23 +12,21 @@ use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
 use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering, Site};
-use crate::lower::error::LowerError;
 use crate::lower::program::Packing;
 
 /// Constants of at least this size are streamed, in bytes on the device.
 const STREAMED_BYTES: usize = 512 << 10;
 
-/// Most elements that lie side by side in the packing; any power of two gives the same order of texels.
-const MAX_COLUMNS: usize = 256;
+/// Elements that lie side by side in the packing: a quad.
+const COLUMNS: usize = 4;
 
 /// Streams the large constants among the element-wise operands of a node, and makes what is unpacked their view.
-pub fn operands(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
+pub fn operands(lowering: &mut Lowering<'_>, id: NodeId) {
     for (_, operand) in streamed_constants(lowering.graph(), id) {
-        if let Some(columns) = streamed_columns(lowering.graph(), operand) {
-            unpack(lowering, operand, columns)?;
+        if is_streamed(lowering.graph(), operand) {
+            unpack(lowering, operand);
         }
     }
-    Ok(())
 }
 
 /// The large constants among the element-wise operands of a node that are streamed, with their positions.
@@ -39,45 +36,48 @@ pub fn streamed_constants(graph: &Graph, id: NodeId) -> Vec<(usize, NodeId)> {
         _ => graph.op_operand_count(id),
     };
     let operands = graph.operands(id).into_iter().enumerate().skip(own);
-    operands.filter(|(_, operand)| streamed_columns(graph, *operand).is_some()).collect()
+    operands.filter(|(_, operand)| is_streamed(graph, *operand)).collect()
 }
 
-/// Whether a constant is streamed: the columns of its packing.
-fn streamed_columns(graph: &Graph, id: NodeId) -> Option<usize> {
-    let constant = graph.constant(id)?;
-    let columns = 1 << constant.len().trailing_zeros().min(MAX_COLUMNS.trailing_zeros());
-    let large = constant.len() * 4 >= STREAMED_BYTES && columns >= 4 && constant.dtype() == Dtype::F32;
-    (large && graph.use_count(id) == 1 && !graph.kept_f32.contains(&id)).then_some(columns)
+/// Whether a constant is streamed.
+fn is_streamed(graph: &Graph, id: NodeId) -> bool {
+    graph.use_count(id) == 1
+        && graph.constant(id).is_some_and(|constant| {
+            let large = constant.len() * 4 >= STREAMED_BYTES;
+            large && constant.len().is_multiple_of(COLUMNS) && constant.dtype() == Dtype::F32
+        })
 }
 
-fn unpack(lowering: &mut Lowering<'_>, id: NodeId, columns: usize) -> Result<(), LowerError> {
+fn unpack(lowering: &mut Lowering<'_>, id: NodeId) {
     let graph = lowering.graph();
     let constant = graph.constant(id).expect("the caller found a constant").clone();
     lowering.enter(Site::Node(id));
     let out = lowering.output(&constant.shape);
-    // One panel, so that texel t holds elements 4 t to 4 t + 3.
+    // One panel of one quad, so that k counts the quads of the constant.
     let packing = Packing {
         group_stride: 0,
-        k_shape: vec![constant.len() / columns],
-        k_strides: vec![columns],
-        n_shape: vec![columns],
+        k_shape: vec![constant.len() / COLUMNS],
+        k_strides: vec![COLUMNS],
+        n_shape: vec![COLUMNS],
         n_strides: vec![1],
         groups: 1,
-        panel_width: columns,
+        panel_width: COLUMNS,
         constant,
     };
     let weight = lowering.weight(id, packing);
-    let (start, texels) = (lowering.weight_at(weight).texel_offset, lowering.weight_at(weight).texels);
+    let placed = lowering.weight_at(weight);
+    let (start, texels, depth) = (placed.texel_offset, placed.texels, u64::from(placed.encoding.depth()));
+    let quads = placed.packing.k() as u64;
     let (page, limit) = (lowering.options().page, u64::from(lowering.options().max_pages_per_call));
     let mut first = start;
     while first < start + texels {
         let borders = (first / u64::from(page.texels()) + limit) * u64::from(page.texels());
         let range = first..borders.min(start + texels);
         debug_assert!(pages_of(page, &range) <= limit, "cut at page borders");
-        let count = (range.end - range.start) as usize;
+        let count = (((range.end - start) * depth).min(quads) - (range.start - start) * depth) as usize;
         let (workgroups, width) = linear(count);
         let base = (range.start % u64::from(page.texels())) as u32;
-        let offset = ((range.start - start) * 4) as u32;
+        let offset = ((range.start - start) * depth * COLUMNS as u64) as u32;
         first = range.end;
         lowering.call(
             Call::of(Kernel::Unpack, out.tensor)
@@ -95,5 +95,4 @@ fn unpack(lowering: &mut Lowering<'_>, id: NodeId, columns: usize) -> Result<(),
         );
     }
     lowering.set_view(id, out);
-    Ok(())
 }

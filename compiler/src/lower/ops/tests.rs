@@ -10,11 +10,18 @@ use crate::graph::{Graph, GraphPort, NodeId};
 use crate::kernels::Kernel;
 use crate::lower::program::Program;
 use crate::profile::Tiles;
-use flashmem_plan_format::plan::{ElementType, PageGeometry, TexelFormat};
+use flashmem_plan_format::plan::{ElementType, Encoding, PageGeometry};
 
 fn options() -> LowerOptions {
-    let page = PageGeometry { format: TexelFormat::Rgba16Float, rows: 16 };
-    LowerOptions { page, max_pages_per_call: 64, max_binding_bytes: 128 << 20, max_rounds: None, tiles: Tiles::Gpu }
+    let page = PageGeometry { rows: 16 };
+    LowerOptions {
+        encoding: Encoding::F16,
+        page,
+        max_pages_per_call: 64,
+        max_binding_bytes: 128 << 20,
+        max_rounds: None,
+        tiles: Tiles::Gpu,
+    }
 }
 
 fn input(graph: &mut Graph, shape: &[usize], dtype: Dtype) -> NodeId {
@@ -146,4 +153,30 @@ fn two_views_of_one_tensor_are_bound_once() {
         program.steps.iter().map(|s| s.expression.as_ref().map_or(0, |e| e.buffers.len())).collect();
     assert_eq!(views, [2, 1], "different views are two operands, equal ones are one");
     assert!(program.steps.iter().all(|s| s.bindings.len() == 2));
+}
+
+#[test]
+fn constants_that_only_f32_holds_stream_beside_others() {
+    let mut graph = Graph::default();
+    let x = input(&mut graph, &[512, 300], Dtype::F32);
+    let constant = |graph: &mut Graph, shape: [usize; 2]| {
+        graph.add_constant(Constant::from_f32(shape.to_vec(), &vec![0.5; shape[0] * shape[1]]), "constant")
+    };
+    let (table, weight) = (constant(&mut graph, [512, 300]), constant(&mut graph, [300, 40]));
+    let op = || Op::Einsum { a: vec![0, 1], b: vec![1, 2], output: vec![0, 2] };
+    let first = graph.add(op(), &[x, weight], "first").expect("fits");
+    let add = Op::Pointwise(Pointwise::binary(BinaryOp::Add, Dtype::F32));
+    let sum = graph.add(add, &[x, table], "sum").expect("fits");
+    let second = graph.add(op(), &[sum, weight], "second").expect("fits");
+    output(&mut graph, first);
+    output(&mut graph, second);
+    graph.kept_f32.insert(table);
+    let program = lowered(&graph);
+    assert_eq!(crate::lower::verify::verify(&program), []);
+    let [half, wide] = program.weights.as_slice() else { panic!("{:?}", program.weights.len()) };
+    assert_eq!((half.encoding, wide.encoding), (Encoding::F16, Encoding::F32));
+    // Two panels of 300 k in four texels each; then a quad a texel, from a border of eight on.
+    assert_eq!((half.texels, wide.texel_offset, wide.texels), (2400, 2400, 512 * 75));
+    let of = |kernel| program.steps.iter().find(|step| step.kernel == kernel).and_then(|step| step.encoding);
+    assert_eq!((of(Kernel::Unpack), of(Kernel::MatmulTiled)), (Some(Encoding::F32), Some(Encoding::F16)));
 }

@@ -5,7 +5,7 @@
 //! overwrites a tensor that it reads itself or that a later call or a result needs; that every tensor is written by as many calls
 //! as were made for it; that first and last address of every view that a call was made from lie inside its tensor; that inputs,
 //! gathered rows and results are whole tensors of the size of their ports, and results are still there after the last call; that
-//! weights lie apart in the order of the stream, and calls read inside one of them. All violations are returned.
+//! weights lie apart in the order of the stream, and calls read inside one of them, encoded as they take it. All violations are returned.
 //!
 //! It shares no code with `memory.rs` and takes nothing from lifetimes: it knows only the order of the calls. It deliberately
 //! does not check which elements of its tensors a kernel reaches (parameters are words to it, and a tensor counts as written
@@ -18,10 +18,10 @@ mod violation;
 
 pub use violation::Violation;
 
-use super::program::{Accesses, PlacedTensor, Program, Step};
+use super::program::{Accesses, PlacedTensor, Program, Step, Weight};
 use super::view::{TensorId, View};
 use arena::Arena;
-use flashmem_plan_format::plan::{Buffer, BufferSlice, Port};
+use flashmem_plan_format::plan::{Buffer, BufferSlice, Encoding, Port};
 use std::ops::Range;
 
 /// Checks a program; empty when it is right.
@@ -157,25 +157,27 @@ impl<'a> Check<'a> {
     fn weights(&mut self) {
         let mut end = 0;
         for weight in &self.program.weights {
-            if weight.texel_offset < end || weight.texels != weight.packing.texels() {
+            if weight.texel_offset < end || weight.texels != weight.packing.texels(weight.encoding) {
                 self.found.push(Violation::Weight { name: weight.name.clone(), texel_offset: weight.texel_offset });
             }
             end = weight.texel_offset.saturating_add(weight.texels);
         }
         for (index, step, _) in self.steps() {
             let Some(texels) = step.weight_texels.clone() else { continue };
-            if !texels.is_empty() && !self.inside_one_weight(&texels) {
+            if !texels.is_empty() && self.encoding_inside_one_weight(&texels) != step.encoding {
                 let node = step.node.clone();
                 self.found.push(Violation::WeightRange { step: index as u32, node, texels });
             }
         }
     }
 
-    fn inside_one_weight(&self, texels: &Range<u64>) -> bool {
+    /// The encoding of the weight that holds all of these texels.
+    fn encoding_inside_one_weight(&self, texels: &Range<u64>) -> Option<Encoding> {
         let weights = &self.program.weights;
         let behind = weights.partition_point(|weight| weight.texel_offset <= texels.start);
         let weight = behind.checked_sub(1).map(|index| &weights[index]);
-        weight.is_some_and(|weight| texels.end <= weight.texel_offset.saturating_add(weight.texels))
+        let whole = |weight: &&Weight| texels.end <= weight.texel_offset.saturating_add(weight.texels);
+        weight.filter(whole).map(|weight| weight.encoding)
     }
 
     /// What is where, call by call.

@@ -9,7 +9,7 @@ use crate::lower::program::Program;
 use crate::lower::view::TensorId;
 use crate::lower::{LowerOptions, lower};
 use crate::profile::Tiles;
-use flashmem_plan_format::plan::{Buffer, ElementType, PageGeometry, TexelFormat};
+use flashmem_plan_format::plan::{Buffer, ElementType, Encoding, PageGeometry};
 
 fn port(graph: &mut Graph, name: &str, node: NodeId) -> GraphPort {
     let element = if graph.node(node).dtype == Dtype::F32 { ElementType::F32 } else { ElementType::I64 };
@@ -52,9 +52,10 @@ fn program() -> Program {
         let port = port(&mut graph, name, node);
         graph.outputs.push(port);
     }
-    let page = PageGeometry { format: TexelFormat::Rgba32Float, rows: 16 };
+    let page = PageGeometry { rows: 16 };
     let (max_pages_per_call, max_binding_bytes, tiles) = (64, 128 << 20, Tiles::Gpu);
-    let options = LowerOptions { page, max_pages_per_call, max_binding_bytes, max_rounds: None, tiles };
+    let options =
+        LowerOptions { encoding: Encoding::F32, page, max_pages_per_call, max_binding_bytes, max_rounds: None, tiles };
     lower(&graph, &options).unwrap_or_else(|e| panic!("{e}"))
 }
 
@@ -191,6 +192,9 @@ fn weights_and_ports_that_are_not_whole_are_found() {
     let reader = changed.steps.iter().position(|step| step.weight_texels.is_some()).expect("a streamed product");
     let texels = changed.steps[reader].weight_texels.clone().expect("it reads weights");
     changed.steps[reader].weight_texels = Some(texels.start..whole.texels() + 1);
+    assert!(matches!(verify(&changed)[..], [Violation::WeightRange { .. }]));
+    let mut changed = whole.clone();
+    changed.steps[reader].encoding = Some(Encoding::F16);
     assert!(matches!(verify(&changed)[..], [Violation::WeightRange { .. }]));
     let mut changed = whole.clone();
     changed.weights[0].texels += 8;

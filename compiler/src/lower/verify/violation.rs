@@ -111,8 +111,10 @@ pub enum Violation {
         /// Where it starts.
         texel_offset: u64,
     },
-    /// A call that reads texels that are not of one weight.
-    #[error("step {step} (`{node}`) reads texels {texels:?}, which are not of one weight")]
+    /// A call that reads texels that are not of one weight, or takes them as encoded otherwise.
+    #[error(
+        "step {step} (`{node}`) reads texels {texels:?}, which are not of one weight in the encoding of its kernel"
+    )]
     WeightRange {
         /// The call.
         step: u32,

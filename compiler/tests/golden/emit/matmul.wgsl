@@ -1,3 +1,26 @@
+const DEPTH:u32=2u;
+fn decoded(raw:vec4<u32>,step:u32)-> vec4<f32> {
+let x=unpack2x16float(raw.x);
+let y=unpack2x16float(raw.y);
+let z=unpack2x16float(raw.z);
+let w=unpack2x16float(raw.w);
+return select(vec4<f32>(x.x,y.x,z.x,w.x),vec4<f32>(x.y,y.y,z.y,w.y),step==1u);
+}
+struct Scale{
+none:u32,
+}
+fn head_texels(k:u32)-> u32{
+return 0u;
+}
+fn new_block(k:u32)-> bool{
+return false;
+}
+fn scale_at(head:u32,k:u32,quad:u32)-> Scale{
+return Scale();
+}
+fn scaled(codes:vec4<f32>,scale:Scale)-> vec4<f32> {
+return codes;
+}
 const ROWS:u32=4u;
 const PANELS:u32=1u;
 const COLUMNS:u32=PANELS*PANEL;
@@ -18,7 +41,9 @@ var i0=x_base+min(m,last_m)*params.x_stride_m;
 var i1=x_base+min(m+8u,last_m)*params.x_stride_m;
 var i2=x_base+min(m+16u,last_m)*params.x_stride_m;
 var i3=x_base+min(m+24u,last_m)*params.x_stride_m;
-let away0=select(0u,0u*params.k*TEXELS,(panel)*PANEL < params.n_count);
+let rows=(params.k+DEPTH-1u)/DEPTH;
+let panel_texels=head_texels(params.k)+rows*PANEL_QUADS;
+let away0=select(0u,0u*panel_texels,(panel)*PANEL < params.n_count);
 var acc0_0=vec4<f32>();
 var acc0_1=vec4<f32>();
 var acc0_2=vec4<f32>();
@@ -51,58 +76,90 @@ var acc3_4=vec4<f32>();
 var acc3_5=vec4<f32>();
 var acc3_6=vec4<f32>();
 var acc3_7=vec4<f32>();
-var texel=params.weight_base+panel*params.k*TEXELS;
-let texel_end=texel+select(0u,params.k*TEXELS,active_invocation);
-for(;texel < texel_end;texel+=TEXELS){
+let head=params.weight_base+panel*panel_texels;
+var texel=head+head_texels(params.k);
+let texel_end=texel+select(0u,rows*PANEL_QUADS,active_invocation);
+var k=0u;
+var scale0=Scale();
+var scale1=Scale();
+var scale2=Scale();
+var scale3=Scale();
+var scale4=Scale();
+var scale5=Scale();
+var scale6=Scale();
+var scale7=Scale();
+for(;texel < texel_end;texel+=PANEL_QUADS){
+if(new_block(k)){
+scale0=scale_at(head+away0,k,0u%PANEL_QUADS);
+scale1=scale_at(head+away0,k,1u%PANEL_QUADS);
+scale2=scale_at(head+away0,k,2u%PANEL_QUADS);
+scale3=scale_at(head+away0,k,3u%PANEL_QUADS);
+scale4=scale_at(head+away0,k,4u%PANEL_QUADS);
+scale5=scale_at(head+away0,k,5u%PANEL_QUADS);
+scale6=scale_at(head+away0,k,6u%PANEL_QUADS);
+scale7=scale_at(head+away0,k,7u%PANEL_QUADS);
+}
 let at0=place_of(texel+away0,pages);
-let xs0=x[i0];
+let raw0=textureLoad(weights,vec2<u32>(at0.x,at0.y),at0.z,0);
+let raw1=textureLoad(weights,vec2<u32>(at0.x+1u,at0.y),at0.z,0);
+let raw2=textureLoad(weights,vec2<u32>(at0.x+2u,at0.y),at0.z,0);
+let raw3=textureLoad(weights,vec2<u32>(at0.x+3u,at0.y),at0.z,0);
+let raw4=textureLoad(weights,vec2<u32>(at0.x+4u,at0.y),at0.z,0);
+let raw5=textureLoad(weights,vec2<u32>(at0.x+5u,at0.y),at0.z,0);
+let raw6=textureLoad(weights,vec2<u32>(at0.x+6u,at0.y),at0.z,0);
+let raw7=textureLoad(weights,vec2<u32>(at0.x+7u,at0.y),at0.z,0);
+for(var step=0u;step < DEPTH;step+=1u){
+let inside=DEPTH==1u||k+step < params.k;
+let xs0=select(0.0,x[select(x_base,i0,inside)],inside);
 i0+=x_step;
-let xs1=x[i1];
+let xs1=select(0.0,x[select(x_base,i1,inside)],inside);
 i1+=x_step;
-let xs2=x[i2];
+let xs2=select(0.0,x[select(x_base,i2,inside)],inside);
 i2+=x_step;
-let xs3=x[i3];
+let xs3=select(0.0,x[select(x_base,i3,inside)],inside);
 i3+=x_step;
-let w0_0=textureLoad(weights,vec2<u32>(at0.x,at0.y),at0.z,0);
-acc0_0+=xs0*w0_0;
-acc1_0+=xs1*w0_0;
-acc2_0+=xs2*w0_0;
-acc3_0+=xs3*w0_0;
-let w0_1=textureLoad(weights,vec2<u32>(at0.x+1u,at0.y),at0.z,0);
-acc0_1+=xs0*w0_1;
-acc1_1+=xs1*w0_1;
-acc2_1+=xs2*w0_1;
-acc3_1+=xs3*w0_1;
-let w0_2=textureLoad(weights,vec2<u32>(at0.x+2u,at0.y),at0.z,0);
-acc0_2+=xs0*w0_2;
-acc1_2+=xs1*w0_2;
-acc2_2+=xs2*w0_2;
-acc3_2+=xs3*w0_2;
-let w0_3=textureLoad(weights,vec2<u32>(at0.x+3u,at0.y),at0.z,0);
-acc0_3+=xs0*w0_3;
-acc1_3+=xs1*w0_3;
-acc2_3+=xs2*w0_3;
-acc3_3+=xs3*w0_3;
-let w0_4=textureLoad(weights,vec2<u32>(at0.x+4u,at0.y),at0.z,0);
-acc0_4+=xs0*w0_4;
-acc1_4+=xs1*w0_4;
-acc2_4+=xs2*w0_4;
-acc3_4+=xs3*w0_4;
-let w0_5=textureLoad(weights,vec2<u32>(at0.x+5u,at0.y),at0.z,0);
-acc0_5+=xs0*w0_5;
-acc1_5+=xs1*w0_5;
-acc2_5+=xs2*w0_5;
-acc3_5+=xs3*w0_5;
-let w0_6=textureLoad(weights,vec2<u32>(at0.x+6u,at0.y),at0.z,0);
-acc0_6+=xs0*w0_6;
-acc1_6+=xs1*w0_6;
-acc2_6+=xs2*w0_6;
-acc3_6+=xs3*w0_6;
-let w0_7=textureLoad(weights,vec2<u32>(at0.x+7u,at0.y),at0.z,0);
-acc0_7+=xs0*w0_7;
-acc1_7+=xs1*w0_7;
-acc2_7+=xs2*w0_7;
-acc3_7+=xs3*w0_7;
+let w0=scaled(decoded(raw0,step),scale0);
+acc0_0+=xs0*w0;
+acc1_0+=xs1*w0;
+acc2_0+=xs2*w0;
+acc3_0+=xs3*w0;
+let w1=scaled(decoded(raw1,step),scale1);
+acc0_1+=xs0*w1;
+acc1_1+=xs1*w1;
+acc2_1+=xs2*w1;
+acc3_1+=xs3*w1;
+let w2=scaled(decoded(raw2,step),scale2);
+acc0_2+=xs0*w2;
+acc1_2+=xs1*w2;
+acc2_2+=xs2*w2;
+acc3_2+=xs3*w2;
+let w3=scaled(decoded(raw3,step),scale3);
+acc0_3+=xs0*w3;
+acc1_3+=xs1*w3;
+acc2_3+=xs2*w3;
+acc3_3+=xs3*w3;
+let w4=scaled(decoded(raw4,step),scale4);
+acc0_4+=xs0*w4;
+acc1_4+=xs1*w4;
+acc2_4+=xs2*w4;
+acc3_4+=xs3*w4;
+let w5=scaled(decoded(raw5,step),scale5);
+acc0_5+=xs0*w5;
+acc1_5+=xs1*w5;
+acc2_5+=xs2*w5;
+acc3_5+=xs3*w5;
+let w6=scaled(decoded(raw6,step),scale6);
+acc0_6+=xs0*w6;
+acc1_6+=xs1*w6;
+acc2_6+=xs2*w6;
+acc3_6+=xs3*w6;
+let w7=scaled(decoded(raw7,step),scale7);
+acc0_7+=xs0*w7;
+acc1_7+=xs1*w7;
+acc2_7+=xs2*w7;
+acc3_7+=xs3*w7;
+}
+k+=DEPTH;
 }
 if(active_invocation){
 for(var first=0u;first < COLUMNS;first+=4u){
@@ -167,11 +224,11 @@ operands:array<vec4<u32>,4>,
 slots:array<vec4<u32>,16>,
 }
 @group(0)@binding(0)var<uniform> params:Params;
-@group(0)@binding(1)var weights:texture_2d_array<f32>;
+@group(0)@binding(1)var weights:texture_2d_array<u32>;
 @group(0)@binding(2)var<storage,read_write> out:array<f32>;
 @group(0)@binding(3)var<storage,read_write> x:array<f32>;
 const PANEL:u32=32u;
-const TEXELS:u32=PANEL/4u;
+const PANEL_QUADS:u32=PANEL/4u;
 fn batch_of(z:u32)-> vec3<u32> {
 return vec3<u32>(z/(params.batch_1*params.batch_2),(z/params.batch_2)%params.batch_1,z%params.batch_2);
 }
