@@ -1,4 +1,5 @@
 //! Constants that a file keeps as small integers: element = (integer − zero point) · scale, with a scale for a block of them.
+//! Where the zero point is a float, the element is integer · scale − zero point · scale, each of the three rounded.
 //!
 //! Plain data: packed integers of 2, 4 or 8 bits, one scale and zero point for a block of elements along every axis, and where
 //! each of them lies, by strides. Bytes are shared with whatever holds the file, never unpacked or copied. Transposes, views
@@ -283,7 +284,10 @@ impl Quantised {
     }
 
     fn value(&self, integer: i32, zero: f32, scale: f32) -> f32 {
-        let value = (integer as f32 - zero) * scale;
+        let value = match self.blocks.zeros {
+            ZeroPoints::Same(_) | ZeroPoints::Integers(_) => (integer as f32 - zero) * scale,
+            ZeroPoints::Floats(_) => integer as f32 * scale - zero * scale,
+        };
         if self.half { f16::from_f32(value).to_f32() } else { value }
     }
 

@@ -24,6 +24,7 @@ mod names;
 mod opaque;
 mod preflight;
 mod protobuf;
+mod quantized;
 mod ranges;
 pub mod reason;
 mod reference;

@@ -12,6 +12,7 @@ use super::kernel_op::KernelNode;
 use super::names::NodeNames;
 use super::preflight;
 use super::protobuf::{Skeleton, skim};
+use super::quantized;
 use super::reason::Unsupported;
 use super::rewrite::{Known, Shapes, rewrite};
 use super::sizes::{self, fixed};
@@ -101,6 +102,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     names.mark(graph);
     admission::check(&graph.node, opset).map_err(|error| error.with_names(&names))?;
     let mut claims = axes::claims(&graph.node, &Known::of(graph, opset));
+    quantized::take(graph, &mut weights).map_err(|error| error.with_names(&names))?;
     let initialisers = names_of_initialisers(graph, &weights);
     graph.input.retain(|input| !initialisers.contains(&input.name));
     sizes::fix(graph, options)?;
@@ -112,7 +114,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
         return Err(ImportError::Unsupported(not_widened).with_names(&names));
     }
     let mut kernel_ops = rewritten(graph, opset, &weights).map_err(|error| error.with_names(&names))?;
-    let inside = take_branches(&mut proto, &weights, opset, &mut kernel_ops, &mut names);
+    let inside = take_branches(&mut proto, &mut weights, opset, &mut kernel_ops, &mut names);
     claims.extend(inside.map_err(|error| error.with_names(&names))?);
     let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
 
@@ -180,7 +182,7 @@ fn rewritten(
 /// then, both branches are computed. Returns what their nodes say about axes.
 fn take_branches(
     proto: &mut ModelProto,
-    weights: &[Weight],
+    weights: &mut Vec<Weight>,
     opset: i64,
     kernel_ops: &mut BTreeMap<String, KernelNode>,
     names: &mut NodeNames,
@@ -211,6 +213,7 @@ fn take_branches(
         }
         admission::check(&inside, opset)?;
         claims.extend(axes::claims(&inside, &Known::of(graph, opset)));
+        quantized::take(graph, weights)?;
         kernel_ops.extend(rewritten(graph, opset, weights)?);
     }
     Ok(claims)

@@ -223,9 +223,9 @@ pub const OPERATORS: &[Operator] = &[
         .rewritten(DeformableColumns::from_onnx),
     op("DepthToSpace", &[1, 11, 13, 28]).attributes("blocksize mode=DCR|CRD"),
     op("DequantizeLinear", &[10, 13, 19, 21, 23, 24, 25, 28])
-        .attributes("axis block_size=0 output_dtype=0|1")
+        .attributes("axis block_size output_dtype=0|1|10")
         .optional("x_zero_point")
-        .limited("not blocked; not float16")
+        .limited("in float16, and other than 8 and 16 bits: constants; no bfloat16; blocks of computed data: in inputs")
         .rewritten(rewrite::dequantize)
         .values(),
     op("Det", &[11, 22]).limited("at most 48 rows").rewritten(Det::from_onnx),
@@ -356,9 +356,9 @@ pub const OPERATORS: &[Operator] = &[
     op("QLinearConv", &[10]).attributes("auto_pad dilations group kernel_shape pads strides").optional("B").values(),
     op("QLinearMatMul", &[10, 21]).rewritten(rewrite::quantized_product).values(),
     op("QuantizeLinear", &[10, 13, 19, 21, 23, 24, 25, 28])
-        .attributes("axis block_size=0 output_dtype precision=0|1 saturate")
+        .attributes("axis block_size output_dtype precision=0|1 saturate")
         .optional("y_zero_point")
-        .limited("to int8 and uint8, not blocked; not float16")
+        .limited("to int8 and uint8, not float16; constants that are dequantised again: any integers; blocks of computed data: in inputs")
         .rewritten(rewrite::quantize)
         .values(),
     op("RMSNormalization", &[23]).attributes("axis epsilon stash_type=1|10|16"),
@@ -541,8 +541,19 @@ pub const OPERATORS: &[Operator] = &[
         .attributes("alpha transA transB transBatchA=0 transBatchB=0")
         .limited("without transBatchA and transBatchB")
         .rewritten(rewrite::fused_matmul),
+    contributed("GatherBlockQuantized")
+        .attributes("bits=2|4|8 block_size gather_axis quantize_axis")
+        .optional("zero_points")
+        .limited("constant integers; an index outside the table is an error")
+        .values(),
     contributed("Gelu").rewritten(rewrite::gelu),
     contributed("Inverse").limited("at most 32 rows").rewritten(Inverse::from_onnx),
+    // Sums are of f32, whatever precision the accuracy level allows.
+    contributed("MatMulNBits")
+        .attributes("K N accuracy_level bits=2|4|8 block_size")
+        .optional("zero_points bias")
+        .limited("a constant weight")
+        .values(),
     contributed("QuickGelu").attributes("alpha"),
     contributed("SkipLayerNormalization")
         .attributes("epsilon")

@@ -19,6 +19,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("LSTM", "activation_alpha activation_beta clip input_forget"),
     ("RNN", "activation_alpha activation_beta clip"),
     ("SimplifiedLayerNormalization", "inv_std_var"),
+    ("com.microsoft.MatMulNBits", "g_idx weight_prepacked"),
     ("com.microsoft.SkipLayerNormalization", "mean inv_std_var"),
     ("com.microsoft.SkipSimplifiedLayerNormalization", "mean inv_std_var"),
 ];

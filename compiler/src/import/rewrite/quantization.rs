@@ -2,7 +2,8 @@
 //!
 //! tract multiplies by the reciprocal of a scale where ONNX divides, which rounds some elements to the next integer, and takes
 //! constant scales only. A node stays as it is where the rank or type that its operands need cannot be read from the model;
-//! the translation then refuses what tract would get wrong. Blocked quantisation and f16 scales are left alone, too.
+//! the translation then refuses what tract would get wrong, f16 scales among it. Blocks need a shape that the model says: scales
+//! are repeated for the elements of their block. Constants that are dequantised do not come here (`import/quantized/`).
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
@@ -28,27 +29,58 @@ fn float(s: &mut Steps<'_>, x: &str) -> String {
     cast(s, x, DataType::Float as i32)
 }
 
-/// How a scale or zero point becomes one that broadcasts to `x`: the shape to give it. `None` when that is not known.
-fn parameter_shape(s: &Steps<'_>, name: &str, x: &str) -> Option<Vec<i64>> {
-    let element = s.known.element_type(name)?;
-    if [DataType::Float16, DataType::Bfloat16].iter().any(|t| *t as i32 == element) {
-        return None;
-    }
-    let (rank, one) = s.known.rank(name)?;
-    if one {
-        return Some(vec![]);
-    }
-    let (x_rank, _) = s.known.rank(x)?;
-    let axis = s.int_attribute("axis").unwrap_or(1);
-    let axis = usize::try_from(if axis < 0 { axis + x_rank as i64 } else { axis }).ok()?;
-    (rank == 1 && axis < x_rank).then(|| (0..x_rank).map(|i| if i == axis { -1 } else { 1 }).collect())
+/// How a scale or zero point becomes one that broadcasts to `x`.
+enum Placement {
+    /// Under this shape.
+    Shape(Vec<i64>),
+    /// Elements of an axis repeated: the place of each along it.
+    Repeated { axis: i64, places: Vec<i64> },
 }
 
-/// A scale or zero point as floats of a shape.
-fn parameter(s: &mut Steps<'_>, name: &str, shape: &[i64]) -> String {
+/// How the scale or zero point `name` broadcasts to `x`; `None` when that cannot be told.
+///
+/// # Errors
+/// Blocks of a tensor whose shape is not known, or that has no such axis.
+fn placement(s: &Steps<'_>, name: &str, x: &str) -> Result<Option<Placement>, Reason> {
+    let Some(element) = s.known.element_type(name) else { return Ok(None) };
+    let is_half = [DataType::Float16, DataType::Bfloat16].iter().any(|t| *t as i32 == element);
+    let axis = s.int_attribute("axis").unwrap_or(1);
+    let from_start = |rank: usize| {
+        let axis = usize::try_from(if axis < 0 { axis + rank as i64 } else { axis }).ok();
+        axis.filter(|axis| *axis < rank)
+    };
+    if let Some(block) = s.int_attribute("block_size").filter(|block| *block != 0) {
+        let shape = s.known.shape(x).ok_or("blocked, of data whose shape the model does not say")?;
+        let axis = from_start(shape.len())
+            .ok_or_else(|| Reason::form("axis {} of {} axes", [axis.into(), shape.len().into()]))?;
+        if block < 1 || is_half {
+            return Err(Reason::form("block_size = {}, or scales that are not float", [block.into()]));
+        }
+        let places = (0..shape[axis] as i64).map(|place| place / block).collect();
+        return Ok(Some(Placement::Repeated { axis: axis as i64, places }));
+    }
+    let (Some((rank, one)), false) = (s.known.rank(name), is_half) else { return Ok(None) };
+    if one {
+        return Ok(Some(Placement::Shape(vec![])));
+    }
+    let Some((x_rank, _)) = s.known.rank(x) else { return Ok(None) };
+    let axis = from_start(x_rank).filter(|_| rank == 1);
+    Ok(axis.map(|axis| Placement::Shape((0..x_rank).map(|i| if i == axis { -1 } else { 1 }).collect())))
+}
+
+/// A scale or zero point as floats that broadcast.
+fn parameter(s: &mut Steps<'_>, name: &str, placement: &Placement) -> String {
     let value = float(s, name);
-    let shape = s.ints(shape);
-    s.op("Reshape", &[&value, &shape], &[])
+    match placement {
+        Placement::Shape(shape) => {
+            let shape = s.ints(shape);
+            s.op("Reshape", &[&value, &shape], &[])
+        }
+        Placement::Repeated { axis, places } => {
+            let places = s.ints(places);
+            s.op("Gather", &[&value, &places], &[("axis", Attribute::Int(*axis))])
+        }
+    }
 }
 
 /// The high half of a float's digits, and the rest: x · 4097 − (x · 4097 − x), which no product of halves rounds.
@@ -98,9 +130,6 @@ fn rounded(s: &mut Steps<'_>, x: &str, scale: &str, zero: Option<&str>, to: i32)
 
 /// `QuantizeLinear`.
 pub fn quantize(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
-    if s.int_attribute("block_size").unwrap_or(0) != 0 {
-        return Err("blocked".into());
-    }
     let (x, scale, zero) = (s.needed(0)?, s.needed(1)?, s.operand(2));
     let stated = s.int_attribute("output_dtype").unwrap_or(0) as i32;
     let to = match zero {
@@ -108,8 +137,8 @@ pub fn quantize(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         None if stated != 0 => Some(stated),
         None => Some(DataType::Uint8 as i32),
     };
-    let scale_shape = parameter_shape(s, scale, x);
-    let zero_shape = zero.map_or(Some(vec![]), |zero| parameter_shape(s, zero, x));
+    let scale_shape = placement(s, scale, x)?;
+    let zero_shape = zero.map_or(Ok(Some(Placement::Shape(vec![]))), |zero| placement(s, zero, x))?;
     let (Some(to), Some(scale_shape), Some(zero_shape)) = (to, scale_shape, zero_shape) else {
         return Ok(Rewritten::Unchanged);
     };
@@ -134,12 +163,9 @@ pub fn quantize(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
 
 /// `DequantizeLinear`.
 pub fn dequantize(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
-    if s.int_attribute("block_size").unwrap_or(0) != 0 {
-        return Err("blocked".into());
-    }
     let (x, scale, zero) = (s.needed(0)?, s.needed(1)?, s.operand(2));
-    let scale_shape = parameter_shape(s, scale, x);
-    let zero_shape = zero.map_or(Some(vec![]), |zero| parameter_shape(s, zero, x));
+    let scale_shape = placement(s, scale, x)?;
+    let zero_shape = zero.map_or(Ok(Some(Placement::Shape(vec![]))), |zero| placement(s, zero, x))?;
     let (Some(scale_shape), Some(zero_shape)) = (scale_shape, zero_shape) else {
         return Ok(Rewritten::Unchanged);
     };

@@ -252,6 +252,11 @@ impl<'a> Steps<'a> {
         Self { known, node, count: 0, nodes: Vec::new(), initialisers: Vec::new(), kernel_ops: Vec::new() }
     }
 
+    /// The nodes that were written.
+    pub fn into_nodes(self) -> Vec<NodeProto> {
+        self.nodes
+    }
+
     fn fresh(&mut self) -> String {
         self.count += 1;
         format!("{}.{}", self.node.name, self.count)
