@@ -140,9 +140,8 @@ fn read_header(source: &mut impl Read) -> Result<String, NpyError> {
 }
 
 fn fill(source: &mut impl Read, bytes: &mut [u8]) -> Result<(), NpyError> {
-    source.read_exact(bytes).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => NpyError::Format,
-        _ => NpyError::Read(error),
+    source.read_exact(bytes).map_err(|error| {
+        if error.kind() == io::ErrorKind::UnexpectedEof { NpyError::Format } else { NpyError::Read(error) }
     })
 }
 

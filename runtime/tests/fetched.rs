@@ -167,13 +167,13 @@ fn a_source_that_answers_later_gives_the_same() {
             }
             Err(error) => error,
         };
-        let kind = match &error {
-            Error::Bundle(BundleError::Read { source, .. })
-            | Error::PageRead { source, .. }
-            | Error::RowRead { source, .. } => source.kind(),
-            other => panic!("read {read}: {other:?}"),
+        let (Error::Bundle(BundleError::Read { source, .. })
+        | Error::PageRead { source, .. }
+        | Error::RowRead { source, .. }) = &error
+        else {
+            panic!("read {read}: {error:?}")
         };
-        assert_eq!(kind, ErrorKind::ConnectionReset);
+        assert_eq!(source.kind(), ErrorKind::ConnectionReset);
     }
 }
 

@@ -71,7 +71,9 @@ fn check_bounds(context: &Context, bundle: &Path, npz: &Path) -> anyhow::Result<
                 ElementType::I32 => tensor.bytes[4 * at..][..4].copy_from_slice(&(index as i32).to_le_bytes()),
                 // No such index can be given.
                 ElementType::U8 | ElementType::I8 | ElementType::Bool if i8::try_from(index).is_err() => continue,
-                other => anyhow::bail!("indices of type {other:?}"),
+                ElementType::F32 | ElementType::F16 | ElementType::U8 | ElementType::I8 | ElementType::Bool => {
+                    anyhow::bail!("indices of type {:?}", tensor.element)
+                }
             }
             match session.run(&wrong) {
                 Err(Error::Input(InputError::IndexRange { position, index: found, .. })) => {

@@ -167,6 +167,7 @@ impl Block {
 }
 
 /// Words of a type, and what they are; types that no block has count as none.
+#[expect(clippy::wildcard_enum_match_arm, reason = "naga's types: those of parameters are few")]
 fn words(module: &Module, ty: &TypeInner) -> (Kind, usize) {
     let kind = |kind: ScalarKind| if kind == ScalarKind::Float { Kind::Float } else { Kind::Integer };
     match *ty {

@@ -76,10 +76,8 @@ impl Finder<'_> {
     }
 
     fn literal(&self, operand: Operand) -> Option<f32> {
-        match self.instruction(operand)? {
-            (_, Instruction::Literal(Literal::F32(bits))) => Some(f32::from_bits(bits)),
-            _ => None,
-        }
+        let (_, Instruction::Literal(Literal::F32(bits))) = self.instruction(operand)? else { return None };
+        Some(f32::from_bits(bits))
     }
 
     fn judge(&mut self, index: usize) {

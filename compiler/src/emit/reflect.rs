@@ -87,10 +87,8 @@ fn binding(module: &Module, number: u32) -> Option<&GlobalVariable> {
 fn uniform_block(kernel: Kernel, module: &Module) -> Result<(u32, &[naga::StructMember]), EmitError> {
     let missing = || claim(kernel, "binding 0", "a uniform structure", "something else");
     let params = binding(module, 0).filter(|v| v.space == AddressSpace::Uniform).ok_or_else(missing)?;
-    match &module.types[params.ty].inner {
-        TypeInner::Struct { members, span } => Ok((*span, members)),
-        _ => Err(missing()),
-    }
+    let TypeInner::Struct { members, span } = &module.types[params.ty].inner else { return Err(missing()) };
+    Ok((*span, members))
 }
 
 /// Number of storage buffers, which must be read-write, in group 0 and contiguous from binding 2.
@@ -214,8 +212,6 @@ fn check_sizes(kernel: Kernel, module: &Module, members: &[naga::StructMember]) 
 
 fn constant(module: &Module, name: &str) -> Option<u32> {
     let (_, constant) = module.constants.iter().find(|(_, c)| c.name.as_deref() == Some(name))?;
-    match module.global_expressions[constant.init] {
-        Expression::Literal(Literal::U32(value)) => Some(value),
-        _ => None,
-    }
+    let Expression::Literal(Literal::U32(value)) = module.global_expressions[constant.init] else { return None };
+    Some(value)
 }

@@ -142,10 +142,7 @@ impl Graph {
 
     /// The constant of a node, if it is one.
     pub fn constant(&self, id: NodeId) -> Option<&Constant> {
-        match &self.nodes[id].op {
-            Op::Constant(c) => Some(c),
-            _ => None,
-        }
+        if let Op::Constant(constant) = &self.nodes[id].op { Some(constant) } else { None }
     }
 
     /// Operands in order: the operator's own, then the epilogue's.

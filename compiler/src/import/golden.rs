@@ -26,13 +26,15 @@ fn indexed_size(graph: &Graph, id: NodeId) -> Option<usize> {
     users
         .filter_map(|user| {
             let node = graph.node(user);
-            match &node.op {
-                Op::Gather { axis } if graph.operands(user).get(1) == Some(&id) => {
-                    let data = graph.operands(user)[0];
-                    graph.node(data).shape.get(*axis).copied()
-                }
-                op if op.is_view() => indexed_size(graph, user),
-                _ => None,
+            if let Op::Gather { axis } = &node.op
+                && graph.operands(user).get(1) == Some(&id)
+            {
+                let data = graph.operands(user)[0];
+                graph.node(data).shape.get(*axis).copied()
+            } else if node.op.is_view() {
+                indexed_size(graph, user)
+            } else {
+                None
             }
         })
         .min()

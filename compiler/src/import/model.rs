@@ -289,6 +289,7 @@ fn weight_input(weight: &Weight) -> ValueInfoProto {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "ONNX's types: those that are taken are few")]
 fn port(info: &ValueInfoProto) -> Result<Port, ImportError> {
     if info.name.len() > MAX_PORT_NAME_BYTES {
         let shown = info.name.chars().take(SHOWN_NAME_CHARACTERS).collect();

@@ -263,6 +263,7 @@ fn size(dim: &Dimension) -> i64 {
 }
 
 /// The value as an element of an ONNX type.
+#[expect(clippy::wildcard_enum_match_arm, reason = "ONNX's types: those that are taken are few")]
 fn element_bytes(elem_type: i32, value: Value) -> Result<Vec<u8>, Unbindable> {
     let data_type = DataType::try_from(elem_type).map_err(|_| Unbindable::UnknownElement(elem_type))?;
     let unfit = || Unbindable::Element(data_type.as_str_name());

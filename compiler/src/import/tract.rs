@@ -123,9 +123,8 @@ pub fn decluttered(model: &Model) -> Result<TypedModel, ImportError> {
     if !misplaced.is_empty() {
         return Err(ImportError::Axes(misplaced));
     }
-    let with_operands = |error: ImportError, inferred: &InferenceModel| match error {
-        ImportError::Failed(failure) => ImportError::Failed(failure.with_operands(inferred)),
-        other => other,
+    let with_operands = |error: ImportError, inferred: &InferenceModel| {
+        if let ImportError::Failed(failure) = error { failure.with_operands(inferred).into() } else { error }
     };
     analysed.map_err(|error| with_operands(error, &inferred))?;
     let typed = guarded(Stage::Infer, || inferred.clone().into_typed());

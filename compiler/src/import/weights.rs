@@ -217,6 +217,7 @@ impl ExternalFiles {
 }
 
 /// Bytes of a tensor's data, from its shape and element type; `None` for types that have no fixed size.
+#[expect(clippy::wildcard_enum_match_arm, reason = "ONNX's types: those that are taken are few")]
 fn data_bytes(tensor: &TensorProto) -> Option<u64> {
     let bits = match DataType::try_from(tensor.data_type).ok()? {
         DataType::Bool | DataType::Uint8 | DataType::Int8 => 8,

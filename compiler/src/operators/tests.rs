@@ -76,10 +76,9 @@ fn results_have_their_shapes_and_parts_are_parts_of_the_whole() {
                 check(op, &operands);
                 seen.insert(op.kind());
             }
-            let value = match node.op {
-                Op::Input => some_value(&node.shape, node.dtype),
-                _ => evaluate_node(&graph, id, &operands),
-            };
+            let is_input = matches!(node.op, Op::Input);
+            let value =
+                if is_input { some_value(&node.shape, node.dtype) } else { evaluate_node(&graph, id, &operands) };
             values.insert(id, value);
         }
     }

@@ -94,7 +94,28 @@ fn find(graph: &Graph, softmax: NodeId, options: &OptimizeOptions) -> Option<Fou
                 hide_rows(graph, user, last, &axes, keys, &mut scores)?;
                 empty_row = EmptyRow::Zero;
             }
-            _ => axes = labels_after_view(graph, user, &axes)?,
+            Op::Input
+            | Op::Constant(_)
+            | Op::Pointwise(_)
+            | Op::Conv { .. }
+            | Op::Fold { .. }
+            | Op::Unfold { .. }
+            | Op::Pool { .. }
+            | Op::Softmax { .. }
+            | Op::Normalize { .. }
+            | Op::Attention { .. }
+            | Op::Reduce { .. }
+            | Op::ArgReduce { .. }
+            | Op::Gather { .. }
+            | Op::Scatter { .. }
+            | Op::Reshape
+            | Op::Transpose { .. }
+            | Op::Broadcast
+            | Op::Slice { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Resize { .. }
+            | Op::Kernel(_) => axes = labels_after_view(graph, user, &axes)?,
         }
         last = user;
     };

@@ -120,12 +120,11 @@ pub fn uniform_literal(constant: &Constant) -> Option<Literal> {
 
 /// Uniform operands of a program become literals, as long as the others still give the node its shape.
 fn literals(graph: &mut Graph, id: NodeId, report: &mut OptimizeReport) {
-    let own = match (&graph.node(id).op, &graph.node(id).epilogue) {
-        (_, Some(_)) => graph.op_operand_count(id),
-        (Op::Pointwise(_), None) => 0,
-        _ => return,
-    };
     let standalone = graph.node(id).epilogue.is_none();
+    if standalone && !matches!(graph.node(id).op, Op::Pointwise(_)) {
+        return;
+    }
+    let own = if standalone { 0 } else { graph.op_operand_count(id) };
     for position in (own..graph.operands(id).len()).rev() {
         let operands = graph.operands(id);
         let mut rest = operands.clone();
@@ -136,10 +135,10 @@ fn literals(graph: &mut Graph, id: NodeId, report: &mut OptimizeReport) {
         }
         graph.set_operands(id, &rest);
         let node = graph.node_mut(id);
-        match (&mut node.op, &mut node.epilogue) {
-            (_, Some(epilogue)) => *epilogue = epilogue.with_literal((position - own + 1) as u32, literal),
-            (Op::Pointwise(program), None) => *program = program.with_literal(position as u32, literal),
-            _ => unreachable!("the match above returned"),
+        if let Some(epilogue) = &mut node.epilogue {
+            *epilogue = epilogue.with_literal((position - own + 1) as u32, literal);
+        } else if let Op::Pointwise(program) = &mut node.op {
+            *program = program.with_literal(position as u32, literal);
         }
         report.literals += 1;
     }

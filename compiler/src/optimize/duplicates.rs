@@ -17,7 +17,27 @@ pub fn run(graph: &mut Graph, _: &OptimizeOptions, report: &mut OptimizeReport) 
         let first = match &graph.node(id).op {
             Op::Input => continue,
             Op::Constant(c) => *constants.entry(constant_key(c)).or_insert(id),
-            _ => *nodes.entry((node_key(graph, id), graph.operands(id))).or_insert(id),
+            Op::Pointwise(_)
+            | Op::Einsum { .. }
+            | Op::Conv { .. }
+            | Op::Fold { .. }
+            | Op::Unfold { .. }
+            | Op::Pool { .. }
+            | Op::Softmax { .. }
+            | Op::Normalize { .. }
+            | Op::Attention { .. }
+            | Op::Reduce { .. }
+            | Op::ArgReduce { .. }
+            | Op::Gather { .. }
+            | Op::Scatter { .. }
+            | Op::Reshape
+            | Op::Transpose { .. }
+            | Op::Broadcast
+            | Op::Slice { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Resize { .. }
+            | Op::Kernel(_) => *nodes.entry((node_key(graph, id), graph.operands(id))).or_insert(id),
         };
         if first != id {
             graph.replace_uses(id, first);

@@ -71,9 +71,10 @@ pub fn simplify(program: &Pointwise) -> Simplified {
         results.push(id);
     }
     let root = *results.last().expect("a program has at least one instruction");
-    match expressions.get(root) {
-        Expression::Input(i) => Simplified::Identity(i),
-        _ => Simplified::Pointwise(expressions.emit(root)),
+    if let Expression::Input(i) = expressions.get(root) {
+        Simplified::Identity(i)
+    } else {
+        Simplified::Pointwise(expressions.emit(root))
     }
 }
 
@@ -92,10 +93,8 @@ impl Expressions {
     }
 
     fn f32(&self, id: Id) -> Option<f64> {
-        match self.get(id) {
-            Expression::Literal(Literal::F32(bits)) => Some(f64::from(f32::from_bits(bits))),
-            _ => None,
-        }
+        let Expression::Literal(Literal::F32(bits)) = self.get(id) else { return None };
+        Some(f64::from(f32::from_bits(bits)))
     }
 
     fn literal_f32(&mut self, value: f64) -> Id {
@@ -134,12 +133,17 @@ impl Expressions {
             Expression::Input(_) | Expression::Literal(_) => self.intern(expression),
             Expression::Unary(op, a) => self.unary(op, a),
             Expression::Binary(op, a, b) => self.binary(op, a, b),
+            Expression::Select(_, then, otherwise) if then == otherwise => then,
             Expression::Select(condition, then, otherwise) => match self.get(condition) {
                 Expression::Literal(Literal::Bool(true)) => then,
                 Expression::Literal(Literal::Bool(false)) => otherwise,
-                _ if then == otherwise => then,
                 Expression::Unary(UnaryOp::Not, c) => self.make(Expression::Select(c, otherwise, then)),
-                _ => self.intern(expression),
+                Expression::Unary(..)
+                | Expression::Literal(_)
+                | Expression::Input(_)
+                | Expression::Binary(..)
+                | Expression::Select(..)
+                | Expression::Cast(..) => self.intern(expression),
             },
             Expression::Cast(a, to) => self.cast(a, to),
         }
@@ -147,13 +151,13 @@ impl Expressions {
 
     /// Literals stand on the right of sums and products.
     fn ordered(&self, expression: Expression) -> Expression {
-        match expression {
-            Expression::Binary(op @ (BinaryOp::Add | BinaryOp::Mul | BinaryOp::Min | BinaryOp::Max), a, b)
-                if matches!(self.get(a), Expression::Literal(_)) =>
-            {
-                Expression::Binary(op, b, a)
-            }
-            other => other,
+        if let Expression::Binary(op @ (BinaryOp::Add | BinaryOp::Mul | BinaryOp::Min | BinaryOp::Max), a, b) =
+            expression
+            && matches!(self.get(a), Expression::Literal(_))
+        {
+            Expression::Binary(op, b, a)
+        } else {
+            expression
         }
     }
 
@@ -191,10 +195,13 @@ impl Expressions {
         if self.dtype(a) == to {
             return a;
         }
-        match self.get(a) {
+        if let Expression::Cast(b, _) = self.get(a)
+            && self.dtype(b) == Dtype::Bool
+        {
             // From a boolean every way leads to the same number.
-            Expression::Cast(b, _) if self.dtype(b) == Dtype::Bool => self.cast(b, to),
-            _ => self.intern(Expression::Cast(a, to)),
+            self.cast(b, to)
+        } else {
+            self.intern(Expression::Cast(a, to))
         }
     }
 
@@ -223,10 +230,7 @@ impl Expressions {
     }
 
     fn binary(&mut self, op: BinaryOp, a: Id, b: Id) -> Id {
-        let integer = match self.get(b) {
-            Expression::Literal(Literal::I32(v)) => Some(f64::from(v)),
-            _ => None,
-        };
+        let integer = if let Expression::Literal(Literal::I32(v)) = self.get(b) { Some(f64::from(v)) } else { None };
         let literal = self.f32(b);
         match (op, literal.or(integer)) {
             (BinaryOp::Add | BinaryOp::Sub, Some(0.0)) | (BinaryOp::Mul | BinaryOp::Div, Some(1.0)) => return a,

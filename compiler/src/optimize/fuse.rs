@@ -143,9 +143,8 @@ fn fuse_epilogue(
     let candidates = graph.operands(id).into_iter().filter_map(|operand| epilogue_fusion(graph, id, operand, options));
     let Some(fusion) = candidates.max_by_key(|f| rank.get(&f.producer)) else { return Ok(false) };
     let (producer, origin) = (fusion.producer, graph.node(id).origin);
-    let permutation = fusion.view.and_then(|view| match &graph.node(view).op {
-        Op::Transpose { permutation } => Some(permutation.clone()),
-        _ => None,
+    let permutation = fusion.view.and_then(|view| {
+        if let Op::Transpose { permutation } = &graph.node(view).op { Some(permutation.clone()) } else { None }
     });
     let own = graph.op_operand_count(producer);
     let mut operands = graph.operands(producer)[..own].to_vec();

@@ -233,10 +233,7 @@ fn single_user(graph: &Graph, id: NodeId) -> Option<NodeId> {
 
 /// The program of a `Pointwise` node.
 fn program(graph: &Graph, id: NodeId) -> Option<&Pointwise> {
-    match &graph.node(id).op {
-        Op::Pointwise(p) => Some(p),
-        _ => None,
-    }
+    if let Op::Pointwise(program) = &graph.node(id).op { Some(program) } else { None }
 }
 
 /// Whether operands of these shapes broadcast to exactly `shape`.

@@ -119,7 +119,14 @@ fn squares_of(graph: &Graph, id: NodeId) -> Option<(NodeId, Vec<usize>)> {
             let inner = *graph.operands(operand).first()?;
             (a == b && value(graph, inner) == a).then(|| (inner, axes.clone()))
         }
-        _ => None,
+        ReduceKind::Sum
+        | ReduceKind::SumSquare
+        | ReduceKind::Max
+        | ReduceKind::Min
+        | ReduceKind::MaxNumber
+        | ReduceKind::Product
+        | ReduceKind::L1
+        | ReduceKind::L2 => None,
     }
 }
 

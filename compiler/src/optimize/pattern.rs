@@ -78,18 +78,14 @@ pub fn literal(graph: &Graph, at: Value) -> Option<f32> {
 
 /// f of `f(a)` with a given operator.
 pub fn unary(graph: &Graph, at: Value, op: UnaryOp) -> Option<Value> {
-    match matched(graph, at) {
-        Matched::Unary(found, a) if found == op => Some(a),
-        _ => None,
-    }
+    let Matched::Unary(found, a) = matched(graph, at) else { return None };
+    (found == op).then_some(a)
 }
 
 /// Both operands of `f(a, b)` with a given operator.
 pub fn binary(graph: &Graph, at: Value, op: BinaryOp) -> Option<(Value, Value)> {
-    match matched(graph, at) {
-        Matched::Binary(found, a, b) if found == op => Some((a, b)),
-        _ => None,
-    }
+    let Matched::Binary(found, a, b) = matched(graph, at) else { return None };
+    (found == op).then_some((a, b))
 }
 
 /// The operand and the literal of `f(a, literal)`, or of `f(literal, a)` for sums and products.

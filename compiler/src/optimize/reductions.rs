@@ -30,7 +30,14 @@ fn mean(graph: &Graph, id: NodeId) -> Option<(NodeId, ReduceKind, Vec<usize>)> {
     let kind = match kind {
         ReduceKind::Sum => ReduceKind::Mean,
         ReduceKind::SumSquare => ReduceKind::MeanSquare,
-        _ => return None,
+        ReduceKind::Mean
+        | ReduceKind::MeanSquare
+        | ReduceKind::Max
+        | ReduceKind::Min
+        | ReduceKind::MaxNumber
+        | ReduceKind::Product
+        | ReduceKind::L1
+        | ReduceKind::L2 => return None,
     };
     let node = graph.node(sum);
     if single_user(graph, sum).is_none() || node.epilogue.is_some() || node.shape != graph.node(id).shape {
@@ -48,7 +55,14 @@ fn square(graph: &Graph, id: NodeId) -> Option<(NodeId, ReduceKind, Vec<usize>)>
     let kind = match kind {
         ReduceKind::Sum => ReduceKind::SumSquare,
         ReduceKind::Mean => ReduceKind::MeanSquare,
-        _ => return None,
+        ReduceKind::SumSquare
+        | ReduceKind::MeanSquare
+        | ReduceKind::Max
+        | ReduceKind::Min
+        | ReduceKind::MaxNumber
+        | ReduceKind::Product
+        | ReduceKind::L1
+        | ReduceKind::L2 => return None,
     };
     let squared = graph.operands(id)[0];
     single_user(graph, squared)?;

@@ -63,7 +63,27 @@ fn movable(graph: &Graph, id: NodeId) -> Option<(NodeId, Vec<Option<Cut>>)> {
             };
             [a, b].into_iter().zip(&operands).map(of).collect()
         }
-        _ => return None,
+        Op::Input
+        | Op::Constant(_)
+        | Op::Conv { .. }
+        | Op::Fold { .. }
+        | Op::Unfold { .. }
+        | Op::Pool { .. }
+        | Op::Softmax { .. }
+        | Op::Normalize { .. }
+        | Op::Attention { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::Reshape
+        | Op::Transpose { .. }
+        | Op::Broadcast
+        | Op::Slice { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Resize { .. }
+        | Op::Kernel(_) => return None,
     };
     // One slice stays one slice of an activation; weights are not cut.
     let mut changed = operands.iter().zip(&cuts).filter(|(_, cut)| cut.is_some());

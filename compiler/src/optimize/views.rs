@@ -25,13 +25,15 @@ pub fn run(graph: &mut Graph, _: &OptimizeOptions, report: &mut OptimizeReport) 
 /// Lets a view of a view read through the inner one.
 fn merge(graph: &mut Graph, id: NodeId, report: &mut OptimizeReport) {
     let Some(operand) = graph.operands(id).first().copied() else { return };
-    let merged = match (&graph.node(id).op, &graph.node(operand).op) {
-        (Op::Reshape, Op::Reshape) => Op::Reshape,
-        (Op::Broadcast, Op::Broadcast) => Op::Broadcast,
-        (Op::Transpose { permutation: outer }, Op::Transpose { permutation: inner }) => {
-            Op::Transpose { permutation: outer.iter().map(|p| inner[*p]).collect() }
-        }
-        _ => return,
+    let (outer, inner) = (&graph.node(id).op, &graph.node(operand).op);
+    let merged = if let Op::Transpose { permutation: outer } = outer
+        && let Op::Transpose { permutation: inner } = inner
+    {
+        Op::Transpose { permutation: outer.iter().map(|p| inner[*p]).collect() }
+    } else if matches!((outer, inner), (Op::Reshape, Op::Reshape) | (Op::Broadcast, Op::Broadcast)) {
+        outer.clone()
+    } else {
+        return;
     };
     let source = graph.operands(operand)[0];
     graph.node_mut(id).op = merged;

@@ -111,10 +111,11 @@ fn blob_lists_are_checked() {
         let start = section_range(&bytes, kind).start;
         put(&mut bytes, start + at, value);
         rehash(&mut bytes);
-        match open(bytes) {
-            BundleError::Section { section, source, .. } if section == kind => source,
-            error => panic!("unexpected {error}"),
-        }
+        let error = open(bytes);
+        let text = error.to_string();
+        let BundleError::Section { section, source, .. } = error else { panic!("unexpected {text}") };
+        assert_eq!(section, kind, "{text}");
+        source
     };
     let kernels = |at, value: &[u8]| forged(SectionKind::Kernels, at, value);
     assert!(matches!(kernels(0, &[255; 4]), SectionError::TooMany { .. }));

@@ -194,9 +194,12 @@ pub fn write(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), NpzError> 
 #[cfg(not(target_arch = "wasm32"))]
 fn archive<W: io::Write + io::Seek>(path: &Path, tensors: &[(String, Tensor)], out: W) -> Result<W, NpzError> {
     let failed = |source| NpzError::File { action: "write", path: path.to_owned(), source };
-    let zip_failed = |error| match error {
-        ZipError::Io(source) => failed(source),
-        source => NpzError::Archive { path: path.to_owned(), source },
+    let zip_failed = |error| {
+        if let ZipError::Io(source) = error {
+            failed(source)
+        } else {
+            NpzError::Archive { path: path.to_owned(), source: error }
+        }
     };
     let mut archive = ZipWriter::new(out);
     for (name, tensor) in tensors {

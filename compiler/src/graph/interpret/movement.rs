@@ -28,7 +28,24 @@ pub fn source_indices(op: &Op, from: &[usize], to: &[usize]) -> Option<Vec<usize
                 indices.push(index[0] * own[0] + index[1] * own[1] + (0..n).map(place).sum::<usize>());
             });
         }
-        _ => return None,
+        Op::Input
+        | Op::Constant(_)
+        | Op::Pointwise(_)
+        | Op::Einsum { .. }
+        | Op::Conv { .. }
+        | Op::Fold { .. }
+        | Op::Pool { .. }
+        | Op::Softmax { .. }
+        | Op::Normalize { .. }
+        | Op::Attention { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Resize { .. }
+        | Op::Kernel(_) => return None,
     }
     Some(indices)
 }

@@ -35,6 +35,7 @@ pub fn reduced(node: &NodeProto, operand: Option<&InferenceFact>, result: Option
 }
 
 /// What every value of a type is at least.
+#[expect(clippy::wildcard_enum_match_arm, reason = "tract's types: those that bundles have are few")]
 fn lowest(datum: DatumType) -> Option<Tensor> {
     Some(match datum {
         DatumType::F16 => tensor0(f16::NEG_INFINITY),
@@ -51,6 +52,7 @@ fn lowest(datum: DatumType) -> Option<Tensor> {
 }
 
 /// What every value of a type is at most.
+#[expect(clippy::wildcard_enum_match_arm, reason = "tract's types: those that bundles have are few")]
 fn highest(datum: DatumType) -> Option<Tensor> {
     Some(match datum {
         DatumType::F16 => tensor0(f16::INFINITY),

@@ -120,6 +120,7 @@ impl Guarded {
         self.check_range(inputs)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "tract's types: those that bundles have are few")]
     fn check_operand(&self, position: usize, value: &Tensor) -> TractResult<()> {
         let checked = match value.datum_type() {
             DatumType::I64 | DatumType::I32 | DatumType::TDim => {

@@ -82,6 +82,7 @@ fn value_shape(info: &ValueInfoProto) -> Result<(), Invalid> {
 }
 
 /// Bits of an element, for types whose elements have a size.
+#[expect(clippy::wildcard_enum_match_arm, reason = "ONNX's types: those that are taken are few")]
 fn element_bits(data_type: i32) -> Option<u64> {
     Some(match DataType::try_from(data_type).ok()? {
         DataType::Uint8 | DataType::Int8 | DataType::Bool => 8,

@@ -34,19 +34,19 @@ pub fn check(graph: &mut Graph, wide: &BTreeSet<NodeId>) -> Result<(), ImportErr
     for id in graph.topological_order() {
         let operands: Vec<Range> = graph.operands(id).iter().map(|o| ranges[o]).collect();
         let dtype = graph.node(id).dtype;
-        let (exact, leaving) = match &graph.node(id).op {
-            Op::Pointwise(program) => program::ranges(program, &operands),
-            _ => (whole(graph, id, &operands), vec![]),
+        let (exact, leaving) = if let Op::Pointwise(program) = &graph.node(id).op {
+            program::ranges(program, &operands)
+        } else {
+            (whole(graph, id, &operands), vec![])
         };
         let leaves = dtype == Dtype::I32 && (!exact.fits() || !leaving.is_empty());
         if leaves && wide.contains(&id) {
-            let word = match &graph.node(id).op {
-                Op::Pointwise(program) => {
-                    let test = program::overflow(program, &leaving);
-                    let operands = graph.operands(id);
-                    add(graph, id, Op::Pointwise(test), &operands)?
-                }
-                _ => too_large(graph, id)?,
+            let word = if let Op::Pointwise(program) = &graph.node(id).op {
+                let test = program::overflow(program, &leaving);
+                let operands = graph.operands(id);
+                add(graph, id, Op::Pointwise(test), &operands)?
+            } else {
+                too_large(graph, id)?
             };
             push(graph, id, word)?;
         }
@@ -85,10 +85,13 @@ fn whole(graph: &Graph, id: NodeId, operands: &[Range]) -> Range {
         | Op::Slice { .. }
         | Op::Unfold { .. }
         | Op::Gather { .. }
-        | Op::Concat { .. } => match &node.op {
-            Op::Concat { .. } => union(),
-            _ => operands[0],
-        },
+        | Op::Concat { .. } => {
+            if matches!(node.op, Op::Concat { .. }) {
+                union()
+            } else {
+                operands[0]
+            }
+        }
         Op::Pad { .. } => operands[0].union(zero).union(pad_value(&node.op)),
         Op::Pool { kind: PoolKind::MaxIndex, .. } => index(shape_of(0)[2..].iter().product()),
         Op::Pool { kind: PoolKind::Max | PoolKind::Average { .. }, .. } => operands[0].union(zero),
@@ -153,9 +156,10 @@ fn index(count: usize) -> Range {
 }
 
 fn pad_value(op: &Op) -> Range {
-    match op {
-        Op::Pad { mode: crate::graph::op::PadMode::Constant(value), .. } => Range::around([f64::from(*value)]),
-        _ => Range::new(0.0, 0.0),
+    if let Op::Pad { mode: crate::graph::op::PadMode::Constant(value), .. } = op {
+        Range::around([f64::from(*value)])
+    } else {
+        Range::new(0.0, 0.0)
     }
 }
 
@@ -232,7 +236,28 @@ fn too_large(graph: &mut Graph, id: NodeId) -> Result<NodeId, ImportError> {
             let [data, updates] = sums;
             add(graph, id, Op::Pointwise(Pointwise::binary(BinaryOp::Add, Dtype::F32)), &[data?, updates?])?
         }
-        _ => return Err(ImportError::WideInteger { node: graph.label(id), op: op.name() }),
+        Op::Input
+        | Op::Constant(_)
+        | Op::Pointwise(_)
+        | Op::Conv { .. }
+        | Op::Fold { .. }
+        | Op::Unfold { .. }
+        | Op::Pool { .. }
+        | Op::Softmax { .. }
+        | Op::Normalize { .. }
+        | Op::Attention { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::Reshape
+        | Op::Transpose { .. }
+        | Op::Broadcast
+        | Op::Slice { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Resize { .. }
+        | Op::Kernel(_) => return Err(ImportError::WideInteger { node: graph.label(id), op: op.name() }),
     };
     let at = Operand::Result;
     let test = Pointwise {

@@ -192,15 +192,17 @@ mod tests {
 
     /// What a function of 64-bit integers gives, where it is defined.
     fn wide(op: BinaryOp, a: i64, b: i64) -> Option<i64> {
-        Some(match op {
-            BinaryOp::Add => a + b,
-            BinaryOp::Sub => a - b,
-            BinaryOp::Mul => a * b,
-            BinaryOp::Div => a.checked_div(b).unwrap_or(0),
-            BinaryOp::ShiftLeft if (0..31).contains(&b) => a << b,
-            BinaryOp::Pow if (0..31).contains(&b) && a.abs() < 4 => a.pow(b as u32),
-            _ => return None,
-        })
+        let small = (0..31).contains(&b);
+        [
+            (BinaryOp::Add, Some(a + b)),
+            (BinaryOp::Sub, Some(a - b)),
+            (BinaryOp::Mul, Some(a * b)),
+            (BinaryOp::Div, Some(a.checked_div(b).unwrap_or(0))),
+            (BinaryOp::ShiftLeft, small.then(|| a << b)),
+            (BinaryOp::Pow, (small && a.abs() < 4).then(|| a.pow(b as u32))),
+        ]
+        .into_iter()
+        .find_map(|(known, value)| value.filter(|_| known == op))
     }
 
     #[test]

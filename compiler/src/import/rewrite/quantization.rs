@@ -11,6 +11,7 @@ use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;
 
 /// Smallest and largest value of a narrow integer type.
+#[expect(clippy::wildcard_enum_match_arm, reason = "ONNX's types: those that are taken are few")]
 fn range(element: i32) -> Option<(f32, f32)> {
     match DataType::try_from(element).ok()? {
         DataType::Uint8 => Some((0.0, 255.0)),

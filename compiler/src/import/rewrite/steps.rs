@@ -180,6 +180,7 @@ pub fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
 }
 
 /// Elements of an integer tensor, or of booleans as 0 and 1.
+#[expect(clippy::wildcard_enum_match_arm, reason = "ONNX's types: those that are taken are few")]
 pub fn integers(tensor: &TensorProto) -> Option<Vec<i64>> {
     let raw = tensor.raw_data.as_slice();
     let wide = DataType::try_from(tensor.data_type).ok()?;

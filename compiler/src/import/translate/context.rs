@@ -265,7 +265,29 @@ impl<'m> Translator<'m> {
             match self.graph.node(id).op {
                 Op::Constant(_) => {}
                 Op::Input => return false,
-                _ => waiting.extend(self.graph.operands(id).into_iter().filter(|operand| seen.insert(*operand))),
+                Op::Pointwise(_)
+                | Op::Einsum { .. }
+                | Op::Conv { .. }
+                | Op::Fold { .. }
+                | Op::Unfold { .. }
+                | Op::Pool { .. }
+                | Op::Softmax { .. }
+                | Op::Normalize { .. }
+                | Op::Attention { .. }
+                | Op::Reduce { .. }
+                | Op::ArgReduce { .. }
+                | Op::Gather { .. }
+                | Op::Scatter { .. }
+                | Op::Reshape
+                | Op::Transpose { .. }
+                | Op::Broadcast
+                | Op::Slice { .. }
+                | Op::Concat { .. }
+                | Op::Pad { .. }
+                | Op::Resize { .. }
+                | Op::Kernel(_) => {
+                    waiting.extend(self.graph.operands(id).into_iter().filter(|operand| seen.insert(*operand)))
+                }
             }
         }
         true

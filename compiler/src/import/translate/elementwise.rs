@@ -228,11 +228,9 @@ pub fn binary(t: &mut Translator<'_>, node: &TypedNode, op: &TypedBinOp) -> Outc
     };
     let mut p = ExpressionBuilder::default();
     let (x, y) = (p.input(input), p.input(input));
-    let (x, y) = match (ours, input) {
-        // On integers these ask whether the operands are zero.
-        (BinaryOp::And | BinaryOp::Or | BinaryOp::Xor, Dtype::I32) => (p.cast(x, Dtype::Bool), p.cast(y, Dtype::Bool)),
-        _ => (x, y),
-    };
+    // On integers these ask whether the operands are zero.
+    let asks = input == Dtype::I32 && matches!(ours, BinaryOp::And | BinaryOp::Or | BinaryOp::Xor);
+    let (x, y) = if asks { (p.cast(x, Dtype::Bool), p.cast(y, Dtype::Bool)) } else { (x, y) };
     let value = p.binary(ours, x, y);
     let given = if ours.compares() { Dtype::Bool } else { input };
     if given != output {
@@ -267,6 +265,7 @@ pub fn select(t: &mut Translator<'_>, node: &TypedNode, _op: &Iff) -> Outcome {
 }
 
 /// Bits of a narrow integer type; `None` for types that fill a device word.
+#[expect(clippy::wildcard_enum_match_arm, reason = "tract's types: those that bundles have are few")]
 fn narrow(datum: DatumType) -> Option<(i32, bool)> {
     match datum {
         DatumType::U8 => Some((8, false)),

@@ -58,14 +58,47 @@ fn piece(graph: &Graph, id: NodeId) -> Option<Piece> {
         Op::Input | Op::Constant(_) => return Some(Piece::new(graph, id)),
         Op::Pointwise(program) => return changed(graph, id, program),
         Op::Reshape | Op::Transpose { .. } | Op::Broadcast | Op::Slice { .. } => piece(graph, operand()?)?,
-        _ => return None,
+        Op::Einsum { .. }
+        | Op::Conv { .. }
+        | Op::Fold { .. }
+        | Op::Unfold { .. }
+        | Op::Pool { .. }
+        | Op::Softmax { .. }
+        | Op::Normalize { .. }
+        | Op::Attention { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Resize { .. }
+        | Op::Kernel(_) => return None,
     };
     found.view = match &node.op {
         Op::Reshape => found.view.reshaped(&node.shape)?,
         Op::Transpose { permutation } => found.view.transposed(permutation),
         Op::Broadcast => found.view.broadcast(&node.shape),
         Op::Slice { starts, steps } => found.view.sliced(starts, steps, &node.shape),
-        _ => return None,
+        Op::Input
+        | Op::Constant(_)
+        | Op::Pointwise(_)
+        | Op::Einsum { .. }
+        | Op::Conv { .. }
+        | Op::Fold { .. }
+        | Op::Unfold { .. }
+        | Op::Pool { .. }
+        | Op::Softmax { .. }
+        | Op::Normalize { .. }
+        | Op::Attention { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Resize { .. }
+        | Op::Kernel(_) => return None,
     };
     Some(found)
 }
@@ -180,7 +213,28 @@ fn pieces(graph: &Graph, id: NodeId, component: Option<usize>) -> Option<Vec<Pie
             pieces(graph, operands[0], component)
         }
         Op::Transpose { .. } if component.is_none() => pieces(graph, operands[0], None),
-        _ => None,
+        Op::Input
+        | Op::Constant(_)
+        | Op::Pointwise(_)
+        | Op::Einsum { .. }
+        | Op::Conv { .. }
+        | Op::Fold { .. }
+        | Op::Unfold { .. }
+        | Op::Pool { .. }
+        | Op::Softmax { .. }
+        | Op::Normalize { .. }
+        | Op::Attention { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::Reshape
+        | Op::Transpose { .. }
+        | Op::Broadcast
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::Resize { .. }
+        | Op::Kernel(_) => None,
     }
 }
 

@@ -38,6 +38,7 @@ pub fn dequantize(t: &mut Translator<'_>, node: &TypedNode, op: &DequantizeLinea
 }
 
 /// Smallest and largest value of a narrow integer type.
+#[expect(clippy::wildcard_enum_match_arm, reason = "tract's types: those that bundles have are few")]
 fn range(datum: DatumType) -> Option<(i32, i32)> {
     match datum.unquantized() {
         DatumType::U8 => Some((0, 255)),

@@ -28,13 +28,11 @@ pub struct StreamedWeight {
 
 /// The streamed weight of a product or convolution.
 pub fn streamed_weight(graph: &Graph, id: NodeId) -> Option<StreamedWeight> {
-    match graph.node(id).op {
-        Op::Conv { .. } => {
-            graph.constant(*graph.operands(id).get(1)?)?;
-            Some(StreamedWeight { position: 1, channel_axes: vec![0], output_axes: vec![1] })
-        }
-        _ => super::einsum::streamed_weight(graph, id),
+    if !matches!(graph.node(id).op, Op::Conv { .. }) {
+        return super::einsum::streamed_weight(graph, id);
     }
+    graph.constant(*graph.operands(id).get(1)?)?;
+    Some(StreamedWeight { position: 1, channel_axes: vec![0], output_axes: vec![1] })
 }
 
 /// The product kernel for a number of rows. Few rows run with lanes along the columns.
@@ -65,10 +63,13 @@ fn memory_order(lowering: &Lowering<'_>, id: NodeId) -> Vec<usize> {
     let graph = lowering.graph();
     let users = graph.users(id);
     match users.as_slice() {
-        [user] if graph.use_count(id) == 1 => match &graph.node(*user).op {
-            Op::Transpose { permutation } => permutation.clone(),
-            _ => (0..graph.node(id).shape.len()).collect(),
-        },
+        [user] if graph.use_count(id) == 1 => {
+            if let Op::Transpose { permutation } = &graph.node(*user).op {
+                permutation.clone()
+            } else {
+                (0..graph.node(id).shape.len()).collect()
+            }
+        }
         _ => (0..graph.node(id).shape.len()).collect(),
     }
 }

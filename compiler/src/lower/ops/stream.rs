@@ -31,10 +31,7 @@ pub fn operands(lowering: &mut Lowering<'_>, id: NodeId) {
 
 /// The large constants among the element-wise operands of a node that are streamed, with their positions.
 pub fn streamed_constants(graph: &Graph, id: NodeId) -> Vec<(usize, NodeId)> {
-    let own = match graph.node(id).op {
-        Op::Pointwise(_) => 0,
-        _ => graph.op_operand_count(id),
-    };
+    let own = if matches!(graph.node(id).op, Op::Pointwise(_)) { 0 } else { graph.op_operand_count(id) };
     let operands = graph.operands(id).into_iter().enumerate().skip(own);
     operands.filter(|(_, operand)| is_streamed(graph, *operand)).collect()
 }

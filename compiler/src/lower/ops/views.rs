@@ -32,7 +32,24 @@ pub fn view(lowering: &mut Lowering<'_>, id: NodeId) {
         Op::Broadcast => from.broadcast(&node.shape),
         Op::Slice { starts, steps } => from.sliced(starts, steps, &node.shape),
         Op::Unfold { kernel, strides, dilations } => from.unfolded(kernel, strides, dilations, &node.shape),
-        op => unreachable!("{} is not a view", op.name()),
+        op @ (Op::Input
+        | Op::Constant(_)
+        | Op::Pointwise(_)
+        | Op::Einsum { .. }
+        | Op::Conv { .. }
+        | Op::Fold { .. }
+        | Op::Pool { .. }
+        | Op::Softmax { .. }
+        | Op::Normalize { .. }
+        | Op::Attention { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Resize { .. }
+        | Op::Kernel(_)) => unreachable!("{} is not a view", op.name()),
     };
     lowering.set_view(id, to);
 }

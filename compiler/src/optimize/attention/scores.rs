@@ -148,7 +148,25 @@ fn trace(graph: &Graph, id: NodeId) -> Option<Scores> {
             Some(scores)
         }
         Op::Pointwise(_) => through_program(graph, id),
-        _ => None,
+        Op::Input
+        | Op::Constant(_)
+        | Op::Conv { .. }
+        | Op::Fold { .. }
+        | Op::Unfold { .. }
+        | Op::Pool { .. }
+        | Op::Softmax { .. }
+        | Op::Normalize { .. }
+        | Op::Attention { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::Broadcast
+        | Op::Slice { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Resize { .. }
+        | Op::Kernel(_) => None,
     }
 }
 
@@ -178,6 +196,26 @@ pub fn labels_after_view(graph: &Graph, view: NodeId, axes: &Axes) -> Option<Axe
             (large(from) == large(&node.shape))
                 .then(|| node.shape.iter().map(|d| if *d == 1 { None } else { labels.next().copied() }).collect())
         }
-        _ => None,
+        Op::Input
+        | Op::Constant(_)
+        | Op::Pointwise(_)
+        | Op::Einsum { .. }
+        | Op::Conv { .. }
+        | Op::Fold { .. }
+        | Op::Unfold { .. }
+        | Op::Pool { .. }
+        | Op::Softmax { .. }
+        | Op::Normalize { .. }
+        | Op::Attention { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::Broadcast
+        | Op::Slice { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Resize { .. }
+        | Op::Kernel(_) => None,
     }
 }

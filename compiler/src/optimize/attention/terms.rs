@@ -57,9 +57,7 @@ fn pair(program: &Pointwise, index: usize) -> Option<Pair> {
 
 /// A sum with an input that is not the score: the other side, and the input.
 fn sum_with_input(instruction: &Instruction) -> Option<(Operand, u32)> {
-    match instruction {
-        Instruction::Binary(BinaryOp::Add, other, Operand::Input(i)) if *i > 0 => Some((*other, *i)),
-        Instruction::Binary(BinaryOp::Add, Operand::Input(i), other) if *i > 0 => Some((*other, *i)),
-        _ => None,
-    }
+    let Instruction::Binary(BinaryOp::Add, a, b) = *instruction else { return None };
+    let mask = |operand: Operand| if let Operand::Input(i @ 1..) = operand { Some(i) } else { None };
+    mask(b).map(|i| (a, i)).or_else(|| mask(a).map(|i| (b, i)))
 }

@@ -9,18 +9,18 @@ use crate::graph::pointwise::{BinaryOp, UnaryOp};
 impl Expressions {
     /// A product as its coefficient and its factors that are not literals.
     fn factors(&self, expression: Expression, factors: &mut Vec<Id>) -> f64 {
-        let side = |id: Id, factors: &mut Vec<Id>| match (self.f32(id), self.get(id)) {
-            (Some(literal), _) => literal,
-            (None, inner @ (Expression::Binary(BinaryOp::Mul, ..) | Expression::Unary(UnaryOp::Neg, _))) => {
-                self.factors(inner, factors)
+        let side = |id: Id, factors: &mut Vec<Id>| {
+            let inner = self.get(id);
+            if let Some(literal) = self.f32(id) {
+                return literal;
             }
-            (None, inner @ Expression::Binary(BinaryOp::Div, _, d)) if self.f32(d).is_some() => {
-                self.factors(inner, factors)
+            if matches!(inner, Expression::Binary(BinaryOp::Mul, ..) | Expression::Unary(UnaryOp::Neg, _))
+                || matches!(inner, Expression::Binary(BinaryOp::Div, _, d) if self.f32(d).is_some())
+            {
+                return self.factors(inner, factors);
             }
-            _ => {
-                factors.push(id);
-                1.0
-            }
+            factors.push(id);
+            1.0
         };
         match expression {
             Expression::Binary(BinaryOp::Mul, a, b) => {
@@ -29,7 +29,12 @@ impl Expressions {
             }
             Expression::Binary(BinaryOp::Div, a, b) => side(a, factors) / self.f32(b).unwrap_or(f64::NAN),
             Expression::Unary(UnaryOp::Neg, a) => -side(a, factors),
-            _ => f64::NAN,
+            Expression::Input(_)
+            | Expression::Literal(_)
+            | Expression::Unary(..)
+            | Expression::Binary(..)
+            | Expression::Select(..)
+            | Expression::Cast(..) => f64::NAN,
         }
     }
 
@@ -46,34 +51,40 @@ impl Expressions {
             Expression::Binary(op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div), a, b) => {
                 let (p, q) = (self.polynomial(a, x)?, self.polynomial(b, x)?);
                 let mut sum = [0.0; 4];
-                match op {
-                    BinaryOp::Add => (0..4).for_each(|i| sum[i] = p[i] + q[i]),
-                    BinaryOp::Sub => (0..4).for_each(|i| sum[i] = p[i] - q[i]),
-                    BinaryOp::Div => {
-                        let divisor = self.f32(b)?;
-                        (0..4).for_each(|i| sum[i] = p[i] / divisor);
-                    }
-                    _ => {
-                        for (i, pi) in p.iter().enumerate().filter(|(_, c)| **c != 0.0) {
-                            for (j, qj) in q.iter().enumerate().filter(|(_, c)| **c != 0.0) {
-                                *sum.get_mut(i + j)? += pi * qj;
-                            }
+                if op == BinaryOp::Add {
+                    (0..4).for_each(|i| sum[i] = p[i] + q[i]);
+                } else if op == BinaryOp::Sub {
+                    (0..4).for_each(|i| sum[i] = p[i] - q[i]);
+                } else if op == BinaryOp::Div {
+                    let divisor = self.f32(b)?;
+                    (0..4).for_each(|i| sum[i] = p[i] / divisor);
+                } else {
+                    for (i, pi) in p.iter().enumerate().filter(|(_, c)| **c != 0.0) {
+                        for (j, qj) in q.iter().enumerate().filter(|(_, c)| **c != 0.0) {
+                            *sum.get_mut(i + j)? += pi * qj;
                         }
                     }
                 }
                 Some(sum)
             }
-            _ => None,
+            Expression::Input(_)
+            | Expression::Literal(_)
+            | Expression::Unary(..)
+            | Expression::Binary(..)
+            | Expression::Select(..)
+            | Expression::Cast(..) => None,
         }
     }
 
     /// A product or quotient that spells out an activation function of one of its factors.
     pub(super) fn activation(&mut self, expression: Expression) -> Option<Id> {
         let mut factors = Vec::new();
-        let coefficient = match expression {
-            Expression::Binary(BinaryOp::Div, _, d) if self.f32(d).is_none() => return None,
-            _ => self.factors(expression, &mut factors),
-        };
+        if let Expression::Binary(BinaryOp::Div, _, d) = expression
+            && self.f32(d).is_none()
+        {
+            return None;
+        }
+        let coefficient = self.factors(expression, &mut factors);
         let &[a, b] = factors.as_slice() else { return None };
         let (op, x, unit) = self.gate(a, b).map(|(op, c)| (op, a, c)).or_else(|| {
             let (op, c) = self.gate(b, a)?;
@@ -109,9 +120,19 @@ impl Expressions {
                 Expression::Unary(UnaryOp::Tanh, argument) => {
                     cubic(argument, TANH_SCALE).map(|()| (UnaryOp::GeluTanh, 2.0))
                 }
-                _ => None,
+                Expression::Unary(..)
+                | Expression::Input(_)
+                | Expression::Literal(_)
+                | Expression::Binary(..)
+                | Expression::Select(..)
+                | Expression::Cast(..) => None,
             },
-            _ => {
+            Expression::Input(_)
+            | Expression::Literal(_)
+            | Expression::Unary(..)
+            | Expression::Binary(..)
+            | Expression::Select(..)
+            | Expression::Cast(..) => {
                 let (inner, top) = self.clamp_from_zero(gate)?;
                 let p = self.polynomial(inner, x)?;
                 let fits = p[2] == 0.0 && p[3] == 0.0 && close(p[1] / top, 1.0 / 6.0) && close(p[0] / top, 0.5);
@@ -131,15 +152,20 @@ impl Expressions {
     /// v and h of min(max(v, 0), h) or max(min(v, h), 0).
     fn clamp_from_zero(&self, id: Id) -> Option<(Id, f64)> {
         match self.get(id) {
-            Expression::Binary(BinaryOp::Min, inner, top) => match self.get(inner) {
-                Expression::Unary(UnaryOp::Relu, v) => Some((v, self.f32(top)?)),
-                _ => None,
-            },
-            Expression::Unary(UnaryOp::Relu, inner) => match self.get(inner) {
-                Expression::Binary(BinaryOp::Min, v, top) => Some((v, self.f32(top)?)),
-                _ => None,
-            },
-            _ => None,
+            Expression::Binary(BinaryOp::Min, inner, top) => {
+                let Expression::Unary(UnaryOp::Relu, v) = self.get(inner) else { return None };
+                Some((v, self.f32(top)?))
+            }
+            Expression::Unary(UnaryOp::Relu, inner) => {
+                let Expression::Binary(BinaryOp::Min, v, top) = self.get(inner) else { return None };
+                Some((v, self.f32(top)?))
+            }
+            Expression::Input(_)
+            | Expression::Literal(_)
+            | Expression::Unary(..)
+            | Expression::Binary(..)
+            | Expression::Select(..)
+            | Expression::Cast(..) => None,
         }
         .filter(|(_, top)| *top > 0.0)
     }

@@ -17,7 +17,27 @@ pub fn shape_before_view(graph: &Graph, view: NodeId, operand: NodeId) -> Option
             let vector = shape.iter().filter(|d| **d != 1).count() <= 1;
             (vector || graph.constant(operand).is_some()).then_some(before)
         }
-        _ => None,
+        Op::Input
+        | Op::Constant(_)
+        | Op::Pointwise(_)
+        | Op::Einsum { .. }
+        | Op::Conv { .. }
+        | Op::Fold { .. }
+        | Op::Unfold { .. }
+        | Op::Pool { .. }
+        | Op::Softmax { .. }
+        | Op::Normalize { .. }
+        | Op::Attention { .. }
+        | Op::Reduce { .. }
+        | Op::ArgReduce { .. }
+        | Op::Gather { .. }
+        | Op::Scatter { .. }
+        | Op::Broadcast
+        | Op::Slice { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Resize { .. }
+        | Op::Kernel(_) => None,
     }
 }
 

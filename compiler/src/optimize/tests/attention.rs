@@ -28,9 +28,9 @@ fn expect(b: Build, nodes: &[&str], scale: f32, operands: usize) -> (Option<Poin
     let (graph, report) = check(b);
     assert_eq!(report.attentions, 1, "{}", super::dump(&graph));
     assert_eq!(operators(&graph), nodes);
-    let found = graph.node_ids().into_iter().find_map(|id| match &graph.node(id).op {
-        Op::Attention { scale, score, empty_row } => Some((*scale, score.clone(), *empty_row)),
-        _ => None,
+    let found = graph.node_ids().into_iter().find_map(|id| {
+        let Op::Attention { scale, score, empty_row } = &graph.node(id).op else { return None };
+        Some((*scale, score.clone(), *empty_row))
     });
     let (found_scale, score, empty_row) = found.expect("an attention was reported");
     assert!((found_scale - scale).abs() < 1e-6);

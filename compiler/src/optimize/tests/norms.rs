@@ -16,10 +16,10 @@ fn expect(b: Build, kind: NormKind, nodes: &[&str]) {
     let (graph, report) = check(b);
     assert_eq!(report.norms, 1);
     assert_eq!(operators(&graph), nodes);
-    let found = graph.node_ids().into_iter().find_map(|id| match graph.node(id).op {
-        Op::Normalize { kind, .. } => Some(kind),
-        _ => None,
-    });
+    let found = graph
+        .node_ids()
+        .into_iter()
+        .find_map(|id| if let Op::Normalize { kind, .. } = graph.node(id).op { Some(kind) } else { None });
     assert_eq!(found, Some(kind));
 }
 

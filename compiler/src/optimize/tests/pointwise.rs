@@ -8,10 +8,10 @@ use crate::graph::{Graph, NodeId};
 
 /// The instructions of the only element-wise node.
 fn instructions(graph: &Graph) -> Vec<Instruction> {
-    let mut programs = graph.node_ids().into_iter().filter_map(|id| match &graph.node(id).op {
-        Op::Pointwise(p) => Some(p.instructions.clone()),
-        _ => None,
-    });
+    let mut programs = graph
+        .node_ids()
+        .into_iter()
+        .filter_map(|id| if let Op::Pointwise(p) = &graph.node(id).op { Some(p.instructions.clone()) } else { None });
     programs.next_back().expect("an element-wise node is left")
 }
 
