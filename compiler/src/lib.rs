@@ -2,6 +2,8 @@
 //!
 //! The crate deliberately never sees a GPU.
 
+#[cfg(test)]
+mod blessed;
 pub mod bundle;
 pub mod compile;
 pub mod cost;

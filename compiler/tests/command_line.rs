@@ -174,6 +174,33 @@ fn faults_of_the_input_end_with_1_and_say_why() {
     }
 }
 
+/// What `inspect` prints of a small bundle, but for what a change of any kernel changes and for measured times.
+#[test]
+fn inspect_prints_the_golden_files() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let bundle = folder.path().join("resnet50.fmplan");
+    let made =
+        compile(&[&model("tiny/resnet50.onnx"), "-o", text(&bundle), "--weights", "f16", "--device", "software"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    for (arguments, name) in
+        [(&["inspect", text(&bundle)][..], "inspect.txt"), (&["inspect", text(&bundle), "--json"], "inspect.json")]
+    {
+        let shown = compile(arguments);
+        assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+        let shown = String::from_utf8(shown.stdout).expect("UTF-8").replace(text(folder.path()), "FOLDER");
+        let varies =
+            |line: &str| line.starts_with("bundle ") || line.contains("\"bundle_blake3\"") || line.contains("\"ms\"");
+        let lines: Vec<&str> = shown.lines().filter(|line| !varies(line)).collect();
+        let found = lines.join("\n") + "\n";
+        let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "golden", name].iter().collect();
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&path, &found).expect("the folder is writable");
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(found, committed, "tests/golden/{name} differs; BLESS=1 rewrites it");
+    }
+}
+
 #[test]
 fn the_page_of_operators_is_what_the_program_prints() {
     let page: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "docs", "operators.md"].iter().collect();

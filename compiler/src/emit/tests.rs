@@ -157,11 +157,5 @@ fn generated(kernel: Kernel, expression: Option<&Expression>) -> String {
 }
 
 fn golden(name: &str, found: &str) {
-    let path = format!("{}/tests/golden/emit/{name}", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::create_dir_all(std::path::Path::new(&path).parent().expect("a folder")).expect("writable");
-        std::fs::write(&path, found).expect("writable");
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(found, expected, "{name} differs; BLESS=1 rewrites it");
+    crate::blessed::check(&format!("emit/{name}"), found);
 }

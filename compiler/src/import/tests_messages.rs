@@ -87,11 +87,7 @@ fn messages_are_as_recorded() {
         assert_eq!(complaint(&message), None, "{message}");
         writeln!(text, "{what}\n    {}\n", message.replace('\n', "\n    ")).expect("writing to a string");
     }
-    let path = format!("{}/tests/golden/messages.txt", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, &text).expect("writable");
-    }
-    assert_eq!(text, std::fs::read_to_string(&path).unwrap_or_default(), "BLESS=1 rewrites {path}");
+    crate::blessed::check("messages.txt", &text);
 }
 
 #[test]

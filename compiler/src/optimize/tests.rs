@@ -10,6 +10,7 @@ use crate::graph::{Graph, GraphPort, NodeId};
 use flashmem_plan_format::plan::ElementType;
 
 mod attention;
+mod goldens;
 mod models;
 mod norms;
 mod pointwise;

@@ -56,7 +56,7 @@ fn words(npz: &mut NpzReader<std::fs::File>, name: &str) -> Option<Vec<u32>> {
 }
 
 /// The imported graph, with the first size for its symbolic dimensions that fits the reference inputs.
-fn imported(path: &Path) -> Result<Graph, ImportError> {
+pub(super) fn imported(path: &Path) -> Result<Graph, ImportError> {
     let mut options = ImportOptions::default();
     loop {
         match import(path, &options) {

@@ -1,6 +1,7 @@
 //! Properties of schedules on random small problems: against exhaustive search, the checker, and mutations of good plans.
 
 mod agree;
+mod goldens;
 mod long;
 mod repeat;
 
