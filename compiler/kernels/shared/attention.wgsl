@@ -1,4 +1,5 @@
-// attention.wgsl -- parameters, buffers and scores of the attention kernels. Linked behind the body.
+// attention.wgsl -- parameters, buffers and scores of the attention kernels, whose softmax is online: Milakov and Gimelshein,
+// Online normalizer calculation for softmax, 2018, arXiv:1805.02867. Linked behind the body.
 //
 // Formula:   s[j] = score_mask(scale * dot(q[b, h, i, :], k[b, h, j, :]), b, h, i, j)
 //            out[b, h, i, :] = sum_j softmax_j(s)[j] * v[b, h, j, :]                    0 <= i < rows, 0 <= j < keys
