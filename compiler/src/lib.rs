@@ -12,6 +12,7 @@ pub mod graph;
 pub mod import;
 pub mod kernels;
 pub mod lower;
+mod narrow;
 mod operators;
 pub mod optimize;
 pub mod pack;

@@ -5,6 +5,7 @@
 
 use crate::emit::{LinkKey, Linked, ParamError};
 use crate::lower::program::{Program, Step, Weight};
+use crate::narrow::{count32, index32};
 use crate::profile::DeviceProfile;
 use crate::schedule::{CommandStream, Problem, Schedule, SolverKind, StepData, Strategy};
 use flashmem_plan_format::plan::{
@@ -62,7 +63,7 @@ pub struct Assembled {
 /// Pages that each step reads.
 pub fn step_pages(program: &Program) -> Vec<Option<Range<u32>>> {
     let size = u64::from(program.page.texels());
-    let range = |t: &Range<u64>| (t.start / size) as u32..((t.end - 1) / size + 1) as u32;
+    let range = |t: &Range<u64>| count32(t.start / size)..count32((t.end - 1) / size + 1);
     program.steps.iter().map(|s| s.weight_texels.as_ref().filter(|t| !t.is_empty()).map(range)).collect()
 }
 
@@ -98,7 +99,7 @@ pub fn assemble(
         outputs: program.outputs.clone(),
         checks: program.checks.clone(),
         page: program.page,
-        page_count: program.pages() as u32,
+        page_count: count32(program.pages()),
         slot_count: stream.slot_count,
         slot_cap: problem.slot_cap,
         staging_pages: if has_pages { assembly.staging_pages } else { 0 },
@@ -176,7 +177,7 @@ impl Calls {
                 workgroup_size: linked.workgroup_size,
                 workgroup_bytes: linked.workgroup_bytes,
             });
-            self.pipelines.len() as u32 - 1
+            index32(self.pipelines.len()) - 1
         })
     }
 

@@ -201,9 +201,9 @@ mod tests {
             .set("x_offset", -1_i64)
             .set("x_stride", 1_i64)
             .set("out_stride", 1_i64)
-            .set("extents", [1, 1, 1, 3])
-            .set("x_row_strides", [0, 0, 0, 5])
-            .set("out_row_strides", [0, 0, 0, 5])
+            .set("extents", [1_usize, 1, 1, 3])
+            .set("x_row_strides", [0_u32, 0, 0, 5])
+            .set("out_row_strides", [0_u32, 0, 0, 5])
     }
 
     fn mistake(params: &Params) -> (String, ParamMistake) {
@@ -225,13 +225,15 @@ mod tests {
         assert_eq!(mistake(&unknown), ("log".into(), ParamMistake::Unknown));
         let twice = good().set("log_result", true).set("rows", 3_usize);
         assert_eq!(mistake(&twice), ("rows".into(), ParamMistake::Twice));
-        let short = good().set("log_result", [1, 1]);
+        let short = good().set("log_result", [1_u32, 1]);
         assert_eq!(mistake(&short), ("log_result".into(), ParamMistake::Words { given: 2, found: 1 }));
         let float = good().set("log_result", 1.0_f32);
         let kinds = ParamMistake::Kind { given: Kind::Float, found: Kind::Integer };
         assert_eq!(mistake(&float), ("log_result".into(), kinds));
         let large = good().set("log_result", usize::MAX);
         assert_eq!(mistake(&large), ("log_result".into(), ParamMistake::TooLarge));
+        let large = good().set("log_result", [1_usize << 32]);
+        assert_eq!(mistake(&large), ("log_result".into(), ParamMistake::TooLarge), "a list is not cut either");
         let code = good().code("log_result", Code::new("LOGARITHM", 1));
         let none = ParamMistake::Code { code: "LOGARITHM", given: 1, found: None };
         assert_eq!(mistake(&code), ("log_result".into(), none));

@@ -10,6 +10,7 @@ use super::hidden::Hidden;
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, UnaryOp};
 use crate::kernels::{Hook, Kernel, MAX_SCORE_OPERANDS};
+use crate::narrow::index32;
 use std::fmt::Write;
 
 /// Generated text and whether it calls functions.wgsl.
@@ -152,7 +153,7 @@ fn buffer_name(kernel: Kernel, position: u32) -> String {
 
 fn declarations(kernel: Kernel, expression: &Expression) -> String {
     let mut text = String::new();
-    let own = kernel.own_operands() as u32;
+    let own = index32(kernel.own_operands());
     for added in 0..expression.added_buffers(kernel) {
         let position = own + added;
         let first = expression.buffers.iter().position(|b| *b == position);

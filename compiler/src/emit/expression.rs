@@ -6,6 +6,7 @@
 
 use crate::graph::pointwise::Pointwise;
 use crate::kernels::{Hook, Kernel};
+use crate::narrow::index32;
 
 /// A program and the buffers of its operands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,7 +30,7 @@ pub fn operand_count(kernel: Kernel, program: &Pointwise) -> usize {
 impl Expression {
     /// A program whose operands lie in buffers of their own.
     pub fn of_distinct(kernel: Kernel, program: Pointwise) -> Self {
-        let own = kernel.own_operands() as u32;
+        let own = index32(kernel.own_operands());
         let buffers = (0..operand_count(kernel, &program) as u32).map(|i| own + i).collect();
         Self { program, buffers }
     }
@@ -42,10 +43,10 @@ impl Expression {
         let buffers = of_program
             .iter()
             .map(|operand| match distinct.iter().position(|b| b == operand) {
-                Some(position) => position as u32,
+                Some(position) => index32(position),
                 None => {
                     distinct.push(*operand);
-                    distinct.len() as u32 - 1
+                    index32(distinct.len()) - 1
                 }
             })
             .collect();
@@ -54,7 +55,7 @@ impl Expression {
 
     /// Buffers that the program adds to the kernel's own.
     pub fn added_buffers(&self, kernel: Kernel) -> u32 {
-        let own = kernel.own_operands() as u32;
+        let own = index32(kernel.own_operands());
         self.buffers.iter().map(|b| b + 1).max().unwrap_or(own).max(own) - own
     }
 }

@@ -8,6 +8,7 @@
 use super::block::Block;
 use super::{EmitError, Place};
 use crate::kernels::{Hook, Kernel, MAX_EPILOGUE_OPERANDS, MAX_SCORE_OPERANDS, PANEL};
+use crate::narrow::index32;
 use flashmem_plan_format::plan::{Encoding, MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{
@@ -102,11 +103,11 @@ fn storage_bindings(kernel: Kernel, module: &Module) -> Result<u32, EmitError> {
         }
     }
     numbers.sort_unstable();
-    let expected: Vec<Option<u32>> = (2..2 + numbers.len() as u32).map(Some).collect();
+    let expected: Vec<Option<u32>> = (2..2 + index32(numbers.len())).map(Some).collect();
     if numbers != expected {
         return Err(claim(kernel, "read-write storage bindings", format!("{expected:?}"), format!("{numbers:?}")));
     }
-    Ok(numbers.len() as u32)
+    Ok(index32(numbers.len()))
 }
 
 /// Workgroup memory as WebGPU counts it: every variable rounded up to 16 bytes.
@@ -127,13 +128,13 @@ fn check(kernel: Kernel, module: &Module, found: &Reflected, added: u32) -> Resu
     if found.block.offset_of("operands").is_some() != takes_operands {
         return Err(claim(kernel, "a table of operands", takes_operands, found.block.offset_of("operands").is_some()));
     }
-    let expected = row.buffers.len() as u32 + added;
+    let expected = index32(row.buffers.len()) + added;
     if found.storage_bindings != expected || expected > MAX_STORAGE_BUFFERS {
         let claimed = expected.min(MAX_STORAGE_BUFFERS);
         return Err(claim(kernel, "storage buffers", claimed, found.storage_bindings));
     }
     for (position, name) in row.buffers.iter().enumerate() {
-        let actual = binding(module, 2 + position as u32).and_then(|v| v.name.as_deref());
+        let actual = binding(module, 2 + index32(position)).and_then(|v| v.name.as_deref());
         if actual != Some(name) {
             return Err(claim(kernel, "a buffer", name, actual.unwrap_or("unnamed")));
         }

@@ -6,6 +6,7 @@
 //! beyond brackets and integer expressions.
 
 use super::unroll::{MAX_ROUNDS, Mistake, UnrollError};
+use crate::narrow::index32;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -115,7 +116,7 @@ fn length(text: &str) -> usize {
 pub fn tokens<'a>(file: &'static str, source: &'a str) -> Result<Vec<Token<'a>>, UnrollError> {
     let mut tokens: Vec<Token<'a>> = Vec::new();
     for (index, line) in source.lines().enumerate() {
-        let place = Place { file, line: index as u32 + 1 };
+        let place = Place { file, line: index32(index) + 1 };
         let (code, comment) = line.split_once("//").unwrap_or((line, ""));
         let mut gap = Gap::Line;
         let mut rest = code;

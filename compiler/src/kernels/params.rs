@@ -128,6 +128,13 @@ impl<const N: usize> Value for [u32; N] {
     }
 }
 
+/// Sizes or counts, as a vector or list.
+impl<const N: usize> Value for [usize; N] {
+    fn into_words(self) -> (Kind, Option<Vec<u32>>) {
+        (Kind::Integer, self.into_iter().map(|size| u32::try_from(size).ok()).collect())
+    }
+}
+
 impl Value for Vec<u32> {
     fn into_words(self) -> (Kind, Option<Vec<u32>>) {
         integers(self)

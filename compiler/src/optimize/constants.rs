@@ -9,6 +9,7 @@ use crate::graph::interpret::{Tensor, evaluate};
 use crate::graph::op::Op;
 use crate::graph::pointwise::Literal;
 use crate::graph::{Graph, NodeId};
+use crate::narrow::index32;
 use std::sync::Arc;
 
 /// Results of up to this many elements may be larger than what they are computed from.
@@ -138,7 +139,7 @@ fn literals(graph: &mut Graph, id: NodeId, report: &mut OptimizeReport) {
         if let Some(epilogue) = &mut node.epilogue {
             *epilogue = epilogue.with_literal((position - own + 1) as u32, literal);
         } else if let Op::Pointwise(program) = &mut node.op {
-            *program = program.with_literal(position as u32, literal);
+            *program = program.with_literal(index32(position), literal);
         }
         report.literals += 1;
     }

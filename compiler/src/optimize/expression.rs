@@ -6,6 +6,7 @@
 
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
+use crate::narrow::index32;
 use std::collections::BTreeMap;
 
 mod activation;
@@ -116,7 +117,7 @@ impl Expressions {
             Expression::Unary(_, a) | Expression::Binary(_, a, _) | Expression::Select(_, a, _) => self.dtype(a),
             Expression::Cast(_, to) => to,
         };
-        let id = Id(self.nodes.len() as u32);
+        let id = Id(index32(self.nodes.len()));
         self.nodes.push(expression);
         self.dtypes.push(dtype);
         self.index.insert(expression, id);
@@ -337,7 +338,7 @@ impl Expressions {
                 }
                 Expression::Cast(a, to) => Instruction::Cast(place[&a], to),
             };
-            place.insert(id, Operand::Result(instructions.len() as u32));
+            place.insert(id, Operand::Result(index32(instructions.len())));
             instructions.push(instruction);
         }
         Pointwise { inputs: self.inputs.clone(), instructions }

@@ -10,6 +10,7 @@ use super::{OptimizeError, OptimizeOptions, OptimizeReport, program, reshape, si
 use crate::graph::op::Op;
 use crate::graph::pointwise::{Operand, Pointwise};
 use crate::graph::{Graph, NodeId};
+use crate::narrow::index32;
 use std::collections::BTreeMap;
 
 mod refine;
@@ -109,7 +110,7 @@ fn fused_program(graph: &Graph, id: NodeId, producer: NodeId) -> (Pointwise, Vec
     let (consumer, mut operands) = merge_equal_operands(consumer, graph.operands(id));
     let position = operands.iter().position(|o| *o == producer).expect("the producer is an operand");
     let inner = program(graph, producer).expect("the caller checked that it is element-wise");
-    let fused = inner.then(&consumer, position as u32);
+    let fused = inner.then(&consumer, index32(position));
     operands.remove(position);
     operands.extend(graph.operands(producer));
     merge_equal_operands(fused, operands)
@@ -201,9 +202,9 @@ fn epilogue_fusion(graph: &Graph, id: NodeId, direct: NodeId, options: &Optimize
         operands.push((input, shape));
     }
     let (epilogue, own) = match &node.epilogue {
-        None => (consumer, position as u32),
+        None => (consumer, index32(position)),
         // The inputs of the result: the node's others, the operator's result, the epilogue's others.
-        Some(first) => (first.then(&consumer, position as u32), operands.len() as u32),
+        Some(first) => (first.then(&consumer, index32(position)), index32(operands.len())),
     };
     let epilogue = input_first(&epilogue, own);
     let all = graph.operands(producer);
@@ -239,7 +240,7 @@ fn merge_repeated(mut epilogue: Pointwise, mut operands: Vec<EpilogueOperand>) -
     while position < operands.len() {
         match operands[..position].iter().position(|o| *o == operands[position]) {
             Some(first) => {
-                epilogue = epilogue.merge_inputs(first as u32 + 1, position as u32 + 1);
+                epilogue = epilogue.merge_inputs(index32(first) + 1, index32(position) + 1);
                 operands.remove(position);
             }
             None => position += 1,

@@ -6,6 +6,7 @@ use super::constants::uniform_literal;
 use super::program;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, UnaryOp};
 use crate::graph::{Graph, NodeId};
+use crate::narrow::index32;
 
 /// A value: a whole node that is not element-wise, or a step of an element-wise node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub enum Matched {
 /// The value of a node: its last step when it is element-wise.
 pub fn value(graph: &Graph, id: NodeId) -> Value {
     match program(graph, id) {
-        Some(p) => Value::Step(id, p.instructions.len() as u32 - 1),
+        Some(p) => Value::Step(id, index32(p.instructions.len()) - 1),
         None => Value::Node(id),
     }
 }

@@ -8,6 +8,7 @@ use super::{OptimizeError, OptimizeOptions, OptimizeReport, broadcasts_to};
 use crate::graph::op::Op;
 use crate::graph::pointwise::{Instruction, Operand, Pointwise, UnaryOp};
 use crate::graph::{Graph, NodeId};
+use crate::narrow::index32;
 
 /// See the file's header.
 pub fn run(graph: &mut Graph, _: &OptimizeOptions, report: &mut OptimizeReport) -> Result<(), OptimizeError> {
@@ -57,8 +58,8 @@ fn standalone(graph: &mut Graph, id: NodeId, program: Pointwise, report: &mut Op
             for position in (0..kept.len()).rev() {
                 let mut fewer = kept.clone();
                 fewer.remove(position);
-                if !reads(&simpler, position as u32) && broadcasts_to(graph, &fewer, &graph.node(id).shape) {
-                    simpler = without_input(&simpler, position as u32);
+                if !reads(&simpler, index32(position)) && broadcasts_to(graph, &fewer, &graph.node(id).shape) {
+                    simpler = without_input(&simpler, index32(position));
                     kept = fewer;
                 }
             }
@@ -88,8 +89,8 @@ fn epilogue(graph: &mut Graph, id: NodeId, program: Pointwise, report: &mut Opti
     };
     let mut simpler = simpler;
     for position in (1..inputs.len()).rev() {
-        if !reads(&simpler, position as u32) {
-            simpler = without_input(&simpler, position as u32);
+        if !reads(&simpler, index32(position)) {
+            simpler = without_input(&simpler, index32(position));
             inputs.remove(position);
         }
     }
@@ -128,7 +129,7 @@ pub fn merge_equal_operands(mut program: Pointwise, mut operands: Vec<NodeId>) -
     while position < operands.len() {
         match operands[..position].iter().position(|o| *o == operands[position]) {
             Some(first) => {
-                program = program.merge_inputs(first as u32, position as u32);
+                program = program.merge_inputs(index32(first), index32(position));
                 operands.remove(position);
             }
             None => position += 1,

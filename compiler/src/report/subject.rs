@@ -5,6 +5,7 @@
 
 use crate::cost::OperatorClass;
 use crate::lower::program::Program;
+use crate::narrow::count32;
 use crate::profile::DeviceProfile;
 use crate::search::Planned;
 use flashmem_plan_format::plan::{Plan, TEXEL_BYTES};
@@ -125,7 +126,7 @@ fn named_weights(program: &Program) -> Vec<WeightUse> {
         Some(WeightUse {
             name: Some(weight.name.clone()),
             size_bytes: weight.texels * u64::from(TEXEL_BYTES),
-            pages: (texels.start / page_texels) as u32..texels.end.div_ceil(page_texels) as u32,
+            pages: count32(texels.start / page_texels)..count32(texels.end.div_ceil(page_texels)),
             first_step,
             last_step,
         })

@@ -4,6 +4,7 @@
 //! that everything else is written in. It deliberately holds no decision and no time model.
 
 use crate::cost::OperatorClass;
+use crate::narrow::index32;
 use std::ops::Range;
 
 /// One kernel call.
@@ -103,11 +104,11 @@ pub enum ProblemError {
 impl Problem {
     /// Number of steps.
     pub fn step_count(&self) -> u32 {
-        self.steps.len() as u32
+        index32(self.steps.len())
     }
     /// Number of pages.
     pub fn page_count(&self) -> u32 {
-        self.pages.len() as u32
+        index32(self.pages.len())
     }
     /// Time to read one page.
     pub fn read_us(&self) -> f64 {

@@ -6,6 +6,7 @@
 //! hides their reads. docs/schedule.md has the argument for a prefix and for the slots. Later runs are scheduled in one pass,
 //! without a search. It does not know budgets: the caller turns them into slots.
 
+use crate::narrow::index32;
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -162,7 +163,7 @@ impl Maker<'_> {
 
     fn make(&self, kept: u32) -> Attempt {
         let first = self.first_part(kept);
-        let most = tail(&first, &Coloured::new(&first, self.slots, kept), kept, self.slots - kept).len() as u32;
+        let most = index32(tail(&first, &Coloured::new(&first, self.slots, kept), kept, self.slots - kept).len());
         let with_head = self.make_ahead(&first, kept, most);
         if with_head.lists.ahead == 0 {
             return with_head;
@@ -373,7 +374,7 @@ fn tail(part: &Part, list: &Coloured, kept: u32, most: u32) -> Vec<u32> {
 /// The step before which the last page of the part is uploaded; 1 when there is none, since nothing runs before step 0.
 fn last_upload(schedule: &Schedule) -> u32 {
     let last = schedule.uploads_before_step.iter().rposition(|count| *count > 0);
-    last.map_or(1, |step| (step as u32).max(1))
+    last.map_or(1, |step| (index32(step)).max(1))
 }
 
 /// Pages that the step before `step` hides beside what is uploaded there already.

@@ -9,6 +9,7 @@ use super::integer::{IntegerProgram, WHOLE_NODES, solver_limit_us, whole};
 use super::optimum::{Optimum, first_that, meets};
 use super::pipeline::{Interval, State, Uploads, advance, finish_us, is_feasible, simulate, uploads_finish_us};
 use super::problem::{Demand, Problem};
+use crate::narrow::index32;
 
 /// Most passes of the descent.
 const DESCENT_PASSES: u32 = 4;
@@ -88,7 +89,7 @@ fn changed_states(
     let mut changed = Vec::new();
     for (later, old) in states.iter().enumerate().skip(boundary) {
         let uploaded = if later == boundary { count } else { uploads.uploaded[later] };
-        state = advance(problem, Interval::before(problem, demand, later as u32), uploads.slots, state, uploaded);
+        state = advance(problem, Interval::before(problem, demand, index32(later)), uploads.slots, state, uploaded);
         if state == *old {
             break;
         }

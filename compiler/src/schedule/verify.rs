@@ -7,6 +7,7 @@
 //! before its pages and its predecessor allow, and the finish time. It does not check optimality, nor what `problem` was
 //! made from beyond `step_pages`. All violations are returned.
 
+use crate::narrow::index32;
 use std::ops::Range;
 
 use flashmem_plan_format::plan::{Command, PageId, SlotId};
@@ -124,11 +125,11 @@ impl<'a> Replay<'a> {
                 Command::Submit => self.last_submit = Some(at),
             }
         }
-        let loaded = self.load_commands.len() as u32;
+        let loaded = index32(self.load_commands.len());
         let missing = [
-            ("pages are never loaded", self.problem.pages.len() as u32, loaded),
-            ("pages are never dropped", self.problem.pages.len() as u32, self.dropped),
-            ("steps are never dispatched", self.problem.steps.len() as u32, self.next_step),
+            ("pages are never loaded", index32(self.problem.pages.len()), loaded),
+            ("pages are never dropped", index32(self.problem.pages.len()), self.dropped),
+            ("steps are never dispatched", index32(self.problem.steps.len()), self.next_step),
         ];
         for (what, expected, actual) in missing {
             if actual < expected {
@@ -144,7 +145,7 @@ impl<'a> Replay<'a> {
     }
 
     fn load(&mut self, at: usize, page: u32, slot: u32) {
-        let expected = self.load_commands.len() as u32;
+        let expected = index32(self.load_commands.len());
         if page != expected || page as usize >= self.problem.pages.len() {
             self.violations.push(Violation::LoadOrder { command: at, page, expected });
         }
@@ -194,7 +195,7 @@ impl<'a> Replay<'a> {
         let expected = &self.stream.slots_of_step[step as usize];
         for (index, page) in pages.clone().into_iter().flatten().enumerate() {
             let expected = expected.get(index).map(|slot| slot.0);
-            let actual = self.holder.iter().position(|holder| *holder == Some(page)).map(|slot| slot as u32);
+            let actual = self.holder.iter().position(|holder| *holder == Some(page)).map(|slot| index32(slot));
             if actual.is_none() || expected != actual {
                 self.violations.push(Violation::NotResident { command: at, step, page, expected, actual });
             }

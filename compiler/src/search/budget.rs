@@ -10,6 +10,7 @@ use super::types::{BudgetError, Planned, Search, Slack, peak_bytes};
 use crate::bundle::{Assembled, Assembly};
 use crate::emit::KernelCache;
 use crate::graph::Graph;
+use crate::narrow::count32;
 use crate::schedule::Strategy;
 
 /// Finds the best plan within the budget.
@@ -77,7 +78,7 @@ pub fn search(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Resu
 
 /// Slots and ring for a budget; `None` when the candidate does not fit. About a quarter of the pages become the ring.
 fn slots_and_ring(candidate: &Candidate, budget_bytes: Option<u64>) -> Option<(u32, u32)> {
-    let pages = candidate.program.pages() as u32;
+    let pages = count32(candidate.program.pages());
     let Some(budget) = budget_bytes else {
         return Some((pages, MAX_STAGING_PAGES.min(pages.max(MIN_STAGING_PAGES))));
     };

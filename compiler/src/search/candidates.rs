@@ -8,6 +8,7 @@ use crate::emit::KernelCache;
 use crate::graph::Graph;
 use crate::lower::program::Program;
 use crate::lower::{LowerError, LowerOptions};
+use crate::narrow::count32;
 use crate::schedule::{Strategy, smallest_slots};
 use crate::stages::{StageError, lowered, planned, problem};
 use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_ROW_BYTES, PageGeometry};
@@ -82,7 +83,7 @@ pub fn candidates(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> 
 
 /// The fewest slots with which a candidate does what is asked.
 fn slots_needed(candidate: &Candidate, search: &Search<'_>) -> u32 {
-    if search.all_resident { candidate.min_slots.max(candidate.program.pages() as u32) } else { candidate.min_slots }
+    if search.all_resident { candidate.min_slots.max(count32(candidate.program.pages())) } else { candidate.min_slots }
 }
 
 /// Every page size with every number of pages a call, lowered and at its least memory.
@@ -99,7 +100,7 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
         {
             break;
         }
-        let page = PageGeometry { rows: (page_bytes / u64::from(PAGE_ROW_BYTES)) as u32 };
+        let page = PageGeometry { rows: count32(page_bytes / u64::from(PAGE_ROW_BYTES)) };
         let mut last: Option<usize> = None;
         for max_pages_per_call in PAGES_PER_CALL {
             let options = LowerOptions {

@@ -10,6 +10,7 @@ use crate::bundle::Assembly;
 use crate::cost::OperatorClass;
 use crate::graph::origin::OriginId;
 use crate::lower::program::{Fused, Program, Step};
+use crate::narrow::index32;
 use crate::profile::DeviceProfile;
 use crate::schedule::{Problem, ScheduleError, StepData, one_pass_finish_us};
 use crate::stages::problem;
@@ -154,7 +155,7 @@ fn with_splits(problem: &Problem, candidates: &[&Candidate]) -> Problem {
     after.extend(candidates.iter().map(|candidate| (candidate.last_step, &candidate.epilogue)));
     let (mut steps, mut new_index) = (Vec::new(), Vec::new());
     for (index, step) in problem.steps.iter().enumerate() {
-        new_index.push(steps.len() as u32);
+        new_index.push(index32(steps.len()));
         steps.push(step.clone());
         steps.extend(after.get(&index).map(|epilogue| (*epilogue).clone()));
     }

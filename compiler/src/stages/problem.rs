@@ -2,6 +2,7 @@
 
 use crate::bundle::{Assembly, step_pages};
 use crate::lower::program::Program;
+use crate::narrow::count32;
 use crate::schedule::{Problem, Schedule, ScheduleError, SolverKind, StepData, Strategy, page_uses, schedule_with};
 use flashmem_plan_format::plan::Plan;
 use std::ops::Range;
@@ -22,7 +23,7 @@ pub fn problem(program: &Program, assembly: &Assembly<'_>) -> Result<Problem, Sc
             StepData { node: s.node.clone(), class: s.cost.class, execute_us, capacity_pages }
         })
         .collect();
-    let pages = page_uses(&step_pages(program), program.pages() as u32)?;
+    let pages = page_uses(&step_pages(program), count32(program.pages()))?;
     Ok(Problem {
         page_bytes,
         steps,

@@ -5,7 +5,7 @@
 
 use super::contraction::output_for;
 use super::copy::dense;
-use super::strided::word;
+use super::strided::{word, workgroups};
 use crate::cost::Cost;
 use crate::cost::OperatorClass;
 use crate::graph::NodeId;
@@ -117,7 +117,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
             .params(params)
             .reads(inputs.iter().map(|v| v.tensor))
             .link(score.clone())
-            .over([rows.div_ceil(kernel.tile().0) as u32, sizes[1] as u32, sizes[0] as u32])
+            .over(workgroups([rows.div_ceil(kernel.tile().0), sizes[1], sizes[0]]))
             .cost(Cost {
                 class: OperatorClass::Hierarchical,
                 flops: 4.0 * scores * head_dim as f64,

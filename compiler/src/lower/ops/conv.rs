@@ -5,6 +5,7 @@
 
 use super::contraction::{Output, attach_epilogue, element_strides, output_for, panel_calls};
 use super::copy::dense;
+use super::strided::workgroups;
 use crate::cost::Cost;
 use crate::cost::OperatorClass;
 use crate::graph::NodeId;
@@ -228,12 +229,12 @@ impl Convolution<'_> {
                     Tiles::Software => Kernel::ConvWide,
                 };
                 let tile = kernel.tile();
-                let columns = n_count.div_ceil(tile.1) as u32;
+                let columns = n_count.div_ceil(tile.1);
                 Call::of(kernel, out.tensor)
                     .params(params)
                     .reads(self.inputs())
                     .link(self.out.expression.clone())
-                    .over([g.pixels().div_ceil(tile.0) as u32, columns, (g.images * group_count) as u32])
+                    .over(workgroups([g.pixels().div_ceil(tile.0), columns, g.images * group_count]))
                     .weights(limit_range.clone().unwrap_or(texels))
                     .cost(self.cost(n_count * group_count, taps))
             })?;
@@ -277,7 +278,7 @@ impl Convolution<'_> {
             .params(params)
             .reads(self.inputs())
             .link(self.out.expression.clone())
-            .over([rows.div_ceil(tile.0) as u32, n_count.div_ceil(tile.1) as u32, g.images as u32])
+            .over(workgroups([rows.div_ceil(tile.0), n_count.div_ceil(tile.1), g.images]))
             .weights(texels)
             .cost(self.cost(n_count, g.channels))
     }
@@ -327,19 +328,19 @@ impl Convolution<'_> {
                 .set("weight_base", base)
                 .set("page_shift", page.texels().trailing_zeros())
                 .set("x_offset", self.input.offset);
-            let channels = (last - first) as u32;
+            let channels = last - first;
             let small = (&g.kernel, &g.strides, &g.dilations) == (&[3, 3], &[1, 1], &[1, 1]);
-            let (kernel, workgroups) = if small {
+            let (kernel, [along_x, along_y]) = if small {
                 let blocks = (last - first) * g.output[0].div_ceil(4) * g.output[1].div_ceil(4);
-                (Kernel::ConvDepthwise3x3, [blocks.div_ceil(Kernel::ConvDepthwise3x3.tile().0) as u32, 1])
+                (Kernel::ConvDepthwise3x3, [blocks.div_ceil(Kernel::ConvDepthwise3x3.tile().0), 1])
             } else {
-                (Kernel::ConvDepthwise, [g.pixels().div_ceil(Kernel::ConvDepthwise.tile().0) as u32, channels])
+                (Kernel::ConvDepthwise, [g.pixels().div_ceil(Kernel::ConvDepthwise.tile().0), channels])
             };
             let call = Call::of(kernel, out.tensor)
                 .params(params)
                 .reads(self.inputs())
                 .link(self.out.expression.clone())
-                .over([workgroups[0], workgroups[1], g.images as u32])
+                .over(workgroups([along_x, along_y, g.images]))
                 .weights(texels)
                 .cost(self.cost(last - first, taps));
             lowering.call(call);

@@ -9,6 +9,7 @@ use super::contraction::{
     Output, StreamedWeight, attach_epilogue, element_strides, output_for, panel_calls, product_kernel,
 };
 use super::copy::dense;
+use super::strided::workgroups;
 use crate::cost::Cost;
 use crate::cost::OperatorClass;
 use crate::graph::op::Op;
@@ -276,7 +277,7 @@ fn weighted(
             .params(params)
             .reads(inputs.clone())
             .link(out.expression.clone())
-            .over([rows.div_ceil(tile.0) as u32, n_count.div_ceil(tile.1) as u32, batches as u32])
+            .over(workgroups([rows.div_ceil(tile.0), n_count.div_ceil(tile.1), batches]))
             .weights(texels)
             .cost(Cost { class: OperatorClass::Reusable, flops, bytes: 4.0 * (batches * rows * (k + n_count)) as f64 })
     })?;
@@ -380,7 +381,7 @@ fn dynamic(
             .params(params)
             .reads([left.tensor, right.tensor].into_iter().chain(epilogue.iter().map(|v| v.tensor)))
             .link(out.expression.clone())
-            .over([m.div_ceil(tile.0) as u32, n.div_ceil(tile.1) as u32, batches as u32])
+            .over(workgroups([m.div_ceil(tile.0), n.div_ceil(tile.1), batches]))
             .cost(Cost {
                 class: OperatorClass::Reusable,
                 flops: 2.0 * (batches * m * n * k) as f64,

@@ -74,8 +74,8 @@ impl Elements {
 }
 
 /// Sizes innermost first, padded with 1.
-pub fn sizes(list: &[usize]) -> [u32; 4] {
-    reversed(&list.iter().map(|v| *v as u32).collect::<Vec<_>>(), 1)
+pub fn sizes(list: &[usize]) -> [usize; 4] {
+    reversed(list, 1)
 }
 
 /// Strides innermost first, padded with 0.

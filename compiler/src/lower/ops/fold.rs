@@ -27,9 +27,8 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window) -> Result
         return Ok(());
     }
     let n = window.kernel.len();
-    let sizes =
-        |list: &[usize], padding: u32| reversed::<4>(&list.iter().map(|v| *v as u32).collect::<Vec<_>>(), padding);
-    let strides = |list: &[i64]| reversed::<4>(&list.iter().map(|s| word(*s)).collect::<Vec<_>>(), 0);
+    let sizes = |list: &[usize], padding: usize| reversed::<usize, 4>(list, padding);
+    let strides = |list: &[i64]| reversed::<u32, 4>(&list.iter().map(|s| word(*s)).collect::<Vec<_>>(), 0);
     let (workgroups, width) = linear(count);
     let params = Params::new()
         .set("count", count)

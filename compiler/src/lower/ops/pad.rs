@@ -51,17 +51,16 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, before: &[usize], mode: Pa
     if count == 0 {
         return Ok(());
     }
-    let words = |list: &[usize]| list.iter().map(|v| *v as u32).collect::<Vec<_>>();
     let (workgroups, width) = linear(count);
     let params = Params::new()
         .set("count", count)
         .set("rank", rank.max(1))
         .set("width", width)
         .code("mode", code)
-        .set("extents", reversed::<8>(&words(&node.shape), 1))
-        .set("x_extents", reversed::<8>(&words(&x.shape), 1))
-        .set("before", reversed::<8>(&words(before), 0))
-        .set("strides", reversed::<8>(&x.strides.iter().map(|s| word(*s)).collect::<Vec<_>>(), 0))
+        .set("extents", reversed::<usize, 8>(&node.shape, 1))
+        .set("x_extents", reversed::<usize, 8>(&x.shape, 1))
+        .set("before", reversed::<usize, 8>(before, 0))
+        .set("strides", reversed::<u32, 8>(&x.strides.iter().map(|s| word(*s)).collect::<Vec<_>>(), 0))
         .set("offset", x.offset)
         .set("fill", fill);
     lowering.call(Call::of(Kernel::Pad, out.tensor).params(params).reads([x.tensor]).over(workgroups).cost(cost(

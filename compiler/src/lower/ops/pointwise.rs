@@ -12,6 +12,7 @@ use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::view::{TensorId, View, dense_strides};
+use crate::narrow::index32;
 
 /// Views that one call may read: the size of the kernel's tables.
 const MAX_VIEWS: usize = 8;
@@ -66,7 +67,7 @@ pub fn apply(
     let mut distinct: Vec<View> = Vec::new();
     for view in views.iter().map(|v| v.broadcast(shape)) {
         match distinct.iter().position(|d| same_elements(d, &view)) {
-            Some(from) => program = program.merge_inputs(from as u32, distinct.len() as u32),
+            Some(from) => program = program.merge_inputs(index32(from), index32(distinct.len())),
             None => distinct.push(view),
         }
     }

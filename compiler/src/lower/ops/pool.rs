@@ -41,8 +41,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: Poo
         PoolKind::MaxIndex => Some(MAX_INDEX),
         PoolKind::Norm { .. } => None,
     };
-    let words =
-        |list: &[usize], padding: u32| reversed::<4>(&list.iter().map(|v| *v as u32).collect::<Vec<_>>(), padding);
+    let words = |list: &[usize], padding: usize| reversed::<usize, 4>(list, padding);
     let (workgroups, width) = linear(count);
     let taps = words(&window.kernel, 1);
     let params = Params::new()
@@ -54,7 +53,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: Poo
         .set("stride_channel", x.strides[1])
         .set("extents", words(&node.shape[2..], 1))
         .set("x_extents", words(&x.shape[2..], 1))
-        .set("x_strides", reversed::<4>(&x.strides[2..].iter().map(|s| word(*s)).collect::<Vec<_>>(), 0))
+        .set("x_strides", reversed::<u32, 4>(&x.strides[2..].iter().map(|s| word(*s)).collect::<Vec<_>>(), 0))
         .set("taps", taps)
         .set("steps", words(&window.strides, 1))
         .set("dilations", words(&window.dilations, 1))

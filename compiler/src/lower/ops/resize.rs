@@ -13,6 +13,7 @@ use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::view::View;
+use crate::narrow::index32;
 
 /// Axes of the kernel.
 const MAX_AXES: usize = 4;
@@ -101,24 +102,24 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, taps: &[Taps], fill: f32) 
     let mut words: Vec<i32> = Vec::new();
     let mut starts: Vec<u32> = Vec::new();
     for axis in &list {
-        starts.push(words.len() as u32);
+        starts.push(index32(words.len()));
         words.extend(axis.table());
     }
     // Axes that the kernel has and the tensor lacks read element 0 with weight 1.
-    let nothing = words.len() as u32;
+    let nothing = index32(words.len());
     words.extend([0, 1.0_f32.to_bits() as i32]);
     let table = lowering.resident(&Constant::from_i32(vec![words.len()], &words));
     let (workgroups, width) = linear(count);
-    let windows = reversed::<4>(&list.iter().map(|a| a.window() as u32).collect::<Vec<_>>(), 1);
+    let windows = reversed::<usize, 4>(&list.iter().map(|a| a.window()).collect::<Vec<_>>(), 1);
     let params = Params::new()
         .set("count", count)
         .set("copies", copies)
         .set("width", width)
         .set("offset", x.offset)
         .set("fill", fill_word(fill, dtype))
-        .set("extents", reversed::<4>(&list.iter().map(|a| a.output as u32).collect::<Vec<_>>(), 1))
-        .set("strides", reversed::<4>(&list.iter().map(|a| word(a.stride)).collect::<Vec<_>>(), 0))
-        .set("tables", reversed::<4>(&starts, nothing))
+        .set("extents", reversed::<usize, 4>(&list.iter().map(|a| a.output).collect::<Vec<_>>(), 1))
+        .set("strides", reversed::<u32, 4>(&list.iter().map(|a| word(a.stride)).collect::<Vec<_>>(), 0))
+        .set("tables", reversed::<u32, 4>(&starts, nothing))
         .set("windows", windows);
     for (first, end) in window_parts(windows, lowering.max_rounds()) {
         let read: usize = (0..4).map(|axis| (end[axis] - first[axis]) as usize).product();

@@ -6,6 +6,7 @@ use crate::cost::Cost;
 use crate::cost::OperatorClass;
 use crate::kernels::rounds::nest;
 use crate::lower::view::{View, merge_axes};
+use crate::narrow::count32;
 use std::ops::Range;
 
 /// Invocations of one workgroup of every light kernel.
@@ -23,6 +24,11 @@ pub const fn word(value: i64) -> u32 {
 fn grid(groups: usize) -> [u32; 3] {
     let rows = groups.div_ceil(MAX_WORKGROUPS).max(1);
     [groups.div_ceil(rows).max(1) as u32, rows as u32, 1]
+}
+
+/// Workgroups along three dimensions; what does not fit is beyond the limit of every device, and refused as such.
+pub fn workgroups(counts: [usize; 3]) -> [u32; 3] {
+    counts.map(count32)
 }
 
 /// Dispatch of one invocation an element: workgroups, and invocations along x.
@@ -46,22 +52,22 @@ pub fn parts(rounds: usize, inner: u64, most: Option<u64>) -> impl Iterator<Item
 }
 
 /// A part of a window: its first taps and those behind its last, innermost axis first.
-pub type WindowPart = ([u32; 4], [u32; 4]);
+pub type WindowPart = ([usize; 4], [usize; 4]);
 
 /// The taps of a window, innermost axis first, in parts for one call each, in ascending order.
-pub fn window_parts(taps: [u32; 4], most: Option<u64>) -> Vec<WindowPart> {
+pub fn window_parts(taps: [usize; 4], most: Option<u64>) -> Vec<WindowPart> {
     let mut parts = vec![([0; 4], [0; 4])];
     let mut inner = Vec::new();
     let mut lists = Vec::new();
     for size in taps {
-        let list: Vec<Range<usize>> = self::parts(size as usize, nest(&inner), most).collect();
-        inner.insert(0, if list.len() > 1 { most.unwrap_or(0) } else { size.into() });
+        let list: Vec<Range<usize>> = self::parts(size, nest(&inner), most).collect();
+        inner.insert(0, if list.len() > 1 { most.unwrap_or(0) } else { size as u64 });
         lists.push(list);
     }
     for axis in (0..4).rev() {
         let with = |(first, end): WindowPart, range: &Range<usize>| {
             let (mut first, mut end) = (first, end);
-            (first[axis], end[axis]) = (range.start as u32, range.end as u32);
+            (first[axis], end[axis]) = (range.start, range.end);
             (first, end)
         };
         parts = parts.iter().flat_map(|part| lists[axis].iter().map(|range| with(*part, range))).collect();
@@ -84,7 +90,7 @@ pub fn by_rows(rows: usize, lanes: u32) -> [u32; 3] {
 }
 
 /// Innermost first, padded.
-pub fn reversed<const N: usize>(values: &[u32], padding: u32) -> [u32; N] {
+pub fn reversed<T: Copy, const N: usize>(values: &[T], padding: T) -> [T; N] {
     let mut out = [padding; N];
     for (to, from) in out.iter_mut().zip(values.iter().rev()) {
         *to = *from;
@@ -99,7 +105,7 @@ pub struct Walk {
     /// Axes.
     pub rank: u32,
     /// Extents, innermost first, padded with 1.
-    pub extents: [u32; 8],
+    pub extents: [usize; 8],
     /// Strides of each view, innermost first, padded with 0.
     pub strides: Vec<[u32; 8]>,
 }
@@ -107,20 +113,27 @@ pub struct Walk {
 /// Merges the axes of a walk; `None` when more than eight are left.
 pub fn walk(shape: &[usize], strides: &[Vec<i64>]) -> Option<Walk> {
     let (merged, strides) = merge_axes(shape, strides);
-    let words = |list: &[i64]| reversed::<8>(&list.iter().map(|s| word(*s)).collect::<Vec<_>>(), 0);
+    let words = |list: &[i64]| reversed::<u32, 8>(&list.iter().map(|s| word(*s)).collect::<Vec<_>>(), 0);
     (merged.len() <= 8).then(|| Walk {
         count: shape.iter().product(),
         rank: merged.len().max(1) as u32,
-        extents: reversed(&merged.iter().map(|d| *d as u32).collect::<Vec<_>>(), 1),
+        extents: reversed(&merged, 1),
         strides: strides.iter().map(|s| words(s)).collect(),
     })
+}
+
+/// Outermost first, padded in front.
+fn padded<T: Copy>(list: &[T], padding: T) -> [T; 4] {
+    let mut out = [padding; 4];
+    out[4 - list.len()..].copy_from_slice(list);
+    out
 }
 
 /// Axes merged to at most four, outermost first, padded in front.
 #[derive(Debug, Clone)]
 pub struct Four {
     /// Extents, padded with 1.
-    pub extents: [u32; 4],
+    pub extents: [usize; 4],
     /// Strides of each view, padded with 0.
     pub strides: Vec<[u32; 4]>,
 }
@@ -130,13 +143,8 @@ pub fn four(axes: &[usize], views: &[&View]) -> Option<Four> {
     let shape: Vec<usize> = axes.iter().map(|a| views[0].shape[*a]).collect();
     let strides: Vec<Vec<i64>> = views.iter().map(|v| axes.iter().map(|a| v.strides[*a]).collect()).collect();
     let (merged, strides) = merge_axes(&shape, &strides);
-    let padded = |list: &[u32], padding: u32| {
-        let mut out = [padding; 4];
-        out[4 - list.len()..].copy_from_slice(list);
-        out
-    };
     (merged.len() <= 4).then(|| Four {
-        extents: padded(&merged.iter().map(|d| *d as u32).collect::<Vec<_>>(), 1),
+        extents: padded(&merged, 1),
         strides: strides.iter().map(|s| padded(&s.iter().map(|v| word(*v)).collect::<Vec<_>>(), 0)).collect(),
     })
 }
@@ -174,7 +182,7 @@ mod tests {
         for taps in [[200_000, 1, 1, 1], [500, 300, 1, 1], [2, 70_000, 1, 1], [70_000, 3, 1, 1], [20, 20, 20, 20]] {
             let mut reached = Vec::new();
             for (first, end) in window_parts(taps, Some(65_000)) {
-                let sizes: Vec<u64> = (0..4).rev().map(|axis| u64::from(end[axis] - first[axis])).collect();
+                let sizes: Vec<u64> = (0..4).rev().map(|axis| (end[axis] - first[axis]) as u64).collect();
                 assert!(nest(&sizes) <= 65_000, "{sizes:?}");
                 for w in first[3]..end[3] {
                     for z in first[2]..end[2] {

@@ -10,6 +10,7 @@ use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise};
 use crate::graph::{Graph, NodeId};
 use crate::kernels::MAX_SCORE_OPERANDS;
+use crate::narrow::index32;
 use crate::optimize::expression::{Simplified, simplify};
 use crate::optimize::fuse::input_first;
 use crate::optimize::programs::{merge_equal_operands, reads, without_input};
@@ -55,7 +56,7 @@ impl Scores {
     pub fn apply(&mut self, program: &Pointwise, operands: Vec<Vec<Term>>) {
         self.program = Some(match &self.program {
             None => program.clone(),
-            Some(inner) => input_first(&inner.then(program, 0), operands.len() as u32),
+            Some(inner) => input_first(&inner.then(program, 0), index32(operands.len())),
         });
         self.operands.splice(0..0, operands);
     }
@@ -65,7 +66,7 @@ impl Scores {
         let Some(mut program) = self.program.take() else { return };
         for position in (1..self.operands.len()).rev() {
             if let Some(first) = self.operands[..position].iter().position(|o| *o == self.operands[position]) {
-                program = program.merge_inputs(first as u32 + 1, position as u32 + 1);
+                program = program.merge_inputs(index32(first) + 1, index32(position) + 1);
                 self.operands.remove(position);
             }
         }
@@ -79,8 +80,8 @@ impl Scores {
             Simplified::Pointwise(simpler) => simpler,
         };
         for position in (0..self.operands.len()).rev() {
-            if !reads(&program, position as u32 + 1) {
-                program = without_input(&program, position as u32 + 1);
+            if !reads(&program, index32(position) + 1) {
+                program = without_input(&program, index32(position) + 1);
                 self.operands.remove(position);
             }
         }
@@ -107,7 +108,7 @@ impl Scores {
             self.program = None;
             return;
         }
-        let result = Operand::Result(index as u32);
+        let result = Operand::Result(index32(index));
         let skip = |operand| if operand == result { score } else { operand };
         let instructions = program.instructions.iter().map(|i| i.map_operands(skip)).collect();
         self.program = Some(Pointwise { inputs: program.inputs.clone(), instructions });
@@ -180,7 +181,7 @@ fn through_program(graph: &Graph, id: NodeId) -> Option<Scores> {
     })?;
     let others = operands.iter().enumerate().filter(|(other, _)| *other != position);
     let others = others.map(|(_, operand)| vec![term(graph, *operand, &scores.axes)]).collect();
-    scores.apply(&input_first(&program, position as u32), others);
+    scores.apply(&input_first(&program, index32(position)), others);
     Some(scores)
 }
 
