@@ -4,7 +4,37 @@
 //! that the oracle is better than what it judges; it is deliberately not fast.
 
 use super::constant::Dtype;
-use super::pointwise::{BinaryOp, UnaryOp};
+use super::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
+
+impl Pointwise {
+    /// The value for one element of every input, in the device's 4-byte words (f32 bits, i32, 0 or 1).
+    pub fn evaluate(&self, inputs: &[u32]) -> u32 {
+        let mut results: Vec<u32> = Vec::with_capacity(self.instructions.len());
+        for instruction in &self.instructions {
+            let value = |operand: Operand| match operand {
+                Operand::Input(i) => inputs[i as usize],
+                Operand::Result(i) => results[i as usize],
+            };
+            let word = match *instruction {
+                Instruction::Literal(Literal::F32(bits)) => bits,
+                Instruction::Literal(Literal::I32(v)) => v as u32,
+                Instruction::Literal(Literal::Bool(v)) => u32::from(v),
+                Instruction::Unary(op, a) => unary(op, self.operand_dtype(a), value(a)),
+                Instruction::Binary(op, a, b) => binary(op, self.operand_dtype(a), value(a), value(b)),
+                Instruction::Select { condition, then, otherwise } => {
+                    if value(condition) != 0 {
+                        value(then)
+                    } else {
+                        value(otherwise)
+                    }
+                }
+                Instruction::Cast(a, to) => cast(self.operand_dtype(a), to, value(a)),
+            };
+            results.push(word);
+        }
+        *results.last().expect("a program has at least one instruction")
+    }
+}
 
 /// erf(x) to about 1e-15: Taylor series near zero, a continued fraction of erfc elsewhere.
 pub fn erf(x: f64) -> f64 {

@@ -374,34 +374,6 @@ impl Pointwise {
         let own = self.instructions.iter().map(|instruction| instruction.map_operands(rename));
         Self { inputs: self.inputs.clone(), instructions: first.iter().copied().chain(own).collect() }
     }
-
-    /// The value for one element of every input, in the device's 4-byte words (f32 bits, i32, 0 or 1).
-    pub fn evaluate(&self, inputs: &[u32]) -> u32 {
-        let mut results: Vec<u32> = Vec::with_capacity(self.instructions.len());
-        for instruction in &self.instructions {
-            let value = |operand: Operand| match operand {
-                Operand::Input(i) => inputs[i as usize],
-                Operand::Result(i) => results[i as usize],
-            };
-            let word = match *instruction {
-                Instruction::Literal(Literal::F32(bits)) => bits,
-                Instruction::Literal(Literal::I32(v)) => v as u32,
-                Instruction::Literal(Literal::Bool(v)) => u32::from(v),
-                Instruction::Unary(op, a) => super::evaluate::unary(op, self.operand_dtype(a), value(a)),
-                Instruction::Binary(op, a, b) => super::evaluate::binary(op, self.operand_dtype(a), value(a), value(b)),
-                Instruction::Select { condition, then, otherwise } => {
-                    if value(condition) != 0 {
-                        value(then)
-                    } else {
-                        value(otherwise)
-                    }
-                }
-                Instruction::Cast(a, to) => super::evaluate::cast(self.operand_dtype(a), to, value(a)),
-            };
-            results.push(word);
-        }
-        *results.last().expect("a program has at least one instruction")
-    }
 }
 
 impl Instruction {

@@ -5,6 +5,7 @@
 //! any broadcast. Axes of size 1 broadcast. What is computed is tract's contraction (`translate/einsum.rs`).
 
 use super::kernel_op::NotTaken;
+use super::reason::EquationError;
 use crate::graph::ShapeError;
 use std::collections::BTreeMap;
 use tract_onnx::model::ParsingContext;
@@ -24,34 +25,6 @@ enum Label {
     FromEnd(usize),
     /// A letter.
     Letter(char),
-}
-
-/// Why an equation has no meaning.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EquationError {
-    /// Something that is neither a letter, a comma, an arrow nor an ellipsis.
-    #[error("`{0}` in the equation")]
-    Character(char),
-    /// Two ellipses in one term.
-    #[error("two ellipses in `{0}`")]
-    Ellipses(String),
-    /// More than one arrow.
-    #[error("two arrows in the equation")]
-    Arrows,
-    /// Other operands than terms.
-    #[error("{terms} terms for {operands} operands")]
-    Operands {
-        /// Terms before the arrow.
-        terms: usize,
-        /// Operands of the node.
-        operands: usize,
-    },
-    /// A letter of the result that no operand has.
-    #[error("the result's `{0}` is no axis of an operand")]
-    Unknown(char),
-    /// A letter that the result has twice.
-    #[error("`{0}` twice in the result")]
-    Twice(char),
 }
 
 /// A part of an equation: letters, with the place of the ellipsis among them.

@@ -321,6 +321,16 @@ pub enum ImportError {
     },
 }
 
+impl Unsupported {
+    /// `value` where everything is taken.
+    ///
+    /// # Errors
+    /// [`ImportError::Unsupported`] with everything that is not.
+    pub fn or<T>(self, value: T) -> Result<T, ImportError> {
+        if self.is_empty() { Ok(value) } else { Err(ImportError::Unsupported(self)) }
+    }
+}
+
 impl ImportError {
     /// The same error with the names of nodes in the place of their marks.
     pub(super) fn with_names(self, names: &NodeNames) -> Self {

@@ -3,7 +3,6 @@
 //! What a node asks of its operator (`admission.rs`), rewrites (`rewrite/`) and translations (`translate/`) are refused by the same
 //! values; text is made where they are printed. It deliberately decides nothing.
 
-use super::error::ImportError;
 use crate::graph::constant::Dtype;
 use std::fmt::{self, Display, Formatter};
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -75,7 +74,7 @@ pub enum Reason {
     },
     /// The equation of an `Einsum`.
     #[error(transparent)]
-    Equation(#[from] super::einsum::EquationError),
+    Equation(#[from] EquationError),
     /// A node of the body, and why.
     #[error("{op} in its body{}", reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
     Body {
@@ -97,6 +96,34 @@ impl From<&'static str> for Reason {
     fn from(text: &'static str) -> Self {
         Self::Form { text, values: Vec::new() }
     }
+}
+
+/// Why an equation has no meaning.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EquationError {
+    /// Something that is neither a letter, a comma, an arrow nor an ellipsis.
+    #[error("`{0}` in the equation")]
+    Character(char),
+    /// Two ellipses in one term.
+    #[error("two ellipses in `{0}`")]
+    Ellipses(String),
+    /// More than one arrow.
+    #[error("two arrows in the equation")]
+    Arrows,
+    /// Other operands than terms.
+    #[error("{terms} terms for {operands} operands")]
+    Operands {
+        /// Terms before the arrow.
+        terms: usize,
+        /// Operands of the node.
+        operands: usize,
+    },
+    /// A letter of the result that no operand has.
+    #[error("the result's `{0}` is no axis of an operand")]
+    Unknown(char),
+    /// A letter that the result has twice.
+    #[error("`{0}` twice in the result")]
+    Twice(char),
 }
 
 /// A value that a node has.
@@ -226,14 +253,6 @@ impl Unsupported {
     /// Whether everything is taken.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// `value` where everything is taken.
-    ///
-    /// # Errors
-    /// [`ImportError::Unsupported`] with everything that is not.
-    pub fn or<T>(self, value: T) -> Result<T, ImportError> {
-        if self.is_empty() { Ok(value) } else { Err(ImportError::Unsupported(self)) }
     }
 }
 
