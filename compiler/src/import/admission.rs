@@ -176,6 +176,10 @@ fn operand_reasons(row: &Operator, side: &'static str, formals: &[Formal], given
             Arity::Needed if !is_given => found.push(Reason::WithoutOperand(formal.name)),
             Arity::Optional if is_given && !row.takes(formal.name) => found.push(Reason::Operand(formal.name)),
             Arity::Repeated(least) if given.len() < least => found.push(Reason::WithoutOperand(formal.name)),
+            // One of many that is left out has no meaning.
+            Arity::Repeated(_) if side == "inputs" && given.iter().skip(position).any(String::is_empty) => {
+                found.push(Reason::WithoutOperand(formal.name));
+            }
             Arity::Needed | Arity::Optional | Arity::Repeated(_) => {}
         }
     }

@@ -94,6 +94,7 @@ fn taken(
     branch(node, if condition { "then_branch" } else { "else_branch" })
 }
 
+/// The value of a tensor of one element.
 fn boolean(tensor: &TensorProto) -> Option<bool> {
     match (tensor.raw_data.as_slice(), tensor.int32_data.as_slice()) {
         ([byte], _) => Some(*byte != 0),

@@ -144,12 +144,10 @@ fn value(
         let model = fold::decluttered(model.into_typed()?)?;
         let konst = model.output_fact(0)?.konst.clone();
         let konst = konst.ok_or_else(|| TractError::msg("the condition depends on data"))?;
-        Ok(*konst
-            .cast_to::<bool>()?
-            .try_as_plain_ram()?
-            .as_slice::<bool>()?
-            .first()
-            .ok_or_else(|| TractError::msg("an empty condition"))?)
+        match konst.cast_to::<bool>()?.try_as_plain_ram()?.as_slice::<bool>()? {
+            [truth] => Ok(*truth),
+            other => Err(TractError::msg(format!("a condition of {} elements", other.len()))),
+        }
     });
     folded.ok()
 }

@@ -8,7 +8,9 @@ use super::failure::Failure;
 use super::names::NodeNames;
 use super::preflight::Invalid;
 use super::reason::{Unsupported, UnsupportedOp};
+use super::shapes::Unfit;
 use super::structure::Flaw;
+use super::types::Mistyped;
 use crate::graph::ShapeError;
 use crate::graph::constant::Dtype;
 use crate::graph::verify::Violation;
@@ -156,6 +158,12 @@ pub enum ImportError {
     /// Nodes name axes that their operands do not have.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Axes(Vec<Misplaced>),
+    /// Operands of nodes do not fit one another.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Shapes(Vec<Unfit>),
+    /// Operands have element types that their operators do not take.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Types(Vec<Mistyped>),
     /// Sizes of inputs are open, all of them.
     #[error("the model leaves sizes open; give each of them:{}", .0.iter().map(|size| format!("\n  {size}")).collect::<String>())]
     OpenSizes(Vec<OpenSize>),
@@ -353,6 +361,11 @@ impl ImportError {
                 let named = |wrong: Misplaced| Misplaced { node: text(wrong.node.clone()), ..wrong };
                 Self::Axes(found.into_iter().map(named).collect())
             }
+            Self::Shapes(found) => {
+                let named = |wrong: Unfit| Unfit { node: text(wrong.node.clone()), ..wrong };
+                Self::Shapes(found.into_iter().map(named).collect())
+            }
+            Self::Types(found) => Self::Types(found.into_iter().map(|wrong| wrong.named(text)).collect()),
             Self::Read { .. }
             | Self::NotOnnx { .. }
             | Self::OpenSizes(_)

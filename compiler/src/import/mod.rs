@@ -30,6 +30,7 @@ pub mod reason;
 mod reference;
 pub(crate) mod rewrite;
 mod schema;
+mod shapes;
 mod sizes;
 mod stored;
 mod structure;
@@ -42,8 +43,11 @@ mod tests_admission;
 mod tests_messages;
 #[cfg(test)]
 mod tests_schemas;
+#[cfg(test)]
+mod tests_types;
 mod tract;
 mod translate;
+mod types;
 mod weights;
 mod widen;
 
@@ -53,10 +57,12 @@ pub use failure::{Failure, Stage};
 pub use golden::golden_inputs;
 pub use preflight::Invalid;
 pub use reference::reference;
+pub use shapes::Unfit;
 pub use stored::stored_precision;
 pub use structure::{Flaw, Maker};
 pub use support::{OPERATORS, Operator, Support};
 pub use translate::supported_operators;
+pub use types::Mistyped;
 
 use crate::graph::Graph;
 use std::path::{Path, PathBuf};

@@ -15,6 +15,7 @@ use super::protobuf::{Skeleton, skim};
 use super::quantized;
 use super::reason::Unsupported;
 use super::rewrite::{Known, Shapes, rewrite};
+use super::shapes;
 use super::sizes::{self, fixed};
 use super::structure;
 use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
@@ -63,6 +64,8 @@ pub struct Model {
     pub kernel_ops: BTreeMap<String, KernelNode>,
     /// What nodes say about axes.
     pub claims: Vec<axes::Claim>,
+    /// What nodes need of the shapes of their operands.
+    pub shape_claims: Vec<shapes::Claim>,
     /// BLAKE3 of the file, followed by its files of external data in path order, in hexadecimal.
     pub hash: String,
     /// Name of the file without its extension.
@@ -101,7 +104,8 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     branches::take(graph, &BTreeMap::new());
     names.mark(graph);
     admission::check(&graph.node, opset).map_err(|error| error.with_names(&names))?;
-    let mut claims = axes::claims(&graph.node, &Known::of(graph, opset));
+    check_types(graph, &weights, opset).map_err(|error| error.with_names(&names))?;
+    let mut claims = Claims::of(&graph.node, &Known::of(graph, opset));
     quantized::take(graph, &mut weights).map_err(|error| error.with_names(&names))?;
     let initialisers = names_of_initialisers(graph, &weights);
     graph.input.retain(|input| !initialisers.contains(&input.name));
@@ -115,7 +119,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     }
     let mut kernel_ops = rewritten(graph, opset, &weights).map_err(|error| error.with_names(&names))?;
     let inside = take_branches(&mut proto, &mut weights, opset, &mut kernel_ops, &mut names);
-    claims.extend(inside.map_err(|error| error.with_names(&names))?);
+    claims.add(inside.map_err(|error| error.with_names(&names))?);
     let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
 
     let initialisers = names_of_initialisers(graph, &weights);
@@ -131,7 +135,32 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let hash = hasher.finalize().to_hex().to_string();
     let names = Rc::new(names);
-    Ok(Model { proto, inputs, outputs, weights, names, initialisers, kernel_ops, claims, hash, name, files })
+    let Claims { axes: claims, shapes: shape_claims } = claims;
+    Ok(Model {
+        proto,
+        inputs,
+        outputs,
+        weights,
+        names,
+        initialisers,
+        kernel_ops,
+        claims,
+        shape_claims,
+        hash,
+        name,
+        files,
+    })
+}
+
+/// Refuses operands of element types that their operators do not take.
+fn check_types(graph: &GraphProto, weights: &[Weight], opset: i64) -> Result<(), ImportError> {
+    let element = |weight: &Weight| match weight.constant.storage {
+        Storage::F16 => DataType::Float16 as i32,
+        Storage::F32 | Storage::I32 | Storage::Bool => DataType::Float as i32,
+    };
+    let outside = weights.iter().map(|weight| (weight.name.as_str(), element(weight)));
+    let found = super::types::mistyped(graph, outside, opset);
+    if found.is_empty() { Ok(()) } else { Err(ImportError::Types(found)) }
 }
 
 /// Large tensors of `Constant` nodes are weights like any other.
@@ -178,6 +207,24 @@ fn rewritten(
     refused.or(kernel_ops)
 }
 
+/// What nodes say about axes, and need of shapes.
+#[derive(Default)]
+struct Claims {
+    axes: Vec<axes::Claim>,
+    shapes: Vec<shapes::Claim>,
+}
+
+impl Claims {
+    fn of(nodes: &[NodeProto], known: &Known) -> Self {
+        Self { axes: axes::claims(nodes, known), shapes: shapes::claims(nodes, known) }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.axes.extend(other.axes);
+        self.shapes.extend(other.shapes);
+    }
+}
+
 /// Takes the branches whose conditions follow from constants and shapes, those inside taken branches included; of what is left
 /// then, both branches are computed. Returns what their nodes say about axes.
 fn take_branches(
@@ -186,8 +233,8 @@ fn take_branches(
     opset: i64,
     kernel_ops: &mut BTreeMap<String, KernelNode>,
     names: &mut NodeNames,
-) -> Result<Vec<axes::Claim>, ImportError> {
-    let mut claims = Vec::new();
+) -> Result<Claims, ImportError> {
+    let mut claims = Claims::default();
     while proto.graph.iter().flat_map(|g| &g.node).any(chooses) {
         let Some(graph) = proto.graph.as_ref() else { return Ok(claims) };
         let mut needed = Needed::of(graph);
@@ -212,7 +259,7 @@ fn take_branches(
             return Err(ImportError::Unsupported(refused));
         }
         admission::check(&inside, opset)?;
-        claims.extend(axes::claims(&inside, &Known::of(graph, opset)));
+        claims.add(Claims::of(&inside, &Known::of(graph, opset)));
         quantized::take(graph, weights)?;
         kernel_ops.extend(rewritten(graph, opset, weights)?);
     }

@@ -1,7 +1,8 @@
-//! What ONNX says about the form of every operator: operands, attributes and their defaults, version by version.
+//! What ONNX says about the form of every operator: operands and their element types, attributes and their defaults, version by
+//! version.
 //!
 //! The table is `compiler/schemas/schemas.txt`, written from the `onnx` package and ONNX Runtime by the script beside it. It says
-//! what a node may look like, the registry which of that is implemented. Element types and meanings are deliberately not here.
+//! what a node may look like, the registry which of that is implemented. Meanings are deliberately not here.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -68,6 +69,76 @@ pub enum Arity {
     Repeated(usize),
 }
 
+/// Names of ONNX's element types, by their numbers.
+const ELEMENT_TYPES: &[&str] = &[
+    "undefined",
+    "float",
+    "uint8",
+    "int8",
+    "uint16",
+    "int16",
+    "int32",
+    "int64",
+    "string",
+    "bool",
+    "float16",
+    "double",
+    "uint32",
+    "uint64",
+    "complex64",
+    "complex128",
+    "bfloat16",
+    "float8e4m3fn",
+    "float8e4m3fnuz",
+    "float8e5m2",
+    "float8e5m2fnuz",
+    "uint4",
+    "int4",
+    "float4e2m1",
+    "float8e8m0",
+    "uint2",
+    "int2",
+    "float6e2m3",
+    "float6e3m2",
+];
+
+/// The name of an element type.
+pub fn element_name(element: i32) -> &'static str {
+    usize::try_from(element).ok().and_then(|number| ELEMENT_TYPES.get(number)).copied().unwrap_or("unknown")
+}
+
+/// The number of an element type.
+pub fn element_number(name: &str) -> Option<i32> {
+    ELEMENT_TYPES.iter().position(|known| *known == name).and_then(|number| i32::try_from(number).ok())
+}
+
+/// A set of element types, a bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Elements(u64);
+
+impl Elements {
+    /// The set of these.
+    fn of(names: &str) -> Option<Self> {
+        let bits = names.split_whitespace().map(|name| Some(1_u64 << element_number(name)?));
+        bits.sum::<Option<u64>>().map(Self)
+    }
+
+    /// Whether it has an element type.
+    pub const fn has(self, element: i32) -> bool {
+        element >= 0 && element < u64::BITS as i32 && self.0 >> element & 1 == 1
+    }
+
+    /// The only one, where there is no other.
+    pub fn only(self) -> Option<i32> {
+        self.0.is_power_of_two().then_some(self.0.trailing_zeros()).and_then(|number| i32::try_from(number).ok())
+    }
+
+    /// Their names.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        ELEMENT_TYPES.iter().enumerate().filter(move |(number, _)| self.0 >> number & 1 == 1).map(|(_, name)| *name)
+    }
+}
+
 /// An input or output of an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Formal {
@@ -75,6 +146,11 @@ pub struct Formal {
     pub name: &'static str,
     /// How often it may be given.
     pub arity: Arity,
+    /// The variable that stands for its element type, which all operands of the variable share; `None` where it has one of its
+    /// own, or every repetition has.
+    pub variable: Option<&'static str>,
+    /// The element types that it may have.
+    pub elements: Elements,
 }
 
 /// What holds where an attribute is not given.
@@ -116,8 +192,14 @@ type Table = BTreeMap<&'static str, Vec<Schema>>;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let mut table = Table::new();
+    let mut sets = Vec::new();
     for line in TEXT.lines().filter(|line| !line.starts_with('#')) {
-        let (name, schema) = parse(line).expect("the table is well formed");
+        if let Some(set) = line.strip_prefix('=') {
+            let (_, names) = set.split_once(' ').unwrap_or_default();
+            sets.push(Elements::of(names).expect("the table names known element types"));
+            continue;
+        }
+        let (name, schema) = parse(line, &sets).expect("the table is well formed");
         table.entry(name).or_default().push(schema);
     }
     table
@@ -139,29 +221,47 @@ pub fn in_force(full_name: &str, opset: i64) -> Option<&'static Schema> {
     versions(full_name).iter().rev().find(|schema| i64::from(schema.since) <= opset)
 }
 
-fn parse(line: &'static str) -> Option<(&'static str, Schema)> {
+/// Variables of element types, with the types that each may stand for.
+type Variables = BTreeMap<&'static str, Elements>;
+
+fn parse(line: &'static str, sets: &[Elements]) -> Option<(&'static str, Schema)> {
     let line = line.strip_suffix(" deprecated").unwrap_or(line);
-    let (sides, attributes) = line.split_once(" |")?;
+    let (sides, rest) = line.split_once(" |")?;
+    let (attributes, variables) = rest.split_once(" |")?;
+    let variable = |word: &'static str| {
+        let (name, set) = word.split_once('=')?;
+        Some((name, *sets.get(set.parse::<usize>().ok()?)?))
+    };
+    let variables: Variables = variables.split_whitespace().map(variable).collect::<Option<_>>()?;
     let (left, outputs) = sides.split_once(" ->")?;
     let mut words = left.split_whitespace();
     let (name, since) = (words.next()?, words.next()?.parse().ok()?);
     let schema = Schema {
         since,
-        inputs: words.map(formal).collect::<Option<_>>()?,
-        outputs: outputs.split_whitespace().map(formal).collect::<Option<_>>()?,
+        inputs: words.map(|word| formal(word, &variables)).collect::<Option<_>>()?,
+        outputs: outputs.split_whitespace().map(|word| formal(word, &variables)).collect::<Option<_>>()?,
         attributes: attributes.split_whitespace().map(formal_attribute).collect::<Option<_>>()?,
     };
     Some((name, schema))
 }
 
-fn formal(word: &'static str) -> Option<Formal> {
-    if let Some(name) = word.strip_suffix('?') {
-        return Some(Formal { name, arity: Arity::Optional });
-    }
-    match word.split_once('*') {
-        Some((name, least)) => Some(Formal { name, arity: Arity::Repeated(least.parse().ok()?) }),
-        None => Some(Formal { name: word, arity: Arity::Needed }),
-    }
+fn formal(word: &'static str, variables: &Variables) -> Option<Formal> {
+    let (operand, element) = word.split_once(':')?;
+    let (name, arity) = if let Some(name) = operand.strip_suffix('?') {
+        (name, Arity::Optional)
+    } else if let Some((name, least)) = operand.split_once('*') {
+        (name, Arity::Repeated(least.parse().ok()?))
+    } else {
+        (operand, Arity::Needed)
+    };
+    let (element, shared) = element.strip_suffix('!').map_or((element, true), |element| (element, false));
+    let formal = match variables.get_key_value(element) {
+        Some((variable, elements)) => Formal { name, arity, variable: shared.then_some(variable), elements: *elements },
+        // What is no tensor has no element type.
+        None if element == "-" => Formal { name, arity, variable: None, elements: Elements(0) },
+        None => Formal { name, arity, variable: None, elements: Elements::of(element)? },
+    };
+    Some(formal)
 }
 
 fn formal_attribute(word: &'static str) -> Option<FormalAttribute> {

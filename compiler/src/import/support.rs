@@ -122,7 +122,7 @@ const STRINGS: &str = "strings have no numeric form";
 const RANDOM: &str = "its values are random";
 const DATA_DEPENDENT: &str = "the shape of its result depends on data";
 const LOOPS: &str = "loops are not unrolled";
-const RECURRENT: &str = "at most 64 steps; standard activations; not reverse alone; no clip or sequence lengths";
+const RECURRENT: &str = "at most 64 steps; activations without parameters; not input_forget";
 
 /// Every operator that is known, by domain and name.
 pub const OPERATORS: &[Operator] = &[
@@ -247,7 +247,7 @@ pub const OPERATORS: &[Operator] = &[
     op("Floor", &[1, 6, 13]),
     op("GRU", &[1, 3, 7, 14, 22])
         .attributes(
-            "activations direction=forward|bidirectional|foward hidden_size layout \
+            "activations clip direction=forward|reverse|bidirectional|foward hidden_size layout \
             linear_before_reset output_sequence",
         )
         .optional("B sequence_lens initial_h Y Y_h")
@@ -291,7 +291,7 @@ pub const OPERATORS: &[Operator] = &[
     op("IsNaN", &[9, 13, 20]),
     op("LRN", &[1, 13]).attributes("alpha beta bias size").rewritten(rewrite::local_response),
     op("LSTM", &[1, 7, 14, 22])
-        .attributes("activations direction=forward|bidirectional hidden_size layout output_sequence")
+        .attributes("activations clip direction=forward|reverse|bidirectional hidden_size layout output_sequence")
         .optional("B sequence_lens initial_h initial_c P Y Y_h Y_c")
         .limited(RECURRENT)
         .rewritten(rewrite::recurrent),
@@ -363,7 +363,7 @@ pub const OPERATORS: &[Operator] = &[
         .values(),
     op("RMSNormalization", &[23]).attributes("axis epsilon stash_type=1|10|16"),
     op("RNN", &[1, 7, 14, 22])
-        .attributes("activations direction=forward|bidirectional hidden_size layout output_sequence")
+        .attributes("activations clip direction=forward|reverse|bidirectional hidden_size layout output_sequence")
         .optional("B sequence_lens initial_h Y Y_h")
         .limited(RECURRENT)
         .rewritten(rewrite::recurrent),
@@ -376,7 +376,8 @@ pub const OPERATORS: &[Operator] = &[
     op("ReduceL1", &[1, 11, 13, 18])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")
-        .limited("constant axes"),
+        .limited("constant axes")
+        .rewritten(rewrite::reduction),
     op("ReduceL2", &[1, 11, 13, 18])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")
@@ -385,7 +386,8 @@ pub const OPERATORS: &[Operator] = &[
     op("ReduceLogSum", &[1, 11, 13, 18, 28])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")
-        .limited("constant axes"),
+        .limited("constant axes")
+        .rewritten(rewrite::reduction),
     op("ReduceLogSumExp", &[1, 11, 13, 18, 28])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")
@@ -394,27 +396,33 @@ pub const OPERATORS: &[Operator] = &[
     op("ReduceMax", &[1, 11, 12, 13, 18, 20])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")
-        .limited("constant axes"),
+        .limited("constant axes")
+        .rewritten(rewrite::reduction),
     op("ReduceMean", &[1, 11, 13, 18])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")
-        .limited("constant axes"),
+        .limited("constant axes")
+        .rewritten(rewrite::reduction),
     op("ReduceMin", &[1, 11, 12, 13, 18, 20])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")
-        .limited("constant axes"),
+        .limited("constant axes")
+        .rewritten(rewrite::reduction),
     op("ReduceProd", &[1, 11, 13, 18])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")
-        .limited("constant axes"),
+        .limited("constant axes")
+        .rewritten(rewrite::reduction),
     op("ReduceSum", &[1, 11, 13])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")
-        .limited("constant axes"),
+        .limited("constant axes")
+        .rewritten(rewrite::reduction),
     op("ReduceSumSquare", &[1, 11, 13, 18])
         .attributes("axes keepdims noop_with_empty_axes")
         .optional("axes")
-        .limited("constant axes"),
+        .limited("constant axes")
+        .rewritten(rewrite::reduction),
     op("RegexFullMatch", &[20]).refused(STRINGS),
     op("Relu", &[1, 6, 13, 14]),
     op("Reshape", &[1, 5, 13, 14, 19, 21, 23, 24, 25])

@@ -351,6 +351,18 @@ fn tensors_without_elements_are_refused_by_name() {
 }
 
 #[test]
+fn tables_are_bounded_before_they_are_made() {
+    // Sizes 1, 1 and 2²⁹ of a Resize; the table of one axis would have 8 GiB.
+    let sizes: Vec<u8> = [1_i64, 1, 1 << 29].iter().flat_map(|size| size.to_le_bytes()).collect();
+    let sizes = [number(1, 3), number(2, 7), field(8, b"sizes"), field(9, &sizes)].concat();
+    let mode = field(5, &[field(1, b"mode"), field(4, b"linear"), vec![0xa0, 1, 3]].concat());
+    let nodes = [[node("Resize", "r", &["x", "", "", "sizes"], "y"), mode].concat()];
+    let bytes = model(&nodes, &[sizes], &[info("x", &[fixed(1), fixed(1), fixed(4)])], &[info("y", &[])]);
+    let error = error_of(&bytes, &ImportOptions::default()).to_string();
+    assert!(error.contains("Resize (tables of 8589934592 bytes") && error.contains("`r`"), "{error}");
+}
+
+#[test]
 fn truncated_models_never_panic() {
     let bytes = matmul(&weight(&field(9, &weight_bytes())));
     for end in (0..bytes.len()).step_by(97) {

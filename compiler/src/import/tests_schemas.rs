@@ -15,9 +15,9 @@ const OTHER_VERSIONS: &[(&str, u32, &str)] =
 const OTHER_NAMES: &[(&str, &str)] = &[
     ("BatchNormalization", "mean var saved_mean saved_var"),
     ("Constant", "sparse_value value_string value_strings"),
-    ("GRU", "activation_alpha activation_beta clip"),
-    ("LSTM", "activation_alpha activation_beta clip input_forget"),
-    ("RNN", "activation_alpha activation_beta clip"),
+    ("GRU", "activation_alpha activation_beta"),
+    ("LSTM", "activation_alpha activation_beta input_forget"),
+    ("RNN", "activation_alpha activation_beta"),
     ("SimplifiedLayerNormalization", "inv_std_var"),
     ("com.microsoft.MatMulNBits", "g_idx weight_prepacked"),
     ("com.microsoft.SkipLayerNormalization", "mean inv_std_var"),

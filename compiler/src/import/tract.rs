@@ -10,6 +10,7 @@ use super::kernel_op::NotTaken;
 use super::model::Model;
 use super::opaque::{self, Kept};
 use super::preflight::{Invalid, fold, guard};
+use super::shapes;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
@@ -122,6 +123,10 @@ pub fn decluttered(model: &Model) -> Result<TypedModel, ImportError> {
     let misplaced = axes::misplaced(&model.claims, &inferred);
     if !misplaced.is_empty() {
         return Err(ImportError::Axes(misplaced));
+    }
+    let unfit = shapes::unfit(&model.shape_claims, &inferred);
+    if !unfit.is_empty() {
+        return Err(ImportError::Shapes(unfit));
     }
     let with_operands = |error: ImportError, inferred: &InferenceModel| {
         if let ImportError::Failed(failure) = error { failure.with_operands(inferred).into() } else { error }

@@ -11,6 +11,7 @@ mod pad;
 mod range;
 mod resize;
 mod select;
+mod slice;
 mod squeeze;
 
 use tract_onnx::model::OnnxOpRegister;
@@ -35,6 +36,7 @@ pub fn register(operators: &mut OnnxOpRegister) {
     operators.insert("Range", range::build);
     operators.insert(RESIZE_10, resize::build);
     operators.insert(SELECT, select::build);
+    operators.insert("Slice", slice::build);
     operators.insert("Squeeze", squeeze::build);
 }
 

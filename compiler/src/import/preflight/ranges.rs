@@ -11,6 +11,7 @@ use tract_onnx::pb::{AttributeProto, NodeProto, attribute_proto::AttributeType};
 const MAX_LIST: usize = 1 << 16;
 
 const AXIS: RangeInclusive<i64> = -MAX_RANK..=MAX_RANK;
+const FLAG: RangeInclusive<i64> = 0..=1;
 const SIZE: RangeInclusive<i64> = 0..=MAX_DIMENSION;
 const POSITIVE: RangeInclusive<i64> = 1..=MAX_DIMENSION;
 const SIGNED: RangeInclusive<i64> = -MAX_DIMENSION..=MAX_DIMENSION;
@@ -20,6 +21,43 @@ fn of_attribute(op: &str, name: &str) -> Option<RangeInclusive<i64>> {
     Some(match (op, name) {
         // Values, and bounds that mean "to the end".
         ("Constant", "value_int" | "value_ints") | ("Slice", "starts" | "ends") | (_, "seed") => return None,
+        (
+            _,
+            "align_corners"
+            | "antialias"
+            | "broadcast"
+            | "ceil_mode"
+            | "count_include_pad"
+            | "detect_negative"
+            | "detect_positive"
+            | "exclude_outside"
+            | "exclusive"
+            | "fmod"
+            | "interleaved"
+            | "inverse"
+            | "is_causal"
+            | "is_test"
+            | "keepdims"
+            | "largest"
+            | "layout"
+            | "linear_before_reset"
+            | "noop_with_empty_axes"
+            | "onesided"
+            | "output_sequence"
+            | "periodic"
+            | "reverse"
+            | "saturate"
+            | "select_last_index"
+            | "sorted"
+            | "spatial"
+            | "storage_order"
+            | "training_mode"
+            | "transA"
+            | "transB"
+            | "transBatchA"
+            | "transBatchB"
+            | "upper",
+        ) => FLAG,
         ("Pad", "pads" | "paddings") => SIGNED,
         ("Reshape", "shape") => -1..=MAX_DIMENSION,
         ("EyeLike", "k") => SIGNED,

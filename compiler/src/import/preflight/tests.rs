@@ -213,6 +213,7 @@ fn typed(graph: GraphProto) -> Result<(), ImportError> {
         names: Rc::clone(&names),
         initialisers: BTreeSet::new(),
         claims: vec![],
+        shape_claims: Vec::new(),
         kernel_ops: BTreeMap::new(),
         hash: String::new(),
         name: String::new(),

@@ -19,6 +19,7 @@ mod recurrent;
 mod reductions;
 mod spectral;
 mod steps;
+mod unrolled;
 mod wide;
 
 pub use attention::attention;
@@ -37,6 +38,7 @@ pub use quantization::{dequantize, quantize, quantize_dynamically, quantized_pro
 pub use recurrent::{causal_convolution, recurrent};
 pub use reductions::{
     global_lp_pool, global_max_pool, l2_norm, log_softmax, log_sum_exp, lp_normalization, lp_pool, mean_variance,
+    reduction,
 };
 pub use spectral::short_time_fourier;
 pub use steps::{Attribute, Known, Steps, floats, integers};
@@ -46,7 +48,7 @@ use super::kernel_op::KernelNode;
 use crate::import::reason::{Reason, Unsupported};
 use crate::import::support::find;
 use std::collections::BTreeMap;
-use tract_onnx::pb::{GraphProto, NodeProto};
+use tract_onnx::pb::{GraphProto, NodeProto, TypeProto, type_proto};
 
 /// What a rewrite did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +77,7 @@ pub fn rewrite(graph: &mut GraphProto, opset: i64, shapes: Shapes) -> (BTreeMap<
     let mut refused = Unsupported::default();
     let mut done = Vec::with_capacity(graph.node.len());
     for mut node in std::mem::take(&mut graph.node) {
+        type_inputs(&mut node, &known);
         let (inside, unsupported) = rewrite_bodies(&mut node, opset);
         kernel_ops.extend(inside);
         refused.extend(unsupported);
@@ -103,6 +106,27 @@ pub fn rewrite(graph: &mut GraphProto, opset: i64, shapes: Shapes) -> (BTreeMap<
     }
     graph.node = done;
     (kernel_ops, refused)
+}
+
+/// Inputs of a `Scan` body that say no type have those of the operands.
+fn type_inputs(node: &mut NodeProto, known: &Known) {
+    if node.op_type != "Scan" {
+        return;
+    }
+    let NodeProto { input, attribute, .. } = node;
+    for body in attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()) {
+        for (inner, operand) in body.input.iter_mut().zip(input.iter()) {
+            let typed = inner.r#type.as_ref().is_some_and(|t| match &t.value {
+                Some(type_proto::Value::TensorType(tensor)) => tensor.elem_type != 0,
+                None => false,
+            });
+            if let (false, Some(elem_type)) = (typed, known.element_type(operand)) {
+                let tensor = type_proto::Tensor { elem_type, shape: None };
+                let value = Some(type_proto::Value::TensorType(tensor));
+                inner.r#type = Some(TypeProto { value, ..TypeProto::default() });
+            }
+        }
+    }
 }
 
 /// Rewrites the graphs that a node has as attributes; returns what [`rewrite`] does.

@@ -1,7 +1,7 @@
 //! Quantisation in terms of divisions, roundings and conversions.
 //!
 //! tract multiplies by the reciprocal of a scale where ONNX divides, which rounds some elements to the next integer, and takes
-//! constant scales only. A node stays as it is where the rank or type that its operands need cannot be read from the model;
+//! constant scales only. A node stays as it is where the type of its operands cannot be told;
 //! the translation then refuses what tract would get wrong, f16 scales among it. Blocks need a shape that the model says: scales
 //! are repeated for the elements of their block. Constants that are dequantised do not come here (`import/quantized/`).
 
@@ -34,6 +34,8 @@ fn float(s: &mut Steps<'_>, x: &str) -> String {
 enum Placement {
     /// Under this shape.
     Shape(Vec<i64>),
+    /// Along this axis, or as one element, whatever the ranks are.
+    Along(i64),
     /// Elements of an axis repeated: the place of each along it.
     Repeated { axis: i64, places: Vec<i64> },
 }
@@ -60,21 +62,33 @@ fn placement(s: &Steps<'_>, name: &str, x: &str) -> Result<Option<Placement>, Re
         let places = (0..shape[axis] as i64).map(|place| place / block).collect();
         return Ok(Some(Placement::Repeated { axis: axis as i64, places }));
     }
-    let (Some((rank, one)), false) = (s.known.rank(name), is_half) else { return Ok(None) };
-    if one {
-        return Ok(Some(Placement::Shape(vec![])));
+    if is_half {
+        return Ok(None);
     }
-    let Some((x_rank, _)) = s.known.rank(x) else { return Ok(None) };
-    let axis = from_start(x_rank).filter(|_| rank == 1);
-    Ok(axis.map(|axis| Placement::Shape((0..x_rank).map(|i| if i == axis { -1 } else { 1 }).collect())))
+    Ok(match (s.known.rank(name), s.known.rank(x)) {
+        (Some((_, true)), _) => Some(Placement::Shape(vec![])),
+        (Some((1, false)), Some((x_rank, _))) => from_start(x_rank)
+            .map(|axis| Placement::Shape((0..x_rank).map(|i| if i == axis { -1 } else { 1 }).collect())),
+        (_, _) => Some(Placement::Along(axis)),
+    })
 }
 
 /// A scale or zero point as floats that broadcast.
-fn parameter(s: &mut Steps<'_>, name: &str, placement: &Placement) -> String {
+fn parameter(s: &mut Steps<'_>, name: &str, x: &str, placement: &Placement) -> String {
     let value = float(s, name);
     match placement {
         Placement::Shape(shape) => {
             let shape = s.ints(shape);
+            s.op("Reshape", &[&value, &shape], &[])
+        }
+        // −1 stands for the elements of the axis, or for the one, and 1 for every axis behind it.
+        Placement::Along(axis) => {
+            let mut shape = s.ints(&[-1]);
+            if *axis != -1 {
+                let behind = s.shape(x, axis + 1, i64::MAX);
+                let ones = s.op("Div", &[&behind, &behind], &[]);
+                shape = s.op("Concat", &[&shape, &ones], &[("axis", Attribute::Int(0))]);
+            }
             s.op("Reshape", &[&value, &shape], &[])
         }
         Placement::Repeated { axis, places } => {
@@ -147,8 +161,8 @@ pub fn quantize(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         return Ok(Rewritten::Unchanged);
     }
     let is_huge = s.known.floats(scale).is_some_and(|scales| scales.iter().any(|scale| scale.abs() > 1e30));
-    let scale = parameter(s, scale, &scale_shape);
-    let zero = zero.map(|zero| parameter(s, zero, &zero_shape));
+    let scale = parameter(s, scale, x, &scale_shape);
+    let zero = zero.map(|zero| parameter(s, zero, x, &zero_shape));
     let x = float(s, x);
     // Halves of a huge scale would be infinite: both sides are made smaller by a power of two.
     let (x, scale) = if is_huge {
@@ -170,10 +184,10 @@ pub fn dequantize(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (Some(scale_shape), Some(zero_shape)) = (scale_shape, zero_shape) else {
         return Ok(Rewritten::Unchanged);
     };
-    let scale = parameter(s, scale, &scale_shape);
+    let scale = parameter(s, scale, x, &scale_shape);
     let mut value = float(s, x);
     if let Some(zero) = zero {
-        let zero = parameter(s, zero, &zero_shape);
+        let zero = parameter(s, zero, x, &zero_shape);
         value = s.op("Sub", &[&value, &zero], &[]);
     }
     let y = s.op("Mul", &[&value, &scale], &[]);

@@ -1,11 +1,12 @@
-//! Recurrent operators: what tract reads over without a word is refused, and an LSTM gets the zero states that it leaves out.
+//! Recurrent operators: what tract reads over without a word is spelled out, and an LSTM gets the zero states that it leaves out.
 
 use super::Rewritten;
 use super::steps::{Attribute, Steps};
+use super::unrolled::unrolled;
 use crate::import::reason::Reason;
 use tract_onnx::pb::NodeProto;
 
-/// `LSTM`, `GRU` and `RNN`, unless they ask for what tract ignores.
+/// `LSTM`, `GRU` and `RNN`: tract's own where it has the form.
 pub fn recurrent(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let node = s.node;
     let standard: &[&str] = match node.op_type.as_str() {
@@ -13,22 +14,23 @@ pub fn recurrent(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         "GRU" => &["sigmoid", "tanh"],
         _ => &["tanh"],
     };
-    let ignored = node.attribute.iter().find_map(|a| match a.name.as_str() {
-        "direction" if a.s == b"reverse" => Some("direction reverse"),
+    let other = node.attribute.iter().any(|a| match a.name.as_str() {
+        "direction" => a.s == b"reverse",
         "activations" => {
             let names = a.strings.iter().map(|s| String::from_utf8_lossy(s).to_lowercase());
-            let same = names.zip(standard.iter().cycle()).all(|(name, standard)| name == *standard);
-            (!same).then_some("other activations than the standard ones")
+            !names.zip(standard.iter().cycle()).all(|(name, standard)| name == *standard)
         }
-        "activation_alpha" | "activation_beta" if !a.floats.is_empty() => Some("parameters of activations"),
-        "clip" => Some("clip"),
-        "input_forget" if a.i != 0 => Some("input_forget"),
-        _ => None,
+        "activation_alpha" | "activation_beta" => !a.floats.is_empty(),
+        "clip" => true,
+        "input_forget" => a.i != 0,
+        _ => false,
     });
-    match ignored {
-        Some(what) => Err(what.into()),
-        None if node.op_type == "LSTM" => with_states(node, s),
-        None => Ok(Rewritten::Unchanged),
+    if other || s.operand(4).is_some() {
+        unrolled(s)
+    } else if node.op_type == "LSTM" {
+        with_states(node, s)
+    } else {
+        Ok(Rewritten::Unchanged)
     }
 }
 

@@ -25,6 +25,17 @@ pub fn log_softmax(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     composed(s, Composed::LogSoftmax { axis, merges })
 }
 
+/// A reduction by tract. An empty list of axes as an attribute stands for all of them, as does none.
+pub fn reduction(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
+    if s.ints_attribute("axes").is_none_or(|axes| !axes.is_empty()) {
+        return Ok(Rewritten::Unchanged);
+    }
+    let mut node = s.node.clone();
+    node.attribute.retain(|attribute| attribute.name != "axes");
+    s.nodes.push(node);
+    Ok(Rewritten::Replaced)
+}
+
 /// The axes of a reduction of floats: an attribute, or a constant operand. `None` where tract has to see to it.
 fn reduced_axes(s: &Steps<'_>) -> Option<Axes> {
     let element = s.operand(0).and_then(|x| s.known.element_type(x));

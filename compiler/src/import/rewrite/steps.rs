@@ -6,6 +6,7 @@
 
 use super::super::composed::Composed;
 use super::super::kernel_op::{KernelNode, OwnOp, STAND_IN};
+use super::super::types::of_results;
 use crate::graph::kernel_op::KernelOp;
 use crate::import::reason::Reason;
 use std::collections::BTreeMap;
@@ -112,26 +113,17 @@ impl Known {
         {
             self.ranks.insert(output.clone(), rank);
         }
-        let integer = |name: &str| node.attribute.iter().find(|a| a.name == name).map(|a| a.i as i32);
-        let of = |position: usize| node.input.get(position).and_then(|name| self.types.get(name)).copied();
-        let given = match node.op_type.as_str() {
-            "And" | "Or" | "Xor" | "Not" | "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual"
-            | "IsNaN" | "IsInf" => Some(DataType::Bool as i32),
-            "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" => Some(DataType::Int64 as i32),
-            "Cast" => integer("to"),
-            "CastLike" | "Where" | "DequantizeLinear" => of(1),
-            "DynamicQuantizeLinear" => Some(DataType::Uint8 as i32),
-            _ => of(0),
-        };
         if node.op_type == "DynamicQuantizeLinear" {
-            for (parameter, element) in node.output.iter().skip(1).zip([DataType::Float, DataType::Uint8]) {
-                self.types.insert(parameter.clone(), element as i32);
+            for parameter in node.output.iter().skip(1) {
                 self.ranks.insert(parameter.clone(), (0, true));
             }
         }
-        if let (Some(given), Some(output)) = (given, node.output.first()) {
-            self.types.insert(output.clone(), given);
-        }
+        let of = |name: &str| self.types.get(name).copied();
+        // What stands for an operator of our own has the type of its first operand, as far as that is known.
+        let types = of_results(node, self.opset, of).unwrap_or_else(|| vec![node.input.first().and_then(|x| of(x))]);
+        let known = node.output.iter().zip(types).filter_map(|(output, element)| Some((output.clone(), element?)));
+        let known: Vec<(String, i32)> = known.collect();
+        self.types.extend(known);
     }
 
     /// ONNX element type of a value, as far as it is known.

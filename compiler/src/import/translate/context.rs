@@ -9,6 +9,7 @@ use super::super::error::ImportError;
 use super::super::failure::{Failure, Stage};
 use super::super::model::Model;
 use super::super::preflight::Invalid;
+use super::super::preflight::MAX_FOLDED_BYTES;
 use crate::graph::constant::{Constant, Dtype, SharedBytes, Storage};
 use crate::graph::op::Op;
 use crate::graph::origin::OriginSet;
@@ -76,7 +77,10 @@ pub fn dtype(datum: DatumType) -> Option<Dtype> {
         Some(Dtype::F32)
     } else if datum == DatumType::Bool {
         Some(Dtype::Bool)
-    } else if datum == DatumType::TDim || (datum.is_integer() && !datum.is_quantized() && datum != DatumType::U64) {
+    } else if matches!(datum, DatumType::U32 | DatumType::U64) {
+        // From 2³¹ on, the device's word means another number to quotients, comparisons and conversions.
+        None
+    } else if datum == DatumType::TDim || (datum.is_integer() && !datum.is_quantized()) {
         Some(Dtype::I32)
     } else {
         None
@@ -102,6 +106,8 @@ pub struct Translator<'m> {
     wide: BTreeSet<NodeId>,
     /// How many nodes have a place in `wide` or none.
     typed_nodes: usize,
+    /// Bytes of the tables that were made, of the whole model.
+    table_bytes: u64,
 }
 
 impl<'m> Translator<'m> {
@@ -121,6 +127,7 @@ impl<'m> Translator<'m> {
             unsupported: Unsupported::default(),
             wide: BTreeSet::new(),
             typed_nodes: 0,
+            table_bytes: 0,
         };
         let sources = super::super::tract::guarded(Stage::Translate, || Ok(typed.input_outlets()?.to_vec()))?;
         let ports = this.model.inputs.clone();
@@ -396,6 +403,19 @@ impl<'m> Translator<'m> {
             (None, Some(index)) => names.name(index).to_owned(),
             (None, None) => names.text(tract),
         }
+    }
+
+    /// Counts a table that is about to be made.
+    ///
+    /// # Errors
+    /// With it, the model's tables have more bytes than constants that are folded may have.
+    pub fn add_table(&mut self, bytes: u64) -> Result<(), Refusal> {
+        self.table_bytes = self.table_bytes.saturating_add(bytes);
+        if self.table_bytes <= MAX_FOLDED_BYTES {
+            return Ok(());
+        }
+        let bytes = usize::try_from(self.table_bytes).unwrap_or(usize::MAX);
+        variant(Reason::form("tables of {} bytes, more than are made for a model", [bytes.into()]))
     }
 
     /// Shape and type of a tract value.

@@ -21,6 +21,9 @@ struct Method {
     exclude_outside: bool,
 }
 
+/// Bytes of an entry of a table of taps: an index and a weight.
+const TAP_BYTES: u64 = 8;
+
 /// One axis.
 #[derive(Debug, Clone, Copy)]
 struct Axis {
@@ -75,19 +78,37 @@ impl Axis {
         })
     }
 
-    fn taps(&self, method: &Method) -> Taps {
+    /// Whether the axis stays as it is.
+    fn is_kept(&self, method: &Method) -> bool {
         let cropped = method.coordinates == CoordTransform::TfCropAndResize;
-        if self.input == self.output && self.scale.to_bits() == 1.0_f32.to_bits() && !cropped {
+        self.input == self.output && self.scale.to_bits() == 1.0_f32.to_bits() && !cropped
+    }
+
+    /// Elements that one element reads.
+    fn window(&self, method: &Method) -> usize {
+        match method.interpolator {
+            Interpolator::Nearest => 1,
+            Interpolator::Linear | Interpolator::Cubic if method.antialias => {
+                window_size(&method.interpolator, true, self.scale)
+            }
+            Interpolator::Linear => 2,
+            Interpolator::Cubic => 4,
+        }
+    }
+
+    /// Entries of the table of taps.
+    fn count(&self, method: &Method) -> u64 {
+        if self.is_kept(method) { 0 } else { (self.output as u64).saturating_mul(self.window(method) as u64) }
+    }
+
+    fn taps(&self, method: &Method) -> Taps {
+        if self.is_kept(method) {
             return Taps::kept();
         }
         if method.antialias && !matches!(method.interpolator, Interpolator::Nearest) {
             return self.antialiased(method);
         }
-        let window = match method.interpolator {
-            Interpolator::Nearest => 1,
-            Interpolator::Linear => 2,
-            Interpolator::Cubic => 4,
-        };
+        let window = self.window(method);
         let mut taps = Taps { window, indices: Vec::new(), weights: Vec::new() };
         for x in 0..self.output {
             match self.source(x, &method.coordinates) {
@@ -129,7 +150,7 @@ impl Axis {
 
     fn antialiased(&self, method: &Method) -> Taps {
         let (scale, a) = (self.scale, method.cubic_coefficient);
-        let window = window_size(&method.interpolator, true, scale);
+        let window = self.window(method);
         let source = |x| self.source(x, &method.coordinates);
         let plan = plan_axis(self.input, self.output, window, method.exclude_outside, source, |r, w| {
             if matches!(method.interpolator, Interpolator::Cubic) {
@@ -215,9 +236,10 @@ fn emit(
         // The specification's reference aligns the unrounded size, ONNX Runtime the rounded one.
         return variant("align_corners with scales that give no whole size");
     }
-    let axes = (0..shape.len())
-        .map(|i| Axis { input: shape[i], output: target[i], scale: scales[i], region: regions[i] }.taps(method))
-        .collect();
+    let axis = |i: usize| Axis { input: shape[i], output: target[i], scale: scales[i], region: regions[i] };
+    let taps = (0..shape.len()).fold(0_u64, |sum, i| sum.saturating_add(axis(i).count(method)));
+    t.add_table(taps.saturating_mul(TAP_BYTES))?;
+    let axes = (0..shape.len()).map(|i| axis(i).taps(method)).collect();
     Ok(vec![t.emit_shaped(Op::Resize { axes, fill }, x, target)])
 }
 

@@ -1,6 +1,6 @@
 """LSTM, GRU and RNN over short sequences, If with a constant condition, and Scan.
 
-Deliberately not here: sequence lengths that differ, and activations other than the standard ones.
+Deliberately not here: sequence lengths that differ, and activations other than the standard ones (misfits.py).
 """
 import numpy as np
 from builder import Model, const, single, w, x
