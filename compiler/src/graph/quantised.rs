@@ -331,16 +331,28 @@ impl Quantised {
         let mut position = first;
         while !out.is_empty() {
             let index = self.index(position);
-            let length = self.blocks.lengths[last];
-            let in_block = length - index[last] % length;
-            let count = in_block.min(self.shape[last] - index[last]).min(out.len());
-            let (run, rest) = out.split_at_mut(count);
-            let (scale, zero) = (self.scale_at(&index), self.zero_at(&index));
-            let (start, stride) = (self.places.at(&index), self.places.strides[last]);
-            for (i, to) in run.iter_mut().enumerate() {
-                *to = self.value(self.integers.at(start + i * stride), zero, scale);
-            }
+            let count = (self.shape[last] - index[last]).min(out.len());
+            let (row, rest) = out.split_at_mut(count);
+            self.read_row(index, row);
             (out, position) = (rest, position + count);
+        }
+    }
+
+    /// Neighbours along the last axis, from an index on.
+    fn read_row(&self, mut index: Vec<usize>, mut out: &mut [f32]) {
+        let last = index.len() - 1;
+        let (length, stride) = (self.blocks.lengths[last], self.places.strides[last]);
+        let mut at = self.places.at(&index);
+        while !out.is_empty() {
+            let (scale, zero) = (self.scale_at(&index), self.zero_at(&index));
+            let count = (length - index[last] % length).min(out.len());
+            let (block, rest) = out.split_at_mut(count);
+            for to in block {
+                *to = self.value(self.integers.at(at), zero, scale);
+                at += stride;
+            }
+            index[last] += count;
+            out = rest;
         }
     }
 
@@ -368,17 +380,20 @@ impl Quantised {
         }
     }
 
-    /// Elements `range` along an axis; `None` where that begins inside a block.
+    /// Elements `range` along an axis; `None` where that begins inside one of several blocks.
     pub fn part(&self, axis: usize, range: &Range<usize>) -> Option<Self> {
         let length = self.blocks.lengths[axis];
-        if !range.start.is_multiple_of(length) || range.end > self.shape[axis] || range.is_empty() {
+        let one = length >= self.shape[axis];
+        if !(one || range.start.is_multiple_of(length)) || range.end > self.shape[axis] || range.is_empty() {
             return None;
         }
         let mut part = self.clone();
         part.shape[axis] = range.len();
         part.places.first += range.start * self.places.strides[axis];
-        for places in [&mut part.blocks.scale_places, &mut part.blocks.zero_places] {
-            places.first += range.start / length * places.strides[axis];
+        if !one {
+            for places in [&mut part.blocks.scale_places, &mut part.blocks.zero_places] {
+                places.first += range.start / length * places.strides[axis];
+            }
         }
         Some(part)
     }
@@ -531,6 +546,8 @@ mod tests {
         let split = flat.reshaped(&[2, 3, 4]).expect("the second axis shares a scale");
         assert_eq!(split.values(), flat.values());
         assert_eq!(split.reshaped(&[2, 12]).map(|m| m.values()), Some(flat.values()));
+        let part = flat.part(1, &(5..9)).expect("one block is along the axis");
+        assert_eq!(part.values(), [2.0, 3.0, 4.0, 5.0, -28.0, -30.0, -32.0, -34.0]);
         assert!(split.transposed(&[0, 2, 1]).reshaped(&[2, 12]).is_none(), "no longer in order");
     }
 

@@ -106,7 +106,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     admission::check(&graph.node, opset).map_err(|error| error.with_names(&names))?;
     check_types(graph, &weights, opset).map_err(|error| error.with_names(&names))?;
     let mut claims = Claims::of(&graph.node, &Known::of(graph, opset));
-    quantized::take(graph, &mut weights).map_err(|error| error.with_names(&names))?;
+    quantized::take(graph, &mut weights, opset).map_err(|error| error.with_names(&names))?;
     let initialisers = names_of_initialisers(graph, &weights);
     graph.input.retain(|input| !initialisers.contains(&input.name));
     sizes::fix(graph, options)?;
@@ -260,7 +260,7 @@ fn take_branches(
         }
         admission::check(&inside, opset)?;
         claims.add(Claims::of(&inside, &Known::of(graph, opset)));
-        quantized::take(graph, weights)?;
+        quantized::take(graph, weights, opset)?;
         kernel_ops.extend(rewritten(graph, opset, weights)?);
     }
     Ok(claims)

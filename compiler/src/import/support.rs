@@ -562,6 +562,50 @@ pub const OPERATORS: &[Operator] = &[
         .optional("zero_points bias")
         .limited("a constant weight")
         .values(),
+    contributed("QGemm")
+        .attributes("transB")
+        .optional("C y_scale y_zero_point")
+        .limited("a constant weight and constant scales; without alpha and transA")
+        .values(),
+    contributed("QLinearAdd")
+        .optional("A_zero_point B_zero_point C_zero_point")
+        .limited("with a zero point of the result")
+        .rewritten(rewrite::quantized_add)
+        .values(),
+    contributed("QLinearAveragePool")
+        .attributes("auto_pad ceil_mode channels_last=0 count_include_pad kernel_shape pads strides")
+        .optional("x_zero_point y_zero_point")
+        .limited("channels first; with a zero point of the result")
+        .rewritten(rewrite::quantized_of_one)
+        .values(),
+    contributed("QLinearConcat").attributes("axis").rewritten(rewrite::quantized_concat).values(),
+    contributed("QLinearGlobalAveragePool")
+        .attributes("channels_last=0")
+        .limited("channels first")
+        .rewritten(rewrite::quantized_of_one)
+        .values(),
+    contributed("QLinearLeakyRelu")
+        .attributes("alpha")
+        .optional("X_zero_point Y_zero_point")
+        .limited("with a zero point of the result")
+        .rewritten(rewrite::quantized_of_one)
+        .values(),
+    contributed("QLinearMul")
+        .optional("A_zero_point B_zero_point C_zero_point")
+        .limited("with a zero point of the result")
+        .rewritten(rewrite::quantized_mul)
+        .values(),
+    contributed("QLinearSigmoid")
+        .optional("X_zero_point Y_zero_point")
+        .limited("with a zero point of the result")
+        .rewritten(rewrite::quantized_of_one)
+        .values(),
+    contributed("QLinearSoftmax")
+        .attributes("axis opset")
+        .optional("x_zero_point")
+        .limited("of opset 13 and later")
+        .rewritten(rewrite::quantized_softmax)
+        .values(),
     contributed("QuickGelu").attributes("alpha"),
     contributed("SkipLayerNormalization")
         .attributes("epsilon")

@@ -20,6 +20,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("RNN", "activation_alpha activation_beta"),
     ("SimplifiedLayerNormalization", "inv_std_var"),
     ("com.microsoft.MatMulNBits", "g_idx weight_prepacked"),
+    ("com.microsoft.QGemm", "alpha transA"),
     ("com.microsoft.SkipLayerNormalization", "mean inv_std_var"),
     ("com.microsoft.SkipSimplifiedLayerNormalization", "mean inv_std_var"),
 ];

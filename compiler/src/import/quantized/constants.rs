@@ -90,13 +90,26 @@ pub fn floats_of(
 /// All names that nodes, bodies and outputs read.
 pub fn reads(graph: &GraphProto) -> BTreeSet<String> {
     let mut read = BTreeSet::new();
+    each_read(graph, |name| {
+        read.insert(name.to_owned());
+    });
+    read
+}
+
+/// How often nodes, bodies and outputs read a name.
+pub fn readers(graph: &GraphProto, name: &str) -> usize {
+    let mut count = 0;
+    each_read(graph, |read| count += usize::from(read == name));
+    count
+}
+
+fn each_read(graph: &GraphProto, mut note: impl FnMut(&str)) {
     let mut waiting = vec![graph];
     while let Some(graph) = waiting.pop() {
-        read.extend(graph.output.iter().map(|output| output.name.clone()));
+        graph.output.iter().for_each(|output| note(&output.name));
         for node in &graph.node {
-            read.extend(node.input.iter().cloned());
+            node.input.iter().for_each(|input| note(input));
             waiting.extend(node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs)));
         }
     }
-    read
 }

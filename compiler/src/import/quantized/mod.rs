@@ -3,12 +3,13 @@
 //! Takes the graph and the weights outside it, before anything is rewritten; gives the graph without the nodes that dequantise
 //! constants, and with a weight for each of their results, which keeps its integers (`graph/quantised.rs`). `QuantizeLinear` of
 //! constants is computed on the way. Products and gathers of ONNX Runtime's own that read packed weights become standard ones
-//! with such a weight. A `DequantizeLinear` with one scale behind a gather or view of integers goes in front of it. What depends
-//! on data is left to `rewrite/quantization.rs`; bodies of loops are not looked into.
+//! with such a weight, and so do products of integers. A `DequantizeLinear` with one scale behind a gather or view of integers
+//! goes in front of it. What depends on data is left to `rewrite/quantization.rs`; bodies of loops are not looked into.
 
 mod constants;
 mod dequantize;
 mod elements;
+mod products;
 
 use super::error::ImportError;
 use super::protobuf::LARGE_BYTES;
@@ -54,11 +55,11 @@ type Taken = Result<Option<Vec<NodeProto>>, Fault>;
 ///
 /// # Errors
 /// Data that does not fill its shape, and every node that no constant can be made for though it needs one.
-pub fn take(graph: &mut GraphProto, weights: &mut Vec<Weight>) -> Result<(), ImportError> {
+pub fn take(graph: &mut GraphProto, weights: &mut Vec<Weight>, opset: i64) -> Result<(), ImportError> {
     if !graph.node.iter().any(|node| reader(node).is_some()) {
         return Ok(());
     }
-    let mut pass = Pass::new(graph, weights);
+    let mut pass = Pass::new(graph, weights, opset);
     let mut places: BTreeMap<usize, Vec<NodeProto>> = BTreeMap::new();
     let mut unsupported = Unsupported::default();
     for index in 0..graph.node.len() {
@@ -84,9 +85,23 @@ type Reader = fn(&mut Pass<'_>, &mut GraphProto, &NodeProto) -> Taken;
 
 /// What takes a node, if anything does.
 fn reader(node: &NodeProto) -> Option<Reader> {
-    match (node.domain.as_str(), node.op_type.as_str()) {
+    reader_of(&node.domain, &node.op_type)
+}
+
+/// Whether nodes of an operator with constant weights are taken.
+#[cfg(test)]
+pub fn takes(domain: &str, op: &str) -> bool {
+    reader_of(domain, op).is_some()
+}
+
+fn reader_of(domain: &str, op: &str) -> Option<Reader> {
+    match (domain, op) {
         ("" | "ai.onnx", "QuantizeLinear") => Some(|pass, graph, node| pass.quantize(graph, node)),
         ("" | "ai.onnx", "DequantizeLinear") => Some(|pass, graph, node| pass.dequantize(graph, node)),
+        ("" | "ai.onnx", "MatMulInteger" | "ConvInteger" | "QLinearMatMul" | "QLinearConv") => {
+            Some(|pass, graph, node| pass.integer_product(graph, node))
+        }
+        ("com.microsoft", "QGemm") => Some(|pass, graph, node| pass.integer_product(graph, node)),
         ("com.microsoft", "MatMulNBits") => Some(|pass, graph, node| pass.product(graph, node)),
         ("com.microsoft", "GatherBlockQuantized") => Some(|pass, graph, node| pass.gather(graph, node)),
         _ => None,
@@ -125,6 +140,7 @@ fn integer(node: &NodeProto, name: &str) -> Option<i64> {
 }
 
 struct Pass<'w> {
+    known: Known,
     constants: Constants,
     weights: &'w mut Vec<Weight>,
     /// Names of the graph.
@@ -142,13 +158,14 @@ struct Pass<'w> {
 }
 
 impl<'w> Pass<'w> {
-    fn new(graph: &GraphProto, weights: &'w mut Vec<Weight>) -> Self {
+    fn new(graph: &GraphProto, weights: &'w mut Vec<Weight>, opset: i64) -> Self {
         let mut taken = reads(graph);
         taken.extend(graph.node.iter().flat_map(|node| node.output.iter().cloned()));
         taken.extend(graph.initializer.iter().map(|tensor| tensor.name.clone()));
         taken.extend(graph.input.iter().map(|input| input.name.clone()));
         taken.extend(weights.iter().map(|weight| weight.name.clone()));
         Self {
+            known: Known::of(graph, opset),
             constants: Constants::default(),
             weights,
             taken,
@@ -235,11 +252,12 @@ impl<'w> Pass<'w> {
         });
     }
 
-    /// The name of the constant with this key, which is made if there is none yet: under the name of the initialiser `of`
-    /// where nothing else reads that.
+    /// The name of the constant with this key, which is made if there is none yet: under the name of the initialiser `of` where
+    /// nothing but the node itself reads that.
     fn weight(
         &mut self,
-        graph: &mut GraphProto,
+        graph: &GraphProto,
+        node: &NodeProto,
         of: &str,
         key: String,
         make: impl FnOnce() -> Result<Constant, Reason>,
@@ -248,10 +266,9 @@ impl<'w> Pass<'w> {
             return Ok(name.clone());
         }
         let constant = make()?;
-        let readers = graph.node.iter().flat_map(|node| &node.input).filter(|input| *input == of).count();
-        let is_output = graph.output.iter().any(|output| output.name == of);
-        let is_kept = graph.initializer.iter().any(|tensor| tensor.name == of);
-        let name = if readers == 1 && is_kept && !is_output && self.replaced.insert(of.to_owned()) {
+        let is_initialiser = graph.initializer.iter().any(|tensor| tensor.name == of);
+        let is_own = node.input.iter().any(|input| input == of) && constants::readers(graph, of) == 1;
+        let name = if is_initialiser && is_own && self.replaced.insert(of.to_owned()) {
             of.to_owned()
         } else {
             self.fresh(of)
@@ -347,7 +364,7 @@ impl<'w> Pass<'w> {
             return Ok(Some(vec![]));
         }
         let make = || linear(&stored, &scales, zeros.as_ref(), &layout);
-        let mut value = self.weight(graph, &source, key, make)?;
+        let mut value = self.weight(graph, node, &source, key, make)?;
         let mut nodes = Vec::new();
         for (step, mover) in chain.iter().enumerate() {
             self.spent.extend(mover.output.iter().cloned());
@@ -396,16 +413,15 @@ impl<'w> Pass<'w> {
         };
         let key = format!("{b_name}\0{scale}\0{:?}\0{n} {k} {block_size} {bits}", operand(node, 3));
         let make = || Blockwise { b: &b, scales: &scales, zeros, n, k, block_size, width }.constant();
-        let weight = self.weight(graph, b_name, key, make)?;
-        let known = Known::default();
-        let mut s = Steps::new(node, &known);
+        let weight = self.weight(graph, node, b_name, key, make)?;
+        let mut s = Steps::new(node, &self.known);
         let turned = s.op("Transpose", &[&weight], &[("perm", Attribute::Ints(&[1, 0]))]);
         let mut y = s.op("MatMul", &[a, &turned], &[]);
         if let Some(bias) = operand(node, 5) {
             y = s.op("Add", &[&y, bias], &[]);
         }
         s.give(0, &y);
-        Ok(Some(s.into_nodes()))
+        Ok(Some(s.into_parts().0))
     }
 
     /// Rows of a packed table.
@@ -453,12 +469,11 @@ impl<'w> Pass<'w> {
             }
         };
         let key = format!("{data_name}\0{scale}\0{:?}\0table {bits} {block_size} {along}", operand(node, 3));
-        let table = self.weight(graph, data_name, key, make)?;
-        let known = Known::default();
-        let mut s = Steps::new(node, &known);
+        let table = self.weight(graph, node, data_name, key, make)?;
+        let mut s = Steps::new(node, &self.known);
         let y = s.op("Gather", &[&table, indices], &[("axis", Attribute::Int(gather_axis))]);
         s.give(0, &y);
-        Ok(Some(s.into_nodes()))
+        Ok(Some(s.into_parts().0))
     }
 }
 

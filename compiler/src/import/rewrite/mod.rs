@@ -6,6 +6,7 @@
 //! changes no meaning: what cannot be said in other operators is refused, with a reason.
 
 mod attention;
+mod between;
 mod contributed;
 mod elementwise;
 mod legacy;
@@ -23,6 +24,7 @@ mod unrolled;
 mod wide;
 
 pub use attention::attention;
+pub use between::{quantized_add, quantized_concat, quantized_mul, quantized_of_one, quantized_softmax};
 pub use contributed::{embed_layer_normalization, fused_conv, fused_matmul, gelu};
 pub use elementwise::{bit_cast, celu, einsum, equal, mish, pow, selu, softplus, swiglu, swish};
 pub use legacy::{broadcast, cast, concat, prelu, reshape, tile, top_k};

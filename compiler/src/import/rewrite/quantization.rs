@@ -12,7 +12,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 
 /// Smallest and largest value of a narrow integer type.
 #[expect(clippy::wildcard_enum_match_arm, reason = "ONNX's types: those that are taken are few")]
-fn range(element: i32) -> Option<(f32, f32)> {
+pub(super) fn range(element: i32) -> Option<(f32, f32)> {
     match DataType::try_from(element).ok()? {
         DataType::Uint8 => Some((0.0, 255.0)),
         DataType::Int8 => Some((-128.0, 127.0)),
@@ -26,7 +26,7 @@ fn cast(s: &mut Steps<'_>, x: &str, to: i32) -> String {
     s.op("Cast", &[x], &[("to", Attribute::Int(i64::from(to)))])
 }
 
-fn float(s: &mut Steps<'_>, x: &str) -> String {
+pub(super) fn float(s: &mut Steps<'_>, x: &str) -> String {
     cast(s, x, DataType::Float as i32)
 }
 
@@ -110,7 +110,7 @@ fn halves(s: &mut Steps<'_>, x: &str) -> (String, String) {
 
 /// x / scale, corrected by the exact remainder: a device's own division may be a few units off, and a quotient that lies on
 /// a half must not miss it.
-fn quotient(s: &mut Steps<'_>, x: &str, scale: &str) -> String {
+pub(super) fn quotient(s: &mut Steps<'_>, x: &str, scale: &str) -> String {
     let (low, high) = (s.floats(&[], &[-1e9]), s.floats(&[], &[1e9]));
     let quotient = s.op("Div", &[x, scale], &[]);
     // Infinities stay out of the differences below.

@@ -245,9 +245,18 @@ impl<'a> Steps<'a> {
         Self { known, node, count: 0, nodes: Vec::new(), initialisers: Vec::new(), kernel_ops: Vec::new() }
     }
 
-    /// The nodes that were written.
-    pub fn into_nodes(self) -> Vec<NodeProto> {
-        self.nodes
+    /// The nodes and initialisers that were written.
+    pub fn into_parts(self) -> (Vec<NodeProto>, Vec<TensorProto>) {
+        (self.nodes, self.initialisers)
+    }
+
+    /// Adds a node with the attributes of another.
+    pub fn like(&mut self, node: &NodeProto, op: &str, inputs: &[&str]) -> String {
+        let name = self.op(op, inputs, &[]);
+        if let Some(added) = self.nodes.last_mut() {
+            added.attribute.clone_from(&node.attribute);
+        }
+        name
     }
 
     fn fresh(&mut self) -> String {

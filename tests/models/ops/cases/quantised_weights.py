@@ -101,6 +101,13 @@ def moved(name):
     return m.result(m.op("MatMul", rows, turned))
 
 
+def read_twice(name):
+    """Rows of integers that are dequantised, and read as integers, too."""
+    m = Model(name, 21)
+    rows = m.op("Gather", u8(9, 7), x(4, draw=integers(-9, 9)))
+    return m.result(m.op("DequantizeLinear", rows, const(-0.05, np.float32), const(131, np.uint8)), m.op("Cast", rows, to=6))
+
+
 def halves(name):
     m = Model(name, 21)
     weight = m.op("DequantizeLinear", i4(6, 5), scales(3, 5, dtype=np.float16), axis=0, block_size=2)
@@ -118,6 +125,7 @@ def cases():
     yield halves("dequantised_float16_blocks")
     yield requantised("dequantised_of_floats")
     yield moved("dequantised_behind_moves")
+    yield read_twice("dequantised_and_read")
     for bits, k, block, zeros in [(4, 32, 16, None), (4, 37, 16, "packed"), (4, 40, 32, "floats"), (8, 50, 16, None), (8, 50, 32, "packed")]:
         yield nbits(f"ms_matmulnbits_{bits}_{zeros or 'symmetric'}_{k}", k, 9, bits, block, zeros, bias=k != 32)
     yield nbits("ms_matmulnbits_weight", 37, 9, 4, 16, "packed", a=unit(37))
