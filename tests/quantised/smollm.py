@@ -139,7 +139,9 @@ def losses(logits, ids):
 def flashmem(bins, bundle, ids, folder):
     np.savez(folder / "in.npz", input_ids=np.asarray([ids], np.int64))
     command = [bins / "flashmem-run", bundle, "--inputs", folder / "in.npz", "--outputs", folder / "out.npz"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
     return np.load(folder / "out.npz")["logits"]
 
 

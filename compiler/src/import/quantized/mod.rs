@@ -56,6 +56,17 @@ type Taken = Result<Option<Vec<NodeProto>>, Fault>;
 /// # Errors
 /// Data that does not fill its shape, and every node that no constant can be made for though it needs one.
 pub fn take(graph: &mut GraphProto, weights: &mut Vec<Weight>, opset: i64) -> Result<(), ImportError> {
+    taken_by(reader, graph, weights, opset)?;
+    // What still reads rows of integers needs them as integers.
+    taken_by(row_reader, graph, weights, opset)
+}
+
+fn taken_by(
+    reader: fn(&NodeProto) -> Option<Reader>,
+    graph: &mut GraphProto,
+    weights: &mut Vec<Weight>,
+    opset: i64,
+) -> Result<(), ImportError> {
     if !graph.node.iter().any(|node| reader(node).is_some()) {
         return Ok(());
     }
@@ -86,6 +97,12 @@ type Reader = fn(&mut Pass<'_>, &mut GraphProto, &NodeProto) -> Taken;
 /// What takes a node, if anything does.
 fn reader(node: &NodeProto) -> Option<Reader> {
     reader_of(&node.domain, &node.op_type)
+}
+
+/// What takes a gather, if it may be of integers.
+fn row_reader(node: &NodeProto) -> Option<Reader> {
+    let is_gather = matches!(node.domain.as_str(), "" | "ai.onnx") && node.op_type == "Gather";
+    is_gather.then_some(|pass, graph, node| pass.integer_rows(graph, node))
 }
 
 /// Whether nodes of an operator with constant weights are taken.
@@ -420,6 +437,30 @@ impl<'w> Pass<'w> {
         if let Some(bias) = operand(node, 5) {
             y = s.op("Add", &[&y, bias], &[]);
         }
+        s.give(0, &y);
+        Ok(Some(s.into_parts().0))
+    }
+
+    /// Rows of a table of 8-bit integers, as floats that are such integers: a table of floats stays in the file.
+    fn integer_rows(&mut self, graph: &mut GraphProto, node: &NodeProto) -> Taken {
+        let (name, indices) = (needed(node, 0)?, needed(node, 1)?);
+        let is_large = |tensor: &TensorProto| tensor.name == name && tensor.raw_data.len() >= LARGE_BYTES;
+        if !graph.initializer.iter().any(is_large) {
+            return Ok(None);
+        }
+        let Some(stored) = self.stored(graph, name)? else { return Ok(None) };
+        let element = match stored.element {
+            Element::Packed { width: Width::Eight, signed: false } => DataType::Uint8,
+            Element::Packed { width: Width::Eight, signed: true } => DataType::Int8,
+            Element::Packed { .. } | Element::Sixteen { .. } | Element::ThirtyTwo | Element::Float8(_) => {
+                return Ok(None);
+            }
+        };
+        let make = || linear(&stored, &Floats::from_f32(&[1.0]), None, &Layout::Tensor);
+        let table = self.weight(graph, node, name, format!("{name}\0integers"), make)?;
+        let mut s = Steps::new(node, &self.known);
+        let rows = s.like(node, "Gather", &[&table, indices]);
+        let y = s.op("Cast", &[&rows], &[("to", Attribute::Int(element as i64))]);
         s.give(0, &y);
         Ok(Some(s.into_parts().0))
     }

@@ -150,7 +150,13 @@ fn gather_elements(lowering: &mut Lowering<'_>, id: NodeId, axis: usize) -> Resu
     let node = graph.node(id);
     let no_kernel = |reason| LowerError::NoKernel { node: graph.label(id), op: "Gather", reason };
     let operands = graph.operands(id);
-    if graph.constant(operands[0]).is_some_and(is_large) {
+    if let Some(table) = graph.constant(operands[0]).filter(|table| is_large(table)) {
+        if table.dtype() != Dtype::F32 {
+            return Err(no_kernel(
+                "its table exceeds 16 MiB and holds integers or booleans: only rows of floats, and of integers of 8 bits, are \
+                 looked up in the file",
+            ));
+        }
         return Err(no_kernel(
             "its table exceeds 16 MiB, and its indices are computed on the device: only rows (along axis 0, of floats) at \
              indices that follow from integer inputs of the model by views, joins and element-wise integer operators are \

@@ -122,6 +122,8 @@ def cases():
     yield product("dequantised_int8_blocks_of_columns", i8(6, 7), scales(6, 2), w(6, 2, draw=integers(-128, 128, np.int8)), axis=1, block_size=4)
     yield product("dequantised_int16_axis", w(4, 5, draw=integers(-32768, 32768, np.int16)), scales(4), axis=0)
     yield product("dequantised_float8", w(4, 5, draw=lambda rng, shape: rng.standard_normal(shape).astype(ml_dtypes.float8_e4m3fn)), scales(4), axis=0)
+    m = Model("dequantised_not_at_all", 21)
+    yield m.result(m.op("Cast", m.op("Gather", i8(400, 48), x(2, 3, draw=integers(-400, 400))), to=6))
     yield halves("dequantised_float16_blocks")
     yield requantised("dequantised_of_floats")
     yield moved("dequantised_behind_moves")
