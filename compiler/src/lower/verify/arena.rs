@@ -1,44 +1,46 @@
 //! Which tensor every byte of the arena was last written for.
 
 use crate::lower::view::TensorId;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Disjoint ranges of bytes by their start, each with its end and its holder. Bytes in between were never written.
+/// Bytes and the tensor that they were last written for.
+#[derive(Debug, Clone)]
+struct Held {
+    bytes: Range<u64>,
+    holder: TensorId,
+}
+
+/// Disjoint ranges of bytes in order. Bytes in between were never written. There are few at a time, so that a list is faster than a tree.
 #[derive(Debug, Default)]
 pub struct Arena {
-    held: BTreeMap<u64, (u64, TensorId)>,
+    held: Vec<Held>,
 }
 
 impl Arena {
-    /// Ranges that overlap `bytes`, in order.
-    fn overlapping(&self, bytes: &Range<u64>) -> impl Iterator<Item = (Range<u64>, TensorId)> {
-        let first = self.held.range(..=bytes.start).next_back().map_or(bytes.start, |(start, _)| *start);
-        let from = bytes.start;
-        let ranges = self.held.range(first..bytes.end.max(first)).map(|(start, (end, holder))| (*start..*end, *holder));
-        ranges.filter(move |(range, _)| range.end > from)
+    /// Places of the ranges that overlap `bytes`.
+    fn overlapping(&self, bytes: &Range<u64>) -> Range<usize> {
+        let first = self.held.partition_point(|held| held.bytes.end <= bytes.start);
+        let behind = self.held[first..].iter().take_while(|held| held.bytes.start < bytes.end).count();
+        first..first + behind
     }
 
     /// Makes `tensor` the holder of `bytes`; returns who held any of them before, without `tensor` itself.
     pub fn write(&mut self, bytes: Range<u64>, tensor: TensorId) -> Vec<TensorId> {
+        let places = self.overlapping(&bytes);
+        let overlapped = &self.held[places.clone()];
         // A tensor of several calls is written again and again.
-        if self.held.get(&bytes.start) == Some(&(bytes.end, tensor)) {
+        if overlapped.len() == 1 && overlapped[0].holder == tensor && overlapped[0].bytes == bytes {
             return Vec::new();
         }
-        let overlapped: Vec<(Range<u64>, TensorId)> = self.overlapping(&bytes).collect();
-        for (range, holder) in &overlapped {
-            self.held.remove(&range.start);
-            if range.start < bytes.start {
-                self.held.insert(range.start, (bytes.start, *holder));
-            }
-            if range.end > bytes.end {
-                self.held.insert(bytes.end, (range.end, *holder));
-            }
-        }
-        self.held.insert(bytes.start, (bytes.end, tensor));
-        let mut victims: Vec<TensorId> = overlapped.into_iter().map(|(_, holder)| holder).collect();
-        victims.retain(|holder| *holder != tensor);
+        let mut victims: Vec<TensorId> =
+            overlapped.iter().map(|held| held.holder).filter(|holder| *holder != tensor).collect();
         victims.dedup();
+        let before = overlapped.first().filter(|held| held.bytes.start < bytes.start);
+        let before = before.map(|held| Held { bytes: held.bytes.start..bytes.start, holder: held.holder });
+        let after = overlapped.last().filter(|held| held.bytes.end > bytes.end);
+        let after = after.map(|held| Held { bytes: bytes.end..held.bytes.end, holder: held.holder });
+        let written = Held { bytes, holder: tensor };
+        self.held.splice(places, before.into_iter().chain([written]).chain(after));
         victims
     }
 
@@ -48,14 +50,14 @@ impl Arena {
     /// Who holds the first byte for which that is not so: `None` for one that was never written.
     pub fn holds(&self, bytes: Range<u64>, tensor: TensorId) -> Result<(), Option<TensorId>> {
         let mut next = bytes.start;
-        for (range, holder) in self.overlapping(&bytes) {
-            if range.start > next {
+        for held in &self.held[self.overlapping(&bytes)] {
+            if held.bytes.start > next {
                 return Err(None);
             }
-            if holder != tensor {
-                return Err(Some(holder));
+            if held.holder != tensor {
+                return Err(Some(held.holder));
             }
-            next = range.end;
+            next = held.bytes.end;
         }
         if next >= bytes.end { Ok(()) } else { Err(None) }
     }
