@@ -4,8 +4,8 @@
 //! `operators/` do, with the inference and the interpreter of our graph; translation puts its nodes into the graph. So shapes
 //! are known when it is spelled. Every operator takes one tensor of f32. It deliberately knows no ONNX attribute.
 
-use super::translate::expression::ExpressionBuilder;
-use super::translate::forward_window;
+use super::expression::ExpressionBuilder;
+use super::windows::forward_window;
 use crate::graph::constant::Dtype;
 use crate::graph::interpret::{Tensor, interpret};
 use crate::graph::op::{Op, PoolKind, ReduceKind};

@@ -77,7 +77,7 @@ fn result(node: &KernelNode, operands: &[(Vec<usize>, DatumType)]) -> TractResul
     let op = &node.op;
     let kind = |datum: DatumType| {
         let unknown = || TractError::msg(format!("{}: element type {datum:?}", op.name()));
-        super::translate::dtype(datum).ok_or_else(unknown)
+        super::dtype::dtype(datum).ok_or_else(unknown)
     };
     let kinds = operands.iter().map(|(_, datum)| kind(*datum)).collect::<TractResult<Vec<_>>>()?;
     let list: Vec<(&[usize], Dtype)> = operands.iter().zip(kinds).map(|(o, kind)| (o.0.as_slice(), kind)).collect();
@@ -169,7 +169,7 @@ impl TypedOp for KernelNode {
 
 /// A tensor of tract as device words.
 fn words(tensor: &Tensor) -> TractResult<Words> {
-    let dtype = super::translate::dtype(tensor.datum_type());
+    let dtype = super::dtype::dtype(tensor.datum_type());
     let dtype = dtype.ok_or_else(|| TractError::msg(format!("element type {:?}", tensor.datum_type())))?;
     let words = match dtype {
         Dtype::F32 => elements::<f32>(tensor)?.into_iter().map(f32::to_bits).collect(),

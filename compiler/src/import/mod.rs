@@ -14,8 +14,10 @@ mod branches;
 mod builders;
 mod composed;
 mod conditions;
+mod dtype;
 mod einsum;
 mod error;
+mod expression;
 mod failure;
 mod golden;
 mod kernel_op;
@@ -50,6 +52,7 @@ mod translate;
 mod types;
 mod weights;
 mod widen;
+mod windows;
 
 pub use axes::Misplaced;
 pub use error::{ImportError, OpenSize};

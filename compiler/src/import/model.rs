@@ -97,7 +97,8 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     }
     super::booleans::normalize(graph);
     take_constants(graph, &mut weights)?;
-    let mut names = NodeNames::of(graph, &weights);
+    let weight_names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
+    let mut names = NodeNames::of(graph, &weight_names);
     names.mark(graph);
     preflight::graph(graph).map_err(|error| error.with_names(&names))?;
     preflight::outputs(graph, |name| weights.iter().any(|weight| weight.name == name))?;

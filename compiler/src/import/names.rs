@@ -5,7 +5,6 @@
 //! contains the opening bracket: where one would, the bracket is doubled until none does. Names come back with
 //! [`NodeNames::text`], in errors and labels.
 
-use super::weights::Weight;
 use std::collections::BTreeSet;
 use tract_onnx::pb::GraphProto;
 
@@ -26,10 +25,10 @@ pub struct NodeNames {
 const CLOSE: char = '⟧';
 
 impl NodeNames {
-    /// No nodes yet, for a model that has these names.
-    pub fn of(graph: &GraphProto, weights: &[Weight]) -> Self {
+    /// No nodes yet, for a model that has these names; `weights` are those of weights outside the graph.
+    pub fn of(graph: &GraphProto, weights: &[&str]) -> Self {
         let mut open = "⟦".to_owned();
-        while weights.iter().any(|w| w.name.contains(&open)) || mentions(graph, &open) {
+        while weights.iter().any(|name| name.contains(&open)) || mentions(graph, &open) {
             open.push('⟦');
         }
         Self { open, nodes: Vec::new() }

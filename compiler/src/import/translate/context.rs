@@ -15,6 +15,7 @@ use crate::graph::op::Op;
 use crate::graph::origin::OriginSet;
 use crate::graph::pointwise::{Literal, Pointwise};
 use crate::graph::{Graph, GraphPort, NodeId, ShapeError};
+pub use crate::import::dtype::dtype;
 use crate::import::reason::{Reason, Unsupported};
 use crate::lower::view::{TensorId, View};
 use flashmem_plan_format::indices::{IndexBound, IndexPort, Walk};
@@ -44,6 +45,12 @@ impl From<ImportError> for Refusal {
     }
 }
 
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::Variant(reason)
+    }
+}
+
 impl From<TractError> for Refusal {
     fn from(error: TractError) -> Self {
         Self::Fatal(Failure::new(Stage::Translate, super::super::tract::one_line(&error)).into())
@@ -68,22 +75,6 @@ struct TensorBytes(Arc<Tensor>);
 impl AsRef<[u8]> for TensorBytes {
     fn as_ref(&self) -> &[u8] {
         self.0.as_bytes()
-    }
-}
-
-/// What the device sees of a tract type; `None` for types that have no counterpart.
-pub fn dtype(datum: DatumType) -> Option<Dtype> {
-    if matches!(datum, DatumType::F32 | DatumType::F16) {
-        Some(Dtype::F32)
-    } else if datum == DatumType::Bool {
-        Some(Dtype::Bool)
-    } else if matches!(datum, DatumType::U32 | DatumType::U64) {
-        // From 2³¹ on, the device's word means another number to quotients, comparisons and conversions.
-        None
-    } else if datum == DatumType::TDim || (datum.is_integer() && !datum.is_quantized()) {
-        Some(Dtype::I32)
-    } else {
-        None
     }
 }
 

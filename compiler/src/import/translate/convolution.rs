@@ -5,15 +5,15 @@
 //! What the convolution kernels do not compute becomes a product over unfolded windows (`unfold.rs`); a transposed
 //! convolution is a product and the sum of overlapping windows.
 
-use super::context::{Outcome, Refusal, Translator, variant};
+use super::context::{Outcome, Refusal, Translator};
 use super::quantized;
 use super::unfold::{self, Arithmetic};
 use crate::graph::NodeId;
 use crate::graph::op::{Op, Window};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
-use crate::import::reason::Reason;
+use crate::import::windows::forward_window;
 use tract_onnx::prelude::TypedNode;
-use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, KernelFormat, PoolSpec};
+use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, KernelFormat};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
 /// A tensor in tract's data format as (batch, channels, spatial…).
@@ -68,42 +68,6 @@ fn grouped_kernel(t: &mut Translator<'_>, id: NodeId, format: KernelFormat, grou
         KernelFormat::OHWI => [spatial_rank + 1, 0, spatial_rank + 2].into_iter().chain(1..=spatial_rank).collect(),
     };
     t.transpose(id, permutation)
-}
-
-/// Padding before and after each spatial axis, as the floor rule needs it to give `output` elements.
-///
-/// Where a rounded-up output reads past the padding, the padding grows; where it was rounded up and then cut, it shrinks.
-fn window(spec: &PoolSpec, pads: &[(usize, usize)], spatial: &[usize], output: &[usize]) -> Result<Window, Refusal> {
-    let (strides, dilations) = (spec.strides().to_vec(), spec.dilations().to_vec());
-    let mut pads_after = Vec::with_capacity(spatial.len());
-    for (axis, (before, after)) in pads.iter().enumerate() {
-        let extent = (spec.kernel_shape[axis] - 1) * dilations[axis] + 1;
-        let reach = (output[axis].max(1) - 1) * strides[axis] + extent;
-        let Some(needed) = reach.checked_sub(spatial[axis] + before).or(Some(0)) else {
-            return variant("a window that does not fit");
-        };
-        let padded = spatial[axis] + before + after;
-        let by_floor = padded.checked_sub(extent).map(|room| room / strides[axis] + 1);
-        pads_after.push(if by_floor == Some(output[axis]) { *after } else { needed });
-    }
-    Ok(Window {
-        kernel: spec.kernel_shape.to_vec(),
-        strides,
-        dilations,
-        pads_before: pads.iter().map(|p| p.0).collect(),
-        pads_after,
-    })
-}
-
-/// The window of a forward operator over an input in (batch, channels, spatial…), and the padding that the model asked for.
-pub fn forward_window(spec: &PoolSpec, input: &[usize]) -> Result<(Window, Vec<usize>), Refusal> {
-    if input.len() != spec.rank() + 2 || spec.rank() == 0 || spec.rank() > 3 {
-        return variant(Reason::form("{} spatial axes", [spec.rank().into()]));
-    }
-    let computed = spec.computed_padding(&input[2..]);
-    let pads: Vec<(usize, usize)> = computed.iter().map(|p| (p.pad_before, p.pad_after)).collect();
-    let output: Vec<usize> = computed.iter().map(|p| p.convoluted).collect();
-    Ok((window(spec, &pads, &input[2..], &output)?, pads.into_iter().map(|p| p.1).collect()))
 }
 
 /// Adds a bias of one element or one a channel.

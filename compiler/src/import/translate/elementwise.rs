@@ -3,10 +3,10 @@
 //! Narrow integers are 32-bit signed on the device; what leaves the range of their type wraps, as in ONNX.
 
 use super::context::{Outcome, Refusal, Translator, dtype, variant};
-use super::expression::ExpressionBuilder;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Operand, Pointwise, UnaryOp};
+use crate::import::expression::ExpressionBuilder;
 use crate::import::reason::Reason;
 use tract_onnx::prelude::{DatumType, TypedNode};
 use tract_onnx::tract_core::ops::binary::{BinMiniOp, TypedBinOp};

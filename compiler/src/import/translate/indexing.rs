@@ -4,12 +4,12 @@
 //! scatters. Indices outside their axis are refused or bounded (`indices.rs`).
 
 use super::context::{Outcome, Refusal, Translator, variant};
-use super::expression::ExpressionBuilder;
 use super::indices::of_axis;
 use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::{Op, ReduceKind, ScatterKind};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
+use crate::import::expression::ExpressionBuilder;
 use std::ops::RangeInclusive;
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::array::{

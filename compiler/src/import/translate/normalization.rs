@@ -4,10 +4,10 @@
 //! element-wise operators around them and stay so.
 
 use super::context::{Outcome, Translator, variant};
-use super::expression::ExpressionBuilder;
 use crate::graph::constant::Dtype;
 use crate::graph::op::{NormKind, Op, ReduceKind};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
+use crate::import::expression::ExpressionBuilder;
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax, SoftmaxKind};
 

@@ -4,13 +4,14 @@
 //! all padding or none, so such padding becomes an operator of its own. A sum is an average times the window's size.
 
 use super::context::{Outcome, Translator, variant};
-use super::convolution::{channels_first, forward_window, in_format};
-use super::expression::ExpressionBuilder;
+use super::convolution::{channels_first, in_format};
 use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::{Op, PadMode, PoolKind};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
+use crate::import::expression::ExpressionBuilder;
 use crate::import::reason::Reason;
+use crate::import::windows::forward_window;
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::cnn::{MaxPool, SumPool};
 

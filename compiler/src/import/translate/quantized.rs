@@ -5,10 +5,10 @@
 
 use super::context::{Outcome, Refusal, Translator, variant};
 use super::einsum::{Labelled, arrange, integer_product, labels};
-use super::expression::ExpressionBuilder;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, UnaryOp};
+use crate::import::expression::ExpressionBuilder;
 use crate::import::reason::Reason;
 use tract_onnx::prelude::{DatumType, TypedNode};
 use tract_onnx::tract_core::ops::change_axes::InOut;

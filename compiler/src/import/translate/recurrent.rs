@@ -4,11 +4,11 @@
 //! a GRU become element-wise programs between their products.
 
 use super::context::{Outcome, Refusal, Translator, variant};
-use super::expression::ExpressionBuilder;
 use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
+use crate::import::expression::ExpressionBuilder;
 use crate::import::reason::Reason;
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::gru_cell::GruEpilogue;

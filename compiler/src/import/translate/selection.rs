@@ -1,11 +1,11 @@
 //! Operators on whole axes: the first elements by value, one-hot vectors, triangles, cumulative sums.
 
 use super::context::{Outcome, Translator, variant};
-use super::expression::ExpressionBuilder;
 use super::indexing::{elements_along, wrapped};
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::kernel_op::{Accumulation, Cumulative, TopK};
 use crate::graph::pointwise::{BinaryOp, Operand};
+use crate::import::expression::ExpressionBuilder;
 use tract_onnx::prelude::{Tensor, TypedNode};
 use tract_onnx::tract_core::ops::array::{CumSum, OneHot, Topk, Trilu};
 
