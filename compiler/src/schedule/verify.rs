@@ -195,7 +195,7 @@ impl<'a> Replay<'a> {
         let expected = &self.stream.slots_of_step[step as usize];
         for (index, page) in pages.clone().into_iter().flatten().enumerate() {
             let expected = expected.get(index).map(|slot| slot.0);
-            let actual = self.holder.iter().position(|holder| *holder == Some(page)).map(|slot| index32(slot));
+            let actual = self.holder.iter().position(|holder| *holder == Some(page)).map(index32);
             if actual.is_none() || expected != actual {
                 self.violations.push(Violation::NotResident { command: at, step, page, expected, actual });
             }

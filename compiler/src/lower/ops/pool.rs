@@ -73,7 +73,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, window: &Window, kind: Poo
     }
     let params = mode.iter().fold(params, |params, mode| params.code("mode", *mode));
     for (first, end) in window_parts(taps, lowering.max_rounds()) {
-        let read: usize = (0..4).map(|axis| (end[axis] - first[axis]) as usize).product();
+        let read: usize = (0..4).map(|axis| end[axis] - first[axis]).product();
         let params = params.clone().set("tap_first", first).set("tap_end", end);
         lowering.call(call(Kernel::Pool, params, read));
     }

@@ -122,7 +122,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, taps: &[Taps], fill: f32) 
         .set("tables", reversed::<u32, 4>(&starts, nothing))
         .set("windows", windows);
     for (first, end) in window_parts(windows, lowering.max_rounds()) {
-        let read: usize = (0..4).map(|axis| (end[axis] - first[axis]) as usize).product();
+        let read: usize = (0..4).map(|axis| end[axis] - first[axis]).product();
         lowering.call(
             Call::of(Kernel::Resize, out.tensor)
                 .params(params.clone().set("tap_first", first).set("tap_end", end))
