@@ -257,7 +257,7 @@ pub const OPERATORS: &[Operator] = &[
         .attributes("axis")
         .limited("above 16 MiB, rows of a constant, at indices that follow from integer inputs by integer operators"),
     op("GatherElements", &[11, 13]).attributes("axis"),
-    op("GatherND", &[11, 12, 13]).attributes("batch_dims"),
+    op("GatherND", &[11, 12, 13]).attributes("batch_dims").rewritten(rewrite::gather_nd),
     op("Gelu", &[20]).attributes("approximate=none|tanh"),
     op("Gemm", &[1, 6, 7, 9, 11, 13])
         .attributes("alpha beta broadcast transA transB")

@@ -352,7 +352,8 @@ pub fn reverse_sequence(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
 /// `values[1]` where the place along a new axis is the index, `values[0]` elsewhere, for computed values.
 pub fn one_hot(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (indices, depth, values) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
-    if s.known.is_constant(values) {
+    // tract counts axes from the end up to the last but one only.
+    if s.known.is_constant(values) && s.int_attribute("axis").unwrap_or(-1) >= -1 {
         return Ok(Rewritten::Unchanged);
     }
     let known_depth = s.known.integers(depth).and_then(<[i64]>::first).copied();
@@ -377,6 +378,18 @@ pub fn one_hot(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let off = s.op("Gather", &[values, &first], &[("axis", Attribute::Int(0))]);
     let on = s.op("Gather", &[values, &second], &[("axis", Attribute::Int(0))]);
     let y = s.op("Where", &[&here, &on, &off], &[]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// Elements of a list, which tract does not gather by lists of one index each.
+pub fn gather_nd(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
+    let (data, indices) = (s.needed(0)?, s.needed(1)?);
+    if s.known.rank(data).is_none_or(|(rank, _)| rank != 1) || s.int_attribute("batch_dims").unwrap_or(0) != 0 {
+        return Ok(Rewritten::Unchanged);
+    }
+    let indices = s.squeeze(indices, &[-1]);
+    let y = s.op("Gather", &[data, &indices], &[("axis", Attribute::Int(0))]);
     s.give(0, &y);
     Ok(Rewritten::Replaced)
 }

@@ -63,6 +63,7 @@ const RULES: &[(&str, Rule)] = &[
     ("RMSNormalization", scaled),
     ("RNN", |v| recurrent(v, 1)),
     ("Range", |v| (0..3).try_for_each(|position| v.one(position))),
+    ("Resize", resized),
     ("ReverseSequence", reversed),
     ("RoiAlign", regions),
     ("Scatter", scattered_elements),
@@ -77,6 +78,7 @@ const RULES: &[(&str, Rule)] = &[
     ("Tile", tiled),
     ("TopK", |v| v.one(1)),
     ("Trilu", |v| v.one(1)),
+    ("Upsample", resized),
     ("Where", broadcast),
     ("Xor", broadcast),
     ("com.microsoft.BiasGelu", |v| of_last_axis(v, &[1])),
@@ -185,7 +187,7 @@ fn pooled(v: &View<'_>) -> Verdict {
 /// Planes that consist of whole blocks.
 fn in_blocks(v: &View<'_>) -> Verdict {
     let block = v.int("blocksize").and_then(|block| usize::try_from(block).ok()).unwrap_or(1).max(1);
-    let fits = |x: &[usize]| x.len() == 4 && x[2] % block == 0 && x[3] % block == 0;
+    let fits = |x: &[usize]| x.len() == 4 && x[2].is_multiple_of(block) && x[3].is_multiple_of(block);
     v.holds(0, fits, || format!("four axes, the last two multiples of {block},"))
 }
 
@@ -247,7 +249,7 @@ fn convolution(v: &View<'_>) -> Verdict {
     v.holds(0, |x| x.len() > 2, || "three or more axes".to_owned())?;
     let (Some(x), Some(w)) = (v.shape(0), v.shape(1)) else { return Ok(()) };
     let group = group(v);
-    let fits = |w: &[usize]| w.len() == x.len() && w.len() > 1 && w[1] * group == x[1] && w[0] % group == 0;
+    let fits = |w: &[usize]| w.len() == x.len() && w.len() > 1 && w[1] * group == x[1] && w[0].is_multiple_of(group);
     v.holds(1, fits, || format!("[outputs, {}, …] of {} axes", x[1] / group, x.len()))?;
     match v.claim.op.as_str() {
         "Conv" => v.needs(2, &w[..1]),
@@ -262,7 +264,7 @@ fn transposed_convolution(v: &View<'_>) -> Verdict {
     v.holds(0, |x| x.len() > 2, || "three or more axes".to_owned())?;
     let (Some(x), Some(w)) = (v.shape(0), v.shape(1)) else { return Ok(()) };
     let group = group(v);
-    let fits = |w: &[usize]| w.len() == x.len() && w.len() > 1 && w[0] == x[1] && w[0] % group == 0;
+    let fits = |w: &[usize]| w.len() == x.len() && w.len() > 1 && w[0] == x[1] && w[0].is_multiple_of(group);
     v.holds(1, fits, || format!("[{}, outputs, …] of {} axes", x[1], x.len()))?;
     v.needs(2, &[w[1] * group])
 }
@@ -348,6 +350,15 @@ fn sampled(v: &View<'_>) -> Verdict {
     let Some(x) = v.shape(0).filter(|x| x.len() > 2) else { return Ok(()) };
     let fits = |grid: &[usize]| grid.len() == x.len() && grid[0] == x[0] && grid[x.len() - 1] == x.len() - 2;
     v.holds(1, fits, || format!("[{}, …, {}] of {} axes", x[0], x.len() - 2, x.len()))
+}
+
+/// A factor or a size for each axis, or for each that is named.
+fn resized(v: &View<'_>) -> Verdict {
+    let Some(x) = v.shape(0) else { return Ok(()) };
+    let axes = v.attribute("axes").map_or(x.len(), |attribute| attribute.ints.len());
+    let lists: &[usize] = if v.claim.op == "Resize" && v.claim.since > 10 { &[2, 3] } else { &[1] };
+    let fits = |list: &[usize]| list.contains(&0) || list == [axes];
+    lists.iter().try_for_each(|position| v.holds(*position, fits, || format!("[{axes}]")))
 }
 
 fn reversed(v: &View<'_>) -> Verdict {
