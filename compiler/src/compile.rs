@@ -206,7 +206,7 @@ pub fn compile(
     let test = match &options.golden {
         Some(source) => {
             progress(Progress::Stage("golden"));
-            Some(golden(model, &options.import, &solution.graph, source, options.weights)?)
+            Some(golden(model, &options.import, (&solution.graph, &solution.program), source, options.weights)?)
         }
         None => None,
     };
@@ -282,11 +282,9 @@ fn provenance(prepared: &Prepared, options: &CompileOptions) -> Provenance {
 
 /// The options that shape a bundle, normalised. The budget is a field of the plan.
 fn described(options: &CompileOptions) -> Vec<(String, String)> {
-    let weights = options.weights.name();
-    let mut list = vec![
-        (WEIGHTS_OPTION.to_owned(), weights.to_owned()),
-        ("objective".to_owned(), options.objective.name().to_owned()),
-    ];
+    let weights = options.weights.to_string();
+    let mut list =
+        vec![(WEIGHTS_OPTION.to_owned(), weights), ("objective".to_owned(), options.objective.name().to_owned())];
     if let Objective::Memory { slack: Slack::Fraction(fraction) } = options.objective {
         list.push(("slack".to_owned(), fraction.to_string()));
     }

@@ -267,18 +267,18 @@ macro_rules! kernels {
 kernels! {
     Matmul => row(body!("matmul"), Hook::Epilogue, PRODUCT, MATMUL)
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES])
+        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(64, 128)
         .class(REUSABLE),
     MatmulTiled => row(body!("matmul_tiled"), Hook::Epilogue, PRODUCT, MATMUL_TILED)
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_PANEL_TEXEL])
+        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL])
         .tile(32, 64)
         .class(REUSABLE),
     MatmulWide => row(body!("matmul"), Hook::Epilogue, PRODUCT, MATMUL_WIDE)
         .variant("matmul_wide", &[("ROWS", 8), ("PANELS", 2)])
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES])
+        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(128, 256)
         .class(REUSABLE),
     MatmulRows => row(body!("matmul_rows"), Hook::Epilogue, PRODUCT, MATMUL_ROWS)
@@ -302,12 +302,12 @@ kernels! {
         .class(REUSABLE),
     ConvTiled => row(body!("conv_tiled"), Hook::Epilogue, PRODUCT, CONV_TILED)
         .weights()
-        .shared(&[SHARED_CONV, SHARED_PAGES, SHARED_PANEL_TEXEL])
+        .shared(&[SHARED_CONV, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL])
         .tile(32, 64)
         .class(REUSABLE),
     ConvWide => row(body!("conv_wide"), Hook::Epilogue, PRODUCT, CONV_WIDE)
         .weights()
-        .shared(&[SHARED_CONV, SHARED_PAGES])
+        .shared(&[SHARED_CONV, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(128, 256)
         .class(REUSABLE),
     ConvDepthwise => row(body!("conv_depthwise"), Hook::Epilogue, PRODUCT, CONV_DEPTHWISE)
@@ -368,12 +368,30 @@ pub fn attention_rounds(keys: usize, head: usize, score_rounds: u64) -> u64 {
 /// Element-wise functions.
 pub const FUNCTIONS: WgslFile = body!("functions");
 
-/// How kernels decode the weights of an encoding: `DEPTH`, the steps of k in a texel, `decoded(raw, step)`, and what scales are.
-pub const fn decoding(encoding: Encoding) -> [WgslFile; 2] {
-    let plain = body!("shared/weights_plain");
+/// How kernels decode the weights of an encoding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoding {
+    /// `DEPTH`, the steps of k in a texel, `decoded(raw, step)`, and what scales are.
+    pub files: Vec<WgslFile>,
+    /// Constants of these files, and their values for the encoding.
+    pub constants: Vec<(&'static str, u32)>,
+}
+
+/// How kernels decode the weights of an encoding.
+pub fn decoding(encoding: Encoding) -> Decoding {
+    let plain = |file| Decoding { files: vec![file, body!("shared/weights_plain")], constants: Vec::new() };
     match encoding {
-        Encoding::F32 => [body!("shared/weights_f32"), plain],
-        Encoding::F16 => [body!("shared/weights_f16"), plain],
+        Encoding::F32 => plain(body!("shared/weights_f32")),
+        Encoding::F16 => plain(body!("shared/weights_f16")),
+        Encoding::Block(block) => Decoding {
+            files: vec![body!("shared/weights_block")],
+            constants: vec![
+                ("BITS", block.bits.bits()),
+                ("BLOCK_SHIFT", block.length.log2()),
+                ("SCALE_BITS", 8 * block.scale.bytes()),
+                ("OFFSET", block.offset.bytes()),
+            ],
+        },
     }
 }
 
@@ -435,7 +453,7 @@ mod tests {
         let found: BTreeSet<String> = [below(""), below("/shared")].concat().into_iter().collect();
         let rows = Kernel::all().map(Kernel::row);
         let files = rows.flat_map(|row| [row.body].into_iter().chain(row.shared.iter().copied())).chain([FUNCTIONS]);
-        let files = files.chain(Encoding::ALL.into_iter().flat_map(super::decoding));
+        let files = files.chain(Encoding::NAMED.into_iter().flat_map(|encoding| super::decoding(encoding).files));
         let known: BTreeSet<String> = files.map(|file| file.name.to_owned()).collect();
         assert_eq!(found, known);
         let names: BTreeSet<&str> = Kernel::all().map(Kernel::name).collect();

@@ -7,6 +7,7 @@ pub mod byte_size;
 pub mod codec;
 pub mod container;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod encoding;
 pub mod files;
 pub mod implied;
 pub mod indices;

@@ -5,12 +5,10 @@
 //! This file deliberately holds no I/O and no checks: see `validate/` for the static rules and `replay.rs` for the
 //! abstract replay that proves residency, ring use and the declared peak.
 
+pub use crate::encoding::{Encoding, TEXEL_BYTES};
 use crate::indices::IndexBound;
 use crate::row_indices::RowIndices;
 use serde::{Deserialize, Serialize};
-
-/// Bytes of a texel of the weight arena, which is `rgba32uint` whatever its weights are encoded in: kernels decode them.
-pub const TEXEL_BYTES: u32 = 16;
 
 /// Texels in one row of a page.
 pub const PAGE_WIDTH_TEXELS: u32 = 256;
@@ -65,39 +63,6 @@ pub enum ElementType {
     I8,
     /// Boolean.
     Bool,
-}
-
-/// How numbers are stored: those of a weight in the pages, or of a row table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Encoding {
-    /// 32-bit floats.
-    F32,
-    /// 16-bit floats.
-    F16,
-}
-
-impl Encoding {
-    /// All encodings.
-    pub const ALL: [Self; 2] = [Self::F32, Self::F16];
-
-    /// Bytes of an element.
-    pub const fn element_bytes(self) -> u32 {
-        match self {
-            Self::F32 => 4,
-            Self::F16 => 2,
-        }
-    }
-    /// Steps of k in a texel, which holds four columns.
-    pub const fn depth(self) -> u32 {
-        TEXEL_BYTES / (4 * self.element_bytes())
-    }
-    /// Its name in options and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-        }
-    }
 }
 
 /// Shape of every page of a bundle: `PAGE_WIDTH_TEXELS` × `rows` texels, one layer of the arena texture.
@@ -170,7 +135,7 @@ pub struct RowTable {
 impl RowTable {
     /// Bytes of one stored row without its checksum.
     pub const fn row_bytes(&self) -> u64 {
-        self.row_elements as u64 * self.encoding.element_bytes() as u64
+        self.encoding.line_bytes(self.row_elements as u64)
     }
     /// Distance from one row to the next: the row's bytes and its checksum.
     pub const fn row_stride_bytes(&self) -> u64 {

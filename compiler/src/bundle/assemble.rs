@@ -197,8 +197,9 @@ impl Calls {
 
 /// Bytes of weights at the stored precision: elements of streamed weights and of row tables, without padding.
 fn weight_bytes(program: &Program) -> u64 {
-    let elements = |w: &Weight| w.packing.groups as u64 * w.packing.k() as u64 * w.packing.n() as u64;
-    let streamed: u64 = program.weights.iter().map(|w| elements(w) * u64::from(w.encoding.element_bytes())).sum();
+    let columns = |w: &Weight| w.packing.groups as u64 * w.packing.n() as u64;
+    let line_bytes = |w: &Weight| w.encoding.line_bytes(w.packing.k() as u64);
+    let streamed: u64 = program.weights.iter().map(|w| columns(w) * line_bytes(w)).sum();
     let rows: u64 = program.row_sources.iter().map(|s| s.table.row_bytes() * u64::from(s.table.rows)).sum();
     streamed + rows
 }

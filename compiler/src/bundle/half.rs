@@ -21,7 +21,7 @@ const LISTED: usize = 4;
 /// How a plan's weights are stored, apart from those that only f32 holds; `None` where the plan does not say.
 pub fn stored_encoding(provenance: &Provenance) -> Option<Encoding> {
     let (_, name) = provenance.options.iter().find(|(option, _)| option == WEIGHTS_OPTION)?;
-    Encoding::ALL.into_iter().find(|encoding| encoding.name() == name)
+    Encoding::NAMED.into_iter().find(|encoding| encoding.to_string() == *name)
 }
 
 /// What was done for half precision.

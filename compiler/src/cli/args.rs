@@ -67,6 +67,10 @@ pub enum WeightsArg {
     F32,
     /// 16-bit floats: half the bytes.
     F16,
+    /// 8-bit integers with a scale for 32 of them: 8.5 bits each.
+    Q8,
+    /// 4-bit integers with a scale for 32 of them: 4.5 bits each.
+    Q4,
 }
 
 /// What to optimise for.

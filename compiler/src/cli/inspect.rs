@@ -52,8 +52,8 @@ fn split_epilogues(plan: &Plan) -> Vec<&str> {
 }
 
 /// How weights are stored, apart from those that only f32 holds.
-fn stored_as(plan: &Plan) -> &'static str {
-    stored_encoding(&plan.provenance).map_or("unknown", Encoding::name)
+fn stored_as(plan: &Plan) -> String {
+    stored_encoding(&plan.provenance).map_or("unknown".to_owned(), |encoding| encoding.to_string())
 }
 
 /// What was done so that half precision can hold the weights.
@@ -196,7 +196,7 @@ fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
     let split = split_epilogues(plan);
     let fusion = if split.is_empty() { "whole".to_owned() } else { format!("split: {}", split.join(", ")) };
     line("fusion", fusion);
-    if stored_encoding(&plan.provenance) == Some(Encoding::F16) {
+    if stored_encoding(&plan.provenance).is_some_and(|encoding| encoding != Encoding::F32) {
         line("half precision", HalfSummary::of_plan(p).to_string());
     }
     line("fragmentation", format!("{:.1} % of the arena", fragmentation(bundle) * 100.0));

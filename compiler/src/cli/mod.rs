@@ -82,6 +82,8 @@ fn options(
     let weights = match args.weights {
         Some(WeightsArg::F32) => Encoding::F32,
         Some(WeightsArg::F16) => Encoding::F16,
+        Some(WeightsArg::Q8) => Encoding::Q8,
+        Some(WeightsArg::Q4) => Encoding::Q4,
         None => stored_precision(model).map_err(|e| Ok(about(model, e)))?,
     };
     Ok(CompileOptions { weights, ..options })
@@ -158,7 +160,7 @@ fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
     bar.finish_and_clear();
     let compiled = result.map_err(|e| Ok(about(&model, e)))?;
     if !args.plan.quiet {
-        report(&compiled, &output, stored_as(&args.plan, &options), started.elapsed());
+        report(&compiled, &output, &stored_as(&args.plan, &options), started.elapsed());
     }
     Ok(())
 }
@@ -182,12 +184,9 @@ fn read_files(role: &str, subject: &Path, plan: &PlanArgs) -> Vec<Named> {
 }
 
 /// The precision of weights, and whose choice it was.
-const fn stored_as(args: &PlanArgs, options: &CompileOptions) -> &'static str {
-    match (options.weights, args.weights) {
-        (Encoding::F32, _) => Encoding::F32.name(),
-        (Encoding::F16, Some(_)) => Encoding::F16.name(),
-        (Encoding::F16, None) => "f16, as the model stores them",
-    }
+fn stored_as(args: &PlanArgs, options: &CompileOptions) -> String {
+    let by_model = args.weights.is_none() && options.weights != Encoding::F32;
+    format!("{}{}", options.weights, if by_model { ", as the model stores them" } else { "" })
 }
 
 fn golden_source(args: &CompileArgs, model: &Path, options: &CompileOptions) -> anyhow::Result<Option<GoldenSource>> {

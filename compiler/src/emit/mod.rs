@@ -174,11 +174,15 @@ const GENERATED: &str = "(generated)";
 fn own_text(kernel: Kernel, encoding: Option<Encoding>, form: Form) -> Result<Text, EmitError> {
     let mistake = |mistake| EmitError::Unroll { kernel, mistake };
     let row = kernel.row();
+    let decoding = encoding.map(decoding);
+    let (files, mut constants) =
+        decoding.map_or_else(Default::default, |decoding| (decoding.files, decoding.constants));
+    constants.extend(row.constants);
     let mut own = Vec::new();
-    for file in encoding.map(decoding).iter().flatten().chain(&[row.body]).chain(row.shared) {
+    for file in files.iter().chain(&[row.body]).chain(row.shared) {
         own.extend(tokens::tokens(file.name, file.text).map_err(mistake)?);
     }
-    let constants = tokens::set_constants(&mut own, row.constants).map_err(mistake)?;
+    let constants = tokens::set_constants(&mut own, &constants).map_err(mistake)?;
     match form {
         Form::Unrolled => Ok(tokens::text(&unroll::unroll(&own, &constants).map_err(mistake)?)),
         Form::Written => Ok(tokens::text(&own)),

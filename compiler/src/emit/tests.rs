@@ -8,7 +8,7 @@ use super::{EmitError, Expression, Form, codegen, link, link_form};
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
 use crate::kernels::{Hook, Kernel};
-use flashmem_plan_format::plan::Encoding;
+use flashmem_plan_format::encoding::{BlockEncoding, BlockLength, CodeBits, CodeOffset, Encoding, ScaleFormat};
 
 const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::I32, Dtype::Bool];
 
@@ -43,10 +43,30 @@ fn sample(kernel: Kernel) -> Option<Expression> {
     Some(Expression::of_distinct(kernel, program))
 }
 
+/// Those that are linked: every name, and every other way to store a block.
+const ENCODINGS: [Encoding; 6] = [
+    Encoding::F32,
+    Encoding::F16,
+    Encoding::Q8,
+    Encoding::Q4,
+    Encoding::Block(BlockEncoding {
+        bits: CodeBits::Four,
+        length: BlockLength::L16,
+        scale: ScaleFormat::F16,
+        offset: CodeOffset::Minimum,
+    }),
+    Encoding::Block(BlockEncoding {
+        bits: CodeBits::Eight,
+        length: BlockLength::Whole,
+        scale: ScaleFormat::F32,
+        offset: CodeOffset::ZeroPoint,
+    }),
+];
+
 /// All kernels, each with the encodings that it is linked with.
 fn kernels() -> impl Iterator<Item = (Kernel, Option<Encoding>)> {
     let encodings = |kernel: Kernel| {
-        let some = Encoding::ALL.into_iter().filter(move |_| kernel.row().uses_weights).map(Some);
+        let some = ENCODINGS.into_iter().filter(move |_| kernel.row().uses_weights).map(Some);
         some.chain((!kernel.row().uses_weights).then_some(None)).map(move |encoding| (kernel, encoding))
     };
     Kernel::all().flat_map(encodings)

@@ -16,6 +16,7 @@ pub mod quantised;
 pub mod verify;
 
 use constant::{Constant, Dtype};
+use flashmem_plan_format::encoding::Encoding;
 use flashmem_plan_format::indices::IndexBound;
 use flashmem_plan_format::plan::ElementType;
 use op::Op;
@@ -24,7 +25,7 @@ use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef;
 use pointwise::Pointwise;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A node, which is also its tensor.
 pub type NodeId = NodeIndex<u32>;
@@ -64,8 +65,9 @@ pub struct Graph {
     nodes: StableDiGraph<Node, u32, u32>,
     /// Where nodes come from.
     pub origins: Origins,
-    /// Constants that are stored in f32 whatever the precision of weights, because half precision cannot hold them.
-    pub kept_f32: BTreeSet<NodeId>,
+    /// How constants are stored that are not stored as weights are by default: in f32, because half precision cannot hold them,
+    /// or in blocks of small integers.
+    pub encodings: BTreeMap<NodeId, Encoding>,
     /// Public inputs, in ONNX order. Their nodes are `Op::Input`.
     pub inputs: Vec<GraphPort>,
     /// Public outputs, in ONNX order.
@@ -219,7 +221,7 @@ impl Graph {
     /// computed close to their use; it depends on the graph alone.
     pub fn topological_order(&self) -> Vec<NodeId> {
         let mut order = Vec::with_capacity(self.nodes.node_count());
-        let mut state = std::collections::BTreeMap::new();
+        let mut state = BTreeMap::new();
         let roots = self.inputs.iter().map(|i| i.node).chain(self.results().map(|o| o.node));
         for root in roots {
             let mut stack = vec![(root, false)];

@@ -3,6 +3,7 @@
 //! The files of `lower/ops/` call it to read operands, make outputs and append kernel calls. It deliberately knows no
 //! operator. Steps refer to tensors until [`Lowering::finish`] places them.
 
+use super::blocks::exact;
 use super::error::{LowerError, LowerOptions};
 use super::memory::{self, Lifetime};
 use super::ops::HostIndices;
@@ -10,7 +11,7 @@ use super::program::{Accesses, Fused, Packing, PlacedTensor, Program, RowSource,
 use super::view::{TensorId, View};
 use crate::cost::Cost;
 use crate::emit::Expression;
-use crate::graph::constant::Constant;
+use crate::graph::constant::{Constant, Storage};
 use crate::graph::pointwise::Pointwise;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::params::Params;
@@ -219,19 +220,35 @@ impl<'a> Lowering<'a> {
     }
 
     /// Adds a weight to the stream, or finds it there when the same constant was packed the same way. Returns its index.
+    /// Blocks of small integers lie along k.
     pub fn weight(&mut self, id: NodeId, packing: Packing) -> usize {
-        let encoding = self.encoding_of(id);
+        let kept = packing.constant.as_quantised().and_then(|quantised| exact(quantised, &packing.k_places()));
+        let encoding = kept.map_or_else(|| self.encoding_of(id), Encoding::Block);
+        self.encoded_weight(id, packing, encoding)
+    }
+
+    /// The same for kernels that take floats only.
+    pub fn float_weight(&mut self, id: NodeId, packing: Packing) -> usize {
+        let encoding = match self.encoding_of(id) {
+            Encoding::Block(_) => self.options.encoding,
+            float @ (Encoding::F32 | Encoding::F16) => float,
+        };
+        self.encoded_weight(id, packing, encoding)
+    }
+
+    fn encoded_weight(&mut self, id: NodeId, packing: Packing, encoding: Encoding) -> usize {
         if let Some(index) = self.packed.get(&id) {
-            let old = &self.weights[*index].packing;
-            if (&old.k_strides, &old.n_strides, &old.k_shape, &old.n_shape, old.groups, old.panel_width)
-                == (
-                    &packing.k_strides,
-                    &packing.n_strides,
-                    &packing.k_shape,
-                    &packing.n_shape,
-                    packing.groups,
-                    packing.panel_width,
-                )
+            let (old, same) = (&self.weights[*index].packing, self.weights[*index].encoding == encoding);
+            if same
+                && (&old.k_strides, &old.n_strides, &old.k_shape, &old.n_shape, old.groups, old.panel_width)
+                    == (
+                        &packing.k_strides,
+                        &packing.n_strides,
+                        &packing.k_shape,
+                        &packing.n_shape,
+                        packing.groups,
+                        packing.panel_width,
+                    )
             {
                 return *index;
             }
@@ -245,7 +262,13 @@ impl<'a> Lowering<'a> {
 
     /// How a constant is stored when it is streamed or read row by row.
     pub fn encoding_of(&self, id: NodeId) -> Encoding {
-        if self.graph.kept_f32.contains(&id) { Encoding::F32 } else { self.options.encoding }
+        let floats = |constant: &Constant| match (constant.as_quantised(), constant.storage) {
+            (None, _) => self.options.encoding,
+            (Some(_), Storage::F16) => Encoding::F16,
+            (Some(_), Storage::F32 | Storage::I32 | Storage::Bool) => Encoding::F32,
+        };
+        let chosen = self.graph.encodings.get(&id).copied();
+        chosen.unwrap_or_else(|| self.graph.constant(id).map_or(self.options.encoding, floats))
     }
 
     /// How the weight is encoded whose texels these are.

@@ -6,13 +6,14 @@
 //! a constant of its own if others read it too. Graph in, graph out: what follows, the interpreter included, sees an ordinary
 //! graph. What fits is left alone, so that nothing changes for ordinary networks.
 
-mod range;
+pub(super) mod range;
 
 use super::ops::{row_table, streamed_constants, streamed_weight};
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
 use crate::graph::pointwise::Pointwise;
 use crate::graph::{Graph, NodeId};
+use flashmem_plan_format::encoding::Encoding;
 use range::{Channels, Fit, Reader, exp2, fit, shifted};
 use std::collections::BTreeMap;
 
@@ -101,11 +102,15 @@ fn stored(graph: &Graph) -> Vec<Stored> {
             list.push(Stored { node, position, constant, channels: lines(constant), used: Use::Elements });
         }
     }
+    list.retain(|stored| {
+        let integers = graph.constant(stored.constant).is_some_and(|constant| constant.as_quantised().is_some());
+        !integers && !graph.encodings.contains_key(&stored.constant)
+    });
     list
 }
 
 /// `run` of every item, by several threads.
-fn in_parallel<T: Sync, R: Send>(items: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).clamp(1, MAX_THREADS);
     let share = |first: usize| items.iter().enumerate().skip(first).step_by(threads).map(|(i, item)| (i, run(item)));
     let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
@@ -162,7 +167,7 @@ impl Change<'_> {
                 let constant = self.graph.constant(stored.constant).expect("only constants are stored").clone();
                 let origin = self.graph.node(stored.constant).origin;
                 let kept = self.graph.add_constant(constant, origin);
-                self.graph.kept_f32.insert(kept);
+                self.graph.encodings.insert(kept, Encoding::F32);
                 self.kept.insert(stored.constant, kept);
                 kept
             }

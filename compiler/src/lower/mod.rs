@@ -5,6 +5,7 @@
 //! A weight whose dispatch would need more pages than allowed is cut by output panels into several calls. It deliberately
 //! decides nothing about when pages move.
 
+pub mod blocks;
 pub mod context;
 pub mod error;
 pub mod half;

@@ -57,6 +57,14 @@ impl Packing {
     pub fn k(&self) -> usize {
         self.k_shape.iter().product()
     }
+    /// Row-major positions of the elements of a line of k, relative to its first one.
+    pub fn k_places(&self) -> Vec<usize> {
+        places(&self.k_shape, &self.k_strides)
+    }
+    /// Row-major positions of the columns, relative to the first one.
+    pub fn n_places(&self) -> Vec<usize> {
+        places(&self.n_shape, &self.n_strides)
+    }
     /// Product of the n axes.
     pub fn n(&self) -> usize {
         self.n_shape.iter().product()
@@ -73,14 +81,23 @@ impl Packing {
     pub fn rows(&self, encoding: Encoding) -> usize {
         self.k().div_ceil(encoding.depth() as usize)
     }
-    /// Texels of one panel.
+    /// Texels of one panel, its head included.
     pub fn panel_texels(&self, encoding: Encoding) -> u64 {
-        self.rows(encoding) as u64 * self.panel_quads() as u64
+        encoding.head_texels(self.k() as u64) + self.rows(encoding) as u64 * self.panel_quads() as u64
     }
     /// Texels of the whole weight.
     pub fn texels(&self, encoding: Encoding) -> u64 {
         self.groups as u64 * self.panels() as u64 * self.panel_texels(encoding)
     }
+}
+
+/// Positions of the elements of axes of these sizes and strides, the last one counting fastest.
+fn places(shape: &[usize], strides: &[usize]) -> Vec<usize> {
+    let mut list = vec![0];
+    for (size, stride) in shape.iter().zip(strides) {
+        list = list.iter().flat_map(|base| (0..*size).map(move |i| base + i * stride)).collect();
+    }
+    list
 }
 
 impl Weight {

@@ -5,14 +5,18 @@
 //! whatever the size of the model. Bytes do not depend on the number of threads. It deliberately knows no schedule: the order
 //! of the stream was fixed by lowering.
 
+mod blocks;
 mod parallel;
+mod quantize;
 
 pub use parallel::pages;
 
 use crate::graph::constant::{Constant, Storage};
 use crate::lower::program::{Program, RowSource, Weight};
+use flashmem_plan_format::encoding::BlockEncoding;
 use flashmem_plan_format::plan::{Encoding, PageGeometry, TEXEL_BYTES};
 use half::slice::HalfFloatSliceExt as _;
+use std::collections::BTreeMap;
 
 /// A weight cannot be stored.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -43,19 +47,19 @@ struct Offsets {
     n: Vec<usize>,
 }
 
-fn offsets(shape: &[usize], strides: &[usize]) -> Vec<usize> {
-    let mut list = vec![0];
-    for (size, stride) in shape.iter().zip(strides) {
-        list = list.iter().flat_map(|base| (0..*size).map(move |i| base + i * stride)).collect();
-    }
-    list
+/// What is worked out once for a weight.
+struct Prepared {
+    position: usize,
+    offsets: Offsets,
+    /// The panel of blocks that was made last.
+    panel: Option<(u64, Vec<u8>)>,
 }
 
 /// Gives the pages of a program's weight stream, in any order; in ascending order each weight is prepared once.
 pub struct Packer<'a> {
     weights: &'a [Weight],
     page: PageGeometry,
-    prepared: Option<(usize, Offsets)>,
+    prepared: Option<Prepared>,
 }
 
 impl<'a> Packer<'a> {
@@ -87,9 +91,35 @@ impl<'a> Packer<'a> {
     }
 
     /// Writes the texels of a weight from texel `first` of its own on.
-    fn texels(&mut self, position: usize, first: u64, mut out: &mut [u8]) -> Result<(), PackError> {
+    fn texels(&mut self, position: usize, first: u64, out: &mut [u8]) -> Result<(), PackError> {
+        match self.weights[position].encoding {
+            Encoding::F32 | Encoding::F16 => self.floats(position, first, out),
+            Encoding::Block(encoding) => {
+                self.blocks(position, encoding, first, out);
+                Ok(())
+            }
+        }
+    }
+
+    /// Texels of a weight in blocks: panels are made whole, and the last one is kept for the next page.
+    fn blocks(&mut self, position: usize, encoding: BlockEncoding, first: u64, mut out: &mut [u8]) {
         let weight = &self.weights[position];
-        let offsets = self.prepare(position);
+        let prepared = self.prepare(position);
+        let texels = weight.panel_texels();
+        let (mut panel, mut skip) = (first / texels, ((first % texels) * TEXEL) as usize);
+        while !out.is_empty() {
+            let kept = prepared.panel.take().filter(|(kept, _)| *kept == panel);
+            let made = kept.unwrap_or_else(|| (panel, blocks::panel(weight, encoding, &prepared.offsets, panel)));
+            let bytes = &prepared.panel.insert(made).1[skip..];
+            let (part, rest) = out.split_at_mut(bytes.len().min(out.len()));
+            part.copy_from_slice(&bytes[..part.len()]);
+            (out, panel, skip) = (rest, panel + 1, 0);
+        }
+    }
+
+    fn floats(&mut self, position: usize, first: u64, mut out: &mut [u8]) -> Result<(), PackError> {
+        let weight = &self.weights[position];
+        let offsets = &self.prepare(position).offsets;
         let texels = weight.packing.panel_quads() as u64;
         let mut values = vec![0.0; weight.packing.panel_width * weight.encoding.depth() as usize];
         let mut bytes = vec![0; (texels * TEXEL) as usize];
@@ -109,12 +139,13 @@ impl<'a> Packer<'a> {
     }
 
     /// The offsets of a weight, kept until another is asked for.
-    fn prepare(&mut self, position: usize) -> &Offsets {
-        let prepared = self.prepared.take().filter(|(prepared, _)| *prepared == position).unwrap_or_else(|| {
+    fn prepare(&mut self, position: usize) -> &mut Prepared {
+        let prepared = self.prepared.take().filter(|prepared| prepared.position == position).unwrap_or_else(|| {
             let p = &self.weights[position].packing;
-            (position, Offsets { k: offsets(&p.k_shape, &p.k_strides), n: offsets(&p.n_shape, &p.n_strides) })
+            let offsets = Offsets { k: p.k_places(), n: p.n_places() };
+            Prepared { position, offsets, panel: None }
         });
-        &self.prepared.insert(prepared).1
+        self.prepared.insert(prepared)
     }
 }
 
@@ -181,6 +212,7 @@ fn encode(values: &[f32], encoding: Encoding, bytes: &mut [u8]) {
                 *to = (u32::from(low.to_bits()) | u32::from(high.to_bits()) << 16).to_le_bytes();
             }
         }
+        Encoding::Block(_) => unreachable!("blocks are made panel by panel"),
     }
 }
 
@@ -193,13 +225,14 @@ fn encode_elements(values: &[f32], encoding: Encoding, bytes: &mut [u8]) {
             halves.convert_from_f32_slice(values);
             bytes.as_chunks_mut().0.iter_mut().zip(halves).for_each(|(to, v)| *to = v.to_le_bytes());
         }
+        Encoding::Block(_) => unreachable!("blocks are made row by row"),
     }
 }
 
 /// Position of the first finite element that becomes infinite.
 fn overflow(values: &[f32], encoding: Encoding) -> Option<usize> {
     match encoding {
-        Encoding::F32 => None,
+        Encoding::F32 | Encoding::Block(_) => None,
         Encoding::F16 => values.iter().position(|value| value.is_finite() && value.abs() >= F16_ROUNDS_TO_INFINITY),
     }
 }
@@ -212,12 +245,15 @@ pub fn row(source: &RowSource, row: u32) -> Result<Vec<u8>, PackError> {
     let elements = source.table.row_elements as usize;
     let first = row as usize * elements;
     let (constant, encoding) = (&source.constant, source.table.encoding);
+    if let Encoding::Block(block) = encoding {
+        return Ok(blocks::row(constant, block, first, elements));
+    }
     if let (Storage::F32, Encoding::F32, Some(bytes)) = (constant.storage, encoding, constant.dense_bytes()) {
         return Ok(bytes[4 * first..4 * (first + elements)].to_vec());
     }
     let mut values = vec![0.0; elements];
     constant.read_f32(first, &mut values);
-    let mut bytes = vec![0; elements * encoding.element_bytes() as usize];
+    let mut bytes = vec![0; encoding.line_bytes(elements as u64) as usize];
     encode_elements(&values, encoding, &mut bytes);
     match overflow(&values, encoding) {
         None => Ok(bytes),
@@ -226,6 +262,28 @@ pub fn row(source: &RowSource, row: u32) -> Result<Vec<u8>, PackError> {
             Err(PackError::F16Overflow { weight, element: first + at, value })
         }
     }
+}
+
+/// The constants that a program stores in blocks, as they are decoded, by the address of what they are made from.
+pub fn stored_constants(program: &Program) -> BTreeMap<usize, Constant> {
+    let mut found = BTreeMap::new();
+    let weights = program.weights.iter().filter_map(|weight| {
+        let Encoding::Block(block) = weight.encoding else { return None };
+        let p = &weight.packing;
+        let starts = (0..p.groups).flat_map(|group| p.n_places().into_iter().map(move |n| group * p.group_stride + n));
+        Some((&p.constant, blocks::values(&p.constant, block, &p.k_places(), starts)))
+    });
+    let rows = program.row_sources.iter().filter_map(|source| {
+        let Encoding::Block(block) = source.table.encoding else { return None };
+        let elements = source.table.row_elements as usize;
+        let starts = (0..source.table.rows as usize).map(|row| row * elements);
+        let k: Vec<usize> = (0..elements).collect();
+        Some((&source.constant, blocks::values(&source.constant, block, &k, starts)))
+    });
+    for (constant, values) in weights.chain(rows) {
+        found.insert(constant.address(), Constant::from_f32(constant.shape.clone(), &values));
+    }
+    found
 }
 
 #[cfg(test)]
@@ -312,7 +370,8 @@ mod tests {
     #[test]
     fn any_number_of_threads_gives_the_pages_of_one() {
         let values: Vec<f32> = (0..420).map(|v| v as f32 - 200.0).collect();
-        let pairs = Encoding::ALL.iter().flat_map(|first| Encoding::ALL.map(|second| [*first, second]));
+        let floats = [Encoding::F32, Encoding::F16];
+        let pairs = floats.iter().flat_map(|first| floats.map(|second| [*first, second]));
         for encodings in pairs {
             let program = program(&values, encodings);
             let mut packer = Packer::new(&program);

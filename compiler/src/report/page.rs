@@ -81,7 +81,7 @@ fn entry(class: &str, text: &str) -> String {
 
 fn subtitle(subject: &Subject<'_>) -> String {
     let plan = subject.plan;
-    let weights = stored_encoding(&plan.provenance).map_or(String::new(), |encoding| format!(" {}", encoding.name()));
+    let weights = stored_encoding(&plan.provenance).map_or(String::new(), |encoding| format!(" {encoding}"));
     format!(
         "{}{weights} weights in {} pages of {}, {} kernel calls, planned for {}, first run",
         byte_size::format(plan.weight_bytes),

@@ -12,6 +12,7 @@ use crate::bundle::{Assembled, Assembly};
 use crate::emit::KernelCache;
 use crate::graph::Graph;
 use crate::graph::verify::{Violation, verify};
+use crate::lower::blocks::choose;
 use crate::lower::half::{HalfReport, into_range};
 use crate::lower::program::Program;
 use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize, split_large, split_long_sums};
@@ -159,17 +160,22 @@ impl Attempts<'_> {
             split_long_sums(&mut graph, max_rounds)?;
         }
         check("split", &graph)?;
-        let half = match self.options.weights {
-            Encoding::F16 => into_range(&mut graph),
-            Encoding::F32 => HalfReport::default(),
+        // What is not stored in blocks is stored in halves then.
+        let (blocks, floats) = match self.options.weights {
+            float @ (Encoding::F32 | Encoding::F16) => (None, float),
+            Encoding::Block(block) => (Some(block.bits), Encoding::F16),
         };
+        if let Some(bits) = blocks {
+            choose(&mut graph, bits);
+        }
+        let half = if floats == Encoding::F16 { into_range(&mut graph) } else { HalfReport::default() };
         check("half", &graph)?;
         let provenance = self.provenance_of(&splits, &half);
         let planned = search(
             &graph,
             &self.kernels,
             &Search {
-                encoding: self.options.weights,
+                encoding: floats,
                 max_binding_bytes,
                 budget_bytes: self.options.budget_bytes,
                 slack: self.options.slack,

@@ -3,6 +3,7 @@
 //! f16 is f32 on the device; i64, i8 and u8 are i32; booleans are u32 0 or 1. Both directions work piecewise, so that
 //! no second copy of a tensor is held. It deliberately knows neither ports nor buffers.
 
+use flashmem_plan_format::encoding::{BlockEncoding, CodeBits, CodeOffset, ScaleFormat};
 use flashmem_plan_format::plan::{ElementType, Encoding};
 use half::f16;
 
@@ -47,11 +48,43 @@ pub(crate) fn from_device(element: ElementType, device: &[u8], out: &mut Vec<u8>
     }
 }
 
-/// Widens a stored row to f32.
-pub(crate) fn widen_row(encoding: Encoding, bytes: &[u8], mut sink: impl FnMut(&[u8])) {
+/// Widens a stored row of so many elements to f32.
+pub(crate) fn widen_row(encoding: Encoding, elements: usize, bytes: &[u8], mut sink: impl FnMut(&[u8])) {
     match encoding {
         Encoding::F32 => sink(bytes),
         Encoding::F16 => widen_f16(bytes, sink),
+        Encoding::Block(block) => widen_blocks(block, elements, bytes, sink),
+    }
+}
+
+/// The elements of a row of blocks: all scales, then what the blocks have beside them, then the codes.
+fn widen_blocks(encoding: BlockEncoding, elements: usize, bytes: &[u8], mut sink: impl FnMut(&[u8])) {
+    let blocks = encoding.length.blocks(elements as u64) as usize;
+    let (scales, rest) = bytes.split_at(blocks * encoding.scale.bytes() as usize);
+    let (offsets, codes) = rest.split_at(blocks * encoding.offset.bytes() as usize);
+    let half_at = |list: &[u8], index: usize| f16::from_le_bytes([list[2 * index], list[2 * index + 1]]).to_f32();
+    let value_at = |index: usize| {
+        let block = index >> encoding.length.log2();
+        let scale = match encoding.scale {
+            ScaleFormat::F16 => half_at(scales, block),
+            ScaleFormat::F32 => f32::from_le_bytes([0, 1, 2, 3].map(|byte| scales[4 * block + byte])),
+        };
+        let code = match encoding.bits {
+            CodeBits::Four => codes[index / 2] >> (index % 2 * 4) & 15,
+            CodeBits::Eight => codes[index],
+        };
+        match encoding.offset {
+            CodeOffset::Middle => (f32::from(code) - encoding.bits.middle() as f32) * scale,
+            CodeOffset::ZeroPoint => (f32::from(code) - f32::from(offsets[block])) * scale,
+            CodeOffset::Minimum => f32::from(code) * scale + half_at(offsets, block),
+        }
+    };
+    let mut piece = [0_u8; PIECE_BYTES];
+    for first in (0..elements).step_by(PIECE_BYTES / 4) {
+        let count = (elements - first).min(PIECE_BYTES / 4);
+        let places = piece.as_chunks_mut::<4>().0[..count].iter_mut();
+        places.enumerate().for_each(|(i, to)| *to = value_at(first + i).to_le_bytes());
+        sink(&piece[..4 * count]);
     }
 }
 

@@ -75,7 +75,7 @@ pub(crate) async fn gather(
             let index = batch.binary_search(row).expect("the batch was read for these rows");
             let stored = &bytes[index * table.row_stride_bytes() as usize..][..table.row_bytes() as usize];
             let mut next = start_bytes as usize + *position as usize * table.row_elements as usize * 4;
-            convert::widen_row(table.encoding, stored, |piece| {
+            convert::widen_row(table.encoding, table.row_elements as usize, stored, |piece| {
                 view.slice(next..next + piece.len()).copy_from_slice(piece);
                 next += piece.len();
             });

@@ -63,7 +63,7 @@ impl Channels {
     }
 
     /// Calls `visit` with the channel and value of every element, in order.
-    fn values(&self, constant: &Constant, mut visit: impl FnMut(usize, f32)) {
+    pub fn values(&self, constant: &Constant, mut visit: impl FnMut(usize, f32)) {
         let mut buffer = Vec::new();
         self.runs(|first, length, channel, step| {
             buffer.resize(length, 0.0);

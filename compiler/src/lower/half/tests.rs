@@ -169,5 +169,7 @@ fn a_table_stays_in_f32_for_its_gather_alone() {
     let report = into_range(&mut graph);
     assert_eq!(verify(&graph), vec![]);
     assert_eq!((report.scaled.len(), report.kept_f32.len()), (0, 1));
-    assert!(graph.kept_f32.contains(&graph.operands(rows)[0]) && !graph.kept_f32.contains(&graph.operands(y)[1]));
+    assert!(
+        graph.encodings.contains_key(&graph.operands(rows)[0]) && !graph.encodings.contains_key(&graph.operands(y)[1])
+    );
 }

@@ -67,6 +67,12 @@ impl Geometry {
     }
 }
 
+/// Whether a node is a convolution with a filter of one channel for every output.
+pub fn is_depthwise(graph: &crate::graph::Graph, id: NodeId) -> bool {
+    let Op::Conv { groups, .. } = graph.node(id).op else { return false };
+    groups > 1 && graph.node(graph.operands(id)[0]).shape.get(1) == Some(&groups)
+}
+
 /// Lowers a convolution.
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
     let graph = lowering.graph();
@@ -98,7 +104,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
     };
     let call =
         Convolution { geometry: &geometry, input: &input, out: &out, tiles: lowering.options().tiles, operand_words };
-    if geometry.groups == geometry.channels && geometry.groups > 1 {
+    if is_depthwise(graph, id) {
         call.depthwise(lowering, weight, constant)?;
     } else {
         call.products(lowering, weight, constant)?;
@@ -302,7 +308,7 @@ impl Convolution<'_> {
             panel_width: taps.next_multiple_of(4),
         };
         let tap_quads = packing.panel_quads() as u64;
-        let weight = lowering.weight(weight, packing);
+        let weight = lowering.float_weight(weight, packing);
         let placed = lowering.weight_at(weight).clone();
         let (page, limit) = (lowering.options().page, lowering.options().max_pages_per_call);
         // Whole rows of channels, as many as share texels.

@@ -15,10 +15,12 @@ use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
 use crate::kernels::params::Params;
+use crate::lower::blocks::exact;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::program::RowSource;
 use crate::lower::view::{View, dense_strides};
+use flashmem_plan_format::encoding::Encoding;
 use flashmem_plan_format::plan::{Buffer, BufferSlice, ElementType, RowGather, RowTable};
 use flashmem_plan_format::validate::MAX_ROW_BYTES;
 pub use host::HostIndices;
@@ -117,7 +119,9 @@ fn gather_rows(lowering: &mut Lowering<'_>, id: NodeId, places: RowPlaces) {
 /// Position of a table among those of the program, to which it is added if it is not there.
 fn row_source(lowering: &mut Lowering<'_>, table_node: NodeId, constant: &Constant) -> u32 {
     let graph = lowering.graph();
-    let encoding = lowering.encoding_of(table_node);
+    let places: Vec<usize> = (0..constant.shape[1..].iter().product()).collect();
+    let kept = constant.as_quantised().and_then(|quantised| exact(quantised, &places));
+    let encoding = kept.map_or_else(|| lowering.encoding_of(table_node), Encoding::Block);
     let same = |s: &RowSource| {
         s.constant.address() == constant.address()
             && s.table.encoding == encoding

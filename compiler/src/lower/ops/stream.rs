@@ -61,7 +61,7 @@ fn unpack(lowering: &mut Lowering<'_>, id: NodeId) {
         panel_width: COLUMNS,
         constant,
     };
-    let weight = lowering.weight(id, packing);
+    let weight = lowering.float_weight(id, packing);
     let placed = lowering.weight_at(weight);
     let (start, texels, depth) = (placed.texel_offset, placed.texels, u64::from(placed.encoding.depth()));
     let quads = placed.packing.k() as u64;

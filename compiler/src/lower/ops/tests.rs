@@ -170,7 +170,7 @@ fn constants_that_only_f32_holds_stream_beside_others() {
     let second = graph.add(op(), &[sum, weight], "second").expect("fits");
     output(&mut graph, first);
     output(&mut graph, second);
-    graph.kept_f32.insert(table);
+    graph.encodings.insert(table, Encoding::F32);
     let program = lowered(&graph);
     assert_eq!(crate::lower::verify::verify(&program), []);
     let [half, wide] = program.weights.as_slice() else { panic!("{:?}", program.weights.len()) };

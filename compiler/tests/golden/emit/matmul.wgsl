@@ -241,6 +241,10 @@ let page=texel >> size.x;
 let in_page=texel&size.y;
 return vec3<u32>(in_page&(PAGE_WIDTH-1u),in_page/PAGE_WIDTH,params.slots[page >> 2u][page&3u]);
 }
+fn weight_texel(texel:u32)-> vec4<u32> {
+let place=place_of(texel,page_size());
+return textureLoad(weights,place.xy,place.z,0);
+}
 fn epilogue(value:f32,batch:u32,m:u32,n:u32)-> f32{
 return value;
 }

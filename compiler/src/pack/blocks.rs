@@ -1,0 +1,157 @@
+//! Weights and rows as blocks of small integers: codes, and what blocks have beside them.
+//!
+//! Integers of the file are taken over as they are; floats are quantised. A panel is made whole, head first, as
+//! `kernels/shared/weights_block.wgsl` reads it; a row as the runtime does, all scales first.
+
+use super::Offsets;
+use super::quantize;
+use crate::graph::constant::Constant;
+use crate::graph::quantised::{Quantised, ZeroPoints};
+use crate::kernels::PANEL;
+use crate::lower::blocks::{code_bias, code_of, exact, position, scale_and_minimum};
+use crate::lower::program::Weight;
+use flashmem_plan_format::encoding::{BlockEncoding, CodeBits, CodeOffset, ScaleFormat};
+use flashmem_plan_format::plan::TEXEL_BYTES;
+use half::f16;
+
+/// A line of k in blocks.
+struct Line {
+    /// A code an element.
+    codes: Vec<u8>,
+    /// Scale and offset (a zero point or a minimum) a block.
+    blocks: Vec<(f32, f32)>,
+}
+
+/// The line of the elements at the row-major positions `base` + `k`.
+fn line(constant: &Constant, encoding: BlockEncoding, k: &[usize], base: usize) -> Line {
+    match constant.as_quantised().filter(|quantised| exact(quantised, k) == Some(encoding)) {
+        Some(quantised) => kept(quantised, encoding, k, base),
+        None => {
+            let values: Vec<f32> = k.iter().map(|k| constant.f32_at(base + k)).collect();
+            quantized(&values, encoding)
+        }
+    }
+}
+
+/// Integers as they are.
+fn kept(quantised: &Quantised, encoding: BlockEncoding, k: &[usize], base: usize) -> Line {
+    let (_, bias) = code_bias(quantised);
+    let (blocks, base) = (quantised.blocks(), position(quantised, base));
+    let first = quantised.places().first + base.integer;
+    let parts: Vec<_> = k.iter().map(|k| position(quantised, *k)).collect();
+    let codes = parts.iter().map(|part| (quantised.integers().at(first + part.integer) + bias) as u8).collect();
+    let of_block = |part: &[crate::lower::blocks::Position]| {
+        let scale = blocks.scales.at(blocks.scale_places.first + base.scale + part[0].scale);
+        let zero = match &blocks.zeros {
+            ZeroPoints::Same(zero) => zero + bias,
+            ZeroPoints::Integers(list) => list.at(blocks.zero_places.first + base.zero + part[0].zero) + bias,
+            ZeroPoints::Floats(_) => unreachable!("not kept exactly"),
+        };
+        (scale, zero as f32)
+    };
+    let run = k.len().min(1 << encoding.length.log2()).max(1);
+    Line { codes, blocks: parts.chunks(run).map(of_block).collect() }
+}
+
+/// Floats to the nearest codes.
+fn quantized(values: &[f32], encoding: BlockEncoding) -> Line {
+    let run = values.len().min(1 << encoding.length.log2()).max(1);
+    let mut codes = vec![0; values.len()];
+    let blocks = values.chunks(run).zip(codes.chunks_mut(run)).map(|(values, codes)| match encoding.offset {
+        CodeOffset::Middle | CodeOffset::ZeroPoint => {
+            (quantize::block(values, encoding.bits, encoding.scale, codes), encoding.bits.middle() as f32)
+        }
+        CodeOffset::Minimum => {
+            let (scale, minimum) = scale_and_minimum(values).expect("lowering found them for every block");
+            let (scale, minimum) = (scale.to_f32(), minimum.to_f32());
+            for (code, value) in codes.iter_mut().zip(values) {
+                *code = code_of(value - minimum, scale, encoding.bits.max_code()) as u8;
+            }
+            (scale, minimum)
+        }
+    });
+    let blocks = blocks.collect();
+    Line { codes, blocks }
+}
+
+fn write_scale(format: ScaleFormat, scale: f32, to: &mut [u8]) {
+    match format {
+        ScaleFormat::F16 => to.copy_from_slice(&f16::from_f32(scale).to_le_bytes()),
+        ScaleFormat::F32 => to.copy_from_slice(&scale.to_le_bytes()),
+    }
+}
+
+fn write_offset(kind: CodeOffset, offset: f32, to: &mut [u8]) {
+    match kind {
+        CodeOffset::Middle => {}
+        CodeOffset::ZeroPoint => to[0] = offset as u8,
+        CodeOffset::Minimum => to.copy_from_slice(&f16::from_f32(offset).to_le_bytes()),
+    }
+}
+
+/// The texels of a panel, counted through the groups of a weight.
+pub fn panel(weight: &Weight, encoding: BlockEncoding, offsets: &Offsets, index: u64) -> Vec<u8> {
+    let p = &weight.packing;
+    debug_assert_eq!(p.panel_width, PANEL, "blocks have panels of the product kernels");
+    let (group, panel) = (index as usize / p.panels(), index as usize % p.panels());
+    let mut bytes = vec![0; weight.panel_texels() as usize * TEXEL_BYTES as usize];
+    let head = weight.encoding.head_texels(p.k() as u64) as usize * TEXEL_BYTES as usize;
+    let (head, rows) = bytes.split_at_mut(head);
+    let (scale_bytes, offset_bytes) = (encoding.scale.bytes() as usize, encoding.offset.bytes() as usize);
+    let columns = &offsets.n[panel * PANEL..offsets.n.len().min((panel + 1) * PANEL)];
+    for (column, n) in columns.iter().enumerate() {
+        let line = line(&p.constant, encoding, &offsets.k, group * p.group_stride + n);
+        for ((scale, offset), head) in line.blocks.iter().zip(head.chunks_mut(PANEL * (scale_bytes + offset_bytes))) {
+            let (scales, offsets) = head.split_at_mut(PANEL * scale_bytes);
+            write_scale(encoding.scale, *scale, &mut scales[column * scale_bytes..(column + 1) * scale_bytes]);
+            write_offset(encoding.offset, *offset, &mut offsets[column * offset_bytes..(column + 1) * offset_bytes]);
+        }
+        let depth = weight.encoding.depth() as usize;
+        for (row, codes) in rows.chunks_mut(PANEL * 4).zip(line.codes.chunks(depth)) {
+            row[4 * column..4 * column + 4].copy_from_slice(&word(codes, encoding.bits).to_le_bytes());
+        }
+    }
+    bytes
+}
+
+/// Codes in a word, the first in its low bits.
+fn word(codes: &[u8], bits: CodeBits) -> u32 {
+    codes.iter().rev().fold(0, |word, code| word << bits.bits() | u32::from(*code))
+}
+
+/// A row of a table: scales, then what blocks have beside them, then codes.
+pub fn row(constant: &Constant, encoding: BlockEncoding, first: usize, elements: usize) -> Vec<u8> {
+    let k: Vec<usize> = (0..elements).collect();
+    let line = line(constant, encoding, &k, first);
+    let (scale_bytes, offset_bytes) = (encoding.scale.bytes() as usize, encoding.offset.bytes() as usize);
+    let mut bytes = vec![0; line.blocks.len() * (scale_bytes + offset_bytes)];
+    let (scales, offsets) = bytes.split_at_mut(line.blocks.len() * scale_bytes);
+    for (index, (scale, offset)) in line.blocks.iter().enumerate() {
+        write_scale(encoding.scale, *scale, &mut scales[index * scale_bytes..(index + 1) * scale_bytes]);
+        write_offset(encoding.offset, *offset, &mut offsets[index * offset_bytes..(index + 1) * offset_bytes]);
+    }
+    bytes.extend(line.codes.chunks(8 / encoding.bits.bits() as usize).map(|codes| word(codes, encoding.bits) as u8));
+    bytes
+}
+
+/// The elements of a constant that is stored in blocks, row-major, as they are decoded: what lines at the row-major positions
+/// `starts`, of elements `k` further, make of it.
+pub fn values(
+    constant: &Constant,
+    encoding: BlockEncoding,
+    k: &[usize],
+    starts: impl Iterator<Item = usize>,
+) -> Vec<f32> {
+    let mut values = vec![0.0; constant.len()];
+    for start in starts {
+        let line = line(constant, encoding, k, start);
+        for (index, (k, code)) in k.iter().zip(&line.codes).enumerate() {
+            let (scale, offset) = line.blocks[index >> encoding.length.log2()];
+            values[start + k] = match encoding.offset {
+                CodeOffset::Middle | CodeOffset::ZeroPoint => (f32::from(*code) - offset) * scale,
+                CodeOffset::Minimum => f32::from(*code) * scale + offset,
+            };
+        }
+    }
+    values
+}
