@@ -3,9 +3,9 @@
 //! tract parses, infers shapes, folds small constants and declutters; `translate` turns its typed operators into ours. Large
 //! float initialisers never reach tract: they become graph inputs of known shape for it and constants over mapped bytes for
 //! us, so that memory does not grow with the model. What tract would have folded into such a weight (a transpose, a reshape,
-//! a scale) therefore stays in the graph as operators on a constant. A model in f16 is read as one in f32, with f16 at its
-//! interface (`widen.rs`). Symbolic dimensions have no defaults. Import
-//! deliberately recovers no pattern: layer norms, attention and activations arrive in pieces.
+//! a scale) therefore stays in the graph as operators on a constant. So do weights of small integers. A model in f16 is read
+//! as one in f32, with f16 at its interface (`widen.rs`). Symbolic dimensions have no defaults. Import deliberately recovers no
+//! pattern: layer norms, attention and activations arrive in pieces.
 
 mod admission;
 mod axes;

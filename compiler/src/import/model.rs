@@ -18,7 +18,9 @@ use super::rewrite::{Known, Shapes, rewrite};
 use super::shapes;
 use super::sizes::{self, fixed};
 use super::structure;
-use super::weights::{ExternalFiles, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file};
+use super::weights::{
+    ExternalFiles, MappedIntegers, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file,
+};
 use super::{ImportOptions, branches};
 use crate::graph::constant::Storage;
 use crate::import::support::find;
@@ -79,7 +81,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     let read_error = |source| ImportError::Read { path: path.to_owned(), source };
     preflight::given_sizes(options)?;
     let map = map_file(path).map_err(read_error)?;
-    let Skeleton { bytes, large } = skim(&map);
+    let Skeleton { bytes, large, integers } = skim(&map);
     preflight::message::check(&bytes)?;
     let not_onnx = |reason: String| ImportError::NotOnnx { path: path.to_owned(), reason };
     let mut proto = tract_onnx::onnx()
@@ -90,7 +92,8 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;
     let mut weights = large.iter().map(|t| from_model_file(&map, t)).collect::<Result<Vec<_>, _>>()?;
     let mut external = ExternalFiles::beside(path);
-    external.resolve_graph(graph, &mut weights)?;
+    let mut integers = MappedIntegers::of_model(&map, &integers, graph);
+    external.resolve_graph(graph, &mut weights, &mut integers)?;
     let flaws = structure::flaws(graph, weights.iter().map(|weight| weight.name.as_str()));
     if !flaws.is_empty() {
         return Err(ImportError::Flawed(flaws));
@@ -107,7 +110,8 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     admission::check(&graph.node, opset).map_err(|error| error.with_names(&names))?;
     check_types(graph, &weights, opset).map_err(|error| error.with_names(&names))?;
     let mut claims = Claims::of(&graph.node, &Known::of(graph, opset));
-    quantized::take(graph, &mut weights, opset).map_err(|error| error.with_names(&names))?;
+    quantized::take(graph, &mut weights, &integers, opset).map_err(|error| error.with_names(&names))?;
+    integers.restore(graph);
     let initialisers = names_of_initialisers(graph, &weights);
     graph.input.retain(|input| !initialisers.contains(&input.name));
     sizes::fix(graph, options)?;
@@ -261,7 +265,7 @@ fn take_branches(
         }
         admission::check(&inside, opset)?;
         claims.add(Claims::of(&inside, &Known::of(graph, opset)));
-        quantized::take(graph, weights, opset)?;
+        quantized::take(graph, weights, &MappedIntegers::default(), opset)?;
         kernel_ops.extend(rewritten(graph, opset, weights)?);
     }
     Ok(claims)

@@ -14,12 +14,22 @@ pub const FLOAT: i32 = 1;
 /// ONNX `TensorProto.DataType`.
 pub const FLOAT16: i32 = 10;
 
-/// An initialiser that was left out of the skeleton.
+/// Bits of an element of a type of small integers, in ONNX's numbers: uint8, int8, uint4, int4, uint2 and int2.
+pub const fn integer_bits(data_type: i32) -> Option<usize> {
+    match data_type {
+        2 | 3 => Some(8),
+        21 | 22 => Some(4),
+        25 | 26 => Some(2),
+        _ => None,
+    }
+}
+
+/// An initialiser that was left out of the skeleton, or whose data was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LargeTensor {
     /// Name.
     pub name: String,
-    /// `FLOAT` or `FLOAT16`.
+    /// `FLOAT`, `FLOAT16`, or one of small integers.
     pub data_type: i32,
     /// Dimensions.
     pub dims: Vec<i64>,
@@ -34,8 +44,10 @@ pub struct LargeTensor {
 pub struct Skeleton {
     /// The model without the large initialisers.
     pub bytes: Vec<u8>,
-    /// The large initialisers, in file order.
+    /// The large initialisers of floats, in file order.
     pub large: Vec<LargeTensor>,
+    /// Those of small integers, which are in the skeleton but for their data.
+    pub integers: Vec<LargeTensor>,
 }
 
 /// One field of a message.
@@ -92,7 +104,7 @@ fn fields(bytes: &[u8], range: Range<usize>) -> Option<Vec<Field>> {
     Some(found)
 }
 
-/// The tensor when it is large, float, and its data is one piece inside the file.
+/// The tensor when it is large, float or of small integers, and its data is one piece inside the file.
 fn large_tensor(bytes: &[u8], message: Range<usize>) -> Option<LargeTensor> {
     if message.len() < LARGE_BYTES {
         return None;
@@ -116,14 +128,26 @@ fn large_tensor(bytes: &[u8], message: Range<usize>) -> Option<LargeTensor> {
             _ => return None,
         }
     }
-    let element_bytes = match tensor.data_type {
-        FLOAT => 4,
-        FLOAT16 => 2,
-        _ => return None,
+    let bits = match tensor.data_type {
+        FLOAT => 32,
+        FLOAT16 => 16,
+        other => integer_bits(other)?,
     };
     let elements = tensor.dims.iter().try_fold(1_usize, |n, d| n.checked_mul(usize::try_from(*d).ok()?))?;
-    let fits = elements.checked_mul(element_bytes)? == tensor.data.len() && tensor.data.len() >= LARGE_BYTES;
+    let fits = elements.checked_mul(bits)?.div_ceil(8) == tensor.data.len() && tensor.data.len() >= LARGE_BYTES;
     fits.then_some(tensor)
+}
+
+/// An initialiser's field without its data.
+fn without_data(bytes: &[u8], message: Range<usize>) -> Option<Vec<u8>> {
+    let mut kept = Vec::new();
+    for field in fields(bytes, message)?.into_iter().filter(|field| field.number != 9) {
+        kept.extend_from_slice(&bytes[field.whole]);
+    }
+    let mut whole = vec![5 << 3 | 2];
+    push_varint(&mut whole, kept.len() as u64);
+    whole.extend(kept);
+    Some(whole)
 }
 
 fn push_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -134,7 +158,7 @@ fn push_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-fn skim_graph(bytes: &[u8], graph: Range<usize>, large: &mut Vec<LargeTensor>) -> Option<Vec<u8>> {
+fn skim_graph(bytes: &[u8], graph: Range<usize>, skeleton: &mut Skeleton) -> Option<Vec<u8>> {
     let mut kept = Vec::new();
     for field in fields(bytes, graph)? {
         let tensor = match (field.number, field.contents) {
@@ -142,7 +166,11 @@ fn skim_graph(bytes: &[u8], graph: Range<usize>, large: &mut Vec<LargeTensor>) -
             _ => None,
         };
         match tensor {
-            Some(tensor) => large.push(tensor),
+            Some(tensor) if integer_bits(tensor.data_type).is_some() => {
+                kept.extend(without_data(bytes, tensor.message.clone())?);
+                skeleton.integers.push(tensor);
+            }
+            Some(tensor) => skeleton.large.push(tensor),
             None => kept.extend_from_slice(&bytes[field.whole]),
         }
     }
@@ -151,7 +179,7 @@ fn skim_graph(bytes: &[u8], graph: Range<usize>, large: &mut Vec<LargeTensor>) -
 
 /// Splits a model into its skeleton and its large initialisers; a message that cannot be followed is its own skeleton.
 pub fn skim(bytes: &[u8]) -> Skeleton {
-    try_skim(bytes).unwrap_or_else(|| Skeleton { bytes: bytes.to_vec(), large: vec![] })
+    try_skim(bytes).unwrap_or_else(|| Skeleton { bytes: bytes.to_vec(), ..Skeleton::default() })
 }
 
 fn try_skim(bytes: &[u8]) -> Option<Skeleton> {
@@ -159,7 +187,7 @@ fn try_skim(bytes: &[u8]) -> Option<Skeleton> {
     for field in fields(bytes, 0..bytes.len())? {
         match (field.number, field.contents) {
             (7, Some(graph)) => {
-                let kept = skim_graph(bytes, graph, &mut skeleton.large)?;
+                let kept = skim_graph(bytes, graph, &mut skeleton)?;
                 skeleton.bytes.push(7 << 3 | 2);
                 push_varint(&mut skeleton.bytes, kept.len() as u64);
                 skeleton.bytes.extend_from_slice(&kept);

@@ -44,6 +44,16 @@ fn operators_that_are_accepted_are_rewritten_or_known_to_tract() {
     assert!(!known.contains_key(STAND_IN), "a stand-in is unknown to tract");
 }
 
+#[test]
+fn the_data_of_large_integers_is_not_decoded() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/ops/dequantised_not_at_all.onnx");
+    let bytes = std::fs::read(path).unwrap();
+    let skeleton = super::protobuf::skim(&bytes);
+    let data: Vec<usize> = skeleton.integers.iter().map(|tensor| tensor.data.len()).collect();
+    assert_eq!((data, skeleton.large.len()), (vec![400 * 48], 0));
+    assert!(skeleton.bytes.len() + 400 * 48 <= bytes.len(), "{} bytes are left", skeleton.bytes.len());
+}
+
 fn declared_shapes(path: &Path) -> Vec<Option<Vec<usize>>> {
     let proto = tract_onnx::onnx().proto_model_for_path(path).unwrap();
     let outputs = proto.graph.unwrap().output;

@@ -5,7 +5,7 @@
 //! message itself, so that tract never opens a file.
 
 use super::error::ImportError;
-use super::protobuf::{FLOAT, FLOAT16, LARGE_BYTES, LargeTensor};
+use super::protobuf::{FLOAT, FLOAT16, LARGE_BYTES, LargeTensor, integer_bits};
 use crate::graph::constant::{Constant, SharedBytes, Storage};
 use memmap2::Mmap;
 use std::collections::BTreeMap;
@@ -111,6 +111,40 @@ pub fn into_initialiser(weight: &Weight) -> TensorProto {
     }
 }
 
+/// Data of large initialisers of small integers, by name. The initialisers are in the message, without it and marked as external.
+#[derive(Default)]
+pub struct MappedIntegers(BTreeMap<String, SharedBytes>);
+
+impl MappedIntegers {
+    /// Those of a model file, whose initialisers are marked.
+    pub fn of_model(map: &Arc<Mmap>, tensors: &[LargeTensor], graph: &mut GraphProto) -> Self {
+        let bytes =
+            |t: &LargeTensor| -> SharedBytes { Arc::new(Mapped { map: Arc::clone(map), range: t.data.clone() }) };
+        let found: BTreeMap<String, SharedBytes> = tensors.iter().map(|t| (t.name.clone(), bytes(t))).collect();
+        for tensor in graph.initializer.iter_mut().filter(|tensor| found.contains_key(&tensor.name)) {
+            if tensor.raw_data.is_empty() && !is_external(tensor) {
+                tensor.data_location = Some(EXTERNAL);
+            }
+        }
+        Self(found)
+    }
+
+    /// The data of an initialiser that has it here.
+    pub fn of(&self, tensor: &TensorProto) -> Option<&SharedBytes> {
+        self.0.get(&tensor.name).filter(|_| is_external(tensor))
+    }
+
+    /// Copies into the message what its initialisers still miss.
+    pub fn restore(&self, graph: &mut GraphProto) {
+        for tensor in &mut graph.initializer {
+            if let Some(bytes) = self.of(tensor) {
+                tensor.raw_data = (**bytes).as_ref().to_vec();
+                tensor.data_location = None;
+            }
+        }
+    }
+}
+
 /// Files of external data, each mapped once.
 #[derive(Debug)]
 pub struct ExternalFiles {
@@ -174,17 +208,27 @@ impl ExternalFiles {
     }
 
     /// Gives every tensor of a graph and its subgraphs its data: large float initialisers of the graph itself become
-    /// weights, everything else that is external is read into the message.
-    pub fn resolve_graph(&mut self, graph: &mut GraphProto, weights: &mut Vec<Weight>) -> Result<(), ImportError> {
+    /// weights, those of small integers stay outside, everything else that is external is read into the message.
+    pub fn resolve_graph(
+        &mut self,
+        graph: &mut GraphProto,
+        weights: &mut Vec<Weight>,
+        integers: &mut MappedIntegers,
+    ) -> Result<(), ImportError> {
         let mut kept = Vec::with_capacity(graph.initializer.len());
         for mut tensor in std::mem::take(&mut graph.initializer) {
-            if tensor.data_location == Some(EXTERNAL) {
+            if is_external(&tensor) && integers.of(&tensor).is_none() {
                 let data = self.locate(&tensor)?;
                 if matches!(tensor.data_type, FLOAT | FLOAT16) && data.range.len() >= LARGE_BYTES {
                     weights.push(weight(&tensor.name, tensor.data_type, &tensor.dims, Arc::new(data))?);
                     continue;
                 }
-                read_into(&mut tensor, &data);
+                if integer_bits(tensor.data_type).is_some() && data.range.len() >= LARGE_BYTES {
+                    tensor.external_data.clear();
+                    integers.0.insert(tensor.name.clone(), Arc::new(data));
+                } else {
+                    read_into(&mut tensor, &data);
+                }
             }
             kept.push(tensor);
         }

@@ -8,24 +8,30 @@ use crate::graph::constant::{Constant, Storage};
 use crate::graph::quantised::Floats;
 use crate::import::error::ImportError;
 use crate::import::rewrite::integers;
-use crate::import::weights::Weight;
+use crate::import::weights::{MappedIntegers, Weight};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tract_onnx::pb::{GraphProto, TensorProto};
 
 /// See the file's header.
-#[derive(Default)]
-pub struct Constants {
+pub struct Constants<'i> {
+    integers: &'i MappedIntegers,
     stored: BTreeMap<String, Stored>,
 }
 
-impl Constants {
+impl<'i> Constants<'i> {
+    /// None yet; `integers` has the data that is outside the message.
+    pub const fn new(integers: &'i MappedIntegers) -> Self {
+        Self { integers, stored: BTreeMap::new() }
+    }
+
     /// The quantised elements of a constant; `None` when there is no such constant or it has other elements.
     pub fn stored(&mut self, graph: &mut GraphProto, name: &str) -> Result<Option<Stored>, ImportError> {
         if let Some(known) = self.stored.get(name) {
             return Ok(Some(known.clone()));
         }
-        let Some(found) = tensor(graph, name).and_then(Stored::of) else { return Ok(None) };
+        let found = tensor(graph, name).and_then(|tensor| Stored::of(tensor, self.integers.of(tensor).cloned()));
+        let Some(found) = found else { return Ok(None) };
         let found = found?;
         self.stored.insert(name.to_owned(), found.clone());
         Ok(Some(found))
@@ -49,6 +55,7 @@ impl Constants {
         for (name, stored) in self.stored.iter().filter(|(name, _)| read.contains(*name)) {
             if let Some(tensor) = tensor(graph, name)
                 && tensor.int32_data.is_empty()
+                && self.integers.of(tensor).is_none()
             {
                 tensor.raw_data = (*stored.bytes).as_ref().to_vec();
             }

@@ -141,16 +141,20 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// The quantised elements of a tensor, whose data moves out of it; `None` when they are of another type.
-    pub fn of(tensor: &mut TensorProto) -> Option<Result<Self, ImportError>> {
+    /// The quantised elements of a tensor, whose data moves out of it unless it is `outside`; `None` when they are of another type.
+    pub fn of(tensor: &mut TensorProto, outside: Option<SharedBytes>) -> Option<Result<Self, ImportError>> {
         let element = Element::of(tensor.data_type)?;
-        let bytes = if tensor.raw_data.is_empty() {
-            let count = (element.bits() / 8).max(1);
-            tensor.int32_data.iter().flat_map(|v| v.to_le_bytes().into_iter().take(count)).collect()
-        } else {
-            std::mem::take(&mut tensor.raw_data)
+        let bytes = match outside {
+            Some(bytes) => bytes,
+            None if tensor.raw_data.is_empty() => {
+                let count = (element.bits() / 8).max(1);
+                let bytes = tensor.int32_data.iter().flat_map(|v| v.to_le_bytes().into_iter().take(count));
+                Arc::new(bytes.collect::<Vec<u8>>())
+            }
+            None => Arc::new(std::mem::take(&mut tensor.raw_data)),
         };
-        Some(shape(tensor, element.bits(), bytes.len()).map(|shape| Self { element, shape, bytes: Arc::new(bytes) }))
+        let shape = shape(tensor, element.bits(), (*bytes).as_ref().len());
+        Some(shape.map(|shape| Self { element, shape, bytes }))
     }
 
     /// A tensor of these integers.
@@ -270,7 +274,7 @@ mod tests {
     }
 
     fn integers(data_type: i32, dims: &[i64], raw: &[u8], listed: &[i32]) -> Vec<i32> {
-        let stored = Stored::of(&mut tensor(data_type, dims, raw, listed)).expect("a quantised type");
+        let stored = Stored::of(&mut tensor(data_type, dims, raw, listed), None).expect("a quantised type");
         let stored = stored.expect("whole data");
         (0..stored.len()).map(|i| stored.integer_at(i)).collect()
     }
@@ -311,7 +315,7 @@ mod tests {
     #[test]
     fn floats_of_eight_bits_have_the_values_of_onnx() {
         let value = |data_type, bits: u8| {
-            let stored = Stored::of(&mut tensor(data_type, &[1], &[bits], &[])).expect("a quantised type");
+            let stored = Stored::of(&mut tensor(data_type, &[1], &[bits], &[]), None).expect("a quantised type");
             stored.expect("whole data").centred(0, 0)
         };
         assert_eq!((value(17, 0x7e), value(17, 0x01), value(17, 0xb8)), (448.0, 0.001_953_125, -1.0));
@@ -325,7 +329,7 @@ mod tests {
 
     #[test]
     fn data_that_does_not_fill_the_shape_is_refused() {
-        let error = Stored::of(&mut tensor(22, &[3], &[0xf1], &[])).expect("a quantised type").err();
+        let error = Stored::of(&mut tensor(22, &[3], &[0xf1], &[]), None).expect("a quantised type").err();
         assert_eq!(
             error.map(|e| e.to_string()),
             Some("tensor `t` of shape [3] has 1 bytes of data instead of 2".to_owned())

@@ -15,7 +15,7 @@ use super::error::ImportError;
 use super::protobuf::LARGE_BYTES;
 use super::reason::{Reason, Unsupported};
 use super::rewrite::{Attribute, Known, Steps};
-use super::weights::Weight;
+use super::weights::{MappedIntegers, Weight};
 use crate::graph::constant::{Constant, Storage};
 use crate::graph::quantised::{Floats, Width};
 use constants::{Constants, floats_of, reads};
@@ -55,22 +55,28 @@ type Taken = Result<Option<Vec<NodeProto>>, Fault>;
 ///
 /// # Errors
 /// Data that does not fill its shape, and every node that no constant can be made for though it needs one.
-pub fn take(graph: &mut GraphProto, weights: &mut Vec<Weight>, opset: i64) -> Result<(), ImportError> {
-    taken_by(reader, graph, weights, opset)?;
+pub fn take(
+    graph: &mut GraphProto,
+    weights: &mut Vec<Weight>,
+    integers: &MappedIntegers,
+    opset: i64,
+) -> Result<(), ImportError> {
+    taken_by(reader, graph, weights, integers, opset)?;
     // What still reads rows of integers needs them as integers.
-    taken_by(row_reader, graph, weights, opset)
+    taken_by(row_reader, graph, weights, integers, opset)
 }
 
 fn taken_by(
     reader: fn(&NodeProto) -> Option<Reader>,
     graph: &mut GraphProto,
     weights: &mut Vec<Weight>,
+    integers: &MappedIntegers,
     opset: i64,
 ) -> Result<(), ImportError> {
     if !graph.node.iter().any(|node| reader(node).is_some()) {
         return Ok(());
     }
-    let mut pass = Pass::new(graph, weights, opset);
+    let mut pass = Pass::new(graph, weights, integers, opset);
     let mut places: BTreeMap<usize, Vec<NodeProto>> = BTreeMap::new();
     let mut unsupported = Unsupported::default();
     for index in 0..graph.node.len() {
@@ -158,7 +164,7 @@ fn integer(node: &NodeProto, name: &str) -> Option<i64> {
 
 struct Pass<'w> {
     known: Known,
-    constants: Constants,
+    constants: Constants<'w>,
     weights: &'w mut Vec<Weight>,
     /// Names of the graph.
     taken: BTreeSet<String>,
@@ -175,7 +181,7 @@ struct Pass<'w> {
 }
 
 impl<'w> Pass<'w> {
-    fn new(graph: &GraphProto, weights: &'w mut Vec<Weight>, opset: i64) -> Self {
+    fn new(graph: &GraphProto, weights: &'w mut Vec<Weight>, integers: &'w MappedIntegers, opset: i64) -> Self {
         let mut taken = reads(graph);
         taken.extend(graph.node.iter().flat_map(|node| node.output.iter().cloned()));
         taken.extend(graph.initializer.iter().map(|tensor| tensor.name.clone()));
@@ -183,7 +189,7 @@ impl<'w> Pass<'w> {
         taken.extend(weights.iter().map(|weight| weight.name.clone()));
         Self {
             known: Known::of(graph, opset),
-            constants: Constants::default(),
+            constants: Constants::new(integers),
             weights,
             taken,
             made: BTreeMap::new(),
@@ -444,7 +450,8 @@ impl<'w> Pass<'w> {
     /// Rows of a table of 8-bit integers, as floats that are such integers: a table of floats stays in the file.
     fn integer_rows(&mut self, graph: &mut GraphProto, node: &NodeProto) -> Taken {
         let (name, indices) = (needed(node, 0)?, needed(node, 1)?);
-        let is_large = |tensor: &TensorProto| tensor.name == name && tensor.raw_data.len() >= LARGE_BYTES;
+        let is_large =
+            |tensor: &TensorProto| tensor.name == name && tensor.dims.iter().product::<i64>() >= LARGE_BYTES as i64;
         if !graph.initializer.iter().any(is_large) {
             return Ok(None);
         }
