@@ -371,6 +371,15 @@ fn tables_are_bounded_before_they_are_made() {
     let bytes = model(&nodes, &[sizes], &[info("x", &[fixed(1), fixed(1), fixed(4)])], &[info("y", &[])]);
     let error = error_of(&bytes, &ImportOptions::default()).to_string();
     assert!(error.contains("Resize (tables of 8589934592 bytes") && error.contains("`r`"), "{error}");
+    let pads: Vec<u8> = [1_i64 << 24, 0].iter().flat_map(|pad| pad.to_le_bytes()).collect();
+    let pads = [number(1, 2), number(2, 7), field(8, b"pads"), field(9, &pads)].concat();
+    let mode = field(5, &[field(1, b"mode"), field(4, b"wrap"), vec![0xa0, 1, 3]].concat());
+    let nodes = [[node("Pad", "p", &["x", "pads"], "y"), mode].concat()];
+    let mut bytes = model(&nodes, &[pads], &[info("x", &[fixed(4)])], &[info("y", &[])]);
+    // Wrapping came with version 19.
+    *bytes.last_mut().expect("the model ends with its version") = 19;
+    let error = error_of(&bytes, &ImportOptions::default()).to_string();
+    assert!(error.contains("in mode wrap"), "{error}");
 }
 
 #[test]

@@ -119,6 +119,9 @@ fn scalar(s: &mut Steps<'_>, list: &str) -> String {
     }
 }
 
+/// Most elements that an axis is padded by with what is at its other end.
+const MOST_WRAPPED: i64 = 1 << 20;
+
 /// Padding with what is at the other end of each axis: a gather at constant places. What is cropped is not repeated.
 fn wrap(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (x, pads) = (s.needed(0)?, s.needed(1)?);
@@ -130,6 +133,10 @@ fn wrap(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     };
     if pads.len() != 2 * axes.len() {
         return Err(Reason::form("pads of {} for the axes {}", [pads.as_slice().into(), axes.as_slice().into()]));
+    }
+    // A place is a constant for each of them.
+    if pads.iter().any(|pad| *pad > MOST_WRAPPED) {
+        return Err(Reason::form("pads of {} in mode wrap", [pads.as_slice().into()]));
     }
     let mut y = x.to_owned();
     for (axis, (before, after)) in axes.iter().zip(pads.iter().zip(&pads[count..])) {

@@ -96,6 +96,8 @@ def near():
     same = lambda name, x_, w_, **a: single(f"conv_transpose_{name}", "ConvTranspose", x_, w(*w_), kernel_shape=list(w_[2:]), **a)
     yield same("same_short_kernel", x(2, 1, 6, 5), (1, 2, 2, 2), auto_pad="SAME_UPPER", strides=[3, 2])
     yield same("same_lower_dilated", x(1, 2, 4, 5), (2, 1, 1, 3), auto_pad="SAME_LOWER", strides=[1, 1], dilations=[2, 1], group=2)
+    yield single("semantics_maxpool_same_dilated", "MaxPool", x(2, 1, 5, 6), auto_pad="SAME_UPPER", dilations=[2, 1],
+                 kernel_shape=[3, 3], strides=[3, 1]).by_reference()
     yield single("gather_nd_of_list", "GatherND", x(5), const([[[0], [-5]], [[4], [2]]]))
     yield single("onehot_first_axis_from_end", "OneHot", given([[1, -3], [0, 5]], "i8"), const([3]), const([-1, 3], "f4"), axis=-3)
 
