@@ -164,6 +164,7 @@ const MATMUL_ROWS: Rounds =
     Rounds::of(&["k"], |p| once(p[0]) + once(MAX_DEPTH - 1) + nest(&[4, 4, 4])).expressions(|_| 64);
 const MATMUL_VEC: Rounds =
     Rounds::of(&["k"], |p| once(p[0] / 4) + once(4 * MAX_DEPTH - 1) + nest(&[2, 1, 4])).expressions(|_| 8);
+const MATMUL_SLICES: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(256)) + 4 * once(5)).expressions(|_| 4);
 const MATMUL_DYN_TILED: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(16)) + nest(&[4, 4])).expressions(|_| 16);
 const MATMUL_DYN_WIDE: Rounds = Rounds::of(&["k"], |p| once(p[0]) + nest(&[4, 16, 4])).expressions(|_| 256);
 const CONV: &[&str] = &["channels", "kernel_h", "kernel_w"];
@@ -291,6 +292,17 @@ kernels! {
         .weights()
         .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(1, 256)
+        .class(REUSABLE),
+    MatmulSlices => row(body!("matmul_slices"), Hook::Epilogue, PRODUCT, MATMUL_SLICES)
+        .weights()
+        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL])
+        .tile(1, 32)
+        .class(REUSABLE),
+    MatmulSlices4 => row(body!("matmul_slices"), Hook::Epilogue, PRODUCT, MATMUL_SLICES)
+        .variant("matmul_slices_4", &[("ROWS", 4)])
+        .weights()
+        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL])
+        .tile(4, 32)
         .class(REUSABLE),
     MatmulDynTiled => row(body!("matmul_dyn_tiled"), Hook::Epilogue, &["out", "a", "c"], MATMUL_DYN_TILED)
         .shared(&[SHARED_DYNAMIC, SHARED_BATCH])

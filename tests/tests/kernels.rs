@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// Device profiles, which decide the tiles, and operator models whose kernels have no epilogue. Drivers take seconds to compile
 /// a wide kernel that is not unrolled, so there is one of each file.
-const CASES: [(&str, &str); 11] = [
+const CASES: [(&str, &str); 12] = [
     ("software", "attention_plain"),
     ("software", "conv_2d_no_bias"),
     ("software", "conv_3d"),
@@ -27,6 +27,7 @@ const CASES: [(&str, &str); 11] = [
     ("desktop", "attention_plain"),
     ("desktop", "conv_2d_no_bias"),
     ("desktop", "matmul_activations_3d"),
+    ("desktop", "matmul_m1_odd"),
     ("desktop", "matmul_odd_65x33x130"),
 ];
 

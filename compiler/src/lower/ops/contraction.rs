@@ -38,8 +38,10 @@ pub fn streamed_weight(graph: &Graph, id: NodeId) -> Option<StreamedWeight> {
 /// The product kernel for a number of rows. Few rows run with lanes along the columns.
 pub const fn product_kernel(tiles: Tiles, rows: usize) -> Kernel {
     match (tiles, rows) {
-        (_, 0 | 1) => Kernel::MatmulVec,
-        (_, 2..=20) => Kernel::MatmulRows,
+        (Tiles::Gpu, 0 | 1) => Kernel::MatmulSlices,
+        (Tiles::Gpu, 2..=20) => Kernel::MatmulSlices4,
+        (Tiles::Software, 0 | 1) => Kernel::MatmulVec,
+        (Tiles::Software, 2..=20) => Kernel::MatmulRows,
         (Tiles::Gpu, _) => Kernel::MatmulTiled,
         (Tiles::Software, 21..=32) => Kernel::Matmul,
         (Tiles::Software, _) => Kernel::MatmulWide,

@@ -29,6 +29,9 @@ def cases():
     yield single("quantized_forms_global_average", "QLinearGlobalAveragePool", *one, **MS)
     yield single("quantized_forms_average", "QLinearAveragePool", *one, kernel_shape=[2, 2], strides=[2, 2], **MS)
     yield single("quantized_forms_leaky", "QLinearLeakyRelu", *one, alpha=0.25, **MS)
+    # Inputs from -3.75 to 4.19, where ONNX Runtime's sigmoid is right to far less than a step.
+    small = x(2, 7, draw=integers(40, 168, np.uint8))
+    yield single("quantized_forms_sigmoid", "QLinearSigmoid", small, scale(0.0625), zero(100), scale(1 / 256), zero(0), **MS)
     m = Model("quantized_forms_softmax")
     yield m.result(m.op("QLinearSoftmax", u8(2, 3, 6), scale(0.0625), zero(100), scale(1 / 256), zero(0), axis=-1, opset=13, **MS))
     yield single("quantized_forms_concat", "QLinearConcat", scale(0.5), zero(10), u8(2, 3), scale(0.25), zero(4), u8(2, 2), scale(1.0), zero(130), axis=1, **MS)

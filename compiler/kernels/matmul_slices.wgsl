@@ -1,0 +1,71 @@
+// matmul_slices.wgsl -- matrix product with streamed texture weights for few rows, on GPUs.
+//
+// Formula, bindings, parameters, dispatch and linked functions: shared/product.wgsl.
+// Constants: ROWS of a workgroup.
+//
+// A workgroup owns a panel of columns. SLICES invocations share the sums of a quad: each takes every SLICES-th run of RUN k, so
+// that they read what lies side by side, and there is work for a whole device where there are few columns. The sums of the
+// slices are added in a tree, always the same: which k a slice has does not depend on the encoding, and no bit does.
+
+const ROWS: u32 = 1u;
+const SLICES: u32 = 32u;
+const TILE_M: u32 = ROWS;
+const TILE_N: u32 = 32u;
+// A multiple of every DEPTH, and a part of every block.
+const RUN: u32 = 8u;
+
+var<workgroup> sums: array<vec4<f32>, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let b = batch_of(group.z);
+    let x_base = params.x_offset + dot(b, params.x_batch_stride.xyz);
+    let out_base = params.out_offset + dot(b, params.out_batch_stride.xyz);
+    let m = group.x * TILE_M;
+    let quad = local % PANEL_QUADS;
+    let slice = local / PANEL_QUADS;
+    let rows = (params.k + DEPTH - 1u) / DEPTH;
+    let head = params.weight_base + group.y * (head_texels(params.k) + rows * PANEL_QUADS);
+    let first = head + head_texels(params.k) + quad;
+    var i: array<u32, ROWS>; // registers
+    for (var r = 0u; r < ROWS; r += 1u) { // unroll
+        i[r] = x_base + min(m + r, params.m - 1u) * params.x_stride_m;
+    }
+
+    var acc: array<vec4<f32>, ROWS>; // registers
+    for (var run = slice * RUN; run < params.k; run += SLICES * RUN) {
+        let scale = scale_at(head, run, quad);
+        var raw: array<vec4<u32>, RUN / DEPTH>; // registers
+        for (var t = 0u; t < RUN / DEPTH; t += 1u) { // unroll
+            raw[t] = panel_texel(first, run / DEPTH + t, rows);
+        }
+        for (var t = 0u; t < RUN / DEPTH; t += 1u) { // unroll
+            for (var step = 0u; step < DEPTH; step += 1u) { // unroll
+                let k = run + t * DEPTH + step;
+                let inside = k < params.k;
+                let w = scaled(decoded(raw[t], step), scale);
+                for (var r = 0u; r < ROWS; r += 1u) { // unroll
+                    acc[r] += select(0.0, x[i[r] + select(0u, k * params.x_stride_k, inside)], inside) * w;
+                }
+            }
+        }
+    }
+
+    for (var r = 0u; r < ROWS; r += 1u) { // unroll
+        sums[local] = acc[r];
+        for (var apart = SLICES / 2u; apart > 0u; apart /= 2u) {
+            workgroupBarrier();
+            if (slice < apart) {
+                sums[local] += sums[local + apart * PANEL_QUADS];
+            }
+        }
+        workgroupBarrier();
+        let column = group.y * PANEL + local;
+        if (local < PANEL && m + r < params.m && column < params.n_count) {
+            let n = params.n0 + column;
+            out[out_base + (m + r) * params.out_stride_m + n * params.out_stride_n] =
+                epilogue(sums[local / 4u][local % 4u], group.z, m + r, n);
+        }
+        workgroupBarrier();
+    }
+}
