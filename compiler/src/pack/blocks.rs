@@ -8,7 +8,7 @@ use super::quantize;
 use crate::graph::constant::Constant;
 use crate::graph::quantised::{Quantised, ZeroPoints};
 use crate::kernels::PANEL;
-use crate::lower::blocks::{code_bias, code_of, exact, position, scale_and_minimum};
+use crate::lower::blocks::{Position, code_bias, code_of, position, scale_and_minimum};
 use crate::lower::program::Weight;
 use flashmem_plan_format::encoding::{BlockEncoding, CodeBits, CodeOffset, ScaleFormat};
 use flashmem_plan_format::plan::TEXEL_BYTES;
@@ -22,9 +22,10 @@ struct Line {
     blocks: Vec<(f32, f32)>,
 }
 
-/// The line of the elements at the row-major positions `base` + `k`.
+/// The line of the elements at the row-major positions `base` + `k`. Lowering stores integers of the file in blocks only as they
+/// are ([`exact`](crate::lower::blocks::exact)).
 fn line(constant: &Constant, encoding: BlockEncoding, k: &[usize], base: usize) -> Line {
-    match constant.as_quantised().filter(|quantised| exact(quantised, k) == Some(encoding)) {
+    match constant.as_quantised() {
         Some(quantised) => kept(quantised, encoding, k, base),
         None => {
             let values: Vec<f32> = k.iter().map(|k| constant.f32_at(base + k)).collect();
@@ -40,7 +41,7 @@ fn kept(quantised: &Quantised, encoding: BlockEncoding, k: &[usize], base: usize
     let first = quantised.places().first + base.integer;
     let parts: Vec<_> = k.iter().map(|k| position(quantised, *k)).collect();
     let codes = parts.iter().map(|part| (quantised.integers().at(first + part.integer) + bias) as u8).collect();
-    let of_block = |part: &[crate::lower::blocks::Position]| {
+    let of_block = |part: &[Position]| {
         let scale = blocks.scales.at(blocks.scale_places.first + base.scale + part[0].scale);
         let zero = match &blocks.zeros {
             ZeroPoints::Same(zero) => zero + bias,
