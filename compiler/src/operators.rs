@@ -4,6 +4,7 @@
 //! the kernel (`OwnKernel`), lowering (`LowerKernelOp`) and what ONNX's node becomes (`from_onnx`). The stages reach all of it
 //! through these, and nothing imports this folder.
 
+mod cached_attention;
 mod cumulative;
 mod deform_conv;
 mod det;
@@ -11,6 +12,7 @@ mod grid_sample;
 mod inverse;
 mod max_roi_pool;
 mod roi_align;
+mod rotary;
 mod tensor_scatter;
 #[cfg(test)]
 mod tests;

@@ -555,6 +555,14 @@ pub const OPERATORS: &[Operator] = &[
         .limited("constant integers; an index outside the table is an error")
         .values(),
     contributed("Gelu").rewritten(rewrite::gelu),
+    contributed("GroupQueryAttention")
+        .attributes(
+            "causal=1 do_rotary k_quant_type=NONE kv_num_heads local_window_size num_heads rotary_interleaved scale \
+            smooth_softmax softcap v_quant_type=NONE",
+        )
+        .optional("key value past_key past_value cos_cache sin_cache position_ids head_sink present_key present_value")
+        .limited("heads of a multiple of 4 elements, at most 256; causal")
+        .rewritten(rewrite::group_query_attention),
     contributed("Inverse").limited("at most 32 rows").rewritten(Inverse::from_onnx),
     // Sums are of f32, whatever precision the accuracy level allows.
     contributed("MatMulNBits")
@@ -562,6 +570,11 @@ pub const OPERATORS: &[Operator] = &[
         .optional("zero_points bias")
         .limited("a constant weight")
         .values(),
+    contributed("MultiHeadAttention")
+        .attributes("mask_filter_value num_heads scale unidirectional")
+        .optional("key value bias attention_bias past_key past_value present_key present_value")
+        .limited("queries, keys and values in operands of their own")
+        .rewritten(rewrite::multi_head_attention),
     contributed("QGemm")
         .attributes("transB")
         .optional("C y_scale y_zero_point")
@@ -607,6 +620,9 @@ pub const OPERATORS: &[Operator] = &[
         .rewritten(rewrite::quantized_softmax)
         .values(),
     contributed("QuickGelu").attributes("alpha"),
+    contributed("RotaryEmbedding")
+        .attributes("interleaved is_packed_batching=0 num_heads rotary_embedding_dim scale=1")
+        .rewritten(rewrite::rotary_embedding),
     contributed("SkipLayerNormalization")
         .attributes("epsilon")
         .optional("beta bias input_skip_bias_sum")

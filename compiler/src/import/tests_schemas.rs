@@ -19,7 +19,13 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("LSTM", "activation_alpha activation_beta input_forget"),
     ("RNN", "activation_alpha activation_beta"),
     ("SimplifiedLayerNormalization", "inv_std_var"),
+    (
+        "com.microsoft.GroupQueryAttention",
+        "attention_bias k_norm_epsilon k_norm_weight k_scale kv_cache_bit_width output_qk q_norm_epsilon q_norm_weight \
+        qk_norm_epsilon qk_output query_seqlens sliding_window_cache v_scale",
+    ),
     ("com.microsoft.MatMulNBits", "g_idx weight_prepacked"),
+    ("com.microsoft.MultiHeadAttention", "cache_indirection key_padding_mask past_sequence_length qk"),
     ("com.microsoft.QGemm", "alpha transA"),
     ("com.microsoft.SkipLayerNormalization", "mean inv_std_var"),
     ("com.microsoft.SkipSimplifiedLayerNormalization", "mean inv_std_var"),
@@ -55,7 +61,8 @@ fn every_name_is_in_a_row_or_refused_on_purpose() {
         }
         known.remove("consumed_inputs");
         let attributes = row.attributes.split_whitespace().map(|word| word.split('=').next().unwrap_or(word));
-        let refused = OTHER_NAMES.iter().filter(|(name, _)| *name == row.full_name()).flat_map(|(_, n)| n.split(' '));
+        let refused =
+            OTHER_NAMES.iter().filter(|(name, _)| *name == row.full_name()).flat_map(|(_, n)| n.split_whitespace());
         let said: BTreeSet<&str> = attributes.chain(row.optional.split_whitespace()).chain(refused).collect();
         assert_eq!(said, known, "{}", row.full_name());
     }

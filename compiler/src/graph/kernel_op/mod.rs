@@ -19,6 +19,7 @@ use std::ops::RangeInclusive;
 macro_rules! for_each_kernel_op {
     ($then:ident) => {
         $then! {
+            CachedAttention,
             Cumulative,
             DeformableColumns,
             Det,
@@ -26,6 +27,7 @@ macro_rules! for_each_kernel_op {
             Inverse,
             MaxRoiPool,
             RoiAlign,
+            Rotary,
             TensorScatter,
             TopK,
         }
@@ -65,6 +67,11 @@ impl<'a> Operands<'a> {
             Some((first, rest)) if rest.len() <= 1 => Ok((*first, rest.first().copied())),
             _ => Err(count),
         }
+    }
+
+    /// All operands.
+    pub const fn list(&self) -> &'a [TypedShape<'a>] {
+        self.list
     }
 
     /// The operand at `position` has this type.

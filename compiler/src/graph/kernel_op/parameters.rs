@@ -11,6 +11,20 @@ pub enum Accumulation {
     Product,
 }
 
+/// Causal attention to a cache of which a part is there. Operands: queries (batch, heads, rows, size), keys and values (batch, key
+/// heads, capacity, size), the number i32 (batch) of keys in front of the first query, and where it is given a sink (heads) that
+/// takes a share of every row's weights. Query i sees as many keys as there are in front of it, and its own; a head of keys is
+/// shared by as many heads of queries, the first by the first few. Result: the queries' shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CachedAttention {
+    /// What products are multiplied by; 1 / √size where none is given.
+    pub scale: Option<f32>,
+    /// A bound that scores approach by tanh.
+    pub softcap: Option<f32>,
+    /// The last so many keys are seen, the query's own included.
+    pub window: Option<usize>,
+}
+
 /// Sum or product of the elements up to each place along an axis, in ascending order. One operand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cumulative {
@@ -107,6 +121,14 @@ pub struct RoiAlign {
     pub half_pixel: bool,
     /// The maximum, or else the mean.
     pub max: bool,
+}
+
+/// Rotary embeddings. Operands: x (batch, heads, rows, size), cosines and sines (positions, half), i32 positions (batch, rows). The
+/// first 2 · half elements of a row are turned in pairs. Result: x's shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rotary {
+    /// Whether a pair is two neighbours, or else elements `half` apart.
+    pub interleaved: bool,
 }
 
 /// Operands: cache (batch, …), update of the same shape but along the axis, where it is no longer, and with a third operand

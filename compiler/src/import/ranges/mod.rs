@@ -134,7 +134,9 @@ fn whole(graph: &Graph, id: NodeId, operands: &[Range]) -> Range {
             | KernelOp::GridSample(_)
             | KernelOp::Inverse(_)
             | KernelOp::MaxRoiPool(_)
-            | KernelOp::RoiAlign(_) => UNKNOWN,
+            | KernelOp::CachedAttention(_)
+            | KernelOp::RoiAlign(_)
+            | KernelOp::Rotary(_) => UNKNOWN,
         },
         // Weights of taps sum up to one, but cubic ones may be negative.
         Op::Resize { axes, fill } => {

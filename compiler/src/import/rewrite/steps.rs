@@ -329,6 +329,16 @@ impl<'a> Steps<'a> {
         name
     }
 
+    /// Adds a node with three outputs.
+    pub fn three(&mut self, op: &str, inputs: &[&str], attributes: &[(&str, Attribute<'_>)]) -> [String; 3] {
+        let first = self.op(op, inputs, attributes);
+        let names = [first.clone(), format!("{first}.b"), format!("{first}.c")];
+        if let Some(added) = self.nodes.last_mut() {
+            added.output = names.to_vec();
+        }
+        names
+    }
+
     /// Adds an operator with a file in `operators/`.
     pub fn kernel_op(&mut self, op: impl Into<KernelOp>, inputs: &[&str]) -> String {
         self.own_op(OwnOp::Kernel(op.into()), inputs)

@@ -1,0 +1,148 @@
+// cached_attention.wgsl -- causal attention to the keys of a cache that are there: how many is read when the kernel runs.
+//
+// Formula:   s[j] = cap(scale * dot(q[b, h, i, :], k[b, g, j, :])) with g = h / shared and cap(x) = softcap * tanh(x / softcap),
+//            or x where softcap is 0; for j = first .. end with end = min(places[b] + i + 1, keys) and first = end - window, or 0
+//            where window is 0.
+//            out[b, h, i, :] = sum_j exp(s[j] - top) * v[b, g, j, :] / (sum_j exp(s[j] - top) + exp(sinks[h] - top)), the last
+//            term only with has_sink; top is the largest of s and of the sink. Where no key is seen, out is 0.
+// Bindings:  2 out: f32, dense (batch, heads, rows, head_dim); 3 q, 4 k, 5 v: f32, strides of (batch, head, row, element); 6
+//            places: i32, `place_stride` apart; 7 sinks: f32, `sink_stride` apart.
+// Dispatch:  (rows, heads, batch).
+// Expects:   nothing.
+//
+// A workgroup owns a query and walks over its keys in tiles of 64. Lanes run along the keys for the scores, then along the
+// elements of the head for the values, up to four each. Sums over keys go in ascending order. head_dim is a multiple of 4 and at
+// most 256. A score of NaN or +infinity makes its row NaN.
+
+struct Params {
+    rows: u32, keys: u32, head_dim: u32, heads: u32,
+    shared_by: u32, window: u32, has_sink: u32, pad_0: u32,
+    scale: f32, softcap: f32, pad_1: u32, pad_2: u32,
+    q_offset: u32, k_offset: u32, v_offset: u32, places_offset: u32,
+    place_stride: u32, sink_offset: u32, sink_stride: u32, pad_3: u32,
+    q_stride: vec4<u32>,
+    k_stride: vec4<u32>,
+    v_stride: vec4<u32>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> q: array<f32>;
+@group(0) @binding(4) var<storage, read_write> k: array<f32>;
+@group(0) @binding(5) var<storage, read_write> v: array<f32>;
+@group(0) @binding(6) var<storage, read_write> places: array<i32>;
+@group(0) @binding(7) var<storage, read_write> sinks: array<f32>;
+
+const TILE: u32 = 64u;
+const LOWEST: f32 = -3.4028234e38;
+
+var<workgroup> query: array<f32, 256>;
+var<workgroup> score: array<f32, 64>;
+// The first key that the query sees, and the one behind the last.
+var<workgroup> seen: vec2<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let row = group.x;
+    let head = group.y;
+    let batch = group.z;
+    let k_base = params.k_offset + batch * params.k_stride.x + (head / params.shared_by) * params.k_stride.y;
+    let v_base = params.v_offset + batch * params.v_stride.x + (head / params.shared_by) * params.v_stride.y;
+    let q_row = params.q_offset + batch * params.q_stride.x + head * params.q_stride.y + row * params.q_stride.z;
+    if (lane == 0u) {
+        let end = clamp(places[params.places_offset + batch * params.place_stride] + i32(row) + 1, 0, i32(params.keys));
+        let first = select(0, max(end - i32(params.window), 0), params.window > 0u);
+        seen = vec2<u32>(u32(first), u32(end));
+    }
+    for (var d = lane; d < params.head_dim; d += TILE) {
+        query[d] = q[q_row + d * params.q_stride.w] * params.scale;
+    }
+    let bounds = workgroupUniformLoad(&seen);
+
+    var top = LOWEST;
+    var sum = 0.0;
+    if (params.has_sink != 0u) {
+        top = sinks[params.sink_offset + head * params.sink_stride];
+        sum = 1.0;
+    }
+    var acc = vec4<f32>(0.0);
+    let dims = vec4<u32>(lane, lane + TILE, lane + 2u * TILE, lane + 3u * TILE);
+    for (var tile = bounds.x; tile < bounds.y; tile += TILE) {
+        let count = min(TILE, bounds.y - tile);
+        var own = LOWEST;
+        if (lane < count) {
+            own = capped(product(k_base + (tile + lane) * params.k_stride.z));
+        }
+        score[lane] = own;
+        workgroupBarrier();
+        var new_top = vec4<f32>(top);
+        for (var j = 0u; j < TILE; j += 4u) {
+            new_top = max(new_top, vec4<f32>(score[j], score[j + 1u], score[j + 2u], score[j + 3u]));
+        }
+        let highest = max(max(new_top.x, new_top.y), max(new_top.z, new_top.w));
+        let rescale = weight(top, highest);
+        top = highest;
+        workgroupBarrier();
+        score[lane] = weight(own, top);
+        workgroupBarrier();
+        sum *= rescale;
+        acc *= rescale;
+        for (var j = 0u; j < count; j += 1u) {
+            let p = score[j];
+            sum += p;
+            let v_row = v_base + (tile + j) * params.v_stride.z;
+            acc.x += p * v[v_row + min(dims.x, params.head_dim - 1u) * params.v_stride.w];
+            if (params.head_dim > TILE) {
+                acc.y += p * v[v_row + min(dims.y, params.head_dim - 1u) * params.v_stride.w];
+            }
+            if (params.head_dim > 2u * TILE) {
+                acc.z += p * v[v_row + min(dims.z, params.head_dim - 1u) * params.v_stride.w];
+                acc.w += p * v[v_row + min(dims.w, params.head_dim - 1u) * params.v_stride.w];
+            }
+        }
+        workgroupBarrier();
+    }
+
+    if (sum == 0.0) {
+        sum = 1.0;
+    }
+    let result = acc / sum;
+    let out_row = ((batch * params.heads + head) * params.rows + row) * params.head_dim;
+    for (var part = 0u; part < 4u; part += 1u) {
+        if (dims[part] < params.head_dim) {
+            out[out_row + dims[part]] = result[part];
+        }
+    }
+}
+
+// The scaled query times a key.
+fn product(at: u32) -> f32 {
+    var total = 0.0;
+    var place = at;
+    for (var d = 0u; d < params.head_dim; d += 4u) {
+        total += query[d] * k[place];
+        place += params.k_stride.w;
+        total += query[d + 1u] * k[place];
+        place += params.k_stride.w;
+        total += query[d + 2u] * k[place];
+        place += params.k_stride.w;
+        total += query[d + 3u] * k[place];
+        place += params.k_stride.w;
+    }
+    return total;
+}
+
+// The argument of tanh is kept where every device has its exponentials.
+fn capped(x: f32) -> f32 {
+    if (params.softcap == 0.0) {
+        return x;
+    }
+    return params.softcap * tanh(clamp(x / params.softcap, -20.0, 20.0));
+}
+
+// exp(x - top); the clamp keeps the argument finite and still underflows to zero. NaN, and infinity less infinity, stay NaN.
+fn weight(x: f32, top: f32) -> f32 {
+    let d = x - top;
+    let is_nan = (bitcast<u32>(d) & 0x7fffffffu) > 0x7f800000u;
+    return select(exp(max(d, -200.0)), d, is_nan);
+}
