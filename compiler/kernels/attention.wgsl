@@ -1,156 +1,210 @@
-// attention.wgsl -- scaled dot-product attention with online softmax, head dimension at most HEAD.
+// attention.wgsl -- scaled dot-product attention with online softmax, head dimension at most HEAD, for GPUs with workgroup memory.
 //
 // Formula, bindings, parameters, dispatch and linked functions: shared/attention.wgsl.
-// Constants: HEAD, a multiple of 16.
+// Constants: HEAD, a multiple of 64.
 //
-// A workgroup owns 32 query rows and walks over the keys in tiles of 32. Lanes run along rows, local y splits the
-// keys of a tile for the scores, then the head dimension for the values. Only probabilities and partial maxima cross
-// invocations.
+// A workgroup of 128 owns 64 query rows and walks over the keys in tiles of 32; an invocation owns 4 rows, of which it computes
+// the scores of 4 keys and 8 elements of the head in every 64. q and k go through workgroup memory in tiles of 32 d, values in
+// tiles of 64, probabilities between the two. Sums over d and over keys run upwards; a row's divisor is the sum of eight, each
+// over every eighth vector of four keys. Vectors are stored at places whose low bits are mixed with the other index, so that
+// neither storing along one nor reading along the other meets one bank twice.
 
 const HEAD: u32 = 64u;
-const TILE_ROWS: u32 = 32u;
+const TILE_ROWS: u32 = 64u;
 const TILE_KEYS: u32 = 32u;
-// Of an invocation: rows, vectors of four keys, elements of the head, vectors of them.
-const ROWS: u32 = 4u;
-const KEYS: u32 = 2u;
-const DIMS: u32 = HEAD / 4u;
-const VALUES: u32 = DIMS / 4u;
+const TILE_D: u32 = 32u;
+// Vectors of four rows, of four keys, and of four elements in a tile of values.
+const ROW_QUADS: u32 = TILE_ROWS / 4u;
+const KEY_QUADS: u32 = TILE_KEYS / 4u;
+const VALUE_QUADS: u32 = 16u;
+const INVOCATIONS: u32 = ROW_QUADS * KEY_QUADS;
+const PASSES: u32 = HEAD / 64u;
+const Q_FETCHES: u32 = TILE_D * ROW_QUADS / INVOCATIONS;
+const K_FETCHES: u32 = TILE_D * KEY_QUADS / INVOCATIONS;
+const V_FETCHES: u32 = TILE_KEYS * VALUE_QUADS / INVOCATIONS;
+// Steps of an inner loop that are written out.
+const STEPS: u32 = 8u;
 
-var<workgroup> probability: array<f32, 1024>;
-var<workgroup> partial_max: array<f32, 128>;
+var<workgroup> q_or_values: array<vec4<f32>, 512>;
+var<workgroup> k_or_probabilities: array<vec4<f32>, 512>;
 
-@compute @workgroup_size(8, 4)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+fn q_place(d: u32, quad: u32) -> u32 {
+    return d * ROW_QUADS + (quad ^ (d % ROW_QUADS));
+}
+
+fn k_place(d: u32, quad: u32) -> u32 {
+    return d * KEY_QUADS + (quad ^ (d % KEY_QUADS));
+}
+
+fn probability_place(key: u32, quad: u32) -> u32 {
+    return key * ROW_QUADS + (quad ^ (key / 4u));
+}
+
+// Four rows of q at d, zero past the end of the head.
+fn load_q(base: u32, row: u32, d: u32) -> vec4<f32> {
+    let i = base + min(row + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.rows - 1u)) * params.q_stride.z +
+            min(d, params.head_dim - 1u) * params.q_stride.w;
+    return select(vec4<f32>(), vec4<f32>(q[i.x], q[i.y], q[i.z], q[i.w]), d < params.head_dim);
+}
+
+// Four keys at d, zero past the end of the head.
+fn load_k(base: u32, key: u32, d: u32) -> vec4<f32> {
+    let i = base + min(key + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.keys - 1u)) * params.k_stride.z +
+            min(d, params.head_dim - 1u) * params.k_stride.w;
+    return select(vec4<f32>(), vec4<f32>(k[i.x], k[i.y], k[i.z], k[i.w]), d < params.head_dim);
+}
+
+// Four elements of a key's values, zero past the last key.
+fn load_v(base: u32, key: u32, d: u32) -> vec4<f32> {
+    let i = base + min(key, params.keys - 1u) * params.v_stride.z +
+            min(d + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.head_dim - 1u)) * params.v_stride.w;
+    return select(vec4<f32>(), vec4<f32>(v[i.x], v[i.y], v[i.z], v[i.w]), key < params.keys);
+}
+
+@compute @workgroup_size(128)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let batch = group.z;
     let head = group.y;
     let q_base = params.q_offset + batch * params.q_stride.x + head * params.q_stride.y;
     let k_base = params.k_offset + batch * params.k_stride.x + head * params.k_stride.y;
     let v_base = params.v_offset + batch * params.v_stride.x + head * params.v_stride.y;
-    let lane = local.x;
     let first_row = group.x * TILE_ROWS;
-    let last_key = params.keys - 1u;
-    let first_d = local.y * DIMS;
+    let quad = local % KEY_QUADS;
+    let row_quad = local / KEY_QUADS;
+    let row = first_row + row_quad * 4u;
 
-    var row: array<u32, ROWS>; // registers
-    var q_row: array<u32, ROWS>; // registers
-    for (var r = 0u; r < ROWS; r += 1u) { // unroll
-        row[r] = first_row + r * 8u + lane;
-        q_row[r] = q_base + min(row[r], params.rows - 1u) * params.q_stride.z;
-    }
-    var dim: array<u32, DIMS>; // registers
-    for (var d = 0u; d < DIMS; d += 1u) { // unroll
-        dim[d] = v_base + min(first_d + d, params.head_dim - 1u) * params.v_stride.w;
-    }
-
-    var top: array<f32, ROWS>; // registers
-    var sum: array<f32, ROWS>; // registers
-    for (var r = 0u; r < ROWS; r += 1u) { // unroll
-        top[r] = LOWEST;
-        sum[r] = 0.0;
-    }
-    var acc: array<array<vec4<f32>, VALUES>, ROWS>; // registers
+    var top = vec4<f32>(LOWEST);
+    var sum = vec4<f32>();
+    var acc: array<array<vec4<f32>, 2u * PASSES>, 4>; // registers
 
     for (var tile = 0u; tile < params.keys; tile += TILE_KEYS) {
-        // Scores of ROWS rows and 4 KEYS keys.
-        let key = tile + local.y * (4u * KEYS);
-        var k_row: array<u32, 4u * KEYS>; // registers
-        for (var j = 0u; j < 4u * KEYS; j += 1u) { // unroll
-            k_row[j] = k_base + min(key + j, last_key) * params.k_stride.z;
+        // Scores of four rows and four keys.
+        var s: array<vec4<f32>, 4>; // registers
+        for (var r = 0u; r < 4u; r += 1u) { // unroll
+            s[r] = vec4<f32>();
         }
-        var s: array<array<vec4<f32>, KEYS>, ROWS>; // registers
-        for (var d = 0u; d < params.head_dim; d += 1u) {
-            let k_d = d * params.k_stride.w;
-            let q_d = d * params.q_stride.w;
-            var y: array<vec4<f32>, KEYS>; // registers
-            for (var j = 0u; j < KEYS; j += 1u) { // unroll
-                y[j] = vec4<f32>(k[k_row[4u * j] + k_d], k[k_row[4u * j + 1u] + k_d],
-                                 k[k_row[4u * j + 2u] + k_d], k[k_row[4u * j + 3u] + k_d]);
+        for (var chunk = 0u; chunk < params.head_dim; chunk += TILE_D) {
+            workgroupBarrier();
+            for (var f = 0u; f < Q_FETCHES; f += 1u) { // unroll
+                let q_at = local + f * INVOCATIONS;
+                let q_along_d = params.q_stride.w == 1u;
+                let q_d = select(q_at / ROW_QUADS, q_at % TILE_D, q_along_d);
+                let rows = select(q_at % ROW_QUADS, q_at / TILE_D, q_along_d);
+                q_or_values[q_place(q_d, rows)] = load_q(q_base, first_row + rows * 4u, chunk + q_d);
             }
-            for (var r = 0u; r < ROWS; r += 1u) { // unroll
-                let x = q[q_row[r] + q_d];
-                for (var j = 0u; j < KEYS; j += 1u) { // unroll
-                    s[r][j] += x * y[j];
+            for (var f = 0u; f < K_FETCHES; f += 1u) { // unroll
+                let k_at = local + f * INVOCATIONS;
+                let k_along_d = params.k_stride.w == 1u;
+                let k_d = select(k_at / KEY_QUADS, k_at % TILE_D, k_along_d);
+                let keys = select(k_at % KEY_QUADS, k_at / TILE_D, k_along_d);
+                k_or_probabilities[k_place(k_d, keys)] = load_k(k_base, tile + keys * 4u, chunk + k_d);
+            }
+            workgroupBarrier();
+            let count = min(TILE_D, params.head_dim - chunk);
+            for (var at_d = 0u; at_d < count; at_d += STEPS) {
+                for (var step = 0u; step < STEPS; step += 1u) { // unroll
+                    let x = q_or_values[q_place(at_d + step, row_quad)];
+                    let y = k_or_probabilities[k_place(at_d + step, quad)];
+                    s[0] += x.x * y;
+                    s[1] += x.y * y;
+                    s[2] += x.z * y;
+                    s[3] += x.w * y;
                 }
             }
         }
-        for (var r = 0u; r < ROWS; r += 1u) { // unroll
-            for (var j = 0u; j < KEYS; j += 1u) { // unroll
-                s[r][j] = masked(s[r][j], batch, head, row[r], key + 4u * j);
-            }
-            partial_max[local.y * TILE_ROWS + r * 8u + lane] = max(highest(s[r][0]), highest(s[r][1]));
+
+        // The largest of every row, behind what k occupies.
+        var own_top = vec4<f32>();
+        for (var r = 0u; r < 4u; r += 1u) { // unroll
+            s[r] = masked(s[r], batch, head, row + r, tile + quad * 4u);
+            own_top[r] = highest(s[r]);
         }
+        k_or_probabilities[256u + quad * ROW_QUADS + row_quad] = own_top;
         workgroupBarrier();
+        var new_top = top;
+        for (var part = 0u; part < KEY_QUADS; part += 1u) { // unroll
+            new_top = max(new_top, k_or_probabilities[256u + part * ROW_QUADS + row_quad]);
+        }
+        for (var f = 0u; f < V_FETCHES; f += 1u) { // unroll
+            let at = local + f * INVOCATIONS;
+            q_or_values[at] = load_v(v_base, tile + at / VALUE_QUADS, at % VALUE_QUADS * 4u);
+        }
 
         // Probabilities relative to the new maximum of each row.
-        for (var r = 0u; r < ROWS; r += 1u) { // unroll
-            var new_top = top[r];
-            for (var part = 0u; part < 4u; part += 1u) { // unroll
-                new_top = max(new_top, partial_max[part * TILE_ROWS + r * 8u + lane]);
-            }
-            let rescale = rescaling(top[r], new_top);
-            top[r] = new_top;
-            sum[r] *= rescale;
-            for (var d = 0u; d < VALUES; d += 1u) { // unroll
+        for (var r = 0u; r < 4u; r += 1u) { // unroll
+            let rescale = rescaling(top[r], new_top[r]);
+            s[r] = probabilities(s[r], new_top[r]);
+            sum[r] = sum[r] * rescale + (s[r].x + s[r].y) + (s[r].z + s[r].w);
+            for (var d = 0u; d < 2u * PASSES; d += 1u) { // unroll
                 acc[r][d] *= rescale;
             }
-            for (var j = 0u; j < KEYS; j += 1u) { // unroll
-                let p = probabilities(s[r][j], top[r]);
-                let at = (local.y * (4u * KEYS) + 4u * j) * TILE_ROWS + r * 8u + lane;
-                probability[at] = p.x;
-                probability[at + TILE_ROWS] = p.y;
-                probability[at + 2u * TILE_ROWS] = p.z;
-                probability[at + 3u * TILE_ROWS] = p.w;
-            }
+        }
+        top = new_top;
+        workgroupBarrier();
+        for (var j = 0u; j < 4u; j += 1u) { // unroll
+            k_or_probabilities[probability_place(quad * 4u + j, row_quad)] =
+                vec4<f32>(s[0][j], s[1][j], s[2][j], s[3][j]);
         }
         workgroupBarrier();
 
-        let count = min(TILE_KEYS, params.keys - tile);
-        for (var j = 0u; j < count; j += 1u) {
-            let v_row = (tile + j) * params.v_stride.z;
-            var y: array<vec4<f32>, VALUES>; // registers
-            for (var d = 0u; d < VALUES; d += 1u) { // unroll
-                y[d] = vec4<f32>(v[dim[4u * d] + v_row], v[dim[4u * d + 1u] + v_row],
-                                 v[dim[4u * d + 2u] + v_row], v[dim[4u * d + 3u] + v_row]);
+        for (var pass_ = 0u; pass_ < PASSES; pass_ += 1u) { // unroll
+            if (pass_ > 0u) {
+                workgroupBarrier();
+                for (var f = 0u; f < V_FETCHES; f += 1u) { // unroll
+                    let at = local + f * INVOCATIONS;
+                    let d = pass_ * 64u + at % VALUE_QUADS * 4u;
+                    q_or_values[at] = load_v(v_base, tile + at / VALUE_QUADS, d);
+                }
+                workgroupBarrier();
             }
-            for (var r = 0u; r < ROWS; r += 1u) { // unroll
-                let x = probability[j * TILE_ROWS + r * 8u + lane];
-                sum[r] += x;
-                for (var d = 0u; d < VALUES; d += 1u) { // unroll
-                    acc[r][d] += x * y[d];
+            for (var key = 0u; key < TILE_KEYS; key += STEPS) {
+                for (var step = 0u; step < STEPS; step += 1u) { // unroll
+                    let p = k_or_probabilities[probability_place(key + step, row_quad)];
+                    for (var half = 0u; half < 2u; half += 1u) { // unroll
+                        let y = q_or_values[(key + step) * VALUE_QUADS + half * 8u + quad];
+                        for (var r = 0u; r < 4u; r += 1u) { // unroll
+                            acc[r][2u * pass_ + half] += p[r] * y;
+                        }
+                    }
                 }
             }
         }
     }
 
-    for (var r = 0u; r < ROWS; r += 1u) { // unroll
-        sum[r] = divisor(sum[r]);
-        for (var d = 0u; d < VALUES; d += 1u) { // unroll
-            acc[r][d] /= sum[r];
+    workgroupBarrier();
+    q_or_values[quad * ROW_QUADS + row_quad] = sum;
+    workgroupBarrier();
+    sum = vec4<f32>();
+    for (var part = 0u; part < KEY_QUADS; part += 1u) { // unroll
+        sum += q_or_values[part * ROW_QUADS + row_quad];
+    }
+    for (var r = 0u; r < 4u; r += 1u) { // unroll
+        for (var d = 0u; d < 2u * PASSES; d += 1u) { // unroll
+            acc[r][d] /= divisor(sum[r]);
         }
     }
     let out_base = params.out_offset + batch * params.out_stride.x + head * params.out_stride.y;
     // Registers are rotated rather than indexed: a dynamic index would move them to memory.
-    for (var first = 0u; first < DIMS; first += 4u) {
-        var value: array<vec4<f32>, ROWS>; // registers
-        for (var r = 0u; r < ROWS; r += 1u) { // unroll
+    for (var first = 0u; first < HEAD; first += 32u) {
+        var value: array<vec4<f32>, 4>; // registers
+        for (var r = 0u; r < 4u; r += 1u) { // unroll
             value[r] = acc[r][0];
         }
-        for (var r = 0u; r < ROWS; r += 1u) {
-            let i = first_row + r * 8u + lane;
-            for (var c = first; c < first + 4u; c += 1u) {
-                if (i < params.rows && first_d + c < params.head_dim) {
-                    let d = first_d + c;
-                    out[out_base + i * params.out_stride.z + d * params.out_stride.w] =
-                        epilogue(value[0].x, batch, i, head * params.head_dim + d);
+        for (var r = 0u; r < 4u; r += 1u) {
+            for (var c = 0u; c < 4u; c += 1u) {
+                let d = first + quad * 4u + c;
+                if (row + r < params.rows && d < params.head_dim) {
+                    out[out_base + (row + r) * params.out_stride.z + d * params.out_stride.w] =
+                        epilogue(value[0].x, batch, row + r, head * params.head_dim + d);
                 }
                 value[0] = value[0].yzwx;
             }
-            for (var next = 1u; next < ROWS; next += 1u) { // unroll
+            for (var next = 1u; next < 4u; next += 1u) { // unroll
                 value[next - 1u] = value[next];
             }
         }
-        for (var r = 0u; r < ROWS; r += 1u) { // unroll
-            for (var next = 1u; next < VALUES; next += 1u) { // unroll
+        for (var r = 0u; r < 4u; r += 1u) { // unroll
+            for (var next = 1u; next < 2u * PASSES; next += 1u) { // unroll
                 acc[r][next - 1u] = acc[r][next];
             }
         }

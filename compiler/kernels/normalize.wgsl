@@ -6,10 +6,10 @@
 // Bindings:  2 out, 3 x: f32. A row's place follows from four merged outer axes (outermost first, padded with extent 1);
 //            elements of a row are x_stride and out_stride apart.
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32; shared/rows.wgsl.
+// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32; shared/rows.wgsl, shared/moments.wgsl.
 // Accuracy:  y is within (columns / lanes + 16) * 2^-24 of a deviation, whatever the mean: elements are taken relative to one
 //            of them and then to their mean, whose own rounding the second pass measures and takes out. Squares are added up
-//            twice, of differences times 2^44 and 2^-44: one of the sums is within f32 for deviations from 1e-31 to 1e30.
+//            twice (shared/moments.wgsl), for deviations from 1e-31 to 1e30.
 //
 // `lanes`, a power of two up to 64, invocations share one row; a workgroup owns 64 / lanes rows. Partial results are combined
 // in a fixed tree.
@@ -27,9 +27,6 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
-
-const UP: f32 = 17592186044416.0;
-const DOWN: f32 = 5.684341886080802e-14;
 
 // Each is written once, so that no barrier is needed between a last read and the next write.
 var<workgroup> sums: array<f32, 64>;
@@ -79,14 +76,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let means = moments[local - lane] / f32(params.columns);
     let rest = select(0.0, means.x, params.centre != 0u);
 
-    let is_large = (bitcast<u32>(means.y) & 0x7f800000u) == 0x7f800000u;
+    let is_large = too_large(means.y);
     let scale = select(UP, DOWN, is_large);
-    let square = select(means.y, means.z, is_large);
     // Scaled before it is squared: `rest` alone has no square in f32, and a device may take products in another order.
     let offset = rest * scale;
-    let variance = square - offset * offset;
-    // Not `max`, which may take 0 for a NaN.
-    let deviation = sqrt(select(variance, 0.0, variance < 0.0) + params.epsilon * scale * scale);
+    let variance = select(means.y, means.z, is_large) - offset * offset;
+    let deviation = deviation_of(variance, params.epsilon * scale * scale);
 
     for (var c = lane; c < columns; c += params.lanes) {
         let value = (x[x_base + c * params.x_stride] - shift - rest) * scale / deviation;

@@ -141,6 +141,7 @@ const SHARED_DEPTHWISE: WgslFile = body!("shared/depthwise");
 const SHARED_COORDINATES: WgslFile = body!("shared/coordinates");
 const SHARED_WINDOW: WgslFile = body!("shared/window");
 const SHARED_ROWS: WgslFile = body!("shared/rows");
+const SHARED_MOMENTS: WgslFile = body!("shared/moments");
 const SHARED_ATTENTION: WgslFile = body!("shared/attention");
 
 const PRODUCT: &[&str] = &["out", "x"];
@@ -175,12 +176,13 @@ const CONV_DEPTHWISE: Rounds =
     Rounds::of(&["kernel_h", "kernel_w"], |p| once(p[0] * p[1]) + once(4)).expressions(|_| 4);
 const CONV_DEPTHWISE_3X3: Rounds = Rounds::of(&[], |_| once(16)).expressions(|_| 16);
 
-/// Attention: for every tile of keys the scores and the sums, then the loops over what an invocation writes; 32 scores a tile.
+/// Attention: for every tile of keys the scores and the sums, then the loops over what an invocation writes; 16 scores a tile,
+/// 32 of the wide kernels.
 const HEADS: &[&str] = &["keys", "head_dim"];
 const ATTENTION_64: Rounds =
-    Rounds::of(HEADS, |p| tiles(p, 32) + nest(&[4, 4, 4])).expressions(|p| 32 * p[0].div_ceil(32));
+    Rounds::of(HEADS, |p| staged_tiles(p, 1) + nest(&[2, 4, 4])).expressions(|p| 16 * p[0].div_ceil(32));
 const ATTENTION_128: Rounds =
-    Rounds::of(HEADS, |p| tiles(p, 32) + nest(&[8, 4, 4])).expressions(|p| 32 * p[0].div_ceil(32));
+    Rounds::of(HEADS, |p| staged_tiles(p, 2) + nest(&[4, 4, 4])).expressions(|p| 16 * p[0].div_ceil(32));
 const ATTENTION_WIDE: Rounds =
     Rounds::of(HEADS, |p| tiles(p, 8) + nest(&[16, 4, 4])).expressions(|p| 32 * p[0].div_ceil(8));
 const ATTENTION_WIDE_128: Rounds =
@@ -191,10 +193,19 @@ fn tiles(p: &[u64], size: u64) -> u64 {
     once(p[0].div_ceil(size) * (1 + once(p[1]) + once(size)))
 }
 
+/// Rounds over tiles of 32 keys: of 32 elements of the head, eight at once, then of 32 keys for every 64 elements.
+fn staged_tiles(p: &[u64], passes: u64) -> u64 {
+    once(p[0].div_ceil(32) * (1 + once(p[1].div_ceil(32) * (1 + once(4))) + passes * once(4)))
+}
+
 /// Lines of columns that lanes share.
 const LINES: &[&str] = &["columns", "lanes"];
 const SOFTMAX: Rounds = Rounds::of(LINES, |p| lines(p[0], p[1], 3));
 const NORMALIZE: Rounds = Rounds::of(LINES, |p| lines(p[0], p[1], 3)).expressions(|p| p[0].div_ceil(p[1]));
+/// Parts of a long row, each of which 256 invocations share.
+const MOMENTS: Rounds = Rounds::of(&["part"], |p| lines(p[0], 256, 2) + tree(256));
+const NORMALIZE_PARTS: Rounds =
+    Rounds::of(&["part", "parts"], |p| 2 * once(p[1]) + once(p[0].div_ceil(256))).expressions(|p| p[0].div_ceil(256));
 const ARG_REDUCE: Rounds = Rounds::of(&["first", "end", "lanes"], |p| lines(p[1] - p[0], p[2], 1) + tree(p[2]));
 const REDUCE: Rounds = Rounds::of(LINES, |p| lines(p[0], p[1], 1) + tree(p[1]));
 
@@ -334,12 +345,12 @@ kernels! {
         .class(REUSABLE),
     Attention => row(body!("attention"), Hook::ScoreMask, ATTENTION, ATTENTION_64)
         .shared(&[SHARED_ATTENTION])
-        .tile_named("TILE_ROWS", 32)
+        .tile_named("TILE_ROWS", 64)
         .class(HIERARCHICAL),
     Attention128 => row(body!("attention"), Hook::ScoreMask, ATTENTION, ATTENTION_128)
         .variant("attention_128", &[("HEAD", 128)])
         .shared(&[SHARED_ATTENTION])
-        .tile_named("TILE_ROWS", 32)
+        .tile_named("TILE_ROWS", 64)
         .class(HIERARCHICAL),
     AttentionWide => row(body!("attention_wide"), Hook::ScoreMask, ATTENTION, ATTENTION_WIDE)
         .shared(&[SHARED_ATTENTION])
@@ -352,7 +363,15 @@ kernels! {
         .class(HIERARCHICAL),
     Pointwise => row(body!("pointwise"), Hook::Pointwise, &["out"], Rounds::NONE).shared(&[SHARED_COORDINATES]),
     Softmax => row(body!("softmax"), Hook::None, PRODUCT, SOFTMAX).shared(&[SHARED_ROWS]).functions().class(HIERARCHICAL),
-    Normalize => row(body!("normalize"), Hook::Epilogue, PRODUCT, NORMALIZE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
+    Normalize => row(body!("normalize"), Hook::Epilogue, PRODUCT, NORMALIZE)
+        .shared(&[SHARED_ROWS, SHARED_MOMENTS])
+        .class(HIERARCHICAL),
+    Moments => row(body!("moments"), Hook::None, PRODUCT, MOMENTS)
+        .shared(&[SHARED_ROWS, SHARED_MOMENTS])
+        .class(HIERARCHICAL),
+    NormalizeParts => row(body!("normalize_parts"), Hook::Epilogue, &["out", "x", "moments"], NORMALIZE_PARTS)
+        .shared(&[SHARED_ROWS, SHARED_MOMENTS])
+        .class(HIERARCHICAL),
     Reduce => row(body!("reduce"), Hook::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
     ReduceExact => row(body!("reduce_exact"), Hook::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
     ArgReduce => row(body!("arg_reduce"), Hook::None, PRODUCT, ARG_REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),

@@ -5,6 +5,7 @@
 //! refused for that.
 
 use flashmem_compiler::compile::CompileOptions;
+use flashmem_compiler::profile::DeviceProfile;
 use flashmem_plan_format::container::Bundle;
 use flashmem_plan_format::indices::IndexPort;
 use flashmem_plan_format::plan::Encoding;
@@ -23,6 +24,33 @@ fn options_of(name: &str) -> CompileOptions {
         options.import.dims.push(("batch".to_owned(), 3));
     }
     options
+}
+
+/// Beginnings of the names of models whose kernels are others on devices with fast workgroup memory.
+const WITH_WORKGROUPS: &[&str] = &["attention", "conv_2d", "long_rows", "matmul"];
+
+/// The same models with the kernels of graphics processors.
+#[test]
+fn kernels_with_workgroup_memory() -> anyhow::Result<()> {
+    let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
+    let bundle = folder.path().join("a.fmplan");
+    let options = CompileOptions { profile: DeviceProfile::load("desktop")?, ..options(Encoding::F32) };
+    let mut checked = 0;
+    for model in onnx_files(&models("ops"))? {
+        let name = model.file_stem().expect("a file").to_string_lossy();
+        if !WITH_WORKGROUPS.iter().any(|start| name.starts_with(start))
+            || compile_quietly(&model, &bundle, &options).is_err()
+        {
+            continue;
+        }
+        let npz = model.with_extension("npz");
+        let run = run_on(&context, &bundle, &npz, 1, 1)?;
+        let error = error_against(&run.outputs[0], &npz, &run.ports)?;
+        anyhow::ensure!(error <= TOLERANCE, "{name}: relative L2 error {error:.2e}");
+        checked += 1;
+    }
+    anyhow::ensure!(checked > 60, "{checked} models");
+    Ok(())
 }
 
 /// `Ok(None)` when it passes, `Ok(Some(reason))` when it is refused at compile time.

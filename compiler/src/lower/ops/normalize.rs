@@ -1,10 +1,11 @@
 //! Normalisation over any axes: rows of columns, scale and shift in the epilogue.
 //!
+//! Few long rows are cut into parts on devices with many invocations: one kernel measures the parts, another normalises.
 //! Axes that one stride cannot walk are brought together by a transposed copy; the result is then a transposed view.
 
 use super::contraction::loops_too_long;
 use super::copy::dense;
-use super::strided::{Four, by_rows, cost, four, lanes, other_axes, single_stride, word};
+use super::strided::{Four, by_rows, cost, four, lanes, other_axes, single_stride, word, workgroups};
 use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
@@ -15,9 +16,16 @@ use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::view::View;
+use crate::profile::Tiles;
 
 /// Operands that an epilogue may have.
 const MAX_OPERANDS: usize = 4;
+
+/// Rows from which on there is a workgroup for every multiprocessor, columns that keep 256 invocations busy, and parts whose
+/// moments an invocation adds up.
+const MANY_ROWS: usize = 256;
+const LEAST_PART: usize = 1024;
+const MOST_PARTS: usize = 32;
 
 /// How the kernel walks input and output.
 struct Rows {
@@ -45,6 +53,16 @@ fn operand_words(program: &Pointwise, operands: &[View], outer: &[usize], axes: 
         words.extend([word(view.offset), 0, word(m), word(n)]);
     }
     Some(words)
+}
+
+/// Columns of a part, and parts of a row, where rows are too few and too long for one workgroup each to keep a device busy.
+fn parts(tiles: Tiles, rows: usize, columns: usize) -> Option<(usize, usize)> {
+    let pays = match tiles {
+        Tiles::Gpu => rows <= MANY_ROWS && columns >= 2 * LEAST_PART,
+        Tiles::Software => false,
+    };
+    let part = columns.div_ceil(MOST_PARTS).max(LEAST_PART);
+    pays.then(|| (part, columns.div_ceil(part)))
 }
 
 /// Lowers a normalisation with its epilogue.
@@ -85,30 +103,48 @@ pub fn lower(
 
     let columns: usize = axes.iter().map(|a| node.shape[*a]).product();
     let row_count = out.len() / columns;
-    let lanes = lanes(row_count, columns, walk.x_stride);
-    let workgroups = by_rows(row_count, lanes);
     let mut table: Vec<u32> = linked.iter().flat_map(|(_, words)| words.iter().copied()).collect();
     table.resize(4 * MAX_OPERANDS, 0);
-    let params = Params::new()
-        .set("rows", row_count)
+    let read = Params::new()
         .set("columns", columns)
-        .set("lanes", lanes)
-        .set("width", workgroups[0])
         .set("x_offset", x.offset)
         .set("x_stride", walk.x_stride)
-        .set("out_stride", walk.out_stride)
         .set("centre", kind == NormKind::Layer)
         .set("extents", walk.outer.extents)
-        .set("x_row_strides", walk.outer.strides[0])
+        .set("x_row_strides", walk.outer.strides[0]);
+    let mut inputs = vec![x.tensor];
+    let (kernel, placed, workgroups) = match parts(lowering.options().tiles, row_count, columns) {
+        Some((part, parts)) => {
+            let read = read.set("part", part).set("parts", parts);
+            let moments = lowering.output(&[row_count, parts, 4]);
+            let workgroups = workgroups([parts, row_count, 1]);
+            lowering.call(
+                Call::of(Kernel::Moments, moments.tensor)
+                    .params(read.clone())
+                    .reads([x.tensor])
+                    .over(workgroups)
+                    .cost(cost(OperatorClass::Hierarchical, 2 * out.len(), moments.len(), 6 * out.len())),
+            );
+            inputs.push(moments.tensor);
+            (Kernel::NormalizeParts, read, workgroups)
+        }
+        None => {
+            let lanes = lanes(row_count, columns, walk.x_stride);
+            let workgroups = by_rows(row_count, lanes);
+            let placed = read.set("rows", row_count).set("lanes", lanes).set("width", workgroups[0]);
+            (Kernel::Normalize, placed, workgroups)
+        }
+    };
+    let params = placed
+        .set("out_stride", walk.out_stride)
         .set("out_row_strides", walk.outer.strides[1])
         .set("epsilon", epsilon)
         .set("operands", table);
-    let mut inputs = vec![x.tensor];
     if linked.is_some() {
         inputs.extend(operands.iter().map(|v| v.tensor));
     }
     lowering.call(
-        Call::of(Kernel::Normalize, out.tensor)
+        Call::of(kernel, out.tensor)
             .params(params)
             .reads(inputs)
             .link(linked.as_ref().map(|(e, _)| (*e).clone()))

@@ -124,6 +124,19 @@ def not_a_number():
         v.mean(1, keepdims=True))).not_finite()
 
 
+def long_rows(name, draw):
+    """Rows that are normalised in parts, the last one short."""
+    m = Model(f"long_rows_{name}", opset=23)
+    v = m.add(x(1, 2, 2201, draw=draw))
+    scale, shift, two, none = (const([n] * k, "f4") for n, k in ((0.5, 2201), (0.25, 2201), (2, 2), (0, 2)))
+    return m.result(
+        m.op("LayerNormalization", v, scale, shift),
+        m.op("InstanceNormalization", v, two, none),
+        m.op("RMSNormalization", v, scale),
+    ).by_formula(lambda v: (
+        layer(v, 2) * 0.5 + 0.25, layer(v, 2) * 2, 0.5 * v / np.sqrt((v ** 2).mean(2, keepdims=True) + 1e-5)))
+
+
 def half_planes():
     """Means over more places than float16 counts, and over 7 · 7 of them; ε below float16's least number."""
     m = Model("half_planes")
@@ -169,6 +182,8 @@ def cases():
     yield lengths("zero", nothing, lambda v: v * 0)
     yield single("recovered_norms_1e_minus_30", "LayerNormalization", x(3, 20, draw=times(1e-30)), const([1] * 20, "f4"),
                  epsilon=0.0).by_formula(lambda v: [layer(v, 1, 0)])
+    yield long_rows("mean_100000", about(100_000))
+    yield long_rows("1e30", times(1e30))
     yield far_apart()
     yield old_log_softmax()
     yield cross_entropy()

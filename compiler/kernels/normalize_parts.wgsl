@@ -1,0 +1,59 @@
+// normalize_parts.wgsl -- layer or root-mean-square normalisation of few long rows, whose moments are there (moments.wgsl).
+//
+// Formula, bindings, accuracy: normalize.wgsl; 4 moments: f32, what moments.wgsl has written with the same `part` and `centre`.
+// Dispatch:  (parts, rows).
+// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32; shared/rows.wgsl, shared/moments.wgsl.
+//
+// The mean is that of the parts' differences from the first part's, the variance that of what every part has and of how far its
+// mean is from that of the row (Chan, Golub and LeVeque, 1983), in ascending order of parts.
+
+struct Params {
+    columns: u32, part: u32, parts: u32, centre: u32,
+    x_offset: u32, x_stride: u32, out_stride: u32, epsilon: f32,
+    extents: vec4<u32>,
+    x_row_strides: vec4<u32>,
+    out_row_strides: vec4<u32>,
+    operands: array<vec4<u32>, 4>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(3) var<storage, read_write> x: array<f32>;
+@group(0) @binding(4) var<storage, read_write> moments: array<f32>;
+
+// The share that a part has of the row's columns.
+fn share(part: u32) -> f32 {
+    return f32(min(params.part, params.columns - part * params.part)) / f32(params.columns);
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let place = coordinates(group.y, params.extents);
+    let x_base = params.x_offset + dot(place, params.x_row_strides);
+    let out_base = dot(place, params.out_row_strides);
+    let first = group.y * params.parts * 4u;
+    let shift = moments[first];
+
+    var mean = 0.0;
+    for (var p = 0u; p < params.parts; p += 1u) {
+        mean += share(p) * (moments[first + 4u * p] - shift + moments[first + 4u * p + 1u]);
+    }
+    let rest = select(0.0, mean, params.centre != 0u);
+    var squares = vec2<f32>();
+    for (var p = 0u; p < params.parts; p += 1u) {
+        let at = first + 4u * p;
+        let apart = (moments[at] - shift - rest) * vec2<f32>(UP, DOWN);
+        let centred = moments[at + 1u] * vec2<f32>(UP, DOWN);
+        let own = vec2<f32>(moments[at + 2u], moments[at + 3u]);
+        squares += share(p) * (own + select(vec2<f32>(), (2.0 * centred + apart) * apart, params.centre != 0u));
+    }
+    let is_large = too_large(squares.x);
+    let scale = select(UP, DOWN, is_large);
+    let deviation = deviation_of(select(squares.x, squares.y, is_large), params.epsilon * scale * scale);
+
+    let end = min((group.x + 1u) * params.part, params.columns);
+    for (var c = group.x * params.part + local; c < end; c += 256u) {
+        let value = (x[x_base + c * params.x_stride] - shift - rest) * scale / deviation;
+        out[out_base + c * params.out_stride] = epilogue(value, 0u, group.y, c);
+    }
+}
