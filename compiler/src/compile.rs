@@ -4,10 +4,13 @@
 //! the stages behind it (`stages/`). It deliberately prints nothing: progress goes to a callback.
 
 use crate::bundle::half::WEIGHTS_OPTION;
+use crate::bundle::precision::AUTO;
 use crate::bundle::{self, BundleError, GoldenError, GoldenSource, golden};
 use crate::graph::Graph;
-use crate::import::{Dim, ImportError, ImportOptions, Imported, import};
+use crate::graph::interpret::words_of;
+use crate::import::{Dim, ImportError, ImportOptions, Imported, golden_inputs, import};
 use crate::optimize::OptimizeReport;
+use crate::precision::{Decision, Goal, PrecisionOptions, PrecisionReport, Sample};
 use crate::profile::{DeviceProfile, ExceededLimit};
 use crate::schedule::{SolverKind, SolverReport, Strategy};
 use crate::search::{FusionReport, Keep, Planned, Solution, SolveError, SolveOptions, check, solve};
@@ -16,6 +19,7 @@ use flashmem_plan_format::files::{FileError, Named, check_outputs};
 use flashmem_plan_format::plan::{Encoding, Plan, Provenance};
 use flashmem_plan_format::{PlanViolation, ReplayViolation, Violations, replay, validate};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 pub use crate::search::{SPLIT_OPTION, Slack};
 
@@ -50,8 +54,10 @@ impl Objective {
 /// Options of a compilation.
 #[derive(Debug, Clone)]
 pub struct CompileOptions {
-    /// Stored precision of weights.
+    /// Stored precision of weights; that of floats, where every weight has an encoding of its own.
     pub weights: Encoding,
+    /// What else decides how weights are stored.
+    pub precision: PrecisionOptions,
     /// Most bytes that a session may hold.
     pub budget_bytes: Option<u64>,
     /// Input shapes and symbolic dimensions.
@@ -92,6 +98,8 @@ pub struct Compiled {
     pub optimize: OptimizeReport,
     /// What adaptive fusion decided.
     pub fusion: FusionReport,
+    /// How every weight is stored, where that is not in one format of floats.
+    pub precision: Option<PrecisionReport>,
 }
 
 /// A model cannot be compiled.
@@ -135,12 +143,22 @@ pub struct Prepared {
     name: String,
     model_hash: String,
     files: Vec<PathBuf>,
+    /// How weights are stored, with what that was decided for: plans for several budgets decide it once.
+    decided: Mutex<Option<(DecidedFor, Decision)>>,
 }
+
+/// Device profile, precision of floats, and what else decides how weights are stored.
+type DecidedFor = (String, Encoding, PrecisionOptions);
 
 impl Prepared {
     /// A graph that was made by hand, which stands for a model of this name.
     pub fn from_graph(graph: Graph, name: &str) -> Self {
-        Self { graph, name: name.to_owned(), model_hash: String::new(), files: Vec::new() }
+        Self { graph, name: name.to_owned(), model_hash: String::new(), files: Vec::new(), decided: Mutex::default() }
+    }
+
+    /// What the interpreter takes for raw inputs in the API's element types and port order.
+    pub fn sample(&self, inputs: &[Vec<u8>]) -> Sample {
+        self.graph.inputs.iter().zip(inputs).map(|(port, bytes)| words_of(port.element, bytes)).collect()
     }
 
     /// Name of the model: its file stem.
@@ -175,7 +193,7 @@ pub fn prepare(
     let imported = import(model, &options.import)?;
     check("import", &imported.graph)?;
     let Imported { graph, name, model_hash, files } = imported;
-    Ok(Prepared { graph, name, model_hash, files })
+    Ok(Prepared { graph, name, model_hash, files, decided: Mutex::default() })
 }
 
 /// The plan that compiling a prepared model with these options would write.
@@ -206,7 +224,9 @@ pub fn compile(
     let test = match &options.golden {
         Some(source) => {
             progress(Progress::Stage("golden"));
-            Some(golden(model, &options.import, (&solution.graph, &solution.program), source, options.weights)?)
+            let mixed = options.precision.goal.is_some();
+            let made = (&solution.graph, &solution.program);
+            Some(golden(model, &options.import, made, source, options.weights, mixed)?)
         }
         None => None,
     };
@@ -235,17 +255,24 @@ pub fn compile_prepared(
 }
 
 fn compiled(solution: Solution, summary: Summary) -> Compiled {
-    let Solution { optimized, assembled, fusion, .. } = solution;
-    Compiled { plan: assembled.plan, summary, solver: assembled.schedule.report, optimize: optimized, fusion }
+    let Solution { optimized, assembled, fusion, precision, .. } = solution;
+    let solver = assembled.schedule.report;
+    Compiled { plan: assembled.plan, summary, solver, optimize: optimized, fusion, precision }
 }
 
 /// The best plan. Refuses what the device cannot hold or bind, and what breaks the rules of the format.
 fn solution(prepared: &Prepared, options: &CompileOptions) -> Result<Solution, CompileError> {
-    let solution = solve(
+    let precision = with_samples(prepared, &options.precision);
+    let decided_for = (options.profile.name.clone(), options.weights, precision.clone());
+    let mut decided = prepared.decided.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = decided.take().filter(|(known_for, _)| *known_for == decided_for).map(|(_, decision)| decision);
+    let mut solution = solve(
         &prepared.graph,
         &SolveOptions {
             profile: &options.profile,
             weights: options.weights,
+            precision: &precision,
+            decision: known.as_ref(),
             budget_bytes: options.budget_bytes,
             slack: options.objective.slack(),
             strategy: options.strategy,
@@ -254,6 +281,7 @@ fn solution(prepared: &Prepared, options: &CompileOptions) -> Result<Solution, C
             provenance: &provenance(prepared, options),
         },
     )?;
+    *decided = solution.decision.take().map(|decision| (decided_for, decision));
     let plan = &solution.assembled.plan;
     if let Some(exceeded) = options.profile.limits.exceeded_by(&plan.requirements) {
         return Err(CompileError::Limit { profile: options.profile.name.clone(), exceeded });
@@ -261,6 +289,15 @@ fn solution(prepared: &Prepared, options: &CompileOptions) -> Result<Solution, C
     validate(plan, solution.program.constants.len() as u64).map_err(CompileError::Invalid)?;
     replay(plan).map_err(CompileError::Replay)?;
     Ok(solution)
+}
+
+/// The options with inputs that exercise the model, where it is to be run and none are given.
+fn with_samples(prepared: &Prepared, options: &PrecisionOptions) -> PrecisionOptions {
+    let mut options = options.clone();
+    if options.needs_samples() && options.samples.is_empty() {
+        options.samples = vec![prepared.sample(&golden_inputs(&prepared.graph))];
+    }
+    options
 }
 
 /// Where a plan comes from, without what the search adds.
@@ -282,9 +319,17 @@ fn provenance(prepared: &Prepared, options: &CompileOptions) -> Provenance {
 
 /// The options that shape a bundle, normalised. The budget is a field of the plan.
 fn described(options: &CompileOptions) -> Vec<(String, String)> {
-    let weights = options.weights.to_string();
+    let weights = if options.precision.goal.is_some() { AUTO.to_owned() } else { options.weights.to_string() };
     let mut list =
         vec![(WEIGHTS_OPTION.to_owned(), weights), ("objective".to_owned(), options.objective.name().to_owned())];
+    match options.precision.goal {
+        Some(Goal::MaxError(error)) => list.push(("max error".to_owned(), error.to_string())),
+        Some(Goal::MaxBytes(bytes)) => list.push(("max weight bytes".to_owned(), bytes.to_string())),
+        None => {}
+    }
+    if options.precision.weighed {
+        list.push(("calibrated by".to_owned(), format!("{} inputs", options.precision.samples.len())));
+    }
     if let Objective::Memory { slack: Slack::Fraction(fraction) } = options.objective {
         list.push(("slack".to_owned(), fraction.to_string()));
     }
@@ -315,6 +360,7 @@ mod tests {
     use super::{CompileOptions, Objective, plan, prepare};
     use crate::bundle::Assembly;
     use crate::import::ImportOptions;
+    use crate::precision::PrecisionOptions;
     use crate::profile::{DeviceLimits, DeviceProfile};
     use crate::schedule::{Schedule, SolverKind, SolverReport, Strategy};
     use crate::search::Keep;
@@ -326,6 +372,7 @@ mod tests {
     fn options(profile: DeviceProfile, strategy: Strategy) -> CompileOptions {
         CompileOptions {
             weights: Encoding::F32,
+            precision: PrecisionOptions::default(),
             budget_bytes: None,
             import: ImportOptions::default(),
             profile,

@@ -16,6 +16,7 @@ mod narrow;
 mod operators;
 pub mod optimize;
 pub mod pack;
+pub mod precision;
 pub mod profile;
 pub mod report;
 pub mod schedule;

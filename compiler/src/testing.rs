@@ -4,6 +4,7 @@
 
 use crate::compile::{CompileOptions, Objective, plan, prepare};
 use crate::import::ImportOptions;
+use crate::precision::PrecisionOptions;
 use crate::profile::DeviceProfile;
 use crate::schedule::{SolverKind, Strategy};
 use crate::search::Keep;
@@ -21,6 +22,7 @@ pub fn onnx(bytes: &[u8], folder: &Path) {
     std::fs::write(&path, bytes).expect("a temporary file can be written");
     let options = CompileOptions {
         weights: Encoding::F32,
+        precision: PrecisionOptions::default(),
         budget_bytes: None,
         import: ImportOptions::default(),
         profile: DeviceProfile::default(),

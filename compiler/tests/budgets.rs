@@ -4,6 +4,7 @@
 
 use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, Slack, compile};
 use flashmem_compiler::import::ImportOptions;
+use flashmem_compiler::precision::PrecisionOptions;
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::search::Keep;
@@ -16,6 +17,7 @@ const NETWORKS: [&str; 3] = ["resnet50", "vit", "gptneo-s"];
 fn options(device: &str, strategy: Strategy) -> CompileOptions {
     CompileOptions {
         weights: Encoding::F16,
+        precision: PrecisionOptions::default(),
         budget_bytes: None,
         import: ImportOptions::default(),
         profile: DeviceProfile::load(device).expect("a built-in profile"),

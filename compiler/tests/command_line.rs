@@ -99,6 +99,72 @@ fn explain_takes_models_and_bundles() {
 }
 
 #[test]
+fn an_encoding_for_every_weight_is_chosen_listed_and_the_same_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| text(&folder.path().join(name)).to_owned();
+    let (vit, inputs) = (model("tiny/vit.onnx"), model("tiny/vit.npz"));
+    let bytes = |name: &str| std::fs::read(folder.path().join(name)).expect("written");
+    let made = |name: &str, more: &[&str]| {
+        let output = path(name);
+        let shown = compile(&[&[&vit, "-o", &output, "--device", "software", "--weights", "auto"], more].concat());
+        assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+        let shown = compile(&["inspect", &output, "--json"]);
+        serde_json::from_slice::<Value>(&shown.stdout).expect("JSON")
+    };
+    let json = made("a.fmplan", &["--max-error", "3%"]);
+    assert_eq!(json["weights"], "auto");
+    let error = &json["precision"]["error"];
+    assert!(error["measured"].as_f64().is_some_and(|error| error > 0.0 && error <= 0.03), "{error}");
+    assert!(error["predicted"].as_f64().is_some_and(|error| error > 0.0) && error["gap"] == 0.0, "{error}");
+    let weights = json["precision"]["weights"].as_array().expect("a list");
+    let encodings: std::collections::BTreeSet<_> = weights.iter().map(|weight| weight["encoding"].as_str()).collect();
+    let shares: f64 = weights.iter().filter_map(|weight| weight["error_share"].as_f64()).sum();
+    assert!(encodings.len() > 1 && (shares - 1.0).abs() < 1e-3, "{encodings:?} {shares}");
+    let listed = compile(&["explain", &path("a.fmplan")]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(weights.iter().all(|weight| weight["name"].as_str().is_some_and(|name| listed.contains(name))), "{listed}");
+    made("b.fmplan", &["--max-error", "0.03"]);
+    assert!(bytes("a.fmplan") == bytes("b.fmplan"), "the same options, other bytes");
+    // As many bytes give no larger error; other inputs give other encodings or scales.
+    let sum: u64 = weights.iter().filter_map(|weight| weight["bytes"].as_u64()).sum();
+    let limited = made("c.fmplan", &["--bytes", &sum.to_string()]);
+    let measured = |json: &Value| json["precision"]["error"]["measured"].as_f64().expect("small enough to run");
+    assert!(measured(&limited) <= 1.05 * measured(&json), "{} {}", measured(&limited), measured(&json));
+    made("d.fmplan", &["--max-error", "3%", "--calibrate", &inputs]);
+    assert!(bytes("a.fmplan") != bytes("d.fmplan"));
+    for (wrong, code) in [
+        (&["--weights", "q8", "--max-error", "1%"][..], 2),
+        (&["--weights", "auto", "--max-error", "no"], 2),
+        (&["--weights", "auto", "--max-error", "1%", "--bytes", "1MB"], 2),
+        (&["--weights", "auto", "--bytes", "budget"], 2),
+        (&["--weights", "auto", "--bytes", "1000"], 1),
+        (&["--weights", "q8", "--calibrate", &vit], 1),
+    ] {
+        let shown = compile(&[&[&vit, "-o", &path("e.fmplan")], wrong].concat());
+        assert_eq!(shown.status.code(), Some(code), "{wrong:?}: {}", String::from_utf8_lossy(&shown.stderr));
+    }
+}
+
+#[test]
+fn a_sweep_goes_over_precisions() {
+    let vit = model("tiny/vit.onnx");
+    let arguments = ["sweep", &vit, "--precisions", "f32,q8,auto:1%", "--budgets", "4MiB,16MiB", "--json"];
+    let shown = compile(&arguments);
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    let json: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    let sweeps = json["precisions"].as_array().expect("a list");
+    let of = |key: &str| sweeps.iter().map(|sweep| sweep[key].clone()).collect::<Vec<_>>();
+    assert_eq!(of("weights"), ["f32", "q8", "auto:1%"]);
+    assert!(sweeps.iter().all(|sweep| sweep["points"].as_array().is_some_and(|points| points.len() == 2)));
+    let errors: Vec<f64> = of("measured_error").iter().map(|error| error.as_f64().expect("measured")).collect();
+    assert!(errors[0] == 0.0 && errors[1] > 0.0 && errors[2] > 0.0 && errors[2] <= 0.01, "{errors:?}");
+    let bytes: Vec<u64> = of("weight_bytes").iter().map(|bytes| bytes.as_u64().expect("bytes")).collect();
+    assert!(bytes[1] < bytes[0] / 3 && bytes[2] < bytes[0], "{bytes:?}");
+    let wrong = compile(&["sweep", &vit, "--precisions", "q3", "--budgets", "4MiB"]);
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
 fn a_sweep_names_the_smallest_budget_and_keeps_every_peak_below_its_budget() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let page = folder.path().join("sweep.html");

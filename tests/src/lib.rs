@@ -8,6 +8,7 @@ pub mod renamed;
 use anyhow::{Context as _, ensure};
 use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, compile};
 use flashmem_compiler::import::ImportOptions;
+use flashmem_compiler::precision::PrecisionOptions;
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::search::Keep;
@@ -43,6 +44,7 @@ pub fn onnx_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 pub fn options(weights: Encoding) -> CompileOptions {
     CompileOptions {
         weights,
+        precision: PrecisionOptions::default(),
         budget_bytes: None,
         import: ImportOptions::default(),
         profile: DeviceProfile::load("software").expect("a built-in profile"),

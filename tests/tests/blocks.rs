@@ -10,6 +10,7 @@ use flashmem_compiler::graph::constant::{Constant, Dtype};
 use flashmem_compiler::graph::op::{Op, Window};
 use flashmem_compiler::graph::quantised::{Blocks, Floats, Packed, Places, Quantised, Width, ZeroPoints};
 use flashmem_compiler::graph::{Graph, GraphPort, NodeId};
+use flashmem_compiler::precision::{Goal, PrecisionOptions};
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_plan_format::plan::{ElementType, Encoding};
 use flashmem_runtime::{Context, Outputs, Session, Tensor};
@@ -222,6 +223,41 @@ fn rows_of_blocks_are_the_floats_that_they_stand_for() -> anyhow::Result<()> {
         // Zeros may differ in sign.
         let differs = pairs.find(|(_, (a, b))| a != b);
         ensure!(differs.is_none(), "{made:?}: element, found, expected: {differs:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn networks_with_an_encoding_for_every_weight_are_as_near_as_was_measured() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (context, bundle) = (Context::open(None)?, folder.path().join("a.fmplan"));
+    for name in ["vit", "gptneo-s", "whisper-medium-encoder"] {
+        let model = models("tiny").join(name).with_extension("onnx");
+        let inputs = model.with_extension("npz");
+        let run = |options: CompileOptions| -> anyhow::Result<(Outputs, Vec<flashmem_runtime::PortInfo>)> {
+            compile_quietly(&model, &bundle, &options)?;
+            let mut session = Session::builder(&bundle).on(&context).open()?;
+            if options.golden.is_some() {
+                session.self_test().with_context(|| name.to_owned())?;
+            }
+            let outputs = session.run(&flashmem_runtime::npz::read(&inputs, &session.inputs())?)?;
+            Ok((outputs, session.outputs()))
+        };
+        let (expected, _) = run(options(Encoding::F32))?;
+        let goal = Some(Goal::MaxError(0.02));
+        let prepared = flashmem_compiler::compile::prepare(&model, &options(Encoding::F16), &mut |_| ())?;
+        let session = Session::builder(&bundle).on(&context).open()?;
+        let arrays = flashmem_runtime::npz::read(&inputs, &session.inputs())?;
+        let arrays: Vec<Vec<u8>> = arrays.into_iter().map(|(_, tensor)| tensor.bytes).collect();
+        let precision =
+            PrecisionOptions { goal, samples: vec![prepared.sample(&arrays)], ..PrecisionOptions::default() };
+        let mixed = CompileOptions { precision, golden: Some(GoldenSource::Seed), ..options(Encoding::F16) };
+        let (found, ports) = run(mixed)?;
+        for (index, port) in ports.iter().enumerate() {
+            let floats = |outputs: &Outputs| outputs.tensors[index].1.as_f32().unwrap_or_default();
+            let error = flashmem_tests::relative_l2(&floats(&found), &floats(&expected));
+            ensure!(error > 1e-3 && error < 0.0202, "{name}, `{}`: {error}", port.name);
+        }
     }
     Ok(())
 }

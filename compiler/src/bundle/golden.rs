@@ -7,7 +7,7 @@
 
 use crate::graph::Graph;
 use crate::graph::constant::Storage;
-use crate::graph::interpret::interpret;
+use crate::graph::interpret::{bytes_of, interpret, words_of};
 use crate::graph::op::Op;
 use crate::import::{ImportError, ImportOptions, golden_inputs, reference};
 use crate::lower::program::Program;
@@ -49,12 +49,15 @@ pub enum GoldenError {
 ///
 /// # Errors
 /// See [`GoldenError`].
+///
+/// `mixed`: weights have encodings of their own.
 pub fn golden(
     model: &Path,
     options: &ImportOptions,
     (graph, program): (&Graph, &Program),
     source: &GoldenSource,
     weights: Encoding,
+    mixed: bool,
 ) -> Result<Golden, GoldenError> {
     let inputs = match source {
         GoldenSource::Seed => golden_inputs(graph),
@@ -63,8 +66,8 @@ pub fn golden(
     let named: Vec<(&str, &[u8])> =
         graph.inputs.iter().map(|port| port.name.as_str()).zip(inputs.iter().map(Vec::as_slice)).collect();
     let outputs = match weights {
-        Encoding::F32 | Encoding::F16 => reference(model, options, &named)?,
-        Encoding::Block(_) => of_stored_weights(graph, program, &inputs),
+        Encoding::F32 | Encoding::F16 if !mixed => reference(model, options, &named)?,
+        Encoding::F32 | Encoding::F16 | Encoding::Block(_) => of_stored_weights(graph, program, &inputs),
     };
     for (port, bytes) in graph.outputs.iter().zip(&outputs) {
         if !all_finite(port.element, bytes) {
@@ -91,33 +94,6 @@ fn of_stored_weights(graph: &Graph, program: &Program, inputs: &[Vec<u8>]) -> Ve
         graph.inputs.iter().zip(inputs).map(|(port, bytes)| words_of(port.element, bytes)).collect();
     let outputs = interpret(&graph, &words);
     graph.outputs.iter().zip(&outputs).map(|(port, words)| bytes_of(port.element, words)).collect()
-}
-
-/// The 4-byte elements that a device has, of a tensor at the API.
-fn words_of(element: ElementType, bytes: &[u8]) -> Vec<u32> {
-    match element {
-        ElementType::F32 | ElementType::I32 => bytes.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b)).collect(),
-        ElementType::F16 => {
-            let halves = bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b));
-            halves.map(|value| value.to_f32().to_bits()).collect()
-        }
-        ElementType::I64 => bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as u32).collect(),
-        ElementType::U8 => bytes.iter().map(|b| u32::from(*b)).collect(),
-        ElementType::I8 => bytes.iter().map(|b| i32::from(*b as i8) as u32).collect(),
-        ElementType::Bool => bytes.iter().map(|b| u32::from(*b != 0)).collect(),
-    }
-}
-
-/// The inverse.
-fn bytes_of(element: ElementType, words: &[u32]) -> Vec<u8> {
-    let each = words.iter().copied();
-    match element {
-        ElementType::F32 | ElementType::I32 => each.flat_map(u32::to_le_bytes).collect(),
-        ElementType::F16 => each.flat_map(|w| half::f16::from_f32(f32::from_bits(w)).to_le_bytes()).collect(),
-        ElementType::I64 => each.flat_map(|w| i64::from(w as i32).to_le_bytes()).collect(),
-        ElementType::U8 | ElementType::I8 => each.map(|w| w as u8).collect(),
-        ElementType::Bool => each.map(|w| u8::from(w != 0)).collect(),
-    }
 }
 
 /// Whether a model has f16 anywhere that is still seen: at its interface or in its weights.

@@ -94,7 +94,7 @@ impl fmt::Display for HalfSummary {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::HalfSummary;
     use crate::lower::half::{HalfReport, ScaledWeight};
     use flashmem_plan_format::plan::Provenance;
@@ -113,7 +113,8 @@ mod tests {
         assert!(HalfSummary::of_plan(&self::provenance()).is_empty());
     }
 
-    fn provenance() -> Provenance {
+    /// An empty one.
+    pub fn provenance() -> Provenance {
         Provenance {
             model: String::new(),
             model_hash: String::new(),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "Examples:
   flashmem-compile model.onnx -o model.fmplan --weights f16 --budget 96MiB
+  flashmem-compile model.onnx -o model.fmplan --weights auto --max-error 1%
   flashmem-compile model.onnx -o model.fmplan --set batch=1 --input tokens:1x128
   flashmem-compile model.onnx -o model.fmplan --set sr=16000 --set use_cache_branch=false
   flashmem-compile model.onnx -o model.fmplan --golden
@@ -14,6 +15,7 @@ const EXAMPLES: &str = "Examples:
   flashmem-compile inspect model.fmplan --json
   flashmem-compile explain model.onnx --weights f16 --budget 96MiB --report report.html
   flashmem-compile sweep model.onnx --weights f16 --budgets 32MiB..1GiB --report sweep.html
+  flashmem-compile sweep model.onnx --precisions f16,q8,auto:1% --budgets 64MiB,128MiB
   flashmem-compile ops
 
 Exit codes: 0 done, 1 the input or the plan is at fault, 2 wrong usage.";
@@ -71,6 +73,8 @@ pub enum WeightsArg {
     Q8,
     /// 4-bit integers with a scale for 32 of them: 4.5 bits each.
     Q4,
+    /// One of these for every weight: the fewest bytes within --max-error, or the least error within --bytes.
+    Auto,
 }
 
 /// What to optimise for.
@@ -146,6 +150,10 @@ pub struct SweepArgs {
     /// Budgets of a range, both ends included.
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..=64))]
     pub points: usize,
+    /// Also goes over precisions, each with all budgets: f32, f16, q8, q4, auto (with --max-error or --bytes) or auto:ERROR, e.g.
+    /// f16,q8,auto:1%. Errors are measured where the CPU runs the model soon enough.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "weights")]
+    pub precisions: Vec<String>,
     /// Where a page with a plot goes.
     #[arg(long, value_name = "SWEEP.html")]
     pub report: Option<PathBuf>,
@@ -164,6 +172,17 @@ pub struct PlanArgs {
     /// weights as f16 than as wider floats, else f32].
     #[arg(long, value_enum)]
     pub weights: Option<WeightsArg>,
+    /// With --weights auto: largest relative L2 error of an output, as the compiler predicts and measures it, e.g. 1% or 0.01
+    /// [default: 1%].
+    #[arg(long, value_name = "ERROR", conflicts_with = "bytes")]
+    pub max_error: Option<String>,
+    /// With --weights auto: most bytes of all weights, e.g. 400MB, or `budget` for as many as --budget.
+    #[arg(long, value_name = "SIZE")]
+    pub bytes: Option<String>,
+    /// Inputs that the model is run with on the CPU, for the errors of --weights auto; they also weigh what rounding to q8 and q4
+    /// does. Repeatable, or several files [default: golden inputs, which weigh nothing].
+    #[arg(long, value_name = "INPUT.npz", num_args = 1..)]
+    pub calibrate: Vec<PathBuf>,
     /// Shape of an input, e.g. tokens:1x128 (also 1,128); repeatable.
     #[arg(long, value_name = "NAME:SHAPE")]
     pub input: Vec<String>,

@@ -4,7 +4,8 @@
 //! bundle's own scheduling problem again, since a bundle deliberately holds no wall-clock time.
 
 use anyhow::Context as _;
-use flashmem_compiler::bundle::half::{HalfSummary, stored_encoding};
+use flashmem_compiler::bundle::half::{HalfSummary, WEIGHTS_OPTION, stored_encoding};
+use flashmem_compiler::bundle::precision::{PrecisionSummary, is_entry};
 use flashmem_compiler::compile::SPLIT_OPTION;
 use flashmem_compiler::schedule::SolverReport;
 use flashmem_compiler::stages::schedule_of_plan;
@@ -53,13 +54,33 @@ fn split_epilogues(plan: &Plan) -> Vec<&str> {
 
 /// How weights are stored, apart from those that only f32 holds.
 fn stored_as(plan: &Plan) -> String {
-    stored_encoding(&plan.provenance).map_or("unknown".to_owned(), |encoding| encoding.to_string())
+    let options = &plan.provenance.options;
+    let named = options.iter().find(|(name, _)| name == WEIGHTS_OPTION);
+    named.map_or_else(|| "unknown".to_owned(), |(_, encoding)| encoding.clone())
 }
 
 /// What was done so that half precision can hold the weights.
 fn half_precision(plan: &Plan) -> Value {
     let half = HalfSummary::of_plan(&plan.provenance);
     json!({ "scaled": half.scaled, "kept_f32": half.kept_f32, "worst_relative_error": half.worst_error })
+}
+
+/// How every weight is stored, where that is not in one format of floats.
+fn precision(plan: &Plan) -> Value {
+    let PrecisionSummary { weights, errors } = PrecisionSummary::of_plan(&plan.provenance);
+    let weights = weights.iter().map(|weight| {
+        json!({ "name": weight.name, "encoding": weight.encoding, "bytes": weight.bytes, "error_share": weight.share })
+    });
+    let errors = errors.map(|errors| {
+        json!({
+            "single_errors": errors.method,
+            "predicted": errors.predicted,
+            "measured": errors.measured,
+            "bound": errors.bound,
+            "gap": errors.gap,
+        })
+    });
+    json!({ "weights": weights.collect::<Vec<_>>(), "error": errors })
 }
 
 /// Runs after a completed one, in words.
@@ -113,6 +134,7 @@ fn as_value(bundle: &Bundle, solver: &SolverReport) -> Value {
         "repeat_loads": repeat_loads(plan),
         "split_epilogues": split_epilogues(plan),
         "half_precision": half_precision(plan),
+        "precision": precision(plan),
         "fragmentation": fragmentation(bundle),
         "strategy": plan.provenance.strategy,
         "solver": {
@@ -199,6 +221,11 @@ fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
     if stored_encoding(&plan.provenance).is_some_and(|encoding| encoding != Encoding::F32) {
         line("half precision", HalfSummary::of_plan(p).to_string());
     }
+    let precision = PrecisionSummary::of_plan(p);
+    if !precision.is_empty() {
+        line("precision", precision.to_string());
+        precision.lines().into_iter().for_each(|text| line("", text));
+    }
     line("fragmentation", format!("{:.1} % of the arena", fragmentation(bundle) * 100.0));
     line("schedule", format!("{}, {} by {}, gap {:.3} %", p.strategy, p.solver_status, p.solver, p.solver_gap * 100.0));
     let r = &plan.requirements;
@@ -229,7 +256,8 @@ fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
             .map_or_else(|| "none".to_owned(), |g| format!("within {:e} relative L2", g.tolerance_relative_l2)),
     );
     line("model", format!("{} (BLAKE3 {})", p.model, p.model_hash));
-    let options: Vec<String> = p.options.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let options = p.options.iter().filter(|(name, _)| !is_entry(name));
+    let options: Vec<String> = options.map(|(k, v)| format!("{k}={v}")).collect();
     line("compiler", format!("{} {}", p.compiler, options.join(" ")));
     line("bundle", format!("BLAKE3 {}{}", hex(&bundle.hash), if verified { ", every byte verified" } else { "" }));
 }

@@ -18,8 +18,11 @@ use args::{Cli, CompileArgs, KeepArg, ObjectiveArg, PlanArgs, WeightsArg};
 use clap::Parser as _;
 use flashmem_compiler::bundle::GoldenSource;
 use flashmem_compiler::bundle::half::HalfSummary;
+use flashmem_compiler::bundle::precision::PrecisionSummary;
 use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, Progress, Slack, compile};
-use flashmem_compiler::import::{ImportError, ImportOptions, stored_precision};
+use flashmem_compiler::graph::interpret::words_of;
+use flashmem_compiler::import::{ImportError, ImportOptions, import, stored_precision};
+use flashmem_compiler::precision::{Goal, PrecisionOptions, Sample};
 use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile, built_in_names};
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::search::Keep;
@@ -27,7 +30,7 @@ use flashmem_plan_format::byte_size;
 use flashmem_plan_format::files::{Named, OutputFile, check_outputs};
 use flashmem_plan_format::plan::Encoding;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -72,6 +75,9 @@ fn handle_signals() {
     let _ = flashmem_plan_format::files::interrupt::handle_signals();
 }
 
+/// Largest error of `--weights auto` where none is given.
+const DEFAULT_MAX_ERROR: f64 = 0.01;
+
 /// Options of a plan, without a self-test. Wrong usage is found before the model is looked at.
 fn options(
     args: &PlanArgs,
@@ -84,9 +90,42 @@ fn options(
         Some(WeightsArg::F16) => Encoding::F16,
         Some(WeightsArg::Q8) => Encoding::Q8,
         Some(WeightsArg::Q4) => Encoding::Q4,
+        // What is not stored in blocks and not in f32 is in f16.
+        Some(WeightsArg::Auto) => Encoding::F16,
         None => stored_precision(model).map_err(|e| Ok(about(model, e)))?,
     };
-    Ok(CompileOptions { weights, ..options })
+    let samples = samples(args, model, &options).map_err(Ok)?;
+    let precision = PrecisionOptions { weighed: !samples.is_empty(), samples, ..options.precision };
+    Ok(CompileOptions { weights, precision, ..options })
+}
+
+/// Inputs to calibrate with, as the interpreter takes them.
+fn samples(args: &PlanArgs, model: &Path, options: &CompileOptions) -> anyhow::Result<Vec<Sample>> {
+    if args.calibrate.is_empty() {
+        return Ok(Vec::new());
+    }
+    let imported = import(model, &options.import).map_err(|e| about(model, e))?;
+    let sample = |path: &PathBuf| {
+        let inputs = npz::inputs(path, &imported.graph).context("--calibrate")?;
+        let ports = imported.graph.inputs.iter().zip(&inputs);
+        Ok(ports.map(|(port, bytes)| words_of(port.element, bytes)).collect())
+    };
+    args.calibrate.iter().map(sample).collect()
+}
+
+/// What `--weights auto` is to find.
+fn goal(args: &PlanArgs, budget_bytes: Option<u64>) -> anyhow::Result<Option<Goal>> {
+    if args.weights != Some(WeightsArg::Auto) {
+        ensure!(args.max_error.is_none() && args.bytes.is_none(), "--max-error and --bytes need --weights auto");
+        return Ok(None);
+    }
+    let bytes = match args.bytes.as_deref() {
+        Some("budget") => Some(budget_bytes.context("--bytes budget needs --budget")?),
+        Some(size) => Some(byte_size::parse(size).context("--bytes")?),
+        None => None,
+    };
+    let error = args.max_error.as_deref().map(parse::max_error).transpose()?;
+    Ok(Some(bytes.map_or_else(|| Goal::MaxError(error.unwrap_or(DEFAULT_MAX_ERROR)), Goal::MaxBytes)))
 }
 
 /// Options as the arguments say, and f32 weights.
@@ -110,6 +149,7 @@ fn usual_options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<Compil
     }
     Ok(CompileOptions {
         weights: Encoding::F32,
+        precision: PrecisionOptions { goal: goal(args, budget_bytes)?, ..PrecisionOptions::default() },
         budget_bytes,
         import: ImportOptions { inputs, dims, values, ..ImportOptions::default() },
         profile: DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?,
@@ -180,11 +220,17 @@ fn about(model: &Path, error: impl Into<CompileError>) -> anyhow::Error {
 fn read_files(role: &str, subject: &Path, plan: &PlanArgs) -> Vec<Named> {
     let device = plan.device.as_deref().filter(|device| !built_in_names().contains(device));
     let device = device.map(|device| Named::new("--device", Path::new(device)));
-    [Named::new(role, subject)].into_iter().chain(device).collect()
+    let samples = plan.calibrate.iter().map(|path| Named::new("--calibrate", path.as_path()));
+    [Named::new(role, subject)].into_iter().chain(device).chain(samples).collect()
 }
 
 /// The precision of weights, and whose choice it was.
 fn stored_as(args: &PlanArgs, options: &CompileOptions) -> String {
+    match options.precision.goal {
+        Some(Goal::MaxError(error)) => return format!("auto, error at most {}%", error * 100.0),
+        Some(Goal::MaxBytes(bytes)) => return format!("auto, at most {bytes} bytes"),
+        None => {}
+    }
     let by_model = args.weights.is_none() && options.weights != Encoding::F32;
     format!("{}{}", options.weights, if by_model { ", as the model stores them" } else { "" })
 }
@@ -194,7 +240,7 @@ fn golden_source(args: &CompileArgs, model: &Path, options: &CompileOptions) -> 
         None => Ok(None),
         Some("") => Ok(Some(GoldenSource::Seed)),
         Some(path) => {
-            let imported = flashmem_compiler::import::import(model, &options.import)?;
+            let imported = import(model, &options.import)?;
             Ok(Some(GoldenSource::Inputs(npz::inputs(Path::new(path), &imported.graph)?)))
         }
     }
@@ -238,6 +284,10 @@ fn report(compiled: &Compiled, output: &Path, stored_as: &str, elapsed: Duration
     let half = HalfSummary::of_plan(&plan.provenance);
     if !half.is_empty() {
         outln!("  half precision: {half}");
+    }
+    let precision = PrecisionSummary::of_plan(&plan.provenance);
+    if !precision.is_empty() {
+        outln!("  precision: {precision}");
     }
     outln!("  later runs: {}", inspect::later_runs(plan));
     outln!("  compiled in {:.1} s", elapsed.as_secs_f64());

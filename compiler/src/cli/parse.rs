@@ -1,4 +1,4 @@
-//! Values of `--input`, `--set` and `--slack`.
+//! Values of `--input`, `--set`, `--slack` and `--max-error`.
 
 use anyhow::{Context as _, ensure};
 use flashmem_compiler::compile::Slack;
@@ -58,9 +58,29 @@ pub fn slack(text: &str) -> anyhow::Result<Slack> {
     Ok(Slack::Fraction(value / scale))
 }
 
+/// `1%` or `0.01`, above 0.
+pub fn max_error(text: &str) -> anyhow::Result<f64> {
+    let trimmed = text.trim();
+    let (number, scale) = trimmed.strip_suffix('%').map_or((trimmed, 1.0), |percent| (percent.trim_end(), 100.0));
+    let value: f64 =
+        number.parse().with_context(|| format!("--max-error {text}: expected an error like 1% or 0.01"))?;
+    ensure!(value.is_finite() && value > 0.0, "--max-error {text}: must be above 0");
+    Ok(value / scale)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Setting, Slack, Value, setting, slack};
+    use super::{Setting, Slack, Value, max_error, setting, slack};
+
+    #[test]
+    fn errors_are_percentages_or_fractions_above_nothing() {
+        for (text, error) in [("1%", 0.01), ("0.02", 0.02), (" 12.5 % ", 0.125)] {
+            assert_eq!(max_error(text).expect("an error"), error, "{text}");
+        }
+        for text in ["", "%", "0", "-1%", "nan", "inf", "few"] {
+            assert!(max_error(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn settings_are_sizes_numbers_or_booleans() {

@@ -1,13 +1,17 @@
 //! `flashmem-compile sweep`: predicted times for many budgets, to choose one.
 //!
-//! The model is imported once; which fusions suit depends on the budget. Progress goes to standard error, the table or
+//! The model is imported once; which fusions suit depends on the budget. With `--precisions`, every budget is planned for each of
+//! these, and what the encodings do to the outputs is measured once for each. Progress goes to standard error, the table or
 //! JSON to standard output.
 
-use super::args::SweepArgs;
+use super::args::{PlanArgs, SweepArgs, WeightsArg};
 use super::{Usage, about, options, read_files, stored_as};
 use anyhow::{Context as _, ensure};
-use flashmem_compiler::compile::{CompileError, CompileOptions, plan, prepare};
-use flashmem_compiler::report::{Sweep, SweepPlan, SweepPoint};
+use clap::ValueEnum as _;
+use flashmem_compiler::bundle::precision::PrecisionSummary;
+use flashmem_compiler::compile::{CompileError, CompileOptions, Prepared, plan, prepare};
+use flashmem_compiler::precision::PrecisionOptions;
+use flashmem_compiler::report::{Sweep, SweepPlan, SweepPoint, SweepPrecision};
 use flashmem_compiler::search::{BudgetError, Planned, SolveError};
 use flashmem_plan_format::byte_size;
 use flashmem_plan_format::files::{self, FileError, Named, check_outputs};
@@ -21,27 +25,88 @@ const MAX_POINTS: usize = 64;
 /// Plans a model for every budget.
 pub fn sweep(args: &SweepArgs) -> Result<(), Result<anyhow::Error, Usage>> {
     let budgets = budgets(&args.budgets, args.points).context("--budgets").map_err(|e| Err(Usage(e)))?;
-    let options = options(&args.plan, None, &args.model)?;
+    let precisions = precisions(args).map_err(|e| Err(Usage(e)))?;
+    let all = precisions.iter().map(|plan| options(plan, None, &args.model)).collect::<Result<Vec<_>, _>>()?;
     check_report(args, &read_files("the model", &args.model, &args.plan)).map_err(|e| Ok(e.into()))?;
-    if !args.plan.quiet {
-        errln!("weights: {}", stored_as(&args.plan, &options));
+    if let ([options], false) = (&all[..], args.plan.quiet) {
+        errln!("weights: {}", stored_as(&args.plan, options));
     }
-    let sweep = plan_all(args, &options, &budgets).map_err(Ok)?;
-    show(args, &sweep).map_err(Ok)
+    show(args, &plan_all(args, &all, &budgets).map_err(Ok)?).map_err(Ok)
 }
 
-fn plan_all(args: &SweepArgs, options: &CompileOptions, budgets: &[u64]) -> anyhow::Result<Sweep> {
-    let bar = progress(args.plan.quiet, budgets.len());
+/// The arguments of a plan for each precision.
+fn precisions(args: &SweepArgs) -> anyhow::Result<Vec<PlanArgs>> {
+    if args.precisions.is_empty() {
+        return Ok(vec![args.plan.clone()]);
+    }
+    let plan = |text: &String| {
+        let (weights, max_error) = match text.split_once(':') {
+            Some(("auto", error)) => (WeightsArg::Auto, Some(error.to_owned())),
+            Some(_) | None => {
+                let found = WeightsArg::from_str(text, false);
+                (
+                    found.map_err(|_| {
+                        anyhow::anyhow!("--precisions: `{text}` is not f32, f16, q8, q4, auto or auto:ERROR")
+                    })?,
+                    None,
+                )
+            }
+        };
+        let is_auto = weights == WeightsArg::Auto;
+        let bytes = args.plan.bytes.clone().filter(|_| is_auto && max_error.is_none());
+        let max_error = max_error.or_else(|| args.plan.max_error.clone().filter(|_| is_auto));
+        Ok(PlanArgs { weights: Some(weights), max_error, bytes, ..args.plan.clone() })
+    };
+    args.precisions.iter().map(plan).collect()
+}
+
+/// Sweeps with all options; of several, the errors of each are measured.
+fn plan_all(args: &SweepArgs, all: &[CompileOptions], budgets: &[u64]) -> anyhow::Result<Vec<Sweep>> {
+    let bar = progress(args.plan.quiet, budgets.len() * all.len());
     bar.set_message("import");
-    let prepared = prepare(&args.model, options, &mut |_| ()).map_err(|e| about(&args.model, e))?;
+    let prepared = prepare(&args.model, &all[0], &mut |_| ()).map_err(|e| about(&args.model, e))?;
     check_report(args, &prepared.files())?;
+    let sweep = |(index, options): (usize, &CompileOptions)| {
+        let Some(weights) = args.precisions.get(index) else {
+            return plan_budgets(args, &prepared, options, budgets, &bar);
+        };
+        let precision = PrecisionOptions { measured: true, ..options.precision.clone() };
+        let mut sweep = plan_budgets(args, &prepared, &CompileOptions { precision, ..options.clone() }, budgets, &bar)?;
+        if let Some(precision) = &mut sweep.precision {
+            precision.weights.clone_from(weights);
+        }
+        Ok(sweep)
+    };
+    let sweeps = all.iter().enumerate().map(sweep).collect();
+    bar.finish_and_clear();
+    sweeps
+}
+
+fn plan_budgets(
+    args: &SweepArgs,
+    prepared: &Prepared,
+    options: &CompileOptions,
+    budgets: &[u64],
+    bar: &ProgressBar,
+) -> anyhow::Result<Sweep> {
+    let mut precision = options.precision.measured.then(|| SweepPrecision {
+        weights: String::new(),
+        weight_bytes: 0,
+        predicted_error: None,
+        measured_error: None,
+    });
     let mut points = Vec::new();
     let mut smallest_bytes = None;
     for budget_bytes in budgets.iter().copied() {
         bar.set_message(format!("budget {}", byte_size::format(budget_bytes)));
         let options = CompileOptions { budget_bytes: Some(budget_bytes), ..options.clone() };
-        let plan = match plan(&prepared, &options) {
-            Ok(planned) => Some(outcome(&planned, &options)),
+        let plan = match plan(prepared, &options) {
+            Ok(planned) => {
+                if let Some(precision) = &mut precision {
+                    note(precision, &planned);
+                }
+                Some(outcome(&planned, &options))
+            }
             Err(CompileError::Solve(SolveError::Budget(BudgetError::TooSmall {
                 smallest_bytes: smallest, ..
             }))) => {
@@ -53,8 +118,17 @@ fn plan_all(args: &SweepArgs, options: &CompileOptions, budgets: &[u64]) -> anyh
         points.push(SweepPoint { budget_bytes, plan });
         bar.inc(1);
     }
-    bar.finish_and_clear();
-    Ok(Sweep { model: prepared.name().to_owned(), profile: options.profile.name.clone(), points, smallest_bytes })
+    let (model, profile) = (prepared.name().to_owned(), options.profile.name.clone());
+    Ok(Sweep { model, profile, points, smallest_bytes, precision })
+}
+
+/// Notes what a plan says about its weights.
+fn note(precision: &mut SweepPrecision, planned: &Planned) {
+    let plan = &planned.assembled.plan;
+    let errors = PrecisionSummary::of_plan(&plan.provenance).errors;
+    precision.weight_bytes = plan.weight_bytes;
+    precision.predicted_error = errors.as_ref().and_then(|errors| errors.predicted);
+    precision.measured_error = errors.and_then(|errors| errors.measured);
 }
 
 /// Refuses a report that would overwrite what is read.
@@ -81,14 +155,19 @@ fn outcome(planned: &Planned, options: &CompileOptions) -> SweepPlan {
     }
 }
 
-fn show(args: &SweepArgs, sweep: &Sweep) -> anyhow::Result<()> {
+fn show(args: &SweepArgs, sweeps: &[Sweep]) -> anyhow::Result<()> {
     if args.json {
-        outln!("{}", serde_json::to_string_pretty(&as_value(sweep))?);
+        let value = match sweeps {
+            [sweep] if sweep.precision.is_none() => as_value(sweep),
+            _ => json!({ "precisions": sweeps.iter().map(as_value).collect::<Vec<_>>() }),
+        };
+        outln!("{}", serde_json::to_string_pretty(&value)?);
     } else {
-        out!("{} on `{}`\n{}", sweep.model, sweep.profile, sweep.table());
+        out!("{} on `{}`\n", sweeps[0].model, sweeps[0].profile);
+        sweeps.iter().for_each(|sweep| out!("{}", sweep.table()));
     }
     if let Some(report) = &args.report {
-        files::write(report, sweep.page().as_bytes())?;
+        files::write(report, Sweep::page(sweeps).as_bytes())?;
         errln!("report: {}", report.display());
     }
     Ok(())
@@ -112,13 +191,20 @@ fn as_value(sweep: &Sweep) -> Value {
             "steps": plan.steps,
         }),
     });
-    json!({
+    let mut value = json!({
         "model": sweep.model,
         "profile": sweep.profile,
         "points": points.collect::<Vec<_>>(),
         "smallest_feasible_bytes": sweep.smallest_bytes,
         "within_one_percent_bytes": sweep.knee_bytes(),
-    })
+    });
+    if let Some(precision) = &sweep.precision {
+        value["weights"] = json!(precision.weights);
+        value["weight_bytes"] = json!(precision.weight_bytes);
+        value["predicted_error"] = json!(precision.predicted_error);
+        value["measured_error"] = json!(precision.measured_error);
+    }
+    value
 }
 
 fn progress(quiet: bool, budgets: usize) -> ProgressBar {

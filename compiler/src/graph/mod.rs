@@ -6,6 +6,7 @@
 
 pub mod constant;
 pub mod evaluate;
+pub mod importance;
 mod infer;
 pub mod interpret;
 pub mod kernel_op;
@@ -19,6 +20,7 @@ use constant::{Constant, Dtype};
 use flashmem_plan_format::encoding::Encoding;
 use flashmem_plan_format::indices::IndexBound;
 use flashmem_plan_format::plan::ElementType;
+use importance::Importance;
 use op::Op;
 use origin::{IntoOrigin, OriginSet, Origins};
 use petgraph::Direction;
@@ -26,6 +28,7 @@ use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use petgraph::visit::EdgeRef;
 use pointwise::Pointwise;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A node, which is also its tensor.
 pub type NodeId = NodeIndex<u32>;
@@ -68,6 +71,8 @@ pub struct Graph {
     /// How constants are stored that are not stored as weights are by default: in f32, because half precision cannot hold them,
     /// or in blocks of small integers.
     pub encodings: BTreeMap<NodeId, Encoding>,
+    /// What errors of constants are weighed with when they are rounded to small integers; those that have none weigh the same.
+    pub importance: BTreeMap<NodeId, Arc<Importance>>,
     /// Public inputs, in ONNX order. Their nodes are `Op::Input`.
     pub inputs: Vec<GraphPort>,
     /// Public outputs, in ONNX order.

@@ -3,8 +3,11 @@
 //! Constants that the file keeps as small integers keep them, exactly, where their blocks lie along k ([`exact`]); others are stored
 //! in floats that hold their elements. Float weights become blocks on request ([`choose`]): those of products and convolutions
 //! whose sums are long enough, and tables of which rows are read. What they lose is `pack/quantize.rs`'s to keep small. Scales are
-//! halves where these have all of their bits for every channel; a weight whose elements are exactly a scale and a minimum for
-//! every block keeps them so. Weights that are not finite stay floats.
+//! halves where these have all of their bits for every channel. A weight whose elements are scales and codes already is stored
+//! as these, whatever was asked for: in 4 bits where they hold it, else in 8 (`lossless.rs`). Weights that are not finite
+//! stay floats.
+
+pub mod lossless;
 
 use super::half::in_parallel;
 use super::half::range::Channels;
@@ -14,6 +17,7 @@ use crate::graph::quantised::{Quantised, Width, ZeroPoints};
 use crate::graph::{Graph, NodeId};
 use flashmem_plan_format::encoding::{BlockEncoding, BlockLength, CodeBits, CodeOffset, Encoding, ScaleFormat};
 use half::f16;
+use lossless::lossless;
 use std::collections::BTreeMap;
 
 /// Shortest sum whose weight is stored in blocks.
@@ -100,18 +104,26 @@ pub fn code_bias(quantised: &Quantised) -> (CodeBits, i32) {
     }
 }
 
-/// A constant that may be stored in blocks: the axes of its channels, which are not along k.
+/// A constant that may be stored in blocks.
 struct Candidate {
     constant: NodeId,
     channel_axes: Vec<usize>,
+    /// The others, in the order in which they are summed.
+    k_axes: Vec<usize>,
 }
 
 /// Has the float weights of products and convolutions, and tables of rows, stored as blocks of 32.
 pub fn choose(graph: &mut Graph, bits: CodeBits) {
+    let found = in_blocks(graph, bits);
+    graph.encodings.extend(found);
+}
+
+/// How the float weights of products and convolutions, and tables of rows, are stored as blocks of 32.
+pub fn in_blocks(graph: &Graph, bits: CodeBits) -> BTreeMap<NodeId, Encoding> {
     let list = candidates(graph);
     let encodings = in_parallel(&list, |candidate| {
         let constant = graph.constant(candidate.constant).expect("only constants are candidates");
-        encoding(constant, &candidate.channel_axes, bits)
+        encoding(constant, candidate, bits)
     });
     // A constant with several readers is stored as all of them can have it.
     let mut found: BTreeMap<NodeId, Option<Encoding>> = BTreeMap::new();
@@ -121,7 +133,7 @@ pub fn choose(graph: &mut Graph, bits: CodeBits) {
             *same = None;
         }
     }
-    graph.encodings.extend(found.into_iter().filter_map(|(constant, encoding)| Some((constant, encoding?))));
+    found.into_iter().filter_map(|(constant, encoding)| Some((constant, encoding?))).collect()
 }
 
 fn candidates(graph: &Graph) -> Vec<Candidate> {
@@ -129,10 +141,11 @@ fn candidates(graph: &Graph) -> Vec<Candidate> {
     for node in graph.topological_order() {
         if let Some(weight) = streamed_weight(graph, node).filter(|_| !is_depthwise(graph, node)) {
             let constant = graph.operands(node)[weight.position];
-            list.push(Candidate { constant, channel_axes: weight.channel_axes });
+            list.push(Candidate { constant, channel_axes: weight.channel_axes, k_axes: weight.k_axes });
         }
         if let Some(constant) = row_table(graph, node) {
-            list.push(Candidate { constant, channel_axes: vec![0] });
+            let k_axes = (1..graph.node(constant).shape.len()).collect();
+            list.push(Candidate { constant, channel_axes: vec![0], k_axes });
         }
     }
     list.retain(|candidate| {
@@ -146,8 +159,8 @@ fn candidates(graph: &Graph) -> Vec<Candidate> {
 }
 
 /// How a float weight is stored in blocks; `None` where it is not finite.
-fn encoding(constant: &Constant, channel_axes: &[usize], bits: CodeBits) -> Option<Encoding> {
-    let channels = Channels::of(&constant.shape, channel_axes);
+fn encoding(constant: &Constant, candidate: &Candidate, bits: CodeBits) -> Option<Encoding> {
+    let channels = Channels::of(&constant.shape, &candidate.channel_axes);
     let (mut largest, mut finite) = (vec![0.0_f32; channels.count], true);
     channels.values(constant, |channel, value| {
         finite &= value.is_finite();
@@ -161,59 +174,12 @@ fn encoding(constant: &Constant, channel_axes: &[usize], bits: CodeBits) -> Opti
         CodeBits::Eight => Encoding::Q8,
     };
     let Encoding::Block(usual) = usual else { unreachable!("both are blocks") };
-    if bits == CodeBits::Four && is_scales_and_minima(constant, channel_axes) {
-        return Some(Encoding::Block(BlockEncoding { offset: CodeOffset::Minimum, ..usual }));
+    if let Some(exact) = lossless(constant, [&candidate.channel_axes, &candidate.k_axes], CodeBits::Eight) {
+        return Some(Encoding::Block(exact));
     }
     // A scale below f16's normal numbers is taken for the smallest of them: at most half a step of the channel's own blocks.
     let smallest = f16::MIN_POSITIVE.to_f32() * 2.0 * bits.max_code() as f32;
     let halves = largest.iter().all(|max| *max == 0.0 || (smallest..=MAX_WITH_HALVES).contains(max));
     let scale = if halves { ScaleFormat::F16 } else { ScaleFormat::F32 };
     Some(Encoding::Block(BlockEncoding { scale, ..usual }))
-}
-
-/// Whether every block of 32 along k, where that lies in memory as it is summed, is a scale and a minimum, both halves, and codes
-/// of 4 bits.
-fn is_scales_and_minima(constant: &Constant, channel_axes: &[usize]) -> bool {
-    let (lines, length, line_step, step) = match (constant.shape.as_slice(), channel_axes) {
-        ([lines, rest @ ..], [0]) => {
-            let length = rest.iter().product();
-            (*lines, length, length, 1)
-        }
-        ([length, lines], [1]) => (*lines, *length, 1, *lines),
-        _ => return false,
-    };
-    let mut block = Vec::with_capacity(32);
-    (0..lines).all(|line| {
-        (0..length).step_by(32).all(|first| {
-            block.clear();
-            let end = length.min(first + 32);
-            block.extend((first..end).map(|k| constant.f32_at(line * line_step + k * step)));
-            scale_and_minimum(&block).is_some()
-        })
-    })
-}
-
-/// The scale and the minimum of which a block is made, exactly, with codes of 4 bits.
-pub fn scale_and_minimum(block: &[f32]) -> Option<(f16, f16)> {
-    let (min, max) = block.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
-    let minimum = f16::from_f32(min);
-    let normal = |half: f16| half.is_normal() || half == f16::ZERO;
-    if minimum.to_f32().to_bits() != (min + 0.0).to_bits() || !normal(minimum) {
-        return None;
-    }
-    let near = f16::from_f32((max - min) / 15.0);
-    let around = [near.to_bits(), near.to_bits().wrapping_sub(1), near.to_bits() + 1].map(f16::from_bits);
-    let is_exact = |scale: &f16| {
-        let scale = scale.to_f32();
-        block.iter().all(|value| {
-            let code = code_of(*value - min, scale, 15);
-            code * scale + min == *value
-        })
-    };
-    around.into_iter().filter(|scale| normal(*scale)).find(is_exact).map(|scale| (scale, minimum))
-}
-
-/// The code from 0 to `max` nearest to a value of this scale.
-pub fn code_of(value: f32, scale: f32, max: u32) -> f32 {
-    if scale == 0.0 { 0.0 } else { (value / scale).round_ties_even().clamp(0.0, max as f32) }
 }

@@ -255,7 +255,8 @@ impl<'a> Lowering<'a> {
         }
         let end = self.weights.last().map_or(0, |w| w.texel_offset + w.texels);
         let (texel_offset, texels) = (end.next_multiple_of(WEIGHT_ALIGNMENT_TEXELS), packing.texels(encoding));
-        self.weights.push(Weight { name: self.graph.label(id), encoding, texel_offset, texels, packing });
+        let importance = self.graph.importance.get(&id).cloned();
+        self.weights.push(Weight { name: self.graph.label(id), encoding, texel_offset, texels, packing, importance });
         self.packed.insert(id, self.weights.len() - 1);
         self.weights.len() - 1
     }

@@ -110,7 +110,7 @@ fn stored(graph: &Graph) -> Vec<Stored> {
 }
 
 /// `run` of every item, by several threads.
-pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).clamp(1, MAX_THREADS);
     let share = |first: usize| items.iter().enumerate().skip(first).step_by(threads).map(|(i, item)| (i, run(item)));
     let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {

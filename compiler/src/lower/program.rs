@@ -8,12 +8,14 @@ use super::view::{TensorId, View};
 use crate::cost::Cost;
 use crate::emit::Expression;
 use crate::graph::constant::Constant;
+use crate::graph::importance::Importance;
 use crate::graph::origin::{OriginId, OriginSet};
 use crate::kernels::Kernel;
 use crate::kernels::params::Params;
 use flashmem_plan_format::indices::IndexBound;
 use flashmem_plan_format::plan::{BufferSlice, Encoding, PageGeometry, Port, RowGather, RowTable};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A weight in the texel stream.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub struct Weight {
     pub texels: u64,
     /// Where the elements come from.
     pub packing: Packing,
+    /// What errors of its elements are weighed with when they become small integers.
+    pub importance: Option<Arc<Importance>>,
 }
 
 /// How a weight's texels follow from its elements: by group, by panel of columns, by row of as many k as a texel has steps, a
@@ -92,7 +96,7 @@ impl Packing {
 }
 
 /// Positions of the elements of axes of these sizes and strides, the last one counting fastest.
-fn places(shape: &[usize], strides: &[usize]) -> Vec<usize> {
+pub fn places(shape: &[usize], strides: &[usize]) -> Vec<usize> {
     let mut list = vec![0];
     for (size, stride) in shape.iter().zip(strides) {
         list = list.iter().flat_map(|base| (0..*size).map(move |i| base + i * stride)).collect();
@@ -155,6 +159,8 @@ pub struct RowSource {
     pub table: RowTable,
     /// (rows, row elements), dense.
     pub constant: Constant,
+    /// As that of a [`Weight`].
+    pub importance: Option<Arc<Importance>>,
 }
 
 /// A tensor of the program in its place.

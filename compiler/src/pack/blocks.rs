@@ -6,10 +6,12 @@
 use super::Offsets;
 use super::quantize;
 use crate::graph::constant::Constant;
+use crate::graph::importance::Importance;
 use crate::graph::quantised::{Quantised, ZeroPoints};
 use crate::kernels::PANEL;
-use crate::lower::blocks::{Position, code_bias, code_of, position, scale_and_minimum};
-use crate::lower::program::Weight;
+use crate::lower::blocks::lossless::{code_of, scale_and_minimum};
+use crate::lower::blocks::{Position, code_bias, position};
+use crate::lower::program::{RowSource, Weight};
 use flashmem_plan_format::encoding::{BlockEncoding, CodeBits, CodeOffset, ScaleFormat};
 use flashmem_plan_format::plan::TEXEL_BYTES;
 use half::f16;
@@ -22,14 +24,24 @@ struct Line {
     blocks: Vec<(f32, f32)>,
 }
 
+/// What blocks are made of.
+#[derive(Clone, Copy)]
+pub struct Elements<'a> {
+    /// The elements.
+    pub constant: &'a Constant,
+    /// What errors of floats are weighed with.
+    pub importance: Option<&'a Importance>,
+}
+
 /// The line of the elements at the row-major positions `base` + `k`. Lowering stores integers of the file in blocks only as they
 /// are ([`exact`](crate::lower::blocks::exact)).
-fn line(constant: &Constant, encoding: BlockEncoding, k: &[usize], base: usize) -> Line {
-    match constant.as_quantised() {
+fn line(elements: Elements<'_>, encoding: BlockEncoding, k: &[usize], base: usize) -> Line {
+    match elements.constant.as_quantised() {
         Some(quantised) => kept(quantised, encoding, k, base),
         None => {
-            let values: Vec<f32> = k.iter().map(|k| constant.f32_at(base + k)).collect();
-            quantized(&values, encoding)
+            let values: Vec<f32> = k.iter().map(|k| elements.constant.f32_at(base + k)).collect();
+            let weights = elements.importance.map(|importance| k.iter().map(|k| importance.at(base + k)).collect());
+            quantized(&values, weights, encoding)
         }
     }
 }
@@ -55,12 +67,15 @@ fn kept(quantised: &Quantised, encoding: BlockEncoding, k: &[usize], base: usize
 }
 
 /// Floats to the nearest codes.
-fn quantized(values: &[f32], encoding: BlockEncoding) -> Line {
+fn quantized(values: &[f32], weights: Option<Vec<f32>>, encoding: BlockEncoding) -> Line {
     let run = values.len().min(1 << encoding.length.log2()).max(1);
     let mut codes = vec![0; values.len()];
-    let blocks = values.chunks(run).zip(codes.chunks_mut(run)).map(|(values, codes)| match encoding.offset {
+    let weights_of = |block: usize| weights.as_ref().and_then(|weights| weights.chunks(run).nth(block));
+    let blocks = values.chunks(run).zip(codes.chunks_mut(run)).enumerate();
+    let blocks = blocks.map(|(index, (values, codes))| match encoding.offset {
         CodeOffset::Middle | CodeOffset::ZeroPoint => {
-            (quantize::block(values, encoding.bits, encoding.scale, codes), encoding.bits.middle() as f32)
+            let scale = quantize::block(values, weights_of(index), encoding.bits, encoding.scale, codes);
+            (scale, encoding.bits.middle() as f32)
         }
         CodeOffset::Minimum => {
             let (scale, minimum) = scale_and_minimum(values).expect("lowering found them for every block");
@@ -101,7 +116,8 @@ pub fn panel(weight: &Weight, encoding: BlockEncoding, offsets: &Offsets, index:
     let (scale_bytes, offset_bytes) = (encoding.scale.bytes() as usize, encoding.offset.bytes() as usize);
     let columns = &offsets.n[panel * PANEL..offsets.n.len().min((panel + 1) * PANEL)];
     for (column, n) in columns.iter().enumerate() {
-        let line = line(&p.constant, encoding, &offsets.k, group * p.group_stride + n);
+        let elements = Elements { constant: &p.constant, importance: weight.importance.as_deref() };
+        let line = line(elements, encoding, &offsets.k, group * p.group_stride + n);
         for ((scale, offset), head) in line.blocks.iter().zip(head.chunks_mut(PANEL * (scale_bytes + offset_bytes))) {
             let (scales, offsets) = head.split_at_mut(PANEL * scale_bytes);
             write_scale(encoding.scale, *scale, &mut scales[column * scale_bytes..(column + 1) * scale_bytes]);
@@ -121,9 +137,10 @@ fn word(codes: &[u8], bits: CodeBits) -> u32 {
 }
 
 /// A row of a table: scales, then what blocks have beside them, then codes.
-pub fn row(constant: &Constant, encoding: BlockEncoding, first: usize, elements: usize) -> Vec<u8> {
+pub fn row(source: &RowSource, encoding: BlockEncoding, first: usize, elements: usize) -> Vec<u8> {
     let k: Vec<usize> = (0..elements).collect();
-    let line = line(constant, encoding, &k, first);
+    let source = Elements { constant: &source.constant, importance: source.importance.as_deref() };
+    let line = line(source, encoding, &k, first);
     let (scale_bytes, offset_bytes) = (encoding.scale.bytes() as usize, encoding.offset.bytes() as usize);
     let mut bytes = vec![0; line.blocks.len() * (scale_bytes + offset_bytes)];
     let (scales, offsets) = bytes.split_at_mut(line.blocks.len() * scale_bytes);
@@ -138,14 +155,14 @@ pub fn row(constant: &Constant, encoding: BlockEncoding, first: usize, elements:
 /// The elements of a constant that is stored in blocks, row-major, as they are decoded: what lines at the row-major positions
 /// `starts`, of elements `k` further, make of it.
 pub fn values(
-    constant: &Constant,
+    elements: Elements<'_>,
     encoding: BlockEncoding,
     k: &[usize],
     starts: impl Iterator<Item = usize>,
 ) -> Vec<f32> {
-    let mut values = vec![0.0; constant.len()];
+    let mut values = vec![0.0; elements.constant.len()];
     for start in starts {
-        let line = line(constant, encoding, k, start);
+        let line = line(elements, encoding, k, start);
         for (index, (k, code)) in k.iter().zip(&line.codes).enumerate() {
             let (scale, offset) = line.blocks[index >> encoding.length.log2()];
             values[start + k] = match encoding.offset {

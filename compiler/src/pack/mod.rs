@@ -12,7 +12,9 @@ mod quantize;
 pub use parallel::pages;
 
 use crate::graph::constant::{Constant, Storage};
+use crate::graph::importance::Importance;
 use crate::lower::program::{Program, RowSource, Weight};
+use blocks::Elements;
 use flashmem_plan_format::encoding::BlockEncoding;
 use flashmem_plan_format::plan::{Encoding, PageGeometry, TEXEL_BYTES};
 use half::slice::HalfFloatSliceExt as _;
@@ -246,7 +248,7 @@ pub fn row(source: &RowSource, row: u32) -> Result<Vec<u8>, PackError> {
     let first = row as usize * elements;
     let (constant, encoding) = (&source.constant, source.table.encoding);
     if let Encoding::Block(block) = encoding {
-        return Ok(blocks::row(constant, block, first, elements));
+        return Ok(blocks::row(source, block, first, elements));
     }
     if let (Storage::F32, Encoding::F32, Some(bytes)) = (constant.storage, encoding, constant.dense_bytes()) {
         return Ok(bytes[4 * first..4 * (first + elements)].to_vec());
@@ -264,24 +266,58 @@ pub fn row(source: &RowSource, row: u32) -> Result<Vec<u8>, PackError> {
     }
 }
 
+/// Lines of k of a stored constant: row-major positions of their first elements, and of the others relative to these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lines {
+    starts: Vec<usize>,
+    k: Vec<usize>,
+}
+
+impl Lines {
+    /// Those of a weight.
+    pub fn of_weight(weight: &Weight) -> Self {
+        let (p, n) = (&weight.packing, weight.packing.n_places());
+        let starts = (0..p.groups).flat_map(|group| n.iter().map(move |n| group * p.group_stride + n));
+        Self { starts: starts.collect(), k: p.k_places() }
+    }
+
+    /// Those of a table: its rows.
+    pub fn of_rows(source: &RowSource) -> Self {
+        let elements = source.table.row_elements as usize;
+        Self { starts: (0..source.table.rows as usize).map(|row| row * elements).collect(), k: (0..elements).collect() }
+    }
+}
+
+/// The elements of a constant, row-major, as they are decoded when it is stored in an encoding that can hold them.
+pub fn decoded(constant: &Constant, importance: Option<&Importance>, encoding: Encoding, lines: &Lines) -> Vec<f32> {
+    match encoding {
+        Encoding::F32 => constant.to_f32(),
+        Encoding::F16 => {
+            let mut values = constant.to_f32();
+            values.iter_mut().for_each(|value| *value = half::f16::from_f32(*value).to_f32());
+            values
+        }
+        Encoding::Block(block) => {
+            blocks::values(Elements { constant, importance }, block, &lines.k, lines.starts.iter().copied())
+        }
+    }
+}
+
 /// The constants that a program stores in blocks, as they are decoded, by the address of what they are made from.
 pub fn stored_constants(program: &Program) -> BTreeMap<usize, Constant> {
+    let weights = program.weights.iter().map(|weight| {
+        (&weight.packing.constant, weight.importance.as_deref(), weight.encoding, Lines::of_weight(weight))
+    });
+    let rows = program
+        .row_sources
+        .iter()
+        .map(|source| (&source.constant, source.importance.as_deref(), source.table.encoding, Lines::of_rows(source)));
     let mut found = BTreeMap::new();
-    let weights = program.weights.iter().filter_map(|weight| {
-        let Encoding::Block(block) = weight.encoding else { return None };
-        let p = &weight.packing;
-        let starts = (0..p.groups).flat_map(|group| p.n_places().into_iter().map(move |n| group * p.group_stride + n));
-        Some((&p.constant, blocks::values(&p.constant, block, &p.k_places(), starts)))
-    });
-    let rows = program.row_sources.iter().filter_map(|source| {
-        let Encoding::Block(block) = source.table.encoding else { return None };
-        let elements = source.table.row_elements as usize;
-        let starts = (0..source.table.rows as usize).map(|row| row * elements);
-        let k: Vec<usize> = (0..elements).collect();
-        Some((&source.constant, blocks::values(&source.constant, block, &k, starts)))
-    });
-    for (constant, values) in weights.chain(rows) {
-        found.insert(constant.address(), Constant::from_f32(constant.shape.clone(), &values));
+    for (constant, importance, encoding, lines) in weights.chain(rows) {
+        if matches!(encoding, Encoding::Block(_)) {
+            let values = decoded(constant, importance, encoding, &lines);
+            found.insert(constant.address(), Constant::from_f32(constant.shape.clone(), &values));
+        }
     }
     found
 }
@@ -317,7 +353,7 @@ mod tests {
             row_sources: vec![],
             row_gathers: vec![],
             index_bounds: vec![],
-            weights: vec![Weight { name: "w".into(), encoding, texel_offset: 0, texels, packing }],
+            weights: vec![Weight { name: "w".into(), encoding, texel_offset: 0, texels, packing, importance: None }],
             constants: vec![],
             steps: vec![],
             activation_bytes: 0,
@@ -347,7 +383,8 @@ mod tests {
                 groups: 2,
                 panel_width: 8,
             };
-            Weight { name: name.into(), encoding, texel_offset, texels: packing.texels(encoding), packing }
+            let texels = packing.texels(encoding);
+            Weight { name: name.into(), encoding, texel_offset, texels, packing, importance: None }
         };
         let first = weight(0, "first", encodings[0]);
         let second = weight(first.texels.next_multiple_of(8), "second", encodings[1]);

@@ -20,5 +20,5 @@ mod timeline;
 pub use facts::Facts;
 pub use page::page;
 pub use subject::{StepRate, Subject, WeightUse};
-pub use sweep::{Sweep, SweepPlan, SweepPoint};
+pub use sweep::{Sweep, SweepPlan, SweepPoint, SweepPrecision};
 pub use timeline::{Load, Span, Stall, StallCause, Timeline};

@@ -1,7 +1,7 @@
-//! Budgets against predicted times: what more memory buys.
+//! Budgets against predicted times: what more memory buys, for one precision of weights or for several.
 //!
-//! Takes the outcome for each budget; returns a table with bars, JSON-ready rows, and a self-contained page with a plot. It
-//! deliberately plans nothing itself.
+//! Takes the outcome for each budget; returns a table with bars, JSON-ready rows, and a self-contained page with a plot for each
+//! precision. It deliberately plans nothing itself.
 
 use super::chart::{LEFT, RIGHT, WIDTH};
 use super::facts::time;
@@ -51,6 +51,34 @@ pub struct SweepPlan {
     pub disk_floor_us: f64,
 }
 
+/// How weights are stored in a sweep over precisions, and what that does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepPrecision {
+    /// As in options.
+    pub weights: String,
+    /// Bytes of all weights; 0 where no budget works.
+    pub weight_bytes: u64,
+    /// Relative L2 error of the worst output that was predicted, for an encoding for every weight.
+    pub predicted_error: Option<f64>,
+    /// The error of a run.
+    pub measured_error: Option<f64>,
+}
+
+impl SweepPrecision {
+    /// Bytes and errors in a line.
+    fn line(&self) -> String {
+        let error =
+            |what: &str, error: Option<f64>| error.map_or_else(String::new, |e| format!(", error {e:.2e} {what}"));
+        format!(
+            "weights {}: {}{}{}",
+            self.weights,
+            byte_size::format(self.weight_bytes),
+            error("predicted", self.predicted_error),
+            error("measured", self.measured_error)
+        )
+    }
+}
+
 /// Outcomes of all budgets, the smallest budget first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sweep {
@@ -62,6 +90,8 @@ pub struct Sweep {
     pub points: Vec<SweepPoint>,
     /// The smallest budget that works, when one of the budgets does not.
     pub smallest_bytes: Option<u64>,
+    /// How weights are stored, in a sweep over precisions.
+    pub precision: Option<SweepPrecision>,
 }
 
 impl Sweep {
@@ -78,7 +108,8 @@ impl Sweep {
     /// A table with bars.
     pub fn table(&self) -> String {
         let slowest_us = self.plans().map(|(_, plan)| plan.predicted_us).fold(0.0, f64::max);
-        let mut out = format!("{:>11} {:>11} {:>10} {:>10} {:>8}\n", "budget", "peak", "cold ms", "later ms", "gap");
+        let mut out = self.precision.as_ref().map_or_else(String::new, |precision| precision.line() + "\n");
+        let _ = writeln!(out, "{:>11} {:>11} {:>10} {:>10} {:>8}", "budget", "peak", "cold ms", "later ms", "gap");
         for point in &self.points {
             let budget = byte_size::format(point.budget_bytes);
             let _ = match &point.plan {
@@ -102,8 +133,17 @@ impl Sweep {
     }
 
     /// A self-contained page.
-    pub fn page(&self) -> String {
-        let title = escape(&self.model);
+    pub fn page(sweeps: &[Self]) -> String {
+        let title = sweeps.first().map_or_else(String::new, |sweep| escape(&sweep.model));
+        let profile = sweeps.first().map_or_else(String::new, |sweep| escape(&sweep.profile));
+        let sections: String = sweeps.iter().map(Self::section).collect();
+        format!(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}: budgets</title><style>{STYLE}</style></head><body><main><header><h1>{title}</h1><p>Predicted cold run on {profile} by memory budget.</p></header>{sections}</main><script>{SCRIPT}</script></body></html>\n"
+        )
+    }
+
+    /// Plot and table.
+    fn section(&self) -> String {
         let mut rows = String::new();
         for point in &self.points {
             let budget = byte_size::format(point.budget_bytes);
@@ -139,9 +179,9 @@ impl Sweep {
             (None, Some(knee)) => format!("From {} on, more memory buys less than 1 %.", byte_size::format(knee)),
             (None, None) => String::new(),
         };
+        let heading = self.precision.as_ref().map_or_else(String::new, |p| format!("<h2>{}</h2>", escape(&p.line())));
         format!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}: budgets</title><style>{STYLE}</style></head><body><main><header><h1>{title}</h1><p>Predicted cold run on {} by memory budget. {note}</p></header><section><figure>{}<figcaption><span><i class=\"reusable\"></i>first run</span><span><i class=\"upload\"></i>later runs, with what stays resident</span></figcaption></figure><div class=\"scroll\"><table><thead><tr><th class=\"n\">budget</th><th class=\"n\">declared peak</th><th class=\"n\">predicted cold run</th><th class=\"n\">later runs</th><th class=\"n\">gap</th><th>schedule</th><th class=\"n\">slots of pages</th><th class=\"n\">page</th></tr></thead><tbody>{rows}</tbody></table></div></section></main><script>{SCRIPT}</script></body></html>\n",
-            escape(&self.profile),
+            "<section>{heading}<p>{note}</p><figure>{}<figcaption><span><i class=\"reusable\"></i>first run</span><span><i class=\"upload\"></i>later runs, with what stays resident</span></figcaption></figure><div class=\"scroll\"><table><thead><tr><th class=\"n\">budget</th><th class=\"n\">declared peak</th><th class=\"n\">predicted cold run</th><th class=\"n\">later runs</th><th class=\"n\">gap</th><th>schedule</th><th class=\"n\">slots of pages</th><th class=\"n\">page</th></tr></thead><tbody>{rows}</tbody></table></div></section>",
             self.plot(),
         )
     }

@@ -6,6 +6,7 @@ use super::facts::{Facts, cause, node, short, time};
 use super::subject::Subject;
 use super::timeline::{Span, Timeline};
 use crate::bundle::half::HalfSummary;
+use crate::bundle::precision::PrecisionSummary;
 use flashmem_plan_format::byte_size;
 use std::fmt::Write as _;
 
@@ -64,6 +65,11 @@ pub fn summary(subject: &Subject<'_>, timeline: &Timeline) -> String {
     let half = HalfSummary::of_plan(provenance);
     if !half.is_empty() {
         line("half precision", half.to_string());
+    }
+    let precision = PrecisionSummary::of_plan(provenance);
+    if !precision.is_empty() {
+        line("precision", precision.to_string());
+        precision.lines().into_iter().for_each(|text| line("", text));
     }
     let end_us = timeline.end_us();
     let reads: Vec<Span> = timeline.loads.iter().map(|load| load.read).collect();

@@ -1,10 +1,13 @@
 //! Reports of real networks and of a large invented plan.
 
 use super::memory_chart::{columns, in_ring, resident};
-use super::{StallCause, StepRate, Subject, Sweep, SweepPlan, SweepPoint, Timeline, WeightUse, page, terminal};
+use super::{
+    StallCause, StepRate, Subject, Sweep, SweepPlan, SweepPoint, SweepPrecision, Timeline, WeightUse, page, terminal,
+};
 use crate::compile::{CompileOptions, Objective, plan, prepare};
 use crate::cost::OperatorClass;
 use crate::import::ImportOptions;
+use crate::precision::PrecisionOptions;
 use crate::profile::DeviceProfile;
 use crate::schedule::{Problem, SolverKind, StepData, Strategy, emit_commands, page_uses, schedule};
 use crate::search::Keep;
@@ -17,6 +20,7 @@ use std::path::Path;
 fn options(profile: &str, strategy: Strategy, budget_bytes: Option<u64>) -> CompileOptions {
     CompileOptions {
         weights: Encoding::F16,
+        precision: PrecisionOptions::default(),
         budget_bytes,
         import: ImportOptions::default(),
         profile: DeviceProfile::load(profile).expect("built in"),
@@ -261,7 +265,8 @@ fn a_sweep_shows_the_smallest_budget_and_the_knee() {
         point(1 << 12, Some(plan(3010.0))),
         point(1 << 13, Some(plan(3000.0))),
     ];
-    let mut sweep = Sweep { model: "<m>".into(), profile: "p".into(), points, smallest_bytes: Some(1500) };
+    let mut sweep =
+        Sweep { model: "<m>".into(), profile: "p".into(), points, smallest_bytes: Some(1500), precision: None };
     assert_eq!(sweep.knee_bytes(), Some(1 << 12));
     let table = sweep.table();
     for text in
@@ -269,12 +274,24 @@ fn a_sweep_shows_the_smallest_budget_and_the_knee() {
     {
         assert!(table.contains(text), "{text}\n{table}");
     }
-    let html = sweep.page();
+    let html = Sweep::page(std::slice::from_ref(&sweep));
     check_page(&html);
     assert!(
         html.contains("&lt;m&gt;") && html.matches("<circle").count() == 3 && html.contains("infeasible below 1.5 KiB")
     );
     sweep.points.truncate(1);
     assert_eq!(sweep.knee_bytes(), None);
-    check_page(&sweep.page());
+    check_page(&Sweep::page(&[sweep.clone()]));
+    let precision = SweepPrecision {
+        weights: "auto:1%".to_owned(),
+        weight_bytes: 2048,
+        predicted_error: Some(0.0099),
+        measured_error: None,
+    };
+    let two = [sweep.clone(), Sweep { precision: Some(precision), ..sweep }];
+    let line = "weights auto:1%: 2.0 KiB, error 9.90e-3 predicted";
+    assert!(two[1].table().starts_with(&format!("{line}\n")), "{}", two[1].table());
+    let html = Sweep::page(&two);
+    check_page(&html);
+    assert!(html.contains(line) && html.matches("<figure>").count() == 2);
 }

@@ -8,21 +8,28 @@ use super::fusion::{FusionReport, Proposal, Split, propose};
 use super::residency::{Keep, keep_pages};
 use super::types::{BudgetError, Planned, Search, Slack, peak_bytes};
 use crate::bundle::half::HalfSummary;
+use crate::bundle::precision::PrecisionSummary;
 use crate::bundle::{Assembled, Assembly};
 use crate::emit::KernelCache;
 use crate::graph::Graph;
 use crate::graph::verify::{Violation, verify};
+use crate::lower::LowerOptions;
 use crate::lower::blocks::choose;
 use crate::lower::half::{HalfReport, into_range};
 use crate::lower::program::Program;
 use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize, split_large, split_long_sums};
+use crate::precision::{Decision, PrecisionError, PrecisionOptions, PrecisionReport, Request, decide};
 use crate::profile::DeviceProfile;
 use crate::schedule::{SolverKind, Strategy};
 use crate::stages::StageError;
-use flashmem_plan_format::plan::{Encoding, Provenance};
+use flashmem_plan_format::plan::{Encoding, MAX_PAGES_PER_DISPATCH, PageGeometry, Provenance};
+use std::cell::OnceCell;
 
 /// Solutions with undone fusions that are tried, at most.
 const MAX_ATTEMPTS: u32 = 4;
+
+/// Rows of pages that are large enough for any weight, where nothing but the places of weights matters.
+const LARGEST_PAGE_ROWS: u32 = 8192;
 
 /// Option of an epilogue that was split: a bundle has an entry for each.
 pub const SPLIT_OPTION: &str = "split epilogue";
@@ -34,6 +41,10 @@ pub struct SolveOptions<'a> {
     pub profile: &'a DeviceProfile,
     /// Stored precision.
     pub weights: Encoding,
+    /// What else decides how weights are stored.
+    pub precision: &'a PrecisionOptions,
+    /// How weights are stored, where that was decided before for the same graph and options.
+    pub decision: Option<&'a Decision>,
     /// The budget.
     pub budget_bytes: Option<u64>,
     /// When the least memory is requested: how much slower than the best it may be.
@@ -62,6 +73,9 @@ pub enum SolveError {
         /// What is wrong.
         violations: Vec<Violation>,
     },
+    /// No encodings can be chosen.
+    #[error(transparent)]
+    Precision(#[from] PrecisionError),
     /// The graph cannot be lowered, or not within the budget.
     #[error(transparent)]
     Budget(#[from] BudgetError),
@@ -97,6 +111,10 @@ pub struct Solution {
     pub fusion: FusionReport,
     /// What was done for half precision.
     pub half: HalfReport,
+    /// How every weight is stored, where that is not in one format of floats.
+    pub precision: Option<PrecisionReport>,
+    /// What decided it.
+    pub decision: Option<Decision>,
 }
 
 /// What all attempts have in common.
@@ -104,6 +122,8 @@ struct Attempts<'a> {
     imported: &'a Graph,
     options: &'a SolveOptions<'a>,
     kernels: KernelCache,
+    /// How weights are stored, decided once.
+    decision: OnceCell<Decision>,
 }
 
 /// The best solution for a graph.
@@ -111,7 +131,8 @@ struct Attempts<'a> {
 /// # Errors
 /// Those of the stages, with every fusion whole.
 pub fn solve(imported: &Graph, options: &SolveOptions<'_>) -> Result<Solution, SolveError> {
-    let attempts = Attempts { imported, options, kernels: KernelCache::default() };
+    let decision = options.decision.cloned().map_or_else(OnceCell::new, OnceCell::from);
+    let attempts = Attempts { imported, options, kernels: KernelCache::default(), decision };
     let whole = attempts.with_splits(Vec::new())?;
     // Only an optimised schedule is short of capacity for a reason that fusion can change, and only time is.
     let adaptive = options.strategy == Strategy::Optimal && options.slack.is_none();
@@ -120,9 +141,10 @@ pub fn solve(imported: &Graph, options: &SolveOptions<'_>) -> Result<Solution, S
         (Keep::Auto, Some(_)) => Keep::None,
         (keep @ (Keep::Auto | Keep::None | Keep::All), Some(_) | None) => keep,
     };
-    let provenance = attempts.provenance_of(&best.fusion.splits, &best.half);
+    let provenance = attempts.provenance_of(&best.fusion.splits, &best.half, best.precision.as_ref());
     let assembly = attempts.assembly(&provenance);
     best.assembled = keep_pages(&best.program, &assembly, best.assembled, keep)?;
+    best.decision = attempts.decision.into_inner();
     Ok(best)
 }
 
@@ -139,10 +161,13 @@ impl Attempts<'_> {
         }
     }
 
-    fn provenance_of(&self, splits: &[Split], half: &HalfReport) -> Provenance {
+    fn provenance_of(&self, splits: &[Split], half: &HalfReport, precision: Option<&PrecisionReport>) -> Provenance {
         let mut provenance = self.options.provenance.clone();
         provenance.options.extend(splits.iter().map(|split| (SPLIT_OPTION.to_owned(), split.node.clone())));
         provenance.options.extend(HalfSummary::of_report(half).options());
+        provenance
+            .options
+            .extend(precision.map(PrecisionSummary::of_report).iter().flat_map(PrecisionSummary::options));
         provenance
     }
 
@@ -170,7 +195,8 @@ impl Attempts<'_> {
         }
         let half = if floats == Encoding::F16 { into_range(&mut graph) } else { HalfReport::default() };
         check("half", &graph)?;
-        let provenance = self.provenance_of(&splits, &half);
+        let precision = self.with_encodings(&mut graph, floats, max_binding_bytes)?;
+        let provenance = self.provenance_of(&splits, &half, precision.as_ref());
         let planned = search(
             &graph,
             &self.kernels,
@@ -186,7 +212,40 @@ impl Attempts<'_> {
         let Planned { program, assembled } = planned?;
         let whole_us = assembled.schedule.finish_us;
         let fusion = FusionReport { capacity_binds: false, whole_us, splits };
-        Ok(Solution { graph, optimized, program, assembled, fusion, half })
+        Ok(Solution { graph, optimized, program, assembled, fusion, half, precision, decision: None })
+    }
+
+    /// Has constants stored as is decided for the first graph, where there is anything to decide or to tell.
+    fn with_encodings(
+        &self,
+        graph: &mut Graph,
+        floats: Encoding,
+        max_binding_bytes: u64,
+    ) -> Result<Option<PrecisionReport>, SolveError> {
+        let options = self.options.precision;
+        let in_blocks = matches!(self.options.weights, Encoding::Block(_));
+        if !options.needs_samples() && !in_blocks {
+            return Ok(None);
+        }
+        let lower = LowerOptions {
+            encoding: floats,
+            page: PageGeometry { rows: LARGEST_PAGE_ROWS },
+            max_pages_per_call: MAX_PAGES_PER_DISPATCH,
+            max_binding_bytes,
+            max_rounds: self.options.profile.limits.loop_rounds.map(u64::from),
+            tiles: self.options.profile.tiles,
+        };
+        let decision = match self.decision.get() {
+            Some(decision) => decision,
+            None => {
+                let decision = decide(graph, &Request { options, lower: &lower })?;
+                self.decision.get_or_init(|| decision)
+            }
+        };
+        if options.goal.is_some() || options.weighed {
+            decision.apply(graph, &lower)?;
+        }
+        Ok(Some(decision.report.clone()))
     }
 
     /// Splits what is predicted to pay, then half of it, …, and goes on from the first solution that is better.

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use flashmem_compiler::compile::{CompileOptions, Objective, plan, prepare};
 use flashmem_compiler::import::ImportOptions;
+use flashmem_compiler::precision::PrecisionOptions;
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::search::Keep;
@@ -38,6 +39,7 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let options = CompileOptions {
         weights: if args.f32 { Encoding::F32 } else { Encoding::F16 },
+        precision: PrecisionOptions::default(),
         budget_bytes: args.budget.as_deref().map(byte_size::parse).transpose()?,
         import: ImportOptions::default(),
         profile: DeviceProfile::load(&args.device)?,

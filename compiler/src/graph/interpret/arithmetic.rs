@@ -1,5 +1,6 @@
 //! Sums, products, softmax and norms of the reference interpreter, accumulated in f64.
 
+use super::products::{TileRow, matrix};
 use super::{Tensor, for_each_index, offset, strides, word};
 use crate::graph::constant::Dtype;
 use crate::graph::op::{EmptyRow, NormKind, ReduceKind};
@@ -20,20 +21,99 @@ pub fn einsum(axes: [&[u8]; 2], output: &[u8], operands: [&Tensor; 2], shape: &[
             }
         }
     }
-    let labels: Vec<u8> = summed.iter().map(|s| s.0).collect();
-    let dims: Vec<usize> = summed.iter().map(|s| s.1).collect();
-    let outer = [0, 1].map(|i| label_strides(output, axes[i], &operands[i].shape));
-    let inner = [0, 1].map(|i| label_strides(&labels, axes[i], &operands[i].shape));
-    let [a, b] = operands;
-    let mut terms = Vec::new();
-    for_each_index(&dims, |k| terms.push((offset(k, &inner[0]), offset(k, &inner[1]))));
-    let mut words = Vec::with_capacity(shape.iter().product());
-    for_each_index(shape, |index| {
-        let (at_a, at_b) = (offset(index, &outer[0]), offset(index, &outer[1]));
-        let sum: f64 = terms.iter().map(|(i, j)| a.value(at_a + i) * b.value(at_b + j)).sum();
-        words.push(word(sum, a.dtype));
-    });
-    Tensor { shape: shape.to_vec(), dtype: a.dtype, words }
+    let product = Product { axes, output, operands, shape, summed };
+    let words = if product.is_of_matrices() { product.by_matrices() } else { product.by_elements() };
+    Tensor { shape: shape.to_vec(), dtype: operands[0].dtype, words }
+}
+
+/// Multiplications below which nothing is gathered.
+const FEW_PRODUCTS: usize = 4096;
+
+/// An einsum of two operands.
+struct Product<'a> {
+    axes: [&'a [u8]; 2],
+    output: &'a [u8],
+    operands: [&'a Tensor; 2],
+    shape: &'a [usize],
+    /// Labels that are summed over, with their sizes.
+    summed: Vec<(u8, usize)>,
+}
+
+impl Product<'_> {
+    /// Element by element.
+    fn by_elements(&self) -> Vec<u32> {
+        let Self { axes, output, operands: [a, b], shape, .. } = self;
+        let (labels, dims) = self.sums();
+        let outer = [0, 1].map(|i| label_strides(output, axes[i], &self.operands[i].shape));
+        let inner = [0, 1].map(|i| label_strides(&labels, axes[i], &self.operands[i].shape));
+        let mut terms = Vec::new();
+        for_each_index(&dims, |k| terms.push((offset(k, &inner[0]), offset(k, &inner[1]))));
+        let mut words = Vec::with_capacity(shape.iter().product());
+        for_each_index(shape, |index| {
+            let (at_a, at_b) = (offset(index, &outer[0]), offset(index, &outer[1]));
+            let sum: f64 = terms.iter().map(|(i, j)| a.value(at_a + i) * b.value(at_b + j)).sum();
+            words.push(word(sum, a.dtype));
+        });
+        words
+    }
+
+    fn sums(&self) -> (Vec<u8>, Vec<usize>) {
+        self.summed.iter().copied().unzip()
+    }
+
+    /// Whether this is a batch of matrix products of floats, and a large one: each summed label is in both operands, once.
+    fn is_of_matrices(&self) -> bool {
+        let once = |labels: &[u8]| labels.iter().all(|l| labels.iter().filter(|other| *other == l).count() == 1);
+        let is_float = self.operands.iter().all(|operand| operand.dtype == Dtype::F32);
+        let in_both = self.summed.iter().all(|(label, _)| self.axes.iter().all(|axes| axes.contains(label)));
+        let products = self.summed.iter().map(|(_, size)| size).chain(self.shape).product::<usize>();
+        is_float && in_both && self.axes.iter().all(|axes| once(axes)) && products >= FEW_PRODUCTS
+    }
+
+    /// Offsets of every index along the labels that `belongs` picks, in the output and in both operands.
+    fn places(&self, belongs: impl Fn(u8) -> bool) -> Vec<[usize; 3]> {
+        let picked = self.output.iter().zip(self.shape).filter(|(label, _)| belongs(**label));
+        let (labels, dims): (Vec<u8>, Vec<usize>) = picked.map(|(label, size)| (*label, *size)).unzip();
+        let own = label_strides(&labels, self.output, self.shape);
+        let strides = [0, 1].map(|i| label_strides(&labels, self.axes[i], &self.operands[i].shape));
+        let mut places = Vec::new();
+        for_each_index(&dims, |i| places.push([offset(i, &own), offset(i, &strides[0]), offset(i, &strides[1])]));
+        places
+    }
+
+    /// The same sums, as products of matrices.
+    fn by_matrices(&self) -> Vec<u32> {
+        let [a, b] = self.operands;
+        let [in_a, in_b] = self.axes.map(|axes| move |label| axes.contains(&label));
+        let batches = self.places(|label| in_a(label) && in_b(label));
+        let rows = self.places(|label| in_a(label) && !in_b(label));
+        let columns = self.places(|label| !in_a(label));
+        let (labels, dims) = self.sums();
+        let inner = [0, 1].map(|i| label_strides(&labels, self.axes[i], &self.operands[i].shape));
+        let mut terms = Vec::new();
+        for_each_index(&dims, |k| terms.push((offset(k, &inner[0]), offset(k, &inner[1]))));
+        let float = |tensor: &Tensor, index: usize| f64::from(f32::from_bits(tensor.words[index]));
+        let mut words = vec![0; self.shape.iter().product()];
+        let nothing: f64 = std::iter::empty::<f64>().sum();
+        for [batch, batch_a, batch_b] in batches {
+            let of_row = |row: &[usize; 3]| {
+                let base = batch_a + row[1];
+                terms.iter().map(move |(k, _)| float(a, base + k))
+            };
+            let left: Vec<f64> = rows.iter().flat_map(of_row).collect();
+            let gather = |first: usize, tile: &mut [TileRow]| {
+                for (tile, (_, k)) in tile.iter_mut().zip(&terms) {
+                    for (to, column) in tile.iter_mut().zip(&columns[first..]) {
+                        *to = float(b, batch_b + column[2] + k);
+                    }
+                }
+            };
+            let sums = matrix(&left, [rows.len(), terms.len(), columns.len()], nothing, &gather);
+            let places = rows.iter().flat_map(|row| columns.iter().map(|column| batch + row[0] + column[0]));
+            places.zip(sums).for_each(|(place, sum)| words[place] = word(sum, Dtype::F32));
+        }
+        words
+    }
 }
 
 /// Calls `visit` with the element offsets of every slice of `shape` along `axes`.

@@ -1,14 +1,18 @@
 //! The reference interpreter of graphs: naive, on the CPU, for every operator and its epilogue.
 //!
 //! It is the oracle for optimisation, lowering and kernels, and folds constants. Sums and products are accumulated in f64,
-//! so that it is better than what it judges. It deliberately ignores speed, memory and layouts: every tensor is dense,
-//! row-major, one 4-byte device word an element.
+//! so that it is better than what it judges. Only large products are made fast, with the same bits (`products.rs`), since
+//! precision is chosen by running whole networks. It deliberately ignores layouts: every tensor is dense, row-major, one 4-byte
+//! device word an element, and is held until its last reader has run.
 
 mod arithmetic;
 mod movement;
+mod products;
 mod windows;
+mod words;
 
 pub use movement::source_indices;
+pub use words::{bytes_of, words_of};
 
 use super::constant::{Constant, Dtype};
 use super::op::Op;
@@ -172,17 +176,35 @@ pub fn evaluate(op: &Op, operands: &[&Tensor], shape: &[usize]) -> Tensor {
 
 /// The value of a node from those of its operands, epilogue included.
 pub fn evaluate_node(graph: &Graph, id: NodeId, operands: &[&Tensor]) -> Tensor {
-    let node = graph.node(id);
     let own = graph.op_operand_count(id);
+    let node = graph.node(id);
     let result = evaluate(&node.op, &operands[..own], &node.shape);
+    if node.epilogue.is_some() { epilogue(graph, id, &result, &operands[own..]) } else { result }
+}
+
+/// What a node's epilogue makes of its operator's result and the operands behind the operator's own.
+pub fn epilogue(graph: &Graph, id: NodeId, result: &Tensor, operands: &[&Tensor]) -> Tensor {
+    let node = graph.node(id);
     match &node.epilogue {
-        None => result,
+        None => result.clone(),
         Some(program) => {
-            let mut inputs = vec![&result];
-            inputs.extend_from_slice(&operands[own..]);
+            let mut inputs = vec![result];
+            inputs.extend_from_slice(operands);
             pointwise(program, &inputs, &node.shape)
         }
     }
+}
+
+/// A node that was evaluated.
+pub struct Evaluated<'a> {
+    /// The node.
+    pub id: NodeId,
+    /// Its operands.
+    pub operands: &'a [&'a Tensor],
+    /// Its operator's result, before the epilogue; `None` where there is no epilogue.
+    pub result: Option<&'a Tensor>,
+    /// Its value.
+    pub value: &'a Tensor,
 }
 
 /// Runs a graph: one list of device words for each public input, in order; the same for the outputs.
@@ -190,6 +212,14 @@ pub fn evaluate_node(graph: &Graph, id: NodeId, operands: &[&Tensor]) -> Tensor 
 /// # Panics
 /// When the inputs do not fit the graph's, or the graph is not what `verify` accepts.
 pub fn interpret(graph: &Graph, inputs: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    walk(graph, inputs, &mut |_| ())
+}
+
+/// Runs a graph, and shows every node that is evaluated, operands first.
+///
+/// # Panics
+/// As [`interpret`].
+pub fn walk(graph: &Graph, inputs: &[Vec<u32>], visit: &mut dyn FnMut(&Evaluated<'_>)) -> Vec<Vec<u32>> {
     assert_eq!(inputs.len(), graph.inputs.len(), "one list of words for each public input");
     let mut values: BTreeMap<NodeId, Tensor> = BTreeMap::new();
     for (port, words) in graph.inputs.iter().zip(inputs) {
@@ -197,12 +227,34 @@ pub fn interpret(graph: &Graph, inputs: &[Vec<u32>]) -> Vec<Vec<u32>> {
         assert_eq!(words.len(), node.shape.iter().product::<usize>(), "input `{}`", port.name);
         values.insert(port.node, Tensor { shape: node.shape.clone(), dtype: node.dtype, words: words.clone() });
     }
-    for id in graph.topological_order() {
+    let order = graph.topological_order();
+    // Readers that are still to run; public outputs are read in the end.
+    let mut readers: BTreeMap<NodeId, usize> = BTreeMap::new();
+    let all = order.iter().flat_map(|id| graph.operands(*id)).chain(graph.outputs.iter().map(|port| port.node));
+    all.for_each(|id| *readers.entry(id).or_default() += 1);
+    for id in order {
+        let ids = graph.operands(id);
         if !values.contains_key(&id) {
-            let ids = graph.operands(id);
             let operands: Vec<&Tensor> = ids.iter().map(|o| &values[o]).collect();
-            let value = evaluate_node(graph, id, &operands);
+            let own = graph.op_operand_count(id);
+            let node = graph.node(id);
+            let result = evaluate(&node.op, &operands[..own], &node.shape);
+            let value = if node.epilogue.is_some() {
+                let value = epilogue(graph, id, &result, &operands[own..]);
+                visit(&Evaluated { id, operands: &operands, result: Some(&result), value: &value });
+                value
+            } else {
+                visit(&Evaluated { id, operands: &operands, result: None, value: &result });
+                result
+            };
             values.insert(id, value);
+        }
+        for operand in ids {
+            let left = readers.get_mut(&operand).expect("every operand has a reader");
+            *left -= 1;
+            if *left == 0 {
+                values.remove(&operand);
+            }
         }
     }
     graph.outputs.iter().map(|port| values[&port.node].words.clone()).collect()

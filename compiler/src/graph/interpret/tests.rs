@@ -132,3 +132,58 @@ fn a_graph_with_an_epilogue() {
     let y = interpret(&graph, &[words(&[1., 2.]), words(&[3., 4., 5., 6.]), words(&[100.])]);
     assert_eq!(y, [words(&[113., 116.])]);
 }
+
+/// Floats of a few bits and many, positive and negative, zeros among them.
+fn noise(count: usize, seed: u32) -> Vec<f32> {
+    let at = |i: usize| (i as u32).wrapping_mul(2_654_435_761).wrapping_add(seed.wrapping_mul(40_503)) >> 7;
+    (0..count).map(|i| if i % 11 == 3 { -0.0 } else { at(i) as f32 / 1.7e7 - 1.0 }).collect()
+}
+
+#[test]
+fn large_products_have_the_bits_of_plain_sums() {
+    let (a, b) = (t(&[3, 9, 37], &noise(3 * 9 * 37, 1)), t(&[3, 37, 70], &noise(3 * 37 * 70, 2)));
+    let product = Op::Einsum { a: b"bmk".to_vec(), b: b"bkn".to_vec(), output: b"nbm".to_vec() };
+    let found = evaluate(&product, &[&a, &b], &[70, 3, 9]).to_f32();
+    for (n, batch, m) in (0..70).flat_map(|n| (0..3).flat_map(move |b| (0..9).map(move |m| (n, b, m)))) {
+        let term = |k: usize| a.value((batch * 9 + m) * 37 + k) * b.value((batch * 37 + k) * 70 + n);
+        let sum: f64 = (0..37).map(term).sum();
+        assert_eq!(found[(n * 3 + batch) * 9 + m].to_bits(), (sum as f32).to_bits());
+    }
+    // A sum over nothing, and only negative zeros.
+    let (none, zeros) = (t(&[80, 0], &[]), t(&[0, 80], &[]));
+    let product = Op::Einsum { a: b"mk".to_vec(), b: b"kn".to_vec(), output: b"mn".to_vec() };
+    assert_eq!(evaluate(&product, &[&none, &zeros], &[80, 80]).to_f32(), vec![0.0; 6400]);
+}
+
+#[test]
+fn convolutions_have_the_bits_of_plain_sums() {
+    let (groups, channels, outputs) = (2, 6, 10);
+    let (x, mut w) = (noise(2 * 6 * 7 * 8, 3), noise(10 * 3 * 3 * 3, 4));
+    for infinite in [false, true] {
+        if infinite {
+            w[5] = f32::INFINITY;
+        }
+        let (x, w) = (t(&[2, channels, 7, 8], &x), t(&[outputs, 3, 3, 3], &w));
+        let conv = Op::Conv { window: window(&[3, 3], 2, 1), groups };
+        let found = evaluate(&conv, &[&x, &w], &[2, outputs, 4, 4]).to_f32();
+        let mut places = found.iter();
+        for (n, o) in (0..2).flat_map(|n| (0..outputs).map(move |o| (n, o))) {
+            for (row, column) in (0..4).flat_map(|r| (0..4).map(move |c| (r, c))) {
+                let mut sum = 0.0;
+                for (tap_row, tap_column) in (0..3).flat_map(|r| (0..3).map(move |c| (r, c))) {
+                    let (y, z) = (2 * row + tap_row, 2 * column + tap_column);
+                    if !(1..8).contains(&y) || !(1..9).contains(&z) {
+                        continue;
+                    }
+                    for c in 0..3 {
+                        let channel = o / 5 * 3 + c;
+                        let value = x.value(((n * channels + channel) * 7 + y - 1) * 8 + z - 1);
+                        sum += value * w.value(((o * 3 + c) * 3 + tap_row) * 3 + tap_column);
+                    }
+                }
+                let found = places.next().expect("as many");
+                assert!(found.to_bits() == (sum as f32).to_bits() || (found.is_nan() && sum.is_nan()));
+            }
+        }
+    }
+}

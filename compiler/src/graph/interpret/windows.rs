@@ -1,5 +1,6 @@
 //! Convolutions and pooling of the reference interpreter. One or two spatial axes are three, the first of size 1.
 
+use super::products::{TILE, TileRow, matrix};
 use super::{Tensor, word};
 use crate::graph::constant::Dtype;
 use crate::graph::op::{PoolKind, Window};
@@ -66,27 +67,50 @@ fn for_each_place(dims: [usize; 3], mut visit: impl FnMut([usize; 3])) {
     }
 }
 
-/// Convolution.
+/// Convolution: for each image and group a product of the filters with the windows. Taps outside the input add nothing, which
+/// for finite weights a zero does as well.
 pub fn conv(window: &Window, groups: usize, x: &Tensor, weight: &Tensor, shape: &[usize]) -> Tensor {
     let w3 = Window3::new(window);
     let (input, output) = (three(&x.shape[2..], 1), three(&shape[2..], 1));
-    let (channels, outputs) = (weight.shape[1], shape[1]);
+    let (channels, outputs) = (weight.shape[1], shape[1] / groups);
     let (plane, taps) = (input.iter().product::<usize>(), w3.kernel.iter().product::<usize>());
+    let float = |tensor: &Tensor, index: usize| f64::from(f32::from_bits(tensor.words[index]));
+    let mut places = Vec::new();
+    for_each_place(output, |at| {
+        w3.for_each_tap(at, input, |_, place| places.push(inside(place, input)));
+    });
+    let finite = weight.words.iter().all(|word| f32::from_bits(*word).is_finite());
     let mut words = Vec::with_capacity(shape.iter().product());
-    for n in 0..shape[0] {
-        for o in 0..outputs {
-            let first_channel = o / (outputs / groups) * channels;
-            for_each_place(output, |at| {
-                let mut sum = 0.0;
-                w3.for_each_tap(at, input, |tap, place| {
-                    let Some(place) = inside(place, input) else { return };
-                    for c in 0..channels {
-                        let value = x.value((n * x.shape[1] + first_channel + c) * plane + place);
-                        sum += value * weight.value((o * channels + c) * taps + tap);
+    for (image, group) in (0..shape[0]).flat_map(|image| (0..groups).map(move |group| (image, group))) {
+        let first = image * x.shape[1] + group * channels;
+        let of_filter = |o: usize| {
+            let base = (group * outputs + o) * channels * taps;
+            (0..taps).flat_map(move |tap| (0..channels).map(move |c| base + c * taps + tap))
+        };
+        if finite {
+            let filters: Vec<f64> = (0..outputs).flat_map(of_filter).map(|place| float(weight, place)).collect();
+            let gather = |column: usize, tile: &mut [TileRow]| {
+                for (number, places) in places.chunks_exact(taps).skip(column).take(TILE).enumerate() {
+                    for (tap, place) in places.iter().enumerate() {
+                        let Some(place) = place else { continue };
+                        for c in 0..channels {
+                            tile[tap * channels + c][number] = float(x, (first + c) * plane + place);
+                        }
                     }
+                }
+            };
+            let sizes = [outputs, taps * channels, output.iter().product()];
+            words.extend(matrix(&filters, sizes, 0.0, &gather).into_iter().map(|sum| word(sum, Dtype::F32)));
+            continue;
+        }
+        for o in 0..outputs {
+            for places in places.chunks_exact(taps) {
+                let terms = of_filter(o).enumerate().filter_map(|(k, at)| {
+                    let place = places[k / channels]?;
+                    Some(float(x, (first + k % channels) * plane + place) * float(weight, at))
                 });
-                words.push(word(sum, Dtype::F32));
-            });
+                words.push(word(terms.fold(0.0, |sum, term| sum + term), Dtype::F32));
+            }
         }
     }
     Tensor { shape: shape.to_vec(), dtype: Dtype::F32, words }

@@ -24,6 +24,8 @@ pub struct StreamedWeight {
     pub channel_axes: Vec<usize>,
     /// These axes in the result.
     pub output_axes: Vec<usize>,
+    /// Axes of the weight that are summed over, in the order in which they are stored and summed.
+    pub k_axes: Vec<usize>,
 }
 
 /// The streamed weight of a product or convolution.
@@ -31,8 +33,8 @@ pub fn streamed_weight(graph: &Graph, id: NodeId) -> Option<StreamedWeight> {
     if !matches!(graph.node(id).op, Op::Conv { .. }) {
         return super::einsum::streamed_weight(graph, id);
     }
-    graph.constant(*graph.operands(id).get(1)?)?;
-    Some(StreamedWeight { position: 1, channel_axes: vec![0], output_axes: vec![1] })
+    let rank = graph.constant(*graph.operands(id).get(1)?)?.shape.len();
+    Some(StreamedWeight { position: 1, channel_axes: vec![0], output_axes: vec![1], k_axes: (1..rank).collect() })
 }
 
 /// The product kernel for a number of rows. Few rows run with lanes along the columns.

@@ -165,7 +165,9 @@ pub fn streamed_weight(graph: &Graph, id: NodeId) -> Option<StreamedWeight> {
     let product = product(graph, id).filter(|product| product.is_weighted(graph))?;
     let place = |(axis, label): (usize, &u8)| Some((axis, output.iter().position(|l| l == label)?));
     let (channel_axes, output_axes) = product.b.iter().enumerate().filter_map(place).unzip();
-    Some(StreamedWeight { position: usize::from(!product.swapped), channel_axes, output_axes })
+    let axis = |label: &u8| product.b.iter().position(|l| l == label).expect("a k label is in both operands");
+    let k_axes = product.kinds.k.iter().map(axis).collect();
+    Some(StreamedWeight { position: usize::from(!product.swapped), channel_axes, output_axes, k_axes })
 }
 
 /// Lowers an einsum.

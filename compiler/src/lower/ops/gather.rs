@@ -138,7 +138,8 @@ fn row_source(lowering: &mut Lowering<'_>, table_node: NodeId, constant: &Consta
         row_elements: constant.shape[1..].iter().product::<usize>() as u32,
         encoding,
     };
-    lowering.add_row_source(RowSource { table, constant: constant.clone() })
+    let importance = graph.importance.get(&table_node).cloned();
+    lowering.add_row_source(RowSource { table, constant: constant.clone(), importance })
 }
 
 /// A name that no table has: one constant is several tables where it is read in several shapes.

@@ -31,7 +31,7 @@ use super::context::{Lowering, Site};
 use super::error::LowerError;
 use crate::graph::NodeId;
 use crate::graph::op::Op;
-pub use contraction::streamed_weight;
+pub use contraction::{element_strides, streamed_weight};
 pub use conv::is_depthwise;
 pub use copy::lower_outputs;
 pub use gather::{HostIndices, row_table};
