@@ -77,52 +77,51 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    fn push(&mut self, node: String, class: OperatorClass, flops: u64, bytes: u64, weight_bytes: u64) {
+    fn push(&mut self, class: OperatorClass, flops: u64, bytes: u64, weight_bytes: u64) {
         let execute_us = self.profile.step_cost(class, flops, bytes);
         let capacity_pages = self.profile.capacity_pages(class, execute_us, self.page_bytes);
         let start = self.stream_bytes;
         self.stream_bytes += weight_bytes;
         let range = (start / self.page_bytes) as u32..self.stream_bytes.div_ceil(self.page_bytes) as u32;
         self.pages.push((weight_bytes > 0).then_some(range));
-        self.steps.push(StepData { node, class, execute_us, capacity_pages });
+        self.steps.push(StepData { class, execute_us, capacity_pages });
     }
 
-    fn passes(&mut self, block: u32, what: &str, class: OperatorClass, elements: u64) {
-        self.push(format!("block{block}/{what}"), class, 0, 8 * elements, 0);
+    fn passes(&mut self, class: OperatorClass, elements: u64) {
+        self.push(class, 0, 8 * elements, 0);
     }
 
     /// A product with a stored matrix, cut into as many steps as its pages demand.
-    fn product(&mut self, block: u32, what: &str, rows: u64, depth: u64, columns: u64) {
+    fn product(&mut self, rows: u64, depth: u64, columns: u64) {
         let parts = (2 * depth * columns).div_ceil((PAGES_PER_STEP - 1) * self.page_bytes);
         for part in 0..parts {
             let columns = columns * (part + 1) / parts - columns * part / parts;
             let weight_bytes = 2 * depth * columns;
             let bytes = 4 * rows * (depth + columns) + weight_bytes;
-            let node = format!("block{block}/{what}/{part}");
-            self.push(node, OperatorClass::Reusable, 2 * rows * depth * columns, bytes, weight_bytes);
+            self.push(OperatorClass::Reusable, 2 * rows * depth * columns, bytes, weight_bytes);
         }
     }
 
-    fn block(&mut self, network: &Network, block: u32) {
+    fn block(&mut self, network: &Network) {
         let Network { rows, width, key_value_width, hidden, .. } = *network;
         let elements = rows * width;
-        self.passes(block, "norm1", OperatorClass::Hierarchical, elements);
-        self.product(block, "query", rows, width, width);
-        self.product(block, "key_value", rows, width, key_value_width);
-        self.passes(block, "positions", OperatorClass::Elemental, elements);
-        self.push(format!("block{block}/scores"), OperatorClass::Reusable, 2 * rows * elements, 8 * elements, 0);
-        self.passes(block, "softmax", OperatorClass::Hierarchical, rows * rows * 16);
-        self.push(format!("block{block}/values"), OperatorClass::Reusable, 2 * rows * elements, 8 * elements, 0);
-        self.product(block, "output", rows, width, width);
-        self.passes(block, "add1", OperatorClass::Elemental, elements);
-        self.passes(block, "norm2", OperatorClass::Hierarchical, elements);
+        self.passes(OperatorClass::Hierarchical, elements);
+        self.product(rows, width, width);
+        self.product(rows, width, key_value_width);
+        self.passes(OperatorClass::Elemental, elements);
+        self.push(OperatorClass::Reusable, 2 * rows * elements, 8 * elements, 0);
+        self.passes(OperatorClass::Hierarchical, rows * rows * 16);
+        self.push(OperatorClass::Reusable, 2 * rows * elements, 8 * elements, 0);
+        self.product(rows, width, width);
+        self.passes(OperatorClass::Elemental, elements);
+        self.passes(OperatorClass::Hierarchical, elements);
         if network.gated {
-            self.product(block, "gate", rows, width, hidden);
+            self.product(rows, width, hidden);
         }
-        self.product(block, "up", rows, width, hidden);
-        self.passes(block, "activation", OperatorClass::Elemental, rows * hidden);
-        self.product(block, "down", rows, hidden, width);
-        self.passes(block, "add2", OperatorClass::Elemental, elements);
+        self.product(rows, width, hidden);
+        self.passes(OperatorClass::Elemental, rows * hidden);
+        self.product(rows, hidden, width);
+        self.passes(OperatorClass::Elemental, elements);
     }
 }
 
@@ -130,11 +129,11 @@ impl Steps<'_> {
 fn problem(network: &Network, profile: &DeviceProfile) -> (Problem, Vec<Option<Range<u32>>>) {
     let page_bytes = network.page_bytes;
     let mut steps = Steps { profile, page_bytes, stream_bytes: 0, steps: Vec::new(), pages: Vec::new() };
-    for block in 0..network.blocks {
-        steps.block(network, block);
+    for _ in 0..network.blocks {
+        steps.block(network);
     }
-    steps.passes(network.blocks, "norm", OperatorClass::Hierarchical, network.rows * network.width);
-    steps.product(network.blocks, "head", network.rows, network.width, network.outputs);
+    steps.passes(OperatorClass::Hierarchical, network.rows * network.width);
+    steps.product(network.rows, network.width, network.outputs);
     let page_count = steps.stream_bytes.div_ceil(page_bytes) as u32;
     let pages = page_uses(&steps.pages, page_count).expect("the stream is read in order");
     let problem = Problem {
@@ -155,7 +154,7 @@ fn real_problem(program: &Program, profile: &DeviceProfile) -> (Problem, Vec<Opt
     let step = |step: &Step| {
         let execute_us = profile.step_cost(step.cost.class, step.cost.flops as u64, step.cost.bytes as u64);
         let capacity_pages = profile.capacity_pages(step.cost.class, execute_us, page_bytes);
-        StepData { node: step.node.clone(), class: step.cost.class, execute_us, capacity_pages }
+        StepData { class: step.cost.class, execute_us, capacity_pages }
     };
     let (step_pages, slot_cap) = (step_pages(program), program.pages() as u32);
     let problem = Problem {

@@ -3,6 +3,7 @@
 //! The host checks them: those of inputs before a run, those of outputs (which a debugging bundle has for computed indices)
 //! after it. A kernel limits an index to its axis, whatever it is. It deliberately reads no tensor: the runtime does.
 
+use crate::names::NameId;
 use serde::{Deserialize, Serialize};
 
 /// Elements of a tensor in an order: offset + Σ index · stride over `shape`, each a position in the dense row-major tensor.
@@ -16,9 +17,10 @@ pub struct Walk {
     pub strides: Vec<i64>,
 }
 
-/// Elements of a public input or output that index an axis.
+/// Elements of a public input or output that index an axis. A compiler that has no table of names yet says otherwise which node
+/// is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IndexBound {
+pub struct IndexBound<N = NameId> {
     /// The tensor.
     pub port: IndexPort,
     /// The elements.
@@ -30,7 +32,7 @@ pub struct IndexBound {
     /// A value that is allowed besides: one that stands for no index.
     pub except: Option<i64>,
     /// ONNX node name.
-    pub node: String,
+    pub node: N,
 }
 
 /// A public tensor, by position.
@@ -42,7 +44,13 @@ pub enum IndexPort {
     Output(u32),
 }
 
-impl IndexBound {
+impl<N> IndexBound<N> {
+    /// The same of a node that is said otherwise.
+    pub fn of<M>(self, node: M) -> IndexBound<M> {
+        let Self { port, walk, least, most, except, node: _ } = self;
+        IndexBound { port, walk, least, most, except, node }
+    }
+
     /// Whether a value may stand here.
     pub fn allows(&self, value: i64) -> bool {
         (self.least..=self.most).contains(&value) || self.except == Some(value)
@@ -105,7 +113,7 @@ mod tests {
             least: -4,
             most: 3,
             except: Some(-100),
-            node: "Gather_0".into(),
+            node: "Gather_0",
         };
         let walk = &bound.walk;
         assert_eq!(walk.positions().collect::<Vec<_>>(), [5, 3, 1, 11, 9, 7]);

@@ -11,6 +11,7 @@ pub mod encoding;
 pub mod files;
 pub mod implied;
 pub mod indices;
+pub mod names;
 pub mod npy;
 pub mod plan;
 pub mod random;

@@ -7,6 +7,7 @@
 
 pub use crate::encoding::{Encoding, TEXEL_BYTES};
 use crate::indices::IndexBound;
+pub use crate::names::NameId;
 use crate::row_indices::RowIndices;
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +117,16 @@ pub struct Port {
     pub slice: Option<BufferSlice>,
 }
 
+/// An i32 that must be 0 after a run: otherwise a 64-bit integer of this node needed more than the 32 bits that the device has,
+/// and no output is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntegerCheck {
+    /// ONNX node name.
+    pub node: NameId,
+    /// Where it lies on the device.
+    pub slice: BufferSlice,
+}
+
 /// A table of rows in the bundle's `rows` section (an embedding), of which a run reads only the rows that it needs.
 /// A row is stored as its elements followed by the CRC-32C of these bytes (4 bytes, little endian).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,7 +165,7 @@ pub struct RowGather {
     /// Destination: count of the indices × row elements × 4 bytes.
     pub destination: BufferSlice,
     /// ONNX node name.
-    pub node: String,
+    pub node: NameId,
 }
 
 /// A pipeline: one linked WGSL module with one entry point `main` and one bind group.
@@ -204,7 +215,7 @@ pub struct Dispatch {
     /// Weight pages that it reads, if any.
     pub weights: Option<DispatchWeights>,
     /// ONNX node names that it computes, joined by `+`.
-    pub node: String,
+    pub node: NameId,
     /// Rounds that the loops of one invocation take in all, at most.
     pub loop_rounds: u32,
     /// Its class.
@@ -348,6 +359,9 @@ pub struct Provenance {
 /// A whole plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    /// Names of nodes, for people, in order of first use. Nothing but this table, the names of public tensors and row tables,
+    /// and the provenance depends on what a model calls its nodes.
+    pub names: Vec<String>,
     /// How it came about.
     pub provenance: Provenance,
     /// What the device must offer.
@@ -356,9 +370,8 @@ pub struct Plan {
     pub inputs: Vec<Port>,
     /// Public outputs, in ONNX order.
     pub outputs: Vec<Port>,
-    /// Words that must be 0 after a run, one i32 each, named after the ONNX node that they are about: its 64-bit integers
-    /// needed more than the 32 bits that the device has, and no output is right.
-    pub checks: Vec<Port>,
+    /// Words that must be 0 after a run.
+    pub checks: Vec<IntegerCheck>,
     /// Shape of every page.
     pub page: PageGeometry,
     /// Pages in the file.
@@ -398,4 +411,11 @@ pub struct Plan {
     pub predicted_cold_us: u64,
     /// The same of a run after a completed one.
     pub predicted_warm_us: u64,
+}
+
+impl Plan {
+    /// A name; empty where a plan that was not validated has none.
+    pub fn name(&self, id: NameId) -> &str {
+        self.names.get(id.0 as usize).map_or("", String::as_str)
+    }
 }

@@ -14,8 +14,8 @@ use crate::codec;
 use crate::container::{BundleWriter, Golden};
 use crate::indices::{IndexBound, IndexPort, Walk};
 use crate::plan::{
-    Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, Encoding, MemoryDeclaration, OperatorClass,
-    PageGeometry, PageId, Pipeline, Plan, Port, Provenance, Requirements, RowGather, RowTable, SlotId,
+    Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, Encoding, MemoryDeclaration, NameId,
+    OperatorClass, PageGeometry, PageId, Pipeline, Plan, Port, Provenance, Requirements, RowGather, RowTable, SlotId,
 };
 use crate::row_indices::{
     IndexBinary, IndexInstruction, IndexOperand, IndexSource, IndexUnary, IndexValue, RowIndices,
@@ -78,6 +78,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 /// The plan; valid for [`constants`].
 pub fn small_plan() -> Plan {
     let mut plan = Plan {
+        names: ["Gather_0", "Gather_1", "Add_0", "Add_1", "Add_2+Add_3"].map(str::to_owned).into(),
         provenance: provenance(),
         requirements: Requirements::default(),
         inputs: vec![
@@ -108,7 +109,7 @@ pub fn small_plan() -> Plan {
             table: 0,
             indices: RowIndices::of_input(1, Walk::all(2)),
             destination: BufferSlice { size_bytes: 64, ..activations(4) },
-            node: "Gather_0".into(),
+            node: NameId(0),
         }],
         // The row gather has its own, narrower range.
         index_bounds: vec![IndexBound {
@@ -117,7 +118,7 @@ pub fn small_plan() -> Plan {
             least: -8,
             most: 5,
             except: Some(77),
-            node: "Gather_1".into(),
+            node: NameId(1),
         }],
         pipelines: pipelines(),
         params: params(),
@@ -318,7 +319,7 @@ fn dispatches() -> Vec<Dispatch> {
         bindings: vec![activations(index.into()), activations(u64::from(index) + 1)],
         workgroups: [1, 1, 1],
         weights: Some(DispatchWeights { first_page: PageId(2 * index), page_count: 2, slots_offset_bytes: 16 }),
-        node: format!("Add_{index}"),
+        node: NameId(2 + index),
         loop_rounds: 5,
         class: OperatorClass::Elemental,
         predicted_us: 10.0,
@@ -332,7 +333,7 @@ fn dispatches() -> Vec<Dispatch> {
         bindings: vec![activations(2), constant, rows, activations(3)],
         workgroups: [1, 1, 1],
         weights: None,
-        node: "Add_2+Add_3".into(),
+        node: NameId(4),
         loop_rounds: 5,
         class: OperatorClass::Elemental,
         predicted_us: 10.0,

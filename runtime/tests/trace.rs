@@ -136,7 +136,8 @@ fn dispatches_come_in_order_after_their_submission() {
 #[test]
 fn rows_constants_and_names_with_quotes_are_traced() {
     let mut plan = testing::small_plan();
-    plan.dispatches[0].node = "a \"quoted\" \\ name".into();
+    let name = plan.dispatches[0].node;
+    plan.names[name.0 as usize] = "a \"quoted\" \\ name".into();
     testing::declare(&mut plan, testing::constants().len() as u64);
     let bundle = testing::bundle_of(&plan, None);
     let inputs = [("x", Tensor::from_f32(&[1, 64], &[0.5; 64])), ("ids", Tensor::from_i64(&[2], &[3, -1]))];

@@ -13,7 +13,7 @@ fn session(name: &str) -> anyhow::Result<(Session, Vec<String>)> {
     let compiled = compile_quietly(&model, &bundle, &options(Encoding::F32))?;
     let source = Arc::new(FileSource::open(&bundle)?);
     let session = Session::builder(Source::Blocking(source)).on(&Context::open(None)?).open()?;
-    Ok((session, compiled.plan.checks.into_iter().map(|check| check.name).collect()))
+    Ok((session, compiled.plan.checks.iter().map(|check| compiled.plan.name(check.node).to_owned()).collect()))
 }
 
 fn longs(outputs: &Outputs) -> Vec<i64> {

@@ -82,11 +82,19 @@ pub fn assemble(
     let pages = step_pages(program);
     let mut calls = Calls::default();
     for (index, step) in program.steps.iter().enumerate() {
-        calls.push(step, &problem.steps[index], &linked[index], pages[index].as_ref(), &stream.slots_of_step[index])?;
+        calls.push(
+            program,
+            step,
+            &problem.steps[index],
+            &linked[index],
+            pages[index].as_ref(),
+            &stream.slots_of_step[index],
+        )?;
     }
     let report = &schedule.report;
     let has_pages = program.pages() > 0;
     let mut plan = Plan {
+        names: program.names.clone(),
         provenance: Provenance {
             strategy: assembly.strategy.name().to_owned(),
             solver: report.solver.to_owned(),
@@ -137,6 +145,7 @@ impl Calls {
     /// Appends a call, which finds its pages in these slots.
     fn push(
         &mut self,
+        program: &Program,
         step: &Step,
         data: &StepData,
         linked: &Linked,
@@ -144,7 +153,8 @@ impl Calls {
         slots: &[SlotId],
     ) -> Result<(), AssembleError> {
         let pipeline = self.pipeline(step, linked);
-        let (params_offset_bytes, slots_offset_bytes) = self.parameters(step, linked, slots)?;
+        let wrong = |source| AssembleError::Params { node: program.name(step.node).to_owned(), source };
+        let (params_offset_bytes, slots_offset_bytes) = self.parameters(step, linked, slots).map_err(wrong)?;
         let weights = pages.map(|range| DispatchWeights {
             first_page: PageId(range.start),
             page_count: range.end - range.start,
@@ -156,7 +166,7 @@ impl Calls {
             bindings: step.bindings.clone(),
             workgroups: step.workgroups,
             weights,
-            node: step.node.clone(),
+            node: step.node,
             loop_rounds: step.rounds,
             class: data.class,
             predicted_us: data.execute_us.min(MAX_PREDICTED_US),
@@ -182,9 +192,8 @@ impl Calls {
     }
 
     /// Appends a parameter block: its offset, and that of the table of slots within it.
-    fn parameters(&mut self, step: &Step, linked: &Linked, slots: &[SlotId]) -> Result<(u64, u32), AssembleError> {
-        let wrong = |source| AssembleError::Params { node: step.node.clone(), source };
-        let mut block = linked.block.bytes(&step.params).map_err(wrong)?;
+    fn parameters(&mut self, step: &Step, linked: &Linked, slots: &[SlotId]) -> Result<(u64, u32), ParamError> {
+        let mut block = linked.block.bytes(&step.params)?;
         let slots_offset_bytes = linked.block.slots_offset().unwrap_or(linked.block.size_bytes());
         let table = block[slots_offset_bytes as usize..].chunks_exact_mut(4);
         table.zip(slots).for_each(|(to, slot)| to.copy_from_slice(&slot.0.to_le_bytes()));

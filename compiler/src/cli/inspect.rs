@@ -106,7 +106,7 @@ fn as_value(bundle: &Bundle, solver: &SolverReport) -> Value {
     json!({
         "inputs": plan.inputs.iter().map(port).collect::<Vec<_>>(),
         "outputs": plan.outputs.iter().map(port).collect::<Vec<_>>(),
-        "checks": plan.checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(),
+        "checks": plan.checks.iter().map(|check| plan.name(check.node)).collect::<Vec<_>>(),
         "weight_bytes": plan.weight_bytes,
         "weights": stored_as(plan),
         "page_bytes": plan.page.page_bytes(),

@@ -78,7 +78,7 @@ pub struct Graph {
     /// Public outputs, in ONNX order.
     pub outputs: Vec<GraphPort>,
     /// Elements of public inputs and outputs that index an axis, and what they may be.
-    pub index_bounds: Vec<IndexBound>,
+    pub index_bounds: Vec<IndexBound<OriginSet>>,
     /// Tensors of one i32, named after ONNX nodes: other than 0 when a 64-bit integer of the node needs more than 32 bits.
     pub checks: Vec<GraphPort>,
 }

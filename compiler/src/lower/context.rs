@@ -8,6 +8,7 @@ use super::error::{LowerError, LowerOptions};
 use super::memory::{self, Lifetime};
 use super::ops::HostIndices;
 use super::program::{Accesses, Fused, Packing, PlacedTensor, Program, RowSource, Step, Tensors, Weight};
+use super::site::{Names, Site};
 use super::view::{TensorId, View};
 use crate::cost::Cost;
 use crate::emit::Expression;
@@ -17,7 +18,9 @@ use crate::graph::{Graph, NodeId};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::of_program;
 use crate::kernels::{Kernel, PANEL};
-use flashmem_plan_format::plan::{BINDING_ALIGNMENT, Buffer, BufferSlice, Encoding, Port, RowGather};
+use flashmem_plan_format::plan::{
+    BINDING_ALIGNMENT, Buffer, BufferSlice, Encoding, IntegerCheck, NameId, Port, RowGather,
+};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -104,15 +107,6 @@ impl Call {
     }
 }
 
-/// What is being lowered: where the calls come from that are appended.
-#[derive(Debug, Clone, Copy)]
-pub enum Site {
-    /// A node.
-    Node(NodeId),
-    /// The copy for a check or a public output, by position among the results.
-    Result(usize),
-}
-
 /// The state of one lowering.
 pub struct Lowering<'a> {
     graph: &'a Graph,
@@ -123,6 +117,7 @@ pub struct Lowering<'a> {
     /// Calls with what they are of and the views of their tensors that they were made from.
     calls: Vec<(Call, Site, Vec<View>)>,
     site: Site,
+    names: Names,
     /// Views that were given out since the site was entered.
     given: Vec<View>,
     weights: Vec<Weight>,
@@ -144,6 +139,7 @@ impl<'a> Lowering<'a> {
             views: BTreeMap::new(),
             calls: Vec::new(),
             site: Site::Result(0),
+            names: Names::default(),
             given: Vec::new(),
             weights: Vec::new(),
             packed: BTreeMap::new(),
@@ -291,17 +287,12 @@ impl<'a> Lowering<'a> {
 
     /// Name of what is being lowered, for people.
     pub fn site_label(&self) -> String {
-        self.label(self.site)
+        self.site.label(self.graph)
     }
 
-    fn label(&self, site: Site) -> String {
-        match site {
-            Site::Node(id) => self.graph.label(id),
-            Site::Result(position) => {
-                let port = self.graph.results().nth(position).expect("sites are of the graph's results");
-                port.name.clone()
-            }
-        }
+    /// Name of a node in the program.
+    pub fn name_of(&mut self, id: NodeId) -> NameId {
+        self.names.of(self.graph, Site::Node(id))
     }
 
     /// Where the operator and the epilogue come from that a call runs as one kernel.
@@ -392,9 +383,17 @@ impl<'a> Lowering<'a> {
         };
         let mut tensors = self.table(&slices);
         let inputs = self.graph.inputs.iter().zip(&tensors.inputs).map(|(p, tensor)| port(p, *tensor)).collect();
-        let mut results = self.graph.results().zip(&tensors.results).map(|(p, tensor)| port(p, Some(*tensor)));
-        let checks = results.by_ref().take(self.graph.checks.len()).collect();
-        let outputs = results.collect();
+        let results = self.graph.results().zip(&tensors.results).map(|(p, tensor)| port(p, Some(*tensor)));
+        let outputs = results.skip(self.graph.checks.len()).collect();
+        let check = |(position, tensor): (usize, &TensorId)| IntegerCheck {
+            node: self.names.of(self.graph, Site::Result(position)),
+            slice: slice(*tensor),
+        };
+        let checks = tensors.results.iter().take(self.graph.checks.len()).enumerate().map(check).collect();
+        let mut index_bounds = Vec::with_capacity(self.graph.index_bounds.len());
+        for bound in &self.graph.index_bounds {
+            index_bounds.push(bound.clone().of(self.names.of_origin(self.graph, bound.node)));
+        }
         let mut steps = Vec::with_capacity(self.calls.len());
         for (c, site, views) in std::mem::take(&mut self.calls) {
             let (rounds, fused) = (c.rounds(), self.fused(&c, site));
@@ -414,7 +413,7 @@ impl<'a> Lowering<'a> {
                 workgroups: c.workgroups,
                 encoding: c.weight_texels.as_ref().map(|texels| self.encoding_at(texels)),
                 weight_texels: c.weight_texels,
-                node: self.label(site),
+                node: self.names.of(self.graph, site),
                 fused,
                 rounds: u32::try_from(rounds).unwrap_or(u32::MAX),
                 cost: c.cost,
@@ -424,13 +423,14 @@ impl<'a> Lowering<'a> {
         let row_gathers =
             self.row_gathers.iter().map(|(g, t)| RowGather { destination: slice(*t), ..g.clone() }).collect();
         Ok(Program {
+            names: self.names.into_texts(),
             page: self.options.page,
             inputs,
             outputs,
             checks,
             row_sources: self.row_sources,
             row_gathers,
-            index_bounds: self.graph.index_bounds.clone(),
+            index_bounds,
             weights: self.weights,
             constants: self.constants,
             steps,
@@ -485,14 +485,14 @@ impl<'a> Lowering<'a> {
     fn check_limits(&self, slices: &[BufferSlice]) -> Result<(), LowerError> {
         for (call, site, _) in &self.calls {
             if let Some(limit) = self.options.max_rounds.filter(|limit| call.rounds() > *limit) {
-                let (node, kernel) = (self.label(*site), call.kernel.name());
+                let (node, kernel) = (site.label(self.graph), call.kernel.name());
                 return Err(LowerError::TooManyRounds { node, kernel, rounds: call.rounds(), limit });
             }
             for tensor in call.inputs.iter().chain([&call.output]) {
                 let size_bytes = slices[tensor.0 as usize].size_bytes;
                 if size_bytes > self.options.max_binding_bytes {
                     return Err(LowerError::TensorTooLarge {
-                        node: self.label(*site),
+                        node: site.label(self.graph),
                         size_bytes,
                         limit_bytes: self.options.max_binding_bytes,
                     });

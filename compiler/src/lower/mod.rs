@@ -12,6 +12,7 @@ pub mod half;
 pub mod memory;
 pub(crate) mod ops;
 pub mod program;
+pub mod site;
 pub mod verify;
 pub mod view;
 

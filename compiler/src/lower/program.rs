@@ -13,7 +13,9 @@ use crate::graph::origin::{OriginId, OriginSet};
 use crate::kernels::Kernel;
 use crate::kernels::params::Params;
 use flashmem_plan_format::indices::IndexBound;
-use flashmem_plan_format::plan::{BufferSlice, Encoding, PageGeometry, Port, RowGather, RowTable};
+use flashmem_plan_format::plan::{
+    BufferSlice, Encoding, IntegerCheck, NameId, PageGeometry, Port, RowGather, RowTable,
+};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -134,7 +136,7 @@ pub struct Step {
     /// How what it reads is encoded.
     pub encoding: Option<Encoding>,
     /// ONNX node names, for people.
-    pub node: String,
+    pub node: NameId,
     /// Where operator and epilogue come from, when nodes became the epilogue of another.
     pub fused: Option<Fused>,
     /// Rounds that the loops of one invocation take in all, at most.
@@ -201,6 +203,8 @@ pub struct Tensors {
 /// A whole program.
 #[derive(Debug, Clone)]
 pub struct Program {
+    /// Names of nodes, for people, in order of first use.
+    pub names: Vec<String>,
     /// Shape of the pages that it was lowered for.
     pub page: PageGeometry,
     /// Public inputs.
@@ -208,7 +212,7 @@ pub struct Program {
     /// Public outputs.
     pub outputs: Vec<Port>,
     /// Words that must be 0 after a run.
-    pub checks: Vec<Port>,
+    pub checks: Vec<IntegerCheck>,
     /// Tables of rows.
     pub row_sources: Vec<RowSource>,
     /// Gathers that the host does.
@@ -228,6 +232,10 @@ pub struct Program {
 }
 
 impl Program {
+    /// A name.
+    pub fn name(&self, id: NameId) -> &str {
+        &self.names[id.0 as usize]
+    }
     /// Texels of the weight stream.
     pub fn texels(&self) -> u64 {
         self.weights.last().map_or(0, |w| w.texel_offset + w.texels)

@@ -77,7 +77,7 @@ fn peak(commands: &[Command]) -> (u32, Option<u32>) {
 
 /// ONNX nodes of a step.
 pub fn node<'a>(subject: &'a Subject<'_>, step: u32) -> &'a str {
-    subject.plan.dispatches.get(step as usize).map_or("", |dispatch| dispatch.node.as_str())
+    subject.plan.dispatches.get(step as usize).map_or("", |dispatch| subject.plan.name(dispatch.node))
 }
 
 /// What a page belongs to: the first weight on it that has a name.

@@ -12,7 +12,7 @@ use crate::profile::DeviceProfile;
 use crate::schedule::{Problem, SolverKind, StepData, Strategy, emit_commands, page_uses, schedule};
 use crate::search::Keep;
 use crate::search::Planned;
-use flashmem_plan_format::plan::{Dispatch, DispatchWeights, Encoding, PageId, Plan};
+use flashmem_plan_format::plan::{Dispatch, DispatchWeights, Encoding, NameId, PageId, Plan};
 use flashmem_plan_format::testing::small_plan;
 use std::ops::Range;
 use std::path::Path;
@@ -122,8 +122,8 @@ fn pages_are_self_contained_repeatable_and_escape_names() {
     let options = options("mid-phone", Strategy::Optimal, Some(1_500_000));
     let mut planned = planned(&options);
     let nasty = "</script><img x='y' onerror=\"z\">&\u{1}";
-    for (index, dispatch) in planned.assembled.plan.dispatches.iter_mut().enumerate() {
-        dispatch.node = format!("{nasty}{index}");
+    for (index, name) in planned.assembled.plan.names.iter_mut().enumerate() {
+        *name = format!("{nasty}{index}");
     }
     planned.assembled.plan.provenance.model = nasty.to_owned();
     planned.program.weights.iter_mut().for_each(|weight| weight.name.push_str(nasty));
@@ -146,7 +146,8 @@ fn all_stalls_are_named_in_page_and_summary() {
     let html = page(&subject, &timeline);
     let rows = html.split("<h2>Stalls</h2>").nth(1).and_then(|rest| rest.split("</section>").next()).expect("a table");
     for stall in &timeline.stalls {
-        let name = &planned.assembled.plan.dispatches[stall.step as usize].node;
+        let plan = &planned.assembled.plan;
+        let name = plan.name(plan.dispatches[stall.step as usize].node);
         let row = format!("<td class=\"name\">{name}</td><td class=\"n\">{}</td>", stall.step);
         assert!(rows.contains(&row), "{row}");
     }
@@ -176,7 +177,6 @@ fn large() -> (Plan, Vec<StepRate>) {
         steps: rates
             .iter()
             .map(|rate| StepData {
-                node: String::new(),
                 class: rate.class,
                 execute_us: rate.execute_us,
                 capacity_pages: rate.capacity_pages,
@@ -196,14 +196,15 @@ fn large() -> (Plan, Vec<StepRate>) {
     (plan.page_count, plan.slot_count, plan.staging_pages) = (8000, stream.slot_count, 8);
     plan.commands = stream.commands;
     plan.repeat_commands.clear();
+    let name = |step: usize| {
+        let block = step / 14;
+        format!("/transformer/h.{block}/mlp/c_fc/MatMul_{step}+/transformer/h.{block}/mlp/act/Mul_{step}")
+    };
+    plan.names = (0..ranges.len()).map(name).collect();
     plan.dispatches = (0_u32..)
         .zip(&ranges)
         .map(|(step, range)| Dispatch {
-            node: format!(
-                "/transformer/h.{}/mlp/c_fc/MatMul_{step}+/transformer/h.{}/mlp/act/Mul_{step}",
-                step / 14,
-                step / 14
-            ),
+            node: NameId(step),
             weights: range.as_ref().map(|range| DispatchWeights {
                 first_page: PageId(range.start),
                 page_count: range.end - range.start,

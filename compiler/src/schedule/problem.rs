@@ -10,8 +10,6 @@ use std::ops::Range;
 /// One kernel call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepData {
-    /// ONNX node names.
-    pub node: String,
     /// Class.
     pub class: OperatorClass,
     /// Predicted time without any upload beside it.
@@ -66,12 +64,10 @@ pub enum ProblemError {
         field: &'static str,
     },
     /// A step whose time is negative or not finite.
-    #[error("step {step} (`{node}`) takes {execute_us} us")]
+    #[error("step {step} takes {execute_us} us")]
     ExecuteTime {
         /// Step.
         step: u32,
-        /// ONNX node names.
-        node: String,
         /// Its time.
         execute_us: f64,
     },
@@ -144,7 +140,7 @@ impl Problem {
         }
         for (step, data) in (0_u32..).zip(&self.steps) {
             if !(data.execute_us.is_finite() && data.execute_us >= 0.0) {
-                return Err(ProblemError::ExecuteTime { step, node: data.node.clone(), execute_us: data.execute_us });
+                return Err(ProblemError::ExecuteTime { step, execute_us: data.execute_us });
             }
         }
         let mut previous_first = 0;

@@ -131,8 +131,8 @@ fn candidates(program: &Program, profile: &DeviceProfile) -> Vec<Candidate> {
         let execute_us = profile.step_cost(OperatorClass::Elemental, 0, EPILOGUE_PASSES * output_bytes);
         let capacity_pages = profile.capacity_pages(OperatorClass::Elemental, execute_us, page_bytes);
         let class = OperatorClass::Elemental;
-        let node = program.steps[last_step].node.clone();
-        let epilogue = StepData { node: node.clone(), class, execute_us, capacity_pages };
+        let node = program.name(program.steps[last_step].node).to_owned();
+        let epilogue = StepData { class, execute_us, capacity_pages };
         Candidate { node, origins: fused.epilogue.clone(), last_step, epilogue }
     };
     kernels.into_iter().map(candidate).collect()

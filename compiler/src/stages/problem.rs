@@ -20,7 +20,7 @@ pub fn problem(program: &Program, assembly: &Assembly<'_>) -> Result<Problem, Sc
         .map(|s| {
             let execute_us = profile.step_cost(s.cost.class, s.cost.flops as u64, s.cost.bytes as u64);
             let capacity_pages = profile.capacity_pages(s.cost.class, execute_us, page_bytes);
-            StepData { node: s.node.clone(), class: s.cost.class, execute_us, capacity_pages }
+            StepData { class: s.cost.class, execute_us, capacity_pages }
         })
         .collect();
     let pages = page_uses(&step_pages(program), count32(program.pages()))?;
@@ -46,7 +46,6 @@ pub fn problem_of_plan(plan: &Plan) -> Result<Problem, ScheduleError> {
         .map(|d| d.weights.as_ref().map(|w| w.first_page.0..w.first_page.0 + w.page_count))
         .collect();
     let steps = plan.dispatches.iter().map(|dispatch| StepData {
-        node: dispatch.node.clone(),
         class: dispatch.class,
         execute_us: dispatch.predicted_us,
         capacity_pages: dispatch.capacity_pages,

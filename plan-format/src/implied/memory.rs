@@ -2,8 +2,9 @@
 //!
 //! It deliberately covers what a session holds because of the plan, and nothing that a driver or an allocator adds.
 
+use super::sizes::ReadBack;
 use crate::codec;
-use crate::plan::{ALLOCATION_GRANULE_BYTES, MemoryDeclaration, Plan, Port, TEXTURE_GRANULE_BYTES};
+use crate::plan::{ALLOCATION_GRANULE_BYTES, MemoryDeclaration, Plan, TEXTURE_GRANULE_BYTES};
 
 /// Outputs are read back in pieces of at most this size.
 pub const MAX_READBACK_BYTES: u64 = 1 << 20;
@@ -27,8 +28,8 @@ pub const PAGE_CHECKSUM_BYTES: u64 = 4;
 
 impl Plan {
     /// Everything that is read back after a run: outputs, then checks.
-    pub fn read_back(&self) -> impl Iterator<Item = &Port> {
-        self.outputs.iter().chain(&self.checks)
+    pub fn read_back(&self) -> impl Iterator<Item = ReadBack<'_>> {
+        self.outputs.iter().map(ReadBack::from).chain(self.checks.iter().map(ReadBack::from))
     }
 
     /// Bytes of the buffers through which all readers together pass pages: [`READ_BUFFERS_BYTES`], or the ring's size when
@@ -64,7 +65,7 @@ impl MemoryDeclaration {
     /// `budget_bytes`, for one, changes the length of the encoding).
     pub fn of(plan: &Plan, constant_bytes: u64) -> Option<Self> {
         let page_bytes = plan.page.page_bytes();
-        let largest_output = plan.read_back().filter_map(|port| port.slice).map(|slice| slice.size_bytes).max();
+        let largest_output = plan.read_back().filter_map(|read| read.slice).map(|slice| slice.size_bytes).max();
         Some(Self {
             weight_arena_bytes: page_bytes
                 .checked_mul(u64::from(plan.slot_count))?
@@ -86,7 +87,7 @@ fn granules(bytes: u64) -> Option<u64> {
 }
 
 fn host_bytes(plan: &Plan, constant_bytes: u64) -> Option<u64> {
-    let outputs = plan.read_back().try_fold(0_u64, |sum, port| sum.checked_add(port.api_bytes()?))?;
+    let outputs = plan.read_back().try_fold(0_u64, |sum, read| sum.checked_add(read.api_bytes()?))?;
     let decoded_plan = codec::encoded_plan_bytes(plan)?.checked_mul(DECODED_PLAN_FACTOR)?;
     let checksums = u64::from(plan.page_count) * PAGE_CHECKSUM_BYTES;
     let rows = plan.row_gather_bytes()?;

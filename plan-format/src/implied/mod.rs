@@ -13,4 +13,4 @@ pub use memory::{
 };
 pub use requirements::Limit;
 pub(crate) use requirements::{User, for_each_use};
-pub use sizes::DEVICE_ELEMENT_BYTES;
+pub use sizes::{DEVICE_ELEMENT_BYTES, ReadBack};

@@ -147,7 +147,7 @@ fn plan_uses(plan: &Plan, constant_bytes: u64, visit: &mut dyn FnMut(Limit, User
         visit(Limit::TextureArrayLayers, User::Plan, plan.slot_count.into());
         visit(Limit::TextureSide, User::Plan, plan.page.rows.max(PAGE_WIDTH_TEXELS).into());
     }
-    let readback = plan.read_back().filter_map(|port| port.slice).map(|slice| slice.size_bytes).max().unwrap_or(0);
+    let readback = plan.read_back().filter_map(|read| read.slice).map(|slice| slice.size_bytes).max().unwrap_or(0);
     let buffers = [
         if plan.staging_pages > 0 { plan.page.page_bytes() } else { 0 },
         plan.activation_bytes,

@@ -2,7 +2,7 @@
 //!
 //! `None` means overflow. It deliberately holds no rules: limits are in `plan.rs`, `container/limits.rs` and `validate/`.
 
-use crate::plan::{ElementType, Plan, Port, RowTable};
+use crate::plan::{BufferSlice, ElementType, IntegerCheck, Plan, Port, RowTable};
 
 /// Bytes of every element on the device, whatever its type at the API.
 pub const DEVICE_ELEMENT_BYTES: u64 = 4;
@@ -19,7 +19,47 @@ impl ElementType {
     }
 }
 
+/// A dense tensor that is read back after a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadBack<'p> {
+    /// Element type at the API.
+    pub element: ElementType,
+    /// Dimensions.
+    pub shape: &'p [u64],
+    /// Where it lies; a valid plan says it.
+    pub slice: Option<BufferSlice>,
+}
+
+impl<'p> From<&'p Port> for ReadBack<'p> {
+    fn from(port: &'p Port) -> Self {
+        Self { element: port.element, shape: &port.shape, slice: port.slice }
+    }
+}
+
+impl From<&IntegerCheck> for ReadBack<'_> {
+    fn from(check: &IntegerCheck) -> Self {
+        Self { element: ElementType::I32, shape: &[], slice: Some(check.slice) }
+    }
+}
+
 impl Port {
+    /// Product of the dimensions; 1 for a scalar.
+    pub fn elements(&self) -> Option<u64> {
+        ReadBack::from(self).elements()
+    }
+
+    /// Bytes of the dense tensor at the API.
+    pub fn api_bytes(&self) -> Option<u64> {
+        ReadBack::from(self).api_bytes()
+    }
+
+    /// Bytes of the dense tensor on the device.
+    pub fn device_bytes(&self) -> Option<u64> {
+        ReadBack::from(self).device_bytes()
+    }
+}
+
+impl ReadBack<'_> {
     /// Product of the dimensions; 1 for a scalar.
     pub fn elements(&self) -> Option<u64> {
         self.shape.iter().try_fold(1_u64, |product, dimension| product.checked_mul(*dimension))

@@ -2,7 +2,8 @@
 
 use crate::indices::{IndexBound, IndexPort, Walk};
 use crate::plan::{
-    Buffer, BufferSlice, Command, ElementType, MemoryDeclaration, PageId, Plan, Port, Requirements, SlotId,
+    Buffer, BufferSlice, Command, ElementType, IntegerCheck, MemoryDeclaration, NameId, PageId, Plan, Port,
+    Requirements, SlotId,
 };
 use crate::row_indices::{
     IndexBinary, IndexInstruction, IndexOperand, IndexSource, IndexUnary, IndexValue, MAX_CONSTANT_ELEMENTS,
@@ -14,7 +15,7 @@ use crate::validate::{PlanViolation, validate};
 use std::collections::BTreeSet;
 
 kinds!(PlanViolation: TooMany, WeightCounts, PageGeometry, Index, SliceAlignment, SliceSize, SliceEnd,
-    NotInActivations, CheckElement, OutputWithoutSlice, Rank, Elements, TensorBytes, NameEmpty, NameTooLong, NameRepeated,
+    NotInActivations, OutputWithoutSlice, Rank, Elements, TensorBytes, NameEmpty, NameTooLong, NameRepeated,
     HostWritesOverlap, RowTableSize, RowTableOffset, RowIndices, IndexElement, IndexWalk, IndexRange, SourceEmpty, ParamsBytes,
     WorkgroupSize, PipelineOrder,
     ParamsAlignment, ParamsEnd, BindingCount, WorkgroupsZero, WeightsUse, PagesOfDispatch, PageRange, SlotTable,
@@ -44,7 +45,17 @@ const CASES: &[Case] = &[
     Case("NotInActivations", |plan| output(plan).buffer = Buffer::Constants),
     Case("NotInActivations", |plan| plan.row_gathers[0].destination.buffer = Buffer::Constants),
     Case("OutputWithoutSlice", |plan| plan.outputs[0].slice = None),
-    Case("CheckElement", |plan| plan.checks.push(plan.outputs[0].clone())),
+    Case("Index", |plan| plan.dispatches[0].node = NameId(5)),
+    Case("Index", |plan| plan.row_gathers[0].node = NameId(5)),
+    Case("Index", |plan| plan.index_bounds[0].node = NameId(5)),
+    Case("Index", |plan| {
+        let slice = *output(plan);
+        plan.checks.push(IntegerCheck { node: NameId(5), slice });
+    }),
+    Case("TensorBytes", |plan| {
+        let slice = *output(plan);
+        plan.checks.push(IntegerCheck { node: NameId(0), slice });
+    }),
     Case("Rank", |plan| plan.inputs[0].shape = vec![1; 17]),
     Case("Elements", |plan| plan.inputs[0].shape = vec![0, 64]),
     Case("Elements", |plan| plan.inputs[0].shape = vec![1 << 31, 2]),

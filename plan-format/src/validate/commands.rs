@@ -45,8 +45,9 @@ impl Check<'_> {
     pub(super) fn dispatches(&mut self) {
         let plan = self.plan;
         for (index, dispatch) in (0_u32..).zip(&plan.dispatches) {
-            let node = shown(&dispatch.node);
+            let node = self.node(dispatch.node);
             let place = Place::Dispatch { index, node: node.clone() };
+            self.named(&place, dispatch.node);
             for (binding, slice) in (0_u32..).zip(&dispatch.bindings) {
                 let place = Place::Binding { dispatch: index, node: node.clone(), binding: binding.saturating_add(2) };
                 self.slice(&place, *slice);

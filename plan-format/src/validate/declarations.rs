@@ -94,7 +94,9 @@ fn user_place(plan: &Plan, user: User) -> Place {
     match user {
         User::Plan => Place::Plan,
         User::Pipeline(index) => Place::Pipeline { index, label: shown(&plan.pipelines[index as usize].label) },
-        User::Dispatch(index) => Place::Dispatch { index, node: shown(&plan.dispatches[index as usize].node) },
+        User::Dispatch(index) => {
+            Place::Dispatch { index, node: shown(plan.name(plan.dispatches[index as usize].node)) }
+        }
     }
 }
 

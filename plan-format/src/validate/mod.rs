@@ -17,7 +17,7 @@ mod violation;
 
 pub use violation::{Place, PlanViolation};
 
-use crate::plan::{BINDING_ALIGNMENT, Buffer, BufferSlice, Plan};
+use crate::plan::{BINDING_ALIGNMENT, Buffer, BufferSlice, NameId, Plan};
 use crate::violations::Violations;
 
 /// Most bytes of a port's name: with `.npy` behind it, the longest name that an entry of an `.npz` archive can have.
@@ -44,6 +44,7 @@ pub fn validate(plan: &Plan, constant_bytes: u64) -> Result<(), Violations<PlanV
     check.counts();
     check.page_geometry();
     check.ports();
+    check.checks();
     check.row_tables();
     check.row_gathers();
     check.index_bounds();
@@ -71,6 +72,15 @@ impl Check<'_> {
             self.found.push(PlanViolation::Index { place, table, index, count: entries.len() as u64 });
         }
         entry
+    }
+
+    /// A node's name, for messages.
+    fn node(&self, id: NameId) -> String {
+        violation::shown(self.plan.name(id))
+    }
+
+    fn named(&mut self, place: &Place, id: NameId) {
+        self.entry(place.clone(), "names", &self.plan.names, id.0);
     }
 
     fn slice(&mut self, place: &Place, slice: BufferSlice) {

@@ -15,27 +15,30 @@ impl Check<'_> {
         let plan = self.plan;
         let inputs = (0_u32..).zip(&plan.inputs).map(|(index, port)| (input_place(index, port), port));
         let outputs = (0_u32..).zip(&plan.outputs).map(|(index, port)| (output_place(index, port), port));
-        let checks = (0_u32..).zip(&plan.checks).map(|(index, port)| (check_place(index, port), port));
-        for (place, port) in inputs.clone().chain(outputs.clone()).chain(checks.clone()) {
+        for (place, port) in inputs.clone().chain(outputs.clone()) {
             self.port(&place, port);
         }
-        // Checks are named after nodes, which no array is.
         for (place, port) in inputs.clone().chain(outputs.clone()) {
             let (bytes, limit) = (port.name.len(), MAX_PORT_NAME_BYTES);
             if bytes > limit {
                 self.found.push(PlanViolation::NameTooLong { place, bytes, limit });
             }
         }
-        for (place, port) in checks.clone() {
-            if port.element != ElementType::I32 || port.elements() != Some(1) {
-                self.found.push(PlanViolation::CheckElement { place });
-            }
-        }
-        for (place, _) in outputs.clone().chain(checks).filter(|(_, port)| port.slice.is_none()) {
+        for (place, _) in outputs.clone().filter(|(_, port)| port.slice.is_none()) {
             self.found.push(PlanViolation::OutputWithoutSlice { place });
         }
         self.unique_names(inputs.map(|(place, port)| (place, port.name.as_str())));
         self.unique_names(outputs.map(|(place, port)| (place, port.name.as_str())));
+    }
+
+    pub(super) fn checks(&mut self) {
+        for (index, check) in (0_u32..).zip(&self.plan.checks) {
+            let place = Place::Check { index, name: self.node(check.node) };
+            self.named(&place, check.node);
+            self.slice(&place, check.slice);
+            self.in_activations(&place, check.slice);
+            self.tensor_bytes(&place, check.slice, Some(1));
+        }
     }
 
     fn port(&mut self, place: &Place, port: &Port) {
@@ -103,7 +106,8 @@ impl Check<'_> {
     pub(super) fn row_gathers(&mut self) {
         let plan = self.plan;
         for (index, gather) in (0_u32..).zip(&plan.row_gathers) {
-            let place = Place::RowGather { index, node: shown(&gather.node) };
+            let place = Place::RowGather { index, node: self.node(gather.node) };
+            self.named(&place, gather.node);
             self.slice(&place, gather.destination);
             self.in_activations(&place, gather.destination);
             let table = self.entry(place.clone(), "row tables", &plan.row_tables, gather.table);
@@ -148,7 +152,8 @@ impl Check<'_> {
     pub(super) fn index_bounds(&mut self) {
         let plan = self.plan;
         for (index, bound) in (0_u32..).zip(&plan.index_bounds) {
-            let place = Place::IndexBound { index, node: shown(&bound.node) };
+            let place = Place::IndexBound { index, node: self.node(bound.node) };
+            self.named(&place, bound.node);
             let port = match bound.port {
                 IndexPort::Input(position) => self.entry(place.clone(), "inputs", &plan.inputs, position),
                 IndexPort::Output(position) => self.entry(place.clone(), "outputs", &plan.outputs, position),
@@ -174,7 +179,7 @@ impl Check<'_> {
         let inputs = (0_u32..).zip(&plan.inputs);
         let inputs = inputs.filter_map(|(index, port)| port.slice.map(|slice| (slice, input_place(index, port))));
         let gathers = (0_u32..).zip(&plan.row_gathers).map(|(index, gather)| {
-            let place = Place::RowGather { index, node: shown(&gather.node) };
+            let place = Place::RowGather { index, node: shown(plan.name(gather.node)) };
             (gather.destination, place)
         });
         let mut writes: Vec<_> =
@@ -192,10 +197,6 @@ impl Check<'_> {
 
 fn input_place(index: u32, port: &Port) -> Place {
     Place::Input { index, name: shown(&port.name) }
-}
-
-fn check_place(index: u32, port: &Port) -> Place {
-    Place::Check { index, name: shown(&port.name) }
 }
 
 fn output_place(index: u32, port: &Port) -> Place {

@@ -93,9 +93,6 @@ pub enum PlanViolation {
     /// A port or gather destination outside the activation arena.
     #[error("{place}: lies outside the activation arena")]
     NotInActivations { place: Place },
-    /// A check that is not one i32.
-    #[error("{place}: is not one 32-bit integer")]
-    CheckElement { place: Place },
     /// An output that has no place on the device.
     #[error("{place}: has no slice")]
     OutputWithoutSlice { place: Place },

@@ -4,7 +4,7 @@
 
 use flashmem_plan_format::indices::{IndexBound, Walk};
 use flashmem_plan_format::plan::{
-    BufferSlice, Command, Dispatch, Pipeline, Plan, Port, Provenance, RowGather, RowTable,
+    BufferSlice, Command, Dispatch, IntegerCheck, Pipeline, Plan, Port, Provenance, RowGather, RowTable,
 };
 use flashmem_plan_format::row_indices::{IndexInstruction, IndexOperand, IndexSource, RowIndices};
 
@@ -47,11 +47,12 @@ macro_rules! plain {
     };
 }
 
-plain! { u8 i32 u64 i64 BufferSlice Command IndexInstruction }
+plain! { u8 i32 u64 i64 BufferSlice Command IndexInstruction IntegerCheck }
 
 impl HeapBytes for Plan {
     fn heap_bytes(&self) -> usize {
         let Self {
+            names,
             provenance,
             inputs,
             outputs,
@@ -78,6 +79,7 @@ impl HeapBytes for Plan {
             predicted_warm_us: _,
         } = self;
         [
+            names.heap_bytes(),
             provenance.heap_bytes(),
             inputs.heap_bytes(),
             outputs.heap_bytes(),
@@ -132,8 +134,8 @@ impl HeapBytes for RowTable {
 
 impl HeapBytes for RowGather {
     fn heap_bytes(&self) -> usize {
-        let Self { node, indices, table: _, destination: _ } = self;
-        node.heap_bytes() + indices.heap_bytes()
+        let Self { indices, node: _, table: _, destination: _ } = self;
+        indices.heap_bytes()
     }
 }
 
@@ -164,8 +166,8 @@ impl HeapBytes for Walk {
 
 impl HeapBytes for IndexBound {
     fn heap_bytes(&self) -> usize {
-        let Self { node, walk, port: _, least: _, most: _, except: _ } = self;
-        node.heap_bytes() + walk.heap_bytes()
+        let Self { walk, node: _, port: _, least: _, most: _, except: _ } = self;
+        walk.heap_bytes()
     }
 }
 
@@ -187,8 +189,8 @@ impl HeapBytes for Pipeline {
 impl HeapBytes for Dispatch {
     fn heap_bytes(&self) -> usize {
         let Self {
-            node,
             bindings,
+            node: _,
             pipeline: _,
             params_offset_bytes: _,
             workgroups: _,
@@ -198,6 +200,6 @@ impl HeapBytes for Dispatch {
             predicted_us: _,
             capacity_pages: _,
         } = self;
-        node.heap_bytes() + bindings.heap_bytes()
+        bindings.heap_bytes()
     }
 }

@@ -341,7 +341,7 @@ pub(crate) async fn bind_groups(
 ) -> Result<Vec<BindGroup>, Error> {
     let mut groups = Vec::with_capacity(plan.dispatches.len());
     for dispatch in &plan.dispatches {
-        let during = format!("binding the buffers of `{}`", dispatch.node);
+        let during = format!("binding the buffers of `{}`", plan.name(dispatch.node));
         groups.push(gpu.checked(&during, || bind(&gpu.device, layouts, plan, resources, dispatch)).await?);
     }
     Ok(groups)
@@ -360,7 +360,7 @@ fn bind(device: &Device, layouts: &Layouts, plan: &Plan, resources: &Resources, 
         BindGroupEntry { binding, resource }
     }));
     let layout = layouts.of(pipeline).0;
-    device.create_bind_group(&BindGroupDescriptor { label: Some(&dispatch.node), layout, entries: &entries })
+    device.create_bind_group(&BindGroupDescriptor { label: Some(plan.name(dispatch.node)), layout, entries: &entries })
 }
 
 fn buffer_range(buffer: &wgpu::Buffer, offset: u64, size_bytes: u64) -> BindingResource<'_> {

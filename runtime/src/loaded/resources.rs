@@ -212,7 +212,7 @@ const WRITE: BufferUsages = BufferUsages::MAP_WRITE.union(BufferUsages::COPY_SRC
 const READ: BufferUsages = BufferUsages::MAP_READ.union(BufferUsages::COPY_DST);
 
 fn readback_bytes(plan: &Plan) -> u64 {
-    let slices = plan.read_back().filter_map(|port| port.slice);
+    let slices = plan.read_back().filter_map(|read| read.slice);
     slices.map(|slice| slice.size_bytes).max().unwrap_or(0).min(MAX_READBACK_BYTES)
 }
 

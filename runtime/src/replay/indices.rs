@@ -37,7 +37,7 @@ pub(crate) fn check_inputs(plan: &Plan, inputs: &[&Tensor]) -> Result<(), InputE
                 index,
                 least: bound.least,
                 most: bound.most,
-                node: bound.node.clone(),
+                node: plan.name(bound.node).to_owned(),
             });
         }
     }
@@ -49,7 +49,7 @@ pub(crate) fn check_outputs(plan: &Plan, outputs: &Outputs) -> Result<(), Error>
     for bound in &plan.index_bounds {
         let IndexPort::Output(output) = bound.port else { continue };
         if let Some((position, index)) = outside(bound, &outputs.tensors[output as usize].1) {
-            let (least, most, node) = (bound.least, bound.most, bound.node.clone());
+            let (least, most, node) = (bound.least, bound.most, plan.name(bound.node).to_owned());
             return Err(Error::ComputedIndex { node, position, index, least, most });
         }
     }

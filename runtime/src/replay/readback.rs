@@ -8,7 +8,8 @@ use crate::api::{Error, Outputs, Tensor};
 use crate::device::unmapped;
 use crate::loaded::{Loaded, ReadBuffer};
 use crate::time::Wait;
-use flashmem_plan_format::plan::{Plan, Port};
+use flashmem_plan_format::implied::ReadBack;
+use flashmem_plan_format::plan::Plan;
 use wgpu::{CommandEncoder, CommandEncoderDescriptor, MapMode, SubmissionIndex};
 
 const DURING: &str = "reading outputs";
@@ -26,7 +27,8 @@ struct Piece {
 /// Memory for all outputs. A run takes it before anything else, so that it can be what the outputs of the run before have left:
 /// later, smaller allocations would have settled in there, and a heap would hold large outputs twice.
 pub(crate) fn reserve(plan: &Plan) -> Vec<(String, Tensor)> {
-    plan.read_back().map(|port| (port.name.clone(), empty(port))).collect()
+    let names = plan.outputs.iter().map(|port| port.name.clone());
+    names.chain(std::iter::repeat(String::new())).zip(plan.read_back().map(empty)).collect()
 }
 
 /// Submits what `encoder` holds and fills the outputs.
@@ -48,8 +50,9 @@ pub(crate) async fn outputs(
     }
     finish(loaded, encoder)?;
     let checks = tensors.split_off(plan.outputs.len());
-    match checks.into_iter().find(|(_, check)| check.bytes.iter().any(|byte| *byte != 0)) {
-        Some((node, _)) => Err(Error::IntegerOverflow { node }),
+    let mut checks = plan.checks.iter().zip(checks);
+    match checks.find(|(_, (_, word))| word.bytes.iter().any(|byte| *byte != 0)) {
+        Some((check, _)) => Err(Error::IntegerOverflow { node: plan.name(check.node).to_owned() }),
         None => Ok(Outputs { tensors }),
     }
 }
@@ -60,17 +63,17 @@ fn finish(loaded: &Loaded, encoder: CommandEncoder) -> Result<(), Error> {
     loaded.gpu.check(DURING)
 }
 
-fn empty(port: &Port) -> Tensor {
-    let bytes = port.api_bytes().expect("a validated plan's sizes do not overflow");
-    Tensor { element: port.element, shape: port.shape.clone(), bytes: Vec::with_capacity(bytes as usize) }
+fn empty(read: ReadBack<'_>) -> Tensor {
+    let bytes = read.api_bytes().expect("a validated plan's sizes do not overflow");
+    Tensor { element: read.element, shape: read.shape.to_vec(), bytes: Vec::with_capacity(bytes as usize) }
 }
 
 /// All outputs, cut and grouped so that every group fits the buffer.
 fn batches(plan: &Plan, buffer_bytes: u64) -> Vec<Vec<Piece>> {
     let mut batches = vec![Vec::new()];
     let mut free_bytes = buffer_bytes;
-    for (output, port) in plan.read_back().enumerate() {
-        let total_bytes = port.device_bytes().expect("a validated plan's sizes do not overflow");
+    for (output, read) in plan.read_back().enumerate() {
+        let total_bytes = read.device_bytes().expect("a validated plan's sizes do not overflow");
         let mut offset_bytes = 0;
         while offset_bytes < total_bytes {
             if free_bytes == 0 {
@@ -90,8 +93,8 @@ fn batches(plan: &Plan, buffer_bytes: u64) -> Vec<Vec<Piece>> {
 fn copy(loaded: &Loaded, encoder: &mut CommandEncoder, readback: &ReadBuffer, batch: &[Piece]) {
     let mut position_bytes = 0;
     for piece in batch {
-        let port = loaded.bundle.plan.read_back().nth(piece.output).expect("pieces are of the plan's ports");
-        let slice = port.slice.expect("a validated plan's outputs are on the device");
+        let read = loaded.bundle.plan.read_back().nth(piece.output).expect("pieces are of what the plan reads back");
+        let slice = read.slice.expect("a validated plan's outputs are on the device");
         let start_bytes = slice.offset_bytes + piece.offset_bytes;
         let source = loaded.device_state().resources.buffer(slice);
         encoder.copy_buffer_to_buffer(source, start_bytes, &readback.buffer, position_bytes, piece.size_bytes);

@@ -241,7 +241,8 @@ impl<'a> Indices<'a> {
         let is_input = |operand: &IndexOperand| matches!(operand.source, IndexSource::Input(_));
         let operand = gather.indices.operands.iter().position(is_input).unwrap_or(0);
         let (name, position) = (self.name(operand), self.at[operand]);
-        let (table, node) = (self.plan.row_tables[gather.table as usize].name.clone(), gather.node.clone());
+        let (table, node) =
+            (self.plan.row_tables[gather.table as usize].name.clone(), self.plan.name(gather.node).to_owned());
         if gather.indices.instructions.is_empty() {
             return InputError::RowIndex { name, position, index, rows, table, node };
         }

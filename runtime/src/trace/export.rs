@@ -140,7 +140,7 @@ fn dispatch_span(writer: &mut Writer, plan: &Plan, index: u32, start: Duration, 
         ("predicted_us", format!("{:.0}", dispatch.predicted_us)),
         ("measured", measured.to_string()),
     ];
-    writer.span(DISPATCHES, &dispatch.node, start, end, &arguments);
+    writer.span(DISPATCHES, plan.name(dispatch.node), start, end, &arguments);
 }
 
 /// Nanoseconds from the device's clock to the host's in a run: the least by which no dispatch starts before its submission.
@@ -194,7 +194,7 @@ fn prediction(writer: &mut Writer, records: &Records, plan: &Plan) {
     }
     for (index, from, until) in times.dispatches {
         let arguments = [("dispatch", index.to_string())];
-        let node = &plan.dispatches[index as usize].node;
+        let node = plan.name(plan.dispatches[index as usize].node);
         writer.span(PREDICTED_DISPATCHES, node, start + from, start + until, &arguments);
     }
 }

@@ -8,7 +8,7 @@ pub mod inject;
 
 use flashmem_plan_format::BundleWriter;
 use flashmem_plan_format::plan::{
-    Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, MemoryDeclaration, OperatorClass,
+    Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, MemoryDeclaration, NameId, OperatorClass,
     PageGeometry, PageId, Pipeline, Plan, Port, Requirements, SlotId,
 };
 use flashmem_plan_format::testing;
@@ -62,7 +62,7 @@ impl Product {
             bindings: vec![slice(u64::from(page) * bytes, bytes), slice(total + u64::from(page) * bytes, bytes)],
             workgroups: [1, 1, 1],
             weights: Some(DispatchWeights { first_page: PageId(page), page_count: 1, slots_offset_bytes: 16 }),
-            node: format!("Mul_{page}"),
+            node: NameId(page),
             loop_rounds: 5,
             class: OperatorClass::Elemental,
             predicted_us: 1.0,
@@ -75,6 +75,7 @@ impl Product {
             params[block + 16..block + 20].copy_from_slice(&(page % self.slots).to_le_bytes());
         }
         let mut plan = Plan {
+            names: (0..self.pages).map(|page| format!("Mul_{page}")).collect(),
             provenance: testing::small_plan().provenance,
             requirements: Requirements::default(),
             inputs: vec![port("x", 0)],

@@ -91,7 +91,7 @@ pub struct Translator<'m> {
     nodes: BTreeMap<usize, OriginSet>,
     others: BTreeMap<String, OriginSet>,
     /// Computed indices that become outputs, and what they may be; `None` where they do not.
-    checked: Option<Vec<(NodeId, IndexBound)>>,
+    checked: Option<Vec<(NodeId, IndexBound<OriginSet>)>>,
     unsupported: Unsupported,
     /// Nodes of 64-bit integers, and of the integers that these are computed from.
     wide: BTreeSet<NodeId>,
@@ -329,7 +329,7 @@ impl<'m> Translator<'m> {
     }
 
     /// Says what elements of a public tensor may be.
-    pub fn add_bound(&mut self, bound: IndexBound) {
+    pub fn add_bound(&mut self, bound: IndexBound<OriginSet>) {
         if !self.graph.index_bounds.contains(&bound) {
             self.graph.index_bounds.push(bound);
         }
@@ -348,7 +348,7 @@ impl<'m> Translator<'m> {
             strides.pop();
         }
         let (least, most) = range.into_inner();
-        let (offset, node) = (component.unwrap_or(0) as u64, self.name());
+        let (offset, node) = (component.unwrap_or(0) as u64, self.origin);
         let port = IndexPort::Output(0);
         let walk = Walk { offset, shape, strides };
         let bound = IndexBound { port, walk, least, most, except: None, node };
@@ -362,7 +362,7 @@ impl<'m> Translator<'m> {
         for (indices, mut bound) in self.checked.take().unwrap_or_default() {
             let position = ports.iter().position(|known| *known == indices).unwrap_or_else(|| {
                 let taken = |name: &str| self.graph.outputs.iter().any(|output| output.name == name);
-                let plain = format!("indices of {}", bound.node);
+                let plain = format!("indices of {}", self.graph.origins.label(bound.node, OriginSet::NONE));
                 let numbered = (2..).map(|number| format!("{plain} ({number})"));
                 let name = [plain.clone()].into_iter().chain(numbered).find(|name| !taken(name));
                 let name = name.expect("there is a number that no output has");
@@ -373,6 +373,11 @@ impl<'m> Translator<'m> {
             bound.port = IndexPort::Output((first + position) as u32);
             self.graph.index_bounds.push(bound);
         }
+    }
+
+    /// Where what is being translated comes from.
+    pub const fn origin(&self) -> OriginSet {
+        self.origin
     }
 
     /// Name of what is being translated, for people.

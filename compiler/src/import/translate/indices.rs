@@ -296,7 +296,7 @@ impl Translator<'_> {
             least,
             most,
             except,
-            node: self.name(),
+            node: self.origin(),
         };
         if let Some(constant) = graph.constant(piece.source) {
             let value = |position: u64| i64::from(constant.device_word_at(position as usize) as i32);

@@ -7,8 +7,9 @@ use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::kernels::Kernel;
 use crate::kernels::params::Params;
-use crate::lower::context::{Call, Lowering, Site};
+use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
+use crate::lower::site::Site;
 use crate::lower::view::{TensorId, View};
 
 /// The same elements in dense row-major order: the view itself when it is dense already.

@@ -92,6 +92,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, axis: usize) -> Result<(),
 
 fn gather_rows(lowering: &mut Lowering<'_>, id: NodeId, places: RowPlaces) {
     let graph = lowering.graph();
+    let name = lowering.name_of(id);
     let node = graph.node(id);
     let table_node = graph.operands(id)[0];
     let constant = graph.constant(table_node).expect("a row gather has a constant table");
@@ -102,7 +103,7 @@ fn gather_rows(lowering: &mut Lowering<'_>, id: NodeId, places: RowPlaces) {
     let out = lowering.output(&node.shape);
     let whole = [&places.shape[..], row].concat();
     for Piece { starts, shape, indices } in places.pieces {
-        let gather = RowGather { table, indices, destination, node: graph.label(id) };
+        let gather = RowGather { table, indices, destination, node: name };
         if shape == places.shape {
             lowering.gather_rows(gather, out.tensor);
             continue;

@@ -27,8 +27,9 @@ pub mod strided;
 mod tests;
 mod views;
 
-use super::context::{Lowering, Site};
+use super::context::Lowering;
 use super::error::LowerError;
+use super::site::Site;
 use crate::graph::NodeId;
 use crate::graph::op::Op;
 pub use contraction::{element_strides, streamed_weight};

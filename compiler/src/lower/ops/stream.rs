@@ -11,8 +11,9 @@ use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
 use crate::kernels::params::Params;
-use crate::lower::context::{Call, Lowering, Site};
+use crate::lower::context::{Call, Lowering};
 use crate::lower::program::Packing;
+use crate::lower::site::Site;
 
 /// Constants of at least this size are streamed, in bytes on the device.
 const STREAMED_BYTES: usize = 512 << 10;

@@ -21,7 +21,7 @@ pub use violation::Violation;
 use super::program::{Accesses, PlacedTensor, Program, Step, Weight};
 use super::view::{TensorId, View};
 use arena::Arena;
-use flashmem_plan_format::plan::{Buffer, BufferSlice, Encoding, Port};
+use flashmem_plan_format::plan::{Buffer, BufferSlice, Encoding, IntegerCheck, Port};
 use std::ops::Range;
 
 /// Checks a program; empty when it is right.
@@ -43,6 +43,19 @@ struct Check<'a> {
     found: Vec<Violation>,
 }
 
+/// What the host writes before a call or takes after the last one.
+struct Public<'a> {
+    name: &'a str,
+    slice: Option<BufferSlice>,
+    elements: Option<u64>,
+}
+
+impl<'a> From<&'a Port> for Public<'a> {
+    fn from(port: &'a Port) -> Self {
+        Self { name: &port.name, slice: port.slice, elements: port.elements() }
+    }
+}
+
 /// When a tensor is needed for the last time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Need {
@@ -56,15 +69,25 @@ impl<'a> Check<'a> {
         &self.program.tensors.table[id.0 as usize]
     }
 
+    fn name(&self, step: &Step) -> String {
+        self.program.name(step.node).to_owned()
+    }
+
     fn steps(&self) -> impl Iterator<Item = (usize, &'a Step, &'a Accesses)> + use<'a> {
         let program = self.program;
         program.steps.iter().zip(&program.tensors.calls).enumerate().map(|(index, (step, call))| (index, step, call))
     }
 
     /// Results with their tensors: checks, then outputs.
-    fn results(&self) -> impl Iterator<Item = (&'a Port, TensorId)> + use<'a> {
+    fn results(&self) -> impl Iterator<Item = (Public<'a>, TensorId)> + use<'a> {
         let program = self.program;
-        program.checks.iter().chain(&program.outputs).zip(program.tensors.results.iter().copied())
+        let check = |check: &'a IntegerCheck| Public {
+            name: program.name(check.node),
+            slice: Some(check.slice),
+            elements: Some(1),
+        };
+        let checks = program.checks.iter().map(check);
+        checks.chain(program.outputs.iter().map(Public::from)).zip(program.tensors.results.iter().copied())
     }
 
     /// Lists that go together are as long as each other, and name tensors that there are.
@@ -104,14 +127,14 @@ impl<'a> Check<'a> {
             }
         }
         let tensors = &self.program.tensors;
-        let inputs = self.program.inputs.iter().zip(tensors.inputs.iter().copied());
+        let inputs = self.program.inputs.iter().map(Public::from).zip(tensors.inputs.iter().copied());
         let results = self.results().map(|(port, tensor)| (port, Some(tensor)));
         for (port, tensor) in inputs.chain(results).collect::<Vec<_>>() {
             let slice = tensor.map(|tensor| self.tensor(tensor).slice);
-            let whole = tensor.is_none_or(|tensor| port.elements() == Some(self.tensor(tensor).elements));
+            let whole = tensor.is_none_or(|tensor| port.elements == Some(self.tensor(tensor).elements));
             let in_arena = slice.is_none_or(|slice| slice.buffer == Buffer::Activations);
             if port.slice != slice || !whole || !in_arena {
-                self.found.push(Violation::Port { name: port.name.clone() });
+                self.found.push(Violation::Port { name: port.name.to_owned() });
             }
         }
         for (index, (gather, tensor)) in self.program.row_gathers.iter().zip(&tensors.gathered).enumerate() {
@@ -125,7 +148,8 @@ impl<'a> Check<'a> {
     fn calls(&mut self) {
         let mut writes = vec![0_u32; self.program.tensors.table.len()];
         for (index, step, call) in self.steps() {
-            let (step_index, node) = (index as u32, || step.node.clone());
+            let (step_index, program) = (index as u32, self.program);
+            let node = || program.name(step.node).to_owned();
             let slices = call.tensors.iter().map(|tensor| &self.tensor(*tensor).slice);
             if step.bindings.is_empty() || !slices.eq(&step.bindings) {
                 self.found.push(Violation::Bindings { step: step_index, node: node() });
@@ -165,7 +189,7 @@ impl<'a> Check<'a> {
         for (index, step, _) in self.steps() {
             let Some(texels) = step.weight_texels.clone() else { continue };
             if !texels.is_empty() && self.encoding_inside_one_weight(&texels) != step.encoding {
-                let node = step.node.clone();
+                let node = self.name(step);
                 self.found.push(Violation::WeightRange { step: index as u32, node, texels });
             }
         }
@@ -184,7 +208,8 @@ impl<'a> Check<'a> {
     fn memory(&mut self) {
         let needs = self.needs();
         let mut arena = Arena::default();
-        let tensors = &self.program.tensors;
+        let program = self.program;
+        let tensors = &program.tensors;
         for tensor in tensors.inputs.iter().flatten().chain(&tensors.gathered) {
             for victim in arena.write(self.bytes(*tensor), *tensor) {
                 let (tensor, victim) = (tensor.0, victim.0);
@@ -194,9 +219,11 @@ impl<'a> Check<'a> {
         for (index, step, call) in self.steps() {
             let Some((output, inputs)) = call.tensors.split_first() else { continue };
             for input in inputs {
-                self.read(&arena, *input, |tensor, holder| {
-                    let node = step.node.clone();
-                    Violation::NotWritten { step: index as u32, node, tensor, holder }
+                self.read(&arena, *input, |tensor, holder| Violation::NotWritten {
+                    step: index as u32,
+                    node: program.name(step.node).to_owned(),
+                    tensor,
+                    holder,
                 });
             }
             for victim in arena.write(self.bytes(*output), *output) {
@@ -206,13 +233,13 @@ impl<'a> Check<'a> {
                         Need::Step(step) => Some(step as u32),
                         Need::Never | Need::AfterTheLast => None,
                     };
-                    let (node, tensor, victim) = (step.node.clone(), output.0, victim.0);
+                    let (node, tensor, victim) = (self.name(step), output.0, victim.0);
                     self.found.push(Violation::Overwritten { step: index as u32, node, tensor, victim, needed_by });
                 }
             }
         }
         for (port, tensor) in self.results() {
-            self.read(&arena, tensor, |_, holder| Violation::ResultLost { name: port.name.clone(), holder });
+            self.read(&arena, tensor, |_, holder| Violation::ResultLost { name: port.name.to_owned(), holder });
         }
     }
 

@@ -69,7 +69,11 @@ fn put(program: &mut Program, tensor: usize, offset_bytes: u64) {
     }
     let tensors = &program.tensors;
     let inputs = program.inputs.iter_mut().zip(tensors.inputs.iter().copied());
-    let results = program.checks.iter_mut().chain(&mut program.outputs).zip(tensors.results.iter().map(|id| Some(*id)));
+    let results = tensors.results.iter().map(|id| Some(*id));
+    let checks =
+        program.checks.iter_mut().zip(results.clone()).filter(|(_, id)| id.is_some_and(|id| id.0 as usize == tensor));
+    checks.for_each(|(check, _)| check.slice = slice);
+    let results = program.outputs.iter_mut().zip(results.skip(program.checks.len()));
     let moved = inputs.chain(results).filter(|(_, id)| id.is_some_and(|id| id.0 as usize == tensor));
     moved.for_each(|(port, _)| port.slice = Some(slice));
     let gathers = program.row_gathers.iter_mut().zip(&tensors.gathered).filter(|(_, id)| id.0 as usize == tensor);

@@ -34,12 +34,11 @@ pub(super) type StepShape = (u32, u32, u32, u32);
 
 pub(super) fn case(steps: &[StepShape], read_us: f64, upload_us: f64, staging_pages: u32) -> Case {
     let (mut page_count, mut step_pages, mut data) = (0_u32, Vec::new(), Vec::new());
-    for (index, (execute_us, capacity_pages, new, shared)) in steps.iter().enumerate() {
+    for (execute_us, capacity_pages, new, shared) in steps {
         let start = page_count.saturating_sub(*shared);
         page_count += new;
         step_pages.push((start < page_count).then_some(start..page_count));
         data.push(StepData {
-            node: format!("step{index}"),
             class: if new % 2 == 0 { OperatorClass::Reusable } else { OperatorClass::Elemental },
             execute_us: f64::from(*execute_us),
             capacity_pages: *capacity_pages,
@@ -280,7 +279,7 @@ fn inconsistent_problems_are_named() {
     };
     assert_eq!(error(&|p| p.disk_bytes_per_us = 0.0), "disk_bytes_per_us is 0, not a positive number");
     assert_eq!(error(&|p| p.staging_pages = 0), "staging_pages is 0 although there are pages");
-    assert_eq!(error(&|p| p.steps[1].execute_us = -1.0), "step 1 (`step1`) takes -1 us");
+    assert_eq!(error(&|p| p.steps[1].execute_us = -1.0), "step 1 takes -1 us");
     assert!(error(&|p| p.pages[4].first_step = 0).contains("page 4 is used from step 0 to 1"));
     assert_eq!(page_uses(&[Some(1..2)], 2), Err(ProblemError::UnusedPage { page: 0 }));
 }
