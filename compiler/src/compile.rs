@@ -340,6 +340,10 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
     if options.import.check_indices {
         list.push(("check indices".to_owned(), "yes".to_owned()));
     }
+    if options.import.states.recognised {
+        list.push(("state".to_owned(), "auto".to_owned()));
+    }
+    list.extend(options.import.states.pairs.iter().map(|p| ("state".to_owned(), format!("{}={}", p.output, p.input))));
     list.extend(options.import.dims.iter().map(|(name, size)| (format!("set {name}"), size.to_string())));
     list.extend(options.import.values.iter().map(|(name, value)| (format!("set {name}"), value.to_string())));
     list.extend(options.import.inputs.iter().map(|(name, dims)| {

@@ -382,6 +382,7 @@ kernels! {
     Pool => row(body!("pool"), Hook::None, PRODUCT, POOL).shared(&[SHARED_WINDOW]),
     PoolNorm => row(body!("pool_norm"), Hook::None, PRODUCT, POOL_NORM).shared(&[SHARED_WINDOW]),
     Fold => row(body!("fold"), Hook::None, PRODUCT, FOLD).shared(&[SHARED_WINDOW]),
+    Append => row(body!("append"), Hook::None, &["out", "update", "places"], Rounds::NONE),
     Scatter => row(body!("scatter"), Hook::None, &["out", "rows", "updates"], SCATTER),
     Unpack => row(body!("unpack"), Hook::None, &["out"], Rounds::NONE)
         .weights()

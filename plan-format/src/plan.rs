@@ -84,7 +84,7 @@ impl PageGeometry {
     }
 }
 
-/// A range of one of the two binding buffers.
+/// A range of one of the buffers that dispatches bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BufferSlice {
     /// Which buffer.
@@ -102,6 +102,26 @@ pub enum Buffer {
     Activations,
     /// The resident constants; never written after loading, but bound like activations so that kernels need no variants.
     Constants,
+    /// What lives from run to run: zeros when a session opens.
+    States,
+}
+
+/// A tensor that lives from run to run: what the model calls an output of one run and an input of the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The ONNX name of the input.
+    pub input: String,
+    /// The ONNX name of the output.
+    pub output: String,
+    /// Element type of both in the model.
+    pub element: ElementType,
+    /// Dimensions.
+    pub shape: Vec<u64>,
+    /// Where it lies, in the state buffer.
+    pub slice: BufferSlice,
+    /// Where a run leaves what the next one finds, in the activation arena: copied when the run has ended well. `None` where a
+    /// dispatch changes the state where it lies.
+    pub next: Option<BufferSlice>,
 }
 
 /// A public input or output: a dense row-major tensor at `slice` of the activation arena.
@@ -274,6 +294,8 @@ pub struct MemoryDeclaration {
     pub activation_bytes: u64,
     /// Constants buffer.
     pub constant_bytes: u64,
+    /// State buffer.
+    pub state_bytes: u64,
     /// Parameter (uniform) buffer.
     pub params_bytes: u64,
     /// Staging of inputs and gathered rows.
@@ -292,6 +314,7 @@ impl MemoryDeclaration {
             self.staging_bytes,
             self.activation_bytes,
             self.constant_bytes,
+            self.state_bytes,
             self.params_bytes,
             self.input_staging_bytes,
             self.readback_bytes,
@@ -372,6 +395,8 @@ pub struct Plan {
     pub outputs: Vec<Port>,
     /// Words that must be 0 after a run.
     pub checks: Vec<IntegerCheck>,
+    /// What lives from run to run, in the order of the state buffer.
+    pub states: Vec<State>,
     /// Shape of every page.
     pub page: PageGeometry,
     /// Pages in the file.

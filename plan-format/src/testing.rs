@@ -92,6 +92,7 @@ pub fn small_plan() -> Plan {
             slice: Some(activations(3)),
         }],
         checks: vec![],
+        states: vec![],
         page: PageGeometry { rows: 1 },
         page_count: PAGE_COUNT,
         slot_count: 3,

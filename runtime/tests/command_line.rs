@@ -162,6 +162,16 @@ fn what_is_at_fault_is_said() {
         assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
         assert!(!files.path("out.npz").exists());
     }
+    let prompt = [("input_ids", npy("<i8", "(1, 2)", &[0; 16]))];
+    write_npz(&files.path("prompt.npz"), CompressionMethod::Stored, &prompt);
+    for (file, message) in [
+        ("prompt.npz", "the bundle has no states: compile it with --state auto, or with --state OUT=IN"),
+        ("in.npz", "no array for input `input_ids`"),
+    ] {
+        let output = files.run(&["generate", "small.fmplan", "--prompt-ids", file, "--tokens", "3"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
+    }
     // Every cause is printed once, and the file too.
     for (arguments, message) in [
         (["none.fmplan", "--self-test"].as_slice(), "error: cannot open none.fmplan: "),

@@ -106,6 +106,7 @@ pub fn assemble(
         inputs: program.inputs.clone(),
         outputs: program.outputs.clone(),
         checks: program.checks.clone(),
+        states: program.states.clone(),
         page: program.page,
         page_count: count32(program.pages()),
         slot_count: stream.slot_count,

@@ -190,6 +190,10 @@ pub struct PlanArgs {
     /// input any more; repeatable.
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+    /// An output that is an input of the next run: it lives on the device from run to run, starts as zeros, and is neither input
+    /// nor output any more; repeatable. `auto` for the pasts and presents of language models, by their names.
+    #[arg(long, value_name = "OUT=IN|auto")]
+    pub state: Vec<String>,
     /// Device profile: a TOML file or the name of a built-in one [default: desktop].
     #[arg(long, value_name = "PROFILE.toml")]
     pub device: Option<String>,

@@ -11,7 +11,7 @@ use flashmem_compiler::schedule::SolverReport;
 use flashmem_compiler::stages::schedule_of_plan;
 use flashmem_plan_format::byte_size;
 use flashmem_plan_format::container::Bundle;
-use flashmem_plan_format::plan::{Command, Encoding, Plan, Port};
+use flashmem_plan_format::plan::{Command, Encoding, Plan, Port, State};
 use flashmem_plan_format::source::FileSource;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -34,6 +34,16 @@ pub fn inspect(path: &Path, as_json: bool, verify: bool) -> anyhow::Result<()> {
 
 fn port(port: &Port) -> Value {
     json!({ "name": port.name, "element": format!("{:?}", port.element).to_lowercase(), "shape": port.shape })
+}
+
+fn state(state: &State) -> Value {
+    json!({
+        "input": state.input,
+        "output": state.output,
+        "element": format!("{:?}", state.element).to_lowercase(),
+        "shape": state.shape,
+        "in_place": state.next.is_none(),
+    })
 }
 
 fn steps(plan: &Plan) -> usize {
@@ -106,6 +116,7 @@ fn as_value(bundle: &Bundle, solver: &SolverReport) -> Value {
     json!({
         "inputs": plan.inputs.iter().map(port).collect::<Vec<_>>(),
         "outputs": plan.outputs.iter().map(port).collect::<Vec<_>>(),
+        "states": plan.states.iter().map(state).collect::<Vec<_>>(),
         "checks": plan.checks.iter().map(|check| plan.name(check.node)).collect::<Vec<_>>(),
         "weight_bytes": plan.weight_bytes,
         "weights": stored_as(plan),
@@ -124,6 +135,7 @@ fn as_value(bundle: &Bundle, solver: &SolverReport) -> Value {
             "activation_bytes": memory.activation_bytes,
             "constant_bytes": memory.constant_bytes,
             "params_bytes": memory.params_bytes,
+            "state_bytes": memory.state_bytes,
             "input_staging_bytes": memory.input_staging_bytes,
             "readback_bytes": memory.readback_bytes,
             "host_bytes": memory.host_bytes,
@@ -211,6 +223,9 @@ fn print_text(path: &Path, bundle: &Bundle, verified: bool) {
         ("  host", m.host_bytes),
     ] {
         line(label, size(bytes));
+    }
+    if m.state_bytes > 0 {
+        line("  states", size(m.state_bytes));
     }
     let p = &plan.provenance;
     line("predicted cold", format!("{:.1} ms on `{}`", plan.predicted_cold_us as f64 / 1e3, p.profile));

@@ -151,7 +151,7 @@ fn usual_options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<Compil
         weights: Encoding::F32,
         precision: PrecisionOptions { goal: goal(args, budget_bytes)?, ..PrecisionOptions::default() },
         budget_bytes,
-        import: ImportOptions { inputs, dims, values, ..ImportOptions::default() },
+        import: ImportOptions { inputs, dims, values, states: parse::states(&args.state)?, ..ImportOptions::default() },
         profile: DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?,
         objective: objective(args)?,
         strategy,

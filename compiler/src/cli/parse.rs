@@ -1,8 +1,8 @@
-//! Values of `--input`, `--set`, `--slack` and `--max-error`.
+//! Values of `--input`, `--set`, `--state`, `--slack` and `--max-error`.
 
 use anyhow::{Context as _, ensure};
 use flashmem_compiler::compile::Slack;
-use flashmem_compiler::import::{Dim, Value};
+use flashmem_compiler::import::{Dim, StateOptions, StatePair, Value};
 
 /// `NAME:SHAPE`, the shape's dimensions separated by `x` or `,`; a dimension is a number or a name. An empty shape is a
 /// scalar.
@@ -16,6 +16,22 @@ pub fn input(text: &str) -> anyhow::Result<(String, Vec<Dim>)> {
         Err(_) => anyhow::bail!("--input {text}: `{dim}` is neither a size nor a name"),
     });
     Ok((name.to_owned(), dims.collect::<anyhow::Result<_>>()?))
+}
+
+/// What all `--state` say together: `auto`, or `OUT=IN`, parted by the first `=`.
+pub fn states(texts: &[String]) -> anyhow::Result<StateOptions> {
+    let mut states = StateOptions::default();
+    for text in texts {
+        if text == "auto" {
+            states.recognised = true;
+            continue;
+        }
+        let (output, input) =
+            text.split_once('=').with_context(|| format!("--state {text}: expected OUT=IN, or auto"))?;
+        ensure!(!output.is_empty() && !input.is_empty(), "--state {text}: a name is empty");
+        states.pairs.push(StatePair { output: output.to_owned(), input: input.to_owned() });
+    }
+    Ok(states)
 }
 
 /// What `--set` gives.

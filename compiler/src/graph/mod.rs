@@ -77,6 +77,9 @@ pub struct Graph {
     pub inputs: Vec<GraphPort>,
     /// Public outputs, in ONNX order.
     pub outputs: Vec<GraphPort>,
+    /// How many of the last inputs are what the last outputs were in the run before, in the same order: states, which no caller
+    /// sees. They then stand behind the others, in ONNX order among themselves.
+    pub states: usize,
     /// Elements of public inputs and outputs that index an axis, and what they may be.
     pub index_bounds: Vec<IndexBound<OriginSet>>,
     /// Tensors of one i32, named after ONNX nodes: other than 0 when a 64-bit integer of the node needs more than 32 bits.
@@ -84,9 +87,38 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Everything that is requested from a run: checks, then public outputs.
+    /// Everything that is requested from a run: checks, then public outputs, then what states are next.
     pub fn results(&self) -> impl Iterator<Item = &GraphPort> {
         self.checks.iter().chain(&self.outputs)
+    }
+
+    /// Public inputs that callers see.
+    pub fn seen_inputs(&self) -> &[GraphPort] {
+        &self.inputs[..self.inputs.len() - self.states]
+    }
+
+    /// Public outputs that callers see.
+    pub fn seen_outputs(&self) -> &[GraphPort] {
+        &self.outputs[..self.outputs.len() - self.states]
+    }
+
+    /// What states are in a run, and what they are in the next.
+    pub fn state_ports(&self) -> impl Iterator<Item = (&GraphPort, &GraphPort)> {
+        let (inputs, outputs) = (self.seen_inputs().len(), self.seen_outputs().len());
+        self.inputs[inputs..].iter().zip(&self.outputs[outputs..])
+    }
+
+    /// The state whose value this node is when a run begins.
+    pub fn state_of(&self, id: NodeId) -> Option<usize> {
+        self.state_ports().position(|(input, _)| input.node == id)
+    }
+
+    /// Whether a node is what the state is next that its first operand is now, and the only reader of that: then it may change the
+    /// state where it lies.
+    pub fn updates_in_place(&self, id: NodeId) -> bool {
+        let Some(first) = self.operands(id).first().copied() else { return false };
+        let pairs = || self.state_ports().filter(|(input, _)| input.node == first);
+        self.use_count(first) == 1 && pairs().any(|(_, output)| output.node == id)
     }
 
     /// Adds a node whose shape and type follow from its operator and operands.

@@ -9,6 +9,7 @@ use super::names::NodeNames;
 use super::preflight::Invalid;
 use super::reason::{Unsupported, UnsupportedOp};
 use super::shapes::Unfit;
+use super::states::StateError;
 use super::structure::Flaw;
 use super::types::Mistyped;
 use crate::graph::ShapeError;
@@ -98,6 +99,9 @@ fn domain_named(domain: &str) -> String {
 /// Import failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
+    /// Inputs and outputs that are no states.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// A file could not be read.
     #[error("cannot read {path}")]
     Read {
@@ -367,6 +371,7 @@ impl ImportError {
             }
             Self::Types(found) => Self::Types(found.into_iter().map(|wrong| wrong.named(text)).collect()),
             Self::Read { .. }
+            | Self::State(_)
             | Self::NotOnnx { .. }
             | Self::OpenSizes(_)
             | Self::Binding { .. }

@@ -67,12 +67,17 @@ fn bytes_of(graph: &Graph, port: &GraphPort, random: &mut SplitMix64) -> Vec<u8>
     bytes
 }
 
-/// Values of the public inputs, in order, as raw little-endian bytes in the element types of the API.
+/// What every state is before the first run: zeros.
+pub fn first_states(graph: &Graph) -> Vec<Vec<u8>> {
+    let elements = |port: &GraphPort| graph.node(port.node).shape.iter().product::<usize>();
+    let zeros = |port: &GraphPort| vec![0; elements(port) * port.element.api_bytes() as usize];
+    graph.state_ports().map(|(now, _)| zeros(now)).collect()
+}
+
+/// Values of the public inputs, in order, as raw little-endian bytes in the element types of the API; those of a first run.
 pub fn golden_inputs(graph: &Graph) -> Vec<Vec<u8>> {
-    graph
-        .inputs
-        .iter()
-        .enumerate()
-        .map(|(position, port)| bytes_of(graph, port, &mut SplitMix64(0x666c_6173_686d_656d ^ position as u64)))
-        .collect()
+    let seen = graph.seen_inputs().iter().enumerate();
+    let drawn =
+        seen.map(|(position, port)| bytes_of(graph, port, &mut SplitMix64(0x666c_6173_686d_656d ^ position as u64)));
+    drawn.chain(first_states(graph)).collect()
 }

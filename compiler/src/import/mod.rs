@@ -34,6 +34,7 @@ pub(crate) mod rewrite;
 mod schema;
 mod shapes;
 mod sizes;
+mod states;
 mod stored;
 mod structure;
 mod support;
@@ -57,10 +58,11 @@ mod windows;
 pub use axes::Misplaced;
 pub use error::{ImportError, OpenSize};
 pub use failure::{Failure, Stage};
-pub use golden::golden_inputs;
+pub use golden::{first_states, golden_inputs};
 pub use preflight::Invalid;
 pub use reference::reference;
 pub use shapes::Unfit;
+pub use states::{StateError, StateOptions, StatePair};
 pub use stored::stored_precision;
 pub use structure::{Flaw, Maker};
 pub use support::{OPERATORS, Operator, Support};
@@ -110,6 +112,8 @@ pub struct ImportOptions {
     pub dims: Vec<(String, u64)>,
     /// `--set INPUT=VALUE`: inputs that become constants, every element of the value.
     pub values: Vec<(String, Value)>,
+    /// `--state`: tensors that live from run to run.
+    pub states: StateOptions,
     /// Gives tract all weights instead of their shapes. It folds into them what it can, and the whole model is in memory, up to
     /// three times over; for comparison only.
     pub own_weights: bool,
@@ -143,6 +147,9 @@ pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportEr
     let translated = translate::translate(&typed, model, options.check_indices);
     let (mut graph, wide) = translated.map_err(|error| error.with_names(&names))?;
     ranges::check(&mut graph, &wide)?;
+    if options.states != StateOptions::default() {
+        states::pair(&mut graph, &options.states)?;
+    }
     let violations = crate::graph::verify::verify(&graph);
     if violations.is_empty() {
         Ok(Imported { graph, model_hash, name, files })

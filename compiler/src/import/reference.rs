@@ -25,17 +25,21 @@ fn datum_type(element: ElementType) -> DatumType {
     }
 }
 
-/// Runs the original model. `inputs` are named and may come in any order.
+/// Runs the original model: its outputs with their names, in ONNX order. `inputs` are named and may come in any order.
 ///
 /// # Errors
 /// Those of import, and [`ImportError::ReferenceInput`] when an input is missing or has the wrong size.
-pub fn reference(path: &Path, options: &ImportOptions, inputs: &[(&str, &[u8])]) -> Result<Vec<Vec<u8>>, ImportError> {
+pub fn reference(
+    path: &Path,
+    options: &ImportOptions,
+    inputs: &[(&str, &[u8])],
+) -> Result<Vec<(String, Vec<u8>)>, ImportError> {
     let model = model::read(path, options, true)?;
     let names = std::rc::Rc::clone(&model.names);
     run(model, inputs).map_err(|error| error.with_names(&names))
 }
 
-fn run(mut model: model::Model, inputs: &[(&str, &[u8])]) -> Result<Vec<Vec<u8>>, ImportError> {
+fn run(mut model: model::Model, inputs: &[(&str, &[u8])]) -> Result<Vec<(String, Vec<u8>)>, ImportError> {
     let parsed = inferred(&model)?;
     model.proto = tract_onnx::pb::ModelProto::default();
     let optimized = guarded(Stage::Simplify, || {
@@ -54,7 +58,7 @@ fn run(mut model: model::Model, inputs: &[(&str, &[u8])]) -> Result<Vec<Vec<u8>>
         .map(|(port, output)| {
             guarded(Stage::Run, || {
                 let converted = output.cast_to_dt(datum_type(port.element))?;
-                Ok(converted.as_bytes().to_vec())
+                Ok((port.name.clone(), converted.as_bytes().to_vec()))
             })
         })
         .collect()

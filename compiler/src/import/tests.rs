@@ -242,7 +242,7 @@ fn the_reference_runs_the_original_model() {
     let floats = |bytes: &[u8]| -> Vec<f32> {
         bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
     };
-    let (x, w, y) = (floats(&inputs[0]), floats(&weight_bytes()), floats(&outputs[0]));
+    let (x, w, y) = (floats(&inputs[0]), floats(&weight_bytes()), floats(&outputs[0].1));
     assert!(x.iter().all(|v| v.abs() <= 1.0) && x.iter().any(|v| *v < 0.0));
     for (index, value) in y.iter().enumerate() {
         let (row, column) = (index / 64, index % 64);
@@ -403,7 +403,7 @@ fn inputs_are_bound_to_values() {
         let names: Vec<String> = import(&path, options).unwrap().graph.inputs.iter().map(|i| i.name.clone()).collect();
         assert_eq!(names, ["x"]);
         let outputs = reference(&path, options, &[("x", &[1.0_f32, 2.0].map(f32::to_le_bytes).concat())]).unwrap();
-        assert_eq!(outputs, [[1.0 + value, 2.0 + value].map(f32::to_le_bytes).concat()]);
+        assert_eq!(outputs[0].1, [1.0 + value, 2.0 + value].map(f32::to_le_bytes).concat());
     }
     let boolean =
         ImportOptions { values: vec![("m".to_owned(), super::Value::Bool(true))], ..ImportOptions::default() };

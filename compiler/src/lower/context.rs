@@ -14,12 +14,12 @@ use crate::cost::Cost;
 use crate::emit::Expression;
 use crate::graph::constant::{Constant, Storage};
 use crate::graph::pointwise::Pointwise;
-use crate::graph::{Graph, NodeId};
+use crate::graph::{Graph, GraphPort, NodeId};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::of_program;
 use crate::kernels::{Kernel, PANEL};
 use flashmem_plan_format::plan::{
-    BINDING_ALIGNMENT, Buffer, BufferSlice, Encoding, IntegerCheck, NameId, Port, RowGather,
+    BINDING_ALIGNMENT, Buffer, BufferSlice, Encoding, IntegerCheck, NameId, Port, RowGather, State,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -34,6 +34,8 @@ enum Place {
     Activation { first_step: u32, last_step: u32 },
     /// At a byte offset of the constants buffer.
     Constant { offset_bytes: u64 },
+    /// A state, by number.
+    State { state: usize },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -126,6 +128,8 @@ pub struct Lowering<'a> {
     row_sources: Vec<RowSource>,
     row_gathers: Vec<(RowGather, TensorId)>,
     outputs: Vec<View>,
+    /// By number.
+    states: Vec<Option<TensorId>>,
 }
 
 impl<'a> Lowering<'a> {
@@ -147,6 +151,7 @@ impl<'a> Lowering<'a> {
             row_sources: Vec::new(),
             row_gathers: Vec::new(),
             outputs: Vec::new(),
+            states: vec![None; graph.states],
         }
     }
 
@@ -173,6 +178,23 @@ impl<'a> Lowering<'a> {
         let view = View::dense(TensorId(self.tensors.len() as u32 - 1), shape);
         self.give(&view);
         view
+    }
+
+    /// A state as a run finds it, and as it leaves it where a call changes it in its place.
+    pub fn state(&mut self, state: usize, shape: &[usize]) -> View {
+        self.tensors.push(Tensor { elements: shape.iter().product(), place: Place::State { state } });
+        let view = View::dense(TensorId(self.tensors.len() as u32 - 1), shape);
+        self.states[state] = Some(view.tensor);
+        self.give(&view);
+        view
+    }
+
+    /// Whether the result at a position is what a state is next, and the view the whole of that very state.
+    pub fn is_state(&self, position: usize, view: &View) -> bool {
+        let seen = self.graph.checks.len() + self.graph.seen_outputs().len();
+        let state = position.checked_sub(seen).and_then(|state| self.states[state]);
+        let whole = self.tensors[view.tensor.0 as usize].elements == view.len() && view.is_dense();
+        state == Some(view.tensor) && view.offset == 0 && whole
     }
 
     /// Notes a view for the calls that are made from it.
@@ -375,14 +397,14 @@ impl<'a> Lowering<'a> {
         let (slices, activation_bytes) = self.place();
         let slice = |tensor: TensorId| slices[tensor.0 as usize];
         self.check_limits(&slices)?;
-        let port = |port: &crate::graph::GraphPort, tensor: Option<TensorId>| Port {
+        let port = |port: &GraphPort, tensor: Option<TensorId>| Port {
             name: port.name.clone(),
             element: port.element,
             shape: self.graph.node(port.node).shape.iter().map(|d| *d as u64).collect(),
             slice: tensor.map(slice),
         };
         let mut tensors = self.table(&slices);
-        let inputs = self.graph.inputs.iter().zip(&tensors.inputs).map(|(p, tensor)| port(p, *tensor)).collect();
+        let inputs = self.graph.seen_inputs().iter().zip(&tensors.inputs).map(|(p, tensor)| port(p, *tensor)).collect();
         let results = self.graph.results().zip(&tensors.results).map(|(p, tensor)| port(p, Some(*tensor)));
         let outputs = results.skip(self.graph.checks.len()).collect();
         let check = |(position, tensor): (usize, &TensorId)| IntegerCheck {
@@ -394,6 +416,15 @@ impl<'a> Lowering<'a> {
         for bound in &self.graph.index_bounds {
             index_bounds.push(bound.clone().of(self.names.of_origin(self.graph, bound.node)));
         }
+        let states = self.graph.state_ports().zip(&tensors.states).map(|((input, output), (now, next))| State {
+            input: input.name.clone(),
+            output: output.name.clone(),
+            element: input.element,
+            shape: self.graph.node(input.node).shape.iter().map(|d| *d as u64).collect(),
+            slice: slice(*now),
+            next: next.map(slice),
+        });
+        let states = states.collect();
         let mut steps = Vec::with_capacity(self.calls.len());
         for (c, site, views) in std::mem::take(&mut self.calls) {
             let (rounds, fused) = (c.rounds(), self.fused(&c, site));
@@ -428,6 +459,7 @@ impl<'a> Lowering<'a> {
             inputs,
             outputs,
             checks,
+            states,
             row_sources: self.row_sources,
             row_gathers,
             index_bounds,
@@ -441,7 +473,7 @@ impl<'a> Lowering<'a> {
 
     /// Where every tensor lies, and the bytes of the arena.
     fn place(&mut self) -> (Vec<BufferSlice>, u64) {
-        for input in &self.graph.inputs {
+        for input in self.graph.seen_inputs() {
             if let Some(view) = self.views.get(&input.node) {
                 self.keep_from_start(view.tensor);
             }
@@ -456,11 +488,12 @@ impl<'a> Lowering<'a> {
                 Place::Activation { first_step, last_step } => {
                     Some(Lifetime { size_bytes: t.elements as u64 * 4, first_step, last_step })
                 }
-                Place::Constant { .. } => None,
+                Place::Constant { .. } | Place::State { .. } => None,
             })
             .collect();
         let (offsets, activation_bytes) = memory::place(&lifetimes);
         let mut next_activation = offsets.iter();
+        let state_offsets = self.state_offsets();
         let slices = self
             .tensors
             .iter()
@@ -475,10 +508,25 @@ impl<'a> Lowering<'a> {
                     Place::Constant { offset_bytes } => {
                         BufferSlice { buffer: Buffer::Constants, offset_bytes, size_bytes }
                     }
+                    Place::State { state } => {
+                        BufferSlice { buffer: Buffer::States, offset_bytes: state_offsets[state], size_bytes }
+                    }
                 }
             })
             .collect();
         (slices, activation_bytes)
+    }
+
+    /// Where every state starts, one behind the other.
+    fn state_offsets(&self) -> Vec<u64> {
+        let mut end_bytes = 0_u64;
+        let elements = |port: &GraphPort| self.graph.node(port.node).shape.iter().product::<usize>() as u64;
+        let offsets = self.graph.state_ports().map(|(input, _)| {
+            let start = end_bytes.next_multiple_of(BINDING_ALIGNMENT);
+            end_bytes = start + (4 * elements(input)).max(4);
+            start
+        });
+        offsets.collect()
     }
 
     /// That no call takes more rounds, and binds more bytes, than the device does.
@@ -507,14 +555,20 @@ impl<'a> Lowering<'a> {
         let mut writes = vec![0; slices.len()];
         self.calls.iter().for_each(|(call, ..)| writes[call.output.0 as usize] += 1);
         let placed = self.tensors.iter().zip(slices).zip(writes);
+        let seen = self.outputs.len() - self.graph.states;
+        let states = self.states.iter().zip(&self.outputs[seen..]).map(|(now, next)| {
+            let now = now.expect("every input that is a state is lowered");
+            (now, (next.tensor != now).then_some(next.tensor))
+        });
         Tensors {
             table: placed
                 .map(|((t, slice), writes)| PlacedTensor { slice: *slice, elements: t.elements as u64, writes })
                 .collect(),
             calls: Vec::with_capacity(self.calls.len()),
-            inputs: self.graph.inputs.iter().map(|p| self.views.get(&p.node).map(|view| view.tensor)).collect(),
+            inputs: self.graph.seen_inputs().iter().map(|p| self.views.get(&p.node).map(|view| view.tensor)).collect(),
             gathered: self.row_gathers.iter().map(|(_, tensor)| *tensor).collect(),
-            results: self.outputs.iter().map(|view| view.tensor).collect(),
+            results: self.outputs[..seen].iter().map(|view| view.tensor).collect(),
+            states: states.collect(),
         }
     }
 }

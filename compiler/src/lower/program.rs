@@ -14,7 +14,7 @@ use crate::kernels::Kernel;
 use crate::kernels::params::Params;
 use flashmem_plan_format::indices::IndexBound;
 use flashmem_plan_format::plan::{
-    BufferSlice, Encoding, IntegerCheck, NameId, PageGeometry, Port, RowGather, RowTable,
+    BufferSlice, Encoding, IntegerCheck, NameId, PageGeometry, Port, RowGather, RowTable, State,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -198,6 +198,8 @@ pub struct Tensors {
     pub gathered: Vec<TensorId>,
     /// Those of the checks, then of the outputs.
     pub results: Vec<TensorId>,
+    /// By state: what it is in, and what it is next where no call changes it in its place.
+    pub states: Vec<(TensorId, Option<TensorId>)>,
 }
 
 /// A whole program.
@@ -213,6 +215,8 @@ pub struct Program {
     pub outputs: Vec<Port>,
     /// Words that must be 0 after a run.
     pub checks: Vec<IntegerCheck>,
+    /// What lives from run to run.
+    pub states: Vec<State>,
     /// Tables of rows.
     pub row_sources: Vec<RowSource>,
     /// Gathers that the host does.

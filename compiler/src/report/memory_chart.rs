@@ -36,6 +36,7 @@ fn bands(subject: &Subject<'_>) -> Vec<Band> {
         band("host", "host: plan, outputs, readers' buffers", m.host_bytes),
         band("small", "parameters, input staging, read-back", small),
         band("constants", "constants", m.constant_bytes),
+        band("states", "states", m.state_bytes),
         band("activations", "activations", m.activation_bytes),
         band("staging", "staging ring", m.staging_bytes),
         band("arena", "weight arena", m.weight_arena_bytes),

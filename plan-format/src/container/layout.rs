@@ -11,7 +11,7 @@ use std::fmt;
 /// First bytes of every bundle.
 pub const MAGIC: [u8; 8] = *b"\x89FMPLAN\n";
 /// Version of the format, of the plan types included.
-pub const VERSION: u32 = 11;
+pub const VERSION: u32 = 12;
 /// Alignment of every section but the pages.
 pub const SECTION_ALIGNMENT: u64 = 8;
 /// Alignment of the pages section.

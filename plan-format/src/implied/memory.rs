@@ -56,6 +56,7 @@ impl MemoryDeclaration {
     /// | staging | `staging_pages` × G(page bytes): every staging buffer is its own allocation |
     /// | activations | G(`activation_bytes`), at least one granule |
     /// | constants | G(`constant_bytes`) |
+    /// | states | G(end of the last state) |
     /// | params | G(length of `params`), at least one granule |
     /// | input staging | G(Σ input slices + Σ row gather destinations) |
     /// | read-back | G(min(largest slice of an output or a check, [`MAX_READBACK_BYTES`])) |
@@ -73,6 +74,7 @@ impl MemoryDeclaration {
             staging_bytes: granules(page_bytes)?.checked_mul(u64::from(plan.staging_pages))?,
             activation_bytes: granules(plan.activation_bytes.max(1))?,
             constant_bytes: granules(constant_bytes)?,
+            state_bytes: granules(plan.state_bytes()?)?,
             params_bytes: granules((plan.params.len() as u64).max(1))?,
             input_staging_bytes: granules(plan.input_upload_bytes()?)?,
             readback_bytes: granules(largest_output.unwrap_or(0).min(MAX_READBACK_BYTES))?,

@@ -152,6 +152,7 @@ fn plan_uses(plan: &Plan, constant_bytes: u64, visit: &mut dyn FnMut(Limit, User
         if plan.staging_pages > 0 { plan.page.page_bytes() } else { 0 },
         plan.activation_bytes,
         constant_bytes,
+        plan.state_bytes().unwrap_or(u64::MAX),
         plan.params.len() as u64,
         plan.input_upload_bytes().unwrap_or(u64::MAX),
         readback.min(MAX_READBACK_BYTES),

@@ -101,6 +101,11 @@ impl Plan {
         inputs.chain(gathers).try_fold(0_u64, |sum, slice| sum.checked_add(slice.size_bytes))
     }
 
+    /// Bytes of the state buffer.
+    pub fn state_bytes(&self) -> Option<u64> {
+        self.states.last().map_or(Some(0), |state| state.slice.offset_bytes.checked_add(state.slice.size_bytes))
+    }
+
     /// Rows that all gathers place: one for each of their indices.
     pub fn gathered_indices(&self) -> Option<u64> {
         self.row_gathers.iter().try_fold(0_u64, |sum, gather| sum.checked_add(gather.indices.count()?))

@@ -3,7 +3,7 @@
 use crate::indices::{IndexBound, IndexPort, Walk};
 use crate::plan::{
     Buffer, BufferSlice, Command, ElementType, IntegerCheck, MemoryDeclaration, NameId, PageId, Plan, Port,
-    Requirements, SlotId,
+    Requirements, SlotId, State,
 };
 use crate::row_indices::{
     IndexBinary, IndexInstruction, IndexOperand, IndexSource, IndexUnary, IndexValue, MAX_CONSTANT_ELEMENTS,
@@ -15,7 +15,7 @@ use crate::validate::{PlanViolation, validate};
 use std::collections::BTreeSet;
 
 kinds!(PlanViolation: TooMany, WeightCounts, PageGeometry, Index, SliceAlignment, SliceSize, SliceEnd,
-    NotInActivations, OutputWithoutSlice, Rank, Elements, TensorBytes, NameEmpty, NameTooLong, NameRepeated,
+    NotInActivations, StateOrder, StateBinding, StateWritten, StateReadEarly, OutputWithoutSlice, Rank, Elements, TensorBytes, NameEmpty, NameTooLong, NameRepeated,
     HostWritesOverlap, RowTableSize, RowTableOffset, RowIndices, IndexElement, IndexWalk, IndexRange, SourceEmpty, ParamsBytes,
     WorkgroupSize, PipelineOrder,
     ParamsAlignment, ParamsEnd, BindingCount, WorkgroupsZero, WeightsUse, PagesOfDispatch, PageRange, SlotTable,
@@ -55,6 +55,37 @@ const CASES: &[Case] = &[
     Case("TensorBytes", |plan| {
         let slice = *output(plan);
         plan.checks.push(IntegerCheck { node: NameId(0), slice });
+    }),
+    Case("StateOrder", |plan| remember(plan, true).slice.offset_bytes = 256),
+    Case("StateOrder", |plan| remember(plan, true).slice.buffer = Buffer::Activations),
+    Case("StateOrder", |plan| {
+        let first = remember(plan, true).clone();
+        plan.states.push(State { input: "g".into(), output: "next g".into(), ..first });
+    }),
+    Case("NameRepeated", |plan| remember(plan, true).input = "x".into()),
+    Case("NameRepeated", |plan| remember(plan, true).output = "y".into()),
+    Case("TensorBytes", |plan| remember(plan, true).shape = vec![63]),
+    Case("TensorBytes", |plan| next(plan).size_bytes = 128),
+    Case("NotInActivations", |plan| next(plan).buffer = Buffer::States),
+    Case("SliceEnd", |plan| next(plan).offset_bytes = 5 * 256),
+    Case("StateBinding", |plan| {
+        remember(plan, true);
+        plan.dispatches[1].bindings[1] = BufferSlice { size_bytes: 128, ..KEPT };
+    }),
+    Case("StateBinding", |plan| plan.dispatches[1].bindings[1] = KEPT),
+    Case("StateWritten", |plan| {
+        remember(plan, true);
+        plan.dispatches[1].bindings[0] = KEPT;
+    }),
+    Case("StateWritten", |plan| {
+        remember(plan, false);
+        plan.dispatches[0].bindings[0] = KEPT;
+        plan.dispatches[1].bindings[0] = KEPT;
+    }),
+    Case("StateReadEarly", |plan| {
+        remember(plan, false);
+        plan.dispatches[0].bindings[1] = KEPT;
+        plan.dispatches[1].bindings[0] = KEPT;
     }),
     Case("Rank", |plan| plan.inputs[0].shape = vec![1; 17]),
     Case("Elements", |plan| plan.inputs[0].shape = vec![0, 64]),
@@ -164,6 +195,28 @@ const CASES: &[Case] = &[
     Case("Budget", |plan| plan.budget_bytes = Some(1000)),
 ];
 
+/// Where the state of these tests lies.
+const KEPT: BufferSlice = BufferSlice { buffer: Buffer::States, offset_bytes: 0, size_bytes: 256 };
+
+/// Gives the plan a state, which is replaced behind a run or changed where it lies.
+fn remember(plan: &mut Plan, replaced: bool) -> &mut State {
+    let next = BufferSlice { buffer: Buffer::Activations, offset_bytes: 2 * 256, size_bytes: 256 };
+    plan.states = vec![State {
+        input: "h".into(),
+        output: "next h".into(),
+        element: ElementType::F32,
+        shape: vec![8, 8],
+        slice: KEPT,
+        next: replaced.then_some(next),
+    }];
+    declare(plan, constants().len() as u64);
+    &mut plan.states[0]
+}
+
+fn next(plan: &mut Plan) -> &mut BufferSlice {
+    remember(plan, true).next.as_mut().expect("it is replaced")
+}
+
 fn output(plan: &mut Plan) -> &mut BufferSlice {
     plan.outputs[0].slice.as_mut().expect("the output has a slice")
 }
@@ -193,6 +246,31 @@ fn the_small_plans_are_valid() {
     for plan in [small_plan(), computed_plan()] {
         assert_eq!(violations(&plan, constants().len() as u64), []);
     }
+}
+
+#[test]
+fn states_are_replaced_or_changed_where_they_lie() {
+    let valid = |edit: fn(&mut Plan)| {
+        let mut plan = small_plan();
+        edit(&mut plan);
+        declare(&mut plan, constants().len() as u64);
+        assert_eq!(violations(&plan, constants().len() as u64), []);
+        assert_eq!(plan.memory.state_bytes, 4096);
+    };
+    valid(|plan| {
+        remember(plan, true);
+        plan.dispatches[0].bindings[1] = KEPT;
+    });
+    valid(|plan| {
+        remember(plan, false);
+        plan.dispatches[0].bindings[0] = KEPT;
+        plan.dispatches[1].bindings[1] = KEPT;
+    });
+    // Nobody changes it.
+    valid(|plan| {
+        remember(plan, false);
+        plan.dispatches[1].bindings[1] = KEPT;
+    });
 }
 
 #[test]

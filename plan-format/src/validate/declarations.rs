@@ -20,6 +20,7 @@ impl Check<'_> {
             ("inputs", plan.inputs.len() as u64, entries),
             ("outputs", plan.outputs.len() as u64, entries),
             ("checks", plan.checks.len() as u64, entries),
+            ("states", plan.states.len() as u64, entries),
             ("row tables", plan.row_tables.len() as u64, entries),
             ("row gathers", plan.row_gathers.len() as u64, entries),
             ("index bounds", plan.index_bounds.len() as u64, entries),
@@ -101,12 +102,13 @@ fn user_place(plan: &Plan, user: User) -> Place {
 }
 
 /// The fields by name; destructured, so that a new field cannot be forgotten.
-fn kinds(memory: MemoryDeclaration) -> [(&'static str, u64); 8] {
+fn kinds(memory: MemoryDeclaration) -> [(&'static str, u64); 9] {
     let MemoryDeclaration {
         weight_arena_bytes,
         staging_bytes,
         activation_bytes,
         constant_bytes,
+        state_bytes,
         params_bytes,
         input_staging_bytes,
         readback_bytes,
@@ -117,6 +119,7 @@ fn kinds(memory: MemoryDeclaration) -> [(&'static str, u64); 8] {
         ("staging", staging_bytes),
         ("activation", activation_bytes),
         ("constant", constant_bytes),
+        ("state", state_bytes),
         ("parameter", params_bytes),
         ("input staging", input_staging_bytes),
         ("read-back", readback_bytes),

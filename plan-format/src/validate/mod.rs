@@ -3,6 +3,7 @@
 //! Checked: every index is in range; every slice lies aligned inside its buffer; port shapes match their slices and what
 //! the host writes before a run does not overlap; row tables tile the rows section; gathers fit their destinations; index bounds lie
 //! inside their tensors;
+//! states tile their buffer, and are written by nobody but their own update;
 //! parameter blocks and slot tables lie inside the parameters; dispatches fit their pipelines; requirements cover every
 //! use; names are unique; the memory declaration is [`MemoryDeclaration::of`](crate::plan::MemoryDeclaration) the plan;
 //! the budget covers it. All violations are reported.
@@ -13,6 +14,7 @@
 mod commands;
 mod declarations;
 mod ports;
+mod states;
 mod violation;
 
 pub use violation::{Place, PlanViolation};
@@ -49,6 +51,7 @@ pub fn validate(plan: &Plan, constant_bytes: u64) -> Result<(), Violations<PlanV
     check.row_gathers();
     check.index_bounds();
     check.host_writes();
+    check.states();
     check.pipelines();
     check.dispatches();
     check.commands();
@@ -94,6 +97,7 @@ impl Check<'_> {
         let buffer_bytes = match buffer {
             Buffer::Activations => self.plan.activation_bytes,
             Buffer::Constants => self.constant_bytes,
+            Buffer::States => self.plan.state_bytes().unwrap_or(u64::MAX),
         };
         if offset_bytes.checked_add(size_bytes).is_none_or(|end| end > buffer_bytes) {
             let place = place.clone();

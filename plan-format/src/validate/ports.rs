@@ -2,6 +2,7 @@
 //!
 //! It deliberately knows no dispatches.
 
+use super::states::state_place;
 use super::violation::shown;
 use super::{Check, MAX_ELEMENTS, MAX_PORT_NAME_BYTES, MAX_RANK, MAX_ROW_BYTES, Place, PlanViolation};
 use crate::implied::DEVICE_ELEMENT_BYTES;
@@ -27,8 +28,11 @@ impl Check<'_> {
         for (place, _) in outputs.clone().filter(|(_, port)| port.slice.is_none()) {
             self.found.push(PlanViolation::OutputWithoutSlice { place });
         }
-        self.unique_names(inputs.map(|(place, port)| (place, port.name.as_str())));
-        self.unique_names(outputs.map(|(place, port)| (place, port.name.as_str())));
+        let states = || (0_u32..).zip(&plan.states).map(|(index, state)| (state_place(index, state), state));
+        let input_names = inputs.map(|(place, port)| (place, port.name.as_str()));
+        self.unique_names(input_names.chain(states().map(|(place, state)| (place, state.input.as_str()))));
+        let output_names = outputs.map(|(place, port)| (place, port.name.as_str()));
+        self.unique_names(output_names.chain(states().map(|(place, state)| (place, state.output.as_str()))));
     }
 
     pub(super) fn checks(&mut self) {
@@ -41,16 +45,23 @@ impl Check<'_> {
         }
     }
 
-    fn port(&mut self, place: &Place, port: &Port) {
-        let rank = port.shape.len() as u64;
+    /// Checks a shape; gives its elements when their number is right.
+    pub(super) fn shape(&mut self, place: &Place, shape: &[u64]) -> Option<u64> {
+        let rank = shape.len() as u64;
         if rank > u64::from(MAX_RANK) {
             self.found.push(PlanViolation::Rank { place: place.clone(), rank, limit: MAX_RANK });
         }
-        let elements = port.elements().filter(|elements| (1..=MAX_ELEMENTS).contains(elements));
+        let product = shape.iter().try_fold(1_u64, |product, dimension| product.checked_mul(*dimension));
+        let elements = product.filter(|elements| (1..=MAX_ELEMENTS).contains(elements));
         if elements.is_none() {
-            let shape = port.shape.iter().copied().take(MAX_RANK as usize).collect();
+            let shape = shape.iter().copied().take(MAX_RANK as usize).collect();
             self.found.push(PlanViolation::Elements { place: place.clone(), shape, limit: MAX_ELEMENTS });
         }
+        elements
+    }
+
+    fn port(&mut self, place: &Place, port: &Port) {
+        let elements = self.shape(place, &port.shape);
         if let Some(slice) = port.slice {
             self.slice(place, slice);
             self.in_activations(place, slice);
@@ -59,7 +70,7 @@ impl Check<'_> {
     }
 
     /// Checks a slice against the elements that it holds, when their number is known.
-    fn tensor_bytes(&mut self, place: &Place, slice: BufferSlice, elements: Option<u64>) {
+    pub(super) fn tensor_bytes(&mut self, place: &Place, slice: BufferSlice, elements: Option<u64>) {
         let Some(expected_bytes) = elements.and_then(|elements| elements.checked_mul(DEVICE_ELEMENT_BYTES)) else {
             return;
         };

@@ -22,6 +22,8 @@ pub enum Place {
     Output { index: u32, name: String },
     /// A check, by its ONNX node.
     Check { index: u32, name: String },
+    /// A state, by the name of its input.
+    State { index: u32, name: String },
     /// A row table.
     RowTable { index: u32, name: String },
     /// A row gather, by its ONNX node.
@@ -47,6 +49,7 @@ impl fmt::Display for Place {
             Self::Input { index, name } => write!(out, "input {index} ({name})"),
             Self::Output { index, name } => write!(out, "output {index} ({name})"),
             Self::Check { index, name } => write!(out, "check {index} ({name})"),
+            Self::State { index, name } => write!(out, "state {index} ({name})"),
             Self::RowTable { index, name } => write!(out, "row table {index} ({name})"),
             Self::RowGather { index, node } => write!(out, "row gather {index} ({node})"),
             Self::IndexBound { index, node } => write!(out, "index bound {index} ({node})"),
@@ -93,6 +96,20 @@ pub enum PlanViolation {
     /// A port or gather destination outside the activation arena.
     #[error("{place}: lies outside the activation arena")]
     NotInActivations { place: Place },
+    /// A state that is not the next piece of the state buffer.
+    #[error("{place}: lies at offset {offset_bytes} of the {buffer:?} buffer, expected {expected_bytes} of the states")]
+    StateOrder { place: Place, buffer: Buffer, offset_bytes: u64, expected_bytes: u64 },
+    /// A binding in the state buffer that is no whole state.
+    #[error("{place}: binds {size_bytes} bytes at offset {offset_bytes} of the state buffer, where no state is")]
+    StateBinding { place: Place, offset_bytes: u64, size_bytes: u64 },
+    /// A dispatch that writes a state which it does not update, or not alone.
+    #[error(
+        "{place}: writes state {state}, which is written by one dispatch where it has no other update, else by none"
+    )]
+    StateWritten { place: Place, state: u32 },
+    /// A dispatch that reads a state before the one that changes it where it lies.
+    #[error("{place}: reads state {state} before it is updated")]
+    StateReadEarly { place: Place, state: u32 },
     /// An output that has no place on the device.
     #[error("{place}: has no slice")]
     OutputWithoutSlice { place: Place },

@@ -2,7 +2,7 @@
 //!
 //! They deliberately know no arithmetic and no device layout; see `replay/convert.rs` for the latter.
 
-use flashmem_plan_format::plan::{ElementType, Port};
+use flashmem_plan_format::plan::{ElementType, Port, State};
 use half::f16;
 
 /// A dense row-major tensor.
@@ -86,6 +86,10 @@ pub struct PortInfo {
 impl PortInfo {
     pub(crate) fn of(port: &Port) -> Self {
         Self { name: port.name.clone(), element: port.element, shape: port.shape.clone() }
+    }
+
+    pub(crate) fn of_state(state: &State) -> Self {
+        Self { name: state.input.clone(), element: state.element, shape: state.shape.clone() }
     }
 }
 

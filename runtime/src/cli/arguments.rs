@@ -1,6 +1,7 @@
 //! The command line.
 
 use super::bench::BenchArguments;
+use super::generate::GenerateArguments;
 use super::profile::ProfileArguments;
 use clap::{Parser, Subcommand};
 use flashmem_plan_format::byte_size;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
   flashmem-run model.fmplan --inputs in.npz --outputs out.npz --repeat 5 --stats stats.json
   flashmem-run model.fmplan --self-test --adapter llvmpipe
   flashmem-run profile -o device.toml
+  flashmem-run generate model.fmplan --prompt-ids prompt.npz --tokens 64
   flashmem-run model.fmplan --inputs in.npz --trace trace.json
   flashmem-run bench model.fmplan --cold --repeat 5 --json bench.json
 
@@ -40,6 +42,9 @@ pub struct Arguments {
     /// Runs on the same inputs; later runs must repeat the first bit for bit.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: u32,
+    /// With --repeat, let states go on from run to run; outputs are those of the last run then, and are not compared.
+    #[arg(long)]
+    pub keep_state: bool,
     /// Where the statistics go (.json).
     #[arg(long, value_name = "STATS.json")]
     pub stats: Option<PathBuf>,
@@ -73,6 +78,8 @@ pub struct Arguments {
 pub enum Command {
     /// Measure a bundle: cold starts beside the raw rate of its file, warm runs, memory.
     Bench(BenchArguments),
+    /// Generate tokens from a prompt with a bundle that has states.
+    Generate(GenerateArguments),
     /// Measure this machine and write a device profile for flashmem-compile --device.
     Profile(ProfileArguments),
 }

@@ -5,6 +5,7 @@ pub mod output;
 
 mod arguments;
 mod bench;
+mod generate;
 mod process_clock;
 mod profile;
 mod progress;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
     match &arguments.command {
         Some(Command::Bench(bench)) => return bench::run(bench, process),
+        Some(Command::Generate(text)) => return generate::run(text),
         Some(Command::Profile(profile)) => return profile::run(profile),
         None => {}
     }
@@ -110,7 +112,8 @@ fn cannot_open(bundle: &Path, error: anyhow::Error) -> anyhow::Error {
 #[cfg(feature = "http")]
 const HTTP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// Runs as often as requested; returns the outputs of the first run, which all others must repeat bit for bit.
+/// Runs as often as requested; returns the outputs of the first run, which all others must repeat bit for bit. Every run starts
+/// with states as they were when the bundle was opened, unless they are kept: then the last run's outputs are returned.
 fn repeat(
     arguments: &Arguments,
     session: &mut Session,
@@ -118,11 +121,19 @@ fn repeat(
     process: ProcessClock,
     cold_ms: &mut Option<f64>,
 ) -> anyhow::Result<Outputs> {
-    let first = run_once(session, inputs).context("run 1 failed")?;
+    session.reset_state()?;
+    let mut first = run_once(session, inputs).context("run 1 failed")?;
     // After a self-test the first run is not cold.
     *cold_ms = (!arguments.self_test).then(|| process.elapsed_ms());
     for run in 2..=arguments.repeat {
+        if !arguments.keep_state {
+            session.reset_state()?;
+        }
         let outputs = run_once(session, inputs).with_context(|| format!("run {run} failed"))?;
+        if arguments.keep_state {
+            first = outputs;
+            continue;
+        }
         anyhow::ensure!(outputs == first, "run {run} gives other outputs than run 1");
     }
     Ok(first)

@@ -1,6 +1,7 @@
 //! Short lines on standard error.
 
 use flashmem_runtime::Stats;
+use std::time::Duration;
 
 /// After opening.
 pub fn opened(stats: &Stats) {
@@ -32,6 +33,20 @@ pub fn finished(stats: &Stats) {
     if let Some(cold_ms) = stats.cold_ms {
         errln!("cold: {cold_ms:.0} ms from process start to first outputs");
     }
+    memory(stats);
+}
+
+/// Tokens of the prompt and the time that they took, then those that were generated, but for the first, which the prompt gives.
+pub fn generated((read, reading): (usize, Duration), (written, writing): (usize, Duration)) {
+    let rate = |tokens: usize, time: Duration| tokens as f64 / time.as_secs_f64().max(1e-9);
+    errln!("prompt: {read} tokens, {:.1} a second", rate(read, reading));
+    if written > 0 {
+        errln!("generated: {written} more tokens, {:.1} a second", rate(written, writing));
+    }
+}
+
+/// The peak.
+pub fn memory(stats: &Stats) {
     let (measured, declared) =
         (mebibytes(stats.memory.measured_peak_bytes), mebibytes(stats.memory.declared_peak_bytes));
     errln!("peak: {measured} measured, {declared} declared");

@@ -16,17 +16,19 @@ pub(crate) enum Kind {
     Staging,
     Activations,
     Constants,
+    States,
     Params,
     InputStaging,
     Readback,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::WeightArena,
         Self::Staging,
         Self::Activations,
         Self::Constants,
+        Self::States,
         Self::Params,
         Self::InputStaging,
         Self::Readback,
@@ -39,6 +41,7 @@ impl Kind {
             Self::Staging => declared.staging_bytes,
             Self::Activations => declared.activation_bytes,
             Self::Constants => declared.constant_bytes,
+            Self::States => declared.state_bytes,
             Self::Params => declared.params_bytes,
             Self::InputStaging => declared.input_staging_bytes,
             Self::Readback => declared.readback_bytes,
@@ -52,6 +55,7 @@ impl Kind {
             Self::Staging
             | Self::Activations
             | Self::Constants
+            | Self::States
             | Self::Params
             | Self::InputStaging
             | Self::Readback => size_bytes.next_multiple_of(ALLOCATION_GRANULE_BYTES),
@@ -65,6 +69,7 @@ impl Kind {
             Self::Staging => "staging",
             Self::Activations => "activations",
             Self::Constants => "constants",
+            Self::States => "states",
             Self::Params => "params",
             Self::InputStaging => "input staging",
             Self::Readback => "read-back",

@@ -4,7 +4,7 @@
 
 use flashmem_plan_format::indices::{IndexBound, Walk};
 use flashmem_plan_format::plan::{
-    BufferSlice, Command, Dispatch, IntegerCheck, Pipeline, Plan, Port, Provenance, RowGather, RowTable,
+    BufferSlice, Command, Dispatch, IntegerCheck, Pipeline, Plan, Port, Provenance, RowGather, RowTable, State,
 };
 use flashmem_plan_format::row_indices::{IndexInstruction, IndexOperand, IndexSource, RowIndices};
 
@@ -57,6 +57,7 @@ impl HeapBytes for Plan {
             inputs,
             outputs,
             checks,
+            states,
             row_tables,
             row_gathers,
             index_bounds,
@@ -84,6 +85,7 @@ impl HeapBytes for Plan {
             inputs.heap_bytes(),
             outputs.heap_bytes(),
             checks.heap_bytes(),
+            states.heap_bytes(),
             row_tables.heap_bytes(),
             row_gathers.heap_bytes(),
             index_bounds.heap_bytes(),
@@ -95,6 +97,13 @@ impl HeapBytes for Plan {
         ]
         .iter()
         .sum()
+    }
+}
+
+impl HeapBytes for State {
+    fn heap_bytes(&self) -> usize {
+        let Self { input, output, shape, element: _, slice: _, next: _ } = self;
+        input.heap_bytes() + output.heap_bytes() + shape.heap_bytes()
     }
 }
 

@@ -372,6 +372,7 @@ impl Resources {
     pub(crate) fn buffer(&self, slice: BufferSlice) -> &wgpu::Buffer {
         match slice.buffer {
             Buffer::Activations => &self.activations,
+            Buffer::States => self.states.as_ref().expect("a validated plan that binds states has some"),
             Buffer::Constants => self.constants.as_ref().expect("a validated plan that binds constants has some"),
         }
     }

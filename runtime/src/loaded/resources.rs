@@ -23,6 +23,8 @@ pub(crate) struct Resources {
     pub(crate) arena: Option<Arena>,
     pub(crate) activations: Buffer,
     pub(crate) constants: Option<Buffer>,
+    /// What lives from run to run.
+    pub(crate) states: Option<Buffer>,
     pub(crate) params: Buffer,
 }
 
@@ -188,21 +190,31 @@ impl Staging {
         }
     }
 
-    /// Allocates everything else.
+    /// Allocates everything else, but for states that are there already.
     pub(crate) async fn complete(
         self,
         gpu: &Gpu,
         plan: &Plan,
+        states: Option<Buffer>,
         ledger: &mut Ledger,
     ) -> Result<(Resources, HostBuffers), Error> {
         let mut new = Allocator { gpu, ledger };
+        let state_bytes = plan.state_bytes().expect("a validated plan's sizes do not overflow");
+        let states = match states {
+            Some(kept) => {
+                new.ledger.record(Kind::States, kept.size());
+                Some(kept)
+            }
+            // A new buffer holds zeros.
+            None => new.buffer(Kind::States, state_bytes, BINDING.union(BufferUsages::STORAGE)).await?,
+        };
         let activation_bytes = plan.activation_bytes.max(4);
         let usages = BINDING.union(BufferUsages::STORAGE).union(BufferUsages::COPY_SRC);
         let activations = new.buffer(Kind::Activations, activation_bytes, usages).await?.expect("its size is not zero");
         let arena = new.arena(plan).await?;
         let readback = new.buffer(Kind::Readback, readback_bytes(plan), READ).await?;
         let readback = readback.map(|buffer| ReadBuffer { buffer, mapped: false });
-        let resources = Resources { arena, activations, constants: self.constants, params: self.params };
+        let resources = Resources { arena, activations, constants: self.constants, states, params: self.params };
         Ok((resources, HostBuffers { ring: self.ring, input: self.input, rows: HeldRows::none(plan), readback }))
     }
 }

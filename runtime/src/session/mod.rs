@@ -10,6 +10,7 @@ mod context;
 mod measure;
 mod opening;
 mod self_test;
+mod state;
 mod trim;
 
 pub use builder::SessionBuilder;
@@ -43,6 +44,8 @@ pub struct Session {
     bytes_read_before: u64,
     /// What became of the pipeline cache, when one was requested.
     cache_state: Option<&'static str>,
+    /// What lives from run to run, while the rest was given back.
+    states: Option<wgpu::Buffer>,
     /// `None` for a source that is no file.
     file_mode: Option<FileMode>,
 }
@@ -93,6 +96,7 @@ impl Session {
         let result = replay::run((&self.loaded, &self.input), list, buffers, &tensors, &wait, &mut request).await;
         let outputs = self.after_run(running, result, &wait).await?;
         replay::check_outputs(&self.loaded.bundle.plan, &outputs)?;
+        self.commit_states()?;
         Ok(outputs)
     }
 

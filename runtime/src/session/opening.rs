@@ -66,6 +66,7 @@ pub(super) async fn open(
         runs: Vec::new(),
         bytes_read_before,
         cache_state,
+        states: None,
         file_mode,
     })
 }
@@ -183,7 +184,7 @@ async fn build(
     let host_bytes = plan_bytes(&bundle.plan) + pipelines.source_bytes() + pages.host_bytes();
     ledger.sample(&gpu.device, host_bytes + constants.len() as u64);
     drop(constants);
-    let (resources, buffers) = staging.complete(&gpu, &bundle.plan, ledger).await?;
+    let (resources, buffers) = staging.complete(&gpu, &bundle.plan, None, ledger).await?;
     ledger.check(&bundle.plan.memory)?;
     let bind_groups = bind_groups(&gpu, &layouts, &bundle.plan, &resources).await?;
     // The device has them.

@@ -1,5 +1,6 @@
 //! Runs a bundle's own example twice: against the golden outputs, and against itself.
 //!
+//! States start as zeros in both.
 //! Floats are compared by the relative L2 error of each output, integers and booleans exactly, and the two runs bit for
 //! bit. It deliberately tests only what the bundle brings.
 
@@ -20,8 +21,10 @@ impl Session {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn self_test(&mut self) -> Result<(), Error> {
         let example = pollster::block_on(Example::of(self))?;
+        self.reset_state()?;
         let first = self.run(&example.inputs)?;
         example.check_run(1, &first)?;
+        self.reset_state()?;
         let second = self.run(&example.inputs)?;
         example.check_run(2, &second)?;
         Ok(check_repeated(&first, &second)?)
@@ -33,8 +36,10 @@ impl Session {
     /// As for a blocking self-test.
     pub async fn self_test_async(&mut self) -> Result<(), Error> {
         let example = Example::of(self).await?;
+        self.reset_state()?;
         let first = self.run_async(&example.inputs).await?;
         example.check_run(1, &first)?;
+        self.reset_state()?;
         let second = self.run_async(&example.inputs).await?;
         example.check_run(2, &second)?;
         Ok(check_repeated(&first, &second)?)

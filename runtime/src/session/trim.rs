@@ -1,12 +1,13 @@
 //! Returns the device's memory back between runs, and takes it again.
 //!
 //! What goes: arena, staging, activations, constants, parameters, input staging, read-back and all bind groups. What stays:
-//! the device, pipelines, readers with their buffers, and the plan. Constants and parameters are read from the bundle again,
+//! the device, what lives from run to run, pipelines, readers with their buffers, and the plan.
+//! Constants and parameters are read from the bundle again,
 //! which must not have changed meanwhile.
 
 use super::{Condition, Session, host_bytes};
 use crate::api::Error;
-use crate::device::plan_bytes;
+use crate::device::{Kind, plan_bytes};
 use crate::io::watched;
 use crate::loaded::{DeviceState, HostBuffers, Staging, bind_groups};
 use crate::time::Wait;
@@ -48,9 +49,13 @@ impl Session {
 
     /// Drops everything that a run needs on the device.
     fn let_go(&mut self) {
-        self.loaded.device_state = None;
+        let kept = self.loaded.device_state.take().and_then(|device| device.resources.states);
+        self.states = kept.or(self.states.take());
         self.buffers = HostBuffers::default();
         self.ledger.release_all();
+        if let Some(states) = &self.states {
+            self.ledger.record(Kind::States, states.size());
+        }
         self.condition = Condition::Trimmed;
     }
 
@@ -72,7 +77,7 @@ impl Session {
     async fn allocate_again(&mut self, wait: &Wait) -> Result<(), Error> {
         // What a call that was dropped half-way may have noted.
         self.ledger.release_all();
-        let Self { loaded, input, buffers, ledger, .. } = self;
+        let Self { loaded, input, buffers, ledger, states, .. } = self;
         let during = "opening the bundle again";
         let fresh = watched(&input.source, wait, during, Bundle::open_without_golden).await??;
         if fresh.hash != loaded.bundle.hash {
@@ -85,7 +90,7 @@ impl Session {
         ledger.sample(&gpu.device, host_bytes(loaded, input) + fresh_bytes);
         // Its memory must not add to that of the large resources.
         drop(fresh);
-        let (resources, host_buffers) = staging.complete(gpu, plan, ledger).await?;
+        let (resources, host_buffers) = staging.complete(gpu, plan, states.clone(), ledger).await?;
         ledger.check(&plan.memory)?;
         let bind_groups = bind_groups(gpu, loaded.pipelines.layouts(), plan, &resources).await?;
         ledger.sample(&gpu.device, host_bytes(loaded, input));

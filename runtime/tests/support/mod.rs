@@ -81,6 +81,7 @@ impl Product {
             inputs: vec![port("x", 0)],
             outputs: vec![port("y", total)],
             checks: vec![],
+            states: vec![],
             page: PageGeometry { rows: self.rows },
             page_count: self.pages,
             slot_count: self.slots,

@@ -63,8 +63,8 @@ fn row(view: &View, index: usize) -> View {
     }
 }
 
-/// Gives every check and public output a dense tensor of its own: views, constants, inputs and tensors that two outputs share are
-/// copied.
+/// Gives every check, public output and next value of a state a dense tensor of its own: views, constants, inputs and tensors that
+/// two outputs share are copied. A state that was changed where it lies is its own next value.
 pub fn lower_outputs(lowering: &mut Lowering<'_>) -> Result<(), LowerError> {
     let graph = lowering.graph();
     let inputs: Vec<NodeId> = graph.inputs.iter().map(|i| i.node).filter(|id| lowering.has_view(*id)).collect();
@@ -72,7 +72,8 @@ pub fn lower_outputs(lowering: &mut Lowering<'_>) -> Result<(), LowerError> {
     for (position, output) in graph.results().enumerate() {
         lowering.enter(Site::Result(position));
         let view = lowering.view(output.node);
-        let view = if lowering.is_whole_activation(&view) && !taken.contains(&view.tensor) {
+        let own = lowering.is_state(position, &view);
+        let view = if own || lowering.is_whole_activation(&view) && !taken.contains(&view.tensor) {
             view
         } else {
             copied(lowering, &view)

@@ -40,7 +40,7 @@ pub use stream::streamed_constants;
 
 /// Lowers one node whose operands are lowered. What only the host reads becomes nothing.
 pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
-    if lowering.host().is_only_host(id) {
+    if lowering.host().is_only_host(id) && lowering.graph().state_of(id).is_none() {
         return Ok(());
     }
     stream::operands(lowering, id);

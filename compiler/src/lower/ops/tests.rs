@@ -4,13 +4,14 @@
 
 use super::super::{LowerError, LowerOptions, lower};
 use crate::graph::constant::{Constant, Dtype};
+use crate::graph::kernel_op::TensorScatter;
 use crate::graph::op::{Op, ReduceKind};
 use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
 use crate::graph::{Graph, GraphPort, NodeId};
 use crate::kernels::Kernel;
 use crate::lower::program::Program;
 use crate::profile::Tiles;
-use flashmem_plan_format::plan::{ElementType, Encoding, PageGeometry};
+use flashmem_plan_format::plan::{Buffer, ElementType, Encoding, PageGeometry};
 
 fn options() -> LowerOptions {
     let page = PageGeometry { rows: 16 };
@@ -179,4 +180,55 @@ fn constants_that_only_f32_holds_stream_beside_others() {
     assert_eq!((half.texels, wide.texel_offset, wide.texels), (2400, 2400, 512 * 75));
     let of = |kernel| program.steps.iter().find(|step| step.kernel == kernel).and_then(|step| step.encoding);
     assert_eq!((of(Kernel::Unpack), of(Kernel::MatmulTiled)), (Some(Encoding::F32), Some(Encoding::F16)));
+}
+
+/// A cache of 6 rows with an update of 2, the last input and output of which is a state; `reader` also reads the cache.
+fn cached(reader: bool) -> Program {
+    let mut graph = Graph::default();
+    let update = input(&mut graph, &[1, 2, 4], Dtype::F32);
+    let cache = input(&mut graph, &[1, 6, 4], Dtype::F32);
+    let append = Op::Kernel(TensorScatter { axis_from_end: 2, circular: false }.into());
+    let next = graph.add(append, &[cache, update], "append").expect("fits");
+    let read = if reader { cache } else { next };
+    let sum = graph.add(Op::Reduce { kind: ReduceKind::Sum, axes: vec![1] }, &[read], "sum").expect("fits");
+    output(&mut graph, sum);
+    output(&mut graph, next);
+    graph.states = 1;
+    lowered(&graph)
+}
+
+#[test]
+fn a_state_is_updated_where_it_lies_where_nobody_else_reads_it() {
+    let kernels = |program: &Program| program.steps.iter().map(|step| step.kernel).collect::<Vec<_>>();
+    let program = cached(false);
+    assert_eq!((program.inputs.len(), program.outputs.len(), program.states.len()), (1, 1, 1));
+    assert_eq!(kernels(&program), [Kernel::Append, Kernel::Reduce]);
+    let state = &program.states[0];
+    assert_eq!((state.slice.buffer, state.slice.size_bytes, state.next), (Buffer::States, 96, None));
+    assert_eq!(program.steps[0].bindings[0], state.slice);
+    assert_eq!(program.steps[1].bindings[1], state.slice);
+
+    let program = cached(true);
+    let state = &program.states[0];
+    let next = state.next.expect("the cache is read as it was before");
+    assert_eq!((next.buffer, next.size_bytes), (Buffer::Activations, 96));
+    assert!(!kernels(&program).contains(&Kernel::Append));
+    assert!(program.steps.iter().all(|step| step.bindings[0] != state.slice), "it is replaced behind the run");
+}
+
+#[test]
+fn a_state_that_nothing_changes_is_no_copy() {
+    let mut graph = Graph::default();
+    let kept = input(&mut graph, &[2, 3], Dtype::F32);
+    input(&mut graph, &[2, 3], Dtype::F32);
+    let negative = Op::Pointwise(Pointwise::unary(UnaryOp::Neg, Dtype::F32));
+    let y = graph.add(negative, &[kept], "negative").expect("fits");
+    // The second state becomes what the first is.
+    for node in [y, kept, kept] {
+        output(&mut graph, node);
+    }
+    graph.states = 2;
+    let program = lowered(&graph);
+    let nexts: Vec<bool> = program.states.iter().map(|state| state.next.is_some()).collect();
+    assert_eq!((nexts, program.states[1].slice.offset_bytes), (vec![false, true], 256));
 }

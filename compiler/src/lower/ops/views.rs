@@ -10,7 +10,10 @@ use crate::lower::context::Lowering;
 /// A public input: a dense tensor of its own.
 pub fn input(lowering: &mut Lowering<'_>, id: NodeId) {
     let shape = lowering.graph().node(id).shape.clone();
-    let view = lowering.output(&shape);
+    let view = match lowering.graph().state_of(id) {
+        Some(state) => lowering.state(state, &shape),
+        None => lowering.output(&shape),
+    };
     lowering.set_view(id, view);
 }
 

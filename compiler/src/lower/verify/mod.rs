@@ -4,7 +4,9 @@
 //! call names there; that a call reads only what was written for that tensor since the memory was another's; that no call
 //! overwrites a tensor that it reads itself or that a later call or a result needs; that every tensor is written by as many calls
 //! as were made for it; that first and last address of every view that a call was made from lie inside its tensor; that inputs,
-//! gathered rows and results are whole tensors of the size of their ports, and results are still there after the last call; that
+//! gathered rows and results are whole tensors of the size of their ports, and results are still there after the last call;
+//! that states lie apart, and are
+//! changed as they may be; that
 //! weights lie apart in the order of the stream, and calls read inside one of them, encoded as they take it. All violations are returned.
 //!
 //! It shares no code with `memory.rs` and takes nothing from lifetimes: it knows only the order of the calls. It deliberately
@@ -21,7 +23,7 @@ pub use violation::Violation;
 use super::program::{Accesses, PlacedTensor, Program, Step, Weight};
 use super::view::{TensorId, View};
 use arena::Arena;
-use flashmem_plan_format::plan::{Buffer, BufferSlice, Encoding, IntegerCheck, Port};
+use flashmem_plan_format::plan::{Buffer, BufferSlice, Encoding, IntegerCheck, Port, State};
 use std::ops::Range;
 
 /// Checks a program; empty when it is right.
@@ -33,6 +35,7 @@ pub fn verify(program: &Program) -> Vec<Violation> {
         check.calls();
         check.weights();
         check.memory();
+        check.states();
     }
     check.found
 }
@@ -98,6 +101,7 @@ impl<'a> Check<'a> {
             ("inputs", tensors.inputs.len(), program.inputs.len()),
             ("gathers", tensors.gathered.len(), program.row_gathers.len()),
             ("results", tensors.results.len(), program.checks.len() + program.outputs.len()),
+            ("states", tensors.states.len(), program.states.len()),
         ];
         let unequal = lengths.into_iter().filter(|(_, found, expected)| found != expected);
         self.found.extend(unequal.map(|(what, found, expected)| Violation::Length { what, found, expected }));
@@ -105,6 +109,8 @@ impl<'a> Check<'a> {
             |call: &'a Accesses| call.tensors.iter().copied().chain(call.views.iter().map(|view| view.tensor));
         let named = tensors.calls.iter().flat_map(of_call).chain(tensors.inputs.iter().flatten().copied());
         let named = named.chain(tensors.gathered.iter().copied()).chain(tensors.results.iter().copied());
+        let of_state = |(now, next): &(TensorId, Option<TensorId>)| [Some(*now), *next].into_iter().flatten();
+        let named = named.chain(tensors.states.iter().flat_map(of_state));
         let unknown = named.filter(|id| id.0 as usize >= tensors.table.len());
         self.found.extend(unknown.map(|tensor| Violation::Unknown { tensor: tensor.0 }));
     }
@@ -116,6 +122,7 @@ impl<'a> Check<'a> {
             let buffer_bytes = match buffer {
                 Buffer::Activations => self.program.activation_bytes,
                 Buffer::Constants => self.program.constants.len() as u64,
+                Buffer::States => self.state_bytes(),
             };
             // An empty tensor has a word all the same; an empty constant has none, and is never read.
             let bytes = if placed.elements == 0 && buffer == Buffer::Constants { 0 } else { size_bytes };
@@ -156,7 +163,7 @@ impl<'a> Check<'a> {
             }
             if let Some(output) = call.tensors.first() {
                 writes[output.0 as usize] += 1;
-                if self.tensor(*output).slice.buffer != Buffer::Activations {
+                if self.tensor(*output).slice.buffer == Buffer::Constants {
                     self.found.push(Violation::WritesConstant { step: step_index, node: node(), tensor: output.0 });
                 }
             }
@@ -226,6 +233,9 @@ impl<'a> Check<'a> {
                     holder,
                 });
             }
+            if self.tensor(*output).slice.buffer != Buffer::Activations {
+                continue;
+            }
             for victim in arena.write(self.bytes(*output), *output) {
                 let needed = needs[victim.0 as usize];
                 if needed >= Need::Step(index) {
@@ -241,6 +251,59 @@ impl<'a> Check<'a> {
         for (port, tensor) in self.results() {
             self.read(&arena, tensor, |_, holder| Violation::ResultLost { name: port.name.to_owned(), holder });
         }
+        for (state, next) in self.nexts() {
+            self.read(&arena, next, |_, holder| Violation::ResultLost { name: state.output.clone(), holder });
+        }
+    }
+
+    /// States that are replaced behind the last call, with the tensors that they are replaced by.
+    fn nexts(&self) -> impl Iterator<Item = (&'a State, TensorId)> + use<'a> {
+        let program = self.program;
+        program.states.iter().zip(&program.tensors.states).filter_map(|(state, (_, next))| Some((state, (*next)?)))
+    }
+
+    fn state_bytes(&self) -> u64 {
+        let ends = self.program.states.iter().map(|s| s.slice.offset_bytes.saturating_add(s.slice.size_bytes));
+        ends.max().unwrap_or(0)
+    }
+
+    /// States lie apart, and nobody writes them but one call where nothing replaces them, which nobody reads them before.
+    fn states(&mut self) {
+        let mut end_bytes = 0;
+        let states = self.program.states.iter().zip(&self.program.tensors.states);
+        for (index, (state, (now, next))) in (0_u32..).zip(states) {
+            let is_placed = |slice: BufferSlice, tensor: TensorId| slice == self.tensor(tensor).slice;
+            let placed = is_placed(state.slice, *now)
+                && state.slice.buffer == Buffer::States
+                && state.slice.offset_bytes >= end_bytes
+                && match (state.next, *next) {
+                    (Some(slice), Some(tensor)) => {
+                        is_placed(slice, tensor) && slice.size_bytes == state.slice.size_bytes
+                    }
+                    (None, None) => true,
+                    (Some(_), None) | (None, Some(_)) => false,
+                };
+            if !placed {
+                self.found.push(Violation::StatePlace { state: index });
+            }
+            end_bytes = state.slice.offset_bytes.saturating_add(state.slice.size_bytes);
+            let mut updated = next.is_some();
+            for (step_index, step, call) in self.steps() {
+                let Some((output, inputs)) = call.tensors.split_first() else { continue };
+                let early = next.is_none() && !updated && inputs.contains(now) && self.tensor(*now).writes > 0;
+                let again = output == now && std::mem::replace(&mut updated, true);
+                if early || again {
+                    let (step, node) = (step_index as u32, self.program.name(step.node).to_owned());
+                    self.found.push(Violation::StateUse { step, node, state: index });
+                }
+            }
+        }
+        let known = |tensor: u32| self.program.tensors.states.iter().any(|(now, _)| now.0 == tensor);
+        for (tensor, placed) in (0_u32..).zip(&self.program.tensors.table) {
+            if placed.slice.buffer == Buffer::States && !known(tensor) {
+                self.found.push(Violation::Unknown { tensor });
+            }
+        }
     }
 
     /// The last call that reads each tensor or goes on writing it.
@@ -250,6 +313,7 @@ impl<'a> Check<'a> {
             call.tensors.iter().for_each(|tensor| needs[tensor.0 as usize] = Need::Step(index));
         }
         self.results().for_each(|(_, tensor)| needs[tensor.0 as usize] = Need::AfterTheLast);
+        self.nexts().for_each(|(_, tensor)| needs[tensor.0 as usize] = Need::AfterTheLast);
         needs
     }
 

@@ -213,3 +213,63 @@ fn weights_and_ports_that_are_not_whole_are_found() {
     changed.tensors.results[0].0 = u32::MAX;
     assert_eq!(verify(&changed), [Violation::Unknown { tensor: u32::MAX }]);
 }
+
+/// A cache that is updated where it lies and read then, and a vector that is replaced.
+fn remembering() -> Program {
+    let mut graph = Graph::default();
+    let update = input(&mut graph, "update", &[1, 2, 4], Dtype::F32);
+    let cache = input(&mut graph, "cache", &[1, 6, 4], Dtype::F32);
+    let vector = input(&mut graph, "vector", &[1, 6, 4], Dtype::F32);
+    let append = crate::graph::kernel_op::TensorScatter { axis_from_end: 2, circular: false };
+    let mut add = |op: Op, operands: &[NodeId], name: &str| graph.add(op, operands, name).expect("the operands fit");
+    let next = add(Op::Kernel(append.into()), &[cache, update], "append");
+    let sum = add(Op::Pointwise(Pointwise::binary(BinaryOp::Add, Dtype::F32)), &[next, vector], "sum");
+    let exp = add(Op::Softmax { axis: 2, log: false }, &[sum], "softmax");
+    for (name, node) in [("softmax", exp), ("append", next), ("sum", sum)] {
+        let port = port(&mut graph, name, node);
+        graph.outputs.push(port);
+    }
+    graph.states = 2;
+    let page = PageGeometry { rows: 16 };
+    let (max_pages_per_call, max_binding_bytes, tiles) = (64, 128 << 20, Tiles::Gpu);
+    let options =
+        LowerOptions { encoding: Encoding::F32, page, max_pages_per_call, max_binding_bytes, max_rounds: None, tiles };
+    lower(&graph, &options).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn states_are_changed_as_they_may_be() {
+    let program = remembering();
+    assert_eq!(verify(&program), []);
+    assert_eq!(program.steps.len(), 3);
+    let found = |edit: fn(&mut Program)| {
+        let mut wrong = program.clone();
+        edit(&mut wrong);
+        verify(&wrong)
+    };
+    // The cache is read before its update.
+    let early = found(|program| {
+        program.steps.swap(0, 1);
+        program.tensors.calls.swap(0, 1);
+    });
+    assert!(early.iter().any(|v| matches!(v, Violation::StateUse { step: 0, state: 0, .. })), "{early:?}");
+    // The update writes what is replaced behind the run.
+    let written = found(|program| {
+        let (vector, slice) = (program.tensors.states[1].0, program.states[1].slice);
+        (program.tensors.calls[0].tensors[0], program.steps[0].bindings[0]) = (vector, slice);
+    });
+    assert!(written.iter().any(|v| matches!(v, Violation::StateUse { step: 0, state: 1, .. })), "{written:?}");
+    let apart = found(|program| program.states[1].slice.offset_bytes = 0);
+    assert!(apart.contains(&Violation::StatePlace { state: 1 }), "{apart:?}");
+    let elsewhere = found(|program| program.states[1].next = None);
+    assert!(elsewhere.contains(&Violation::StatePlace { state: 1 }), "{elsewhere:?}");
+    // What the state is next is overwritten.
+    let lost = found(|program| {
+        let next = program.tensors.states[1].1.expect("it is replaced").0 as usize;
+        let softmax = program.tensors.results[0].0 as usize;
+        let offset_bytes = program.tensors.table[next].slice.offset_bytes;
+        put(program, softmax, offset_bytes);
+    });
+    assert!(lost.iter().any(|v| matches!(v, Violation::Overwritten { .. })), "{lost:?}");
+    assert!(lost.iter().any(|v| matches!(v, Violation::ResultLost { .. })), "{lost:?}");
+}

@@ -157,6 +157,22 @@ pub enum Violation {
         /// The last call that needs it, `None` for a result.
         needed_by: Option<u32>,
     },
+    /// A state that is not where its tensor is, or overlaps the one before.
+    #[error("state {state} is not where its tensors are, or overlaps the one before")]
+    StatePlace {
+        /// Position among the states.
+        state: u32,
+    },
+    /// A call that reads a state before its update in place, or writes one that has another update.
+    #[error("step {step} (`{node}`) reads state {state} before its update, or writes it beside that")]
+    StateUse {
+        /// The call.
+        step: u32,
+        /// ONNX names.
+        node: String,
+        /// Position among the states.
+        state: u32,
+    },
     /// A result that is not there after the last call.
     #[error("result `{name}` is lost: its tensor, {}", Held(*.holder))]
     ResultLost {

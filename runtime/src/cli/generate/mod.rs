@@ -1,0 +1,181 @@
+//! `flashmem-run generate`: tokens one after another from a network that remembers.
+//!
+//! The bundle is of one step: a token in, logits out, and what it remembers as its state. A prompt goes through it token by token.
+//! `decoder.rs` feeds a step, `sampling.rs` chooses the next token. It deliberately knows no text: tokens are numbers.
+
+mod decoder;
+mod sampling;
+
+use super::arguments::parse_io_mode;
+use super::{cannot_open, open, report};
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use decoder::Decoder;
+use flashmem_plan_format::byte_size;
+use flashmem_plan_format::files::{Named, check_outputs};
+use flashmem_runtime::{ElementType, IoMode, Options, Session, Tensor, npz};
+use sampling::Sampler;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Generates tokens from a prompt, one at a time.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  flashmem-compile model.onnx --state auto --set batch_size=1 --set sequence_length=1 --set past_sequence_length=512 \\
+      --set total_sequence_length=512
+  flashmem-run generate model.fmplan --prompt-ids prompt.npz --tokens 64
+  flashmem-run generate model.fmplan --prompt-ids prompt.npz --tokens 64 --temperature 0.8 --top-p 0.95 --seed 7
+
+prompt.npz holds `input_ids`, integers of shape (1, n). Tokens go to standard output as they come. The bundle takes one token a run
+(`input_ids`, and where the model has them `attention_mask` and `position_ids`), gives `logits`, and has states.")]
+pub struct GenerateArguments {
+    /// The bundle.
+    #[arg(value_name = "BUNDLE.fmplan")]
+    pub bundle: PathBuf,
+    /// The prompt: `input_ids`, integers of shape (1, n) (.npz).
+    #[arg(long, value_name = "IN.npz")]
+    pub prompt_ids: PathBuf,
+    /// Most tokens to generate.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub tokens: u32,
+    /// Where the tokens go: `tokens`, integers of shape (1, n) (.npz).
+    #[arg(long, value_name = "OUT.npz")]
+    pub outputs: Option<PathBuf>,
+    /// Also store `logits`, floats of shape (1, n, vocabulary), that every token was chosen from.
+    #[arg(long, requires = "outputs")]
+    pub logits: bool,
+    /// A token that ends the text; repeatable.
+    #[arg(long, value_name = "ID")]
+    pub stop: Vec<i64>,
+    /// What logits are divided by before a token is drawn; 0 takes the most likely one.
+    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = parse_temperature)]
+    pub temperature: f64,
+    /// Draw from the K most likely tokens; 0 for all.
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub top_k: u32,
+    /// Draw from the most likely tokens that have this much of the probability together.
+    #[arg(long, value_name = "P", default_value_t = 1.0, value_parser = parse_share)]
+    pub top_p: f64,
+    /// Of the random numbers: equal seeds draw equal tokens.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Use the first adapter whose name contains this text, in any case.
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Threads that read weight pages.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=32))]
+    pub reader_threads: u32,
+    /// How the bundle is read: buffered, cached, direct, mmap or auto.
+    #[arg(long, value_name = "MODE", default_value = "auto", value_parser = parse_io_mode)]
+    pub io: IoMode,
+    /// Refuse a bundle whose declared peak exceeds this, e.g. 64MiB.
+    #[arg(long, value_name = "SIZE", value_parser = byte_size::parse)]
+    pub budget: Option<u64>,
+}
+
+fn parse_temperature(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if value.is_finite() && value >= 0.0 { Ok(value) } else { Err("expected a number from 0 up".to_owned()) }
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if value > 0.0 && value <= 1.0 { Ok(value) } else { Err("expected a number above 0, at most 1".to_owned()) }
+}
+
+/// Does what the arguments say.
+pub fn run(arguments: &GenerateArguments) -> anyhow::Result<()> {
+    let read = [Named::new("the bundle", &arguments.bundle), Named::new("--prompt-ids", &arguments.prompt_ids)];
+    let written: Vec<Named> = arguments.outputs.iter().map(|path| Named::new("--outputs", path)).collect();
+    check_outputs(&read, &written)?;
+    let prompt = prompt(&arguments.prompt_ids)?;
+    let options = Options {
+        adapter: arguments.adapter.clone(),
+        reader_threads: arguments.reader_threads,
+        budget_bytes: arguments.budget,
+        io_mode: arguments.io,
+        ..Options::default()
+    };
+    let mut session = open(&arguments.bundle, options).map_err(|error| cannot_open(&arguments.bundle, error))?;
+    report::opened(&session.stats());
+    let text = generate(&mut session, &prompt, arguments)?;
+    if let Some(path) = &arguments.outputs {
+        npz::write(path, &text.tensors())?;
+    }
+    report::memory(&session.stats());
+    Ok(())
+}
+
+/// The tokens of the prompt.
+fn prompt(path: &Path) -> anyhow::Result<Vec<i64>> {
+    let port =
+        flashmem_runtime::PortInfo { name: "input_ids".to_owned(), element: ElementType::I64, shape: Vec::new() };
+    let arrays = npz::read(path, &[port])?;
+    let (_, ids) = arrays.first().with_context(|| format!("{} has no `input_ids`", path.display()))?;
+    let line = matches!(ids.shape.as_slice(), [_] | [1, _]);
+    let tokens = ids.as_i64().or_else(|| Some(ids.as_i32()?.into_iter().map(i64::from).collect()));
+    let tokens = tokens.filter(|tokens| line && !tokens.is_empty());
+    tokens.with_context(|| {
+        let (element, shape) = (ids.element, &ids.shape);
+        format!(
+            "{}: `input_ids` has type {element:?} and shape {shape:?}; integers of shape (1, n) are needed",
+            path.display()
+        )
+    })
+}
+
+/// What was generated.
+struct Text {
+    tokens: Vec<i64>,
+    /// Of every token, where they are wanted.
+    logits: Option<Vec<f32>>,
+}
+
+impl Text {
+    fn tensors(&self) -> Vec<(String, Tensor)> {
+        let count = self.tokens.len() as u64;
+        let mut tensors = vec![("tokens".to_owned(), Tensor::from_i64(&[1, count], &self.tokens))];
+        if let Some(logits) = &self.logits {
+            let shape = [1, count, logits.len() as u64 / count.max(1)];
+            tensors.push(("logits".to_owned(), Tensor::from_f32(&shape, logits)));
+        }
+        tensors
+    }
+}
+
+fn generate(session: &mut Session, prompt: &[i64], arguments: &GenerateArguments) -> anyhow::Result<Text> {
+    let mut decoder = Decoder::of(session)?;
+    let runs = prompt.len() as u64 + u64::from(arguments.tokens) - 1;
+    if let Some(room) = decoder.room() {
+        ensure!(
+            runs <= room,
+            "a prompt of {} tokens and {} generated ones need room for {runs}, and the bundle has room for {room}",
+            prompt.len(),
+            arguments.tokens
+        );
+    }
+    let mut sampler = Sampler::new(arguments.temperature, arguments.top_k, arguments.top_p, arguments.seed);
+    let mut text = Text { tokens: Vec::new(), logits: arguments.logits.then(Vec::new) };
+    let start = Instant::now();
+    let mut logits = Vec::new();
+    for token in prompt {
+        logits = decoder.step(*token)?;
+    }
+    let read = start.elapsed();
+    loop {
+        let token = sampler.choose(&logits)?;
+        text.tokens.push(token);
+        if let Some(all) = &mut text.logits {
+            all.extend(&logits);
+        }
+        super::output::write(format_args!("{}{token}", if text.tokens.len() > 1 { " " } else { "" }));
+        if text.tokens.len() as u64 == u64::from(arguments.tokens) || arguments.stop.contains(&token) {
+            break;
+        }
+        logits = decoder.step(token)?;
+    }
+    outln!("");
+    let written = start.elapsed().saturating_sub(read);
+    report::generated((prompt.len(), read), (text.tokens.len() - 1, written));
+    Ok(text)
+}

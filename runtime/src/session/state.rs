@@ -1,0 +1,49 @@
+//! What lives from run to run: it is brought to its next value when a run has ended well, and can be set back.
+//!
+//! A state that dispatches change where it lies has its next value then already. Any other is copied now, so that a run that fails,
+//! is cancelled or is dropped leaves it as it was. Nothing here is waited for: whatever comes next is behind it in the queue.
+
+use super::Session;
+use crate::api::{Error, PortInfo};
+use wgpu::CommandEncoderDescriptor;
+
+impl Session {
+    /// What lives from run to run, in the device's memory: the name of the model's input, with type and shape.
+    pub fn states(&self) -> Vec<PortInfo> {
+        self.loaded.bundle.plan.states.iter().map(PortInfo::of_state).collect()
+    }
+
+    /// Sets everything that lives from run to run back to zeros, as it was when the session was opened.
+    ///
+    /// # Errors
+    /// A session or a device that is lost.
+    pub fn reset_state(&mut self) -> Result<(), Error> {
+        self.check_lost()?;
+        let during = "setting states back";
+        let kept = self.loaded.device_state.as_ref().and_then(|device| device.resources.states.as_ref());
+        let Some(states) = kept.or(self.states.as_ref()) else { return Ok(()) };
+        let gpu = &self.loaded.gpu;
+        gpu.check(during)?;
+        let mut encoder = gpu.device.create_command_encoder(&CommandEncoderDescriptor { label: Some(during) });
+        encoder.clear_buffer(states, 0, None);
+        gpu.queue.submit([encoder.finish()]);
+        gpu.check(during)
+    }
+
+    /// Brings every state to its next value, after a run that has ended well.
+    pub(super) fn commit_states(&self) -> Result<(), Error> {
+        let during = "keeping states for the next run";
+        let (gpu, resources) = (&self.loaded.gpu, &self.loaded.device_state().resources);
+        let replaced = || self.loaded.bundle.plan.states.iter().filter_map(|state| Some((state.slice, state.next?)));
+        if replaced().next().is_none() {
+            return Ok(());
+        }
+        let mut encoder = gpu.device.create_command_encoder(&CommandEncoderDescriptor { label: Some(during) });
+        for (state, next) in replaced() {
+            let (from, to) = (resources.buffer(next), resources.buffer(state));
+            encoder.copy_buffer_to_buffer(from, next.offset_bytes, to, state.offset_bytes, state.size_bytes);
+        }
+        gpu.queue.submit([encoder.finish()]);
+        gpu.check(during)
+    }
+}

@@ -1,0 +1,271 @@
+//! Networks that remember: language models as ONNX Runtime GenAI's builder and Optimum write them, and states that are replaced.
+//!
+//! `decoders/make.py` made the models, and the tokens and logits that ONNX Runtime gives. Every one runs token by token over a cache
+//! of fixed room that stays on the device, at full residency and at its smallest budget, with the same bits.
+
+#[path = "../../runtime/tests/support/inject.rs"]
+#[expect(dead_code, reason = "stalls are the runtime's tests")]
+mod inject;
+
+use flashmem_compiler::compile::CompileOptions;
+use flashmem_compiler::import::{StateOptions, StatePair};
+use flashmem_plan_format::container::Bundle;
+use flashmem_plan_format::plan::{Encoding, State};
+use flashmem_runtime::{
+    CancelToken, Context, ElementType, Error, FileSource, MemorySource, Options, PortInfo, RunRequest, Session, Source,
+    Tensor, npz,
+};
+use flashmem_tests::{compile_quietly, models, onnx_files, options, relative_l2, smallest_budget};
+use inject::{Injector, Misdeed};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Tokens that the cache has room for.
+const ROOM: u64 = 24;
+
+/// Relative L2 of the logits of a model in f32.
+const TOLERANCE: f64 = 1e-4;
+
+/// The same of one in f16, whose reference rounds every result.
+const TOLERANCE_F16: f64 = 1e-2;
+
+/// How a cache takes new entries: it has room for all tokens, or it is moved by one, and the mask has a place more.
+#[derive(Clone, Copy, PartialEq)]
+enum Cache {
+    Appended,
+    Moved,
+}
+
+fn decoder_options(cache: Cache) -> CompileOptions {
+    let mut options = options(Encoding::F32);
+    let (past, total) = match cache {
+        Cache::Appended => (ROOM, "total_sequence_length"),
+        Cache::Moved => (ROOM - 1, "past_sequence_length + sequence_length"),
+    };
+    let sizes = [("batch_size", 1), ("sequence_length", 1), ("past_sequence_length", past), (total, ROOM)];
+    options.import.dims = sizes.map(|(name, size)| (name.to_owned(), size)).into();
+    options.import.states.recognised = true;
+    options
+}
+
+fn floats(tensor: &Tensor) -> Vec<f32> {
+    match tensor.element {
+        ElementType::F16 => tensor.as_f16().expect("halves").into_iter().map(f32::from).collect(),
+        _ => tensor.as_f32().expect("floats"),
+    }
+}
+
+/// What a step is given at a position. Appended tokens are the first ones, and moved ones the last.
+fn step(cache: Cache, token: i64, position: u64) -> Vec<(&'static str, Tensor)> {
+    let mut mask: Vec<i64> = (0..ROOM).map(|i| i64::from(i <= position)).collect();
+    let ids = ("input_ids", Tensor::from_i64(&[1, 1], &[token]));
+    match cache {
+        Cache::Appended => vec![ids, ("attention_mask", Tensor::from_i64(&[1, ROOM], &mask))],
+        Cache::Moved => {
+            mask.reverse();
+            let place = ("position_ids", Tensor::from_i64(&[1, 1], &[position as i64]));
+            vec![ids, ("attention_mask", Tensor::from_i64(&[1, ROOM], &mask)), place]
+        }
+    }
+}
+
+fn most_likely(logits: &[f32]) -> i64 {
+    let place = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]).then(b.cmp(a)));
+    place.expect("a vocabulary") as i64
+}
+
+/// Greedy tokens behind a prompt, and the logits that each was chosen from.
+fn greedy(
+    session: &mut Session,
+    cache: Cache,
+    prompt: &[i64],
+    count: usize,
+) -> anyhow::Result<(Vec<i64>, Vec<Vec<f32>>)> {
+    session.reset_state()?;
+    let (mut tokens, mut logits, mut text) = (Vec::new(), Vec::new(), prompt.to_vec());
+    for position in 0..prompt.len() + count - 1 {
+        let outputs = session.run(&step(cache, text[position], position as u64))?;
+        if position + 1 >= prompt.len() {
+            logits.push(floats(outputs.get("logits").expect("the model has them")));
+            tokens.push(most_likely(logits.last().expect("just pushed")));
+            text.extend(tokens.last());
+        }
+    }
+    let memory = session.stats().memory;
+    anyhow::ensure!(memory.measured_peak_bytes <= memory.declared_peak_bytes, "{memory:?}");
+    Ok((tokens, logits))
+}
+
+fn reference(npz_file: &Path) -> anyhow::Result<(Vec<i64>, Vec<i64>, Vec<f32>)> {
+    let port = |name: &str, element| PortInfo { name: name.to_owned(), element, shape: Vec::new() };
+    let ports = [port("prompt", ElementType::I64), port("tokens", ElementType::I64), port("logits", ElementType::F32)];
+    let arrays = npz::read(npz_file, &ports)?;
+    let integers = |i: usize| arrays[i].1.as_i64().expect("integers");
+    Ok((integers(0), integers(1), arrays[2].1.as_f32().expect("floats")))
+}
+
+fn states(bundle: &Path) -> anyhow::Result<Vec<State>> {
+    Ok(Bundle::open(&FileSource::open(bundle)?)?.plan.states)
+}
+
+#[test]
+fn decoders_give_the_tokens_of_onnx_runtime() -> anyhow::Result<()> {
+    let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
+    let bundle = folder.path().join("a.fmplan");
+    let mut count = 0;
+    for model in onnx_files(&models("decoders"))? {
+        let name = model.file_stem().expect("a file").to_string_lossy().into_owned();
+        if name == "window" {
+            continue;
+        }
+        let (prompt, tokens, logits) = reference(&model.with_extension("npz"))?;
+        let cache = if name.ends_with("optimum") { Cache::Moved } else { Cache::Appended };
+        let options = decoder_options(cache);
+        compile_quietly(&model, &bundle, &options)?;
+        let in_place = states(&bundle)?.iter().all(|state| state.next.is_none());
+        assert!(in_place == (cache == Cache::Appended), "{name}: its cache is copied: {}", !in_place);
+        let mut session = Session::builder(&bundle).on(&context).open()?;
+        let found = greedy(&mut session, cache, &prompt, tokens.len())?;
+        let tolerance = if name.ends_with("fp16") { TOLERANCE_F16 } else { TOLERANCE };
+        let error = relative_l2(&found.1.concat(), &logits);
+        assert!(found.0 == tokens && error <= tolerance, "{name}: {:?} {tokens:?} {error:.2e}", found.0);
+
+        let least = smallest_budget(&model, &bundle, &options)?;
+        compile_quietly(&model, &bundle, &CompileOptions { budget_bytes: Some(least), ..options })?;
+        let mut session = Session::builder(&bundle).on(&context).open()?;
+        assert!(
+            greedy(&mut session, cache, &prompt, tokens.len())? == found,
+            "{name}: the smallest budget changes bits"
+        );
+        count += 1;
+    }
+    assert_eq!(count, 14);
+    Ok(())
+}
+
+#[test]
+fn a_cache_outlives_trims_and_steps_that_fail() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (model, bundle) = (models("decoders").join("llama-fp32.onnx"), folder.path().join("a.fmplan"));
+    let options = decoder_options(Cache::Appended);
+    let least = smallest_budget(&model, &bundle, &options)?;
+    compile_quietly(&model, &bundle, &CompileOptions { budget_bytes: Some(least), ..options })?;
+    let source = Injector::new(&std::fs::read(&bundle)?);
+    let mut session = Session::builder(Source::Blocking(source.clone())).options(Options::default()).open()?;
+    let prompt = [5, 9, 3, 70];
+    let (tokens, logits) = greedy(&mut session, Cache::Appended, &prompt, 4)?;
+    session.reset_state()?;
+    let text: Vec<i64> = prompt.iter().chain(&tokens).copied().collect();
+    for (position, token) in text[..text.len() - 1].iter().enumerate() {
+        let inputs = step(Cache::Appended, *token, position as u64);
+        match position % 3 {
+            // What a failed step appended is appended again.
+            0 => {
+                source.arm(position as u32, Misdeed::Error);
+                let error = session.run(&inputs).expect_err("a read fails");
+                assert!(source.expects(Misdeed::Error, &error), "{error:?}");
+                source.release();
+            }
+            1 => session.trim()?,
+            _ => {
+                let token = CancelToken::new();
+                token.cancel();
+                let cancelled = session.run(RunRequest::new(&inputs).with_cancel(&token));
+                assert!(matches!(cancelled, Err(Error::Cancelled { .. })), "{cancelled:?}");
+            }
+        }
+        let outputs = session.run(&inputs)?;
+        if let Some(at) = (position + 1).checked_sub(prompt.len()) {
+            assert_eq!(floats(outputs.get("logits").expect("the model has them")), logits[at], "token {position}");
+        }
+    }
+    assert_eq!(session.states().len(), 4);
+    Ok(())
+}
+
+/// The network of two states that are replaced, and what its runs give where the caller feeds them.
+struct Window {
+    bundle: Vec<u8>,
+    xs: Vec<[(&'static str, Tensor); 1]>,
+    expected: Vec<Tensor>,
+}
+
+fn window() -> anyhow::Result<Window> {
+    let folder = tempfile::tempdir()?;
+    let (model, bundle) = (models("decoders").join("window.onnx"), folder.path().join("a.fmplan"));
+    let mut options = options(Encoding::F32);
+    compile_quietly(&model, &bundle, &options)?;
+    let mut session = Session::builder(&bundle).open()?;
+    let zeros = |shape: &[u64]| Tensor::from_f32(shape, &vec![0.0; shape.iter().product::<u64>() as usize]);
+    let (mut h, mut past) = (zeros(&[1, 64]), zeros(&[1, 3, 64]));
+    let (mut xs, mut expected) = (Vec::new(), Vec::new());
+    for run in 0..6 {
+        let x: Vec<f32> = (0..64).map(|i| ((i * 7 + run * 13) % 32) as f32 / 16.0 - 1.0).collect();
+        let x = Tensor::from_f32(&[1, 64], &x);
+        let outputs = session.run(&[("h", h), ("past", past), ("x", x.clone())])?;
+        let output = |name: &str| outputs.get(name).expect("the model has it").clone();
+        let present = output("present").as_f32().expect("floats");
+        (h, past) = (output("next"), Tensor::from_f32(&[1, 3, 64], &present[64..]));
+        xs.push([("x", x)]);
+        expected.push(output("y"));
+    }
+    let pair = |output: &str, input: &str| StatePair { output: output.to_owned(), input: input.to_owned() };
+    options.import.states = StateOptions { recognised: false, pairs: vec![pair("next", "h"), pair("present", "past")] };
+    options.budget_bytes = Some(smallest_budget(&model, &bundle, &options)?);
+    compile_quietly(&model, &bundle, &options)?;
+    let kept = states(&bundle)?;
+    assert!(kept.len() == 2 && kept.iter().all(|state| state.next.is_some()), "{kept:?}");
+    Ok(Window { bundle: std::fs::read(&bundle)?, xs, expected })
+}
+
+#[test]
+fn replaced_states_go_on_from_run_to_run() -> anyhow::Result<()> {
+    let Window { bundle, xs, expected } = window()?;
+    let mut session = Session::builder(Source::Blocking(Arc::new(MemorySource::from(bundle)))).open()?;
+    let names = |ports: Vec<PortInfo>| ports.into_iter().map(|port| port.name).collect::<Vec<_>>();
+    assert_eq!(names(session.inputs()), ["x"]);
+    assert_eq!(names(session.outputs()), ["y"]);
+    assert_eq!(names(session.states()), ["h", "past"]);
+    for round in 0..2 {
+        for (x, y) in xs.iter().zip(&expected) {
+            assert_eq!(session.run(x)?.get("y"), Some(y), "round {round}");
+            session.trim()?;
+        }
+        session.reset_state()?;
+    }
+    // A trimmed session is set back as well.
+    session.run(&xs[3])?;
+    session.trim()?;
+    session.reset_state()?;
+    assert_eq!(session.run(&xs[0])?.get("y"), Some(&expected[0]));
+    Ok(())
+}
+
+#[test]
+fn a_run_that_fails_leaves_replaced_states_as_they_were() -> anyhow::Result<()> {
+    let Window { bundle, xs, expected } = window()?;
+    for misdeed in [Misdeed::Error, Misdeed::Flip, Misdeed::Short] {
+        let source = Injector::new(&bundle);
+        let mut session = Session::builder(Source::Blocking(source.clone())).open()?;
+        assert_eq!(session.run(&xs[0])?.get("y"), Some(&expected[0]));
+        let before = source.reads();
+        assert_eq!(session.run(&xs[1])?.get("y"), Some(&expected[1]));
+        let reads = source.reads() - before;
+        assert!(reads > 0, "nothing is streamed");
+        for read in 0..reads {
+            session.reset_state()?;
+            for (run, (x, y)) in xs.iter().zip(&expected).enumerate() {
+                if run == 2 {
+                    source.arm(read, misdeed);
+                    session.run(x).expect_err("a read fails");
+                    source.release();
+                    // Nor does one that is never polled to its end.
+                    drop(session.run_async(x));
+                    session.run(&[("x", Tensor::from_f32(&[1], &[0.0]))]).expect_err("the shape does not fit");
+                }
+                assert_eq!(session.run(x)?.get("y"), Some(y), "read {read}, run {run}");
+            }
+        }
+    }
+    Ok(())
+}
