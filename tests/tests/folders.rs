@@ -1,7 +1,10 @@
-//! The shape of the crates: the folders of each stand on one another and form no circle, so that one can be read with those below it.
+//! The shape of the crates: the folders of each stand on one another and form no circle, and neither do files of the format and of
+//! most folders of the compiler, so that one can be read with those below it.
 //!
 //! Every `crate::folder` in a file is an arrow from the file's folder to that one. Arrows of tests and documentation do not
-//! count, and neither does what the crate's root gives out (`crate::Session`). A file of the root counts as a folder.
+//! count, and neither does what the crate's root gives out (`crate::Session`). A file of the root counts as a folder. An arrow
+//! between files is a path that begins with `crate`, `super`, `self` or a module of the file's own, in a `use` or elsewhere: to the file
+//! of the longest part of it that names a module.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,6 +17,10 @@ const CRATES: [(&str, &[&str]); 3] = [
     ("plan-format/src", &["lib", "tests", "testing"]),
     ("runtime/src", &["lib", "main", "cli"]),
 ];
+
+/// Crates whose files form no circle either, and the folders in which they still do.
+const CRATES_OF_FILES: [(&str, &[&str]); 2] =
+    [("compiler/src", &["emit", "import", "lower", "profile"]), ("plan-format/src", &[])];
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("the folder is readable");
@@ -28,11 +35,17 @@ fn part_of(root: &Path, file: &Path) -> String {
     first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
+/// A source without tests at its end and comments.
+fn code_of(source: &str) -> String {
+    let code = source.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or(source);
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The parts that a source names by `crate::part`, in one path or in a group.
 fn named(source: &str) -> BTreeSet<String> {
     let code = source.split("\n#[cfg(test)]").next().unwrap_or(source).split("\n#[cfg(all(test").next().unwrap_or("");
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let code = lines.collect::<Vec<_>>().join("\n");
+    let code = code_of(code);
     let mut found = BTreeSet::new();
     for after in code.split("crate::").skip(1) {
         let parts = match after.strip_prefix('{') {
@@ -60,19 +73,132 @@ fn arrows(root: &Path, left_out: &[&str]) -> Arrows {
     arrows
 }
 
-/// Takes away what stands on nothing, until only circles and what stands on them are left.
+/// Takes away what stands on nothing and what nothing stands on, until only circles and what lies between them are left.
 fn circles(mut arrows: Arrows) -> Arrows {
     loop {
-        let free: Vec<_> = arrows
-            .iter()
-            .filter(|(_, to)| to.iter().all(|to| !arrows.contains_key(to)))
-            .map(|(p, _)| p.clone())
-            .collect();
+        let targets: BTreeSet<String> = arrows.values().flatten().cloned().collect();
+        let on_nothing = |to: &BTreeSet<String>| to.iter().all(|to| !arrows.contains_key(to));
+        let free = arrows.iter().filter(|(part, to)| on_nothing(to) || !targets.contains(*part));
+        let free: Vec<_> = free.map(|(part, _)| part.clone()).collect();
         if free.is_empty() {
+            let left: BTreeSet<String> = arrows.keys().cloned().collect();
+            arrows.values_mut().for_each(|to| to.retain(|to| left.contains(to)));
             return arrows;
         }
         free.iter().for_each(|part| drop(arrows.remove(part)));
     }
+}
+
+/// The module of a file: the names of its folders and its own, that of `mod.rs` left out.
+fn module_of(root: &Path, file: &Path) -> Vec<String> {
+    let inside = file.strip_prefix(root).expect("the file is in the crate").with_extension("");
+    let names = inside.components().map(|name| name.as_os_str().to_string_lossy().into_owned());
+    names.filter(|name| name != "mod").collect()
+}
+
+/// The word that a text begins with, and what follows.
+fn word(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len()))
+}
+
+/// All paths that `text` begins with, groups taken apart; what follows them.
+fn paths<'t>(text: &'t str, before: &[String], found: &mut Vec<Vec<String>>) -> &'t str {
+    let (name, mut rest) = word(text);
+    let path = [before, &[name.to_owned()]].concat();
+    let Some(after) = rest.strip_prefix("::") else {
+        found.push(path);
+        return rest;
+    };
+    let Some(group) = after.strip_prefix('{') else { return paths(after, &path, found) };
+    rest = group.trim_start();
+    while let Some(first) = rest.chars().next().filter(|c| *c != '}') {
+        let item =
+            if first.is_alphanumeric() || first == '_' { paths(rest, &path, found) } else { &rest[first.len_utf8()..] };
+        rest = item.trim_start();
+    }
+    rest.get(1..).unwrap_or("")
+}
+
+/// The modules that a file of `module` may mean by the paths of its source.
+fn meant(module: &[String], source: &str, modules: &BTreeSet<Vec<String>>) -> BTreeSet<Vec<String>> {
+    let code = code_of(source).replace("pub(super)", "pub").replace("pub(crate)", "pub").replace("r#", "");
+    let mut found = BTreeSet::new();
+    let mut rest = code.as_str();
+    let mut inside = false;
+    while let Some(first) = rest.chars().next() {
+        if !(first.is_alphanumeric() || first == '_') {
+            // What follows `a::` is part of a path already seen, and what follows `.` is a member.
+            inside = rest.starts_with("::") || (first == ':' && inside) || first == '.';
+            rest = &rest[first.len_utf8()..];
+            continue;
+        }
+        let (name, after) = word(rest);
+        let mut own = module.to_vec();
+        own.push(name.to_owned());
+        let relative = matches!(name, "crate" | "super" | "self") || modules.contains(&own);
+        if inside || !relative || !after.starts_with("::") {
+            (rest, inside) = (after, false);
+            continue;
+        }
+        let mut list = Vec::new();
+        rest = paths(rest, &[], &mut list);
+        found.extend(list.into_iter().filter_map(|path| longest_module(module, &path, modules)));
+    }
+    found
+}
+
+/// The module that the longest part of a path names, seen from `module`.
+fn longest_module(module: &[String], path: &[String], modules: &BTreeSet<Vec<String>>) -> Option<Vec<String>> {
+    let mut at = module.to_vec();
+    for (position, name) in path.iter().enumerate() {
+        match name.as_str() {
+            "crate" if position == 0 => at.clear(),
+            "self" => {}
+            "super" => drop(at.pop()),
+            _ => at.push(name.clone()),
+        }
+    }
+    while !at.is_empty() && !modules.contains(&at) {
+        at.pop();
+    }
+    (!at.is_empty() && at != module).then_some(at)
+}
+
+fn arrows_of_files(root: &Path, left_out: &[&str]) -> Arrows {
+    let is_code = |path: &PathBuf| {
+        let inside = path.strip_prefix(root).expect("in the crate").to_string_lossy().into_owned();
+        inside.ends_with(".rs") && !inside.contains("tests") && !["lib.rs", "main.rs", "testing.rs"].contains(&&*inside)
+    };
+    let is_held = |path: &PathBuf| !left_out.contains(&part_of(root, path).as_str());
+    let sources: Vec<_> = files(root).into_iter().filter(|path| is_code(path) && is_held(path)).collect();
+    let modules: BTreeSet<Vec<String>> = sources.iter().map(|path| module_of(root, path)).collect();
+    let of = |path: &PathBuf| {
+        let source = std::fs::read_to_string(path).expect("the file is readable");
+        let module = module_of(root, path);
+        let others = meant(&module, &source, &modules).into_iter().map(|module| module.join("::"));
+        (module.join("::"), others.collect())
+    };
+    sources.iter().map(of).collect()
+}
+
+#[test]
+fn files_form_no_circle() {
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (folder, left_out) in CRATES_OF_FILES {
+        let arrows = arrows_of_files(&tree.join(folder), left_out);
+        assert!(arrows.values().map(BTreeSet::len).sum::<usize>() > arrows.len(), "{folder}: {arrows:?}");
+        assert_eq!(circles(arrows), Arrows::new(), "{folder}");
+    }
+}
+
+#[test]
+fn paths_lead_to_files() {
+    let module = |path: &str| -> Vec<String> { path.split("::").map(str::to_owned).collect() };
+    let modules: BTreeSet<_> = ["a", "a::b", "a::c", "d", "d::e"].map(module).into();
+    let source = "use super::{c::{X, Y}, Z};\nuse crate::d::e::{self, F};\npub(super) fn f() { x.d::<u8>(); crate::a::g() }\n// crate::d";
+    let found: Vec<String> = meant(&module("a::b"), source, &modules).iter().map(|path| path.join("::")).collect();
+    assert_eq!(found, ["a", "a::c", "d::e"]);
+    assert_eq!(meant(&module("a"), "pub use b::X;\nfn f() { c::g(std::b::h) }", &modules).len(), 2);
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub fn write(
         }
     }
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u32).min(MAX_PACKING_THREADS);
-    pack::pages(program, threads, |page| {
+    pack::parallel::pages(program, threads, |page| {
         writer.push_page(&page)?;
         done += page_bytes;
         progress(done, total);

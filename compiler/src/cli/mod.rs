@@ -11,15 +11,12 @@ mod inspect;
 mod npz;
 mod ops;
 mod parse;
+pub mod run;
 mod sweep;
 
 use anyhow::{Context as _, ensure};
-use args::{Cli, CompileArgs, KeepArg, ObjectiveArg, PlanArgs, WeightsArg};
-use clap::Parser as _;
-use flashmem_compiler::bundle::GoldenSource;
-use flashmem_compiler::bundle::half::HalfSummary;
-use flashmem_compiler::bundle::precision::PrecisionSummary;
-use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, Progress, Slack, compile};
+use args::{KeepArg, ObjectiveArg, PlanArgs, WeightsArg};
+use flashmem_compiler::compile::{CompileError, CompileOptions, Objective, Slack};
 use flashmem_compiler::graph::interpret::words_of;
 use flashmem_compiler::import::{ImportError, ImportOptions, import, stored_precision};
 use flashmem_compiler::precision::{Goal, PrecisionOptions, Sample};
@@ -27,53 +24,15 @@ use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile, built_in_names}
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::search::Keep;
 use flashmem_plan_format::byte_size;
-use flashmem_plan_format::files::{Named, OutputFile, check_outputs};
+use flashmem_plan_format::files::Named;
 use flashmem_plan_format::plan::Encoding;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Wrong usage that clap cannot see.
 #[derive(Debug)]
 struct Usage(anyhow::Error);
-
-/// Runs the program.
-pub fn main() -> ExitCode {
-    handle_signals();
-    let cli = Cli::parse();
-    let result = match cli.command {
-        Some(args::Command::Inspect { bundle, json, verify }) => inspect::inspect(&bundle, json, verify).map_err(Ok),
-        Some(args::Command::Explain(args)) => explain::explain(&args),
-        Some(args::Command::Sweep(args)) => sweep::sweep(&args),
-        Some(args::Command::Ops { json, markdown }) => {
-            ops::print(match (json, markdown) {
-                (true, _) => ops::Layout::Json,
-                (false, true) => ops::Layout::Markdown,
-                (false, false) => ops::Layout::Text,
-            });
-            Ok(())
-        }
-        None => run_compile(&cli.compile),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Ok(error)) => {
-            errln!("error: {error:#}");
-            ExitCode::from(1)
-        }
-        Err(Err(Usage(error))) => {
-            errln!("error: {error:#}\n\nFor more information, try '--help'.");
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// Without signal handlers everything works but cleaning up after a signal, so failing is no error.
-fn handle_signals() {
-    #[cfg(unix)]
-    let _ = flashmem_plan_format::files::interrupt::handle_signals();
-}
 
 /// Largest error of `--weights auto` where none is given.
 const DEFAULT_MAX_ERROR: f64 = 0.01;
@@ -176,35 +135,6 @@ fn objective(args: &PlanArgs) -> anyhow::Result<Objective> {
     }
 }
 
-fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
-    let model = args.model.clone().expect("clap requires the model when there is no other task");
-    let output = args.output.clone().unwrap_or_else(|| model.with_extension("fmplan"));
-    let mut options = options(&args.plan, args.budget.as_deref(), &model)?;
-    let mut read = read_files("the model", &model, &args.plan);
-    read.extend(
-        args.golden.as_deref().filter(|path| !path.is_empty()).map(|path| Named::new("--golden", Path::new(path))),
-    );
-    let writable = OutputFile::check(&output).and_then(|()| check_outputs(&read, &[Named::new("the output", &output)]));
-    writable.map_err(|e| Ok(e.into()))?;
-    options.import.check_indices = args.check_indices;
-    options.golden = golden_source(args, &model, &options).map_err(Ok)?;
-    let started = Instant::now();
-    let bar = progress_bar(args.plan.quiet);
-    let result = compile(&model, &output, &options, &mut |progress| match progress {
-        Progress::Stage(stage) => bar.set_message(stage),
-        Progress::Writing(done, total) => {
-            bar.set_length(total);
-            bar.set_position(done);
-        }
-    });
-    bar.finish_and_clear();
-    let compiled = result.map_err(|e| Ok(about(&model, e)))?;
-    if !args.plan.quiet {
-        report(&compiled, &output, &stored_as(&args.plan, &options), started.elapsed());
-    }
-    Ok(())
-}
-
 /// An error about a model, behind the model's path, unless the error names that file itself.
 fn about(model: &Path, error: impl Into<CompileError>) -> anyhow::Error {
     let error = error.into();
@@ -235,17 +165,6 @@ fn stored_as(args: &PlanArgs, options: &CompileOptions) -> String {
     format!("{}{}", options.weights, if by_model { ", as the model stores them" } else { "" })
 }
 
-fn golden_source(args: &CompileArgs, model: &Path, options: &CompileOptions) -> anyhow::Result<Option<GoldenSource>> {
-    match args.golden.as_deref() {
-        None => Ok(None),
-        Some("") => Ok(Some(GoldenSource::Seed)),
-        Some(path) => {
-            let imported = import(model, &options.import)?;
-            Ok(Some(GoldenSource::Inputs(npz::inputs(Path::new(path), &imported.graph)?)))
-        }
-    }
-}
-
 fn progress_bar(quiet: bool) -> ProgressBar {
     if quiet {
         return ProgressBar::hidden();
@@ -255,40 +174,4 @@ fn progress_bar(quiet: bool) -> ProgressBar {
     let bar = ProgressBar::new(0).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
-}
-
-fn report(compiled: &Compiled, output: &Path, stored_as: &str, elapsed: Duration) {
-    let plan = &compiled.plan;
-    let declared = plan.memory.total_bytes().unwrap_or(u64::MAX);
-    outln!("{}: {}", output.display(), byte_size::format(compiled.summary.file_bytes));
-    outln!(
-        "  weights {} ({stored_as}) in {} pages of {}; {} dispatches, {} pipelines",
-        byte_size::format(plan.weight_bytes),
-        plan.page_count,
-        byte_size::format(plan.page.page_bytes()),
-        plan.dispatches.len(),
-        plan.pipelines.len(),
-    );
-    let budget = plan.budget_bytes.map_or_else(|| "none".to_owned(), byte_size::format);
-    outln!("  declared peak {} (budget {budget})", byte_size::format(declared));
-    outln!(
-        "  predicted cold time {:.1} ms on `{}`; schedule {} by {} (gap {:.2} %, {:.0} ms)",
-        plan.predicted_cold_us as f64 / 1e3,
-        plan.provenance.profile,
-        compiled.solver.status.name(),
-        compiled.solver.solver,
-        compiled.solver.gap * 100.0,
-        compiled.solver.ms,
-    );
-    outln!("  fusion {}", compiled.fusion);
-    let half = HalfSummary::of_plan(&plan.provenance);
-    if !half.is_empty() {
-        outln!("  half precision: {half}");
-    }
-    let precision = PrecisionSummary::of_plan(&plan.provenance);
-    if !precision.is_empty() {
-        outln!("  precision: {precision}");
-    }
-    outln!("  later runs: {}", inspect::later_runs(plan));
-    outln!("  compiled in {:.1} s", elapsed.as_secs_f64());
 }

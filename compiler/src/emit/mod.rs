@@ -11,6 +11,9 @@ mod cache;
 mod codegen;
 mod expression;
 mod hidden;
+mod mistake;
+mod names;
+mod place;
 mod reflect;
 mod registers;
 #[cfg(test)]
@@ -21,8 +24,8 @@ mod unroll;
 pub use block::{Block, ParamError, ParamMistake};
 pub use cache::{KernelCache, LinkKey};
 pub use expression::{Expression, operand_count};
-pub use tokens::Place;
-pub use unroll::{Mistake, UnrollError};
+pub use mistake::{Mistake, UnrollError};
+pub use place::Place;
 
 use crate::graph::constant::Dtype;
 use crate::kernels::{FUNCTIONS, Hook, Kernel, decoding};

@@ -1,7 +1,9 @@
 //! Arrays in registers: every element of a marked array → a variable of its own. `unroll` has the rules.
 
-use super::tokens::{Constants, Gap, Mark, Place, Token, closing, evaluate};
-use super::unroll::{Mistake, Names, UnrollError, beside, declares, names, spelled};
+use super::mistake::{Mistake, UnrollError};
+use super::names::{Names, declares, names};
+use super::place::Place;
+use super::tokens::{Constants, Gap, Mark, Token, beside, closing, evaluate, spelled};
 
 /// Takes all marked arrays apart.
 pub fn taken_apart<'a>(

@@ -5,25 +5,11 @@
 //! without indentation and empty lines: what a bundle carries and a session holds in memory. It deliberately knows no grammar
 //! beyond brackets and integer expressions.
 
-use super::unroll::{MAX_ROUNDS, Mistake, UnrollError};
+use super::mistake::{MAX_ROUNDS, Mistake, UnrollError};
+use super::place::Place;
 use crate::narrow::index32;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-/// Where a token stands in the kernels' sources.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Place {
-    /// File below `kernels/`, without `.wgsl`.
-    pub file: &'static str,
-    /// Line, from 1.
-    pub line: u32,
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.wgsl:{}", self.file, self.line)
-    }
-}
 
 /// What a comment behind a token asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,6 +190,16 @@ pub fn closing(tokens: &[Token<'_>], open: usize) -> Result<usize, UnrollError> 
         }
     }
     Err(UnrollError { place: tokens[open].place, mistake: Mistake::Unbalanced })
+}
+
+/// Tokens as messages print them.
+pub fn spelled(tokens: &[Token<'_>]) -> String {
+    text(tokens).source.trim().replace('\n', " ")
+}
+
+/// A token beside another: of its place, with a space before it.
+pub fn beside<'a>(token: &Token<'_>, text: impl Into<Cow<'a, str>>) -> Token<'a> {
+    Token { text: text.into(), gap: Gap::Space, place: token.place, mark: None }
 }
 
 /// Values of the constants of a module, by name.

@@ -23,92 +23,12 @@
 //! The order of what is computed does not change, and so no bit of a result. Constants are folded where they meet. No name may
 //! appear twice: neither a new one that the source has, nor two in one block. It deliberately knows no types.
 
+use super::mistake::{MAX_ROUNDS, Mistake, UnrollError};
+use super::names::{Names, declares, names};
+use super::place::Place;
 use super::registers;
-use super::tokens::{Constants, Gap, Mark, Place, Token, closing, evaluate};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Rounds that a loop may be unrolled to.
-pub const MAX_ROUNDS: u32 = 1024;
-
-/// A mistake in a kernel, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {mistake}")]
-pub struct UnrollError {
-    /// Where.
-    pub place: Place,
-    /// What.
-    pub mistake: Mistake,
-}
-
-/// What keeps a kernel from being unrolled.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Mistake {
-    /// A mark that is not where it means something.
-    #[error("this mark stands behind `{behind}` only")]
-    MisplacedMark {
-        /// The token that it belongs to.
-        behind: &'static str,
-    },
-    /// A bracket without its other half.
-    #[error("a bracket is not closed")]
-    Unbalanced,
-    /// A constant that the kernel's row sets and the kernel has not.
-    #[error("the kernel declares no constant {name} of type u32")]
-    UnknownConstant {
-        /// Its name.
-        name: &'static str,
-    },
-    /// A marked loop of another form.
-    #[error("a loop is unrolled in the form `for (var NAME = START; NAME < END; NAME += STEP)`")]
-    LoopForm,
-    /// Bounds that are not constant.
-    #[error("the {bound} of an unrolled loop is a constant (a step is not 0), not {expression}")]
-    OpenBound {
-        /// Which.
-        bound: &'static str,
-        /// What it is.
-        expression: String,
-    },
-    /// More rounds than are sensible.
-    #[error("a loop of {rounds} rounds is not unrolled, {MAX_ROUNDS} at most")]
-    TooManyRounds {
-        /// Its rounds.
-        rounds: u32,
-    },
-    /// `break` or `continue` of an unrolled loop.
-    #[error("an unrolled loop has no `{statement}`")]
-    Jump {
-        /// Which.
-        statement: String,
-    },
-    /// A marked declaration of another form.
-    #[error("registers are declared as `var NAME: array<TYPE, SIZE>;` with a constant size")]
-    Declaration,
-    /// An array in registers that is not indexed, or not by a constant.
-    #[error("`{name}` is in registers, and its index is not a constant: {index}")]
-    ComputedIndex {
-        /// The array.
-        name: String,
-        /// The index.
-        index: String,
-    },
-    /// An index past the end.
-    #[error("`{name}` has {size} elements, the index is {index}")]
-    IndexOutOfRange {
-        /// The array.
-        name: String,
-        /// Its size.
-        size: u32,
-        /// The index.
-        index: u32,
-    },
-    /// A name that is there already.
-    #[error("the name `{name}` is taken")]
-    NameClash {
-        /// The name.
-        name: String,
-    },
-}
+use super::tokens::{Constants, Mark, Token, closing, evaluate, spelled};
+use std::collections::BTreeSet;
 
 /// Unrolls the marked loops of a module and takes its marked arrays apart.
 ///
@@ -121,30 +41,6 @@ pub fn unroll<'a>(tokens: &[Token<'a>], constants: &Constants) -> Result<Vec<Tok
     fold(&mut single);
     no_name_twice(&single)?;
     Ok(single)
-}
-
-/// The names of the source, and what each new one is made of.
-pub struct Names<'s> {
-    given: BTreeSet<&'s str>,
-    made: BTreeMap<String, String>,
-}
-
-impl<'s> Names<'s> {
-    fn of(tokens: &'s [Token<'_>]) -> Self {
-        let given = tokens.iter().filter(|token| token.is_word()).map(|token| token.text.as_ref()).collect();
-        Self { given, made: BTreeMap::new() }
-    }
-
-    /// `name` with a number behind it.
-    pub fn numbered(&mut self, name: &str, number: u32, place: Place) -> Result<String, UnrollError> {
-        let bar = if name.ends_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
-        let new = format!("{name}{bar}{number}");
-        let base = self.made.entry(new.clone()).or_insert_with(|| name.to_owned());
-        if base != name || self.given.contains(new.as_str()) {
-            return Err(UnrollError { place, mistake: Mistake::NameClash { name: new } });
-        }
-        Ok(new)
-    }
 }
 
 /// A marked loop among tokens.
@@ -227,11 +123,6 @@ impl<'t, 'a> Loop<'t, 'a> {
     }
 }
 
-/// Tokens as messages print them.
-pub fn spelled(tokens: &[Token<'_>]) -> String {
-    super::tokens::text(tokens).source.trim().replace('\n', " ")
-}
-
 struct Unroller<'s, 'n> {
     constants: &'s Constants,
     names: &'s mut Names<'n>,
@@ -284,18 +175,6 @@ impl Unroller<'_, '_> {
         }
         Ok(body)
     }
-}
-
-/// Whether the token at `at` is this name, and not a member's.
-pub fn names(tokens: &[Token<'_>], at: usize, name: &str) -> bool {
-    tokens[at].is(name) && !at.checked_sub(1).is_some_and(|before| tokens[before].is("."))
-}
-
-/// Whether a name between these tokens is declared there, by `let`, `var` or as a parameter.
-pub fn declares(before: Option<&Token<'_>>, next: Option<&Token<'_>>) -> bool {
-    let Some(before) = before else { return false };
-    let is_parameter = next.is_some_and(|token| token.is(":")) && (before.is("(") || before.is(","));
-    before.is("let") || before.is("var") || is_parameter
 }
 
 /// Positions of the names that a body declares itself, unrolled loops in it included.
@@ -386,9 +265,4 @@ fn no_name_twice(tokens: &[Token<'_>]) -> Result<(), UnrollError> {
         }
     }
     Ok(())
-}
-
-/// A token beside another: of its place, with a space before it.
-pub fn beside<'a>(token: &Token<'_>, text: impl Into<std::borrow::Cow<'a, str>>) -> Token<'a> {
-    Token { text: text.into(), gap: Gap::Space, place: token.place, mark: None }
 }

@@ -4,6 +4,7 @@
 //! integers are i32, booleans one byte. Weights that the file keeps as small integers stay these ([`Quantised`]), and every
 //! reader gets the floats that they stand for. This file deliberately knows no layout: a constant is row-major to its readers.
 
+use super::bytes::SharedBytes;
 use super::quantised::Quantised;
 use std::ops::Range;
 use std::sync::Arc;
@@ -50,9 +51,6 @@ impl Storage {
         }
     }
 }
-
-/// Shared bytes: a `Vec<u8>`, a tract tensor, or a mapped file.
-pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// What a constant is made of.
 #[derive(Clone)]

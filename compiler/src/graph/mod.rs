@@ -4,6 +4,7 @@
 //! input 0 is the operator's result and whose other inputs are the node's remaining operands, broadcast to the node's shape.
 //! Public inputs and outputs are kept in ONNX order. The graph deliberately holds no layout and no memory decision.
 
+pub mod bytes;
 pub mod constant;
 pub mod evaluate;
 pub mod importance;
@@ -14,6 +15,8 @@ pub mod op;
 pub mod origin;
 pub mod pointwise;
 pub mod quantised;
+mod shape_error;
+pub mod tensor;
 pub mod verify;
 
 use constant::{Constant, Dtype};
@@ -287,4 +290,4 @@ impl Graph {
     }
 }
 
-pub use infer::ShapeError;
+pub use shape_error::ShapeError;

@@ -7,7 +7,7 @@
 //! the f32 (or f16, where the file says so) that ONNX Runtime dequantises it to, bit for bit. It deliberately knows no operator
 //! and no bundle.
 
-use super::constant::SharedBytes;
+use super::bytes::SharedBytes;
 use half::f16;
 use std::ops::Range;
 use std::sync::Arc;

@@ -5,8 +5,9 @@
 //! are inputs; the graph has no cycle. It does not check what an operator computes. It returns all violations.
 
 use super::constant::Dtype;
-use super::infer::{ShapeError, infer};
+use super::infer::infer;
 use super::op::Op;
+use super::shape_error::ShapeError;
 use super::{Graph, NodeId};
 
 /// One thing that is wrong with a graph.

@@ -4,7 +4,7 @@
 //! says about axes is noted before rewrites take the node apart, as claims about the rank of an operand. When inference is done,
 //! or has failed, the claims whose operand has a known rank are checked. Axes that are computed are deliberately not looked at.
 
-use super::rewrite::Known;
+use super::rewrite::steps::Known;
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::{InferenceModel, OutletId};

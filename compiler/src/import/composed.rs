@@ -7,10 +7,11 @@
 use super::expression::ExpressionBuilder;
 use super::windows::forward_window;
 use crate::graph::constant::Dtype;
-use crate::graph::interpret::{Tensor, interpret};
+use crate::graph::interpret::interpret;
 use crate::graph::op::{Op, PoolKind, ReduceKind};
 use crate::graph::origin::OriginSet;
 use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
+use crate::graph::tensor::Tensor;
 use crate::graph::{Graph, GraphPort, NodeId, ShapeError};
 use flashmem_plan_format::plan::ElementType;
 use tract_onnx::tract_core::ops::cnn::PoolSpec;
@@ -324,7 +325,7 @@ impl Composed {
 mod tests {
     use super::{Axes, Composed};
     use crate::graph::constant::Dtype;
-    use crate::graph::interpret::Tensor;
+    use crate::graph::tensor::Tensor;
 
     fn value(op: &Composed, shape: &[usize], x: &[f32]) -> Vec<f32> {
         let x = Tensor::from_f32(shape.to_vec(), x.iter().copied());

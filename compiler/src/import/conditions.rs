@@ -6,9 +6,9 @@
 //! another `If`: that one comes first.
 
 use super::failure::Stage;
+use super::guarded::{guarded, onnx};
 use super::kernel_op::{self, KernelNode};
 use super::preflight::{fold, guard};
-use super::tract::{guarded, onnx};
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use tract_onnx::prelude::{InferenceModelExt, TractError};

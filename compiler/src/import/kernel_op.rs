@@ -7,8 +7,8 @@
 use super::composed::Composed;
 use crate::graph::ShapeError;
 use crate::graph::constant::Dtype;
-use crate::graph::interpret::Tensor as Words;
 use crate::graph::kernel_op::{KernelOp, Operands};
+use crate::graph::tensor::Tensor as Words;
 use std::collections::BTreeMap;
 use tract_onnx::prelude::{DatumType, InferenceModel, Tensor, TractError, TractResult, TypedFact, TypedModel};
 use tract_onnx::tract_hir::internal::{

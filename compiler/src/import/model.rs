@@ -14,7 +14,9 @@ use super::preflight;
 use super::protobuf::{Skeleton, skim};
 use super::quantized;
 use super::reason::Unsupported;
-use super::rewrite::{Known, Shapes, rewrite};
+use super::rewrite::outcome::Shapes;
+use super::rewrite::steps::Known;
+use super::rewriting::rewrite;
 use super::shapes;
 use super::sizes::{self, fixed};
 use super::structure;
@@ -86,7 +88,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     let not_onnx = |reason: String| ImportError::NotOnnx { path: path.to_owned(), reason };
     let mut proto = tract_onnx::onnx()
         .proto_model_for_read(&mut bytes.as_slice())
-        .map_err(|e| not_onnx(super::tract::one_line(&e)))?;
+        .map_err(|e| not_onnx(super::stopped::one_line(&e)))?;
     drop(bytes);
     let opset = admission::opset(&proto)?;
     let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;

@@ -6,8 +6,9 @@
 
 use super::error::ImportError;
 use super::failure::Stage;
+use super::guarded::guarded;
 use super::preflight::fold;
-use super::tract::{guarded, inferred};
+use super::tract::inferred;
 use super::{ImportOptions, model};
 use flashmem_plan_format::plan::ElementType;
 use std::path::Path;

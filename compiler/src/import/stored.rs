@@ -18,7 +18,7 @@ use tract_onnx::prelude::Framework as _;
 pub fn stored_precision(path: &Path) -> Result<Encoding, ImportError> {
     let map = map_file(path).map_err(|source| ImportError::Read { path: path.to_owned(), source })?;
     let skeleton = skim(&map);
-    let not_onnx = |e| ImportError::NotOnnx { path: path.to_owned(), reason: super::tract::one_line(&e) };
+    let not_onnx = |e| ImportError::NotOnnx { path: path.to_owned(), reason: super::stopped::one_line(&e) };
     let model = tract_onnx::onnx().proto_model_for_read(&mut skeleton.bytes.as_slice()).map_err(not_onnx)?;
     let graph = model.graph.unwrap_or_default();
     let constants = graph.node.iter().filter(|node| node.op_type == "Constant").flat_map(|node| &node.attribute);

@@ -5,7 +5,8 @@
 //! from it. What tract's typed operators become is the table in `translate/`. Operators with a kernel of their own have a row
 //! like others; the list of them is in `graph/kernel_op/`. It deliberately holds no behaviour.
 
-use super::rewrite::{self, Rewrite};
+use super::rewrite;
+use super::rewrite::outcome::Rewrite;
 use crate::graph::kernel_op::{
     Cumulative, DeformableColumns, Det, GridSample, Inverse, MaxRoiPool, RoiAlign, TensorScatter,
 };

@@ -1,84 +1,19 @@
-//! Running tract without letting its errors or panics out as they are.
+//! Runs tract.
 //!
 //! Takes a model; returns tract's typed, decluttered model. Shape inference, constant folding and decluttering are tract's;
 //! nothing here knows an operator.
 
 use super::axes;
 use super::error::ImportError;
-use super::failure::{Failure, Stage};
-use super::kernel_op::NotTaken;
+use super::failure::Stage;
+use super::guarded::{guarded, onnx};
 use super::model::Model;
 use super::opaque::{self, Kept};
 use super::preflight::{Invalid, fold, guard};
 use super::shapes;
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-use std::sync::Once;
-use tract_onnx::Onnx;
+use super::stopped::stopped;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
-use tract_onnx::prelude::{InferenceModel, InferenceModelExt, TractError, TractResult, TypedModel};
-
-thread_local! {
-    static QUIET: Cell<bool> = const { Cell::new(false) };
-}
-
-static HOOK: Once = Once::new();
-
-/// Characters of one cause that are shown: some hold whole models.
-const CAUSE_CHARACTERS: usize = 300;
-
-/// An error chain in one line, outermost first.
-pub fn one_line(error: &TractError) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    for cause in error.chain() {
-        let mut text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        if let Some((end, _)) = text.char_indices().nth(CAUSE_CHARACTERS) {
-            text.truncate(end);
-            text.push('…');
-        }
-        if parts.last() != Some(&text) {
-            parts.push(text);
-        }
-    }
-    parts.join(": ")
-}
-
-/// Runs a part of tract; `Err` is what a check of its own says that ended it, of which nothing is printed.
-pub fn stopped<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    HOOK.call_once(|| {
-        let previous = take_hook();
-        set_hook(Box::new(move |info| {
-            if !QUIET.get() {
-                previous(info);
-            }
-        }));
-    });
-    let outer = QUIET.replace(true);
-    let outcome = catch_unwind(AssertUnwindSafe(run));
-    QUIET.set(outer);
-    outcome.map_err(|payload| {
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        text.chars().take(CAUSE_CHARACTERS).collect()
-    })
-}
-
-/// Runs tract; its errors become ours, and so do those that it passes on.
-pub fn guarded<T>(stage: Stage, run: impl FnOnce() -> TractResult<T>) -> Result<T, ImportError> {
-    let error = match stopped(run) {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => error,
-        Err(reason) => return Err(Failure::new(stage, reason).into()),
-    };
-    if let Some(invalid) = error.chain().find_map(|cause| cause.downcast_ref::<Invalid>()) {
-        return Err(invalid.clone().into());
-    }
-    Err(match error.chain().find_map(|cause| cause.downcast_ref::<NotTaken>()) {
-        Some(NotTaken { node, error }) => ImportError::Rejected { node: node.clone(), error: error.clone() },
-        None => Failure::new(stage, one_line(&error)).into(),
-    })
-}
+use tract_onnx::prelude::{InferenceModel, InferenceModelExt, TypedModel};
 
 /// The model as tract parses it, every operator under guard.
 pub fn inferred(model: &Model) -> Result<InferenceModel, ImportError> {
@@ -93,13 +28,6 @@ pub fn inferred(model: &Model) -> Result<InferenceModel, ImportError> {
         guard::put(&mut inferred, graph);
     }
     Ok(inferred)
-}
-
-/// tract's reader, with our builders where it reads some forms of an operator only.
-pub fn onnx() -> Onnx {
-    let mut onnx = tract_onnx::onnx().with_ignore_value_info(true);
-    super::builders::register(&mut onnx.op_register);
-    onnx
 }
 
 /// The node at which tract stops when it reads a model, if it is one.

@@ -6,7 +6,8 @@
 
 use super::error::ImportError;
 use super::protobuf::{FLOAT, FLOAT16, LARGE_BYTES, LargeTensor, integer_bits};
-use crate::graph::constant::{Constant, SharedBytes, Storage};
+use crate::graph::bytes::SharedBytes;
+use crate::graph::constant::{Constant, Storage};
 use memmap2::Mmap;
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -5,8 +5,8 @@
 
 use crate::cost::{Cost, OperatorClass};
 use crate::graph::constant::Dtype;
-use crate::graph::interpret::Tensor;
 use crate::graph::kernel_op::{CachedAttention, KernelOpKind, KernelOperator, Operands};
+use crate::graph::tensor::Tensor;
 use crate::graph::{NodeId, ShapeError};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::{Rounds, once};
@@ -168,8 +168,8 @@ impl LowerKernelOp for CachedAttention {
 mod tests {
     use super::CachedAttention;
     use crate::graph::constant::Dtype;
-    use crate::graph::interpret::Tensor;
     use crate::graph::kernel_op::KernelOperator;
+    use crate::graph::tensor::Tensor;
 
     const PLAIN: CachedAttention = CachedAttention { scale: Some(0.0), softcap: None, window: None };
 

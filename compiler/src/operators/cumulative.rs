@@ -5,11 +5,12 @@
 
 use crate::cost::OperatorClass;
 use crate::graph::constant::Dtype;
-use crate::graph::interpret::{Tensor, word as word_of};
 use crate::graph::kernel_op::{Accumulation, Cumulative, KernelOpKind, KernelOperator, Operands};
+use crate::graph::tensor::{Tensor, word as word_of};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::reason::Reason;
-use crate::import::rewrite::{Rewritten, Steps};
+use crate::import::rewrite::outcome::Rewritten;
+use crate::import::rewrite::steps::Steps;
 use crate::kernels::rounds::{Rounds, once};
 use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
 use crate::lower::context::{Call, Lowering};
@@ -128,8 +129,8 @@ impl LowerKernelOp for Cumulative {
 #[cfg(test)]
 mod tests {
     use super::{Accumulation, Cumulative};
-    use crate::graph::interpret::Tensor;
     use crate::graph::kernel_op::KernelOperator;
+    use crate::graph::tensor::Tensor;
 
     #[test]
     fn sums_may_leave_out_the_element_and_start_at_the_end() {

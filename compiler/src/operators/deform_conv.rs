@@ -4,11 +4,12 @@
 //! DeformConv becomes this and a Conv with a window of one element. Two spatial axes; others are deliberately not here.
 
 use crate::graph::constant::{Constant, Dtype};
-use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
 use crate::graph::kernel_op::{DeformableColumns, KernelOpKind, KernelOperator, Operands};
+use crate::graph::tensor::{Tensor, for_each_index, offset, strides};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::reason::Reason;
-use crate::import::rewrite::{Attribute, Rewritten, Steps};
+use crate::import::rewrite::outcome::Rewritten;
+use crate::import::rewrite::steps::{Attribute, Steps};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::Rounds;
 use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};

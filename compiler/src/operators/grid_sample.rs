@@ -6,11 +6,12 @@
 //! Cubic interpolation of three axes is deliberately not here.
 
 use crate::graph::constant::Dtype;
-use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
 use crate::graph::kernel_op::{GridSample, KernelOpKind, KernelOperator, Operands, SampleKind, SamplePadding};
+use crate::graph::tensor::{Tensor, for_each_index, offset, strides};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::reason::Reason;
-use crate::import::rewrite::{Rewritten, Steps};
+use crate::import::rewrite::outcome::Rewritten;
+use crate::import::rewrite::steps::Steps;
 use crate::kernels::params::{Code, Params};
 use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};

@@ -5,11 +5,12 @@
 //! gives is not finite, and not defined beyond that.
 
 use crate::graph::constant::Dtype;
-use crate::graph::interpret::Tensor;
 use crate::graph::kernel_op::{Inverse, KernelOpKind, KernelOperator, Operands};
+use crate::graph::tensor::Tensor;
 use crate::graph::{NodeId, ShapeError};
 use crate::import::reason::Reason;
-use crate::import::rewrite::{Rewritten, Steps};
+use crate::import::rewrite::outcome::Rewritten;
+use crate::import::rewrite::steps::Steps;
 use crate::kernels::params::Params;
 use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};

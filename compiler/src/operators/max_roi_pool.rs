@@ -5,11 +5,12 @@
 //! most [`MAX_BINS`] bins an axis, for which these integers have 32 bits.
 
 use crate::graph::constant::Dtype;
-use crate::graph::interpret::{Tensor, for_each_index};
 use crate::graph::kernel_op::{KernelOpKind, KernelOperator, MaxRoiPool, Operands};
+use crate::graph::tensor::{Tensor, for_each_index};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::reason::Reason;
-use crate::import::rewrite::{Rewritten, Steps};
+use crate::import::rewrite::outcome::Rewritten;
+use crate::import::rewrite::steps::Steps;
 use crate::kernels::rounds::{Rounds, nest, once};
 use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
 use crate::lower::context::Lowering;

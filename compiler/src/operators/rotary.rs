@@ -4,8 +4,8 @@
 //! operands, so that they may be computed. A position outside of them is an error of the caller, which the run reports.
 
 use crate::graph::constant::Dtype;
-use crate::graph::interpret::Tensor;
 use crate::graph::kernel_op::{KernelOpKind, KernelOperator, Operands, Rotary};
+use crate::graph::tensor::Tensor;
 use crate::graph::{NodeId, ShapeError};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::Rounds;
@@ -114,8 +114,8 @@ impl LowerKernelOp for Rotary {
 mod tests {
     use super::Rotary;
     use crate::graph::constant::Dtype;
-    use crate::graph::interpret::Tensor;
     use crate::graph::kernel_op::KernelOperator;
+    use crate::graph::tensor::Tensor;
 
     #[test]
     fn pairs_are_neighbours_or_half_a_row_apart() {

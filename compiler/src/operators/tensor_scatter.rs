@@ -6,11 +6,12 @@
 
 use crate::cost::OperatorClass;
 use crate::graph::constant::{Constant, Dtype};
-use crate::graph::interpret::{Tensor, for_each_index, offset, strides};
 use crate::graph::kernel_op::{KernelOpKind, KernelOperator, Operands, TensorScatter};
+use crate::graph::tensor::{Tensor, for_each_index, offset, strides};
 use crate::graph::{NodeId, ShapeError};
 use crate::import::reason::Reason;
-use crate::import::rewrite::{Rewritten, Steps};
+use crate::import::rewrite::outcome::Rewritten;
+use crate::import::rewrite::steps::Steps;
 use crate::kernels::params::Params;
 use crate::kernels::rounds::Rounds;
 use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};

@@ -2,9 +2,10 @@
 //! operands as it says gives parts of its result.
 
 use crate::graph::constant::Dtype;
-use crate::graph::interpret::{Tensor, evaluate_node, for_each_index, offset, strides};
+use crate::graph::interpret::evaluate_node;
 use crate::graph::kernel_op::{KernelOp, KernelOpKind, Operands};
 use crate::graph::op::Op;
+use crate::graph::tensor::{Tensor, for_each_index, offset, strides};
 use crate::import::{ImportOptions, import};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,8 +5,8 @@
 use super::cumulative::lines;
 use crate::cost::OperatorClass;
 use crate::graph::constant::Dtype;
-use crate::graph::interpret::Tensor;
 use crate::graph::kernel_op::{KernelOpKind, KernelOperator, Operands, TopK};
+use crate::graph::tensor::Tensor;
 use crate::graph::{NodeId, ShapeError};
 use crate::kernels::rounds::{Rounds, once};
 use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
@@ -93,8 +93,8 @@ impl LowerKernelOp for TopK {
 #[cfg(test)]
 mod tests {
     use super::TopK;
-    use crate::graph::interpret::Tensor;
     use crate::graph::kernel_op::KernelOperator;
+    use crate::graph::tensor::Tensor;
 
     #[test]
     fn equal_elements_keep_their_order() {

@@ -1,6 +1,7 @@
 //! Removes nodes that do nothing, and broadcasts that their element-wise readers do by themselves.
 
-use super::{OptimizeError, OptimizeOptions, OptimizeReport, broadcasts_to};
+use super::nodes::broadcasts_to;
+use super::pass::{OptimizeError, OptimizeOptions, OptimizeReport};
 use crate::graph::op::{Op, ReduceKind};
 use crate::graph::{Graph, NodeId};
 

@@ -6,8 +6,9 @@
 //! any key belong to it. Anything else between the scores and the values (heads mixed after the softmax, a softmax over another
 //! axis) deliberately does not match.
 
+use super::nodes::{add, program, single_user};
+use super::pass::{OptimizeError, OptimizeOptions, OptimizeReport};
 use super::pattern::{value, with_literal};
-use super::{OptimizeError, OptimizeOptions, OptimizeReport, add, program, single_user};
 use crate::graph::constant::Dtype;
 use crate::graph::op::{EmptyRow, Op};
 use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
@@ -16,11 +17,13 @@ use crate::kernels::rounds::of_program;
 use crate::kernels::{MAX_SCORE_OPERANDS, attention_rounds};
 
 mod arrange;
+mod axes;
 mod rows;
 mod scores;
 mod terms;
 
 use arrange::arrange;
+use axes::{Axes, axes_of};
 use rows::hide_rows;
 use scores::{Scores, labels_after_view};
 
@@ -37,9 +40,6 @@ pub fn run(graph: &mut Graph, options: &OptimizeOptions, report: &mut OptimizeRe
     }
     Ok(())
 }
-
-/// Axes of a tensor by label; axes of size 1 have none.
-type Axes = Vec<Option<u8>>;
 
 /// The parts of an attention. All labels are those of the einsum that makes the scores, except `width`.
 struct Found {
@@ -61,11 +61,6 @@ struct Found {
     width: Option<u8>,
 }
 
-/// Labels for axes, `None` where the size is 1.
-fn axes_of(labels: &[u8], shape: &[usize]) -> Axes {
-    labels.iter().zip(shape).map(|(l, dim)| (*dim != 1).then_some(*l)).collect()
-}
-
 /// At most one label, or no match.
 fn at_most_one(labels: &[u8]) -> Option<Option<u8>> {
     (labels.len() <= 1).then(|| labels.first().copied())
@@ -77,7 +72,7 @@ fn find(graph: &Graph, softmax: NodeId, options: &OptimizeOptions) -> Option<Fou
     if node.epilogue.is_some() {
         return None;
     }
-    let mut scores = Scores::of(graph, graph.operands(softmax)[0])?;
+    let mut scores = terms::scores_of(graph, graph.operands(softmax)[0])?;
     let mut empty_row = EmptyRow::Nan;
     let keys = scores.axes[*axis]?;
     let (q, k, batch, rows, depth) = classify_scores(graph, &scores, keys)?;

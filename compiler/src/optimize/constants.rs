@@ -3,11 +3,13 @@
 //! A reshape shares the bytes. Elements that only move keep their storage (f16 stays f16). Constants are never blown up by
 //! a broadcast, and a transpose that only einsums read is left to their labels.
 
-use super::{OptimizeError, OptimizeOptions, OptimizeReport, broadcasts_to};
+use super::nodes::broadcasts_to;
+use super::pass::{OptimizeError, OptimizeOptions, OptimizeReport};
 use crate::graph::constant::{Constant, Dtype, Storage};
-use crate::graph::interpret::{Tensor, evaluate};
+use crate::graph::interpret::evaluate;
 use crate::graph::op::Op;
 use crate::graph::pointwise::Literal;
+use crate::graph::tensor::Tensor;
 use crate::graph::{Graph, NodeId};
 use crate::narrow::index32;
 use std::sync::Arc;

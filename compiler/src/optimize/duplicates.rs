@@ -1,6 +1,6 @@
 //! Equal nodes become one: the same operator and epilogue on the same operands, and constants of equal bytes.
 
-use super::{OptimizeError, OptimizeOptions, OptimizeReport};
+use super::pass::{OptimizeError, OptimizeOptions, OptimizeReport};
 use crate::graph::constant::Constant;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};

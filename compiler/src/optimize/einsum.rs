@@ -4,7 +4,8 @@
 //! contracted) that is contiguous with the transpose and not without it. Constants are packed in any order, so that theirs
 //! always go.
 
-use super::{OptimizeError, OptimizeOptions, OptimizeReport, single_user};
+use super::nodes::single_user;
+use super::pass::{OptimizeError, OptimizeOptions, OptimizeReport};
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 

@@ -5,17 +5,20 @@
 //! (a residual sum) the later one in execution order takes the node, because the other's result exists by then. A view
 //! between the operator and the node does not prevent fusion where the node can be computed before the view.
 
+use super::nodes::{program, reshape, single_user, transpose};
+use super::pass::{OptimizeError, OptimizeOptions, OptimizeReport};
 use super::programs::merge_equal_operands;
-use super::{OptimizeError, OptimizeOptions, OptimizeReport, program, reshape, single_user, transpose};
 use crate::graph::op::Op;
 use crate::graph::pointwise::{Operand, Pointwise};
 use crate::graph::{Graph, NodeId};
 use crate::narrow::index32;
 use std::collections::BTreeMap;
 
+mod fits;
 mod refine;
 mod through_view;
 
+pub use fits::epilogue_operand_fits;
 use through_view::shape_before_view;
 
 /// See the file's header.
@@ -43,48 +46,6 @@ pub fn run(graph: &mut Graph, options: &OptimizeOptions, report: &mut OptimizeRe
 /// Whether scheduling needs the node, or one that was fused into it, to be no epilogue.
 fn apart(graph: &Graph, id: NodeId, options: &OptimizeOptions) -> bool {
     graph.origins.ids(graph.node(id).origin).iter().any(|origin| options.keep_apart.contains(origin))
-}
-
-/// Whether an epilogue of `op` may read an operand of this shape: lowering gives it one stride for all leading axes, one for
-/// the second to last and one for the last axis of einsums and norms; convolutions read one element a channel or all.
-pub fn epilogue_operand_fits(op: &Op, node_shape: &[usize], operand_shape: &[usize]) -> bool {
-    if operand_shape.len() != node_shape.len() {
-        return false;
-    }
-    let varies = |axis: usize| operand_shape[axis] != 1;
-    let full = |axis: usize| operand_shape[axis] == node_shape[axis];
-    let rank = node_shape.len();
-    let scalar = !(0..rank).any(varies);
-    match op {
-        Op::Einsum { .. } | Op::Normalize { .. } => {
-            let leading = rank.saturating_sub(2);
-            !(0..leading).any(varies) || (0..leading).all(full)
-        }
-        Op::Conv { .. } => {
-            let per_channel = (0..rank).all(|axis| !varies(axis) || axis == 1);
-            scalar || per_channel || (0..rank).all(full)
-        }
-        Op::Input
-        | Op::Constant(_)
-        | Op::Pointwise(_)
-        | Op::Fold { .. }
-        | Op::Unfold { .. }
-        | Op::Scatter { .. }
-        | Op::Pool { .. }
-        | Op::Softmax { .. }
-        | Op::Attention { .. }
-        | Op::Reduce { .. }
-        | Op::ArgReduce { .. }
-        | Op::Gather { .. }
-        | Op::Reshape
-        | Op::Transpose { .. }
-        | Op::Broadcast
-        | Op::Slice { .. }
-        | Op::Concat { .. }
-        | Op::Pad { .. }
-        | Op::Resize { .. }
-        | Op::Kernel(_) => false,
-    }
 }
 
 /// Whether an operator can have an epilogue.

@@ -4,8 +4,9 @@
 //! maximum or a mean, what is left beside it, a sum, and the quotient, each in a kernel of its own, with reductions that are cut in turn.
 //! `long_sums.rs` calls this, only for devices that set a limit.
 
-use super::long_sums::{part, parts_of, with_epilogue};
-use super::{OptimizeError, add};
+use super::nodes::add;
+use super::parts::{part, parts_of, with_epilogue};
+use super::pass::OptimizeError;
 use crate::graph::constant::Dtype;
 use crate::graph::op::{NormKind, Op, ReduceKind};
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};

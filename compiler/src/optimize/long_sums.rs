@@ -5,9 +5,10 @@
 //! other passes, and changes nothing where the device sets no limit. Lines that are reduced are cut by `long_lines.rs`,
 //! loops over windows of pools and the like by lowering.
 
-use super::OptimizeError;
-use super::add;
 use super::long_lines::{norm, reduction, softmax};
+use super::nodes::add;
+use super::parts::{part, parts_of, with_epilogue};
+use super::pass::OptimizeError;
 use super::split::ranges;
 use crate::graph::op::{Op, Window};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
@@ -66,26 +67,6 @@ pub fn split_long_sums(graph: &mut Graph, max_rounds: u64) -> Result<usize, Opti
             return Ok(count);
         }
     }
-}
-
-/// Parts of an axis of `size` for `all` terms, of which a part may have `terms`; `None` when they are few enough.
-pub(super) fn parts_of(size: usize, all: usize, terms: usize) -> Option<Vec<Range<usize>>> {
-    (all > terms && size > 1).then(|| ranges(size, all.div_ceil(terms).min(size)).collect())
-}
-
-/// Elements `range` along an axis of a tensor: a constant of its own, or a slice.
-pub(super) fn part(graph: &mut Graph, id: NodeId, axis: usize, range: &Range<usize>) -> NodeId {
-    let node = graph.node(id);
-    let (origin, dtype, mut shape) = (node.origin, node.dtype, node.shape.clone());
-    if *range == (0..shape[axis]) {
-        return id;
-    }
-    if let Some(part) = graph.constant(id).and_then(|constant| constant.part(axis, range)) {
-        return graph.add_constant(part, origin);
-    }
-    let (mut starts, steps) = (vec![0; shape.len()], vec![1; shape.len()]);
-    (starts[axis], shape[axis]) = (range.start, range.len());
-    graph.add_shaped(Op::Slice { starts, steps }, &[id], origin, shape, dtype)
 }
 
 /// A product of few enough terms at a time.
@@ -192,16 +173,6 @@ fn sum(graph: &mut Graph, id: NodeId, parts: Vec<(Op, [NodeId; 2])>) -> Result<N
         before = Some(product);
     }
     Ok(with_epilogue(graph, id, before.expect("there is a part")))
-}
-
-/// What a node's epilogue makes of `value`, which is the node's own result.
-pub(super) fn with_epilogue(graph: &mut Graph, id: NodeId, value: NodeId) -> NodeId {
-    let node = graph.node(id).clone();
-    let Some(epilogue) = node.epilogue else { return value };
-    let own = graph.op_operand_count(id);
-    let operands: Vec<NodeId> = [value].into_iter().chain(graph.operands(id).into_iter().skip(own)).collect();
-    let origin = graph.result_origin(id);
-    graph.add_shaped(Op::Pointwise(epilogue), &operands, origin, node.shape, node.dtype)
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! norms over the spatial axes. Kernels normalise over trailing axes, so that other axes are moved there by a transpose and
 //! moved back.
 
+use super::nodes::{add, program, transpose};
+use super::pass::{OptimizeError, OptimizeOptions, OptimizeReport};
 use super::pattern::{Value, binary, literal, unary, value, with_literal};
-use super::{OptimizeError, OptimizeOptions, OptimizeReport, add, program, transpose};
 use crate::graph::op::{NormKind, Op, ReduceKind};
 use crate::graph::origin::OriginSet;
 use crate::graph::pointwise::{BinaryOp, UnaryOp};

@@ -3,7 +3,7 @@
 //! Patterns match on it, so that they need not know how many element-wise operators import or fusion put into one node.
 
 use super::constants::uniform_literal;
-use super::program;
+use super::nodes::program;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, UnaryOp};
 use crate::graph::{Graph, NodeId};
 use crate::narrow::index32;

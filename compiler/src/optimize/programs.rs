@@ -4,7 +4,8 @@
 //! still broadcast to the node's shape; programs that do nothing go.
 
 use super::expression::{Simplified, simplify};
-use super::{OptimizeError, OptimizeOptions, OptimizeReport, broadcasts_to};
+use super::nodes::broadcasts_to;
+use super::pass::{OptimizeError, OptimizeOptions, OptimizeReport};
 use crate::graph::op::Op;
 use crate::graph::pointwise::{Instruction, Operand, Pointwise, UnaryOp};
 use crate::graph::{Graph, NodeId};

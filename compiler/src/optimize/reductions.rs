@@ -1,7 +1,8 @@
 //! Sums times 1/n become means, and reductions of squares reductions that square.
 
+use super::nodes::{add, program, single_user};
+use super::pass::{OptimizeError, OptimizeOptions, OptimizeReport};
 use super::pattern::{Value, binary, value, with_literal};
-use super::{OptimizeError, OptimizeOptions, OptimizeReport, add, program, single_user};
 use crate::graph::op::{Op, ReduceKind};
 use crate::graph::pointwise::BinaryOp;
 use crate::graph::{Graph, NodeId};

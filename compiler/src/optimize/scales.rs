@@ -3,7 +3,8 @@
 //! (conv + b) · s is conv' + b · s. Only what alone reads the convolution is folded. The scaled weight is a new f32
 //! constant. Einsums keep their factors, which are as cheap in their epilogue, so that their weights stay mapped.
 
-use super::{OptimizeError, OptimizeOptions, OptimizeReport, program, single_user};
+use super::nodes::{program, single_user};
+use super::pass::{OptimizeError, OptimizeOptions, OptimizeReport};
 use crate::graph::constant::Constant;
 use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand};

@@ -3,7 +3,8 @@
 //! A model that drops tokens late (the class token of a vision transformer) computes less, and the slice no longer stands
 //! between a softmax and its einsum, where it would hide an attention. Only what the slice alone reads is moved over.
 
-use super::{OptimizeError, OptimizeOptions, OptimizeReport, add, single_user};
+use super::nodes::{add, single_user};
+use super::pass::{OptimizeError, OptimizeOptions, OptimizeReport};
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 

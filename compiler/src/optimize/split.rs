@@ -6,7 +6,8 @@
 //! So no large tensor exists at any time, and less memory is needed at once. What no such cut reaches stays, and lowering refuses
 //! it by name. It runs once, behind the other passes, so that these see whole operators.
 
-use super::{OptimizeError, add};
+use super::nodes::add;
+use super::pass::OptimizeError;
 use crate::graph::constant::Constant;
 use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Pointwise};

@@ -2,7 +2,7 @@
 //!
 //! A transpose that only moves axes of size 1 is a reshape. No copy is made here; lowering decides what a view costs.
 
-use super::{OptimizeError, OptimizeOptions, OptimizeReport};
+use super::pass::{OptimizeError, OptimizeOptions, OptimizeReport};
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 

@@ -3,7 +3,7 @@
 //! Integers of the file are taken over as they are; floats are quantised. A panel is made whole, head first, as
 //! `kernels/shared/weights_block.wgsl` reads it; a row as the runtime does, all scales first.
 
-use super::Offsets;
+use super::offsets::Offsets;
 use super::quantize;
 use crate::graph::constant::Constant;
 use crate::graph::importance::Importance;

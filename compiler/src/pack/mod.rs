@@ -6,10 +6,9 @@
 //! of the stream was fixed by lowering.
 
 mod blocks;
-mod parallel;
+mod offsets;
+pub mod parallel;
 mod quantize;
-
-pub use parallel::pages;
 
 use crate::graph::constant::{Constant, Storage};
 use crate::graph::importance::Importance;
@@ -18,6 +17,7 @@ use blocks::Elements;
 use flashmem_plan_format::encoding::BlockEncoding;
 use flashmem_plan_format::plan::{Encoding, PageGeometry, TEXEL_BYTES};
 use half::slice::HalfFloatSliceExt as _;
+use offsets::Offsets;
 use std::collections::BTreeMap;
 
 /// A weight cannot be stored.
@@ -42,12 +42,6 @@ const TEXEL: u64 = TEXEL_BYTES as u64;
 
 /// From here on f16 rounds to infinity: half a step beyond its largest number, 65504.
 const F16_ROUNDS_TO_INFINITY: f32 = 65520.0;
-
-/// Element offsets of every k and n of a weight, worked out once.
-struct Offsets {
-    k: Vec<usize>,
-    n: Vec<usize>,
-}
 
 /// What is worked out once for a weight.
 struct Prepared {
@@ -420,7 +414,7 @@ mod tests {
                 (0..program.pages() as u32).map(|i| packer.page(i).expect("small values pack")).collect();
             for threads in [1, 2, 5] {
                 let mut found = Vec::new();
-                let done = super::pages(&program, threads, |page| {
+                let done = super::parallel::pages(&program, threads, |page| {
                     found.push(page);
                     Ok::<(), super::PackError>(())
                 });
@@ -435,6 +429,6 @@ mod tests {
         values[2 * 10 + 9] = -70000.0; // group 0, k (2, 0), column 9
         let program = program(&values, [Encoding::F16; 2]);
         let expected = super::PackError::F16Overflow { weight: "first".into(), element: 29, value: -70000.0 };
-        assert_eq!(super::pages(&program, 3, |_| Ok(())), Err(expected));
+        assert_eq!(super::parallel::pages(&program, 3, |_| Ok(())), Err(expected));
     }
 }

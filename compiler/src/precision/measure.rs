@@ -4,8 +4,9 @@
 //! is its worst output's. Values of a small network are kept, so that a changed constant costs what depends on it only.
 
 use crate::graph::constant::Constant;
-use crate::graph::interpret::{Tensor, evaluate_node, interpret};
+use crate::graph::interpret::{evaluate_node, interpret};
 use crate::graph::op::Op;
+use crate::graph::tensor::Tensor;
 use crate::graph::{Graph, NodeId};
 use std::collections::BTreeMap;
 

@@ -9,8 +9,9 @@
 
 use crate::graph::constant::Dtype;
 use crate::graph::importance::Importance;
-use crate::graph::interpret::{Evaluated, Tensor, epilogue, evaluate, walk};
+use crate::graph::interpret::{Evaluated, epilogue, evaluate, walk};
 use crate::graph::op::Op;
+use crate::graph::tensor::Tensor;
 use crate::graph::{Graph, NodeId};
 use crate::lower::ops::streamed_weight;
 use crate::precision::measure::Sample;
@@ -236,7 +237,7 @@ fn squares_of(graph: &Graph, id: NodeId, position: usize, x: &Tensor) -> (Vec<us
     if let Some(first) = shape.first_mut() {
         *first = (*first).max(outer);
     }
-    let strides = crate::graph::interpret::strides(&x.shape);
+    let strides = crate::graph::tensor::strides(&x.shape);
     // Sums by index along the axes of x that matter.
     let kept: Vec<usize> = in_x.iter().flatten().copied().collect();
     let sizes: Vec<usize> = kept.iter().map(|axis| x.shape[*axis]).collect();

@@ -2,7 +2,7 @@
 //!
 //! These errors deliberately suggest no remedy and hold no text but names.
 
-use super::layout::SectionKind;
+use super::section_kind::SectionKind;
 use crate::codec::CodecError;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::files::FileError;

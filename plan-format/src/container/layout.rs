@@ -6,68 +6,16 @@
 
 use super::error::BundleError;
 use super::limits::max_section_bytes;
-use std::fmt;
+use super::section_kind::SectionKind;
 
 /// First bytes of every bundle.
 pub const MAGIC: [u8; 8] = *b"\x89FMPLAN\n";
 /// Version of the format, of the plan types included.
 pub const VERSION: u32 = 12;
-/// Alignment of every section but the pages.
-pub const SECTION_ALIGNMENT: u64 = 8;
-/// Alignment of the pages section.
-pub const PAGES_ALIGNMENT: u64 = 4096;
 
 pub(crate) const HEADER_BYTES: usize = 24;
 pub(crate) const ENTRY_BYTES: usize = 56;
 pub(crate) const HASH_BYTES: usize = 32;
-
-/// What a section holds. The numbers are the file's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SectionKind {
-    /// The plan without kernel sources.
-    Plan = 1,
-    /// Kernel sources.
-    Kernels = 2,
-    /// The resident constants buffer.
-    Constants = 3,
-    /// A CRC-32C for every page.
-    PageChecksums = 4,
-    /// Example inputs and outputs; optional.
-    Golden = 5,
-    /// Row tables.
-    Rows = 6,
-    /// Pages.
-    Pages = 7,
-}
-
-impl SectionKind {
-    /// All kinds, in the order in which they stand in a file.
-    pub const ALL: [Self; 7] =
-        [Self::Plan, Self::Kernels, Self::Constants, Self::PageChecksums, Self::Golden, Self::Rows, Self::Pages];
-
-    const fn alignment(self) -> u64 {
-        match self {
-            Self::Pages => PAGES_ALIGNMENT,
-            Self::Plan | Self::Kernels | Self::Constants | Self::PageChecksums | Self::Golden | Self::Rows => {
-                SECTION_ALIGNMENT
-            }
-        }
-    }
-}
-
-impl fmt::Display for SectionKind {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Plan => "plan",
-            Self::Kernels => "kernels",
-            Self::Constants => "constants",
-            Self::PageChecksums => "page checksums",
-            Self::Golden => "golden",
-            Self::Rows => "rows",
-            Self::Pages => "pages",
-        })
-    }
-}
 
 /// One entry of the section table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Pages and rows have no limit of their own besides the file's size: they are never held as a whole. Limits on what a
 //! plan says (pages, shapes, counts) are in `plan.rs` and `validate/`.
 
-use super::layout::SectionKind;
+use super::section_kind::SectionKind;
 use crate::codec::MAX_ENCODED_BYTES;
 use crate::plan::{MAX_CONSTANT_BYTES, MAX_PAGES};
 

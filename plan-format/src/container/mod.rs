@@ -8,6 +8,7 @@ mod error;
 mod layout;
 pub mod limits;
 mod read;
+mod section_kind;
 mod sections;
 mod verify;
 mod write;
@@ -15,7 +16,8 @@ mod write;
 pub use error::{BundleError, SectionError, WriteError};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use layout::Layout;
-pub use layout::{MAGIC, PAGES_ALIGNMENT, SECTION_ALIGNMENT, Section, SectionKind, VERSION};
+pub use layout::{MAGIC, Section, VERSION};
 pub use read::Bundle;
+pub use section_kind::{PAGES_ALIGNMENT, SECTION_ALIGNMENT, SectionKind};
 pub use sections::Golden;
 pub use write::{BundleWriter, Summary};

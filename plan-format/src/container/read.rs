@@ -4,7 +4,8 @@
 //! deliberately not read here: they are checked one by one when they arrive, or all together by `verify_contents`.
 
 use super::error::{BundleError, SectionError};
-use super::layout::{self, HEADER_BYTES, Layout, Section, SectionKind};
+use super::layout::{self, HEADER_BYTES, Layout, Section};
+use super::section_kind::SectionKind;
 use super::sections::{self, Golden};
 use crate::codec;
 use crate::plan::{PageId, Plan, RowTable};

@@ -5,8 +5,9 @@
 //! [`Bundle`] has passed both, and the header read here must be the one that it was opened with.
 
 use super::error::BundleError;
-use super::layout::{Section, SectionKind};
+use super::layout::Section;
 use super::read::{check_padding, read};
+use super::section_kind::SectionKind;
 use crate::plan::{PageId, Plan};
 use crate::source::ReadAt;
 use crate::{Bundle, Golden};

@@ -5,8 +5,9 @@
 //! bundle is written that `Bundle::open` would refuse. Equal inputs give equal bytes. It deliberately makes no pages.
 
 use super::error::WriteError;
-use super::layout::{Layout, SectionKind};
+use super::layout::Layout;
 use super::limits::max_section_bytes;
+use super::section_kind::SectionKind;
 use super::sections::{self, Golden};
 use crate::codec;
 #[cfg(not(target_arch = "wasm32"))]

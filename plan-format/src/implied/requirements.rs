@@ -3,7 +3,7 @@
 //!
 //! It deliberately knows no device: comparing requirements with an adapter's limits is the runtime's.
 
-use super::MAX_READBACK_BYTES;
+use super::memory::MAX_READBACK_BYTES;
 use crate::plan::{PAGE_WIDTH_TEXELS, Plan, Requirements};
 
 /// A device limit.

@@ -1,9 +1,9 @@
 //! Sums, products, softmax and norms of the reference interpreter, accumulated in f64.
 
 use super::products::{TileRow, matrix};
-use super::{Tensor, for_each_index, offset, strides, word};
 use crate::graph::constant::Dtype;
 use crate::graph::op::{EmptyRow, NormKind, ReduceKind};
+use crate::graph::tensor::{Tensor, for_each_index, offset, strides, word};
 
 /// Stride of each of `labels` in a tensor whose axes are `axes`; 0 where the tensor does not have it.
 fn label_strides(labels: &[u8], axes: &[u8], shape: &[usize]) -> Vec<usize> {

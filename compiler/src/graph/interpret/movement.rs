@@ -1,7 +1,7 @@
 //! Operators of the reference interpreter that move elements: views, gather, concat, pad and resize.
 
-use super::{Tensor, broadcast_strides, for_each_index, offset, strides, word};
 use crate::graph::op::{Op, PadMode, ScatterKind, Taps};
+use crate::graph::tensor::{Tensor, broadcast_strides, for_each_index, offset, strides, word};
 
 /// For every element of a view's result, in order, the element of its operand; `None` when `op` is not a view.
 pub fn source_indices(op: &Op, from: &[usize], to: &[usize]) -> Option<Vec<usize>> {

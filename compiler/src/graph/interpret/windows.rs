@@ -1,9 +1,9 @@
 //! Convolutions and pooling of the reference interpreter. One or two spatial axes are three, the first of size 1.
 
 use super::products::{TILE, TileRow, matrix};
-use super::{Tensor, word};
 use crate::graph::constant::Dtype;
 use crate::graph::op::{PoolKind, Window};
+use crate::graph::tensor::{Tensor, word};
 
 /// A window over exactly three spatial axes.
 struct Window3 {

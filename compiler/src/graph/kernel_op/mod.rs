@@ -10,9 +10,9 @@ mod parameters;
 
 pub use parameters::{Accumulation, SampleKind, SamplePadding};
 
-use super::ShapeError;
 use super::constant::Dtype;
-use super::interpret::Tensor;
+use super::shape_error::ShapeError;
+use super::tensor::Tensor;
 use std::ops::RangeInclusive;
 
 /// Gives the list of the operators to a macro.

@@ -1,6 +1,6 @@
 //! The second operand of an old operator, laid along axes of the first: axes of size 1 are put behind its own.
 
-use super::Built;
+use super::built::Built;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::{TractError, TractResult, TypedModel};

@@ -4,7 +4,7 @@
 //! half in front and every other mode the larger one. Where total is negative, what is missing is padded behind. tract's own
 //! keeps the pads of the node and lengthens the output only. Without either, the node is tract's.
 
-use super::{Built, integers};
+use super::built::{Built, integers};
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::{TractError, TractResult, TypedModel};

@@ -1,6 +1,6 @@
 //! MatMul: the inner product of two vectors beside what tract's own covers.
 
-use super::Built;
+use super::built::Built;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::{TractResult, TypedModel};

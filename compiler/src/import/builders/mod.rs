@@ -5,6 +5,7 @@
 //! is a rewrite or has a file in `operators/`.
 
 mod align;
+mod built;
 mod conv_transpose;
 mod matmul;
 mod pad;
@@ -15,16 +16,10 @@ mod slice;
 mod squeeze;
 
 use tract_onnx::model::OnnxOpRegister;
-use tract_onnx::pb::NodeProto;
-use tract_onnx::prelude::TractResult;
-use tract_onnx::tract_hir::internal::InferenceOp;
 
 pub use align::ALIGN;
 pub use resize::RESIZE_10;
 pub use select::SELECT;
-
-/// What a builder gives: the operator, and the names that its subgraphs read from outside.
-type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
 /// Puts the builders in place.
 pub fn register(operators: &mut OnnxOpRegister) {
@@ -38,10 +33,4 @@ pub fn register(operators: &mut OnnxOpRegister) {
     operators.insert(SELECT, select::build);
     operators.insert("Slice", slice::build);
     operators.insert("Squeeze", squeeze::build);
-}
-
-/// A list of integers.
-fn integers<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [i64]> {
-    let attribute = node.attribute.iter().find(|attribute| attribute.name == name)?;
-    Some(&attribute.ints)
 }

@@ -1,6 +1,6 @@
 //! The first Pad, whose pads are `paddings`; later ones are tract's.
 
-use super::{Built, integers};
+use super::built::{Built, integers};
 use std::sync::Arc;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;

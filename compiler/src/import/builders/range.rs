@@ -3,7 +3,7 @@
 //! The length is max(0, ⌈(limit − start) / delta⌉), in the operands' own type, as ONNX says. tract's own takes rising ranges
 //! only.
 
-use super::Built;
+use super::built::Built;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::{DatumType, IntoArcTensor, TractError, TractResult, TypedModel};

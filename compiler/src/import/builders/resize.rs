@@ -1,6 +1,6 @@
 //! `Resize` of version 10 in a model of any version: what `Upsample` is, whose coordinates it has.
 
-use super::Built;
+use super::built::Built;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 

@@ -1,6 +1,6 @@
 //! The results of one of two branches, by a condition of one element: what an `If` is once both branches are computed.
 
-use super::Built;
+use super::built::Built;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::{DatumType, TractError, TractResult, TypedModel};

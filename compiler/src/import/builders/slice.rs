@@ -3,7 +3,7 @@
 //! tract takes some large bounds for the end of the axis whatever the direction, and the distance of bounds that lie the wrong way round
 //! for a length.
 
-use super::{Built, integers};
+use super::built::{Built, integers};
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::{TractError, TractResult, TypedModel};

@@ -1,6 +1,6 @@
 //! Squeeze: axes in any order, as an attribute or an operand, or left out, when every axis of size 1 goes.
 
-use super::{Built, integers};
+use super::built::{Built, integers};
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::{TractError, TractResult, TypedModel};

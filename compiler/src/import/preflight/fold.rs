@@ -5,7 +5,7 @@
 
 use super::super::failure::type_name;
 use super::super::opaque::{Exactness, made_transparent};
-use super::super::tract::stopped;
+use super::super::stopped::stopped;
 use super::{Invalid, MAX_FOLDED_BYTES, SMALL_BYTES, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -6,7 +6,7 @@
 //! passes the operator inside looks as if nothing was around it.
 
 use super::super::failure::described;
-use super::super::tract::stopped;
+use super::super::stopped::stopped;
 use super::empty;
 use super::ranges::{self, Elements};
 use super::{Invalid, MAX_FOLDED_BYTES, SMALL_BYTES, bounded};

@@ -179,9 +179,9 @@ fn parameters(graph: &GraphProto) -> Result<(), Invalid> {
             if tensor.dims.iter().product::<i64>() > MAX_PARAMETERS as i64 {
                 continue;
             }
-            if let Some(values) = super::super::rewrite::integers(tensor) {
+            if let Some(values) = super::super::rewrite::steps::integers(tensor) {
                 ranges::operand(node, position, Elements::Integers(&values))?;
-            } else if let Some(values) = super::super::rewrite::floats(tensor) {
+            } else if let Some(values) = super::super::rewrite::steps::floats(tensor) {
                 ranges::operand(node, position, Elements::Floats(&values))?;
             }
         }

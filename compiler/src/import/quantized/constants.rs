@@ -7,7 +7,7 @@ use super::elements::{Stored, floats};
 use crate::graph::constant::{Constant, Storage};
 use crate::graph::quantised::Floats;
 use crate::import::error::ImportError;
-use crate::import::rewrite::integers;
+use crate::import::rewrite::steps::integers;
 use crate::import::weights::{MappedIntegers, Weight};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

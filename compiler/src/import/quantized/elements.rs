@@ -3,7 +3,7 @@
 //! Takes a tensor with its data in one of the ways that ONNX has; gives its shape and shared bytes. Elements below a byte are
 //! packed from the low bits on, over the whole tensor. It deliberately looks at no node.
 
-use crate::graph::constant::SharedBytes;
+use crate::graph::bytes::SharedBytes;
 use crate::graph::quantised::{Floats, Packed, Width};
 use crate::import::error::ImportError;
 use std::sync::Arc;

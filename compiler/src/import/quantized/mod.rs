@@ -14,7 +14,7 @@ mod products;
 use super::error::ImportError;
 use super::protobuf::LARGE_BYTES;
 use super::reason::{Reason, Unsupported};
-use super::rewrite::{Attribute, Known, Steps};
+use super::rewrite::steps::{Attribute, Known, Steps};
 use super::weights::{MappedIntegers, Weight};
 use crate::graph::constant::{Constant, Storage};
 use crate::graph::quantised::{Floats, Width};

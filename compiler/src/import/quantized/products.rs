@@ -10,7 +10,7 @@ use super::{Fault, Pass, Taken, integer, needed, operand, refused};
 use crate::graph::constant::Constant;
 use crate::graph::quantised::{Floats, Width};
 use crate::import::quantized::elements::{Element, Stored};
-use crate::import::rewrite::{Attribute, Steps};
+use crate::import::rewrite::steps::{Attribute, Steps};
 use std::ops::Range;
 use tract_onnx::pb::{GraphProto, NodeProto, tensor_proto::DataType};
 

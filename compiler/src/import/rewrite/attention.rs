@@ -4,7 +4,7 @@
 //! scores' output are here. As in onnx 1.23 and ONNX Runtime, a soft cap comes before the mask, and a query whose mask hides every
 //! key gives 0. Where masks and counts say it is `visibility.rs`.
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::import::reason::Reason;
 use visibility::{bias, hidden_rows};

@@ -4,7 +4,7 @@
 //! ONNX Runtime computes some of them from tables or with scales that are divided before; its results may be a step of the
 //! scale away from these where a quotient lies next to a half. Products are not here (`import/quantized/products.rs`).
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::quantization::{float, quotient, range};
 use super::steps::{Attribute, Steps};
 use crate::import::reason::Reason;

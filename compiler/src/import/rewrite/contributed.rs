@@ -1,6 +1,6 @@
 //! ONNX Runtime's own operators as its graph optimiser writes them: fusions of standard ones, taken apart again.
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::import::reason::Reason;
 use tract_onnx::pb::{NodeProto, tensor_proto::DataType};

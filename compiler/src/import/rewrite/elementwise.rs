@@ -1,7 +1,7 @@
 //! Element-wise operators that tract reads differently from the specification, or types more widely than is needed.
 
-use super::Rewritten;
 use super::legacy::broadcast;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use super::wide::wide_comparison;
 use crate::import::reason::Reason;

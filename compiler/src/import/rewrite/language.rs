@@ -5,7 +5,7 @@
 //! given as the present, of the past's size or of `total_sequence_length` where that is more. What the present holds behind the
 //! valid tokens is the past's.
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::graph::kernel_op::{CachedAttention, Rotary, TensorScatter};
 use crate::import::reason::Reason;

@@ -3,7 +3,7 @@
 //! Before version 7, operators of two operands said by attributes how the second lies in the first; other operators had as
 //! attributes what are operands now, or the other way round. Each rewrite leaves later versions alone.
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::import::builders::ALIGN;
 use crate::import::reason::Reason;

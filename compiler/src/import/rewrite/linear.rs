@@ -1,6 +1,6 @@
 //! Products of matrices.
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;

@@ -3,7 +3,7 @@
 //! The forms are those of the specification's function bodies. What targets may be is known to the translation
 //! of the gathers (`translate/indexing.rs`).
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::import::reason::Reason;
 

@@ -1,6 +1,6 @@
 //! Operators that move elements, in the forms that tract knows.
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps, attribute};
 use crate::import::builders::RESIZE_10;
 use crate::import::reason::Reason;

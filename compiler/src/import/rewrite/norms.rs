@@ -1,6 +1,6 @@
 //! Normalisations: those that tract computes differently from the specification, or only with constant parameters.
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::import::reason::Reason;
 

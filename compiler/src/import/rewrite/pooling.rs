@@ -1,6 +1,6 @@
 //! Poolings in terms of scatters. Windows that the device pools itself are deliberately not here.
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::import::reason::Reason;
 

@@ -5,7 +5,7 @@
 //! the translation then refuses what tract would get wrong, f16 scales among it. Blocks need a shape that the model says: scales
 //! are repeated for the elements of their block. Constants that are dequantised do not come here (`import/quantized/`).
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;

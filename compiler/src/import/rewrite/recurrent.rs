@@ -1,6 +1,6 @@
 //! Recurrent operators: what tract reads over without a word is spelled out, and an LSTM gets the zero states that it leaves out.
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use super::unrolled::unrolled;
 use crate::import::reason::Reason;

@@ -1,6 +1,6 @@
 //! Reductions, norms and poolings that our graph spells better than tract: their attributes and constant operands, read.
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::Steps;
 use crate::import::composed::{Axes, Composed};
 use crate::import::reason::Reason;

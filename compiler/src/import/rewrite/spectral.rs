@@ -1,6 +1,6 @@
 //! Transforms of frames of a signal.
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::import::reason::Reason;
 use std::f64::consts::TAU;

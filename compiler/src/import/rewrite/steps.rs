@@ -37,7 +37,7 @@ pub struct Known {
     constants: std::collections::BTreeSet<String>,
     types: BTreeMap<String, i32>,
     /// Shapes of inputs, initialisers and constants.
-    pub(super) shapes: BTreeMap<String, Vec<usize>>,
+    pub(in crate::import) shapes: BTreeMap<String, Vec<usize>>,
     /// Rank, and the number of elements of a tensor that is known to have one.
     ranks: BTreeMap<String, (usize, bool)>,
 }
@@ -65,7 +65,7 @@ impl Known {
         known
     }
 
-    pub(super) fn add_tensor(&mut self, name: &str, tensor: &TensorProto) {
+    pub(in crate::import) fn add_tensor(&mut self, name: &str, tensor: &TensorProto) {
         self.types.insert(name.to_owned(), tensor.data_type);
         self.ranks.insert(name.to_owned(), (tensor.dims.len(), tensor.dims.iter().all(|d| *d == 1)));
         self.constants.insert(name.to_owned());
@@ -232,11 +232,11 @@ pub struct Steps<'a> {
     /// What is known about the node's operands.
     pub known: &'a Known,
     /// The node that is rewritten.
-    pub(super) node: &'a NodeProto,
+    pub(in crate::import) node: &'a NodeProto,
     count: usize,
-    pub(super) nodes: Vec<NodeProto>,
-    pub(super) initialisers: Vec<TensorProto>,
-    pub(super) kernel_ops: Vec<(String, KernelNode)>,
+    pub(in crate::import) nodes: Vec<NodeProto>,
+    pub(in crate::import) initialisers: Vec<TensorProto>,
+    pub(in crate::import) kernel_ops: Vec<(String, KernelNode)>,
 }
 
 impl<'a> Steps<'a> {

@@ -4,7 +4,7 @@
 //! A sequence that has ended keeps its state, and gives 0. Backwards, every sequence is turned round within its own length, and its
 //! results are turned back. Inputs are multiplied by their weights for all steps at once, in front of the recurrence.
 
-use super::Rewritten;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps, attribute};
 use crate::import::reason::{Found, Reason};
 use tract_onnx::pb::attribute_proto::AttributeType;

@@ -1,8 +1,8 @@
 //! Comparisons and limits of 64-bit integers with constants beyond 32 bits, where the answer follows from the other side: it has
 //! at most 32 bits on the device, or the run fails.
 
-use super::Rewritten;
 use super::legacy;
+use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;

@@ -8,7 +8,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use super::rewrite::Known;
+use super::rewrite::steps::Known;
 use super::schema::in_force;
 use std::collections::BTreeMap;
 use tract_onnx::pb::{AttributeProto, NodeProto};

@@ -1,7 +1,7 @@
 //! Every kind of rule: operands that fit, and operands that do not.
 
 use super::{claims, wrong};
-use crate::import::rewrite::Known;
+use crate::import::rewrite::steps::Known;
 use std::collections::BTreeMap;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
 

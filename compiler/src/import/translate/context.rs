@@ -10,7 +10,8 @@ use super::super::failure::{Failure, Stage};
 use super::super::model::Model;
 use super::super::preflight::Invalid;
 use super::super::preflight::MAX_FOLDED_BYTES;
-use crate::graph::constant::{Constant, Dtype, SharedBytes, Storage};
+use crate::graph::bytes::SharedBytes;
+use crate::graph::constant::{Constant, Dtype, Storage};
 use crate::graph::op::Op;
 use crate::graph::origin::OriginSet;
 use crate::graph::pointwise::{Literal, Pointwise};
@@ -53,7 +54,7 @@ impl From<Reason> for Refusal {
 
 impl From<TractError> for Refusal {
     fn from(error: TractError) -> Self {
-        Self::Fatal(Failure::new(Stage::Translate, super::super::tract::one_line(&error)).into())
+        Self::Fatal(Failure::new(Stage::Translate, super::super::stopped::one_line(&error)).into())
     }
 }
 
@@ -78,8 +79,13 @@ impl AsRef<[u8]> for TensorBytes {
     }
 }
 
+/// What translates one node, body and all.
+pub type TranslateNode = for<'m> fn(&mut Translator<'m>, &'m TypedNode) -> Outcome;
+
 /// The graph under construction.
 pub struct Translator<'m> {
+    /// For the nodes of bodies.
+    translate: TranslateNode,
     typed: &'m TypedModel,
     model: Model,
     graph: Graph,
@@ -103,10 +109,16 @@ pub struct Translator<'m> {
 
 impl<'m> Translator<'m> {
     /// Starts with the public inputs and the weights.
-    pub fn new(typed: &'m TypedModel, mut model: Model, check_indices: bool) -> Result<Self, ImportError> {
+    pub fn new(
+        typed: &'m TypedModel,
+        mut model: Model,
+        check_indices: bool,
+        translate: TranslateNode,
+    ) -> Result<Self, ImportError> {
         let weights = std::mem::take(&mut model.weights);
         let mut this = Self {
             typed,
+            translate,
             model,
             graph: Graph::default(),
             values: BTreeMap::new(),
@@ -120,7 +132,7 @@ impl<'m> Translator<'m> {
             typed_nodes: 0,
             table_bytes: 0,
         };
-        let sources = super::super::tract::guarded(Stage::Translate, || Ok(typed.input_outlets()?.to_vec()))?;
+        let sources = super::super::guarded::guarded(Stage::Translate, || Ok(typed.input_outlets()?.to_vec()))?;
         let ports = this.model.inputs.clone();
         for (port, outlet) in ports.iter().zip(&sources) {
             let (shape, dtype) = this.fact(*outlet).map_err(|_| ImportError::InterfaceElement {
@@ -214,14 +226,14 @@ impl<'m> Translator<'m> {
         for (outlet, id) in body.input_outlets()?.iter().zip(inputs) {
             self.values.insert((outlet.node, outlet.slot), *id);
         }
-        for id in super::super::tract::guarded(Stage::Translate, || body.eval_order())? {
+        for id in super::super::guarded::guarded(Stage::Translate, || body.eval_order())? {
             let node = &body.nodes()[id];
             if node.op_is::<Const>() || node.op_is::<TypedSource>() {
                 continue;
             }
             let op = self.op_of(node);
             let inside = |reason| Refusal::Variant(Reason::Body { op: op.clone(), reason });
-            let outputs = super::translate_node(self, node).map_err(|refusal| match refusal {
+            let outputs = (self.translate)(self, node).map_err(|refusal| match refusal {
                 Refusal::Operator => inside(None),
                 Refusal::Variant(reason) => inside(Some(Box::new(reason))),
                 Refusal::Fatal(error) => Refusal::Fatal(error),
@@ -293,7 +305,7 @@ impl<'m> Translator<'m> {
 
     /// Sets the public outputs and gives the graph with its nodes of 64-bit integers, or the report of everything unsupported.
     pub fn finish(mut self) -> Result<(Graph, BTreeSet<NodeId>), ImportError> {
-        let outlets = super::super::tract::guarded(Stage::Translate, || Ok(self.typed.output_outlets()?.to_vec()))?;
+        let outlets = super::super::guarded::guarded(Stage::Translate, || Ok(self.typed.output_outlets()?.to_vec()))?;
         for (port, outlet) in self.model.outputs.clone().iter().zip(outlets) {
             match self.operand(outlet) {
                 Ok(node) => {

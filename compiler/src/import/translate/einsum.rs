@@ -6,7 +6,6 @@
 //! exactly: see [`integer_product`].
 
 use super::context::{Outcome, Refusal, Translator, variant};
-use super::quantized;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::{Op, PadMode, ReduceKind};
@@ -118,9 +117,6 @@ pub fn arrange(t: &mut Translator<'_>, operand: Labelled, output: &[u8]) -> Resu
 /// Σ over the axes that the output does not have.
 pub fn einsum(t: &mut Translator<'_>, node: &TypedNode, op: &EinSum) -> Outcome {
     let output = labels(op, InOut::Out(0))?;
-    if op.q_params.is_some() {
-        return quantized::product(t, node, op, &output);
-    }
     let mut operands = Vec::new();
     for (position, id) in t.inputs(node)?.into_iter().enumerate() {
         operands.push(diagonal(t, Labelled { id, labels: labels(op, InOut::In(position))? })?);

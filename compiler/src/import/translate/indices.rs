@@ -6,9 +6,10 @@
 
 use super::context::{Refusal, Translator};
 use crate::graph::constant::Dtype;
-use crate::graph::interpret::{Tensor, evaluate_node};
+use crate::graph::interpret::evaluate_node;
 use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise};
+use crate::graph::tensor::Tensor;
 use crate::graph::{Graph, NodeId};
 use crate::import::error::ImportError;
 use crate::lower::view::{TensorId, View};

@@ -53,7 +53,7 @@ const TRANSLATIONS: &[Translation] = translations! {
     "Binary": ops::binary::TypedBinOp => elementwise::binary,
     "Iff": ops::logic::Iff => elementwise::select,
     "Cast": ops::cast::Cast => elementwise::cast,
-    "EinSum": ops::einsum::EinSum => einsum::einsum,
+    "EinSum": ops::einsum::EinSum => contraction,
     "Conv": ops::cnn::Conv => convolution::conv,
     "Deconv": ops::cnn::Deconv => convolution::deconv,
     "MaxPool": ops::cnn::MaxPool => pool::max_pool,
@@ -89,6 +89,11 @@ const TRANSLATIONS: &[Translation] = translations! {
     "KernelOperator": KernelNode => kernel_operator,
     "OnnxResize": tract_onnx_opl::resize::Resize => resize::onnx_resize,
 };
+
+/// A contraction, quantised or not.
+fn contraction(t: &mut Translator<'_>, node: &TypedNode, op: &ops::einsum::EinSum) -> Outcome {
+    if op.q_params.is_some() { quantized::product(t, node, op) } else { einsum::einsum(t, node, op) }
+}
 
 /// An operator of ours that went through tract.
 fn kernel_operator(t: &mut Translator<'_>, node: &TypedNode, op: &KernelNode) -> Outcome {
@@ -139,15 +144,15 @@ pub fn translate(
     model: Model,
     check_indices: bool,
 ) -> Result<(Graph, BTreeSet<NodeId>), ImportError> {
-    let order = super::tract::guarded(super::failure::Stage::Translate, || typed.eval_order())?;
-    let mut translator = Translator::new(typed, model, check_indices)?;
+    let order = super::guarded::guarded(super::failure::Stage::Translate, || typed.eval_order())?;
+    let mut translator = Translator::new(typed, model, check_indices, translate_node)?;
     for id in order {
         let node = &typed.nodes()[id];
         if node.op_is::<ops::konst::Const>() || node.op_is::<ops::source::TypedSource>() {
             continue;
         }
         translator.enter(node);
-        let outcome = super::tract::stopped(|| translate_node(&mut translator, node));
+        let outcome = super::stopped::stopped(|| translate_node(&mut translator, node));
         let outcome = outcome.unwrap_or_else(|_| variant("this form of the operator"));
         translator.leave(node, outcome)?;
     }

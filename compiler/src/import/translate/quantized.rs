@@ -114,7 +114,8 @@ pub fn requantized(
 }
 
 /// A quantised einsum: both factors, bias, and zero point and scale of either factor and of the result.
-pub fn product(t: &mut Translator<'_>, node: &TypedNode, op: &EinSum, output: &[u8]) -> Outcome {
+pub fn product(t: &mut Translator<'_>, node: &TypedNode, op: &EinSum) -> Outcome {
+    let output = labels(op, InOut::Out(0))?;
     let to = op.q_params.map_or_else(|| variant("quantised without a type"), Ok)?;
     let (a_labels, b_labels) = (labels(op, InOut::In(0))?, labels(op, InOut::In(1))?);
     let placed = |t: &mut Translator<'_>, input: usize, like: &[u8]| {
@@ -127,12 +128,12 @@ pub fn product(t: &mut Translator<'_>, node: &TypedNode, op: &EinSum, output: &[
     let a = centred(t, node, 0, a, a_zero)?;
     let b = centred(t, node, 1, b, b_zero)?;
     let (a, b) = broadcast_batches(t, (a, &a_labels), (b, &b_labels))?;
-    let mut sum = integer_product(t, a, b, output)?;
+    let mut sum = integer_product(t, a, b, &output)?;
     if !is_known(t, node, BIAS, 0.0) {
-        let bias = placed(t, BIAS, output)?;
+        let bias = placed(t, BIAS, &output)?;
         sum = add(t, sum, bias)?;
     }
-    let y = requantized(t, node, sum, to, |t, input| placed(t, input, output))?;
+    let y = requantized(t, node, sum, to, |t, input| placed(t, input, &output))?;
     let (shape, _) = t.output_fact(node)?;
     Ok(vec![t.reshape(y, &shape)])
 }

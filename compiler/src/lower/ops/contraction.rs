@@ -3,10 +3,10 @@
 //! It deliberately knows no operator.
 
 use super::strided::word;
+use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
 use crate::graph::pointwise::Pointwise;
-use crate::graph::{Graph, NodeId};
 use crate::kernels::rounds::of_program;
 use crate::kernels::{Kernel, MAX_EPILOGUE_OPERANDS};
 use crate::lower::context::{Call, Lowering};
@@ -26,15 +26,6 @@ pub struct StreamedWeight {
     pub output_axes: Vec<usize>,
     /// Axes of the weight that are summed over, in the order in which they are stored and summed.
     pub k_axes: Vec<usize>,
-}
-
-/// The streamed weight of a product or convolution.
-pub fn streamed_weight(graph: &Graph, id: NodeId) -> Option<StreamedWeight> {
-    if !matches!(graph.node(id).op, Op::Conv { .. }) {
-        return super::einsum::streamed_weight(graph, id);
-    }
-    let rank = graph.constant(*graph.operands(id).get(1)?)?.shape.len();
-    Some(StreamedWeight { position: 1, channel_axes: vec![0], output_axes: vec![1], k_axes: (1..rank).collect() })
 }
 
 /// The product kernel for a number of rows. Few rows run with lanes along the columns.

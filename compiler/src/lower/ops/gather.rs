@@ -6,13 +6,13 @@
 
 mod host;
 mod indices;
+mod places;
 
 use super::copy::copy_into;
 use super::strided::{cost, linear, walk};
 use crate::cost::OperatorClass;
+use crate::graph::NodeId;
 use crate::graph::constant::{Constant, Dtype};
-use crate::graph::op::Op;
-use crate::graph::{Graph, NodeId};
 use crate::kernels::Kernel;
 use crate::kernels::params::Params;
 use crate::lower::blocks::exact;
@@ -21,63 +21,11 @@ use crate::lower::error::LowerError;
 use crate::lower::program::RowSource;
 use crate::lower::view::{View, dense_strides};
 use flashmem_plan_format::encoding::Encoding;
-use flashmem_plan_format::plan::{Buffer, BufferSlice, ElementType, RowGather, RowTable};
-use flashmem_plan_format::validate::MAX_ROW_BYTES;
+use flashmem_plan_format::plan::{Buffer, BufferSlice, RowGather, RowTable};
 pub use host::HostIndices;
 use indices::Piece;
-
-/// Largest table that stays in memory for indices that are computed.
-const MAX_RESIDENT_BYTES: usize = 16 << 20;
-
-/// The indices of a row gather.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowPlaces {
-    /// Extents of their places, whose rows stand in row-major order.
-    shape: Vec<usize>,
-    /// What they are, box by box.
-    pieces: Vec<Piece>,
-}
-
-/// The indices of a gather whose rows the host reads, if this is what the node does.
-fn row_places(graph: &Graph, id: NodeId) -> Option<RowPlaces> {
-    let Op::Gather { axis: 0 } = graph.node(id).op else { return None };
-    let operands = graph.operands(id);
-    let table = graph.constant(operands[0])?;
-    let row_bytes = 4 * table.shape[1..].iter().product::<usize>() as u64;
-    let places = reshaped(graph, operands[1]);
-    let shape = graph.node(places).shape.clone();
-    let stored = table.dtype() == Dtype::F32 && !table.is_empty() && row_bytes <= MAX_ROW_BYTES;
-    if !stored || u32::try_from(table.shape[0]).is_err() || shape.contains(&0) {
-        return None;
-    }
-    if !is_large(table) && (table.shape.len() != 2 || !is_wide_input(graph, places)) {
-        return None;
-    }
-    Some(RowPlaces { shape, pieces: indices::pieces(graph, places)? })
-}
-
-fn is_large(table: &Constant) -> bool {
-    table.len() * 4 > MAX_RESIDENT_BYTES
-}
-
-/// The tensor that a chain of reshapes begins with.
-fn reshaped(graph: &Graph, mut id: NodeId) -> NodeId {
-    while matches!(graph.node(id).op, Op::Reshape) && graph.node(id).epilogue.is_none() {
-        id = graph.operands(id)[0];
-    }
-    id
-}
-
-/// Whether a node is a public input of 32 or 64 bits.
-fn is_wide_input(graph: &Graph, id: NodeId) -> bool {
-    let wide = |element| matches!(element, ElementType::I32 | ElementType::I64);
-    graph.inputs.iter().any(|input| input.node == id && wide(input.element))
-}
-
-/// The table of which a gather reads single rows from the file.
-pub fn row_table(graph: &Graph, id: NodeId) -> Option<NodeId> {
-    row_places(graph, id).map(|_| graph.operands(id)[0])
-}
+pub use places::row_table;
+use places::{RowPlaces, is_large};
 
 /// Lowers a gather; its epilogue is left.
 pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, axis: usize) -> Result<(), LowerError> {

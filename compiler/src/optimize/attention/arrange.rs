@@ -1,9 +1,10 @@
 //! Puts a tensor's axes into another order, with axes of size 1 where they are requested.
 
-use super::Axes;
+use super::axes::Axes;
 use crate::graph::origin::OriginSet;
 use crate::graph::{Graph, NodeId};
-use crate::optimize::{OptimizeError, reshape, transpose};
+use crate::optimize::nodes::{reshape, transpose};
+use crate::optimize::pass::OptimizeError;
 
 /// `node`, whose axes are `from`, as a tensor whose axes are `to`, which has all their labels: labels that are only in `to` and
 /// `None` are axes of size 1. Returns the node itself, a reshape, a transpose, or a reshape of a transpose.

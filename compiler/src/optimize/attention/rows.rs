@@ -1,11 +1,11 @@
 //! Weights that are 0 in rows without any key: `where(row, 0, softmax)`, which attention does by hiding the row's scores.
 
-use super::Axes;
+use super::axes::Axes;
 use super::scores::{Scores, term};
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{Instruction, Literal, Operand, Pointwise};
 use crate::graph::{Graph, NodeId};
-use crate::optimize::program;
+use crate::optimize::nodes::program;
 
 /// Takes the node `choice`, which reads `weights` with these axes, into the scores: those of the rows that it replaces by 0 become
 /// −∞. `None` when it is something else.

@@ -4,17 +4,16 @@
 //! one program, which attention runs on every score as it stands: masks, biases, caps and roundings keep their order and their
 //! values, those of rows without any key included. Only a factor at its beginning is distinguished.
 
-use super::{Axes, axes_of, terms};
+use super::axes::{Axes, axes_of};
 use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise};
 use crate::graph::{Graph, NodeId};
-use crate::kernels::MAX_SCORE_OPERANDS;
 use crate::narrow::index32;
 use crate::optimize::expression::{Simplified, simplify};
 use crate::optimize::fuse::input_first;
+use crate::optimize::nodes::{program, single_user};
 use crate::optimize::programs::{merge_equal_operands, reads, without_input};
-use crate::optimize::{program, single_user};
 
 /// A tensor that a score program reads, and the labels of its axes.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,15 +40,12 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// The scores that a value is, in the form that attention takes, when it is scores.
-    pub fn of(graph: &Graph, id: NodeId) -> Option<Self> {
+    /// The scores that a value is, with whatever operands, when it is scores.
+    pub fn traced(graph: &Graph, id: NodeId) -> Option<Self> {
         let mut scores = trace(graph, id)?;
         scores.simplify();
         scores.take_scale();
-        let constant = |terms: &[Term]| terms.iter().all(|t| graph.constant(t.node).is_some());
-        while terms::merge(&mut scores, constant) {}
-        while scores.operands.len() > MAX_SCORE_OPERANDS && terms::merge(&mut scores, |_| true) {}
-        (scores.operands.len() <= MAX_SCORE_OPERANDS).then_some(scores)
+        Some(scores)
     }
 
     /// Puts an element-wise program behind the scores, whose input 0 they are and whose others are `operands`.

@@ -4,11 +4,22 @@
 
 use super::scores::{Scores, Term, reads_operand};
 use crate::graph::pointwise::{BinaryOp, Instruction, Operand, Pointwise};
+use crate::graph::{Graph, NodeId};
+use crate::kernels::MAX_SCORE_OPERANDS;
 use crate::optimize::programs::without_input;
 use std::collections::BTreeSet;
 
+/// The scores that a value is, in the form that attention takes, when it is scores.
+pub fn scores_of(graph: &Graph, id: NodeId) -> Option<Scores> {
+    let mut scores = Scores::traced(graph, id)?;
+    let constant = |terms: &[Term]| terms.iter().all(|t| graph.constant(t.node).is_some());
+    while merge(&mut scores, constant) {}
+    while scores.operands.len() > MAX_SCORE_OPERANDS && merge(&mut scores, |_| true) {}
+    (scores.operands.len() <= MAX_SCORE_OPERANDS).then_some(scores)
+}
+
 /// Merges one pair of operands whose terms are all `allowed`; `false` when there is none.
-pub fn merge(scores: &mut Scores, allowed: impl Fn(&[Term]) -> bool) -> bool {
+fn merge(scores: &mut Scores, allowed: impl Fn(&[Term]) -> bool) -> bool {
     let Some(program) = &scores.program else { return false };
     let fits = |a: u32, b: u32| {
         let (a, b) = (&scores.operands[a as usize - 1], &scores.operands[b as usize - 1]);

@@ -4,11 +4,11 @@
 //! shift by channel. In (batch, groups, rest) a channel is no axis; in (batch, groups, channels / groups, spatial…) it is,
 //! and the norm is the same over more axes.
 
-use super::epilogue_operand_fits;
+use super::fits::epilogue_operand_fits;
 use super::through_view::before_reshape;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
-use crate::optimize::{program, reshape, single_user};
+use crate::optimize::nodes::{program, reshape, single_user};
 
 /// Splits the axes of every norm where that lets its reader become the epilogue.
 pub fn refine_norms(graph: &mut Graph) {

@@ -2,7 +2,7 @@
 //!
 //! Such nodes have no place on the device and become no calls.
 
-use super::{RowPlaces, row_places};
+use super::places::{RowPlaces, row_places};
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
