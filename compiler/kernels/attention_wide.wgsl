@@ -1,11 +1,11 @@
-// attention_wide.wgsl -- scaled dot-product attention with online softmax, head dimension at most HEAD, for software adapters.
+// attention_wide.wgsl -- scaled dot-product attention with online softmax, head dimension at most HEAD, for CPU adapters.
 //
 // Formula, bindings, parameters, dispatch and linked functions: shared/attention.wgsl (results agree with attention.wgsl's up to
 // rounding).
 // Constants: HEAD, a multiple of 4.
 //
 // One invocation owns 4 whole query rows: nothing crosses invocations, so there is no barrier. That needs hundreds of
-// registers, which a software adapter keeps in memory at no loss; a GPU should run attention.wgsl.
+// registers, which a CPU adapter keeps in memory at no loss; a GPU should run attention.wgsl.
 
 const HEAD: u32 = 64u;
 const TILE_ROWS: u32 = 32u;

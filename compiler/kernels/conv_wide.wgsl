@@ -1,8 +1,8 @@
-// conv_wide.wgsl -- 2-D convolution, NCHW, implicit product with streamed texture weights, for software adapters.
+// conv_wide.wgsl -- 2-D convolution, NCHW, implicit product with streamed texture weights, for CPU adapters.
 //
 // Formula, bindings, parameters, dispatch and linked functions: shared/conv.wgsl.
 //
-// The tile for software adapters (registers are memory there); everything but the tile constants, results included, is
+// The tile for CPU adapters (registers are memory there); everything but the tile constants, results included, is
 // that of conv_tiled.wgsl.
 //
 // One invocation owns ROWS pixels x PANELS panels of channels; see matmul.wgsl.

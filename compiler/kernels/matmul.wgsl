@@ -1,7 +1,7 @@
 // matmul.wgsl -- dense matrix product with streamed texture weights, in registers.
 //
 // Formula, bindings, parameters, dispatch and linked functions: shared/product.wgsl.
-// Constants: ROWS and PANELS of an invocation. Of two kernels, the wide one is the tile of software adapters, where registers
+// Constants: ROWS and PANELS of an invocation. Of two kernels, the wide one is the tile of CPU adapters, where registers
 //            are memory.
 //
 // One invocation owns ROWS rows x PANELS panels. Lanes run along m, so weight texels are shared by a whole row of lanes and x

@@ -1,8 +1,8 @@
-// matmul_dyn_wide.wgsl -- matrix product of two activations, for software adapters.
+// matmul_dyn_wide.wgsl -- matrix product of two activations, for CPU adapters.
 //
 // Formula, bindings, parameters, dispatch and linked functions: shared/dynamic.wgsl.
 //
-// The tile for software adapters (registers are memory there); everything but the tile constants, results included, is
+// The tile for CPU adapters (registers are memory there); everything but the tile constants, results included, is
 // that of matmul_dyn_tiled.wgsl.
 //
 // One invocation owns ROWS rows x COLUMNS columns in registers; lanes run along m. No barrier: see matmul.wgsl.

@@ -12,7 +12,7 @@
 //            is NaN.
 //
 // `lanes`, a power of two up to 64, invocations share one row; partial results are combined in a fixed tree. All sums are one
-// loop and one tree: a software adapter walks through every branch with its barriers, taken or not.
+// loop and one tree: a CPU adapter walks through every branch with its barriers, taken or not.
 
 struct Params {
     rows: u32, columns: u32, lanes: u32, width: u32,

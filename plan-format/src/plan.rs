@@ -348,7 +348,7 @@ pub struct Requirements {
     pub workgroup_size: [u32; 3],
     /// `max_compute_workgroups_per_dimension`.
     pub workgroups_per_dimension: u32,
-    /// Rounds that the loops of one invocation may take in all. No limit of WebGPU: software adapters end loops too soon.
+    /// Rounds that the loops of one invocation may take in all. No limit of WebGPU: CPU adapters end loops too soon.
     pub loop_rounds: u32,
 }
 

@@ -1,7 +1,7 @@
 // reusable_wide.wgsl -- measured by `flashmem-run profile` on adapters that compute on the CPU: y = a · b, square matrices of `SIDE` rows.
 //
 // Bindings: 0 a (SIDE, SIDE / 4), 1 b (SIDE, SIDE / 4), 2 y (SIDE, SIDE / 4). One invocation computes 4 rows of 8 texels in
-// registers, without workgroup memory and barriers, which a software adapter emulates slowly. SIDE is a multiple of 256.
+// registers, without workgroup memory and barriers, which a CPU adapter emulates slowly. SIDE is a multiple of 256.
 override SIDE: u32 = 512u;
 
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;

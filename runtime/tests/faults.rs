@@ -405,7 +405,7 @@ fn a_plan_beyond_the_adapter_names_the_limit() {
     }
 }
 
-/// The address space of the process is what is short: a software adapter has no other limit of its own.
+/// The address space of the process is what is short: a CPU adapter has no other limit of its own.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_device_without_memory_says_so() {

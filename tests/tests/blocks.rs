@@ -8,7 +8,7 @@ use flashmem_compiler::bundle::GoldenSource;
 use flashmem_compiler::compile::{CompileOptions, Prepared, compile_prepared};
 use flashmem_compiler::graph::constant::{Constant, Dtype};
 use flashmem_compiler::graph::op::{Op, Window};
-use flashmem_compiler::graph::quantised::{Blocks, Floats, Packed, Places, Quantised, Width, ZeroPoints};
+use flashmem_compiler::graph::quantized::{Blocks, Floats, Packed, Places, Quantized, Width, ZeroPoints};
 use flashmem_compiler::graph::{Graph, GraphPort, NodeId};
 use flashmem_compiler::precision::{Goal, PrecisionOptions};
 use flashmem_compiler::profile::DeviceProfile;
@@ -90,8 +90,8 @@ fn weight(made: Made, n: usize, k: usize, shape: &[usize], seed: usize) -> Const
                 zeros,
                 zero_places: places,
             };
-            let quantised = Quantised::new(vec![n, k], integers, Places::dense(&[n, k]), blocks, false);
-            let constant = Constant::from_quantised(quantised.expect("as many of all as the shape needs"));
+            let quantized = Quantized::new(vec![n, k], integers, Places::dense(&[n, k]), blocks, false);
+            let constant = Constant::from_quantized(quantized.expect("as many of all as the shape needs"));
             constant.reshaped(shape.to_vec()).expect("as many elements")
         }
     }
@@ -106,7 +106,7 @@ struct Case {
 
 impl Case {
     fn new(op: Op, x_shape: &[usize], weight: Constant, made: Made) -> Self {
-        let is_packed = !matches!(made, Made::Kept(..)) || weight.as_quantised().is_some();
+        let is_packed = !matches!(made, Made::Kept(..)) || weight.as_quantized().is_some();
         let mut graph = Graph::default();
         let x = graph.add_shaped(Op::Input, &[], "x", x_shape.to_vec(), Dtype::F32);
         graph.inputs.push(GraphPort { name: "x".into(), element: ElementType::F32, node: x });

@@ -1,4 +1,4 @@
-//! Every kernel with a loop, at lengths around and beyond what the software adapter loops: 65,535 rounds in all, without an
+//! Every kernel with a loop, at lengths around and beyond what the CPU adapter loops: 65,535 rounds in all, without an
 //! error. The results are compared with the interpreter's.
 
 use anyhow::Context as _;
@@ -279,7 +279,7 @@ fn run(context: &Context, bundle: &Path, values: &[Constant]) -> anyhow::Result<
     Ok(session.run(&inputs)?)
 }
 
-/// Compiles a case for the software adapter, runs it and compares with the interpreter.
+/// Compiles a case for the CPU adapter, runs it and compares with the interpreter.
 fn check(context: &Context, bundle: &Path, name: &str, build: Build, length: usize) -> anyhow::Result<()> {
     let mut case = Case::default();
     build(&mut case, length);
@@ -337,7 +337,7 @@ fn a_plan_for_hardware_whose_loops_are_too_long_is_refused_on_software() -> anyh
     case.output(Op::Pool { window: window(&[400, 400], 0), kind: PoolKind::Max }, &[x]);
     compile(&case.graph, "desktop", &bundle)?;
     match Session::builder(&bundle).on(&context).open() {
-        Ok(session) => assert!(!session.stats().software, "the software adapter takes what it does not finish"),
+        Ok(session) => assert!(!session.stats().software, "the CPU adapter takes what it does not finish"),
         Err(error @ Error::LoopRounds { needed, .. }) => {
             assert!(needed > 160_000 && error.to_string().contains("--device software"), "{error}");
         }

@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The names of the source, and what each new one is made of.
 pub struct Names<'s> {
-    given: BTreeSet<&'s str>,
+    source: BTreeSet<&'s str>,
     made: BTreeMap<String, String>,
 }
 
 impl<'s> Names<'s> {
     /// The names that a source has.
     pub fn of(tokens: &'s [Token<'_>]) -> Self {
-        let given = tokens.iter().filter(|token| token.is_word()).map(|token| token.text.as_ref()).collect();
-        Self { given, made: BTreeMap::new() }
+        let source = tokens.iter().filter(|token| token.is_word()).map(|token| token.text.as_ref()).collect();
+        Self { source, made: BTreeMap::new() }
     }
 
     /// `name` with a number behind it.
@@ -23,7 +23,7 @@ impl<'s> Names<'s> {
         let bar = if name.ends_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
         let new = format!("{name}{bar}{number}");
         let base = self.made.entry(new.clone()).or_insert_with(|| name.to_owned());
-        if base != name || self.given.contains(new.as_str()) {
+        if base != name || self.source.contains(new.as_str()) {
             return Err(UnrollError { place, mistake: Mistake::NameClash { name: new } });
         }
         Ok(new)

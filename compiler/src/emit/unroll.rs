@@ -1,6 +1,6 @@
 //! Unrolling: a kernel with marked loops and arrays → the same kernel with statements one after the other and single variables.
 //!
-//! Devices keep single variables in registers; an array that is indexed goes to memory, and on a software adapter loops cost
+//! Devices keep single variables in registers; an array that is indexed goes to memory, and on a CPU adapter loops cost
 //! five times what their statements do. So kernels are written with loops and arrays, are valid WGSL as they stand, and two
 //! marks say what becomes of them when they are linked:
 //!

@@ -1,11 +1,11 @@
 //! Constant tensors: initialisers and whatever import or optimisation derives from them.
 //!
 //! The bytes are shared, never copied on clone. Elements stay at the precision of the ONNX file (f32 or f16) until packing;
-//! integers are i32, booleans one byte. Weights that the file keeps as small integers stay these ([`Quantised`]), and every
+//! integers are i32, booleans one byte. Weights that the file keeps as small integers stay these ([`Quantized`]), and every
 //! reader gets the floats that they stand for. This file deliberately knows no layout: a constant is row-major to its readers.
 
 use super::bytes::SharedBytes;
-use super::quantised::Quantised;
+use super::quantized::Quantized;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ enum Data {
     /// `shape` elements of `storage`, row-major.
     Dense(SharedBytes),
     /// Integers, scales and zero points.
-    Quantised(Arc<Quantised>),
+    Quantized(Arc<Quantized>),
 }
 
 /// A row-major constant tensor.
@@ -66,7 +66,7 @@ enum Data {
 pub struct Constant {
     /// Dimensions.
     pub shape: Vec<usize>,
-    /// Element storage; of quantised ones, that of the floats which they stand for.
+    /// Element storage; of quantized ones, that of the floats which they stand for.
     pub storage: Storage,
     data: Data,
 }
@@ -75,7 +75,7 @@ impl std::fmt::Debug for Constant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.data {
             Data::Dense(_) => write!(f, "Constant({:?} {:?})", self.storage, self.shape),
-            Data::Quantised(q) => write!(f, "Constant({:?} of {:?} {:?})", self.storage, q.integers(), self.shape),
+            Data::Quantized(q) => write!(f, "Constant({:?} of {:?} {:?})", self.storage, q.integers(), self.shape),
         }
     }
 }
@@ -110,24 +110,24 @@ impl Constant {
     }
 
     /// A constant of small integers.
-    pub fn from_quantised(quantised: Quantised) -> Self {
-        let storage = if quantised.half() { Storage::F16 } else { Storage::F32 };
-        Self { shape: quantised.shape().to_vec(), storage, data: Data::Quantised(Arc::new(quantised)) }
+    pub fn from_quantized(quantized: Quantized) -> Self {
+        let storage = if quantized.half() { Storage::F16 } else { Storage::F32 };
+        Self { shape: quantized.shape().to_vec(), storage, data: Data::Quantized(Arc::new(quantized)) }
     }
 
     /// Elements of `storage`, row-major; `None` for a constant of small integers.
     pub fn dense_bytes(&self) -> Option<&[u8]> {
         match &self.data {
             Data::Dense(bytes) => Some((**bytes).as_ref()),
-            Data::Quantised(_) => None,
+            Data::Quantized(_) => None,
         }
     }
 
     /// The integers, scales and zero points of a constant of small integers.
-    pub fn as_quantised(&self) -> Option<&Quantised> {
+    pub fn as_quantized(&self) -> Option<&Quantized> {
         match &self.data {
             Data::Dense(_) => None,
-            Data::Quantised(quantised) => Some(quantised),
+            Data::Quantized(quantized) => Some(quantized),
         }
     }
 
@@ -135,7 +135,7 @@ impl Constant {
     pub fn address(&self) -> usize {
         match &self.data {
             Data::Dense(bytes) => (**bytes).as_ref().as_ptr() as usize,
-            Data::Quantised(quantised) => Arc::as_ptr(quantised) as usize,
+            Data::Quantized(quantized) => Arc::as_ptr(quantized) as usize,
         }
     }
 
@@ -143,8 +143,8 @@ impl Constant {
     pub fn dense(&self) -> Self {
         match &self.data {
             Data::Dense(_) => self.clone(),
-            Data::Quantised(quantised) => {
-                let values = quantised.values();
+            Data::Quantized(quantized) => {
+                let values = quantized.values();
                 let bytes: Vec<u8> = match self.storage {
                     Storage::F16 => values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
                     Storage::F32 | Storage::I32 | Storage::Bool => {
@@ -161,8 +161,8 @@ impl Constant {
     pub fn reshaped(&self, shape: Vec<usize>) -> Option<Self> {
         match &self.data {
             Data::Dense(bytes) => Self::new(shape, self.storage, Arc::clone(bytes)),
-            Data::Quantised(quantised) => {
-                let same = quantised.reshaped(&shape).map(Self::from_quantised);
+            Data::Quantized(quantized) => {
+                let same = quantized.reshaped(&shape).map(Self::from_quantized);
                 same.or_else(|| self.dense().reshaped(shape))
             }
         }
@@ -172,8 +172,8 @@ impl Constant {
     pub fn part(&self, axis: usize, range: &Range<usize>) -> Option<Self> {
         let bytes = match &self.data {
             Data::Dense(bytes) => (**bytes).as_ref(),
-            Data::Quantised(quantised) => {
-                let part = quantised.part(axis, range).map(Self::from_quantised);
+            Data::Quantized(quantized) => {
+                let part = quantized.part(axis, range).map(Self::from_quantized);
                 return part.or_else(|| self.dense().part(axis, range));
             }
         };
@@ -192,7 +192,7 @@ impl Constant {
     pub fn len(&self) -> usize {
         match &self.data {
             Data::Dense(bytes) => (**bytes).as_ref().len() / self.storage.element_bytes(),
-            Data::Quantised(quantised) => quantised.len(),
+            Data::Quantized(quantized) => quantized.len(),
         }
     }
 
@@ -210,7 +210,7 @@ impl Constant {
     pub fn f32_at(&self, index: usize) -> f32 {
         let b = match &self.data {
             Data::Dense(bytes) => (**bytes).as_ref(),
-            Data::Quantised(quantised) => return quantised.value_at(index),
+            Data::Quantized(quantized) => return quantized.value_at(index),
         };
         match self.storage {
             Storage::F32 => f32::from_le_bytes([b[4 * index], b[4 * index + 1], b[4 * index + 2], b[4 * index + 3]]),
@@ -226,7 +226,7 @@ impl Constant {
     pub fn read_f32(&self, first: usize, out: &mut [f32]) {
         let bytes = match &self.data {
             Data::Dense(bytes) => (**bytes).as_ref(),
-            Data::Quantised(quantised) => return quantised.read(first, out),
+            Data::Quantized(quantized) => return quantized.read(first, out),
         };
         let size = self.storage.element_bytes();
         let bytes = &bytes[first * size..(first + out.len()) * size];
@@ -249,7 +249,7 @@ impl Constant {
     pub fn device_word_at(&self, index: usize) -> u32 {
         let b = match &self.data {
             Data::Dense(bytes) => (**bytes).as_ref(),
-            Data::Quantised(quantised) => return quantised.value_at(index).to_bits(),
+            Data::Quantized(quantized) => return quantized.value_at(index).to_bits(),
         };
         match self.storage {
             Storage::F32 | Storage::F16 => self.f32_at(index).to_bits(),

@@ -95,9 +95,9 @@ type Inferred = Result<(Vec<usize>, Dtype), ShapeError>;
 
 /// Shape and type of an operator's result.
 pub fn infer(op: &Op, operands: &[TypedShape<'_>]) -> Inferred {
-    let given = ShapeError::ShapeIsAParameter { op: op.name() };
+    let parameter = ShapeError::ShapeIsAParameter { op: op.name() };
     match op {
-        Op::Input | Op::Reshape | Op::Broadcast | Op::Slice { .. } | Op::Resize { .. } => Err(given),
+        Op::Input | Op::Reshape | Op::Broadcast | Op::Slice { .. } | Op::Resize { .. } => Err(parameter),
         Op::Constant(c) => Ok((c.shape.clone(), c.dtype())),
         Op::Kernel(own) => own.behaviour().infer(&Operands::new(op.name(), operands)),
         Op::Pointwise(program) => pointwise(op, operands, program),

@@ -14,7 +14,7 @@ pub mod kernel_op;
 pub mod op;
 pub mod origin;
 pub mod pointwise;
-pub mod quantised;
+pub mod quantized;
 mod shape_error;
 pub mod tensor;
 pub mod verify;

@@ -120,7 +120,7 @@ fn claims_of(node: &NodeProto, known: &Known) -> Vec<Claim> {
     let Some((_, places, range)) = CLAIMS.iter().find(|(op, ..)| standard && *op == node.op_type) else {
         return vec![];
     };
-    let said = |place: &Place| match *place {
+    let declared = |place: &Place| match *place {
         Attribute(name) => {
             let found = node.attribute.iter().find(|attribute| attribute.name == name)?;
             Some(if found.ints.is_empty() { vec![found.i] } else { found.ints.clone() })
@@ -132,7 +132,7 @@ fn claims_of(node: &NodeProto, known: &Known) -> Vec<Claim> {
         let (node, op, value) = (node.name.clone(), node.op_type.clone(), value.clone());
         Claim { node, op, value, axes, range: *range }
     };
-    places.iter().filter_map(said).map(claim).collect()
+    places.iter().filter_map(declared).map(claim).collect()
 }
 
 impl Claim {
@@ -163,12 +163,12 @@ pub fn misplaced(claims: &[Claim], model: &InferenceModel) -> Vec<Misplaced> {
         }
     }
     let wrong = |claim: &&Claim| ranks.get(claim.value.as_str()).is_some_and(|rank| !claim.holds(*rank));
-    let told = |claim: &Claim| {
+    let reported = |claim: &Claim| {
         let Claim { node, op, value, axes, .. } = claim.clone();
         let rank = ranks[value.as_str()];
         Misplaced { node, op, axes, value, rank }
     };
-    claims.iter().filter(wrong).map(told).collect()
+    claims.iter().filter(wrong).map(reported).collect()
 }
 
 #[cfg(test)]
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn every_operator_with_axes_is_looked_at() {
-        // Quantisation has an axis only where scales are a list; Scan's axes are those of other operands.
+        // Quantization has an axis only where scales are a list; Scan's axes are those of other operands.
         let elsewhere = ["AffineGrid", "DequantizeLinear", "QuantizeLinear", "Scan"];
         // Before version 7, the axis along which the second operand lies: `builders/align.rs` holds it against both ranks.
         let aligned = ["Add", "And", "Div", "Equal", "Greater", "Less", "Mul", "Or", "Pow", "Sub", "Xor"];

@@ -359,7 +359,7 @@ pub const OPERATORS: &[Operator] = &[
     op("QuantizeLinear", &[10, 13, 19, 21, 23, 24, 25, 28])
         .attributes("axis block_size output_dtype precision=0|1 saturate")
         .optional("y_zero_point")
-        .limited("to int8 and uint8, not float16; constants that are dequantised again: any integers; blocks of computed data: in inputs")
+        .limited("to int8 and uint8, not float16; constants that are dequantized again: any integers; blocks of computed data: in inputs")
         .rewritten(rewrite::quantize)
         .values(),
     op("RMSNormalization", &[23]).attributes("axis epsilon stash_type=1|10|16"),

@@ -225,8 +225,8 @@ fn asked_for(node: &NodeProto, schema: &Schema) -> Option<i32> {
         Some(attribute) => i32::try_from(attribute.i).ok(),
         None => default(formal),
     });
-    let quantised = node.op_type == "QuantizeLinear";
-    asked.filter(|element| *element != 0).or_else(|| quantised.then_some(DataType::Uint8 as i32))
+    let quantized = node.op_type == "QuantizeLinear";
+    asked.filter(|element| *element != 0).or_else(|| quantized.then_some(DataType::Uint8 as i32))
 }
 
 fn default(formal: &FormalAttribute) -> Option<i32> {

@@ -20,7 +20,7 @@ const FLOAT: i32 = DataType::Float as i32;
 const TYPE_ATTRIBUTES: [&str; 6] =
     ["dtype", "output_dtype", "output_datatype", "stash_type", "softmax_precision", "precision"];
 
-/// Widens a graph; `weights` are the names of weights in f16 outside it. Returns what is not widened: quantised products with
+/// Widens a graph; `weights` are the names of weights in f16 outside it. Returns what is not widened: quantized products with
 /// scales in f16, whose rounding their results depend on.
 pub fn widen(graph: &mut GraphProto, weights: impl IntoIterator<Item = String>) -> Unsupported {
     let mut halves: BTreeSet<String> = weights.into_iter().collect();

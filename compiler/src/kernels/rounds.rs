@@ -1,4 +1,4 @@
-//! How many rounds the loops of one invocation take, all together: Mesa's software adapter ends them after 65,535 in all,
+//! How many rounds the loops of one invocation take, all together: Mesa's CPU adapter ends them after 65,535 in all,
 //! without an error.
 //!
 //! A kernel's row says it by a function of its parameters, so that it is counted from the call, in one place, whatever

@@ -13,7 +13,7 @@ use super::half::in_parallel;
 use super::half::range::Channels;
 use super::ops::{is_depthwise, row_table, streamed_weight};
 use crate::graph::constant::Constant;
-use crate::graph::quantised::{Quantised, Width, ZeroPoints};
+use crate::graph::quantized::{Quantized, Width, ZeroPoints};
 use crate::graph::{Graph, NodeId};
 use flashmem_plan_format::encoding::{BlockEncoding, BlockLength, CodeBits, CodeOffset, Encoding, ScaleFormat};
 use half::f16;
@@ -39,13 +39,13 @@ pub struct Position {
 
 /// Where the element at a row-major position has its parts, without the starts of the lists: a sum over axes, so that the
 /// positions of two elements on different axes add up.
-pub fn position(quantised: &Quantised, element: usize) -> Position {
-    let (blocks, mut rest) = (quantised.blocks(), element);
+pub fn position(quantized: &Quantized, element: usize) -> Position {
+    let (blocks, mut rest) = (quantized.blocks(), element);
     let mut found = Position { integer: 0, scale: 0, zero: 0 };
-    for (axis, size) in quantised.shape().iter().enumerate().rev() {
+    for (axis, size) in quantized.shape().iter().enumerate().rev() {
         let (index, block) = (rest % size, rest % size / blocks.lengths[axis]);
         rest /= size;
-        found.integer += index * quantised.places().strides[axis];
+        found.integer += index * quantized.places().strides[axis];
         found.scale += block * blocks.scale_places.strides[axis];
         found.zero += block * blocks.zero_places.strides[axis];
     }
@@ -54,20 +54,20 @@ pub fn position(quantised: &Quantised, element: usize) -> Position {
 
 /// How the integers of a constant are stored as they are, when its lines of k are the elements at these row-major positions and
 /// any that lie on other axes. `None` where blocks are no runs of one of our lengths, or values are rounded again.
-pub fn exact(quantised: &Quantised, k: &[usize]) -> Option<BlockEncoding> {
-    let blocks = quantised.blocks();
-    if quantised.half() {
+pub fn exact(quantized: &Quantized, k: &[usize]) -> Option<BlockEncoding> {
+    let blocks = quantized.blocks();
+    if quantized.half() {
         return None;
     }
-    let scale = scale_format(quantised)?;
-    let (bits, bias) = code_bias(quantised);
+    let scale = scale_format(quantized)?;
+    let (bits, bias) = code_bias(quantized);
     let offset = match &blocks.zeros {
         ZeroPoints::Same(zero) if zero + bias == bits.middle() as i32 => CodeOffset::Middle,
         ZeroPoints::Same(zero) if !(0..=255).contains(&(zero + bias)) => return None,
         ZeroPoints::Same(_) | ZeroPoints::Integers(_) => CodeOffset::ZeroPoint,
         ZeroPoints::Floats(_) => return None,
     };
-    let parts: Vec<(usize, usize)> = k.iter().map(|k| position(quantised, *k)).map(|p| (p.scale, p.zero)).collect();
+    let parts: Vec<(usize, usize)> = k.iter().map(|k| position(quantized, *k)).map(|p| (p.scale, p.zero)).collect();
     let fits = |length: &BlockLength| {
         let run = parts.len().min(1 << length.log2()).max(1);
         parts.chunks(run).all(|block| block.iter().all(|part| *part == block[0]))
@@ -77,8 +77,8 @@ pub fn exact(quantised: &Quantised, k: &[usize]) -> Option<BlockEncoding> {
 }
 
 /// How the scales of a constant are stored as they are; `None` where one is not finite.
-fn scale_format(quantised: &Quantised) -> Option<ScaleFormat> {
-    let scales = &quantised.blocks().scales;
+fn scale_format(quantized: &Quantized) -> Option<ScaleFormat> {
+    let scales = &quantized.blocks().scales;
     let mut format = ScaleFormat::F16;
     for scale in (0..scales.len()).map(|index| scales.at(index)) {
         let half = f16::from_f32(scale);
@@ -93,9 +93,9 @@ fn scale_format(quantised: &Quantised) -> Option<ScaleFormat> {
 }
 
 /// Bits of the codes of a constant, and what is added to its integers and zero points to make codes of them.
-pub fn code_bias(quantised: &Quantised) -> (CodeBits, i32) {
-    let integers = quantised.integers();
-    match (integers.width, &quantised.blocks().zeros) {
+pub fn code_bias(quantized: &Quantized) -> (CodeBits, i32) {
+    let integers = quantized.integers();
+    match (integers.width, &quantized.blocks().zeros) {
         // Integers of two bits about one zero are four-bit codes about the middle.
         (Width::Two, ZeroPoints::Same(zero)) if (-4..=4).contains(zero) => (CodeBits::Four, 8 - zero),
         (Width::Two, _) => (CodeBits::Four, if integers.signed { 2 } else { 0 }),
@@ -152,7 +152,7 @@ fn candidates(graph: &Graph) -> Vec<Candidate> {
         let shape = &graph.node(candidate.constant).shape;
         let channels: usize = candidate.channel_axes.iter().map(|axis| shape[*axis]).product();
         let elements: usize = shape.iter().product();
-        let floats = graph.constant(candidate.constant).is_some_and(|constant| constant.as_quantised().is_none());
+        let floats = graph.constant(candidate.constant).is_some_and(|constant| constant.as_quantized().is_none());
         floats && elements / channels.max(1) >= MIN_K
     });
     list

@@ -240,7 +240,7 @@ impl<'a> Lowering<'a> {
     /// Adds a weight to the stream, or finds it there when the same constant was packed the same way. Returns its index.
     /// Blocks of small integers lie along k.
     pub fn weight(&mut self, id: NodeId, packing: Packing) -> usize {
-        let kept = packing.constant.as_quantised().and_then(|quantised| exact(quantised, &packing.k_places()));
+        let kept = packing.constant.as_quantized().and_then(|quantized| exact(quantized, &packing.k_places()));
         let encoding = kept.map_or_else(|| self.encoding_of(id), Encoding::Block);
         self.encoded_weight(id, packing, encoding)
     }
@@ -281,7 +281,7 @@ impl<'a> Lowering<'a> {
 
     /// How a constant is stored when it is streamed or read row by row.
     pub fn encoding_of(&self, id: NodeId) -> Encoding {
-        let floats = |constant: &Constant| match (constant.as_quantised(), constant.storage) {
+        let floats = |constant: &Constant| match (constant.as_quantized(), constant.storage) {
             (None, _) => self.options.encoding,
             (Some(_), Storage::F16) => Encoding::F16,
             (Some(_), Storage::F32 | Storage::I32 | Storage::Bool) => Encoding::F32,

@@ -103,7 +103,7 @@ fn stored(graph: &Graph) -> Vec<Stored> {
         }
     }
     list.retain(|stored| {
-        let integers = graph.constant(stored.constant).is_some_and(|constant| constant.as_quantised().is_some());
+        let integers = graph.constant(stored.constant).is_some_and(|constant| constant.as_quantized().is_some());
         !integers && !graph.encodings.contains_key(&stored.constant)
     });
     list

@@ -1,7 +1,7 @@
 //! Determinants of square matrices, by elimination with the largest pivot of every column.
 //!
 //! One invocation a matrix, in a copy of it: it deliberately takes at most [`MAX_ROWS`] rows, since a third
-//! of rows³ rounds of loops are needed, which the software adapter ends too soon beyond.
+//! of rows³ rounds of loops are needed, which the CPU adapter ends too soon beyond.
 
 use crate::graph::constant::Dtype;
 use crate::graph::kernel_op::{Det, KernelOpKind, KernelOperator, Operands};

@@ -1,7 +1,7 @@
 //! Inverses of square matrices, by elimination with the largest pivot of every column.
 //!
 //! One invocation a matrix, beside a copy of it: it deliberately takes at most [`MAX_ROWS`] rows, since
-//! rows³ rounds of loops are needed, which the software adapter ends too soon beyond. What a singular matrix
+//! rows³ rounds of loops are needed, which the CPU adapter ends too soon beyond. What a singular matrix
 //! gives is not finite, and not defined beyond that.
 
 use crate::graph::constant::Dtype;

@@ -41,7 +41,7 @@ fn folded(graph: &Graph, id: NodeId, options: &OptimizeOptions) -> Option<Consta
     let operands: Vec<&Constant> = ids.iter().map(|o| graph.constant(*o)).collect::<Option<_>>()?;
     let elements: usize = node.shape.iter().product();
     let largest = operands.iter().map(|c| c.len()).max()?;
-    if let Some(same) = still_quantised(graph, id, operands[0]) {
+    if let Some(same) = still_quantized(graph, id, operands[0]) {
         return Some(same);
     }
     if elements * 4 > options.fold_limit_bytes || largest * 4 > options.fold_limit_bytes {
@@ -92,22 +92,22 @@ fn is_absorbed(graph: &Graph, id: NodeId) -> bool {
 }
 
 /// A view of a constant of small integers that is one as well.
-fn still_quantised(graph: &Graph, id: NodeId, constant: &Constant) -> Option<Constant> {
-    let quantised = constant.as_quantised()?;
+fn still_quantized(graph: &Graph, id: NodeId, constant: &Constant) -> Option<Constant> {
+    let quantized = constant.as_quantized()?;
     let node = graph.node(id);
     let same = if matches!(node.op, Op::Reshape) {
-        quantised.reshaped(&node.shape)?
+        quantized.reshaped(&node.shape)?
     } else if let Op::Transpose { permutation } = &node.op {
-        (!is_absorbed(graph, id)).then(|| quantised.transposed(permutation))?
+        (!is_absorbed(graph, id)).then(|| quantized.transposed(permutation))?
     } else if let Op::Slice { starts, steps } = &node.op
         && steps.iter().all(|step| *step == 1)
     {
         let mut ranges = starts.iter().zip(&node.shape).map(|(start, size)| *start..start + size).enumerate();
-        ranges.try_fold(quantised.clone(), |part, (axis, range)| part.part(axis, &range))?
+        ranges.try_fold(quantized.clone(), |part, (axis, range)| part.part(axis, &range))?
     } else {
         return None;
     };
-    Some(Constant::from_quantised(same))
+    Some(Constant::from_quantized(same))
 }
 
 /// The one value of a uniform constant.

@@ -1,13 +1,13 @@
 //! Weights and rows as blocks of small integers: codes, and what blocks have beside them.
 //!
-//! Integers of the file are taken over as they are; floats are quantised. A panel is made whole, head first, as
+//! Integers of the file are taken over as they are; floats are quantized. A panel is made whole, head first, as
 //! `kernels/shared/weights_block.wgsl` reads it; a row as the runtime does, all scales first.
 
 use super::offsets::Offsets;
 use super::quantize;
 use crate::graph::constant::Constant;
 use crate::graph::importance::Importance;
-use crate::graph::quantised::{Quantised, ZeroPoints};
+use crate::graph::quantized::{Quantized, ZeroPoints};
 use crate::kernels::PANEL;
 use crate::lower::blocks::lossless::{code_of, scale_and_minimum};
 use crate::lower::blocks::{Position, code_bias, position};
@@ -36,8 +36,8 @@ pub struct Elements<'a> {
 /// The line of the elements at the row-major positions `base` + `k`. Lowering stores integers of the file in blocks only as they
 /// are ([`exact`](crate::lower::blocks::exact)).
 fn line(elements: Elements<'_>, encoding: BlockEncoding, k: &[usize], base: usize) -> Line {
-    match elements.constant.as_quantised() {
-        Some(quantised) => kept(quantised, encoding, k, base),
+    match elements.constant.as_quantized() {
+        Some(quantized) => kept(quantized, encoding, k, base),
         None => {
             let values: Vec<f32> = k.iter().map(|k| elements.constant.f32_at(base + k)).collect();
             let weights = elements.importance.map(|importance| k.iter().map(|k| importance.at(base + k)).collect());
@@ -47,12 +47,12 @@ fn line(elements: Elements<'_>, encoding: BlockEncoding, k: &[usize], base: usiz
 }
 
 /// Integers as they are.
-fn kept(quantised: &Quantised, encoding: BlockEncoding, k: &[usize], base: usize) -> Line {
-    let (_, bias) = code_bias(quantised);
-    let (blocks, base) = (quantised.blocks(), position(quantised, base));
-    let first = quantised.places().first + base.integer;
-    let parts: Vec<_> = k.iter().map(|k| position(quantised, *k)).collect();
-    let codes = parts.iter().map(|part| (quantised.integers().at(first + part.integer) + bias) as u8).collect();
+fn kept(quantized: &Quantized, encoding: BlockEncoding, k: &[usize], base: usize) -> Line {
+    let (_, bias) = code_bias(quantized);
+    let (blocks, base) = (quantized.blocks(), position(quantized, base));
+    let first = quantized.places().first + base.integer;
+    let parts: Vec<_> = k.iter().map(|k| position(quantized, *k)).collect();
+    let codes = parts.iter().map(|part| (quantized.integers().at(first + part.integer) + bias) as u8).collect();
     let of_block = |part: &[Position]| {
         let scale = blocks.scales.at(blocks.scale_places.first + base.scale + part[0].scale);
         let zero = match &blocks.zeros {

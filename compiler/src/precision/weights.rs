@@ -35,7 +35,7 @@ pub struct StoredWeight {
 impl StoredWeight {
     /// Whether its elements are floats, which encodings may round.
     pub fn is_float(&self) -> bool {
-        self.constant.as_quantised().is_none()
+        self.constant.as_quantized().is_none()
     }
 }
 

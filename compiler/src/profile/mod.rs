@@ -70,7 +70,7 @@ pub enum Tiles {
     /// Tiles for graphics processors.
     #[default]
     Gpu,
-    /// Wide register tiles without barriers, for software adapters, where registers are memory and barriers are slow.
+    /// Wide register tiles without barriers, for CPU adapters, where registers are memory and barriers are slow.
     Software,
 }
 

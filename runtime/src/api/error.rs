@@ -31,7 +31,7 @@ pub enum Error {
     /// The device offers less than the plan needs.
     #[error("adapter `{adapter}` has {limit} = {available}, and the plan needs {needed}")]
     Limit { adapter: String, limit: &'static str, needed: u64, available: u64 },
-    /// A software adapter would end the loops of an invocation too soon, without an error.
+    /// A CPU adapter would end the loops of an invocation too soon, without an error.
     #[error(
         "adapter `{adapter}` is software, which ends an invocation's loops after {limit} rounds, and the plan needs {needed}: compile the model with `--device software`"
     )]

@@ -7,7 +7,7 @@ use crate::api::Error;
 use flashmem_plan_format::plan::Requirements;
 use wgpu::{AdapterInfo, DeviceType, Limits};
 
-/// Rounds after which Mesa's software adapter ends all loops of an invocation together, without an error.
+/// Rounds after which Mesa's CPU adapter ends all loops of an invocation together, without an error.
 const SOFTWARE_LOOP_ROUNDS: u32 = 65_535;
 
 /// The limits to request for `requirements`, or the first one that the adapter does not have.

@@ -1,11 +1,11 @@
-//! The constants of a graph that quantisation reads: by name, wherever they are kept.
+//! The constants of a graph that quantization reads: by name, wherever they are kept.
 //!
 //! Integers come from initialisers and `Constant` nodes, whose data moves out once and is shared from then on; floats also from
 //! weights that are outside the message. [`Constants::settle`] puts back what other nodes still read and removes the rest.
 
 use super::elements::{Stored, floats};
 use crate::graph::constant::{Constant, Storage};
-use crate::graph::quantised::Floats;
+use crate::graph::quantized::Floats;
 use crate::import::error::ImportError;
 use crate::import::rewrite::steps::integers;
 use crate::import::weights::{MappedIntegers, Weight};
@@ -25,7 +25,7 @@ impl<'i> Constants<'i> {
         Self { integers, stored: BTreeMap::new() }
     }
 
-    /// The quantised elements of a constant; `None` when there is no such constant or it has other elements.
+    /// The quantized elements of a constant; `None` when there is no such constant or it has other elements.
     pub fn stored(&mut self, graph: &mut GraphProto, name: &str) -> Result<Option<Stored>, ImportError> {
         if let Some(known) = self.stored.get(name) {
             return Ok(Some(known.clone()));

@@ -5,7 +5,7 @@
 
 use super::elements::{Element, Stored};
 use crate::graph::constant::{Constant, Storage};
-use crate::graph::quantised::{Blocks, Floats, Packed, Places, Quantised, Width, ZeroPoints};
+use crate::graph::quantized::{Blocks, Floats, Packed, Places, Quantized, Width, ZeroPoints};
 use crate::import::reason::Reason;
 use std::sync::Arc;
 
@@ -85,8 +85,8 @@ pub fn linear(x: &Stored, scales: &Floats, zeros: Option<&Stored>, layout: &Layo
         let lengths = lengths.into_iter().map(|length| length.max(1)).collect();
         let blocks =
             Blocks { lengths, scales: scales.clone(), scale_places: places.clone(), zeros, zero_places: places };
-        let quantised = Quantised::new(x.shape.clone(), integers, Places::dense(&x.shape), blocks, scales.half);
-        return quantised.map(Constant::from_quantised).ok_or_else(|| "data that does not fill its shape".into());
+        let quantized = Quantized::new(x.shape.clone(), integers, Places::dense(&x.shape), blocks, scales.half);
+        return quantized.map(Constant::from_quantized).ok_or_else(|| "data that does not fill its shape".into());
     }
     Ok(wide(x, scales, zeros, &lengths, &places))
 }
@@ -117,7 +117,7 @@ fn wide(x: &Stored, scales: &Floats, zeros: Option<&Stored>, lengths: &[usize], 
 }
 
 /// Integers for floats, as `QuantizeLinear` rounds them; `None` where a float or a scale is not finite, or a scale is 0.
-pub fn quantised(
+pub fn quantized(
     shape: &[usize],
     x: &Floats,
     scales: &Floats,
@@ -209,8 +209,8 @@ impl Blockwise<'_> {
         let integers = packed(Arc::clone(&self.b.bytes));
         let stride = k.div_ceil(self.block_size) * self.block_size;
         // ONNX Runtime scales in f32 whatever the type of the scales.
-        let quantised = Quantised::new(vec![n, k], integers, row(stride), blocks, false);
-        quantised.map(Constant::from_quantised).ok_or_else(|| "no columns or no terms".into())
+        let quantized = Quantized::new(vec![n, k], integers, row(stride), blocks, false);
+        quantized.map(Constant::from_quantized).ok_or_else(|| "no columns or no terms".into())
     }
 }
 
@@ -254,19 +254,19 @@ pub fn packed_rows(
         zero_places: Places::dense(&padded),
     };
     let integers = packed(Arc::clone(&bytes.bytes));
-    let quantised = Quantised::new(shape.clone(), integers, Places::dense(&shape), blocks, scales.half);
-    quantised.map(Constant::from_quantised).ok_or_else(|| "data without elements".into())
+    let quantized = Quantized::new(shape.clone(), integers, Places::dense(&shape), blocks, scales.half);
+    quantized.map(Constant::from_quantized).ok_or_else(|| "data without elements".into())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BlockZeros, Blockwise, Layout, linear, packed_rows, quantised};
-    use crate::graph::quantised::{Floats, Width};
+    use super::{BlockZeros, Blockwise, Layout, linear, packed_rows, quantized};
+    use crate::graph::quantized::{Floats, Width};
     use crate::import::quantized::elements::{Element, Stored};
     use std::sync::Arc;
 
     fn stored(data_type: i32, shape: &[usize], values: &[i32]) -> Stored {
-        Stored::from_integers(Element::of(data_type).expect("a quantised type"), shape.to_vec(), values)
+        Stored::from_integers(Element::of(data_type).expect("a quantized type"), shape.to_vec(), values)
     }
 
     #[test]
@@ -297,15 +297,15 @@ mod tests {
         assert_eq!(blocked, Ok(vec![-8.0, 7.0, 10.0, 4.0, -6.0, 0.0]));
         let wide = linear(&stored(5, &[2, 3], &[-300, 7, 1, 2, -3, 0]), &scales, None, &Layout::Axis(0));
         let wide = wide.expect("wide integers are widened");
-        assert_eq!((wide.as_quantised().is_none(), wide.f32_at(0)), (true, -150.0));
+        assert_eq!((wide.as_quantized().is_none(), wide.f32_at(0)), (true, -150.0));
     }
 
     #[test]
-    fn floats_are_quantised_as_they_are_rounded() {
+    fn floats_are_quantized_as_they_are_rounded() {
         let x = Floats::from_f32(&[0.25, 0.75, -0.75, 100.0, -100.0, 1.0]);
         let element = Element::of(22).expect("int4");
         let of = |scales: &[f32], zeros: Option<&Stored>| {
-            let stored = quantised(&[2, 3], &x, &Floats::from_f32(scales), zeros, &Layout::Axis(0), element)?;
+            let stored = quantized(&[2, 3], &x, &Floats::from_f32(scales), zeros, &Layout::Axis(0), element)?;
             Some((0..6).map(|i| stored.integer_at(i)).collect::<Vec<_>>())
         };
         assert_eq!(of(&[0.5, 0.25], None), Some(vec![0, 2, -2, 7, -8, 4]));

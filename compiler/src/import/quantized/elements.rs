@@ -4,7 +4,7 @@
 //! packed from the low bits on, over the whole tensor. It deliberately looks at no node.
 
 use crate::graph::bytes::SharedBytes;
-use crate::graph::quantised::{Floats, Packed, Width};
+use crate::graph::quantized::{Floats, Packed, Width};
 use crate::import::error::ImportError;
 use std::sync::Arc;
 use tract_onnx::pb::TensorProto;
@@ -82,7 +82,7 @@ pub enum Element {
 }
 
 impl Element {
-    /// The elements of an ONNX type; `None` for types that are not quantised.
+    /// The elements of an ONNX type; `None` for types that are not quantized.
     pub const fn of(data_type: i32) -> Option<Self> {
         const fn packed(width: Width, signed: bool) -> Option<Element> {
             Some(Element::Packed { width, signed })
@@ -117,7 +117,7 @@ impl Element {
         }
     }
 
-    /// Smallest and largest integer; `None` for floats and for integers that nothing is quantised to.
+    /// Smallest and largest integer; `None` for floats and for integers that nothing is quantized to.
     pub const fn range(self) -> Option<(i32, i32)> {
         match self {
             Self::Packed { width, signed: false } => Some((0, (1 << width.bits()) - 1)),
@@ -129,7 +129,7 @@ impl Element {
     }
 }
 
-/// A tensor of quantised elements.
+/// A tensor of quantized elements.
 #[derive(Clone)]
 pub struct Stored {
     /// What they are.
@@ -141,7 +141,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// The quantised elements of a tensor, whose data moves out of it unless it is `outside`; `None` when they are of another type.
+    /// The quantized elements of a tensor, whose data moves out of it unless it is `outside`; `None` when they are of another type.
     pub fn of(tensor: &mut TensorProto, outside: Option<SharedBytes>) -> Option<Result<Self, ImportError>> {
         let element = Element::of(tensor.data_type)?;
         let bytes = match outside {
@@ -274,7 +274,7 @@ mod tests {
     }
 
     fn integers(data_type: i32, dims: &[i64], raw: &[u8], listed: &[i32]) -> Vec<i32> {
-        let stored = Stored::of(&mut tensor(data_type, dims, raw, listed), None).expect("a quantised type");
+        let stored = Stored::of(&mut tensor(data_type, dims, raw, listed), None).expect("a quantized type");
         let stored = stored.expect("whole data");
         (0..stored.len()).map(|i| stored.integer_at(i)).collect()
     }
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn packing_is_the_inverse_of_reading() {
         for data_type in [21, 22, 25, 26, 2, 3, 4, 5] {
-            let element = Element::of(data_type).expect("a quantised type");
+            let element = Element::of(data_type).expect("a quantized type");
             let (low, high) = element.range().expect("an integer type");
             let values = [low, high, 0, 1, high - 1, low, low + 1];
             let stored = Stored::from_integers(element, vec![7], &values);
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn floats_of_eight_bits_have_the_values_of_onnx() {
         let value = |data_type, bits: u8| {
-            let stored = Stored::of(&mut tensor(data_type, &[1], &[bits], &[]), None).expect("a quantised type");
+            let stored = Stored::of(&mut tensor(data_type, &[1], &[bits], &[]), None).expect("a quantized type");
             stored.expect("whole data").centred(0, 0)
         };
         assert_eq!((value(17, 0x7e), value(17, 0x01), value(17, 0xb8)), (448.0, 0.001_953_125, -1.0));
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn data_that_does_not_fill_the_shape_is_refused() {
-        let error = Stored::of(&mut tensor(22, &[3], &[0xf1], &[]), None).expect("a quantised type").err();
+        let error = Stored::of(&mut tensor(22, &[3], &[0xf1], &[]), None).expect("a quantized type").err();
         assert_eq!(
             error.map(|e| e.to_string()),
             Some("tensor `t` of shape [3] has 1 bytes of data instead of 2".to_owned())

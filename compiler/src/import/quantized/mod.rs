@@ -1,7 +1,7 @@
-//! Quantised weights of a model: integers, scales and zero points that nodes put together become constants.
+//! Quantized weights of a model: integers, scales and zero points that nodes put together become constants.
 //!
-//! Takes the graph and the weights outside it, before anything is rewritten; gives the graph without the nodes that dequantise
-//! constants, and with a weight for each of their results, which keeps its integers (`graph/quantised.rs`). `QuantizeLinear` of
+//! Takes the graph and the weights outside it, before anything is rewritten; gives the graph without the nodes that dequantize
+//! constants, and with a weight for each of their results, which keeps its integers (`graph/quantized.rs`). `QuantizeLinear` of
 //! constants is computed on the way. Products and gathers of ONNX Runtime's own that read packed weights become standard ones
 //! with such a weight, and so do products of integers. A `DequantizeLinear` with one scale behind a gather or view of integers
 //! goes in front of it. What depends on data is left to `rewrite/quantization.rs`; bodies of loops are not looked into.
@@ -17,9 +17,9 @@ use super::reason::{Reason, Unsupported};
 use super::rewrite::steps::{Attribute, Known, Steps};
 use super::weights::{MappedIntegers, Weight};
 use crate::graph::constant::{Constant, Storage};
-use crate::graph::quantised::{Floats, Width};
+use crate::graph::quantized::{Floats, Width};
 use constants::{Constants, floats_of, reads};
-use dequantize::{BlockZeros, Blockwise, Layout, linear, packed_rows, quantised};
+use dequantize::{BlockZeros, Blockwise, Layout, linear, packed_rows, quantized};
 use elements::{Element, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
@@ -51,7 +51,7 @@ fn refused<T>(reason: &'static str) -> Result<T, Fault> {
 /// The nodes that take the place of one; `None` when it stays.
 type Taken = Result<Option<Vec<NodeProto>>, Fault>;
 
-/// Takes the quantised weights of a graph.
+/// Takes the quantized weights of a graph.
 ///
 /// # Errors
 /// Data that does not fill its shape, and every node that no constant can be made for though it needs one.
@@ -226,7 +226,7 @@ impl<'w> Pass<'w> {
         Ok(found)
     }
 
-    /// The quantised elements of a constant, also under another shape; `None` when there is no such constant or it has others.
+    /// The quantized elements of a constant, also under another shape; `None` when there is no such constant or it has others.
     fn stored(&mut self, graph: &mut GraphProto, name: &str) -> Result<Option<Stored>, ImportError> {
         if let Some(stored) = self.constants.stored(graph, name)? {
             return Ok(Some(stored));
@@ -250,7 +250,7 @@ impl<'w> Pass<'w> {
 
     /// A name that nothing has.
     fn fresh(&mut self, base: &str) -> String {
-        let mut name = format!("{base}.dequantised");
+        let mut name = format!("{base}.dequantized");
         while !self.taken.insert(name.clone()) {
             name.push('_');
         }
@@ -259,7 +259,7 @@ impl<'w> Pass<'w> {
 
     /// Makes a constant part of the graph: a weight, or an initialiser where that is small and has no integers to keep.
     fn place(&mut self, name: &str, constant: Constant) {
-        let keeps = constant.as_quantised().is_some() && constant.shape.len() > 1;
+        let keeps = constant.as_quantized().is_some() && constant.shape.len() > 1;
         if keeps || constant.len() * 4 >= LARGE_BYTES {
             self.weights.push(Weight { name: name.to_owned(), constant });
             return;
@@ -323,7 +323,7 @@ impl<'w> Pass<'w> {
         };
         let (axis, block) = (integer(node, "axis").unwrap_or(1), integer(node, "block_size").unwrap_or(0));
         let layout = Layout::of(&shape, &scale_shape, axis, block)?;
-        let stored = element.and_then(|element| quantised(&shape, &x, &scales, zeros.as_ref(), &layout, element));
+        let stored = element.and_then(|element| quantized(&shape, &x, &scales, zeros.as_ref(), &layout, element));
         if let (Some(stored), [output]) = (stored, node.output.as_slice()) {
             self.constants.add(output, stored);
             self.spent.insert(output.clone());
@@ -504,7 +504,7 @@ impl<'w> Pass<'w> {
             }
             Element::Packed { width: Width::Eight, signed: false } => {
                 if from_start(gather_axis) != 0 || (bits < 8 && from_start(along) == 0) {
-                    return Err("uint8 data gathered along another axis than the first, or quantised along that".into());
+                    return Err("uint8 data gathered along another axis than the first, or quantized along that".into());
                 }
                 let width = u64::try_from(bits)
                     .ok()

@@ -8,7 +8,7 @@
 use super::dequantize::{Layout, linear};
 use super::{Fault, Pass, Taken, integer, needed, operand, refused};
 use crate::graph::constant::Constant;
-use crate::graph::quantised::{Floats, Width};
+use crate::graph::quantized::{Floats, Width};
 use crate::import::quantized::elements::{Element, Stored};
 use crate::import::rewrite::steps::{Attribute, Steps};
 use std::ops::Range;
@@ -202,8 +202,8 @@ impl Pass<'_> {
         let count = zero.as_ref().map_or(1, Stored::len);
         let layout = Layout::of(&stored.shape, &[count], channels as i64, 0)?;
         let constant = linear(&stored, &Floats::from_f32(&vec![1.0; count]), zero.as_ref(), &layout)?;
-        let constant = match constant.as_quantised().filter(|_| turned) {
-            Some(quantised) => Constant::from_quantised(quantised.transposed(&[1, 0])),
+        let constant = match constant.as_quantized().filter(|_| turned) {
+            Some(quantized) => Constant::from_quantized(quantized.transposed(&[1, 0])),
             None => constant,
         };
         Ok(Some((constant, name.to_owned())))

@@ -1,5 +1,5 @@
-//! ONNX Runtime's operators on 8-bit integers that are element-wise, or pool, join or normalise: dequantised, computed in floats, and
-//! quantised again, which is what they are defined as.
+//! ONNX Runtime's operators on 8-bit integers that are element-wise, or pool, join or normalise: dequantized, computed in floats, and
+//! quantized again, which is what they are defined as.
 //!
 //! ONNX Runtime computes some of them from tables or with scales that are divided before; its results may be a step of the
 //! scale away from these where a quotient lies next to a half. Products are not here (`import/quantized/products.rs`).

@@ -1,9 +1,9 @@
-//! Quantisation in terms of divisions, roundings and conversions.
+//! Quantization in terms of divisions, roundings and conversions.
 //!
 //! tract multiplies by the reciprocal of a scale where ONNX divides, which rounds some elements to the next integer, and takes
 //! constant scales only. A node stays as it is where the type of its operands cannot be told;
 //! the translation then refuses what tract would get wrong, f16 scales among it. Blocks need a shape that the model says: scales
-//! are repeated for the elements of their block. Constants that are dequantised do not come here (`import/quantized/`).
+//! are repeated for the elements of their block. Constants that are dequantized do not come here (`import/quantized/`).
 
 use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};

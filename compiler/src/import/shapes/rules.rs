@@ -24,7 +24,7 @@ const RULES: &[(&str, Rule)] = &[
     ("CumProd", |v| v.one(1)),
     ("CumSum", |v| v.one(1)),
     ("DepthToSpace", |v| v.holds(0, |x| x.len() == 4, || "four axes".to_owned())),
-    ("DequantizeLinear", quantised),
+    ("DequantizeLinear", quantized),
     ("Div", broadcast),
     ("Dropout", |v| (1..3).try_for_each(|position| v.one(position))),
     ("Equal", broadcast),
@@ -58,8 +58,8 @@ const RULES: &[(&str, Rule)] = &[
     ("PRelu", |v| if v.claim.since < 7 { Ok(()) } else { v.shape(0).map_or(Ok(()), |x| v.broadcasts(1, x)) }),
     ("Pad", padded),
     ("Pow", broadcast),
-    ("QLinearConv", quantised_convolution),
-    ("QuantizeLinear", quantised),
+    ("QLinearConv", quantized_convolution),
+    ("QuantizeLinear", quantized),
     ("RMSNormalization", scaled),
     ("RNN", |v| recurrent(v, 1)),
     ("Range", |v| (0..3).try_for_each(|position| v.one(position))),
@@ -220,7 +220,7 @@ fn scaled(v: &View<'_>) -> Verdict {
 }
 
 /// One scale, or one for every place of an axis; as many zero points. Blocks have shapes of their own.
-fn quantised(v: &View<'_>) -> Verdict {
+fn quantized(v: &View<'_>) -> Verdict {
     let Some(x) = v.shape(0).filter(|_| v.int("block_size").unwrap_or(0) == 0) else { return Ok(()) };
     let axis = v.axis("axis", 1, x.len()).filter(|_| v.claim.since > 10).map(|axis| x[axis]);
     let needed = || axis.map_or_else(|| "one element".to_owned(), |size| format!("one element, or [{size}],"));
@@ -269,7 +269,7 @@ fn transposed_convolution(v: &View<'_>) -> Verdict {
     v.needs(2, &[w[1] * group])
 }
 
-fn quantised_convolution(v: &View<'_>) -> Verdict {
+fn quantized_convolution(v: &View<'_>) -> Verdict {
     let Some(w) = v.shape(3).filter(|w| !w.is_empty()) else { return Ok(()) };
     [1, 2, 6, 7].into_iter().try_for_each(|position| v.one(position))?;
     let of_outputs = |found: &[usize]| found.iter().product::<usize>() == 1 || found == &w[..1];

@@ -112,7 +112,7 @@ pub fn conv(t: &mut Translator<'_>, node: &TypedNode, op: &Conv) -> Outcome {
     Ok(vec![in_format(t, y, op.pool_spec.data_format)?])
 }
 
-/// The exact sums of a quantised convolution, its bias included.
+/// The exact sums of a quantized convolution, its bias included.
 fn quantized_sums(
     t: &mut Translator<'_>,
     node: &TypedNode,

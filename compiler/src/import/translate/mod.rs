@@ -90,7 +90,7 @@ const TRANSLATIONS: &[Translation] = translations! {
     "OnnxResize": tract_onnx_opl::resize::Resize => resize::onnx_resize,
 };
 
-/// A contraction, quantised or not.
+/// A contraction, quantized or not.
 fn contraction(t: &mut Translator<'_>, node: &TypedNode, op: &ops::einsum::EinSum) -> Outcome {
     if op.q_params.is_some() { quantized::product(t, node, op) } else { einsum::einsum(t, node, op) }
 }

@@ -14,7 +14,7 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax, Softmax
 /// Softmax or its logarithm.
 pub fn softmax(t: &mut Translator<'_>, node: &TypedNode, op: &Softmax) -> Outcome {
     if op.quant_output_dt.is_some() {
-        return variant("quantised");
+        return variant("quantized");
     }
     let log = match op.kind {
         SoftmaxKind::Softmax => false,

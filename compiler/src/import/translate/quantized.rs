@@ -1,4 +1,4 @@
-//! Quantisation: narrow integers are i32 on the device, and products of them are exact.
+//! Quantization: narrow integers are i32 on the device, and products of them are exact.
 //!
 //! tract multiplies by the reciprocal of a scale where ONNX divides; import rewrites such nodes before tract sees them
 //! (`rewrite/quantization.rs`), so that only the rows here are left. Results saturate and halves round to even.
@@ -15,7 +15,7 @@ use tract_onnx::tract_core::ops::change_axes::InOut;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::quant::DequantizeLinearF32;
 
-/// Positions of the operands that tract gives a quantised product or convolution, after the two factors.
+/// Positions of the operands that tract gives a quantized product or convolution, after the two factors.
 pub const BIAS: usize = 2;
 const A_ZERO: usize = 3;
 const A_SCALE: usize = 4;
@@ -57,7 +57,7 @@ pub fn centred(
 ) -> Result<NodeId, Refusal> {
     let datum = t.datum_type(node, input)?;
     if range(datum).is_none() {
-        return variant(Reason::form("a quantised operand of {}", [datum.into()]));
+        return variant(Reason::form("a quantized operand of {}", [datum.into()]));
     }
     let mut p = ExpressionBuilder::default();
     let (value, zero_value) = (p.input(Dtype::I32), p.input(Dtype::I32));
@@ -90,7 +90,7 @@ pub fn requantized(
         return Ok(sum);
     }
     let Some((low, high)) = range(to) else {
-        return variant(Reason::form("quantised to {}", [to.into()]));
+        return variant(Reason::form("quantized to {}", [to.into()]));
     };
     let mut operands = vec![sum];
     for input in [A_SCALE, B_SCALE, C_SCALE, C_ZERO] {
@@ -113,10 +113,10 @@ pub fn requantized(
     t.pointwise(p.finish(), &operands)
 }
 
-/// A quantised einsum: both factors, bias, and zero point and scale of either factor and of the result.
+/// A quantized einsum: both factors, bias, and zero point and scale of either factor and of the result.
 pub fn product(t: &mut Translator<'_>, node: &TypedNode, op: &EinSum) -> Outcome {
     let output = labels(op, InOut::Out(0))?;
-    let to = op.q_params.map_or_else(|| variant("quantised without a type"), Ok)?;
+    let to = op.q_params.map_or_else(|| variant("quantized without a type"), Ok)?;
     let (a_labels, b_labels) = (labels(op, InOut::In(0))?, labels(op, InOut::In(1))?);
     let placed = |t: &mut Translator<'_>, input: usize, like: &[u8]| {
         let id = t.input(node, input)?;
@@ -167,7 +167,7 @@ fn broadcast_batches(
     Ok((pick(t, a, &a_shape, a_labels, &a_kept), pick(t, b, &b_shape, b_labels, &b_kept)))
 }
 
-/// Operand of a quantised convolution: one value, or one a channel of a result (batch, channels, spatial…).
+/// Operand of a quantized convolution: one value, or one a channel of a result (batch, channels, spatial…).
 pub fn per_channel(
     t: &mut Translator<'_>,
     node: &TypedNode,
@@ -181,5 +181,5 @@ pub fn per_channel(
     Ok(t.reshape(id, &shape))
 }
 
-/// Zero points of the input and of the kernel of a quantised convolution.
+/// Zero points of the input and of the kernel of a quantized convolution.
 pub const CONVOLUTION_ZEROS: [usize; 2] = [A_ZERO, B_ZERO];

@@ -100,7 +100,7 @@ fn merge(kinds: &Kinds, size: impl Fn(u8) -> usize, tensors: &[(&[u8], &View)], 
     (batch_shape.len() <= 3).then_some(Merged { m, n, k, batch_shape, batch_strides })
 }
 
-/// Dense copy of a view with its axes in the order of `wanted`; the labels that it lacks are left out.
+/// Dense copy of a view with its axes in the order of `requested`; the labels that it lacks are left out.
 fn canonical(lowering: &mut Lowering<'_>, labels: &[u8], view: &View, requested: &[u8]) -> (Vec<u8>, View) {
     let order: Vec<u8> = requested.iter().copied().filter(|l| labels.contains(l)).collect();
     let permutation: Vec<usize> =

@@ -69,7 +69,7 @@ fn gather_rows(lowering: &mut Lowering<'_>, id: NodeId, places: RowPlaces) {
 fn row_source(lowering: &mut Lowering<'_>, table_node: NodeId, constant: &Constant) -> u32 {
     let graph = lowering.graph();
     let places: Vec<usize> = (0..constant.shape[1..].iter().product()).collect();
-    let kept = constant.as_quantised().and_then(|quantised| exact(quantised, &places));
+    let kept = constant.as_quantized().and_then(|quantized| exact(quantized, &places));
     let encoding = kept.map_or_else(|| lowering.encoding_of(table_node), Encoding::Block);
     let same = |s: &RowSource| {
         s.constant.address() == constant.address()

@@ -4,7 +4,7 @@ use super::{Build, check, operators};
 use crate::graph::constant::{Constant, Storage};
 use crate::graph::op::{Op, Window};
 use crate::graph::pointwise::BinaryOp;
-use crate::graph::quantised::{Blocks, Floats, Packed, Places, Quantised, Width, ZeroPoints};
+use crate::graph::quantized::{Blocks, Floats, Packed, Places, Quantized, Width, ZeroPoints};
 use std::sync::Arc;
 
 #[test]
@@ -75,8 +75,8 @@ fn moved_constants_keep_their_integers() {
         zeros: ZeroPoints::Same(-1),
         zero_places: Places::dense(&[3, 2]),
     };
-    let weight = Quantised::new(vec![3, 4], integers, Places::dense(&[3, 4]), blocks, false).expect("it fits");
-    let c = b.graph.add_constant(Constant::from_quantised(weight), "c");
+    let weight = Quantized::new(vec![3, 4], integers, Places::dense(&[3, 4]), blocks, false).expect("it fits");
+    let c = b.graph.add_constant(Constant::from_quantized(weight), "c");
     let c = b.transpose(c, &[1, 0]);
     let c = b.shaped(Op::Slice { starts: vec![2, 0], steps: vec![1, 1] }, c, &[2, 3]);
     let c = b.reshape(c, &[2, 3, 1]);
@@ -84,7 +84,7 @@ fn moved_constants_keep_their_integers() {
     b.output(y);
     let (graph, _) = check(b);
     let constant = graph.node_ids().into_iter().find_map(|id| graph.constant(id)).expect("it is not folded away");
-    assert_eq!(constant.as_quantised().map(Quantised::shape), Some([2, 3, 1].as_slice()));
+    assert_eq!(constant.as_quantized().map(Quantized::shape), Some([2, 3, 1].as_slice()));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 """Weights that the file keeps as small integers: per tensor, per axis, in blocks, and ONNX Runtime's own packed forms.
 
 Scales of either sign, odd counts of blocks, short last blocks, packed zero points. Deliberately not here: integers of 2 bits, which
-the pinned versions do not have, and random models (../../quantised/exactness.py).
+the pinned versions do not have, and random models (../../quantized/exactness.py).
 """
 import ml_dtypes
 import numpy as np

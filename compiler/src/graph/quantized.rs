@@ -3,8 +3,8 @@
 //!
 //! Plain data: packed integers of 2, 4 or 8 bits, one scale and zero point for a block of elements along every axis, and where
 //! each of them lies, by strides. Bytes are shared with whatever holds the file, never unpacked or copied. Transposes, views
-//! that keep blocks whole, and parts at the borders of blocks give another [`Quantised`] over the same bytes. An element is
-//! the f32 (or f16, where the file says so) that ONNX Runtime dequantises it to, bit for bit. It deliberately knows no operator
+//! that keep blocks whole, and parts at the borders of blocks give another [`Quantized`] over the same bytes. An element is
+//! the f32 (or f16, where the file says so) that ONNX Runtime dequantizes it to, bit for bit. It deliberately knows no operator
 //! and no bundle.
 
 use super::bytes::SharedBytes;
@@ -195,7 +195,7 @@ pub struct Blocks {
 
 /// A constant of small integers.
 #[derive(Debug, Clone)]
-pub struct Quantised {
+pub struct Quantized {
     shape: Vec<usize>,
     integers: Packed,
     places: Places,
@@ -204,7 +204,7 @@ pub struct Quantised {
     half: bool,
 }
 
-impl Quantised {
+impl Quantized {
     /// A constant of this shape; `half` when its elements are f16. `None` where a list is too short for the shape, or the ranks
     /// differ.
     pub fn new(shape: Vec<usize>, integers: Packed, places: Places, blocks: Blocks, half: bool) -> Option<Self> {
@@ -465,11 +465,11 @@ fn axis_groups(own: &[usize], other: &[usize]) -> Option<Vec<(Vec<usize>, Vec<us
 
 #[cfg(test)]
 mod tests {
-    use super::{Blocks, Floats, Packed, Places, Quantised, Width, ZeroPoints};
+    use super::{Blocks, Floats, Packed, Places, Quantized, Width, ZeroPoints};
     use std::sync::Arc;
 
     /// (3, 5) integers of 4 bits in rows of 6, blocks of 2 along axis 1, negative scales, and zero points in rows of whole bytes.
-    fn sample() -> Quantised {
+    fn sample() -> Quantized {
         let bytes: Vec<u8> = (0..9).map(|i| (i * 37 + 11) as u8).collect();
         let scales: Vec<f32> = (0..9).map(|i| (i as f32 - 4.5) * 0.25).collect();
         let packed = |bytes: Vec<u8>| Packed { width: Width::Four, signed: false, bytes: Arc::new(bytes) };
@@ -481,7 +481,7 @@ mod tests {
             zero_places: Places { first: 0, strides: vec![4, 1] },
         };
         let places = Places { first: 0, strides: vec![6, 1] };
-        Quantised::new(vec![3, 5], packed(bytes), places, blocks, false).expect("the lists are long enough")
+        Quantized::new(vec![3, 5], packed(bytes), places, blocks, false).expect("the lists are long enough")
     }
 
     fn reference() -> Vec<f32> {
@@ -542,7 +542,7 @@ mod tests {
             zeros: ZeroPoints::Same(3),
             zero_places: Places { first: 0, strides: vec![0, 0] },
         };
-        let flat = Quantised::new(vec![2, 12], integers, Places::dense(&[2, 12]), blocks, false).expect("it fits");
+        let flat = Quantized::new(vec![2, 12], integers, Places::dense(&[2, 12]), blocks, false).expect("it fits");
         let split = flat.reshaped(&[2, 3, 4]).expect("the second axis shares a scale");
         assert_eq!(split.values(), flat.values());
         assert_eq!(split.reshaped(&[2, 12]).map(|m| m.values()), Some(flat.values()));
@@ -555,9 +555,9 @@ mod tests {
     fn lists_that_are_too_short_are_refused() {
         let sample = sample();
         let short = Packed { bytes: Arc::new(vec![0_u8; 8]), ..sample.integers().clone() };
-        assert!(Quantised::new(vec![3, 5], short, sample.places().clone(), sample.blocks().clone(), false).is_none());
+        assert!(Quantized::new(vec![3, 5], short, sample.places().clone(), sample.blocks().clone(), false).is_none());
         let few = Blocks { scales: Floats::from_f32(&[1.0; 8]), ..sample.blocks().clone() };
         let places = sample.places().clone();
-        assert!(Quantised::new(vec![3, 5], sample.integers().clone(), places, few, false).is_none());
+        assert!(Quantized::new(vec![3, 5], sample.integers().clone(), places, few, false).is_none());
     }
 }
