@@ -76,6 +76,24 @@ pub struct CompileOptions {
     pub golden: Option<GoldenSource>,
 }
 
+impl CompileOptions {
+    /// What the program does when nothing else is asked of it: the fastest plan, without a budget.
+    pub fn new(profile: DeviceProfile, weights: Encoding) -> Self {
+        Self {
+            weights,
+            precision: PrecisionOptions::default(),
+            budget_bytes: None,
+            import: ImportOptions::default(),
+            profile,
+            objective: Objective::Latency,
+            strategy: Strategy::Optimal,
+            solver: SolverKind::default(),
+            keep: Keep::Auto,
+            golden: None,
+        }
+    }
+}
+
 /// What a compilation is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -361,10 +379,8 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CompileOptions, Objective, plan, prepare};
+    use super::{CompileOptions, plan, prepare};
     use crate::bundle::Assembly;
-    use crate::import::ImportOptions;
-    use crate::precision::PrecisionOptions;
     use crate::profile::{DeviceLimits, DeviceProfile};
     use crate::schedule::{Schedule, SolverKind, SolverReport, Strategy};
     use crate::search::Keep;
@@ -374,18 +390,7 @@ mod tests {
     const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/models/tiny/vit.onnx");
 
     fn options(profile: DeviceProfile, strategy: Strategy) -> CompileOptions {
-        CompileOptions {
-            weights: Encoding::F32,
-            precision: PrecisionOptions::default(),
-            budget_bytes: None,
-            import: ImportOptions::default(),
-            profile,
-            objective: Objective::Latency,
-            strategy,
-            solver: SolverKind::default(),
-            keep: Keep::None,
-            golden: None,
-        }
+        CompileOptions { strategy, keep: Keep::None, ..CompileOptions::new(profile, Encoding::F32) }
     }
 
     #[test]

@@ -2,11 +2,9 @@
 //!
 //! `fuzz/` runs it with coverage, an ordinary test over seeds and seeded mutations. It deliberately writes no bundle.
 
-use crate::compile::{CompileOptions, Objective, plan, prepare};
-use crate::import::ImportOptions;
-use crate::precision::PrecisionOptions;
+use crate::compile::{CompileOptions, plan, prepare};
 use crate::profile::DeviceProfile;
-use crate::schedule::{SolverKind, Strategy};
+use crate::schedule::Strategy;
 use crate::search::Keep;
 use flashmem_plan_format::plan::Encoding;
 use std::path::{Path, PathBuf};
@@ -20,18 +18,8 @@ const MAX_PLANNED_BYTES: u64 = 1 << 24;
 pub fn onnx(bytes: &[u8], folder: &Path) {
     let path: PathBuf = folder.join(format!("{}.onnx", std::process::id()));
     std::fs::write(&path, bytes).expect("a temporary file can be written");
-    let options = CompileOptions {
-        weights: Encoding::F32,
-        precision: PrecisionOptions::default(),
-        budget_bytes: None,
-        import: ImportOptions::default(),
-        profile: DeviceProfile::default(),
-        objective: Objective::Latency,
-        strategy: Strategy::Greedy,
-        solver: SolverKind::default(),
-        keep: Keep::None,
-        golden: None,
-    };
+    let usual = CompileOptions::new(DeviceProfile::default(), Encoding::F32);
+    let options = CompileOptions { strategy: Strategy::Greedy, keep: Keep::None, ..usual };
     let prepared = prepare(&path, &options, &mut |_| ());
     let planned = prepared.and_then(|prepared| {
         if prepared.tensor_bytes() > MAX_PLANNED_BYTES { Ok(()) } else { plan(&prepared, &options).map(drop) }

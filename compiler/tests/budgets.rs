@@ -3,11 +3,8 @@
 //! It deliberately runs no bundle; that needs a device and is tested in `tests/`.
 
 use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, Slack, compile};
-use flashmem_compiler::import::ImportOptions;
-use flashmem_compiler::precision::PrecisionOptions;
 use flashmem_compiler::profile::DeviceProfile;
-use flashmem_compiler::schedule::{SolverKind, Strategy};
-use flashmem_compiler::search::Keep;
+use flashmem_compiler::schedule::Strategy;
 use flashmem_compiler::search::{BudgetError, SolveError};
 use flashmem_plan_format::plan::Encoding;
 use std::path::PathBuf;
@@ -15,18 +12,8 @@ use std::path::PathBuf;
 const NETWORKS: [&str; 3] = ["resnet50", "vit", "gptneo-s"];
 
 fn options(device: &str, strategy: Strategy) -> CompileOptions {
-    CompileOptions {
-        weights: Encoding::F16,
-        precision: PrecisionOptions::default(),
-        budget_bytes: None,
-        import: ImportOptions::default(),
-        profile: DeviceProfile::load(device).expect("a built-in profile"),
-        objective: Objective::Latency,
-        strategy,
-        solver: SolverKind::default(),
-        keep: Keep::Auto,
-        golden: None,
-    }
+    let profile = DeviceProfile::load(device).expect("a built-in profile");
+    CompileOptions { strategy, ..CompileOptions::new(profile, Encoding::F16) }
 }
 
 #[expect(clippy::result_large_err, reason = "one error ends a compilation, and none is on a hot path")]

@@ -1,27 +1,16 @@
 //! Choices for small networks: proven, kept to, and never worse than one encoding for all.
 
 use flashmem_compiler::bundle::precision::PrecisionSummary;
-use flashmem_compiler::compile::{CompileOptions, Objective, Prepared, plan, prepare};
-use flashmem_compiler::import::ImportOptions;
+use flashmem_compiler::compile::{CompileOptions, Prepared, plan, prepare};
 use flashmem_compiler::precision::{Goal, PrecisionOptions};
 use flashmem_compiler::profile::DeviceProfile;
-use flashmem_compiler::schedule::{SolverKind, Strategy};
+use flashmem_compiler::schedule::Strategy;
 use flashmem_compiler::search::Keep;
 use flashmem_plan_format::encoding::Encoding;
 
 fn options(weights: Encoding, precision: PrecisionOptions) -> CompileOptions {
-    CompileOptions {
-        weights,
-        precision,
-        budget_bytes: None,
-        import: ImportOptions::default(),
-        profile: DeviceProfile::load("software").expect("built in"),
-        objective: Objective::Latency,
-        strategy: Strategy::Greedy,
-        solver: SolverKind::default(),
-        keep: Keep::None,
-        golden: None,
-    }
+    let profile = DeviceProfile::load("software").expect("built in");
+    CompileOptions { precision, strategy: Strategy::Greedy, keep: Keep::None, ..CompileOptions::new(profile, weights) }
 }
 
 fn path(name: &str) -> std::path::PathBuf {

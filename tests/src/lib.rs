@@ -6,11 +6,8 @@ pub mod conformance;
 pub mod renamed;
 
 use anyhow::{Context as _, ensure};
-use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, Objective, compile};
-use flashmem_compiler::import::ImportOptions;
-use flashmem_compiler::precision::PrecisionOptions;
+use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, compile};
 use flashmem_compiler::profile::DeviceProfile;
-use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::search::Keep;
 use flashmem_plan_format::plan::Encoding;
 use flashmem_runtime::{Context, ElementType, Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
@@ -42,18 +39,7 @@ pub fn onnx_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// Default options at a precision: no budget, the software profile.
 pub fn options(weights: Encoding) -> CompileOptions {
-    CompileOptions {
-        weights,
-        precision: PrecisionOptions::default(),
-        budget_bytes: None,
-        import: ImportOptions::default(),
-        profile: DeviceProfile::load("software").expect("a built-in profile"),
-        objective: Objective::Latency,
-        strategy: Strategy::Optimal,
-        solver: SolverKind::default(),
-        keep: Keep::Auto,
-        golden: None,
-    }
+    CompileOptions::new(DeviceProfile::load("software").expect("a built-in profile"), weights)
 }
 
 /// The options for a device on which only element-wise kernels hide copies, one page each, and which keeps nothing: a page takes

@@ -106,12 +106,11 @@ fn usual_options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<Compil
             (name, parse::Setting::Value(value)) => values.push((name, value)),
         }
     }
+    let profile = DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?;
     Ok(CompileOptions {
-        weights: Encoding::F32,
         precision: PrecisionOptions { goal: goal(args, budget_bytes)?, ..PrecisionOptions::default() },
         budget_bytes,
         import: ImportOptions { inputs, dims, values, states: parse::states(&args.state)?, ..ImportOptions::default() },
-        profile: DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?,
         objective: objective(args)?,
         strategy,
         solver,
@@ -120,7 +119,7 @@ fn usual_options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<Compil
             KeepArg::None => Keep::None,
             KeepArg::All => Keep::All,
         },
-        golden: None,
+        ..CompileOptions::new(profile, Encoding::F32)
     })
 }
 

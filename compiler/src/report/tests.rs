@@ -4,12 +4,10 @@ use super::memory_chart::{columns, in_ring, resident};
 use super::{
     StallCause, StepRate, Subject, Sweep, SweepPlan, SweepPoint, SweepPrecision, Timeline, WeightUse, page, terminal,
 };
-use crate::compile::{CompileOptions, Objective, plan, prepare};
+use crate::compile::{CompileOptions, plan, prepare};
 use crate::cost::OperatorClass;
-use crate::import::ImportOptions;
-use crate::precision::PrecisionOptions;
 use crate::profile::DeviceProfile;
-use crate::schedule::{Problem, SolverKind, StepData, Strategy, emit_commands, page_uses, schedule};
+use crate::schedule::{Problem, StepData, Strategy, emit_commands, page_uses, schedule};
 use crate::search::Keep;
 use crate::search::Planned;
 use flashmem_plan_format::plan::{Dispatch, DispatchWeights, Encoding, NameId, PageId, Plan};
@@ -18,18 +16,8 @@ use std::ops::Range;
 use std::path::Path;
 
 fn options(profile: &str, strategy: Strategy, budget_bytes: Option<u64>) -> CompileOptions {
-    CompileOptions {
-        weights: Encoding::F16,
-        precision: PrecisionOptions::default(),
-        budget_bytes,
-        import: ImportOptions::default(),
-        profile: DeviceProfile::load(profile).expect("built in"),
-        objective: Objective::Latency,
-        strategy,
-        solver: SolverKind::default(),
-        keep: Keep::None,
-        golden: None,
-    }
+    let profile = DeviceProfile::load(profile).expect("built in");
+    CompileOptions { budget_bytes, strategy, keep: Keep::None, ..CompileOptions::new(profile, Encoding::F16) }
 }
 
 fn planned(options: &CompileOptions) -> Planned {

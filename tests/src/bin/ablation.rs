@@ -6,11 +6,9 @@
 
 use anyhow::Context as _;
 use clap::Parser;
-use flashmem_compiler::compile::{CompileOptions, Objective, plan, prepare};
-use flashmem_compiler::import::ImportOptions;
-use flashmem_compiler::precision::PrecisionOptions;
+use flashmem_compiler::compile::{CompileOptions, plan, prepare};
 use flashmem_compiler::profile::DeviceProfile;
-use flashmem_compiler::schedule::{SolverKind, Strategy};
+use flashmem_compiler::schedule::Strategy;
 use flashmem_compiler::search::Keep;
 use flashmem_plan_format::byte_size;
 use flashmem_plan_format::plan::Encoding;
@@ -37,17 +35,11 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    let weights = if args.f32 { Encoding::F32 } else { Encoding::F16 };
     let options = CompileOptions {
-        weights: if args.f32 { Encoding::F32 } else { Encoding::F16 },
-        precision: PrecisionOptions::default(),
         budget_bytes: args.budget.as_deref().map(byte_size::parse).transpose()?,
-        import: ImportOptions::default(),
-        profile: DeviceProfile::load(&args.device)?,
-        objective: Objective::Latency,
-        strategy: Strategy::Optimal,
-        solver: SolverKind::default(),
         keep: Keep::None,
-        golden: None,
+        ..CompileOptions::new(DeviceProfile::load(&args.device)?, weights)
     };
     let names: Vec<&str> = Strategy::ALL.iter().map(|strategy| strategy.name()).collect();
     println!("| network | disk floor ms | execution ms | {} | gap % | search s | planning s |", names.join(" | "));
