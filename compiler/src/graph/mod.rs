@@ -19,6 +19,7 @@ mod shape_error;
 pub mod tensor;
 pub mod verify;
 
+use crate::narrow::index32;
 use constant::{Constant, Dtype};
 use flashmem_plan_format::encoding::Encoding;
 use flashmem_plan_format::indices::IndexBound;
@@ -149,7 +150,7 @@ impl Graph {
         let epilogue_origin = OriginSet::NONE;
         let id = self.nodes.add_node(Node { op, epilogue: None, origin, epilogue_origin, shape, dtype });
         for (position, operand) in operands.iter().enumerate() {
-            self.nodes.add_edge(*operand, id, position as u32);
+            self.nodes.add_edge(*operand, id, index32(position));
         }
         id
     }
@@ -221,7 +222,7 @@ impl Graph {
             self.nodes.remove_edge(edge);
         }
         for (position, operand) in operands.iter().enumerate() {
-            self.nodes.add_edge(*operand, id, position as u32);
+            self.nodes.add_edge(*operand, id, index32(position));
         }
     }
 

@@ -4,6 +4,7 @@
 //! what counts as the same; names are text for people, made by [`Origins::label`] where something is printed or stored, and
 //! never read back. Two things of one name are two origins.
 
+use crate::narrow::index32;
 use std::collections::BTreeMap;
 
 /// Characters (bytes of UTF-8) that a label of several names has, about; what follows is `…`.
@@ -40,7 +41,7 @@ impl Origins {
     /// A new origin, alone in its set.
     pub fn add(&mut self, name: impl Into<String>) -> OriginSet {
         self.names.push(name.into());
-        self.intern(vec![OriginId(self.names.len() as u32 - 1)])
+        self.intern(vec![OriginId(index32(self.names.len()) - 1)])
     }
 
     /// The origins of a set.
@@ -79,7 +80,7 @@ impl Origins {
         if let Some(set) = self.interned.get(&ids) {
             return *set;
         }
-        let set = OriginSet(self.sets.len() as u32);
+        let set = OriginSet(index32(self.sets.len()));
         self.sets.push(ids.clone());
         self.interned.insert(ids, set);
         set

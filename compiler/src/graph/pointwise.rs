@@ -5,6 +5,7 @@
 //! reference for kernels and folds constants; it deliberately knows no shapes.
 
 use super::constant::Dtype;
+use crate::narrow::index32;
 
 /// Element-wise functions of one operand. Unless noted they take and give f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -297,13 +298,13 @@ impl Pointwise {
 
     /// Type of the program's value.
     pub fn dtype(&self) -> Dtype {
-        self.instruction_dtype(self.instructions.len() as u32 - 1)
+        self.instruction_dtype(index32(self.instructions.len()) - 1)
     }
 
     /// `consumer` with its input `position` computed by `self`. The inputs of the result are the consumer's without
     /// `position`, in order, followed by those of `self`.
     pub fn then(&self, consumer: &Self, position: u32) -> Self {
-        let kept = consumer.inputs.len() as u32 - 1;
+        let kept = index32(consumer.inputs.len()) - 1;
         let mut inputs: Vec<Dtype> = consumer.inputs.clone();
         inputs.remove(position as usize);
         inputs.extend_from_slice(&self.inputs);
@@ -311,7 +312,7 @@ impl Pointwise {
             Operand::Input(i) => Operand::Input(kept + i),
             Operand::Result(i) => Operand::Result(i),
         };
-        let base = self.instructions.len() as u32;
+        let base = index32(self.instructions.len());
         let consumer_operand = |operand: Operand| match operand {
             Operand::Input(i) if i == position => Operand::Result(base - 1),
             Operand::Input(i) if i > position => Operand::Input(i - 1),
@@ -356,7 +357,7 @@ impl Pointwise {
     /// The same program with input 0 times a further input, the last, before anything else. A program without instructions
     /// stands for its input 0.
     pub fn scaled_by_last_input(&self) -> Self {
-        let last = self.inputs.len() as u32;
+        let last = index32(self.inputs.len());
         let product = Instruction::Binary(BinaryOp::Mul, Operand::Input(0), Operand::Input(last));
         let mut program = self.behind(0, &[product]);
         program.inputs.push(Dtype::F32);
@@ -365,7 +366,7 @@ impl Pointwise {
 
     /// The same program with the result of `first` wherever it read input `position`.
     fn behind(&self, position: u32, first: &[Instruction]) -> Self {
-        let base = first.len() as u32;
+        let base = index32(first.len());
         let rename = |operand: Operand| match operand {
             Operand::Input(i) if i == position => Operand::Result(base - 1),
             Operand::Input(i) => Operand::Input(i),

@@ -4,6 +4,7 @@
 
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
+use crate::narrow::index32;
 
 /// An element-wise program being written.
 #[derive(Debug, Default)]
@@ -15,13 +16,13 @@ pub struct ExpressionBuilder {
 impl ExpressionBuilder {
     fn push(&mut self, instruction: Instruction) -> Operand {
         self.instructions.push(instruction);
-        Operand::Result(self.instructions.len() as u32 - 1)
+        Operand::Result(index32(self.instructions.len()) - 1)
     }
 
     /// The next input.
     pub fn input(&mut self, dtype: Dtype) -> Operand {
         self.inputs.push(dtype);
-        Operand::Input(self.inputs.len() as u32 - 1)
+        Operand::Input(index32(self.inputs.len()) - 1)
     }
 
     /// A float.

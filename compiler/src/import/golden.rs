@@ -5,6 +5,7 @@
 
 use crate::graph::op::Op;
 use crate::graph::{Graph, GraphPort, NodeId};
+use crate::narrow::index32;
 use flashmem_plan_format::indices::IndexPort;
 use flashmem_plan_format::plan::ElementType;
 use flashmem_plan_format::random::SplitMix64;
@@ -47,7 +48,8 @@ fn integer(random: &mut SplitMix64, bound: u64) -> u64 {
 fn bytes_of(graph: &Graph, port: &GraphPort, random: &mut SplitMix64) -> Vec<u8> {
     let elements: usize = graph.node(port.node).shape.iter().product();
     let position = graph.inputs.iter().position(|input| input.node == port.node);
-    let bounds = || graph.index_bounds.iter().filter(|b| Some(b.port) == position.map(|p| IndexPort::Input(p as u32)));
+    let bounds =
+        || graph.index_bounds.iter().filter(|b| Some(b.port) == position.map(|p| IndexPort::Input(index32(p))));
     let least = bounds().map(|b| b.least).max().unwrap_or(0).max(0) as u64;
     let most = bounds().map(|b| b.most + 1).min().map(|most| most.max(0) as u64);
     let bound = indexed_size(graph, port.node).map_or(most.unwrap_or(2), |size| size as u64);

@@ -18,6 +18,7 @@ use crate::graph::{Graph, GraphPort, NodeId};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::of_program;
 use crate::kernels::{Kernel, PANEL};
+use crate::narrow::index32;
 use flashmem_plan_format::plan::{
     BINDING_ALIGNMENT, Buffer, BufferSlice, Encoding, IntegerCheck, NameId, Port, RowGather, State,
 };
@@ -172,10 +173,10 @@ impl<'a> Lowering<'a> {
 
     /// A new dense activation of `shape`, alive from the step that is appended next.
     pub fn output(&mut self, shape: &[usize]) -> View {
-        let step = self.calls.len() as u32;
+        let step = index32(self.calls.len());
         let elements = shape.iter().product::<usize>();
         self.tensors.push(Tensor { elements, place: Place::Activation { first_step: step, last_step: step } });
-        let view = View::dense(TensorId(self.tensors.len() as u32 - 1), shape);
+        let view = View::dense(TensorId(index32(self.tensors.len()) - 1), shape);
         self.give(&view);
         view
     }
@@ -183,7 +184,7 @@ impl<'a> Lowering<'a> {
     /// A state as a run finds it, and as it leaves it where a call changes it in its place.
     pub fn state(&mut self, state: usize, shape: &[usize]) -> View {
         self.tensors.push(Tensor { elements: shape.iter().product(), place: Place::State { state } });
-        let view = View::dense(TensorId(self.tensors.len() as u32 - 1), shape);
+        let view = View::dense(TensorId(index32(self.tensors.len()) - 1), shape);
         self.states[state] = Some(view.tensor);
         self.give(&view);
         view
@@ -232,7 +233,7 @@ impl<'a> Lowering<'a> {
         self.constants.resize(offset_bytes as usize, 0);
         self.constants.extend((0..constant.len()).flat_map(|i| constant.device_word_at(i).to_le_bytes()));
         self.tensors.push(Tensor { elements: constant.len(), place: Place::Constant { offset_bytes } });
-        let view = View::dense(TensorId(self.tensors.len() as u32 - 1), &constant.shape);
+        let view = View::dense(TensorId(index32(self.tensors.len()) - 1), &constant.shape);
         self.give(&view);
         view
     }
@@ -328,7 +329,7 @@ impl<'a> Lowering<'a> {
 
     /// Appends a kernel call and keeps its tensors alive for it.
     pub fn call(&mut self, call: Call) {
-        let step = self.calls.len() as u32;
+        let step = index32(self.calls.len());
         for tensor in call.inputs.iter().chain([&call.output]) {
             self.touch(*tensor, step);
         }
@@ -351,7 +352,7 @@ impl<'a> Lowering<'a> {
     /// Adds a table of rows and gives its position.
     pub fn add_row_source(&mut self, source: RowSource) -> u32 {
         self.row_sources.push(source);
-        self.row_sources.len() as u32 - 1
+        index32(self.row_sources.len()) - 1
     }
 
     /// Row sources so far.
@@ -384,7 +385,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn keep_to_end(&mut self, tensor: TensorId) {
-        let end = self.calls.len() as u32;
+        let end = index32(self.calls.len());
         self.touch(tensor, end);
     }
 

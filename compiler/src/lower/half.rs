@@ -13,6 +13,7 @@ use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
 use crate::graph::pointwise::Pointwise;
 use crate::graph::{Graph, NodeId};
+use crate::narrow::index32;
 use flashmem_plan_format::encoding::Encoding;
 use range::{Channels, Fit, Reader, exp2, fit, shifted};
 use std::collections::BTreeMap;
@@ -231,9 +232,9 @@ impl Change<'_> {
         let node = self.graph.node_mut(stored.node);
         match (&mut node.op, &mut node.epilogue) {
             (Op::Pointwise(program), _) if stored.position < own => {
-                *program = program.scaled_input(stored.position as u32, factor);
+                *program = program.scaled_input(index32(stored.position), factor);
             }
-            (_, Some(epilogue)) => *epilogue = epilogue.scaled_input((stored.position - own) as u32 + 1, factor),
+            (_, Some(epilogue)) => *epilogue = epilogue.scaled_input(index32(stored.position - own) + 1, factor),
             (_, None) => unreachable!("element-wise constants are read by a program"),
         }
     }

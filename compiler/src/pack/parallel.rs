@@ -6,6 +6,7 @@
 
 use super::{PackError, Packer};
 use crate::lower::program::Program;
+use crate::narrow::count32;
 use std::sync::mpsc::sync_channel;
 
 /// Pages that a thread may have ready beside the one it is making.
@@ -20,7 +21,7 @@ pub fn pages<E: From<PackError>>(
     threads: u32,
     mut take: impl FnMut(Vec<u8>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let count = program.pages() as u32;
+    let count = count32(program.pages());
     let threads = threads.clamp(1, count.max(1));
     std::thread::scope(|scope| {
         let receivers: Vec<_> = (0..threads)

@@ -6,6 +6,7 @@
 use super::range::{Range, UNKNOWN, WORD, binary, unary};
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
+use crate::narrow::index32;
 
 /// Below this a power fits, whatever f32 has rounded.
 const SAFE_POWER: f32 = 2_147_480_000.0;
@@ -55,7 +56,7 @@ struct Extended(Pointwise);
 impl Extended {
     fn push(&mut self, instruction: Instruction) -> Operand {
         self.0.instructions.push(instruction);
-        Operand::Result(self.0.instructions.len() as u32 - 1)
+        Operand::Result(index32(self.0.instructions.len()) - 1)
     }
 
     fn unary(&mut self, op: UnaryOp, a: Operand) -> Operand {

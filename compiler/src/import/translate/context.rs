@@ -19,6 +19,7 @@ use crate::graph::{Graph, GraphPort, NodeId, ShapeError};
 pub use crate::import::dtype::dtype;
 use crate::import::reason::{Reason, Unsupported};
 use crate::lower::view::{TensorId, View};
+use crate::narrow::index32;
 use flashmem_plan_format::indices::{IndexBound, IndexPort, Walk};
 use flashmem_plan_format::plan::ElementType;
 use std::collections::{BTreeMap, BTreeSet};
@@ -382,7 +383,7 @@ impl<'m> Translator<'m> {
                 ports.push(indices);
                 ports.len() - 1
             });
-            bound.port = IndexPort::Output((first + position) as u32);
+            bound.port = IndexPort::Output(index32(first + position));
             self.graph.index_bounds.push(bound);
         }
     }
@@ -604,7 +605,7 @@ impl<'m> Translator<'m> {
         for id in operands {
             match self.literal(*id) {
                 Some(literal) if Some(*id) != shaping => {
-                    program = program.with_literal(kept.len() as u32, literal);
+                    program = program.with_literal(index32(kept.len()), literal);
                 }
                 _ => {
                     let mut shape = vec![1; rank - self.graph.node(*id).shape.len()];

@@ -13,6 +13,7 @@ use crate::graph::tensor::Tensor;
 use crate::graph::{Graph, NodeId};
 use crate::import::error::ImportError;
 use crate::lower::view::{TensorId, View};
+use crate::narrow::index32;
 use flashmem_plan_format::indices::{IndexBound, IndexPort, Walk};
 use std::ops::RangeInclusive;
 
@@ -309,7 +310,7 @@ impl Translator<'_> {
         let position = graph.inputs.iter().position(|port| port.node == piece.source);
         // A placeholder of something unsupported is no input, and the model is refused.
         if let Some(position) = position.filter(|_| !bound.walk.shape.contains(&0)) {
-            bound.port = IndexPort::Input(position as u32);
+            bound.port = IndexPort::Input(index32(position));
             self.add_bound(bound);
         }
         Ok(())

@@ -20,6 +20,7 @@ use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::program::RowSource;
 use crate::lower::view::{View, dense_strides};
+use crate::narrow::index32;
 use flashmem_plan_format::encoding::Encoding;
 use flashmem_plan_format::plan::{Buffer, BufferSlice, RowGather, RowTable};
 pub use host::HostIndices;
@@ -77,14 +78,14 @@ fn row_source(lowering: &mut Lowering<'_>, table_node: NodeId, constant: &Consta
             && (&s.constant.shape, s.constant.storage) == (&constant.shape, constant.storage)
     };
     if let Some(position) = lowering.row_sources().iter().position(same) {
-        return position as u32;
+        return index32(position);
     }
     let end = |s: &RowSource| s.table.offset_bytes + s.table.row_stride_bytes() * u64::from(s.table.rows);
     let table = RowTable {
         name: unique(&graph.label(table_node), lowering.row_sources()),
         offset_bytes: lowering.row_sources().last().map_or(0, end),
-        rows: constant.shape[0] as u32,
-        row_elements: constant.shape[1..].iter().product::<usize>() as u32,
+        rows: index32(constant.shape[0]),
+        row_elements: index32(constant.shape[1..].iter().product()),
         encoding,
     };
     let importance = graph.importance.get(&table_node).cloned();

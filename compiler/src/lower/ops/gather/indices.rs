@@ -9,6 +9,7 @@ use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
 use crate::graph::{Graph, NodeId};
 use crate::lower::view::{TensorId, View, merge_axes};
+use crate::narrow::index32;
 use flashmem_plan_format::indices::Walk;
 use flashmem_plan_format::plan::ElementType;
 use flashmem_plan_format::row_indices::{
@@ -130,7 +131,7 @@ impl<'g> Extraction<'g> {
     /// The program whose last value is `value`, with walks over merged axes.
     fn finish(mut self, value: IndexValue, extents: &[usize]) -> Result<RowIndices, Blocked> {
         let count = self.instructions.len();
-        let last = count.checked_sub(1).map_or(IndexValue::Operand(0), |last| IndexValue::Result(last as u32));
+        let last = count.checked_sub(1).map_or(IndexValue::Operand(0), |last| IndexValue::Result(index32(last)));
         if value != last {
             self.push(IndexInstruction::Select { condition: value, then: value, otherwise: value })?;
         }
@@ -249,7 +250,7 @@ impl<'g> Extraction<'g> {
                     ElementType::I32 | ElementType::I64 | ElementType::U8 | ElementType::I8 | ElementType::Bool => {}
                     ElementType::F32 | ElementType::F16 => return Err(Blocked::Device),
                 }
-                IndexSource::Input(position as u32)
+                IndexSource::Input(index32(position))
             }
         };
         let view = behind(&self.steps, View::dense(TensorId(0), &self.graph.node(id).shape)).ok_or(Blocked::Device)?;
@@ -258,7 +259,11 @@ impl<'g> Extraction<'g> {
             self.operands.push(operand);
             self.operands.len() - 1
         });
-        if self.operands.len() > MAX_OPERANDS { Err(Blocked::Device) } else { Ok(IndexValue::Operand(position as u32)) }
+        if self.operands.len() > MAX_OPERANDS {
+            Err(Blocked::Device)
+        } else {
+            Ok(IndexValue::Operand(index32(position)))
+        }
     }
 
     /// What a join is, where all places are in one of its operands.
@@ -300,14 +305,14 @@ impl<'g> Extraction<'g> {
         if self.instructions.len() > MAX_INSTRUCTIONS {
             return Err(Blocked::Device);
         }
-        Ok(IndexValue::Result(position as u32))
+        Ok(IndexValue::Result(index32(position)))
     }
 
     /// What a program gives for values of its inputs.
     fn run(&mut self, program: &Pointwise, inputs: &[IndexValue]) -> Result<IndexValue, Blocked> {
         let mut results: Vec<IndexValue> = Vec::with_capacity(program.instructions.len());
         for (position, instruction) in program.instructions.iter().enumerate() {
-            if program.instruction_dtype(position as u32) == Dtype::F32 {
+            if program.instruction_dtype(index32(position)) == Dtype::F32 {
                 return Err(Blocked::Device);
             }
             let value = |operand: Operand| match operand {
