@@ -20,7 +20,7 @@ const CRATES: [(&str, &[&str]); 3] = [
 
 /// Crates whose files form no circle either, and the folders in which they still do.
 const CRATES_OF_FILES: [(&str, &[&str]); 2] =
-    [("compiler/src", &["emit", "import", "lower", "profile"]), ("plan-format/src", &[])];
+    [("compiler/src", &["import", "lower", "profile"]), ("plan-format/src", &[])];
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("the folder is readable");

@@ -1,8 +1,10 @@
 //! Linked kernels, each linked once however many candidates of a compilation call it, and unrolled once however many expressions
 //! it is linked with.
 
+use super::error::EmitError;
+use super::expression::Expression;
+use super::link::{Form, Linked, link_text, own_text};
 use super::tokens::Text;
-use super::{EmitError, Expression, Form, Linked, link_text, own_text};
 use crate::kernels::Kernel;
 use flashmem_plan_format::plan::Encoding;
 use std::cell::RefCell;

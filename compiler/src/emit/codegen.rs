@@ -4,7 +4,7 @@
 //! is inexact on some driver come from functions.wgsl. Literals are exact: floats are written so that they read back to the
 //! same bits, infinities and NaN through their bits. It deliberately does not simplify: that is the optimiser's.
 
-use super::EmitError;
+use super::error::EmitError;
 use super::expression::{Expression, operand_count};
 use super::hidden::Hidden;
 use crate::graph::constant::Dtype;

@@ -6,7 +6,8 @@
 //! checked: what the kernel computes, and how many workgroups it is launched with.
 
 use super::block::Block;
-use super::{EmitError, Place};
+use super::error::EmitError;
+use super::place::Place;
 use crate::kernels::{Hook, Kernel, MAX_EPILOGUE_OPERANDS, MAX_SCORE_OPERANDS, PANEL};
 use crate::narrow::index32;
 use flashmem_plan_format::plan::{Encoding, MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS};

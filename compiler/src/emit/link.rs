@@ -1,0 +1,114 @@
+//! Links a kernel: what its weights' encoding, its row and its expression name becomes one validated module.
+
+use super::block::Block;
+use super::error::EmitError;
+use super::expression::Expression;
+use super::tokens::Text;
+use super::{codegen, reflect, tokens, unroll};
+use crate::kernels::{FUNCTIONS, Kernel, decoding};
+use flashmem_plan_format::plan::Encoding;
+
+/// A linked, validated kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linked {
+    /// The kernel and its operations, for people.
+    pub label: String,
+    /// WGSL.
+    pub source: String,
+    /// Its parameter block.
+    pub block: Block,
+    /// Whether binding 1 is used.
+    pub uses_weights: bool,
+    /// Storage buffers from binding 2 on.
+    pub storage_bindings: u32,
+    /// Invocations of a workgroup.
+    pub workgroup_size: [u32; 3],
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: u32,
+}
+
+/// Which form of a kernel is linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As devices run it: loops unrolled, arrays in registers.
+    Unrolled,
+    /// As it is written. It computes the same, several times slower; tests compare the two.
+    Written,
+}
+
+/// Links a kernel with the encoding of the weights that it reads, if it does, and an element-wise program.
+///
+/// # Errors
+/// See [`EmitError`].
+pub fn link(kernel: Kernel, encoding: Option<Encoding>, expression: Option<&Expression>) -> Result<Linked, EmitError> {
+    link_form(kernel, encoding, expression, Form::Unrolled)
+}
+
+/// Links a kernel in a form.
+///
+/// # Errors
+/// See [`EmitError`].
+pub fn link_form(
+    kernel: Kernel,
+    encoding: Option<Encoding>,
+    expression: Option<&Expression>,
+    form: Form,
+) -> Result<Linked, EmitError> {
+    link_text(kernel, encoding, expression, own_text(kernel, encoding, form)?)
+}
+
+/// Links a kernel whose own text is made.
+pub fn link_text(
+    kernel: Kernel,
+    encoding: Option<Encoding>,
+    expression: Option<&Expression>,
+    own: Text,
+) -> Result<Linked, EmitError> {
+    let generated = codegen::generate(kernel, expression)?;
+    let mistake = |mistake| EmitError::Unroll { kernel, mistake };
+    let Text { mut source, mut places } = own;
+    let mut append = |name, text| -> Result<(), EmitError> {
+        let added = tokens::text(&tokens::tokens(name, text).map_err(mistake)?);
+        source.push_str(&added.source);
+        places.extend(added.places);
+        Ok(())
+    };
+    if kernel.row().uses_functions || generated.uses_functions {
+        append(FUNCTIONS.name, FUNCTIONS.text)?;
+    }
+    append(GENERATED, &generated.text)?;
+    let added = expression.map_or(0, |e| e.added_buffers(kernel));
+    let reflected = reflect::reflect(kernel, encoding, &source, &places, added)?;
+    Ok(Linked {
+        label: codegen::label(kernel, expression),
+        source,
+        block: reflected.block,
+        uses_weights: reflected.uses_weights,
+        storage_bindings: reflected.storage_bindings,
+        workgroup_size: reflected.workgroup_size,
+        workgroup_bytes: reflected.workgroup_bytes,
+    })
+}
+
+/// What the text that is generated for an expression is called in messages.
+const GENERATED: &str = "(generated)";
+
+/// A kernel's own text: the decoding of its weights, its body and the files that it shares with others, its constants set. The
+/// decoding comes first, since other constants follow from its own.
+pub fn own_text(kernel: Kernel, encoding: Option<Encoding>, form: Form) -> Result<Text, EmitError> {
+    let mistake = |mistake| EmitError::Unroll { kernel, mistake };
+    let row = kernel.row();
+    let decoding = encoding.map(decoding);
+    let (files, mut constants) =
+        decoding.map_or_else(Default::default, |decoding| (decoding.files, decoding.constants));
+    constants.extend(row.constants);
+    let mut own = Vec::new();
+    for file in files.iter().chain(&[row.body]).chain(row.shared) {
+        own.extend(tokens::tokens(file.name, file.text).map_err(mistake)?);
+    }
+    let constants = tokens::set_constants(&mut own, &constants).map_err(mistake)?;
+    match form {
+        Form::Unrolled => Ok(tokens::text(&unroll::unroll(&own, &constants).map_err(mistake)?)),
+        Form::Written => Ok(tokens::text(&own)),
+    }
+}
