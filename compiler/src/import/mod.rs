@@ -24,6 +24,7 @@ mod guarded;
 mod kernel_op;
 mod model;
 mod names;
+mod notes;
 mod opaque;
 mod preflight;
 mod protobuf;
@@ -142,9 +143,9 @@ pub struct Imported {
 /// # Errors
 /// See [`ImportError`]; unsupported operators are reported all at once.
 pub fn import(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
-    let mut model = model::read(path, options, options.own_weights)?;
+    let (mut model, inferred) = tract::read(path, options, options.own_weights)?;
     let names = std::rc::Rc::clone(&model.names);
-    let typed = tract::decluttered(&model).map_err(|error| error.with_names(&names))?;
+    let typed = tract::decluttered(inferred).map_err(|error| error.with_names(&names))?;
     model.proto = tract_onnx::pb::ModelProto::default();
     let (name, model_hash, files) = (model.name.clone(), model.hash.clone(), std::mem::take(&mut model.files));
     let translated = translate::translate(&typed, model, options.check_indices);

@@ -10,6 +10,7 @@ use super::conditions::{Needed, chooses};
 use super::error::ImportError;
 use super::kernel_op::KernelNode;
 use super::names::NodeNames;
+use super::notes::{self, Notes};
 use super::preflight;
 use super::protobuf::{Skeleton, skim};
 use super::quantized;
@@ -70,6 +71,8 @@ pub struct Model {
     pub claims: Vec<axes::Claim>,
     /// What nodes need of the shapes of their operands.
     pub shape_claims: Vec<shapes::Claim>,
+    /// What the file notes about its values.
+    pub notes: Vec<notes::Note>,
     /// BLAKE3 of the file, followed by its files of external data in path order, in hexadecimal.
     pub hash: String,
     /// Name of the file without its extension.
@@ -78,8 +81,9 @@ pub struct Model {
     pub files: Vec<PathBuf>,
 }
 
-/// Reads a model. With `own_weights`, tract gets every initialiser, as it would by itself.
-pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<Model, ImportError> {
+/// Reads a model. With `own_weights`, tract gets every initialiser, as it would by itself; `notes` say which notes of the file
+/// count.
+pub fn read(path: &Path, options: &ImportOptions, own_weights: bool, notes: &mut Notes) -> Result<Model, ImportError> {
     let read_error = |source| ImportError::Read { path: path.to_owned(), source };
     preflight::given_sizes(options)?;
     let map = map_file(path).map_err(read_error)?;
@@ -110,12 +114,15 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
     branches::take(graph, &BTreeMap::new());
     names.mark(graph);
     admission::check(&graph.node, opset).map_err(|error| error.with_names(&names))?;
-    check_types(graph, &weights, opset).map_err(|error| error.with_names(&names))?;
+    let types = check_types(graph, &weights, opset).map_err(|error| error.with_names(&names))?;
+    let initialisers = names_of_initialisers(graph, &weights);
+    graph.input.retain(|input| !initialisers.contains(&input.name));
+    let inputs: BTreeSet<String> = graph.input.iter().map(|input| input.name.clone()).collect();
+    notes.settle(graph, &types, |name| initialisers.contains(name) || inputs.contains(name));
+    let notes = notes::noted(graph, &types);
     let mut claims = Claims::of(&graph.node, &Known::of(graph, opset));
     quantized::take(graph, &mut weights, &integers, opset).map_err(|error| error.with_names(&names))?;
     integers.restore(graph);
-    let initialisers = names_of_initialisers(graph, &weights);
-    graph.input.retain(|input| !initialisers.contains(&input.name));
     sizes::fix(graph, options)?;
     let inputs = graph.input.iter().map(port).collect::<Result<Vec<_>, _>>()?;
     let outputs = graph.output.iter().map(port).collect::<Result<Vec<_>, _>>()?;
@@ -153,21 +160,22 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool) -> Result<M
         kernel_ops,
         claims,
         shape_claims,
+        notes,
         hash,
         name,
         files,
     })
 }
 
-/// Refuses operands of element types that their operators do not take.
-fn check_types(graph: &GraphProto, weights: &[Weight], opset: i64) -> Result<(), ImportError> {
+/// Refuses operands of element types that their operators do not take; gives the types that follow.
+fn check_types(graph: &GraphProto, weights: &[Weight], opset: i64) -> Result<BTreeMap<String, i32>, ImportError> {
     let element = |weight: &Weight| match weight.constant.storage {
         Storage::F16 => DataType::Float16 as i32,
         Storage::F32 | Storage::I32 | Storage::Bool => DataType::Float as i32,
     };
     let outside = weights.iter().map(|weight| (weight.name.as_str(), element(weight)));
-    let found = super::types::mistyped(graph, outside, opset);
-    if found.is_empty() { Ok(()) } else { Err(ImportError::Types(found)) }
+    let (types, found) = super::types::followed(graph, outside, opset);
+    if found.is_empty() { Ok(types) } else { Err(ImportError::Types(found)) }
 }
 
 /// Large tensors of `Constant` nodes are weights like any other.

@@ -8,11 +8,13 @@ use super::error::ImportError;
 use super::failure::Stage;
 use super::guarded::guarded;
 use super::preflight::fold;
-use super::tract::inferred;
+use super::tract;
 use super::{ImportOptions, model};
 use flashmem_plan_format::plan::ElementType;
 use std::path::Path;
-use tract_onnx::prelude::{DatumType, InferenceModelExt, IntoRunnable, IntoTValue, TValue, TVec, Tensor, TypedModel};
+use tract_onnx::prelude::{
+    DatumType, InferenceModel, InferenceModelExt, IntoRunnable, IntoTValue, TValue, TVec, Tensor, TypedModel,
+};
 
 fn datum_type(element: ElementType) -> DatumType {
     match element {
@@ -35,16 +37,19 @@ pub fn reference(
     options: &ImportOptions,
     inputs: &[(&str, &[u8])],
 ) -> Result<Vec<(String, Vec<u8>)>, ImportError> {
-    let model = model::read(path, options, true)?;
+    let (model, inferred) = tract::read(path, options, true)?;
     let names = std::rc::Rc::clone(&model.names);
-    run(model, inputs).map_err(|error| error.with_names(&names))
+    run(model, inferred, inputs).map_err(|error| error.with_names(&names))
 }
 
-fn run(mut model: model::Model, inputs: &[(&str, &[u8])]) -> Result<Vec<(String, Vec<u8>)>, ImportError> {
-    let parsed = inferred(&model)?;
+fn run(
+    mut model: model::Model,
+    inferred: InferenceModel,
+    inputs: &[(&str, &[u8])],
+) -> Result<Vec<(String, Vec<u8>)>, ImportError> {
     model.proto = tract_onnx::pb::ModelProto::default();
     let optimized = guarded(Stage::Simplify, || {
-        let mut typed = fold::decluttered(parsed.into_typed()?)?;
+        let mut typed = fold::decluttered(inferred.into_typed()?)?;
         typed.optimize()?;
         Ok(typed)
     })?;

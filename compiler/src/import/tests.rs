@@ -21,7 +21,9 @@ fn models(folder: &str) -> Vec<PathBuf> {
 /// Gives every symbolic dimension of a model the size 2.
 fn options_for(path: &Path) -> ImportOptions {
     let mut options = ImportOptions::default();
-    if let Err(ImportError::OpenSizes(open)) = super::model::read(path, &options, false) {
+    if let Err(ImportError::OpenSizes(open)) =
+        super::model::read(path, &options, false, &mut super::notes::Notes::default())
+    {
         options.dims = open.iter().filter_map(symbol_of).map(|symbol| (symbol, 2)).collect();
     }
     options

@@ -1,7 +1,7 @@
 //! Element types of operands against the schemas: what follows, what is refused, and what is left alone.
 
 use super::schema::{element_name, element_number, in_force};
-use super::types::mistyped;
+use super::types::followed;
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
@@ -42,7 +42,8 @@ fn graph(nodes: Vec<NodeProto>, inputs: &[(&str, DataType)], outputs: &[(&str, D
 }
 
 fn said(graph: &GraphProto, opset: i64) -> Vec<String> {
-    mistyped(graph, [("weight", Float16 as i32)].into_iter(), opset).iter().map(ToString::to_string).collect()
+    let (_, found) = followed(graph, [("weight", Float16 as i32)].into_iter(), opset);
+    found.iter().map(ToString::to_string).collect()
 }
 
 use DataType::{Bool, Float, Float16, Int8, Int32, Int64, Uint8};

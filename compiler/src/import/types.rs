@@ -96,13 +96,18 @@ impl Scope<'_> {
     }
 }
 
-/// Everything in a graph whose element type does not fit; `outside` are the types of initialisers that are not in the message.
-pub fn mistyped<'a>(graph: &'a GraphProto, outside: impl Iterator<Item = (&'a str, i32)>, opset: i64) -> Vec<Mistyped> {
+/// The element types of a graph's values, as far as they follow, and everything whose type does not fit; `outside` are the types
+/// of initialisers that are not in the message.
+pub fn followed<'a>(
+    graph: &'a GraphProto,
+    outside: impl Iterator<Item = (&'a str, i32)>,
+    opset: i64,
+) -> (BTreeMap<String, i32>, Vec<Mistyped>) {
     let mut scope = Scope { around: None, types: outside.collect() };
     let mut found = Vec::new();
     walk(graph, &mut scope, opset, &mut found);
     found.truncate(MOST_FAULTS);
-    found
+    (scope.types.into_iter().map(|(value, element)| (value.to_owned(), element)).collect(), found)
 }
 
 /// Follows the types through a graph; gives those of its outputs, as far as they follow.

@@ -214,11 +214,13 @@ fn typed(graph: GraphProto) -> Result<(), ImportError> {
         initialisers: BTreeSet::new(),
         claims: vec![],
         shape_claims: Vec::new(),
+        notes: vec![],
         kernel_ops: BTreeMap::new(),
         hash: String::new(),
         name: String::new(),
     };
-    tract::decluttered(&model).map(drop).map_err(|error| error.with_names(&names))
+    let checked = tract::checked_alone(&model).and_then(tract::decluttered);
+    checked.map(drop).map_err(|error| error.with_names(&names))
 }
 
 #[test]

@@ -49,7 +49,9 @@ impl Known {
         for info in graph.input.iter().chain(&graph.value_info) {
             let tensor = info.r#type.as_ref().and_then(|t| t.value.as_ref());
             if let Some(type_proto::Value::TensorType(tensor)) = tensor {
-                known.types.insert(info.name.clone(), tensor.elem_type);
+                if tensor.elem_type != DataType::Undefined as i32 {
+                    known.types.insert(info.name.clone(), tensor.elem_type);
+                }
                 if let Some(shape) = &tensor.shape {
                     let one = |d: &Dimension| d.value == Some(dimension::Value::DimValue(1));
                     known.ranks.insert(info.name.clone(), (shape.dim.len(), shape.dim.iter().all(one)));
