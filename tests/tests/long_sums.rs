@@ -134,6 +134,10 @@ const CASES: &[(&str, Build)] = &[
         for kind in [PoolKind::Max, PoolKind::MaxIndex] {
             c.output(Op::Pool { window: window(&[n], 2), kind }, &[flat]);
         }
+        for p in [1, 2, 3] {
+            c.output(Op::Pool { window: window(&[n], 2), kind: PoolKind::Norm { p } }, &[flat]);
+            c.output(Op::Pool { window: window(&[side(n), side(n)], 1), kind: PoolKind::Norm { p } }, &[x]);
+        }
     }),
     ("reductions", |c, n| {
         let x = c.noise(&[2, n]);

@@ -6,8 +6,8 @@
 //! which simplifies less.
 //!
 //! Others give something else than the model says, and [`Exactness`] keeps them from every model: 0 · x is 0 for them,
-//! √x · √x is x, a product of two numbers may leave the range of f32, a power of ½ is a root, and the remainders of a by b
-//! and of b by a are one.
+//! √x · √x is x, a quotient is a product with a reciprocal, a product of two numbers may leave the range of f32, a power of ½ is a
+//! root, and the remainders of a by b and of b by a are one.
 
 use tract_onnx::prelude::{DatumType, TVec, Tensor, TractResult, TypedFact, TypedModel, TypedNode};
 use tract_onnx::tract_core::internal::{
@@ -19,6 +19,7 @@ use tract_onnx::tract_core::ops::binary::{BinMiniOp, TypedBinOp};
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::ops::math::{Div, Mul, Pow, Rem, Sqrt, Square};
+use tract_onnx::tract_core::ops::scan::Scan;
 use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx::tract_core::optim::{OptimizerSession, TypedPass};
 
@@ -49,13 +50,15 @@ pub fn made_opaque(mut model: TypedModel, kept: Kept) -> TypedModel {
     model
 }
 
-/// Unwraps them.
+/// Unwraps them, in the bodies of recurrences too.
 pub fn made_transparent(mut model: TypedModel) -> TypedModel {
     for node in &mut model.nodes {
         if let Some(Opaque(op)) = node.op_as::<Opaque>() {
             node.op = op.clone();
         } else if let Some((Exact(op), given)) = node.op_as::<TypedBinOp>().and_then(exact) {
             node.op = Box::new(TypedBinOp(op.clone(), given));
+        } else if let Some(scan) = node.op_as_mut::<Scan>() {
+            scan.body = made_transparent(std::mem::take(&mut scan.body));
         }
     }
     model
@@ -109,8 +112,12 @@ fn inexact(model: &TypedModel, node: &TypedNode, op: &dyn BinMiniOp) -> TractRes
     if !facts.iter().all(|fact| fact.datum_type.is_float()) {
         return Ok(false);
     }
+    // tract multiplies by the reciprocal, which may leave the range where the quotient does not.
+    if op.is::<Div>() && facts[1].konst.is_none() {
+        return Ok(true);
+    }
     if op.is::<Mul>() || op.is::<Div>() {
-        return Ok(facts.iter().any(|fact| number(fact).is_some_and(|factor| !MODERATE.contains(&factor.abs()))));
+        return Ok(facts.iter().any(|fact| is_extreme(fact)));
     }
     Ok(op.is::<Pow>() && number(facts[1]).is_some_and(|exponent| exponent.abs() == 0.5))
 }
@@ -120,6 +127,17 @@ fn number(fact: &TypedFact) -> Option<f64> {
     let single = |tensor: &Tensor| tensor.len() == 1;
     let uniform = fact.uniform.as_deref().or(fact.konst.as_deref().filter(|tensor| single(tensor)))?;
     uniform.cast_to_scalar::<f64>().ok()
+}
+
+/// Whether one of a constant's values is far from 1; of those that are not all the same, zeros, NaN and infinities are none of these.
+fn is_extreme(fact: &TypedFact) -> bool {
+    if let Some(factor) = number(fact) {
+        return !MODERATE.contains(&factor.abs());
+    }
+    let values = fact.konst.as_deref().and_then(|tensor| tensor.cast_to::<f64>().ok());
+    let far = |value: &f64| *value != 0.0 && value.is_finite() && !MODERATE.contains(&value.abs());
+    let slice = values.as_deref().and_then(|values| values.try_as_plain_ram().ok()?.as_slice::<f64>().ok());
+    slice.is_some_and(|values| values.iter().any(far))
 }
 
 /// Whether a node is a root that a reader squares.

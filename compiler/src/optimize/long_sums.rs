@@ -3,17 +3,17 @@
 //! A product becomes one over the first part of its terms, whose result the product over the next part is added to, and
 //! so on in ascending order; so does a convolution, along its input channels or along its window. It runs behind the
 //! other passes, and changes nothing where the device sets no limit. Lines that are reduced are cut by `long_lines.rs`,
-//! loops over windows of pools and the like by lowering.
+//! norms of windows by `long_windows.rs`, loops over windows of other pools and the like by lowering.
 
 use super::long_lines::{norm, reduction, softmax};
+use super::long_windows::norm_pool;
 use super::nodes::add;
-use super::parts::{part, parts_of, with_epilogue};
+use super::parts::{part, part_of_window, parts_of, with_epilogue};
 use super::pass::OptimizeError;
 use super::split::ranges;
-use crate::graph::op::{Op, Window};
+use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Pointwise};
 use crate::graph::{Graph, NodeId};
-use std::ops::Range;
 
 /// Rounds that a kernel has beside those of its sum, at most.
 pub(super) const OTHER_ROUNDS: u64 = 4096;
@@ -37,12 +37,12 @@ pub fn split_long_sums(graph: &mut Graph, max_rounds: u64) -> Result<usize, Opti
                 Op::Reduce { .. } => reduction(graph, id, terms)?,
                 Op::Softmax { .. } => softmax(graph, id, terms)?,
                 Op::Normalize { .. } => norm(graph, id, terms)?,
+                Op::Pool { .. } => norm_pool(graph, id, terms)?,
                 Op::Input
                 | Op::Constant(_)
                 | Op::Pointwise(_)
                 | Op::Fold { .. }
                 | Op::Unfold { .. }
-                | Op::Pool { .. }
                 | Op::Attention { .. }
                 | Op::ArgReduce { .. }
                 | Op::Gather { .. }
@@ -119,29 +119,6 @@ fn convolution(graph: &mut Graph, id: NodeId, terms: usize) -> Result<Option<Nod
     }
     // A window that lies in the padding everywhere stays whole.
     if products.is_empty() { Ok(None) } else { sum(graph, id, products).map(Some) }
-}
-
-/// What taps `range` along an axis of a window read of `size` elements for `outputs` results, and the window that does it;
-/// `None` where they read nothing but padding.
-fn part_of_window(
-    window: &Window,
-    axis: usize,
-    range: &Range<usize>,
-    size: usize,
-    outputs: usize,
-) -> Option<(Range<usize>, Window)> {
-    let (dilation, pad) = (window.dilations[axis], window.pads_before[axis] as i64);
-    let first = (range.start * dilation) as i64 - pad;
-    let end = ((outputs - 1) * window.strides[axis] + (range.end - 1) * dilation) as i64 - pad + 1;
-    let read = first.max(0) as usize..(end.max(0) as usize).min(size);
-    if read.start >= read.end {
-        return None;
-    }
-    let mut window = window.clone();
-    window.kernel[axis] = range.len();
-    window.pads_before[axis] = (-first).max(0) as usize;
-    window.pads_after[axis] = (end - size as i64).max(0) as usize;
-    Some((read, window))
 }
 
 /// Every group of a convolution by itself.

@@ -14,6 +14,7 @@ mod expression;
 mod fuse;
 mod long_lines;
 mod long_sums;
+mod long_windows;
 mod nodes;
 mod norms;
 mod parts;

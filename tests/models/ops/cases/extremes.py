@@ -36,6 +36,20 @@ def products():
     ).not_finite()
 
 
+def quotients():
+    """A quotient whose divisor's reciprocal leaves the range, whatever broadcasts, and in the body of a recurrence."""
+    m = Model("extremes_quotients", 17)
+    tiny = lambda *shape: x(*shape, draw=lambda rng, shape: np.resize(np.array([1e-39, 3e-39, 0, 1e-38], np.float32), shape))
+    small = lambda *shape: x(*shape, draw=lambda rng, shape: np.resize(np.array([2.5e-39, 1e-39, 2e-38, 3e-39], np.float32), shape))
+    huge = const([3e38, 2e38, 1, 1e-39], np.float32)
+    a = m.add(tiny(1, 4))
+    return m.result(
+        m.op("Div", a, small(4)), m.op("Div", m.add(tiny(4, 1)), small(4)), m.op("Div", m.add(tiny(1)), small()), m.op("Div", m.add(tiny()), small(4, 1)),
+        m.op("Div", a, const([2.5e-39, 1, 1e-38, 5e-39], np.float32)), m.op("Div", m.add(huge), m.add(x(4, draw=lambda rng, shape: np.array([2e38, 3e38, 1e-38, 1e-39], np.float32)))),
+        m.op("Div", m.add(tiny(2, 4)), const([[1e-39], [4.0]], np.float32)), m.op("Div", a, const(2.5e-39, np.float32)),
+    )
+
+
 def differences():
     """A difference of a value with itself is NaN where the value is, or is infinite, however it is spelled."""
     m = Model("extremes_differences", 13)
@@ -106,6 +120,7 @@ def nothing():
 
 def cases():
     yield products()
+    yield quotients()
     yield differences()
     yield chosen()
     yield powers()
