@@ -1,7 +1,10 @@
 //! Operators that move elements and compute nothing.
 
 use super::context::{Outcome, Translator, size, variant};
+use crate::graph::constant::Dtype;
 use crate::graph::op::{Op, PadMode};
+use crate::graph::pointwise::{BinaryOp, Pointwise};
+use crate::import::expression::ExpressionBuilder;
 use tract_onnx::prelude::TypedNode;
 use tract_onnx::tract_core::ops::Downsample;
 use tract_onnx::tract_core::ops::array::{MultiBroadcastTo, Pad, PadMode as TractPadMode, Slice, Tile, TypedConcat};
@@ -69,7 +72,17 @@ pub fn downsample(t: &mut Translator<'_>, node: &TypedNode, op: &Downsample) -> 
 /// Padding. Negative padding, which tract holds as wrapped unsigned numbers, cuts elements off first.
 pub fn pad(t: &mut Translator<'_>, node: &TypedNode, op: &Pad) -> Outcome {
     let mut x = t.input(node, 0)?;
+    // Padding holds f32: bits of other integers are exchanged around padding with 0.
+    let mut exchanged = None;
     let mode = match &op.mode {
+        TractPadMode::Constant(value) if t.dtype(x) == Dtype::I32 => {
+            let Ok(value) = i32::try_from(value.cast_to_scalar::<i64>()?) else {
+                return variant("a value that does not fit a 32-bit integer");
+            };
+            let is_exact = f64::from(value as f32) == f64::from(value);
+            exchanged = (!is_exact).then_some(value);
+            PadMode::Constant(if is_exact { value as f32 } else { 0.0 })
+        }
         TractPadMode::Constant(value) => PadMode::Constant(value.cast_to_scalar::<f32>()?),
         TractPadMode::Reflect => PadMode::Reflect,
         TractPadMode::Edge => PadMode::Edge,
@@ -90,7 +103,18 @@ pub fn pad(t: &mut Translator<'_>, node: &TypedNode, op: &Pad) -> Outcome {
     if before.iter().chain(&after).all(|p| *p == 0) {
         return Ok(vec![x]);
     }
-    Ok(vec![t.emit(Op::Pad { before, after, mode }, &[x])?])
+    let Some(bits) = exchanged else { return Ok(vec![t.emit(Op::Pad { before, after, mode }, &[x])?]) };
+    let x = t.pointwise(exchange(bits), &[x])?;
+    let padded = t.emit(Op::Pad { before, after, mode }, &[x])?;
+    Ok(vec![t.pointwise(exchange(bits), &[padded])?])
+}
+
+/// An integer with these bits exchanged, which no integer leaves 32 bits by.
+fn exchange(bits: i32) -> Pointwise {
+    let mut p = ExpressionBuilder::default();
+    let (x, bits) = (p.input(Dtype::I32), p.integer(bits));
+    p.binary(BinaryOp::BitXor, x, bits);
+    p.finish()
 }
 
 /// Repetition of whole axes: each becomes (repeats, size), the first broadcast.

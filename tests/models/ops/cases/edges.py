@@ -52,6 +52,10 @@ def integer_cases():
     a, b = (m.add(given(np.array(v, "i1"))) for v in ([-128, 100, 127, -1], [1, 100, 127, -128]))
     results = [m.op("Neg", a), m.op("Abs", a), m.op("Sub", a, b), m.op("Add", a, b), m.op("Mul", a, b), m.op("BitwiseNot", a)]
     yield m.result(*results, *[m.op("Cast", value, to=1) for value in results], m.op("Less", m.op("Add", a, b), const(0, "i1")))
+    m = Model("pad_large_integers")
+    wide, narrow = m.add(given(np.array([[3, -1, 5]]))), m.add(given(np.array([2, -2], "i4")))
+    yield m.result(m.op("Pad", wide, const([0, 1, 1, -1]), const(16777217)), m.op("Pad", narrow, const([1, 2]), const(-(2**31) + 1, "i4")),
+                   m.op("Pad", wide, const([0, 2, 0, 0]), const(2**31 - 1)), m.op("Pad", narrow, const([1, 0]), const(2**30, "i4")))
     m = Model("cast_i32_narrow")
     value = m.add(given(np.array([300, -1, 128, -129, 65536, 7], "i4")))
     yield m.result(*[m.op("Cast", m.op("Cast", value, to=to), to=1) for to in (2, 3)])

@@ -2,10 +2,10 @@
 //!
 //! Views are pushed down to the tensors that are read, so that each becomes one strided walk over the places of the indices, and
 //! the programs on the way become one. Where indices are joined from several tensors, they fall into boxes of places, each with a
-//! program of its own. Floats, and whatever is neither a view, a join nor element-wise, are the device's.
+//! program of its own; padding is a join. Floats, and whatever is neither a view, a join nor element-wise, are the device's.
 
 use crate::graph::constant::Dtype;
-use crate::graph::op::Op;
+use crate::graph::op::{Op, PadMode};
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
 use crate::graph::{Graph, NodeId};
 use crate::lower::view::{TensorId, View, merge_axes};
@@ -191,6 +191,9 @@ impl<'g> Extraction<'g> {
                 return self.run(program, &inputs);
             }
             Op::Concat { axis } => return self.part(id, *axis),
+            Op::Pad { before, after, mode: PadMode::Constant(value) } => {
+                return self.padded(operands[0], before, after, *value);
+            }
             Op::Reshape => Step::Reshape(node.shape.clone()),
             Op::Transpose { permutation } => Step::Transpose(permutation.clone()),
             Op::Broadcast => Step::Broadcast(node.shape.clone()),
@@ -209,7 +212,7 @@ impl<'g> Extraction<'g> {
             | Op::Reduce { .. }
             | Op::ArgReduce { .. }
             | Op::Gather { .. }
-            | Op::Pad { .. }
+            | Op::Pad { mode: PadMode::Reflect | PadMode::Edge, .. }
             | Op::Kernel(_)
             | Op::Resize { .. } => return Err(Blocked::Device),
         };
@@ -276,11 +279,18 @@ impl<'g> Extraction<'g> {
             starts.push(end);
             end += self.graph.node(*operand).shape[axis];
         }
+        let found = self.joined(shape, axis, &starts)?;
+        let step = Step::Part { axis, start: starts[found], shape: shape.clone() };
+        self.below(step, operands[found])
+    }
+
+    /// Which operand of a join has all places; those along `axis` begin at `starts`.
+    fn joined(&self, shape: &[usize], axis: usize, starts: &[usize]) -> Result<usize, Blocked> {
         // Operands that begin at or before a place of the axis, less one: those without elements are passed over.
         let operand_at = |place: i64| starts.partition_point(|start| *start as i64 <= place).saturating_sub(1);
         let mut along = vec![0; shape.len()];
         along[axis] = 1;
-        let places = View { tensor: TensorId(0), offset: 0, shape: shape.clone(), strides: along };
+        let places = View { tensor: TensorId(0), offset: 0, shape: shape.to_vec(), strides: along };
         let places = behind(&self.steps, places).ok_or(Blocked::Device)?;
         let spans = places.shape.iter().zip(&places.strides).map(|(extent, stride)| (*extent as i64 - 1) * stride);
         let (mut first, mut last) = (places.offset, places.offset);
@@ -289,11 +299,31 @@ impl<'g> Extraction<'g> {
             last += span.max(0);
         });
         let (from, to) = (operand_at(first), operand_at(last));
-        if from == to {
-            let step = Step::Part { axis, start: starts[from], shape: shape.clone() };
-            return self.below(step, operands[from]);
+        if from == to { Ok(from) } else { Err(cut(&places, operand_at)) }
+    }
+
+    /// What a padded tensor is, where all places are in it or in its padding: one axis after the other a join with `fill`.
+    fn padded(&mut self, id: NodeId, before: &[usize], after: &[usize], fill: f32) -> Result<IndexValue, Blocked> {
+        let inner = self.graph.node(id).shape.clone();
+        let depth = self.steps.len();
+        let mut value = None;
+        for axis in 0..inner.len() {
+            // Padded along this axis and those behind it.
+            let padded = |other: usize| if other < axis { 0 } else { before[other] + after[other] };
+            let shape: Vec<usize> = inner.iter().enumerate().map(|(axis, size)| size + padded(axis)).collect();
+            let starts = [0, before[axis], before[axis] + inner[axis]];
+            match self.joined(&shape, axis, &starts) {
+                Ok(1) => self.steps.push(Step::Part { axis, start: before[axis], shape }),
+                Ok(_) => value = Some(self.push(IndexInstruction::Literal(fill as i32))),
+                Err(blocked) => value = Some(Err(blocked)),
+            }
+            if value.is_some() {
+                break;
+            }
         }
-        Err(cut(&places, operand_at))
+        let value = value.unwrap_or_else(|| self.value(id));
+        self.steps.truncate(depth);
+        value
     }
 
     /// Appends an instruction, or finds it.

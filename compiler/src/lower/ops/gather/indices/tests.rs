@@ -3,7 +3,7 @@
 use super::pieces;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::interpret::interpret;
-use crate::graph::op::{Op, ReduceKind};
+use crate::graph::op::{Op, PadMode, ReduceKind};
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
 use crate::graph::{Graph, GraphPort, NodeId};
 use flashmem_plan_format::plan::ElementType;
@@ -190,6 +190,36 @@ fn two_joins_are_cut_where_either_is() {
     let (a, b) = (case.join(0, &[ids, more]), case.join(0, &[more, ids]));
     let sum = case.binary(BinaryOp::Add, a, b);
     case.check(sum, 3);
+}
+
+#[test]
+fn padding_is_a_join_with_one_number() {
+    let pad = |before: [usize; 2], after: [usize; 2]| Op::Pad {
+        before: before.to_vec(),
+        after: after.to_vec(),
+        mode: PadMode::Constant(-7.0),
+    };
+    let mut case = Case::default();
+    let ids = case.ids(&[2, 3]);
+    let padded = case.add(pad([0, 1], [0, 2]), &[ids]);
+    case.check(padded, 3);
+    let mut case = Case::default();
+    let ids = case.ids(&[2, 3]);
+    let padded = case.add(pad([1, 1], [2, 0]), &[ids]);
+    let two = case.constant(&[1, 1], &[2]);
+    let sum = case.binary(BinaryOp::Add, padded, two);
+    case.check(sum, 4);
+    let mut case = Case::default();
+    let ids = case.ids(&[2, 3]);
+    let padded = case.add(pad([0, 0], [3, 0]), &[ids]);
+    let turned = case.shaped(Op::Transpose { permutation: vec![1, 0] }, padded, &[3, 5]);
+    case.check(turned, 2);
+    // Mirrors are the device's.
+    let mut case = Case::default();
+    let ids = case.ids(&[2, 3]);
+    let op = Op::Pad { before: vec![0, 1], after: vec![0, 1], mode: PadMode::Reflect };
+    let mirrored = case.add(op, &[ids]);
+    assert_eq!(pieces(&case.0, mirrored), None);
 }
 
 #[test]
