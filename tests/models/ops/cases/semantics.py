@@ -32,6 +32,20 @@ def bool_bytes():
     return expecting(m.result(m.op("Add", m.op("Mul", cast, values(1, 10, 100)), inverse)), [1, 10, 100])
 
 
+def group_norm():
+    """Groups far from 0, whose variance both references take from squares."""
+    m = Model("semantics_group_norm_about_10000", 21)
+    v = m.add(x(1, 4, 3, 5, draw=lambda rng, shape: (rng.standard_normal(shape) + 10_000).astype(np.float32)))
+    ones, zeros = const(np.ones(4), np.float32), const(np.zeros(4), np.float32)
+
+    def formula(data):
+        groups = data.reshape(2, -1)
+        centred = groups - groups.mean(1, keepdims=True)
+        return ((centred / np.sqrt((centred ** 2).mean(1, keepdims=True) + 1e-5)).reshape(data.shape),)
+
+    return m.result(m.op("GroupNormalization", v, ones, zeros, num_groups=2)).by_formula(formula)
+
+
 def cases():
     yield single("semantics_dynamic_quantize_zeros", "DynamicQuantizeLinear", values(0, 0, 0, 0), outputs=3, opset=11)
     yield single("semantics_maxpool_nan", "MaxPool", values(NAN, 1, 2, 3, NAN, 1, 0, -1, NAN, shape=(1, 1, 9)),
@@ -54,3 +68,4 @@ def cases():
     yield single("semantics_round_halves", "Round", values(0.5, 1.5, 2.5, -0.5, -1.5, 2.4999998), opset=11)
     yield single("semantics_gelu_infinite", "Gelu", values(-np.inf, np.inf, NAN, -40, 3), opset=20).not_finite()
     yield single("semantics_sigmoid_small", "Sigmoid", values(-10, -14, -17, -20, -30, -60, -85), opset=13).by_reference()
+    yield group_norm()
