@@ -468,7 +468,7 @@ pub const OPERATORS: &[Operator] = &[
         .limited("at most 64 steps"),
     op("Scatter", &[9, 11]).attributes("axis"),
     op("ScatterElements", &[11, 13, 16, 18]).attributes("axis reduction=none|add|mul|max|min"),
-    op("ScatterND", &[11, 13, 16, 18]).attributes("reduction=none|add|mul|max|min"),
+    op("ScatterND", &[11, 13, 16, 18]).attributes("reduction=none|add|mul|max|min").rewritten(rewrite::scatter_nd),
     op("Selu", &[1, 6, 22]).attributes("alpha gamma").rewritten(rewrite::selu),
     op("SequenceAt", &[11]).refused(SEQUENCES),
     op("SequenceConstruct", &[11]).refused(SEQUENCES),

@@ -35,7 +35,7 @@ pub use linear::gemm;
 pub use losses::{negative_log_likelihood, softmax_cross_entropy};
 pub use movement::{
     affine_grid, center_crop_pad, col2im, compress, constant_of_shape, cumulative_sum, gather_nd, one_hot, pad, resize,
-    reverse_sequence, space_to_depth, split, triangle, upsample,
+    reverse_sequence, scatter_nd, space_to_depth, split, triangle, upsample,
 };
 pub use norms::{batch_normalization, local_response, skip_normalization};
 pub use pooling::max_unpool;

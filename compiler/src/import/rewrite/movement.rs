@@ -389,9 +389,46 @@ pub fn one_hot(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     Ok(Rewritten::Replaced)
 }
 
-/// Elements of a list, which tract does not gather by lists of one index each.
+/// Constant indices from the start of their axes, where some count from the end: tract folds none that do.
+fn from_start(s: &mut Steps<'_>, data: &str, indices: &str) -> Option<String> {
+    let batch = usize::try_from(s.int_attribute("batch_dims").unwrap_or(0)).ok()?;
+    let (sizes, dims) = (s.known.shape(data)?.get(batch..)?.to_vec(), s.known.shape(indices)?.to_vec());
+    let axes = *dims.last().filter(|axes| (1..=sizes.len()).contains(*axes))?;
+    let values = s.known.integers(indices)?;
+    if values.iter().all(|index| *index >= 0) {
+        return None;
+    }
+    let counted = |(place, index): (usize, &i64)| {
+        let size = sizes[place % axes] as i64;
+        // What is outside is refused where indices are checked.
+        if (-size..0).contains(index) { index + size } else { *index }
+    };
+    let values: Vec<i64> = values.iter().enumerate().map(counted).collect();
+    Some(s.shaped_ints(&dims, &values))
+}
+
+/// Elements that lists of constant indices choose, some of them from the end.
+pub fn scatter_nd(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
+    let (data, indices, updates) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
+    if !s.known.is_constant(data) {
+        return Ok(Rewritten::Unchanged);
+    }
+    let Some(indices) = from_start(s, data, indices) else { return Ok(Rewritten::Unchanged) };
+    let y = s.like(s.node, "ScatterND", &[data, &indices, updates]);
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// Elements of a list, which tract does not gather by lists of one index each, and of constants at constant indices.
 pub fn gather_nd(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (data, indices) = (s.needed(0)?, s.needed(1)?);
+    if s.known.is_constant(data)
+        && let Some(indices) = from_start(s, data, indices)
+    {
+        let y = s.like(s.node, "GatherND", &[data, &indices]);
+        s.give(0, &y);
+        return Ok(Rewritten::Replaced);
+    }
     if s.known.rank(data).is_none_or(|(rank, _)| rank != 1) || s.int_attribute("batch_dims").unwrap_or(0) != 0 {
         return Ok(Rewritten::Unchanged);
     }

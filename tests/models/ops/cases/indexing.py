@@ -4,7 +4,7 @@ Models whose constant indices lie outside their axis stand in refused.txt. Delib
 shape.py.
 """
 import numpy as np
-from builder import Model, const, integers, normal, single, x
+from builder import Model, const, integers, normal, single, w, x
 
 
 def halves(rng, shape):
@@ -54,8 +54,21 @@ def outside():
     yield single("outside_label", "NegativeLogLikelihoodLoss", x(2, 3), const([0, -1]), opset=18).invalid(())
 
 
+def folded_indices():
+    """Constants at constant indices, some of which count from the end."""
+    m = Model("folded_indices_from_the_end", 18)
+    v, table = m.add(x(3)), m.add(w(3, 4))
+    square = m.op("GatherND", table, const([[[0, -1], [-3, 2], [1, 1]], [[2, 3], [-1, -4], [0, 0]]]))
+    rows = m.op("GatherND", m.add(w(2, 3, 3)), const([[-1], [0]]), batch_dims=1)
+    scattered = m.op("ScatterND", table, const([[[0, 1]], [[2, -1]]]), m.add(w(2, 1)), reduction="add")
+    elements = m.op("GatherElements", table, const([[-1, 0], [1, -2]]), axis=1)
+    return m.result(m.op("Add", square, v), m.op("Add", rows, v), m.op("Mul", scattered, m.op("Unsqueeze", v, const([1]))),
+                    m.op("Add", elements, m.op("ReduceSum", v, keepdims=0)))
+
+
 def cases():
     yield joined_indices()
+    yield folded_indices()
     yield computed_indices()
     yield from outside()
     yield single("scatter_elements_axis1", "ScatterElements", x(3, 5), const([[1, -1], [0, 2], [4, 3]]), x(3, 2), axis=1,

@@ -46,6 +46,28 @@ def group_norm():
     return m.result(m.op("GroupNormalization", v, ones, zeros, num_groups=2)).by_formula(formula)
 
 
+def pools_same():
+    """Automatic padding of pools with dilations, and with kernels shorter than the stride."""
+    m = Model("semantics_pools_same", 22)
+    v = m.add(x(1, 2, 7))
+    forms = [(op, mode, kernel, stride, dilation) for op in ("AveragePool", "LpPool") for mode in ("SAME_UPPER", "SAME_LOWER")
+             for kernel, stride, dilation in ((3, 2, 2), (1, 3, 1), (2, 4, 1))]
+
+    def pooled(data, op, mode, kernel, stride, dilation):
+        size = data.shape[2]
+        places = -(-size // stride)
+        padding = max((places - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+        first = padding // 2 if mode == "SAME_UPPER" else padding - padding // 2
+        taps = [[data[:, :, at] for at in range(o * stride - first, o * stride - first + kernel * dilation, dilation) if 0 <= at < size]
+                for o in range(places)]
+        of = (lambda t: np.mean(t, 0)) if op == "AveragePool" else (lambda t: np.sqrt(np.square(t).sum(0)))
+        return np.stack([of(np.array(t)) for t in taps], -1)
+
+    values = [m.op(op, v, auto_pad=mode, kernel_shape=[kernel], strides=[stride], dilations=[dilation])
+              for op, mode, kernel, stride, dilation in forms]
+    return m.result(*values).by_formula(lambda data: tuple(pooled(data, *form) for form in forms))
+
+
 def cases():
     yield single("semantics_dynamic_quantize_zeros", "DynamicQuantizeLinear", values(0, 0, 0, 0), outputs=3, opset=11)
     yield single("semantics_maxpool_nan", "MaxPool", values(NAN, 1, 2, 3, NAN, 1, 0, -1, NAN, shape=(1, 1, 9)),
@@ -69,3 +91,4 @@ def cases():
     yield single("semantics_gelu_infinite", "Gelu", values(-np.inf, np.inf, NAN, -40, 3), opset=20).not_finite()
     yield single("semantics_sigmoid_small", "Sigmoid", values(-10, -14, -17, -20, -30, -60, -85), opset=13).by_reference()
     yield group_norm()
+    yield pools_same()
