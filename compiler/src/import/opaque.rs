@@ -6,7 +6,7 @@
 //! which simplifies less.
 //!
 //! Others give something else than the model says, and [`Exactness`] keeps them from every model: 0 · x is 0 for them,
-//! √x · √x is x, a quotient by a constant is a product with a reciprocal, a product of two numbers may leave the range of f32, a power of ½ is a
+//! √x · √x is x, a quotient is a product with a reciprocal, a product of two numbers may leave the range of f32, a power of ½ is a
 //! root, and the remainders of a by b and of b by a are one.
 
 use tract_onnx::prelude::{DatumType, TVec, Tensor, TractResult, TypedFact, TypedModel, TypedNode};
@@ -111,6 +111,10 @@ fn inexact(model: &TypedModel, node: &TypedNode, op: &dyn BinMiniOp) -> TractRes
     }
     if !facts.iter().all(|fact| fact.datum_type.is_float()) {
         return Ok(false);
+    }
+    // tract multiplies by the reciprocal, which may leave the range where the quotient does not.
+    if op.is::<Div>() && facts[1].konst.is_none() {
+        return Ok(true);
     }
     if op.is::<Mul>() || op.is::<Div>() {
         return Ok(facts.iter().any(|fact| is_extreme(fact)));

@@ -3,7 +3,6 @@
 //! Narrow integers are 32-bit signed on the device; what leaves the range of their type wraps, as in ONNX.
 
 use super::context::{Outcome, Refusal, Translator, dtype, variant};
-use super::shape;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Operand, Pointwise, UnaryOp};
@@ -12,7 +11,6 @@ use crate::import::reason::Reason;
 use tract_onnx::prelude::{DatumType, TypedNode};
 use tract_onnx::tract_core::ops::binary::{BinMiniOp, TypedBinOp};
 use tract_onnx::tract_core::ops::cast::Cast;
-use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::element_wise::{ElementWiseMiniOp, ElementWiseOp};
 use tract_onnx::tract_core::ops::logic::{
     And, BitAnd, BitNot, BitOr, BitXor, CompEq, CompGT, CompGTE, CompLT, CompLTE, CompNE, Iff, Not, Or, Xor,
@@ -246,26 +244,17 @@ pub fn binary(t: &mut Translator<'_>, node: &TypedNode, op: &TypedBinOp) -> Outc
     if leaves { Ok(vec![wrapped(t, node, y)?]) } else { Ok(vec![y]) }
 }
 
-/// The divisor of a quotient that tract made a product with a reciprocal, which overflows where the quotient does not. It may have
-/// moved axes and reshapes in between.
+/// The divisor of a quotient that tract made a product with a reciprocal, which overflows where the quotient does not.
 fn undivided(t: &mut Translator<'_>, node: &TypedNode, ours: BinaryOp) -> Option<NodeId> {
     if ours != BinaryOp::Mul {
         return None;
     }
-    let (mut reciprocal, mut views) = (t.producer(node, 1), Vec::new());
-    while reciprocal.op_is::<AxisOp>() {
-        views.push(reciprocal);
-        reciprocal = t.producer(reciprocal, 0);
-    }
+    let reciprocal = t.producer(node, 1);
     let is_reciprocal = reciprocal.op_as::<ElementWiseOp>().is_some_and(|op| op.0.is::<math::Recip>());
     if !is_reciprocal || reciprocal.name != format!("{}-recip", node.name) {
         return None;
     }
-    let mut divisor = t.input(reciprocal, 0).ok()?;
-    for view in views.into_iter().rev() {
-        divisor = shape::moved(t, view, view.op_as()?, divisor).ok()?;
-    }
-    Some(divisor)
+    t.input(reciprocal, 0).ok()
 }
 
 /// `condition ? then : otherwise`.

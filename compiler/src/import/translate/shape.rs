@@ -1,7 +1,6 @@
 //! Operators that move elements and compute nothing.
 
-use super::context::{Outcome, Refusal, Translator, size, variant};
-use crate::graph::NodeId;
+use super::context::{Outcome, Translator, size, variant};
 use crate::graph::constant::Dtype;
 use crate::graph::op::{Op, PadMode};
 use crate::graph::pointwise::{BinaryOp, Pointwise};
@@ -15,19 +14,14 @@ use tract_onnx::tract_core::ops::identity::Identity;
 /// Adding, removing, moving and reshaping axes.
 pub fn axis_op(t: &mut Translator<'_>, node: &TypedNode, op: &AxisOp) -> Outcome {
     let x = t.input(node, 0)?;
-    Ok(vec![moved(t, node, op, x)?])
-}
-
-/// What such a node makes of a value of its operand's shape.
-pub fn moved(t: &mut Translator<'_>, node: &TypedNode, op: &AxisOp, x: NodeId) -> Result<NodeId, Refusal> {
     if let AxisOp::Move(from, to) = op {
         let mut permutation: Vec<usize> = (0..t.shape(x).len()).collect();
         let axis = permutation.remove(*from);
         permutation.insert(*to, axis);
-        return Ok(t.transpose(x, permutation)?);
+        return Ok(vec![t.transpose(x, permutation)?]);
     }
     let (shape, _) = t.output_fact(node)?;
-    Ok(t.reshape(x, &shape))
+    Ok(vec![t.reshape(x, &shape)])
 }
 
 /// The input itself.
