@@ -1,7 +1,7 @@
 //! Runs tract.
 //!
-//! Takes a path or a model; returns tract's inferred, then its typed, decluttered model. Shape inference, constant folding and decluttering are tract's;
-//! nothing here knows an operator.
+//! Takes a path; returns the model with what tract infers, then tract's typed, decluttered model. Shape inference, constant folding
+//! and decluttering are tract's; nothing here knows an operator.
 
 use super::ImportOptions;
 use super::axes;
