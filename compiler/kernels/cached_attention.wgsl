@@ -10,9 +10,10 @@
 // Dispatch:  (rows, heads, batch).
 // Expects:   nothing.
 //
-// A workgroup owns a query and walks over its keys in tiles of 64. Lanes run along the keys for the scores, then along the
-// elements of the head for the values, up to four each. Sums over keys go in ascending order. head_dim is a multiple of 4 and at
-// most 256. A score of NaN or +infinity makes its row NaN.
+// A workgroup owns a query and walks over its keys in tiles of 256, a key an invocation for the scores. For the values, each quarter of
+// the invocations takes the keys of its quarter of a tile, and lanes run along the elements of the head, up to four each. A quarter
+// adds up its keys in ascending order; the quarters are added up at the end. head_dim is a multiple of 4 and at most 256. A score of
+// NaN or +infinity makes its row NaN.
 
 struct Params {
     rows: u32, keys: u32, head_dim: u32, heads: u32,
@@ -33,15 +34,19 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> places: array<i32>;
 @group(0) @binding(7) var<storage, read_write> sinks: array<f32>;
 
-const TILE: u32 = 64u;
+const TILE: u32 = 256u;
+const QUARTER: u32 = 64u;
 const LOWEST: f32 = -3.4028234e38;
 
 var<workgroup> query: array<f32, 256>;
-var<workgroup> score: array<f32, 64>;
+var<workgroup> score: array<f32, 256>;
+var<workgroup> highest: array<f32, 16>;
+var<workgroup> values: array<vec4<f32>, 256>;
+var<workgroup> sums: array<f32, 4>;
 // The first key that the query sees, and the one behind the last.
 var<workgroup> seen: vec2<u32>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.x;
     let head = group.y;
@@ -54,19 +59,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let first = select(0, max(end - i32(params.window), 0), params.window > 0u);
         seen = vec2<u32>(u32(first), u32(end));
     }
-    for (var d = lane; d < params.head_dim; d += TILE) {
-        query[d] = q[q_row + d * params.q_stride.w] * params.scale;
-    }
+    query[lane] = q[q_row + min(lane, params.head_dim - 1u) * params.q_stride.w] * params.scale;
     let bounds = workgroupUniformLoad(&seen);
 
+    let quarter = lane / QUARTER;
+    let column = lane - quarter * QUARTER;
+    let dims = min(column + vec4<u32>(0u, QUARTER, 2u * QUARTER, 3u * QUARTER), vec4<u32>(params.head_dim - 1u));
     var top = LOWEST;
     var sum = 0.0;
     if (params.has_sink != 0u) {
         top = sinks[params.sink_offset + head * params.sink_stride];
-        sum = 1.0;
+        sum = select(0.0, 1.0, quarter == 0u);
     }
     var acc = vec4<f32>(0.0);
-    let dims = vec4<u32>(lane, lane + TILE, lane + 2u * TILE, lane + 3u * TILE);
     for (var tile = bounds.x; tile < bounds.y; tile += TILE) {
         let count = min(TILE, bounds.y - tile);
         var own = LOWEST;
@@ -75,61 +80,84 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         score[lane] = own;
         workgroupBarrier();
-        var new_top = vec4<f32>(top);
-        for (var j = 0u; j < TILE; j += 4u) {
-            new_top = max(new_top, vec4<f32>(score[j], score[j + 1u], score[j + 2u], score[j + 3u]));
+        if (lane < 16u) {
+            var most = score[16u * lane];
+            for (var j = 1u; j < 16u; j += 1u) {
+                most = max(most, score[16u * lane + j]);
+            }
+            highest[lane] = most;
         }
-        let highest = max(max(new_top.x, new_top.y), max(new_top.z, new_top.w));
-        let rescale = weight(top, highest);
-        top = highest;
         workgroupBarrier();
-        score[lane] = weight(own, top);
+        var new_top = top;
+        for (var j = 0u; j < 16u; j += 1u) {
+            new_top = max(new_top, highest[j]);
+        }
+        let rescale = weight(top, new_top);
+        top = new_top;
+        score[lane] = select(0.0, weight(own, top), lane < count);
         workgroupBarrier();
         sum *= rescale;
         acc *= rescale;
-        for (var j = 0u; j < count; j += 1u) {
-            let p = score[j];
-            sum += p;
-            let v_row = v_base + (tile + j) * params.v_stride.z;
-            acc.x += p * v[v_row + min(dims.x, params.head_dim - 1u) * params.v_stride.w];
-            if (params.head_dim > TILE) {
-                acc.y += p * v[v_row + min(dims.y, params.head_dim - 1u) * params.v_stride.w];
+        let end = min((quarter + 1u) * QUARTER, count);
+        for (var j = quarter * QUARTER; j < end; j += 4u) {
+            let p = vec4<f32>(score[j], score[j + 1u], score[j + 2u], score[j + 3u]);
+            sum += p.x;
+            sum += p.y;
+            sum += p.z;
+            sum += p.w;
+            // A key past the end weighs 0, and is read as the last one.
+            let keys = min(tile + j + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(bounds.y - 1u));
+            let rows = v_base + keys * params.v_stride.z;
+            acc.x += dot(p, of_keys(rows + dims.x * params.v_stride.w));
+            if (params.head_dim > QUARTER) {
+                acc.y += dot(p, of_keys(rows + dims.y * params.v_stride.w));
             }
-            if (params.head_dim > 2u * TILE) {
-                acc.z += p * v[v_row + min(dims.z, params.head_dim - 1u) * params.v_stride.w];
-                acc.w += p * v[v_row + min(dims.w, params.head_dim - 1u) * params.v_stride.w];
+            if (params.head_dim > 2u * QUARTER) {
+                acc.z += dot(p, of_keys(rows + dims.z * params.v_stride.w));
+                acc.w += dot(p, of_keys(rows + dims.w * params.v_stride.w));
             }
         }
         workgroupBarrier();
     }
 
-    if (sum == 0.0) {
-        sum = 1.0;
+    values[lane] = acc;
+    if (column == 0u) {
+        sums[quarter] = sum;
     }
-    let result = acc / sum;
+    workgroupBarrier();
+    if (quarter > 0u) {
+        return;
+    }
+    var total = ((sums[0] + sums[1]) + sums[2]) + sums[3];
+    if (total == 0.0) {
+        total = 1.0;
+    }
+    let whole = ((values[column] + values[column + QUARTER]) + values[column + 2u * QUARTER]) + values[column + 3u * QUARTER];
+    let result = whole / total;
     let out_row = ((batch * params.heads + head) * params.rows + row) * params.head_dim;
     for (var part = 0u; part < 4u; part += 1u) {
-        if (dims[part] < params.head_dim) {
-            out[out_row + dims[part]] = result[part];
+        let d = column + part * QUARTER;
+        if (d < params.head_dim) {
+            out[out_row + d] = result[part];
         }
     }
 }
 
+// An element of the values of four keys.
+fn of_keys(at: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(v[at.x], v[at.y], v[at.z], v[at.w]);
+}
+
 // The scaled query times a key.
 fn product(at: u32) -> f32 {
-    var total = 0.0;
-    var place = at;
+    let step = params.k_stride.w;
+    var total = vec4<f32>(0.0);
     for (var d = 0u; d < params.head_dim; d += 4u) {
-        total += query[d] * k[place];
-        place += params.k_stride.w;
-        total += query[d + 1u] * k[place];
-        place += params.k_stride.w;
-        total += query[d + 2u] * k[place];
-        place += params.k_stride.w;
-        total += query[d + 3u] * k[place];
-        place += params.k_stride.w;
+        let place = at + d * step;
+        let x = vec4<f32>(query[d], query[d + 1u], query[d + 2u], query[d + 3u]);
+        total += x * vec4<f32>(k[place], k[place + step], k[place + 2u * step], k[place + 3u * step]);
     }
-    return total;
+    return (total.x + total.y) + (total.z + total.w);
 }
 
 // The argument of tanh is kept where every device has its exponentials.

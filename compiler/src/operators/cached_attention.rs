@@ -22,7 +22,7 @@ use std::ops::{Range, RangeInclusive};
 const MAX_SIZE: usize = 256;
 
 /// Keys of a tile.
-const TILE: u64 = 64;
+const TILE: u64 = 256;
 
 impl OwnKernel for CachedAttention {
     const KERNEL: KernelRow = row(
@@ -30,8 +30,8 @@ impl OwnKernel for CachedAttention {
         Hook::None,
         &["out", "q", "k", "v", "places", "sinks"],
         Rounds::of(&["keys", "head_dim"], |p| {
-            let tile = once(p[1].div_ceil(4)) + once(TILE / 4) + once(TILE);
-            once(p[1].div_ceil(TILE)) + once(p[0].div_ceil(TILE) * tile.saturating_add(1)) + once(4)
+            let tile = once(p[1].div_ceil(4)) + once(15) + once(16) + once(TILE / 16);
+            once(p[0].div_ceil(TILE).saturating_mul(tile)) + once(4)
         }),
     )
     .class(OperatorClass::Hierarchical);

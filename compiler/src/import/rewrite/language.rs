@@ -34,7 +34,10 @@ pub fn group_query_attention(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         let tables = [s.needed(7)?.to_owned(), s.needed(8)?.to_owned()];
         let (positions, tables) = match s.operand(9) {
             Some(positions) => (positions.to_owned(), tables),
-            None => (positions(s, &before, &q), tables.map(|table| rows_of_cache(s, &table, &past_key))),
+            None => {
+                fits_table(s, &tables[0])?;
+                (positions(s, &before, &q), tables.map(|table| rows_of_cache(s, &table, &past_key)))
+            }
         };
         let rotary = Rotary { interleaved: s.int_attribute("rotary_interleaved").unwrap_or(0) != 0 };
         for x in [&mut q, &mut k] {
@@ -153,6 +156,18 @@ fn positions(s: &mut Steps<'_>, before: &str, q: &str) -> String {
     let row = s.op("Range", &[&zero, &rows, &one], &[]);
     let column = s.unsqueeze(before, &[1]);
     s.op("Add", &[&column, &row], &[])
+}
+
+/// A cache has no room for positions that the table of angles does not have, as far as both sizes are known.
+fn fits_table(s: &Steps<'_>, table: &str) -> Result<(), Reason> {
+    let rows = s.known.shape(table).and_then(|shape| shape.first().copied());
+    let room = s.operand(3).and_then(|past| s.known.shape(past)).and_then(|shape| shape.get(2).copied());
+    match rows.zip(room) {
+        Some((rows, room)) if room > rows => {
+            Err(Reason::form("a cache with room for {} tokens, and angles of {} positions", [room.into(), rows.into()]))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The rows of a table of angles that a position in the cache may have.

@@ -61,9 +61,11 @@ def cases():
                   *angles(16, 8), do_rotary=1, rotary_interleaved=1)
     yield grouped("half", x(1, 1, 32, draw=half), x(1, 1, 16, draw=half), x(1, 1, 16, draw=half),
                   ((1, 2, 6, 8), (3,), half), (3,), total(6))
-    # More keys than a tile, and heads wider than a workgroup.
-    yield grouped("long", x(1, 1, 136), x(1, 1, 136), x(1, 1, 136), ((1, 1, 150, 136), (139,), normal), (139,), total(150),
+    # More keys than a tile, and heads wider than a quarter of a workgroup.
+    yield grouped("long", x(1, 1, 136), x(1, 1, 136), x(1, 1, 136), ((1, 1, 350, 136), (333,), normal), (333,), total(350),
                   heads=(1, 1))
+    yield grouped("refused_table", x(1, 3, 128), "", "", ((1, 2, 6, 16), (0,), normal), (2,), total(6), *angles(5, 8),
+                  do_rotary=1).invalid((1, 3, 64), (1, 2, 6, 16), (1, 2, 6, 16))
 
     table = angles(9, 4)
     places = const([[2, 3, 0], [8, 5, 1]])
