@@ -422,6 +422,7 @@ pub fn decoding(encoding: Encoding) -> Decoding {
                 ("BLOCK_SHIFT", block.length.log2()),
                 ("SCALE_BITS", 8 * block.scale.bytes()),
                 ("OFFSET", block.offset.bytes()),
+                ("ROUNDED", u32::from(block.rounded)),
             ],
         },
     }

@@ -2,7 +2,7 @@
 //!
 //! A block is a run along k of one column of a weight, or along a row of a table. Its elements are codes of 4 or 8 bits without
 //! sign. An element is `(code − zero) · scale`, or `code · scale + minimum`; what a block has beside its codes is said by
-//! [`BlockEncoding`]. Elements are f32, rounded once. This file deliberately holds no bytes: `docs/format.md` says how blocks lie
+//! [`BlockEncoding`]. Elements are f32, rounded once, or then to f16 where the encoding says so. This file deliberately holds no bytes: `docs/format.md` says how blocks lie
 //! in pages and rows.
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ pub struct BlockEncoding {
     pub scale: ScaleFormat,
     /// What else it has.
     pub offset: CodeOffset,
+    /// Whether elements are rounded to f16, half to even.
+    pub rounded: bool,
 }
 
 /// Bits of a code.
@@ -79,6 +81,8 @@ pub enum CodeOffset {
     ZeroPoint,
     /// A minimum, as f16.
     Minimum,
+    /// A minimum, as f32.
+    WideMinimum,
 }
 
 impl CodeBits {
@@ -137,6 +141,7 @@ impl CodeOffset {
             Self::Middle => 0,
             Self::ZeroPoint => 1,
             Self::Minimum => 2,
+            Self::WideMinimum => 4,
         }
     }
 }
@@ -144,7 +149,7 @@ impl CodeOffset {
 impl BlockEncoding {
     /// Blocks of 32 with f16 scales about the middle.
     const fn usual(bits: CodeBits) -> Self {
-        Self { bits, length: BlockLength::L32, scale: ScaleFormat::F16, offset: CodeOffset::Middle }
+        Self { bits, length: BlockLength::L32, scale: ScaleFormat::F16, offset: CodeOffset::Middle, rounded: false }
     }
     /// Bytes of a block beside its codes.
     pub const fn head_bytes(self) -> u32 {
@@ -217,7 +222,9 @@ impl fmt::Display for Encoding {
             CodeOffset::Middle => "",
             CodeOffset::ZeroPoint => ", zero points",
             CodeOffset::Minimum => ", minima",
+            CodeOffset::WideMinimum => ", f32 minima",
         });
+        name.push_str(if block.rounded { ", rounded to f16" } else { "" });
         out.pad(&name)
     }
 }

@@ -34,20 +34,37 @@ enum Made {
     Eight,
     /// Floats that are a minimum and codes of 4 bits.
     Minimum,
-    /// Integers of this width as a file keeps them, blocks of so many along k, zero points or none.
-    Kept(Width, usize, bool),
+    /// Integers of this width as a file keeps them, blocks of so many along k.
+    Kept(Width, usize, Zeros),
+    /// The same in f16: scales are, and elements are rounded to it.
+    Halves(Width, usize, Zeros),
 }
 
-const MADE: [Made; 9] = [
+/// Zero points of integers of a file.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Zeros {
+    /// None.
+    No,
+    /// Integers.
+    Integers,
+    /// Floats.
+    Floats,
+}
+
+const MADE: [Made; 13] = [
     Made::Four,
     Made::Eight,
     Made::Minimum,
-    Made::Kept(Width::Two, 32, true),
-    Made::Kept(Width::Four, 16, false),
-    Made::Kept(Width::Four, 64, true),
-    Made::Kept(Width::Four, 128, false),
-    Made::Kept(Width::Eight, 32, true),
-    Made::Kept(Width::Eight, usize::MAX, false),
+    Made::Kept(Width::Two, 32, Zeros::Integers),
+    Made::Kept(Width::Four, 16, Zeros::No),
+    Made::Kept(Width::Four, 64, Zeros::Integers),
+    Made::Kept(Width::Four, 128, Zeros::No),
+    Made::Kept(Width::Eight, 32, Zeros::Integers),
+    Made::Kept(Width::Eight, usize::MAX, Zeros::No),
+    Made::Kept(Width::Four, 32, Zeros::Floats),
+    Made::Halves(Width::Four, 32, Zeros::Integers),
+    Made::Halves(Width::Eight, usize::MAX, Zeros::No),
+    Made::Halves(Width::Eight, 64, Zeros::Floats),
 ];
 
 /// A weight of `k` terms for `n` columns; its shape is (n, k) and then as it is wanted.
@@ -70,27 +87,37 @@ fn weight(made: Made, n: usize, k: usize, shape: &[usize], seed: usize) -> Const
         Made::Four => on_grid(16, false),
         Made::Eight => on_grid(256, false),
         Made::Minimum => on_grid(16, true),
-        Made::Kept(width, length, zeros) => {
+        Made::Kept(width, length, zeros) | Made::Halves(width, length, zeros) => {
+            let half = matches!(made, Made::Halves(..));
             let length = length.min(k);
             let blocks = k.div_ceil(length);
             let bytes: Vec<u8> = (0..(n * k).div_ceil(width.per_byte())).map(|i| noise(i, seed, 256) as u8).collect();
-            let integers = Packed { width, signed: !zeros, bytes: Arc::new(bytes) };
+            let integers = Packed { width, signed: zeros == Zeros::No, bytes: Arc::new(bytes) };
             let scales: Vec<f32> = (0..n * blocks).map(|i| scale(i / blocks, i % blocks) * 1.001).collect();
             let points: Vec<u8> =
                 (0..(n * blocks).div_ceil(width.per_byte())).map(|i| noise(i, seed + 2, 256) as u8).collect();
+            let floats = |values: &[f32]| match half {
+                false => Floats::from_f32(values),
+                true => {
+                    let bytes = values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect::<Vec<u8>>();
+                    Floats { half, bytes: Arc::new(bytes) }
+                }
+            };
+            let fractions: Vec<f32> = (0..n * blocks).map(|i| noise(i, seed + 3, 900) as f32 / 64.0 + 1.0).collect();
             let zeros = match zeros {
-                true => ZeroPoints::Integers(Packed { width, signed: false, bytes: Arc::new(points) }),
-                false => ZeroPoints::Same(0),
+                Zeros::Integers => ZeroPoints::Integers(Packed { width, signed: false, bytes: Arc::new(points) }),
+                Zeros::No => ZeroPoints::Same(0),
+                Zeros::Floats => ZeroPoints::Floats(floats(&fractions)),
             };
             let places = Places::dense(&[n, blocks]);
             let blocks = Blocks {
                 lengths: vec![1, length],
-                scales: Floats::from_f32(&scales),
+                scales: floats(&scales),
                 scale_places: places.clone(),
                 zeros,
                 zero_places: places,
             };
-            let quantized = Quantized::new(vec![n, k], integers, Places::dense(&[n, k]), blocks, false);
+            let quantized = Quantized::new(vec![n, k], integers, Places::dense(&[n, k]), blocks, half);
             let constant = Constant::from_quantized(quantized.expect("as many of all as the shape needs"));
             constant.reshaped(shape.to_vec()).expect("as many elements")
         }
@@ -106,7 +133,7 @@ struct Case {
 
 impl Case {
     fn new(op: Op, x_shape: &[usize], weight: Constant, made: Made) -> Self {
-        let is_packed = !matches!(made, Made::Kept(..)) || weight.as_quantized().is_some();
+        let is_packed = !matches!(made, Made::Kept(..) | Made::Halves(..)) || weight.as_quantized().is_some();
         let mut graph = Graph::default();
         let x = graph.add_shaped(Op::Input, &[], "x", x_shape.to_vec(), Dtype::F32);
         graph.inputs.push(GraphPort { name: "x".into(), element: ElementType::F32, node: x });
@@ -171,7 +198,7 @@ fn blocks_give_the_bits_of_the_floats_that_they_stand_for() -> anyhow::Result<()
         let asked = match made {
             Made::Four | Made::Minimum => Encoding::Q4,
             Made::Eight => Encoding::Q8,
-            Made::Kept(..) => Encoding::F32,
+            Made::Kept(..) | Made::Halves(..) => Encoding::F32,
         };
         for (index, case) in cases.iter().enumerate() {
             for device in ["software", "desktop"] {
@@ -193,9 +220,13 @@ fn rows_of_blocks_are_the_floats_that_they_stand_for() -> anyhow::Result<()> {
     let (context, bundle) = (Context::open(None)?, folder.path().join("a.fmplan"));
     // Larger than what is gathered on the device.
     let (rows, elements) = (33_000, 131);
-    for made in
-        [Made::Four, Made::Eight, Made::Kept(Width::Four, 32, true), Made::Kept(Width::Eight, usize::MAX, false)]
-    {
+    for made in [
+        Made::Four,
+        Made::Eight,
+        Made::Kept(Width::Four, 32, Zeros::Integers),
+        Made::Kept(Width::Eight, usize::MAX, Zeros::No),
+        Made::Halves(Width::Eight, 32, Zeros::Floats),
+    ] {
         let table = weight(made, rows, elements, &[rows, elements], 3);
         let mut graph = Graph::default();
         let ids = graph.add_shaped(Op::Input, &[], "ids", vec![5], Dtype::I32);
@@ -206,7 +237,7 @@ fn rows_of_blocks_are_the_floats_that_they_stand_for() -> anyhow::Result<()> {
         let asked = match made {
             Made::Four | Made::Minimum => Encoding::Q4,
             Made::Eight => Encoding::Q8,
-            Made::Kept(..) => Encoding::F16,
+            Made::Kept(..) | Made::Halves(..) => Encoding::F16,
         };
         let compiled = compile_prepared(&Prepared::from_graph(graph, "rows"), &bundle, &options(asked))?;
         ensure!(compiled.plan.row_tables.len() == 1, "rows are read on demand");

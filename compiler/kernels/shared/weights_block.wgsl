@@ -2,17 +2,20 @@
 //
 // A texel holds four columns at DEPTH steps of k, the first in the low bits of each word. The head of a panel has, for every
 // block, the scales of its 32 columns and what OFFSET says, column by column.
-// Constants: BITS, 4 or 8; BLOCK_SHIFT, log2 of a block's length, 31 for all of k; SCALE_BITS, 16 or 32; OFFSET, a *_OFFSET below.
+// Constants: BITS, 4 or 8; BLOCK_SHIFT, log2 of a block's length, 31 for all of k; SCALE_BITS, 16 or 32; OFFSET, a *_OFFSET below;
+//            ROUNDED, 1 where elements are rounded to f16.
 // Expects:   weight_texel.wgsl.
 
 const BITS: u32 = 4u;
 const BLOCK_SHIFT: u32 = 5u;
 const SCALE_BITS: u32 = 16u;
 const OFFSET: u32 = 0u;
-// value = (code - half of the codes) * scale; (code - zero point, a byte) * scale; code * scale + minimum, an f16.
+const ROUNDED: u32 = 0u;
+// value = (code - half of the codes) * scale; (code - zero point, a byte) * scale; code * scale + minimum, an f16 or an f32.
 const MIDDLE_OFFSET: u32 = 0u;
 const ZERO_POINT_OFFSET: u32 = 1u;
 const MINIMUM_OFFSET: u32 = 2u;
+const WIDE_MINIMUM_OFFSET: u32 = 4u;
 // Steps of k in a texel.
 const DEPTH: u32 = 32u / BITS;
 // Texels of a block's scales, and of all that it has in the head.
@@ -68,15 +71,33 @@ fn scale_at(head: u32, k: u32, quad: u32) -> Scale {
     if (OFFSET == MINIMUM_OFFSET) {
         scale.offset = halves_at(block + SCALE_TEXELS, quad);
     }
+    if (OFFSET == WIDE_MINIMUM_OFFSET) {
+        scale.offset = bitcast<vec4<f32>>(weight_texel(block + SCALE_TEXELS + quad));
+    }
     return scale;
 }
 
 fn scaled(codes: vec4<f32>, scale: Scale) -> vec4<f32> {
+    var value = codes * scale.factor;
     if (OFFSET == ZERO_POINT_OFFSET) {
-        return (codes - scale.offset) * scale.factor;
+        value = (codes - scale.offset) * scale.factor;
     }
-    if (OFFSET == MINIMUM_OFFSET) {
-        return codes * scale.factor + scale.offset;
+    if (OFFSET == MINIMUM_OFFSET || OFFSET == WIDE_MINIMUM_OFFSET) {
+        value += scale.offset;
     }
-    return codes * scale.factor;
+    if (ROUNDED == 1u) {
+        return halved(value);
+    }
+    return value;
+}
+
+// The nearest halves, half to even, of numbers that are finite.
+fn halved(value: vec4<f32>) -> vec4<f32> {
+    let bits = bitcast<vec4<u32>>(value);
+    let magnitude = bits & vec4<u32>(0x7fffffffu);
+    let rounded = (magnitude + 0xfffu + ((magnitude >> vec4<u32>(13u)) & vec4<u32>(1u))) & vec4<u32>(0xffffe000u);
+    // 65520 and more rounds to infinity; below 2^-14 all steps are 2^-24.
+    let infinite = select(rounded, vec4<u32>(0x7f800000u), magnitude >= vec4<u32>(0x477ff000u));
+    let normal = bitcast<vec4<f32>>((bits & vec4<u32>(0x80000000u)) | infinite);
+    return select(normal, round(value * 16777216.0) * 5.9604644775390625e-8, magnitude < vec4<u32>(0x38800000u));
 }

@@ -54,12 +54,14 @@ const ENCODINGS: [Encoding; 6] = [
         length: BlockLength::L16,
         scale: ScaleFormat::F16,
         offset: CodeOffset::Minimum,
+        rounded: true,
     }),
     Encoding::Block(BlockEncoding {
         bits: CodeBits::Eight,
         length: BlockLength::Whole,
         scale: ScaleFormat::F32,
         offset: CodeOffset::ZeroPoint,
+        rounded: false,
     }),
 ];
 

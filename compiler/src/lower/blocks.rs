@@ -53,18 +53,17 @@ pub fn position(quantized: &Quantized, element: usize) -> Position {
 }
 
 /// How the integers of a constant are stored as they are, when its lines of k are the elements at these row-major positions and
-/// any that lie on other axes. `None` where blocks are no runs of one of our lengths, or values are rounded again.
+/// any that lie on other axes. `None` where blocks are no runs of one of our lengths.
 pub fn exact(quantized: &Quantized, k: &[usize]) -> Option<BlockEncoding> {
     let blocks = quantized.blocks();
-    if quantized.half() {
-        return None;
-    }
     let scale = scale_format(quantized)?;
     let (bits, bias) = code_bias(quantized);
     let offset = match &blocks.zeros {
         ZeroPoints::Same(zero) if zero + bias == bits.middle() as i32 => CodeOffset::Middle,
         ZeroPoints::Same(zero) if !(0..=255).contains(&(zero + bias)) => return None,
         ZeroPoints::Same(_) | ZeroPoints::Integers(_) => CodeOffset::ZeroPoint,
+        // An integer times the scale less a float: a minimum, where codes are the integers.
+        ZeroPoints::Floats(_) if bias == 0 => CodeOffset::WideMinimum,
         ZeroPoints::Floats(_) => return None,
     };
     let parts: Vec<(usize, usize)> = k.iter().map(|k| position(quantized, *k)).map(|p| (p.scale, p.zero)).collect();
@@ -73,7 +72,7 @@ pub fn exact(quantized: &Quantized, k: &[usize]) -> Option<BlockEncoding> {
         parts.chunks(run).all(|block| block.iter().all(|part| *part == block[0]))
     };
     let length = BlockLength::ALL.into_iter().find(fits)?;
-    Some(BlockEncoding { bits, length, scale, offset })
+    Some(BlockEncoding { bits, length, scale, offset, rounded: quantized.half() })
 }
 
 /// How the scales of a constant are stored as they are; `None` where one is not finite.

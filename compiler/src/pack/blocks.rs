@@ -55,12 +55,13 @@ fn kept(quantized: &Quantized, encoding: BlockEncoding, k: &[usize], base: usize
     let codes = parts.iter().map(|part| (quantized.integers().at(first + part.integer) + bias) as u8).collect();
     let of_block = |part: &[Position]| {
         let scale = blocks.scales.at(blocks.scale_places.first + base.scale + part[0].scale);
-        let zero = match &blocks.zeros {
-            ZeroPoints::Same(zero) => zero + bias,
-            ZeroPoints::Integers(list) => list.at(blocks.zero_places.first + base.zero + part[0].zero) + bias,
-            ZeroPoints::Floats(_) => unreachable!("not kept exactly"),
+        let place = blocks.zero_places.first + base.zero + part[0].zero;
+        let offset = match &blocks.zeros {
+            ZeroPoints::Same(zero) => (zero + bias) as f32,
+            ZeroPoints::Integers(list) => (list.at(place) + bias) as f32,
+            ZeroPoints::Floats(list) => -(list.at(place) * scale),
         };
-        (scale, zero as f32)
+        (scale, offset)
     };
     let run = k.len().min(1 << encoding.length.log2()).max(1);
     Line { codes, blocks: parts.chunks(run).map(of_block).collect() }
@@ -77,7 +78,7 @@ fn quantized(values: &[f32], weights: Option<Vec<f32>>, encoding: BlockEncoding)
             let scale = quantize::block(values, weights_of(index), encoding.bits, encoding.scale, codes);
             (scale, encoding.bits.middle() as f32)
         }
-        CodeOffset::Minimum => {
+        CodeOffset::Minimum | CodeOffset::WideMinimum => {
             let (scale, minimum) = scale_and_minimum(values).expect("lowering found them for every block");
             let (scale, minimum) = (scale.to_f32(), minimum.to_f32());
             for (code, value) in codes.iter_mut().zip(values) {
@@ -102,6 +103,7 @@ fn write_offset(kind: CodeOffset, offset: f32, to: &mut [u8]) {
         CodeOffset::Middle => {}
         CodeOffset::ZeroPoint => to[0] = offset as u8,
         CodeOffset::Minimum => to.copy_from_slice(&f16::from_f32(offset).to_le_bytes()),
+        CodeOffset::WideMinimum => to.copy_from_slice(&offset.to_le_bytes()),
     }
 }
 
@@ -165,10 +167,11 @@ pub fn values(
         let line = line(elements, encoding, k, start);
         for (index, (k, code)) in k.iter().zip(&line.codes).enumerate() {
             let (scale, offset) = line.blocks[index >> encoding.length.log2()];
-            values[start + k] = match encoding.offset {
+            let value = match encoding.offset {
                 CodeOffset::Middle | CodeOffset::ZeroPoint => (f32::from(*code) - offset) * scale,
-                CodeOffset::Minimum => f32::from(*code) * scale + offset,
+                CodeOffset::Minimum | CodeOffset::WideMinimum => f32::from(*code) * scale + offset,
             };
+            values[start + k] = if encoding.rounded { f16::from_f32(value).to_f32() } else { value };
         }
     }
     values

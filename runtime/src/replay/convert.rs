@@ -63,21 +63,24 @@ fn widen_blocks(encoding: BlockEncoding, elements: usize, bytes: &[u8], mut sink
     let (scales, rest) = bytes.split_at(blocks * encoding.scale.bytes() as usize);
     let (offsets, codes) = rest.split_at(blocks * encoding.offset.bytes() as usize);
     let half_at = |list: &[u8], index: usize| f16::from_le_bytes([list[2 * index], list[2 * index + 1]]).to_f32();
+    let float_at = |list: &[u8], index: usize| f32::from_le_bytes([0, 1, 2, 3].map(|byte| list[4 * index + byte]));
     let value_at = |index: usize| {
         let block = index >> encoding.length.log2();
         let scale = match encoding.scale {
             ScaleFormat::F16 => half_at(scales, block),
-            ScaleFormat::F32 => f32::from_le_bytes([0, 1, 2, 3].map(|byte| scales[4 * block + byte])),
+            ScaleFormat::F32 => float_at(scales, block),
         };
         let code = match encoding.bits {
             CodeBits::Four => codes[index / 2] >> (index % 2 * 4) & 15,
             CodeBits::Eight => codes[index],
         };
-        match encoding.offset {
+        let value = match encoding.offset {
             CodeOffset::Middle => (f32::from(code) - encoding.bits.middle() as f32) * scale,
             CodeOffset::ZeroPoint => (f32::from(code) - f32::from(offsets[block])) * scale,
             CodeOffset::Minimum => f32::from(code) * scale + half_at(offsets, block),
-        }
+            CodeOffset::WideMinimum => f32::from(code) * scale + float_at(offsets, block),
+        };
+        if encoding.rounded { f16::from_f32(value).to_f32() } else { value }
     };
     let mut piece = [0_u8; PIECE_BYTES];
     for first in (0..elements).step_by(PIECE_BYTES / 4) {

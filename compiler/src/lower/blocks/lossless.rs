@@ -19,7 +19,8 @@ const MAX_SHIFT: i32 = 32;
 /// The encoding of fewest bits, `most` of a code at most, that holds every element of a weight as it is.
 /// Its axes are those of its lines and, in the order of elements, those along them; axes of size 1 may be left out.
 pub fn lossless(constant: &Constant, axes: [&[usize]; 2], most: CodeBits) -> Option<BlockEncoding> {
-    let encoding = |bits, offset| BlockEncoding { bits, length: BlockLength::L32, scale: ScaleFormat::F16, offset };
+    let (length, scale, rounded) = (BlockLength::L32, ScaleFormat::F16, false);
+    let encoding = |bits, offset| BlockEncoding { bits, length, scale, offset, rounded };
     let on_grid = |bits| all_blocks(constant, axes, |block| grid_scale(block, bits).is_some());
     if on_grid(CodeBits::Four) {
         return Some(encoding(CodeBits::Four, CodeOffset::Middle));
