@@ -2,8 +2,8 @@
 //!
 //! A block is a run along k of one column of a weight, or along a row of a table. Its elements are codes of 4 or 8 bits without
 //! sign. An element is `(code − zero) · scale`, or `code · scale + minimum`; what a block has beside its codes is said by
-//! [`BlockEncoding`]. Elements are f32, rounded once, or then to f16 where the encoding says so. This file deliberately holds no bytes: `docs/format.md` says how blocks lie
-//! in pages and rows.
+//! [`BlockEncoding`]. Elements are f32, rounded once, or then to f16 where the encoding says so. This file deliberately holds no
+//! bytes: `docs/format.md` says how blocks lie in pages and rows.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
