@@ -51,7 +51,12 @@ fn decoder_options(cache: Cache) -> CompileOptions {
 fn floats(tensor: &Tensor) -> Vec<f32> {
     match tensor.element {
         ElementType::F16 => tensor.as_f16().expect("halves").into_iter().map(f32::from).collect(),
-        _ => tensor.as_f32().expect("floats"),
+        ElementType::F32
+        | ElementType::I32
+        | ElementType::I64
+        | ElementType::U8
+        | ElementType::I8
+        | ElementType::Bool => tensor.as_f32().expect("floats"),
     }
 }
 
