@@ -114,6 +114,10 @@ impl KernelRow {
     const fn variant(self, name: &'static str, constants: &'static [(&'static str, u32)]) -> Self {
         Self { name, constants, ..self }
     }
+    /// The only kernel of its file, with constants of its own.
+    const fn constants(self, constants: &'static [(&'static str, u32)]) -> Self {
+        Self { constants, ..self }
+    }
     const fn functions(self) -> Self {
         Self { uses_functions: true, ..self }
     }
@@ -129,6 +133,8 @@ impl KernelRow {
     }
 }
 
+const SHARED_TILED: WgslFile = body!("shared/tiled");
+const SHARED_TILED_WEIGHTS: WgslFile = body!("shared/tiled_weights");
 const SHARED_PRODUCT: WgslFile = body!("shared/product");
 const SHARED_BATCH: WgslFile = body!("shared/batch");
 const SHARED_PAGES: WgslFile = body!("shared/pages");
@@ -147,6 +153,21 @@ const SHARED_ATTENTION: WgslFile = body!("shared/attention");
 const PRODUCT: &[&str] = &["out", "x"];
 const ATTENTION: &[&str] = &["out", "q", "k", "v"];
 
+const MATMUL_TILED_FILES: &[WgslFile] = &[
+    SHARED_TILED,
+    SHARED_TILED_WEIGHTS,
+    SHARED_PRODUCT,
+    SHARED_BATCH,
+    SHARED_PAGES,
+    SHARED_WEIGHT_TEXEL,
+    SHARED_PANEL_TEXEL,
+];
+const CONV_TILED_FILES: &[WgslFile] =
+    &[SHARED_TILED, SHARED_TILED_WEIGHTS, SHARED_CONV, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL];
+/// Tiles of 64 x 64 and of 64 x 128 outputs.
+const TILE_64: &[(&str, u32)] = &[("ROW_BLOCKS", 2), ("TILE_K", 16)];
+const TILE_128: &[(&str, u32)] = &[("ROW_BLOCKS", 2), ("COLUMN_BLOCKS", 2), ("TILE_K", 16)];
+
 const REUSABLE: OperatorClass = OperatorClass::Reusable;
 const HIERARCHICAL: OperatorClass = OperatorClass::Hierarchical;
 
@@ -159,18 +180,24 @@ const fn steps(k: u64) -> u64 {
     once(k.div_ceil(2) * (1 + once(2)))
 }
 const MATMUL: Rounds = Rounds::of(&["k"], |p| steps(p[0]) + nest(&[8, 4, 4])).expressions(|_| 128);
-const MATMUL_TILED: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(32)) + nest(&[4, 4])).expressions(|_| 16);
+const MATMUL_TILED: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(32)) + nest(&[4, 1, 4])).expressions(|_| 16);
+const MATMUL_TILED_64: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(16)) + nest(&[8, 1, 4])).expressions(|_| 32);
+const MATMUL_TILED_128: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(16)) + nest(&[8, 2, 4])).expressions(|_| 64);
 const MATMUL_WIDE: Rounds = Rounds::of(&["k"], |p| steps(p[0]) + nest(&[16, 8, 4])).expressions(|_| 512);
 const MATMUL_ROWS: Rounds =
     Rounds::of(&["k"], |p| once(p[0]) + once(MAX_DEPTH - 1) + nest(&[4, 4, 4])).expressions(|_| 64);
 const MATMUL_VEC: Rounds =
     Rounds::of(&["k"], |p| once(p[0] / 4) + once(4 * MAX_DEPTH - 1) + nest(&[2, 1, 4])).expressions(|_| 8);
 const MATMUL_SLICES: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(256)) + 4 * once(5)).expressions(|_| 4);
-const MATMUL_DYN_TILED: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(16)) + nest(&[4, 4])).expressions(|_| 16);
+const MATMUL_DYN_TILED: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(16)) + nest(&[4, 1, 4])).expressions(|_| 16);
 const MATMUL_DYN_WIDE: Rounds = Rounds::of(&["k"], |p| once(p[0]) + nest(&[4, 16, 4])).expressions(|_| 256);
 const CONV: &[&str] = &["channels", "kernel_h", "kernel_w"];
 const CONV_TILED: Rounds =
-    Rounds::of(CONV, |p| once((p[0] * p[1] * p[2]).div_ceil(32)) + nest(&[4, 4])).expressions(|_| 16);
+    Rounds::of(CONV, |p| once((p[0] * p[1] * p[2]).div_ceil(32)) + nest(&[4, 1, 4])).expressions(|_| 16);
+const CONV_TILED_64: Rounds =
+    Rounds::of(CONV, |p| once((p[0] * p[1] * p[2]).div_ceil(16)) + nest(&[8, 1, 4])).expressions(|_| 32);
+const CONV_TILED_128: Rounds =
+    Rounds::of(CONV, |p| once((p[0] * p[1] * p[2]).div_ceil(16)) + nest(&[8, 2, 4])).expressions(|_| 64);
 const CONV_WIDE: Rounds = Rounds::of(CONV, |p| steps(p[0] * p[1] * p[2]) + nest(&[16, 8, 4])).expressions(|_| 512);
 const CONV_DEPTHWISE: Rounds =
     Rounds::of(&["kernel_h", "kernel_w"], |p| once(p[0] * p[1]) + once(4)).expressions(|_| 4);
@@ -284,8 +311,20 @@ kernels! {
         .class(REUSABLE),
     MatmulTiled => row(body!("matmul_tiled"), Hook::Epilogue, PRODUCT, MATMUL_TILED)
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL])
+        .shared(MATMUL_TILED_FILES)
         .tile(32, 64)
+        .class(REUSABLE),
+    MatmulTiled64 => row(body!("matmul_tiled"), Hook::Epilogue, PRODUCT, MATMUL_TILED_64)
+        .variant("matmul_tiled_64", TILE_64)
+        .weights()
+        .shared(MATMUL_TILED_FILES)
+        .tile(64, 64)
+        .class(REUSABLE),
+    MatmulTiled128 => row(body!("matmul_tiled"), Hook::Epilogue, PRODUCT, MATMUL_TILED_128)
+        .variant("matmul_tiled_128", TILE_128)
+        .weights()
+        .shared(MATMUL_TILED_FILES)
+        .tile(64, 128)
         .class(REUSABLE),
     MatmulWide => row(body!("matmul"), Hook::Epilogue, PRODUCT, MATMUL_WIDE)
         .variant("matmul_wide", &[("ROWS", 8), ("PANELS", 2)])
@@ -316,7 +355,8 @@ kernels! {
         .tile(4, 32)
         .class(REUSABLE),
     MatmulDynTiled => row(body!("matmul_dyn_tiled"), Hook::Epilogue, &["out", "a", "c"], MATMUL_DYN_TILED)
-        .shared(&[SHARED_DYNAMIC, SHARED_BATCH])
+        .constants(&[("TILE_K", 16)])
+        .shared(&[SHARED_TILED, SHARED_DYNAMIC, SHARED_BATCH])
         .tile(32, 64)
         .class(REUSABLE),
     MatmulDynWide => row(body!("matmul_dyn_wide"), Hook::Epilogue, &["out", "a", "c"], MATMUL_DYN_WIDE)
@@ -325,8 +365,20 @@ kernels! {
         .class(REUSABLE),
     ConvTiled => row(body!("conv_tiled"), Hook::Epilogue, PRODUCT, CONV_TILED)
         .weights()
-        .shared(&[SHARED_CONV, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL])
+        .shared(CONV_TILED_FILES)
         .tile(32, 64)
+        .class(REUSABLE),
+    ConvTiled64 => row(body!("conv_tiled"), Hook::Epilogue, PRODUCT, CONV_TILED_64)
+        .variant("conv_tiled_64", TILE_64)
+        .weights()
+        .shared(CONV_TILED_FILES)
+        .tile(64, 64)
+        .class(REUSABLE),
+    ConvTiled128 => row(body!("conv_tiled"), Hook::Epilogue, PRODUCT, CONV_TILED_128)
+        .variant("conv_tiled_128", TILE_128)
+        .weights()
+        .shared(CONV_TILED_FILES)
+        .tile(64, 128)
         .class(REUSABLE),
     ConvWide => row(body!("conv_wide"), Hook::Epilogue, PRODUCT, CONV_WIDE)
         .weights()

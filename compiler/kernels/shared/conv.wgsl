@@ -7,7 +7,8 @@
 // Bindings:  1 weights: per group, panels of PANEL output channels, as in product.wgsl. Group g starts at texel
 //                       weight_base + g * weight_group_stride.
 //            2 out, 3 x: f32; offsets and strides in elements; the pixels of a channel are contiguous rows.
-// Dispatch:  (ceil(out_h * out_w / TILE_M), ceil(n_count / TILE_N), images * groups), z = image * groups + group.
+// Dispatch:  (ceil(out_h * out_w / TILE_M), ceil(n_count / TILE_N), images * groups * parts), z = image * groups + group.
+// Parts:     of one image, as in product.wgsl; their sums lie out_stride_batch apart.
 // Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = image, m = output pixel,
 //            n = absolute output channel = group * n_per_group + n0 + n); pages.wgsl; the file of an encoding.
 
@@ -18,7 +19,7 @@ struct Params {
     kernel_h: u32, kernel_w: u32, stride_h: u32, stride_w: u32,
     dilation_h: u32, dilation_w: u32, pad_h: u32, pad_w: u32,
     x_offset: u32, x_stride_batch: u32, x_stride_channel: u32, out_offset: u32,
-    out_stride_batch: u32, out_stride_channel: u32, pad_0: u32, pad_1: u32,
+    out_stride_batch: u32, out_stride_channel: u32, parts: u32, part: u32,
     operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,
 }

@@ -6,7 +6,9 @@
 //                       the last k is zero. weight_base is the texel of this dispatch's first panel; panels and heads are
 //                       multiples of PANEL_QUADS texels, so a row never straddles a page row.
 //            2 out:     f32, any strides; 3 x: f32, any strides (stride 0 allowed). Offsets and strides in elements.
-// Dispatch:  (ceil(m / TILE_M), ceil(n_count / TILE_N), batches); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
+// Dispatch:  (ceil(m / TILE_M), ceil(n_count / TILE_N), batches * parts); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
+// Parts:     the tiled kernels cut a sum into `parts` of `part` terms; workgroup z * parts + i writes the i-th sum
+//            i * out_batch_stride.w elements further on, and what reads them adds them up. 1 elsewhere.
 // Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z, n absolute); pages.wgsl;
 //            the file of an encoding.
 
@@ -14,7 +16,7 @@ struct Params {
     m: u32, n_count: u32, k: u32, weight_base: u32,
     n0: u32, page_shift: u32, batch_1: u32, batch_2: u32,
     x_offset: u32, x_stride_m: u32, x_stride_k: u32, out_offset: u32,
-    out_stride_m: u32, out_stride_n: u32, pad_0: u32, pad_1: u32,
+    out_stride_m: u32, out_stride_n: u32, parts: u32, part: u32,
     x_batch_stride: vec4<u32>,
     out_batch_stride: vec4<u32>,
     operands: array<vec4<u32>, 4>,

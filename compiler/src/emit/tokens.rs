@@ -211,6 +211,8 @@ pub type Constants = BTreeMap<String, u32>;
 /// [`Mistake::UnknownConstant`] for one that the module does not declare.
 pub fn set_constants(tokens: &mut Vec<Token<'_>>, variant: &[(&'static str, u32)]) -> Result<Constants, UnrollError> {
     let mut constants = Constants::new();
+    // Of what is declared further down, in another file perhaps.
+    let mut open = Vec::new();
     let mut at = 0;
     while let Some(offset) = tokens[at..].iter().position(|token| token.is("const")) {
         let declared = at + offset;
@@ -223,10 +225,17 @@ pub fn set_constants(tokens: &mut Vec<Token<'_>>, variant: &[(&'static str, u32)
             tokens.splice(equals + 1..end, [literal]);
             end = equals + 2;
         }
-        if let Some(value) = evaluate(&tokens[equals + 1..end], &constants) {
-            constants.insert(name, value);
-        }
+        open.push((name, equals + 1..end));
         at = end;
+    }
+    // Setting a constant moves only what stands behind it, which has not been noted yet.
+    let mut before = usize::MAX;
+    while open.len() < before {
+        before = open.len();
+        open.retain(|(name, value)| match evaluate(&tokens[value.clone()], &constants) {
+            Some(value) => constants.insert(name.clone(), value).is_some(),
+            None => true,
+        });
     }
     match variant.iter().find(|(name, value)| constants.get(*name) != Some(value)) {
         Some((name, _)) => {

@@ -18,6 +18,8 @@ pub struct LowerOptions {
     pub max_rounds: Option<u64>,
     /// Variants of the heavy kernels.
     pub tiles: Tiles,
+    /// Workgroups from which on larger tiles pay; `None` where they never do.
+    pub busy_workgroups: Option<u32>,
 }
 
 /// A graph cannot be lowered.

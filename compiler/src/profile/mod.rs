@@ -51,6 +51,10 @@ pub struct DeviceProfile {
     /// Which variants of the heavy kernels suit it.
     #[serde(default)]
     pub tiles: Tiles,
+    /// Workgroups that keep it busy, on a graphics processor with room for some hundred registers: products and convolutions that
+    /// give as many in larger tiles take these. Absent where large tiles do not pay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_workgroups: Option<u32>,
     /// Sustained rates of kernels.
     pub throughput: Throughput,
     /// Slowdown that a kernel may suffer from uploads beside it.

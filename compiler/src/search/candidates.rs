@@ -110,6 +110,7 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
                 max_binding_bytes: search.max_binding_bytes,
                 max_rounds: search.assembly.profile.limits.loop_rounds.map(u64::from),
                 tiles: search.assembly.profile.tiles,
+                busy_workgroups: search.assembly.profile.busy_workgroups,
             };
             let program = match lowered(graph, &options) {
                 Ok(program) => program,

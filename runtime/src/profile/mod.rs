@@ -114,6 +114,8 @@ pub struct MeasuredProfile {
     pub adapter: String,
     /// Whether it computes on the CPU.
     pub software: bool,
+    /// Whether it is a card of its own, with many registers and multiprocessors.
+    pub discrete: bool,
     /// The disk.
     pub disk: DiskRate,
     /// Copies from staging into the arena.
@@ -147,6 +149,7 @@ pub fn measure(options: &ProfileOptions, progress: &mut dyn FnMut(&str)) -> Resu
         texture_side: available.max_texture_dimension_2d,
     };
     let (adapter, software) = (gpu.info.name.clone(), gpu.is_software());
+    let discrete = gpu.info.device_type == wgpu::DeviceType::DiscreteGpu;
     let bench = pollster::block_on(Bench::new(gpu, options.repeats.max(1)))?;
     progress("launches");
     let launch_us = bench.launch_us()?;
@@ -162,6 +165,7 @@ pub fn measure(options: &ProfileOptions, progress: &mut dyn FnMut(&str)) -> Resu
     Ok(MeasuredProfile {
         adapter,
         software,
+        discrete,
         disk,
         upload_bytes_per_second,
         launch_us,

@@ -33,7 +33,7 @@ impl MeasuredProfile {
              disk_bytes_per_second = {}\n\
              upload_bytes_per_second = {}\n\
              launch_us = {:.3}\n\
-             tiles = \"{}\"\n\n\
+             tiles = \"{}\"\n{}\n\
              [throughput]\n\
              elemental_bytes_per_second = {}\n\
              reusable_flops_per_second = {}\n\
@@ -57,6 +57,7 @@ impl MeasuredProfile {
             number(self.upload_bytes_per_second),
             self.launch_us,
             if self.software { "software" } else { "gpu" },
+            if self.discrete { "busy_workgroups = 256\n" } else { "" },
             number(self.elemental.work_per_second),
             number(self.reusable.work_per_second),
             number(self.hierarchical.work_per_second),

@@ -2,16 +2,18 @@
 //!
 //! It deliberately knows no operator.
 
+use super::pointwise::MAX_VIEWS;
 use super::strided::word;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
-use crate::graph::pointwise::Pointwise;
+use crate::graph::pointwise::{BinaryOp, Instruction, Operand, Pointwise};
 use crate::kernels::rounds::of_program;
 use crate::kernels::{Kernel, MAX_EPILOGUE_OPERANDS};
 use crate::lower::context::{Call, Lowering};
-use crate::lower::error::LowerError;
+use crate::lower::error::{LowerError, LowerOptions};
 use crate::lower::view::{View, dense_strides};
+use crate::narrow::index32;
 use crate::profile::Tiles;
 use flashmem_plan_format::plan::PageGeometry;
 use std::ops::Range;
@@ -28,17 +30,114 @@ pub struct StreamedWeight {
     pub k_axes: Vec<usize>,
 }
 
-/// The product kernel for a number of rows. Few rows run with lanes along the columns.
-pub const fn product_kernel(tiles: Tiles, rows: usize) -> Kernel {
-    match (tiles, rows) {
+/// The product kernel for rows and columns of a call, in so many batches. Few rows run with lanes along the columns.
+pub fn product_kernel(options: &LowerOptions, rows: usize, columns: usize, batches: usize) -> Kernel {
+    const LARGE: [Kernel; 2] = [Kernel::MatmulTiled128, Kernel::MatmulTiled64];
+    match (options.tiles, rows) {
         (Tiles::Gpu, 0 | 1) => Kernel::MatmulSlices,
         (Tiles::Gpu, 2..=20) => Kernel::MatmulSlices4,
         (Tiles::Software, 0 | 1) => Kernel::MatmulVec,
         (Tiles::Software, 2..=20) => Kernel::MatmulRows,
-        (Tiles::Gpu, _) => Kernel::MatmulTiled,
+        (Tiles::Gpu, _) => largest_busy(options, LARGE, rows, columns, batches).unwrap_or(Kernel::MatmulTiled),
         (Tiles::Software, 21..=32) => Kernel::Matmul,
         (Tiles::Software, _) => Kernel::MatmulWide,
     }
+}
+
+/// The convolution kernel for pixels and channels of a call, in so many images and groups.
+pub fn conv_kernel(options: &LowerOptions, pixels: usize, channels: usize, batches: usize) -> Kernel {
+    const LARGE: [Kernel; 2] = [Kernel::ConvTiled128, Kernel::ConvTiled64];
+    match options.tiles {
+        Tiles::Gpu => largest_busy(options, LARGE, pixels, channels, batches).unwrap_or(Kernel::ConvTiled),
+        Tiles::Software => Kernel::ConvWide,
+    }
+}
+
+/// What larger tiles are faster by, in workgroups that are all busy: NVIDIA H200, f16 weights.
+const GAIN: [f64; 2] = [1.3, 1.2];
+
+/// The kernel that computes least for nothing past the edges, of those with large tiles that keep the device busy; the largest first.
+fn largest_busy(
+    options: &LowerOptions,
+    kernels: [Kernel; 2],
+    rows: usize,
+    columns: usize,
+    batches: usize,
+) -> Option<Kernel> {
+    let busy = options.busy_workgroups? as usize;
+    let computed = |(m, n): (usize, usize)| (rows.next_multiple_of(m) * columns.next_multiple_of(n)) as f64;
+    let pays = |kernel: Kernel, gain: f64| {
+        let is_busy = groups(kernel, rows, columns, batches) >= busy;
+        is_busy && computed(kernel.tile()) < gain * computed(Kernel::MatmulTiled.tile())
+    };
+    kernels.into_iter().zip(GAIN).find(|(kernel, gain)| pays(*kernel, *gain)).map(|(kernel, _)| kernel)
+}
+
+/// Workgroups of a call.
+fn groups(kernel: Kernel, rows: usize, columns: usize, batches: usize) -> usize {
+    let (m, n) = kernel.tile();
+    rows.div_ceil(m).saturating_mul(columns.div_ceil(n)).saturating_mul(batches)
+}
+
+/// Sums that are cut, since whole ones give too few workgroups to keep a device busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// Parts of a sum.
+    pub count: usize,
+    /// Terms of a part, the last one apart.
+    pub terms: usize,
+}
+
+/// Terms that a part has at least; terms that it is a multiple of, since tiles are; bytes of all parts of a result.
+const LEAST_TERMS: usize = 128;
+const TILE_TERMS: usize = 32;
+const MOST_BYTES: usize = 32 << 20;
+
+impl Parts {
+    /// All of a sum.
+    pub const fn whole(terms: usize) -> Self {
+        Self { count: 1, terms }
+    }
+
+    /// Those of products or convolutions of so many terms by `kernel`, whose result another kernel may add up.
+    pub fn of(
+        options: &LowerOptions,
+        kernel: Kernel,
+        [rows, columns, batches, terms]: [usize; 4],
+        others: usize,
+    ) -> Self {
+        let (Some(busy), Kernel::MatmulTiled | Kernel::ConvTiled) = (options.busy_workgroups, kernel) else {
+            return Self::whole(terms);
+        };
+        let wanted = (busy as usize).div_ceil(groups(kernel, rows, columns, batches));
+        let held = MOST_BYTES / (4 * rows * columns * batches).max(1);
+        let count = wanted.min(terms / LEAST_TERMS).min(held).min(MAX_VIEWS.saturating_sub(others));
+        if count < 2 {
+            return Self::whole(terms);
+        }
+        let part = terms.div_ceil(count).next_multiple_of(TILE_TERMS);
+        Self { count: terms.div_ceil(part), terms: part }
+    }
+}
+
+/// The sum of its first inputs, and what `then` makes of it and the others.
+fn added_up(parts: usize, then: Option<&Pointwise>) -> Pointwise {
+    let [first, last] = [1, parts - 1].map(index32);
+    let add = |part: u32| {
+        let before = part.checked_sub(2).map_or(Operand::Input(0), Operand::Result);
+        Instruction::Binary(BinaryOp::Add, before, Operand::Input(part))
+    };
+    let mut sum = Pointwise { inputs: vec![Dtype::F32; parts], instructions: (first..=last).map(add).collect() };
+    if let Some(then) = then {
+        let moved = |operand| match operand {
+            Operand::Input(0) => Operand::Result(last - 1),
+            Operand::Input(other) => Operand::Input(last + other),
+            Operand::Result(earlier) => Operand::Result(last + earlier),
+        };
+        sum.inputs.extend(&then.inputs[1..]);
+        sum.instructions.extend(then.instructions.iter().map(|instruction| instruction.map_operands(moved)));
+    }
+    sum
 }
 
 /// The output of a heavy kernel: where it goes, and what is left to do to its elements.
@@ -112,6 +211,23 @@ impl Output {
             self.rest = Some((expression, std::mem::take(&mut self.epilogue_views)));
         }
         self.epilogue_views.clear();
+    }
+
+    /// Lets the kernel write every part of its sums, side by side in a tensor of their own; what adds them up goes on with the
+    /// epilogue. Returns how far apart they lie.
+    pub fn in_parts(&mut self, lowering: &mut Lowering<'_>, parts: usize) -> usize {
+        let elements = self.view.len();
+        if parts > 1 {
+            self.split_epilogue();
+            let (then, operands) = self.rest.take().unzip();
+            let sums = lowering.output(&[parts, elements]);
+            let whole = self.view.clone();
+            let at = |part: usize| View { tensor: sums.tensor, offset: (part * elements) as i64, ..whole.clone() };
+            let views = (1..parts).map(at).chain(operands.into_iter().flatten()).collect();
+            self.rest = Some((added_up(parts, then.as_ref()), views));
+            self.view = at(0);
+        }
+        elements
     }
 
     /// An output whose axes lie in memory in the order of `kinds`, epilogue apart; `labels` names the node's axes.

@@ -3,7 +3,9 @@
 //! A 1-D convolution is a 2-D one of height 1. 1×1 convolutions of stride 1 without padding are products with contiguous
 //! pixels. Weights are streamed; a runtime weight and three spatial axes are refused.
 
-use super::contraction::{Output, attach_epilogue, element_strides, output_for, panel_calls};
+use super::contraction::{
+    Output, Parts, attach_epilogue, conv_kernel, element_strides, output_for, panel_calls, product_kernel,
+};
 use super::copy::dense;
 use super::strided::workgroups;
 use crate::cost::Cost;
@@ -14,10 +16,9 @@ use crate::kernels::MAX_EPILOGUE_OPERANDS;
 use crate::kernels::params::Params;
 use crate::kernels::{Kernel, PANEL};
 use crate::lower::context::{Call, Lowering};
-use crate::lower::error::LowerError;
+use crate::lower::error::{LowerError, LowerOptions};
 use crate::lower::program::Packing;
 use crate::lower::view::{View, merge_axes};
-use crate::profile::Tiles;
 
 /// Everything about one convolution, in two spatial axes.
 struct Geometry {
@@ -102,14 +103,36 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
             attach_epilogue(&[], |_| (0, 0, 0))
         }
     };
-    let call =
-        Convolution { geometry: &geometry, input: &input, out: &out, tiles: lowering.options().tiles, operand_words };
+    let parts = if is_depthwise(graph, id) { Parts::whole(0) } else { parts_of(lowering.options(), &geometry, &out) };
+    let operand_words = if parts.count > 1 { attach_epilogue(&[], |_| (0, 0, 0)) } else { operand_words };
+    let apart = out.in_parts(lowering, parts.count);
+    let call = Convolution {
+        parts,
+        apart,
+        geometry: &geometry,
+        input: &input,
+        out: &out,
+        options: lowering.options(),
+        operand_words,
+    };
     if is_depthwise(graph, id) {
         call.depthwise(lowering, weight, constant)?;
     } else {
         call.products(lowering, weight, constant)?;
     }
     out.finish(lowering, id)
+}
+
+/// The parts of the sums of one image.
+fn parts_of(options: &LowerOptions, geometry: &Geometry, out: &Output) -> Parts {
+    let g = geometry;
+    let (columns, terms) = (g.outputs / g.groups, g.channels / g.groups * g.kernel[0] * g.kernel[1]);
+    let kernel = match (g.images, g.is_pointwise()) {
+        (1, true) => product_kernel(options, g.pixels(), columns, 1),
+        (1, false) => conv_kernel(options, g.pixels(), columns, g.groups),
+        _ => return Parts::whole(terms),
+    };
+    Parts::of(options, kernel, [g.pixels(), columns, g.groups, terms], out.epilogue_views.len())
 }
 
 /// Whether the spatial axes lie densely one row after the other.
@@ -135,10 +158,13 @@ fn operand_strides(view: &View) -> Option<(i64, i64, i64)> {
 }
 
 struct Convolution<'a> {
+    parts: Parts,
+    /// Elements from one part of the sums to the next.
+    apart: usize,
     geometry: &'a Geometry,
     input: &'a View,
     out: &'a Output,
-    tiles: Tiles,
+    options: &'a LowerOptions,
     operand_words: [u32; 4 * MAX_EPILOGUE_OPERANDS],
 }
 
@@ -174,7 +200,7 @@ impl Convolution<'_> {
             .set("x_stride_batch", x.strides[0])
             .set("x_stride_channel", x.strides[1])
             .set("out_offset", out.offset)
-            .set("out_stride_batch", out.strides[0])
+            .set("out_stride_batch", if self.parts.count > 1 { self.apart as i64 } else { out.strides[0] })
             .set("out_stride_channel", out.strides[1])
             .set("operands", self.operand_words)
     }
@@ -229,10 +255,12 @@ impl Convolution<'_> {
                     .set("weight_group_stride", group_texels as usize)
                     .set("page_shift", page.texels().trailing_zeros())
                     .set("channels", channels)
-                    .set("x_offset", x_offset);
-                let kernel = match self.tiles {
-                    Tiles::Gpu => Kernel::ConvTiled,
-                    Tiles::Software => Kernel::ConvWide,
+                    .set("x_offset", x_offset)
+                    .set("parts", self.parts.count)
+                    .set("part", self.parts.terms);
+                let kernel = match self.parts.count {
+                    1 => conv_kernel(self.options, g.pixels(), n_count, g.images * group_count),
+                    _ => Kernel::ConvTiled,
                 };
                 let tile = kernel.tile();
                 let columns = n_count.div_ceil(tile.1);
@@ -240,7 +268,7 @@ impl Convolution<'_> {
                     .params(params)
                     .reads(self.inputs())
                     .link(self.out.expression.clone())
-                    .over(workgroups([g.pixels().div_ceil(tile.0), columns, g.images * group_count]))
+                    .over(workgroups([g.pixels().div_ceil(tile.0), columns, g.images * group_count * self.parts.count]))
                     .weights(limit_range.clone().unwrap_or(texels))
                     .cost(self.cost(n_count * group_count, taps))
             })?;
@@ -260,7 +288,10 @@ impl Convolution<'_> {
         let (x, out) = (self.input, &self.out.view);
         let rows = g.pixels();
         // A single pixel with many channels is a row vector; lanes along rows would idle.
-        let kernel = super::contraction::product_kernel(self.tiles, rows);
+        let kernel = match self.parts.count {
+            1 => product_kernel(self.options, rows, n_count, g.images),
+            _ => Kernel::MatmulTiled,
+        };
         let params = Params::new()
             .set("m", rows)
             .set("n_count", n_count)
@@ -277,14 +308,16 @@ impl Convolution<'_> {
             .set("out_stride_m", 1_u32)
             .set("out_stride_n", out.strides[1])
             .set("x_batch_stride", [0, 0, x.strides[0]])
-            .set("out_batch_stride", [0, 0, out.strides[0]])
+            .set("out_batch_stride", [0, 0, out.strides[0], self.apart as i64].as_slice())
+            .set("parts", self.parts.count)
+            .set("part", self.parts.terms)
             .set("operands", self.operand_words);
         let tile = kernel.tile();
         Call::of(kernel, out.tensor)
             .params(params)
             .reads(self.inputs())
             .link(self.out.expression.clone())
-            .over(workgroups([rows.div_ceil(tile.0), n_count.div_ceil(tile.1), g.images]))
+            .over(workgroups([rows.div_ceil(tile.0), n_count.div_ceil(tile.1), g.images * self.parts.count]))
             .weights(texels)
             .cost(self.cost(n_count, g.channels))
     }

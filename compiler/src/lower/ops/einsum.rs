@@ -6,7 +6,7 @@
 //! first. A constant second operand without batch axes is a streamed weight.
 
 use super::contraction::{
-    Output, StreamedWeight, attach_epilogue, element_strides, output_for, panel_calls, product_kernel,
+    Output, Parts, StreamedWeight, attach_epilogue, element_strides, output_for, panel_calls, product_kernel,
 };
 use super::copy::dense;
 use super::strided::workgroups;
@@ -242,19 +242,26 @@ fn weighted(
     let weight = lowering.weight(b, packing);
     let rows = merged.m.0;
     let batches: usize = merged.batch_shape.iter().product();
-    let kernel = product_kernel(lowering.options().tiles, rows);
     let (sizes, x_batch) = batch3(&merged.batch_shape, &merged.batch_strides[0]);
     let (_, out_batch) = batch3(&merged.batch_shape, &merged.batch_strides[2]);
+    let (k, n) = (merged.k.0, merged.n.0);
+    let options = lowering.options();
+    let parts = Parts::of(options, product_kernel(options, rows, n, batches), [rows, n, batches, k], epilogue.len());
+    if parts.count > 1 {
+        epilogue.clear();
+    }
+    let apart = out.in_parts(lowering, parts.count) as i64;
     let operand_words = attach_epilogue(&epilogue, |i| {
         let z = flat_stride(&merged.batch_shape, &merged.batch_strides[3 + i]).expect("checked by epilogue_fits");
         (z, merged.m.1[3 + i], merged.n.1[3 + i])
     });
-    let (k, n) = (merged.k.0, merged.n.0);
     let inputs: Vec<_> = [view.tensor].into_iter().chain(epilogue.iter().map(|v| v.tensor)).collect();
     let shift = lowering.options().page.texels().trailing_zeros();
     let (x_offset, out_view) = (view.offset, out.view.clone());
     panel_calls(lowering, weight, 0, |range, texels, base| {
         let n_count = (range.end * PANEL).min(n) - range.start * PANEL;
+        let kernel =
+            if parts.count > 1 { Kernel::MatmulTiled } else { product_kernel(options, rows, n_count, batches) };
         let params = Params::new()
             .set("m", rows)
             .set("n_count", n_count)
@@ -271,7 +278,9 @@ fn weighted(
             .set("out_stride_m", merged.m.1[2])
             .set("out_stride_n", merged.n.1[2])
             .set("x_batch_stride", x_batch)
-            .set("out_batch_stride", out_batch)
+            .set("out_batch_stride", [out_batch[0], out_batch[1], out_batch[2], apart].as_slice())
+            .set("parts", parts.count)
+            .set("part", parts.terms)
             .set("operands", operand_words);
         let tile = kernel.tile();
         let flops = 2.0 * (batches * rows * k * n_count) as f64;
@@ -279,7 +288,7 @@ fn weighted(
             .params(params)
             .reads(inputs.clone())
             .link(out.expression.clone())
-            .over(workgroups([rows.div_ceil(tile.0), n_count.div_ceil(tile.1), batches]))
+            .over(workgroups([rows.div_ceil(tile.0), n_count.div_ceil(tile.1), batches * parts.count]))
             .weights(texels)
             .cost(Cost { class: OperatorClass::Reusable, flops, bytes: 4.0 * (batches * rows * (k + n_count)) as f64 })
     })?;
@@ -372,6 +381,8 @@ fn dynamic(
         .set("a_batch_stride", a_batch)
         .set("c_batch_stride", b_batch)
         .set("out_batch_stride", out_batch)
+        .set("parts", 1_u32)
+        .set("part", k)
         .set("operands", operands);
     let kernel = match lowering.options().tiles {
         Tiles::Gpu => Kernel::MatmulDynTiled,

@@ -15,7 +15,7 @@ use crate::lower::view::{TensorId, View, dense_strides};
 use crate::narrow::index32;
 
 /// Views that one call may read: the size of the kernel's tables.
-const MAX_VIEWS: usize = 8;
+pub const MAX_VIEWS: usize = 8;
 /// Buffers that one call may read: plain WebGPU's eight without the output.
 const MAX_BUFFERS: usize = 7;
 

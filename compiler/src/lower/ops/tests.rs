@@ -22,6 +22,7 @@ fn options() -> LowerOptions {
         max_binding_bytes: 128 << 20,
         max_rounds: None,
         tiles: Tiles::Gpu,
+        busy_workgroups: None,
     }
 }
 

@@ -217,7 +217,7 @@ struct Params{
 m:u32,n_count:u32,k:u32,weight_base:u32,
 n0:u32,page_shift:u32,batch_1:u32,batch_2:u32,
 x_offset:u32,x_stride_m:u32,x_stride_k:u32,out_offset:u32,
-out_stride_m:u32,out_stride_n:u32,pad_0:u32,pad_1:u32,
+out_stride_m:u32,out_stride_n:u32,parts:u32,part:u32,
 x_batch_stride:vec4<u32>,
 out_batch_stride:vec4<u32>,
 operands:array<vec4<u32>,4>,
