@@ -185,6 +185,7 @@ fn real(model: &Path) {
                 max_binding_bytes: MAX_BINDING_BYTES,
                 max_rounds: None,
                 tiles: profile.tiles,
+                busy_workgroups: profile.busy_workgroups,
             };
             let program = lower(&graph, &options).expect("the graph can be lowered");
             let (problem, step_pages) = real_problem(&program, &profile);

@@ -27,7 +27,7 @@ fn options_of(name: &str) -> CompileOptions {
 }
 
 /// Beginnings of the names of models whose kernels are others on devices with fast workgroup memory.
-const WITH_WORKGROUPS: &[&str] = &["attention", "conv_2d", "long_rows", "matmul"];
+const WITH_WORKGROUPS: &[&str] = &["attention", "conv_2d", "matmul", "recovered_norms"];
 
 /// The same models with the kernels of graphics processors.
 #[test]

@@ -28,6 +28,7 @@ fn estimates_are_near_measurements() {
             max_binding_bytes: 1 << 30,
             max_rounds: None,
             tiles: Tiles::Software,
+            busy_workgroups: None,
         };
         let weights = stored_weights(&graph, &lower, true).expect("lowered");
         let inputs = golden_inputs(&graph);

@@ -234,6 +234,7 @@ impl Attempts<'_> {
             max_binding_bytes,
             max_rounds: self.options.profile.limits.loop_rounds.map(u64::from),
             tiles: self.options.profile.tiles,
+            busy_workgroups: self.options.profile.busy_workgroups,
         };
         let decision = match self.decision.get() {
             Some(decision) => decision,

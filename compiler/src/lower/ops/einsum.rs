@@ -209,36 +209,7 @@ fn weighted(
     let packing =
         Packing { constant, group_stride: 0, k_shape, k_strides, n_shape, n_strides, groups: 1, panel_width: PANEL };
 
-    let mut labels = a_labels.to_vec();
-    let mut view = lowering.view(a);
-    let mut out = output_for(lowering, id);
-    let mut epilogue = out.epilogue_views.clone();
-    let mut plan = None;
-    for attempt in 0..3 {
-        // The weight's own k order is free, so only the activation's strides count: it stands in for both operands.
-        let mut tensors: Vec<(&[u8], &View)> = vec![(&labels, &view), (&labels, &view), (output, &out.view)];
-        tensors.extend(epilogue.iter().map(|v| (output, v)));
-        if let Some(merged) = merge(kinds, size, &tensors, false)
-            && epilogue_fits(&merged, 3)
-        {
-            plan = Some(merged);
-            break;
-        }
-        match attempt {
-            0 => {
-                // Without the epilogue's operands, which then run as a kernel of their own.
-                out.split_epilogue();
-                epilogue.clear();
-            }
-            _ => {
-                let requested = [kinds.batch.as_slice(), &kinds.m, &kinds.k].concat();
-                (labels, view) = canonical(lowering, &labels, &view, &requested);
-                out = Output::canonical(lowering, id, &[&kinds.batch, &kinds.m, &kinds.n], output);
-                epilogue.clear();
-            }
-        }
-    }
-    let merged = plan.expect("a canonical activation and output always merge");
+    let Placed { view, mut out, mut epilogue, merged } = placed(lowering, id, kinds, (a_labels, a), output, size);
     let weight = lowering.weight(b, packing);
     let rows = merged.m.0;
     let batches: usize = merged.batch_shape.iter().product();
@@ -293,6 +264,57 @@ fn weighted(
             .cost(Cost { class: OperatorClass::Reusable, flops, bytes: 4.0 * (batches * rows * (k + n_count)) as f64 })
     })?;
     out.finish(lowering, id)
+}
+
+/// Where a product reads its activation and writes its result.
+struct Placed {
+    view: View,
+    out: Output,
+    /// Operands of the epilogue that the kernel reads.
+    epilogue: Vec<View>,
+    merged: Merged,
+}
+
+/// The strides of activation and result as the kernels take them; a copy of the activation, or an epilogue apart, where need be.
+fn placed(
+    lowering: &mut Lowering<'_>,
+    id: NodeId,
+    kinds: &Kinds,
+    (a_labels, a): (&[u8], NodeId),
+    output: &[u8],
+    size: impl Fn(u8) -> usize + Copy,
+) -> Placed {
+    let mut labels = a_labels.to_vec();
+    let mut view = lowering.view(a);
+    let mut out = output_for(lowering, id);
+    let mut epilogue = out.epilogue_views.clone();
+    let mut plan = None;
+    for attempt in 0..3 {
+        // The weight's own k order is free, so only the activation's strides count: it stands in for both operands.
+        let mut tensors: Vec<(&[u8], &View)> = vec![(&labels, &view), (&labels, &view), (output, &out.view)];
+        tensors.extend(epilogue.iter().map(|v| (output, v)));
+        if let Some(merged) = merge(kinds, size, &tensors, false)
+            && epilogue_fits(&merged, 3)
+        {
+            plan = Some(merged);
+            break;
+        }
+        match attempt {
+            0 => {
+                // Without the epilogue's operands, which then run as a kernel of their own.
+                out.split_epilogue();
+                epilogue.clear();
+            }
+            _ => {
+                let requested = [kinds.batch.as_slice(), &kinds.m, &kinds.k].concat();
+                (labels, view) = canonical(lowering, &labels, &view, &requested);
+                out = Output::canonical(lowering, id, &[&kinds.batch, &kinds.m, &kinds.n], output);
+                epilogue.clear();
+            }
+        }
+    }
+    let merged = plan.expect("a canonical activation and output always merge");
+    Placed { view, out, epilogue, merged }
 }
 
 /// The one stride of a flat index over the batch axes, when there is one.

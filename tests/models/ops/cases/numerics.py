@@ -126,7 +126,7 @@ def not_a_number():
 
 def long_rows(name, draw):
     """Rows that are normalised in parts, the last one short."""
-    m = Model(f"long_rows_{name}", opset=23)
+    m = Model(f"recovered_norms_long_{name}", opset=23)
     v = m.add(x(1, 2, 2201, draw=draw))
     scale, shift, two, none = (const([n] * k, "f4") for n, k in ((0.5, 2201), (0.25, 2201), (2, 2), (0, 2)))
     return m.result(
