@@ -239,8 +239,15 @@ fn remembering() -> Program {
     graph.states = 2;
     let page = PageGeometry { rows: 16 };
     let (max_pages_per_call, max_binding_bytes, tiles) = (64, 128 << 20, Tiles::Gpu);
-    let options =
-        LowerOptions { encoding: Encoding::F32, page, max_pages_per_call, max_binding_bytes, max_rounds: None, tiles };
+    let options = LowerOptions {
+        encoding: Encoding::F32,
+        page,
+        max_pages_per_call,
+        max_binding_bytes,
+        max_rounds: None,
+        tiles,
+        busy_workgroups: None,
+    };
     lower(&graph, &options).unwrap_or_else(|e| panic!("{e}"))
 }
 
