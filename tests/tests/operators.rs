@@ -34,8 +34,8 @@ const WITH_WORKGROUPS: &[&str] = &["attention", "conv_2d", "matmul", "recovered_
 fn kernels_with_workgroup_memory() -> anyhow::Result<()> {
     let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
     let bundle = folder.path().join("a.fmplan");
-    // However few workgroups they give: the largest tiles; then the smallest.
-    for busy_workgroups in [Some(1), None] {
+    // The largest tiles, however few workgroups they give; the smallest; and these with sums in as many parts as may be.
+    for busy_workgroups in [Some(1), None, Some(1 << 20)] {
         let profile = DeviceProfile { busy_workgroups, ..DeviceProfile::load("desktop")? };
         let options = CompileOptions { profile, ..options(Encoding::F32) };
         let mut checked = 0;

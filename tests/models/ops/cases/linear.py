@@ -27,10 +27,20 @@ def bias(name, activation):
     return m.result(m.op(activation, y) if activation else y)
 
 
+def in_parts():
+    """Sums that are cut where whole ones leave a device idle, and what the epilogue does with their sum."""
+    m = Model("matmul_in_parts")
+    v = m.add(x(33, 300))
+    dense = m.op("Relu", m.op("Add", m.op("MatMul", v, w(300, 70, draw=rows)), w(70)))
+    sliced = m.op("Conv", m.op("Reshape", v, const([1, 33, 15, 20])), w(20, 33, 3, 3, draw=rows), w(20), pads=[1, 1, 1, 1])
+    return m.result(m.op("Add", dense, w(33, 70)), m.op("Sigmoid", sliced))
+
+
 def cases():
     yield matmul("2d_weight", x(8, 16), w(16, 12, draw=rows))
     yield matmul("odd_3x5x7", x(3, 5), w(5, 7, draw=rows))
     yield matmul("odd_65x33x130", x(65, 33), w(33, 130, draw=rows))
+    yield in_parts()
     yield matmul("m1", x(1, 64), w(64, 48, draw=rows))
     yield matmul("m1_odd", x(1, 37), w(37, 51, draw=rows))
     yield matmul("n1", x(9, 20), w(20, 1, draw=rows))
