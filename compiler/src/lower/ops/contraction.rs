@@ -99,7 +99,7 @@ impl Parts {
         Self { count: 1, terms }
     }
 
-    /// Those of products or convolutions of so many terms by `kernel`, whose result another kernel may add up.
+    /// Those of products or convolutions of so many terms by `kernel`. Another kernel may add them up, and reads so many `others`.
     pub fn of(
         options: &LowerOptions,
         kernel: Kernel,
@@ -211,6 +211,11 @@ impl Output {
             self.rest = Some((expression, std::mem::take(&mut self.epilogue_views)));
         }
         self.epilogue_views.clear();
+    }
+
+    /// Extra operands of the epilogue, whether the kernel reads them or what runs afterwards.
+    pub fn epilogue_operands(&self) -> usize {
+        self.rest.as_ref().map_or(self.epilogue_views.len(), |(_, operands)| operands.len())
     }
 
     /// Lets the kernel write every part of its sums, side by side in a tensor of their own; what adds them up goes on with the

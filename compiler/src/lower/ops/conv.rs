@@ -132,7 +132,7 @@ fn parts_of(options: &LowerOptions, geometry: &Geometry, out: &Output) -> Parts 
         (1, false) => conv_kernel(options, g.pixels(), columns, g.groups),
         _ => return Parts::whole(terms),
     };
-    Parts::of(options, kernel, [g.pixels(), columns, g.groups, terms], out.epilogue_views.len())
+    Parts::of(options, kernel, [g.pixels(), columns, g.groups, terms], out.epilogue_operands())
 }
 
 /// Whether the spatial axes lie densely one row after the other.

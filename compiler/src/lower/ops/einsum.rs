@@ -217,7 +217,8 @@ fn weighted(
     let (_, out_batch) = batch3(&merged.batch_shape, &merged.batch_strides[2]);
     let (k, n) = (merged.k.0, merged.n.0);
     let options = lowering.options();
-    let parts = Parts::of(options, product_kernel(options, rows, n, batches), [rows, n, batches, k], epilogue.len());
+    let kernel = product_kernel(options, rows, n, batches);
+    let parts = Parts::of(options, kernel, [rows, n, batches, k], out.epilogue_operands());
     if parts.count > 1 {
         epilogue.clear();
     }

@@ -5,7 +5,7 @@
 use super::super::{LowerError, LowerOptions, lower};
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::kernel_op::TensorScatter;
-use crate::graph::op::{Op, ReduceKind};
+use crate::graph::op::{Op, ReduceKind, Window};
 use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
 use crate::graph::{Graph, GraphPort, NodeId};
 use crate::kernels::Kernel;
@@ -181,6 +181,55 @@ fn constants_that_only_f32_holds_stream_beside_others() {
     assert_eq!((half.texels, wide.texel_offset, wide.texels), (2400, 2400, 512 * 75));
     let of = |kernel| program.steps.iter().find(|step| step.kernel == kernel).and_then(|step| step.encoding);
     assert_eq!((of(Kernel::Unpack), of(Kernel::MatmulTiled)), (Some(Encoding::F32), Some(Encoding::F16)));
+}
+
+/// Makes an output of `y`, to which a transposed operand is added and by another of which it is multiplied.
+fn with_turned_operands(graph: &mut Graph, y: NodeId, turned: &[usize], permutation: &[usize]) {
+    let shape = graph.node(y).shape.clone();
+    let program = Pointwise::binary(BinaryOp::Add, Dtype::F32).then(&Pointwise::binary(BinaryOp::Mul, Dtype::F32), 0);
+    let mut operands = graph.operands(y).to_vec();
+    for _ in 0..2 {
+        let operand = input(graph, turned, Dtype::F32);
+        operands.push(graph.add_shaped(
+            Op::Transpose { permutation: permutation.to_vec() },
+            &[operand],
+            "turned",
+            shape.clone(),
+            Dtype::F32,
+        ));
+    }
+    graph.set_operands(y, &operands);
+    graph.node_mut(y).epilogue = Some(program);
+    output(graph, y);
+}
+
+#[test]
+fn parts_of_a_sum_leave_room_for_an_epilogue_apart() {
+    let constant = |graph: &mut Graph, shape: &[usize]| {
+        graph.add_constant(Constant::from_f32(shape.to_vec(), &vec![0.5; shape.iter().product()]), "weight")
+    };
+    let mut graph = Graph::default();
+    let (x, w) = (input(&mut graph, &[2, 3, 32, 1024], Dtype::F32), constant(&mut graph, &[1024, 64]));
+    let product = Op::Einsum { a: vec![0, 1, 2, 3], b: vec![3, 4], output: vec![0, 1, 2, 4] };
+    let y = graph.add(product, &[x, w], "product").expect("fits");
+    with_turned_operands(&mut graph, y, &[3, 2, 32, 64], &[1, 0, 2, 3]);
+    let (x, w) = (input(&mut graph, &[1, 128, 8, 12], Dtype::F32), constant(&mut graph, &[64, 128, 3, 3]));
+    let window = Window {
+        kernel: vec![3, 3],
+        strides: vec![1, 1],
+        dilations: vec![1, 1],
+        pads_before: vec![1, 1],
+        pads_after: vec![1, 1],
+    };
+    let y = graph.add(Op::Conv { window, groups: 1 }, &[x, w], "convolution").expect("fits");
+    with_turned_operands(&mut graph, y, &[1, 64, 12, 8], &[0, 1, 3, 2]);
+    let options = LowerOptions { busy_workgroups: Some(256), ..options() };
+    let program = lower(&graph, &options).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(crate::lower::verify::verify(&program), []);
+    let kernels: Vec<Kernel> = program.steps.iter().map(|step| step.kernel).collect();
+    assert_eq!(kernels, [Kernel::MatmulTiled, Kernel::Pointwise, Kernel::ConvTiled, Kernel::Pointwise]);
+    let buffers = program.steps.iter().map(|step| step.bindings.len());
+    assert_eq!(buffers.collect::<Vec<_>>(), [2, 4, 2, 4], "sums lie in one tensor, beside two operands");
 }
 
 /// A cache of 6 rows with an update of 2, the last input and output of which is a state; `reader` also reads the cache.

@@ -36,11 +36,24 @@ def in_parts():
     return m.result(m.op("Add", dense, w(33, 70)), m.op("Sigmoid", sliced))
 
 
+def in_parts_apart():
+    """The same where the epilogue has a kernel of its own: operands whose axes lie in another order, and many of them."""
+    m = Model("matmul_in_parts_apart")
+    dense = m.op("MatMul", x(2, 3, 4, 1024), w(1024, 12, draw=rows))
+    swapped = [m.op("Transpose", x(3, 2, 4, 12), perm=[1, 0, 2, 3]) for _ in range(2)]
+    dense = m.op("Mul", m.op("Add", dense, swapped[0]), swapped[1])
+    sliced = m.op("Conv", x(1, 100, 8, 9), w(12, 100, 3, 3, draw=rows), pads=[1, 1, 1, 1])
+    for _ in range(3):
+        sliced = m.op("Add", sliced, m.op("Transpose", x(1, 12, 9, 8), perm=[0, 1, 3, 2]))
+    return m.result(dense, sliced)
+
+
 def cases():
     yield matmul("2d_weight", x(8, 16), w(16, 12, draw=rows))
     yield matmul("odd_3x5x7", x(3, 5), w(5, 7, draw=rows))
     yield matmul("odd_65x33x130", x(65, 33), w(33, 130, draw=rows))
     yield in_parts()
+    yield in_parts_apart()
     yield matmul("m1", x(1, 64), w(64, 48, draw=rows))
     yield matmul("m1_odd", x(1, 37), w(37, 51, draw=rows))
     yield matmul("n1", x(9, 20), w(20, 1, draw=rows))
