@@ -13,17 +13,23 @@ pub const MAX_OPERANDS: usize = 16;
 pub const MAX_INSTRUCTIONS: usize = 64;
 /// Most elements of a constant operand.
 pub const MAX_CONSTANT_ELEMENTS: usize = 1 << 16;
+/// Most tables of a program.
+pub const MAX_TABLES: usize = 8;
+/// Most numbers of a table: a vocabulary's.
+pub const MAX_TABLE_ELEMENTS: usize = 1 << 18;
 
 /// The indices of a gather, one for each place of its operands' walks, in row-major order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowIndices {
     /// What they are computed from; the walks of all have one shape.
     pub operands: Vec<IndexOperand>,
+    /// What instructions look numbers up in.
+    pub tables: Vec<Vec<i32>>,
     /// How; the last result is the index. Without instructions, operand 0 is.
     pub instructions: Vec<IndexInstruction>,
 }
 
-/// A tensor of integers or booleans, seen as the indices see it.
+/// A tensor, seen as the indices see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexOperand {
     /// The tensor.
@@ -35,7 +41,8 @@ pub struct IndexOperand {
 /// Where the elements of an operand are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IndexSource {
-    /// A public input, by position in `Plan::inputs`. Where there are instructions, its elements must fit 32 bits.
+    /// A public input, by position in `Plan::inputs`. Where there are instructions, its integers must fit 32 bits; its floats
+    /// are their bits as f32. Without instructions it has no floats.
     Input(u32),
     /// These.
     Constant(Vec<i32>),
@@ -68,6 +75,13 @@ pub enum IndexInstruction {
         /// The result where it is.
         otherwise: IndexValue,
     },
+    /// The number of a table at a place that counts from the end where it is negative; beyond the table, its first or last one.
+    Lookup {
+        /// Which of the program's tables.
+        table: u32,
+        /// The place.
+        at: IndexValue,
+    },
 }
 
 /// Functions of one word.
@@ -85,6 +99,8 @@ pub enum IndexUnary {
     Not,
     /// Every bit exchanged.
     BitNot,
+    /// The f32 of these bits without its fraction. Beyond 32 bits the nearest number of these; 0 of a NaN.
+    Truncate,
 }
 
 /// Functions of two words. Comparisons give 0 or 1.
@@ -133,6 +149,12 @@ pub enum BrokenIndices {
     /// A constant that is too long.
     #[error("operand {operand} of its indices has {elements} elements, more than {MAX_CONSTANT_ELEMENTS}")]
     Constant { operand: usize, elements: usize },
+    /// Too many tables.
+    #[error("its indices have {tables} tables, more than {MAX_TABLES}")]
+    Tables { tables: usize },
+    /// A table without numbers, or with too many.
+    #[error("table {table} of its indices has {elements} numbers; they have 1 to {MAX_TABLE_ELEMENTS}")]
+    Table { table: usize, elements: usize },
     /// An operand with other places than the first.
     #[error("operand {operand} of its indices has another shape than the first")]
     Shape { operand: usize },
@@ -140,14 +162,15 @@ pub enum BrokenIndices {
     #[error("its indices have {instructions} instructions, more than {MAX_INSTRUCTIONS}")]
     Instructions { instructions: usize },
     /// An instruction that takes what is not there yet.
-    #[error("instruction {instruction} of its indices takes what is neither an operand nor an earlier result")]
+    #[error("instruction {instruction} of its indices takes what is neither an operand, a table nor an earlier result")]
     Value { instruction: usize },
 }
 
 impl RowIndices {
     /// Elements of an input as they are.
     pub fn of_input(input: u32, walk: Walk) -> Self {
-        Self { operands: vec![IndexOperand { source: IndexSource::Input(input), walk }], instructions: vec![] }
+        let operands = vec![IndexOperand { source: IndexSource::Input(input), walk }];
+        Self { operands, tables: vec![], instructions: vec![] }
     }
 
     /// How many they are; `None` on overflow. 0 without operands.
@@ -157,12 +180,19 @@ impl RowIndices {
 
     /// What is wrong with them by themselves: all but whether the walks fit their tensors.
     pub fn broken(&self) -> Option<BrokenIndices> {
-        let (operands, instructions) = (self.operands.len(), self.instructions.len());
+        let (operands, tables, instructions) = (self.operands.len(), self.tables.len(), self.instructions.len());
         if !(1..=MAX_OPERANDS).contains(&operands) {
             return Some(BrokenIndices::Operands { operands });
         }
         if instructions > MAX_INSTRUCTIONS {
             return Some(BrokenIndices::Instructions { instructions });
+        }
+        if tables > MAX_TABLES {
+            return Some(BrokenIndices::Tables { tables });
+        }
+        let out_of_bounds = |numbers: &Vec<i32>| !(1..=MAX_TABLE_ELEMENTS).contains(&numbers.len());
+        if let Some(table) = self.tables.iter().position(out_of_bounds) {
+            return Some(BrokenIndices::Table { table, elements: self.tables[table].len() });
         }
         for (operand, found) in self.operands.iter().enumerate() {
             match &found.source {
@@ -181,7 +211,15 @@ impl RowIndices {
                 IndexValue::Result(result) => (result as usize) < at,
             }
         };
-        let instruction = (0..instructions).find(|at| !self.instructions[*at].values().all(there(*at)))?;
+        let has_table = |instruction: &IndexInstruction| match instruction {
+            IndexInstruction::Lookup { table, .. } => (*table as usize) < tables,
+            IndexInstruction::Literal(_)
+            | IndexInstruction::Unary(..)
+            | IndexInstruction::Binary(..)
+            | IndexInstruction::Select { .. } => true,
+        };
+        let fits = |(at, found): (usize, &IndexInstruction)| found.values().all(there(at)) && has_table(found);
+        let instruction = self.instructions.iter().enumerate().position(|found| !fits(found))?;
         Some(BrokenIndices::Value { instruction })
     }
 
@@ -200,11 +238,18 @@ impl RowIndices {
                 IndexInstruction::Select { condition, then, otherwise } => {
                     value(if value(condition) != 0 { then } else { otherwise })
                 }
+                IndexInstruction::Lookup { table, at } => looked_up(&self.tables[table as usize], value(at)),
             };
             results.push(result);
         }
         results.last().copied().unwrap_or_else(|| operands[0])
     }
+}
+
+/// The number of a table at a place.
+fn looked_up(table: &[i32], at: i32) -> i32 {
+    let from_start = if at < 0 { i64::from(at) + table.len() as i64 } else { at.into() };
+    table[from_start.clamp(0, table.len() as i64 - 1) as usize]
 }
 
 impl IndexInstruction {
@@ -215,6 +260,7 @@ impl IndexInstruction {
             Self::Unary(_, a) => [Some(a), None, None],
             Self::Binary(_, a, b) => [Some(a), Some(b), None],
             Self::Select { condition, then, otherwise } => [Some(condition), Some(then), Some(otherwise)],
+            Self::Lookup { table: _, at } => [Some(at), None, None],
         };
         values.into_iter().flatten()
     }
@@ -229,6 +275,7 @@ impl IndexUnary {
             Self::Bool => i32::from(a != 0),
             Self::Not => i32::from(a == 0),
             Self::BitNot => !a,
+            Self::Truncate => f32::from_bits(a.cast_unsigned()) as i32,
         }
     }
 }
@@ -304,6 +351,24 @@ mod tests {
             assert_eq!(IndexUnary::Abs.of(a), a.wrapping_abs());
             assert_eq!(IndexUnary::Bool.of(a), 1 - IndexUnary::Not.of(a));
         }
+    }
+
+    #[test]
+    fn a_table_has_a_number_for_all_words() {
+        let x = IndexValue::Operand(0);
+        let mut indices = RowIndices::of_input(0, Walk::all(1));
+        indices.tables = vec![vec![0], vec![40, 50, 60]];
+        indices.instructions = vec![IndexInstruction::Lookup { table: 1, at: x }];
+        let mut results = Vec::new();
+        let found = [i32::MIN, -4, -3, -1, 0, 2, 3, i32::MAX].map(|at| indices.evaluate(&[at], &mut results));
+        assert_eq!((found, indices.broken()), ([40, 40, 40, 60, 40, 60, 60, 60], None));
+    }
+
+    #[test]
+    fn a_float_is_an_integer_without_its_fraction() {
+        let floats = [2.9, -2.9, -0.0, 3e9, f32::NEG_INFINITY, f32::NAN, 16_777_216.0];
+        let found = floats.map(|float| IndexUnary::Truncate.of(float.to_bits().cast_signed()));
+        assert_eq!(found, [2, -2, 0, i32::MAX, i32::MIN, 0, 1 << 24]);
     }
 
     #[test]

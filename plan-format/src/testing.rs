@@ -186,10 +186,11 @@ pub fn computed_plan() -> Plan {
             operand(IndexSource::Input(1), 1, vec![-1]),
             operand(IndexSource::Constant(vec![77]), 0, vec![0]),
         ],
+        tables: vec![vec![5, -2]],
         instructions: vec![
             IndexInstruction::Binary(IndexBinary::NotEqual, IndexValue::Operand(0), IndexValue::Operand(1)),
             IndexInstruction::Unary(IndexUnary::Not, result(0)),
-            IndexInstruction::Literal(-2),
+            IndexInstruction::Lookup { table: 0, at: result(1) },
             IndexInstruction::Select { condition: result(1), then: result(2), otherwise: IndexValue::Operand(0) },
         ],
     };

@@ -180,6 +180,27 @@ fn a_computed_row_outside_its_table_is_refused() -> anyhow::Result<()> {
     }
     let last = [session.run(&inputs(rows - 1))?, session.run(&inputs(1 - rows))?];
     assert_eq!(last[0].tensors, last[1].tensors);
+    compile_quietly(&models("ops").join("large_table_floats.onnx"), &bundle, &options(Encoding::F32))?;
+    let mut session = Session::builder(&bundle).on(&context).open()?;
+    let halves = [half::f16::ONE; 7];
+    let inputs = |id: f32| {
+        let mut ids = [1.5; 10];
+        ids[7] = id;
+        [
+            ("x0", Tensor::from_f32(&[2, 5], &ids)),
+            ("x1", Tensor::from_f16(&[7], &halves)),
+            ("x2", Tensor::from_f32(&[4, 3], &[0.0; 12])),
+        ]
+    };
+    session.run(&inputs(-0.9))?;
+    for id in [1e6, f32::INFINITY, -1e6] {
+        match session.run(&inputs(id)) {
+            Err(Error::Input(InputError::ComputedRowIndex { position: 7, index, .. })) => {
+                assert_eq!(index, i64::from(id as i32))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
     Ok(())
 }
 

@@ -256,7 +256,7 @@ pub const OPERATORS: &[Operator] = &[
         .rewritten(rewrite::recurrent),
     op("Gather", &[1, 11, 13])
         .attributes("axis")
-        .limited("above 16 MiB, rows of a constant, at indices that follow from integer inputs by integer operators"),
+        .limited("above 16 MiB, rows of a constant, at indices that follow from inputs by casts, integer operators and lists of integers"),
     op("GatherElements", &[11, 13]).attributes("axis"),
     op("GatherND", &[11, 12, 13]).attributes("batch_dims").rewritten(rewrite::gather_nd),
     op("Gelu", &[20]).attributes("approximate=none|tanh"),

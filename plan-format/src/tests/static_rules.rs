@@ -7,7 +7,7 @@ use crate::plan::{
 };
 use crate::row_indices::{
     IndexBinary, IndexInstruction, IndexOperand, IndexSource, IndexUnary, IndexValue, MAX_CONSTANT_ELEMENTS,
-    MAX_INSTRUCTIONS, MAX_OPERANDS, RowIndices,
+    MAX_INSTRUCTIONS, MAX_OPERANDS, MAX_TABLE_ELEMENTS, MAX_TABLES, RowIndices,
 };
 use crate::testing::{computed_plan, constants, declare, small_plan};
 use crate::tests::kinds;
@@ -134,6 +134,13 @@ const CASES: &[Case] = &[
     Case("RowIndices", |plan| {
         let (later, first) = (IndexValue::Result(1), IndexValue::Operand(0));
         indices(plan).instructions = vec![IndexInstruction::Binary(IndexBinary::Add, first, later); 2];
+    }),
+    Case("RowIndices", |plan| indices(plan).tables = vec![vec![0]; MAX_TABLES + 1]),
+    Case("RowIndices", |plan| indices(plan).tables = vec![vec![]]),
+    Case("RowIndices", |plan| indices(plan).tables = vec![vec![0; MAX_TABLE_ELEMENTS + 1]]),
+    Case("RowIndices", |plan| {
+        indices(plan).tables = vec![vec![0]];
+        indices(plan).instructions = vec![IndexInstruction::Lookup { table: 1, at: IndexValue::Operand(0) }];
     }),
     Case("Index", |plan| bound(plan).port = IndexPort::Output(1)),
     Case("IndexElement", |plan| bound(plan).port = IndexPort::Input(0)),

@@ -145,7 +145,8 @@ impl Check<'_> {
                 IndexSource::Input(position) => {
                     let input = self.entry(place.clone(), "inputs", &plan.inputs, *position);
                     let Some(input) = input else { continue };
-                    if matches!(input.element, ElementType::F32 | ElementType::F16) {
+                    let is_float = matches!(input.element, ElementType::F32 | ElementType::F16);
+                    if is_float && indices.instructions.is_empty() {
                         self.found.push(PlanViolation::IndexElement { place: place.clone() });
                     }
                     input.elements().unwrap_or(0)

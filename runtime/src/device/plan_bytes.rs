@@ -150,8 +150,8 @@ impl HeapBytes for RowGather {
 
 impl HeapBytes for RowIndices {
     fn heap_bytes(&self) -> usize {
-        let Self { operands, instructions } = self;
-        operands.heap_bytes() + instructions.heap_bytes()
+        let Self { operands, tables, instructions } = self;
+        operands.heap_bytes() + tables.heap_bytes() + instructions.heap_bytes()
     }
 }
 

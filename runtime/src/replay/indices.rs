@@ -6,6 +6,7 @@
 use crate::api::{Error, InputError, Outputs, Tensor};
 use flashmem_plan_format::indices::{IndexBound, IndexPort};
 use flashmem_plan_format::plan::{ElementType, Plan};
+use half::f16;
 
 /// The first element of a tensor that its bound does not allow: position and value.
 fn outside(bound: &IndexBound, tensor: &Tensor) -> Option<(u64, i64)> {
@@ -22,7 +23,16 @@ pub(super) fn integer_at(tensor: &Tensor, position: usize) -> i64 {
         ElementType::U8 => byte().into(),
         ElementType::Bool => (byte() != 0).into(),
         ElementType::I8 => byte().cast_signed().into(),
-        ElementType::F32 | ElementType::F16 => unreachable!("a validated plan bounds integers"),
+        ElementType::F32 | ElementType::F16 => unreachable!("the caller has integers"),
+    }
+}
+
+/// An element of a tensor of floats; `None` for other types.
+pub(super) fn float_at(tensor: &Tensor, position: usize) -> Option<f32> {
+    match tensor.element {
+        ElementType::F32 => Some(f32::from_le_bytes(tensor.bytes.as_chunks().0[position])),
+        ElementType::F16 => Some(f16::from_le_bytes(tensor.bytes.as_chunks().0[position]).to_f32()),
+        ElementType::I64 | ElementType::I32 | ElementType::U8 | ElementType::I8 | ElementType::Bool => None,
     }
 }
 

@@ -6,7 +6,7 @@
 //! elements of inputs, or what the plan's program makes of them; negative ones count from the end, as in ONNX Gather.
 
 use super::convert;
-use super::indices::integer_at;
+use super::indices::{float_at, integer_at};
 use crate::api::{Error, InputError, Tensor};
 use crate::io::{fetching_first, watched};
 use crate::loaded::{HeldRows, Input, NO_ROW};
@@ -208,23 +208,39 @@ impl<'a> Indices<'a> {
         }
         self.words.clear();
         for operand in 0..indices.operands.len() {
-            let value = self.element(operand);
-            let word = i32::try_from(value).map_err(|_| InputError::IntegerRange {
-                name: self.name(operand),
-                index: self.at[operand],
-                value,
-            })?;
+            let word = self.word(operand)?;
             self.words.push(word);
         }
         Ok(indices.evaluate(&self.words, &mut self.results).into())
     }
 
-    /// The element of an operand.
+    /// The element of an operand as instructions take it.
+    fn word(&self, operand: usize) -> Result<i32, InputError> {
+        if let Some(float) = self.float(operand) {
+            return Ok(float.to_bits().cast_signed());
+        }
+        let value = self.element(operand);
+        let out_of_range = |_| InputError::IntegerRange { name: self.name(operand), index: self.at[operand], value };
+        i32::try_from(value).map_err(out_of_range)
+    }
+
+    /// The element of an operand, a float without its fraction.
     fn element(&self, operand: usize) -> i64 {
+        if let Some(float) = self.float(operand) {
+            return float as i64;
+        }
         let position = self.at[operand] as usize;
         match &self.gather.indices.operands[operand].source {
             IndexSource::Input(input) => integer_at(self.inputs[*input as usize], position),
             IndexSource::Constant(values) => values[position].into(),
+        }
+    }
+
+    /// The element of an operand that is an input of floats.
+    fn float(&self, operand: usize) -> Option<f32> {
+        match self.gather.indices.operands[operand].source {
+            IndexSource::Input(input) => float_at(self.inputs[input as usize], self.at[operand] as usize),
+            IndexSource::Constant(_) => None,
         }
     }
 

@@ -1,10 +1,10 @@
-"""Rows of a table above 16 MiB, at indices that follow from inputs by integer arithmetic, views and joins.
+"""Rows of a table above 16 MiB, at indices that follow from inputs by integer arithmetic, casts, views, joins and lists of numbers.
 
 The table is joined from copies of few rows, so that the file stays small; copies differ in nothing, hence a first row of every
 copy is added up from two tables. Deliberately not here: small tables, whose indices may be computed on the device.
 """
 import numpy as np
-from builder import Model, booleans, const, integers, w, x
+from builder import Model, booleans, const, integers, uniform, w, x
 
 ROWS, COPIES, COLUMNS = 67, 40, 48
 
@@ -85,6 +85,27 @@ def joins():
     yield from (sentence, stacked)
 
 
+def looked_up():
+    """Numbers of lists, at places from both ends, and what is made of them."""
+    places = lambda m: m.add(x(2, 5, draw=integers(-9, 9)))
+    numbers = const([SIZE - 1, 0, 17, SIZE // 2, -3, 99, 100, 1000, 4])
+    yield lambda m: m.op("Gather", numbers, places(m))
+    yield lambda m: m.op("Add", m.op("Gather", const([3, 1, 2, 0, 5, 4, 7, 6, 8], np.int32), m.op("Neg", m.op("Abs", m.op("Cast", places(m), to=6)))), const(30, np.int32))
+    yield lambda m: m.op("Gather", const(list(range(500, 509))), m.op("Gather", const([8, 0, 7, 1, 6, 2, 5, 3, 4]), places(m)))
+
+
+def floats():
+    """Floats that are integers, or are cut to integers; through views and joins."""
+    yield lambda m: m.op("Cast", x(2, 5, draw=uniform(0, SIZE)), to=7)
+    yield lambda m: m.op("Cast", x(7, draw=integers(-2000, 2000, np.float16)), to=6)
+
+    def joined(m):
+        floats = m.op("Concat", m.add(w(3, 1, draw=uniform(0, 9))), m.op("Transpose", x(4, 3, draw=uniform(-99, 99)), perm=[1, 0]), axis=1)
+        return m.op("Add", m.op("Cast", floats, to=7), const(100))
+
+    yield joined
+
+
 def narrow_row():
     """A table of one axis, and one of three."""
     m = Model("large_table_other_ranks")
@@ -106,5 +127,7 @@ def cases():
     yield rows_at("large_table_replaced", *replaced())
     yield rows_at("large_table_views", *views())
     yield rows_at("large_table_joins", *joins())
+    yield rows_at("large_table_looked_up", *looked_up())
+    yield rows_at("large_table_floats", *floats())
     yield narrow_row()
     yield on_the_device()

@@ -2,7 +2,8 @@
 //!
 //! Views are pushed down to the tensors that are read, so that each becomes one strided walk over the places of the indices, and
 //! the programs on the way become one. Where indices are joined from several tensors, they fall into boxes of places, each with a
-//! program of its own; padding is a join. Floats, and whatever is neither a view, a join nor element-wise, are the device's.
+//! program of its own; padding is a join. Numbers of a constant list at computed places are looked up. Of floats, only the
+//! conversion to integers is the host's; whatever is neither a view, a join nor element-wise is the device's.
 
 use crate::graph::constant::Dtype;
 use crate::graph::op::{Op, PadMode};
@@ -11,10 +12,9 @@ use crate::graph::{Graph, NodeId};
 use crate::lower::view::{TensorId, View, merge_axes};
 use crate::narrow::index32;
 use flashmem_plan_format::indices::Walk;
-use flashmem_plan_format::plan::ElementType;
 use flashmem_plan_format::row_indices::{
     IndexBinary, IndexInstruction, IndexOperand, IndexSource, IndexUnary, IndexValue, MAX_CONSTANT_ELEMENTS,
-    MAX_INSTRUCTIONS, MAX_OPERANDS, RowIndices,
+    MAX_INSTRUCTIONS, MAX_OPERANDS, MAX_TABLE_ELEMENTS, MAX_TABLES, RowIndices,
 };
 use std::collections::BTreeMap;
 
@@ -111,6 +111,7 @@ struct Extraction<'g> {
     /// From the box of indices down to the node that is looked at.
     steps: Vec<Step>,
     operands: Vec<(IndexSource, View)>,
+    tables: Vec<(NodeId, Vec<i32>)>,
     instructions: Vec<IndexInstruction>,
     /// What nodes are behind the steps to them: a node with several readers is followed once.
     known: BTreeMap<(NodeId, Vec<Step>), IndexValue>,
@@ -118,8 +119,14 @@ struct Extraction<'g> {
 
 impl<'g> Extraction<'g> {
     fn indices(graph: &'g Graph, id: NodeId, starts: &[usize], extents: &[usize]) -> Result<RowIndices, Blocked> {
-        let (operands, instructions) = (Vec::new(), Vec::new());
-        let mut this = Self { graph, steps: Vec::new(), operands, instructions, known: BTreeMap::new() };
+        let mut this = Self {
+            graph,
+            steps: Vec::new(),
+            operands: Vec::new(),
+            tables: Vec::new(),
+            instructions: Vec::new(),
+            known: BTreeMap::new(),
+        };
         if graph.node(id).shape != extents {
             let (starts, shape) = (starts.to_vec(), extents.to_vec());
             this.steps.push(Step::Slice { starts, steps: vec![1; extents.len()], shape });
@@ -135,12 +142,13 @@ impl<'g> Extraction<'g> {
         if value != last {
             self.push(IndexInstruction::Select { condition: value, then: value, otherwise: value })?;
         }
+        let mut tables: Vec<Vec<i32>> = self.tables.into_iter().map(|(_, numbers)| numbers).collect();
         if self.operands.is_empty() {
-            let all = RowIndices { operands: vec![], instructions: self.instructions };
+            let all = RowIndices { operands: vec![], tables, instructions: self.instructions };
             let source = IndexSource::Constant(vec![all.evaluate(&[], &mut Vec::new())]);
             let view =
                 View { tensor: TensorId(0), offset: 0, shape: extents.to_vec(), strides: vec![0; extents.len()] };
-            (self.operands, self.instructions) = (vec![(source, view)], vec![]);
+            (self.operands, tables, self.instructions) = (vec![(source, view)], vec![], vec![]);
         }
         let strides: Vec<Vec<i64>> = self.operands.iter().map(|(_, view)| view.strides.clone()).collect();
         let (shape, strides) = merge_axes(extents, &strides);
@@ -149,13 +157,12 @@ impl<'g> Extraction<'g> {
             let offset = u64::try_from(view.offset).map_err(|_| Blocked::Device)?;
             Ok(IndexOperand { source, walk: Walk { offset, shape: shape.clone(), strides } })
         });
-        Ok(RowIndices { operands: operands.collect::<Result<_, _>>()?, instructions: self.instructions })
+        Ok(RowIndices { operands: operands.collect::<Result<_, _>>()?, tables, instructions: self.instructions })
     }
 
     /// What a node is at the places that the steps lead to.
     fn value(&mut self, id: NodeId) -> Result<IndexValue, Blocked> {
-        let node = self.graph.node(id);
-        if self.steps.len() > MAX_STEPS || node.dtype == Dtype::F32 {
+        if self.steps.len() > MAX_STEPS {
             return Err(Blocked::Device);
         }
         let key = (id, self.steps.clone());
@@ -194,6 +201,7 @@ impl<'g> Extraction<'g> {
             Op::Pad { before, after, mode: PadMode::Constant(value) } => {
                 return self.padded(operands[0], before, after, *value);
             }
+            Op::Gather { axis: 0 } => return self.looked_up(operands[0], operands[1]),
             Op::Reshape => Step::Reshape(node.shape.clone()),
             Op::Transpose { permutation } => Step::Transpose(permutation.clone()),
             Op::Broadcast => Step::Broadcast(node.shape.clone()),
@@ -211,7 +219,7 @@ impl<'g> Extraction<'g> {
             | Op::Normalize { .. }
             | Op::Reduce { .. }
             | Op::ArgReduce { .. }
-            | Op::Gather { .. }
+            | Op::Gather { axis: 1.. }
             | Op::Pad { mode: PadMode::Reflect | PadMode::Edge, .. }
             | Op::Kernel(_)
             | Op::Resize { .. } => return Err(Blocked::Device),
@@ -249,10 +257,6 @@ impl<'g> Extraction<'g> {
             }
             None => {
                 let position = self.graph.inputs.iter().position(|input| input.node == id).ok_or(Blocked::Device)?;
-                match self.graph.inputs[position].element {
-                    ElementType::I32 | ElementType::I64 | ElementType::U8 | ElementType::I8 | ElementType::Bool => {}
-                    ElementType::F32 | ElementType::F16 => return Err(Blocked::Device),
-                }
                 IndexSource::Input(index32(position))
             }
         };
@@ -267,6 +271,25 @@ impl<'g> Extraction<'g> {
         } else {
             Ok(IndexValue::Operand(index32(position)))
         }
+    }
+
+    /// The number of a constant list of integers at a place.
+    fn looked_up(&mut self, list: NodeId, at: NodeId) -> Result<IndexValue, Blocked> {
+        let numbers = self.graph.constant(list).filter(|numbers| {
+            numbers.shape.len() == 1
+                && numbers.dtype() == Dtype::I32
+                && (1..=MAX_TABLE_ELEMENTS).contains(&numbers.len())
+        });
+        let numbers = numbers.ok_or(Blocked::Device)?;
+        let place = self.value(at)?;
+        let table = self.tables.iter().position(|(known, _)| *known == list).unwrap_or_else(|| {
+            self.tables.push((list, (0..numbers.len()).map(|i| numbers.device_word_at(i) as i32).collect()));
+            self.tables.len() - 1
+        });
+        if self.tables.len() > MAX_TABLES {
+            return Err(Blocked::Device);
+        }
+        self.push(IndexInstruction::Lookup { table: index32(table), at: place })
     }
 
     /// What a join is, where all places are in one of its operands.
@@ -304,6 +327,10 @@ impl<'g> Extraction<'g> {
 
     /// What a padded tensor is, where all places are in it or in its padding: one axis after the other a join with `fill`.
     fn padded(&mut self, id: NodeId, before: &[usize], after: &[usize], fill: f32) -> Result<IndexValue, Blocked> {
+        let fill = match self.graph.node(id).dtype {
+            Dtype::F32 => fill.to_bits().cast_signed(),
+            Dtype::I32 | Dtype::Bool => fill as i32,
+        };
         let inner = self.graph.node(id).shape.clone();
         let depth = self.steps.len();
         let mut value = None;
@@ -314,7 +341,7 @@ impl<'g> Extraction<'g> {
             let starts = [0, before[axis], before[axis] + inner[axis]];
             match self.joined(&shape, axis, &starts) {
                 Ok(1) => self.steps.push(Step::Part { axis, start: before[axis], shape }),
-                Ok(_) => value = Some(self.push(IndexInstruction::Literal(fill as i32))),
+                Ok(_) => value = Some(self.push(IndexInstruction::Literal(fill))),
                 Err(blocked) => value = Some(Err(blocked)),
             }
             if value.is_some() {
@@ -366,7 +393,8 @@ impl<'g> Extraction<'g> {
                 Instruction::Cast(a, to) => match (program.operand_dtype(a), to) {
                     (Dtype::I32 | Dtype::Bool, Dtype::I32) | (Dtype::Bool, Dtype::Bool) => value(a),
                     (Dtype::I32, Dtype::Bool) => self.push(IndexInstruction::Unary(IndexUnary::Bool, value(a)))?,
-                    (Dtype::F32, _) | (_, Dtype::F32) => return Err(Blocked::Device),
+                    (Dtype::F32, Dtype::I32) => self.push(IndexInstruction::Unary(IndexUnary::Truncate, value(a)))?,
+                    (Dtype::F32, Dtype::Bool) | (_, Dtype::F32) => return Err(Blocked::Device),
                 },
             };
             results.push(result);

@@ -51,8 +51,11 @@ impl Case {
     fn values(&self) -> Vec<Vec<u32>> {
         let value = |port: &GraphPort, at: usize, position: usize| {
             let word = 1000 * position as i32 + 7 * at as i32 - 9;
-            let boolean = port.element == ElementType::Bool;
-            (if boolean { i32::from(at % 3 == 1) } else { word }) as u32
+            match port.element {
+                ElementType::Bool => u32::from(at % 3 == 1),
+                ElementType::F32 | ElementType::F16 => (word as f32 * 0.3).to_bits(),
+                ElementType::I32 | ElementType::I64 | ElementType::U8 | ElementType::I8 => word as u32,
+            }
         };
         let of = |(position, port): (usize, &GraphPort)| {
             let elements: usize = self.0.node(port.node).shape.iter().product();
@@ -228,6 +231,44 @@ fn constant_indices_need_no_input() {
     let (seven, ids) = (case.constant(&[3], &[7, 7, 7]), case.ids(&[2]));
     let line = case.join(0, &[seven, ids]);
     case.check(line, 2);
+}
+
+#[test]
+fn numbers_of_lists_are_looked_up() {
+    let gather = Op::Gather { axis: 0 };
+    let mut case = Case::default();
+    let ids = case.input(ElementType::I8, &[2, 3]);
+    let (list, other) =
+        (case.constant(&[60], &(0..60).map(|i| 7 - i).collect::<Vec<_>>()), case.constant(&[8], &[9; 8]));
+    let turned = case.add(Op::Transpose { permutation: vec![1, 0] }, &[ids]);
+    let first = case.add(gather.clone(), &[list, turned]);
+    let again = case.add(gather.clone(), &[list, first]);
+    let nine = case.constant(&[1, 1], &[3]);
+    let nine = case.add(gather.clone(), &[other, nine]);
+    let sum = case.binary(BinaryOp::Add, again, first);
+    let sum = case.binary(BinaryOp::Sub, sum, nine);
+    let found = pieces(&case.0, sum).expect("lists");
+    assert_eq!(found[0].indices.tables.iter().map(Vec::len).collect::<Vec<_>>(), [60, 8]);
+    let column = case.shaped(Op::Slice { starts: vec![0, 1], steps: vec![2, 1] }, sum, &[2, 1]);
+    case.check(column, 1);
+    // Rows of a table are the device's.
+    let mut case = Case::default();
+    let (rows, ids) = (case.constant(&[3, 2], &[0; 6]), case.ids(&[2]));
+    let at = case.add(gather, &[rows, ids]);
+    assert_eq!(pieces(&case.0, at), None);
+}
+
+#[test]
+fn floats_are_cut_to_integers() {
+    let mut case = Case::default();
+    let floats = case.0.add_shaped(Op::Input, &[], "input", vec![2, 3], Dtype::F32);
+    case.0.inputs.push(GraphPort { name: "input".into(), element: ElementType::F32, node: floats });
+    let turned = case.add(Op::Transpose { permutation: vec![1, 0] }, &[floats]);
+    let pad = Op::Pad { before: vec![0, 1], after: vec![0, 0], mode: PadMode::Constant(-2.75) };
+    let padded = case.add(pad, &[turned]);
+    let cut = case.add(Op::Pointwise(Pointwise::cast(Dtype::F32, Dtype::I32)), &[padded]);
+    let doubled = case.binary(BinaryOp::Add, cut, cut);
+    case.check(doubled, 2);
 }
 
 #[test]
