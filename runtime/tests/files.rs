@@ -142,6 +142,9 @@ fn a_file_that_may_not_grow_is_an_error_that_names_it_and_the_old_one_stays() {
         // Even one byte is too much. What a driver would write then is its own concern.
         let output = files.run_after("ulimit -f 0", &arguments);
         refused(&output, &["cannot write out: ", "File too large"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let about_it = said.lines().filter(|line| line.contains("too large") || line.contains("TooLarge"));
+        assert_eq!(about_it.collect::<Vec<_>>(), ["error: cannot write out: File too large (os error 27)"], "{option}");
         assert_eq!(files.read("out"), b"good", "{option}");
         assert_eq!(files.names(), ["in.npz", "out", "small.fmplan"]);
     }

@@ -193,7 +193,10 @@ pub fn write(path: &Path, tensors: &[(String, Tensor)]) -> Result<(), NpzError> 
 
 #[cfg(not(target_arch = "wasm32"))]
 fn archive<W: io::Write + io::Seek>(path: &Path, tensors: &[(String, Tensor)], out: W) -> Result<W, NpzError> {
-    let failed = |source| NpzError::File { action: "write", path: path.to_owned(), source };
+    let failed = |source: io::Error| match source.downcast() {
+        Ok(error) => NpzError::Output(error),
+        Err(source) => NpzError::File { action: "write", path: path.to_owned(), source },
+    };
     let zip_failed = |error| {
         if let ZipError::Io(source) = error {
             failed(source)
@@ -201,7 +204,7 @@ fn archive<W: io::Write + io::Seek>(path: &Path, tensors: &[(String, Tensor)], o
             NpzError::Archive { path: path.to_owned(), source: error }
         }
     };
-    let mut archive = ZipWriter::new(out);
+    let mut archive = ZipWriter::new(FailsOnce { writer: out, has_failed: false });
     for (name, tensor) in tensors {
         let bytes = npy::encode(tensor.element, &tensor.shape, &tensor.bytes);
         let options = SimpleFileOptions::default()
@@ -210,7 +213,45 @@ fn archive<W: io::Write + io::Seek>(path: &Path, tensors: &[(String, Tensor)], o
         archive.start_file(format!("{name}{SUFFIX}"), options).map_err(zip_failed)?;
         archive.write_all(&bytes).map_err(failed)?;
     }
-    archive.finish().map_err(zip_failed)
+    Ok(archive.finish().map_err(zip_failed)?.writer)
+}
+
+/// A writer that takes everything after its first error, and loses it: an archive that is dropped tries to write its end, and says
+/// on standard error where it cannot.
+#[cfg(not(target_arch = "wasm32"))]
+struct FailsOnce<W> {
+    writer: W,
+    has_failed: bool,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl<W> FailsOnce<W> {
+    fn attempt<T>(&mut self, pretended: T, action: impl FnOnce(&mut W) -> io::Result<T>) -> io::Result<T> {
+        if self.has_failed {
+            return Ok(pretended);
+        }
+        let result = action(&mut self.writer);
+        self.has_failed = result.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        result
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl<W: io::Write> io::Write for FailsOnce<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt(bytes.len(), |writer| writer.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.attempt((), W::flush)
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl<W: io::Seek> io::Seek for FailsOnce<W> {
+    fn seek(&mut self, position: io::SeekFrom) -> io::Result<u64> {
+        self.attempt(0, |writer| writer.seek(position))
+    }
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
