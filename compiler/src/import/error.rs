@@ -202,6 +202,14 @@ pub enum ImportError {
         /// Names of the inputs.
         inputs: Vec<String>,
     },
+    /// A graph input says no element type, or an output for which none follows.
+    #[error("{port} `{name}` has no element type: give it one in the model, as onnx.checker.check_model asks")]
+    InterfaceUntyped {
+        /// Whether it is an input or an output.
+        port: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// A graph input or output has an element type that bundles cannot have.
     #[error("`{name}` has element type {element}, which is not supported at the model's interface")]
     InterfaceElement {
@@ -381,6 +389,7 @@ impl ImportError {
             | Self::Flawed(_)
             | Self::NoSuchInput { .. }
             | Self::NoSuchDimension { .. }
+            | Self::InterfaceUntyped { .. }
             | Self::InterfaceElement { .. }
             | Self::PortName { .. }
             | Self::ExternalEscape { .. }

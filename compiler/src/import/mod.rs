@@ -26,6 +26,7 @@ mod model;
 mod names;
 mod notes;
 mod opaque;
+mod ports;
 mod preflight;
 mod protobuf;
 mod quantized;

@@ -11,6 +11,7 @@ use super::error::ImportError;
 use super::kernel_op::KernelNode;
 use super::names::NodeNames;
 use super::notes::{self, Notes};
+use super::ports::{self, Port, port};
 use super::preflight;
 use super::protobuf::{Skeleton, skim};
 use super::quantized;
@@ -27,8 +28,6 @@ use super::weights::{
 use super::{ImportOptions, branches};
 use crate::graph::constant::Storage;
 use crate::import::support::find;
-use flashmem_plan_format::plan::ElementType;
-use flashmem_plan_format::validate::MAX_PORT_NAME_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -37,18 +36,6 @@ use tract_onnx::pb::{
     GraphProto, ModelProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
 };
 use tract_onnx::prelude::Framework;
-
-/// Characters of a name that is too long that are shown.
-const SHOWN_NAME_CHARACTERS: usize = 96;
-
-/// A public input or output.
-#[derive(Debug, Clone)]
-pub struct Port {
-    /// ONNX name.
-    pub name: String,
-    /// Element type at the API.
-    pub element: ElementType,
-}
 
 /// A model that tract can type.
 #[derive(Debug)]
@@ -115,6 +102,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool, notes: &mut
     names.mark(graph);
     admission::check(&graph.node, opset).map_err(|error| error.with_names(&names))?;
     let types = check_types(graph, &weights, opset).map_err(|error| error.with_names(&names))?;
+    ports::give_types(graph, &types)?;
     let initialisers = names_of_initialisers(graph, &weights);
     graph.input.retain(|input| !initialisers.contains(&input.name));
     let inputs: BTreeSet<String> = graph.input.iter().map(|input| input.name.clone()).collect();
@@ -349,30 +337,4 @@ fn weight_input(weight: &Weight) -> ValueInfoProto {
         r#type: Some(TypeProto { value, ..TypeProto::default() }),
         ..ValueInfoProto::default()
     }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "ONNX's types: those that are taken are few")]
-fn port(info: &ValueInfoProto) -> Result<Port, ImportError> {
-    if info.name.len() > MAX_PORT_NAME_BYTES {
-        let shown = info.name.chars().take(SHOWN_NAME_CHARACTERS).collect();
-        return Err(ImportError::PortName { name: shown, bytes: info.name.len(), limit: MAX_PORT_NAME_BYTES });
-    }
-    let refused =
-        |element: &str| ImportError::InterfaceElement { name: info.name.clone(), element: element.to_owned() };
-    let tensor = info.r#type.as_ref().and_then(|t| t.value.as_ref());
-    let Some(type_proto::Value::TensorType(tensor)) = tensor else {
-        return Err(refused("of no tensor"));
-    };
-    let data_type = DataType::try_from(tensor.elem_type).map_err(|_| refused(&tensor.elem_type.to_string()))?;
-    let element = match data_type {
-        DataType::Float => ElementType::F32,
-        DataType::Float16 => ElementType::F16,
-        DataType::Int32 => ElementType::I32,
-        DataType::Int64 => ElementType::I64,
-        DataType::Uint8 => ElementType::U8,
-        DataType::Int8 => ElementType::I8,
-        DataType::Bool => ElementType::Bool,
-        other => return Err(refused(&format!("{other:?}").to_uppercase())),
-    };
-    Ok(Port { name: info.name.clone(), element })
 }

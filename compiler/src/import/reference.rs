@@ -9,7 +9,7 @@ use super::failure::Stage;
 use super::guarded::guarded;
 use super::preflight::fold;
 use super::tract;
-use super::{ImportOptions, model};
+use super::{ImportOptions, model, ports};
 use flashmem_plan_format::plan::ElementType;
 use std::path::Path;
 use tract_onnx::prelude::{
@@ -70,7 +70,7 @@ fn run(
         .collect()
 }
 
-fn value(model: &TypedModel, position: usize, port: &model::Port, bytes: Option<&[u8]>) -> Result<TValue, ImportError> {
+fn value(model: &TypedModel, position: usize, port: &ports::Port, bytes: Option<&[u8]>) -> Result<TValue, ImportError> {
     let refused = |reason: String| ImportError::ReferenceInput { name: port.name.clone(), reason };
     let fact = guarded(Stage::Run, || Ok(model.input_fact(position)?.clone()))?;
     let shape = fact.shape.as_concrete().ok_or_else(|| refused("its shape is not fixed".to_owned()))?;

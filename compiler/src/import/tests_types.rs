@@ -1,7 +1,8 @@
 //! Element types of operands against the schemas: what follows, what is refused, and what is left alone.
 
+use super::ports::give_types;
 use super::schema::{element_name, element_number, in_force};
-use super::types::followed;
+use super::types::{declared, followed};
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, NodeProto, TensorProto, TypeProto, ValueInfoProto, tensor_proto::DataType, type_proto,
@@ -164,4 +165,30 @@ fn the_table_names_element_types() {
     assert_eq!(gather.outputs[0].variable, data.variable);
     let scan = in_force("Scan", 17).expect("it is there");
     assert_eq!(scan.inputs[0].variable, None, "every repetition has a type of its own");
+}
+
+/// A port that says nothing but its name.
+fn untyped(name: &str) -> ValueInfoProto {
+    ValueInfoProto { name: name.to_owned(), ..ValueInfoProto::default() }
+}
+
+#[test]
+fn outputs_without_a_type_have_the_one_that_follows() {
+    let nodes = || vec![node("Relu", &["x"], &["y"]), node("Shape", &["y"], &["s"])];
+    let typed = |mut graph: GraphProto| {
+        let (types, _) = followed(&graph, std::iter::empty(), 17);
+        give_types(&mut graph, &types).map(|()| graph.output).map_err(|error| error.to_string())
+    };
+    let mut wanting = graph(nodes(), &[("x", Float16)], &[("s", DataType::Undefined)]);
+    wanting.output.push(untyped("y"));
+    let found = typed(wanting).expect("both follow");
+    assert_eq!(found.iter().map(declared).collect::<Vec<_>>(), [Some(Int64 as i32), Some(Float16 as i32)]);
+
+    let mut unknown = graph(vec![node("NoSuchOperator", &["x"], &["y"])], &[("x", Float)], &[]);
+    unknown.output.push(untyped("y"));
+    let checker = "has no element type: give it one in the model, as onnx.checker.check_model asks";
+    assert_eq!(typed(unknown), Err(format!("output `y` {checker}")));
+    let mut nothing = graph(nodes(), &[], &[("y", Float)]);
+    nothing.input.push(untyped("x"));
+    assert_eq!(typed(nothing), Err(format!("input `x` {checker}")));
 }

@@ -138,7 +138,7 @@ fn walk<'a>(graph: &'a GraphProto, scope: &mut Scope<'a>, opset: i64, found: &mu
 }
 
 /// The element type that a graph says of a tensor.
-fn declared(info: &ValueInfoProto) -> Option<i32> {
+pub fn declared(info: &ValueInfoProto) -> Option<i32> {
     let type_proto::Value::TensorType(tensor) = info.r#type.as_ref()?.value.as_ref()?;
     Some(tensor.elem_type).filter(|element| *element != 0)
 }

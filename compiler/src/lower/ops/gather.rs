@@ -114,8 +114,8 @@ fn gather_elements(lowering: &mut Lowering<'_>, id: NodeId, axis: usize) -> Resu
         }
         return Err(no_kernel(
             "its table exceeds 16 MiB, and its indices are computed on the device: only rows (along axis 0, of floats) at \
-             indices that follow from integer inputs of the model by views, joins and element-wise integer operators are \
-             looked up in the file; compute the indices outside and make them an input",
+             indices that follow from inputs of the model by casts to integers, views, joins, element-wise integer operators \
+             and lists of integers are looked up in the file; compute the indices outside and make them an input",
         ));
     }
     let (x, indices) = (lowering.view(operands[0]), lowering.view(operands[1]));

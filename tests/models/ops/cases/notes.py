@@ -1,10 +1,10 @@
-"""Models whose `value_info` is wrong, as tools leave it that change a model: it decides nothing.
+"""Models whose `value_info` is wrong, as tools leave it that change a model: it decides nothing; and outputs that say no type.
 
 The results are those of the same model without it. Deliberately not here: inputs and outputs whose declarations are wrong, which is
 an error (misfits.py).
 """
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import TensorProto, ValueInfoProto, helper
 
 from builder import Model, const, integers, x
 
@@ -79,7 +79,22 @@ def input_noted():
     return m.result(m.op("CumSum", v, const(-1)))
 
 
+class Untyped(Model):
+    """A model whose outputs say neither type nor shape."""
+
+    def proto(self, outputs):
+        self.standard = False
+        return super().proto([ValueInfoProto(name=output.name) for output in outputs])
+
+
+def untyped():
+    m = Untyped("noted_nothing")
+    v = m.op("Neg", m.add(x(3, 4)))
+    return m.result(v, m.op("ArgMax", v, axis=1), m.op("Greater", v, const([0], np.float32)))
+
+
 def cases():
+    yield untyped()
     yield rounding()
     yield kinds()
     yield scales()
