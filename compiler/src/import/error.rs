@@ -6,7 +6,7 @@
 use super::axes::Misplaced;
 use super::failure::Failure;
 use super::names::NodeNames;
-use super::preflight::Invalid;
+use super::preflight::invalid::Invalid;
 use super::reason::{Unsupported, UnsupportedOp};
 use super::shapes::Unfit;
 use super::states::StateError;

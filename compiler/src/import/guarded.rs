@@ -3,7 +3,7 @@
 use super::error::ImportError;
 use super::failure::{Failure, Stage};
 use super::kernel_op::NotTaken;
-use super::preflight::Invalid;
+use super::preflight::invalid::Invalid;
 use super::stopped::{one_line, stopped};
 use tract_onnx::Onnx;
 use tract_onnx::prelude::TractResult;

@@ -6,11 +6,13 @@
 
 use super::admission;
 use super::axes;
+use super::branches;
 use super::conditions::{Needed, chooses};
 use super::error::ImportError;
 use super::kernel_op::KernelNode;
 use super::names::NodeNames;
 use super::notes::{self, Notes};
+use super::options::ImportOptions;
 use super::ports::{self, Port, port};
 use super::preflight;
 use super::protobuf::{Skeleton, skim};
@@ -25,7 +27,6 @@ use super::structure;
 use super::weights::{
     ExternalFiles, MappedIntegers, Weight, from_decoded, from_model_file, hash_file, into_initialiser, map_file,
 };
-use super::{ImportOptions, branches};
 use crate::graph::constant::Storage;
 use crate::import::support::find;
 use std::collections::{BTreeMap, BTreeSet};

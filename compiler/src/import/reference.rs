@@ -7,9 +7,10 @@
 use super::error::ImportError;
 use super::failure::Stage;
 use super::guarded::guarded;
+use super::options::ImportOptions;
 use super::preflight::fold;
 use super::tract;
-use super::{ImportOptions, model, ports};
+use super::{model, ports};
 use flashmem_plan_format::plan::ElementType;
 use std::path::Path;
 use tract_onnx::prelude::{

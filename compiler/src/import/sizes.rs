@@ -5,7 +5,7 @@
 //! follows from them. What is still open is reported all at once. It deliberately looks at no node.
 
 use super::error::{ImportError, OpenSize, Unbindable};
-use super::{Dim, ImportOptions, Value};
+use super::options::{Dim, ImportOptions, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{GraphProto, TensorProto, TensorShapeProto, ValueInfoProto, tensor_proto::DataType, type_proto};

@@ -3,7 +3,6 @@
 //! Takes a path; returns the model with what tract infers, then tract's typed, decluttered model. Shape inference, constant folding
 //! and decluttering are tract's; nothing here knows an operator.
 
-use super::ImportOptions;
 use super::axes;
 use super::error::ImportError;
 use super::failure::Stage;
@@ -11,7 +10,9 @@ use super::guarded::{guarded, onnx};
 use super::model::{self, Model};
 use super::notes::{self, Notes};
 use super::opaque::{self, Kept};
-use super::preflight::{Invalid, fold, guard};
+use super::options::ImportOptions;
+use super::preflight::invalid::Invalid;
+use super::preflight::{fold, guard};
 use super::shapes;
 use super::stopped::stopped;
 use std::path::Path;

@@ -11,7 +11,8 @@ pub mod lossless;
 
 use super::half::in_parallel;
 use super::half::range::Channels;
-use super::ops::{is_depthwise, row_table, streamed_weight};
+use super::ops::gather::places::row_table;
+use super::streamed::{is_depthwise, streamed_weight};
 use crate::graph::constant::Constant;
 use crate::graph::quantized::{Quantized, Width, ZeroPoints};
 use crate::graph::{Graph, NodeId};

@@ -6,7 +6,7 @@
 use super::blocks::exact;
 use super::error::{LowerError, LowerOptions};
 use super::memory::{self, Lifetime};
-use super::ops::HostIndices;
+use super::ops::gather::host::HostIndices;
 use super::program::{Accesses, Fused, Packing, PlacedTensor, Program, RowSource, Step, Tensors, Weight};
 use super::site::{Names, Site};
 use super::view::{TensorId, View};

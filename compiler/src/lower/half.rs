@@ -8,7 +8,8 @@
 
 pub(super) mod range;
 
-use super::ops::{row_table, streamed_constants, streamed_weight};
+use super::ops::gather::places::row_table;
+use super::streamed::{streamed_constants, streamed_weight};
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
 use crate::graph::pointwise::Pointwise;

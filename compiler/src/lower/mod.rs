@@ -11,8 +11,10 @@ pub mod error;
 pub mod half;
 pub mod memory;
 pub(crate) mod ops;
+mod product;
 pub mod program;
 pub mod site;
+pub(crate) mod streamed;
 pub mod verify;
 pub mod view;
 

@@ -29,6 +29,11 @@ pub fn dense_strides(shape: &[usize]) -> Vec<i64> {
     strides
 }
 
+/// The same as unsigned numbers, for constants.
+pub fn element_strides(shape: &[usize]) -> Vec<usize> {
+    dense_strides(shape).iter().map(|s| *s as usize).collect()
+}
+
 impl View {
     /// A dense row-major view of a whole tensor.
     pub fn dense(tensor: TensorId, shape: &[usize]) -> Self {

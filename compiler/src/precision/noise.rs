@@ -13,7 +13,7 @@ use crate::graph::interpret::{Evaluated, epilogue, evaluate, walk};
 use crate::graph::op::Op;
 use crate::graph::tensor::Tensor;
 use crate::graph::{Graph, NodeId};
-use crate::lower::ops::streamed_weight;
+use crate::lower::streamed::streamed_weight;
 use crate::precision::measure::Sample;
 use flashmem_plan_format::random::SplitMix64;
 use std::collections::{BTreeMap, BTreeSet};

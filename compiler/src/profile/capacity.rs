@@ -4,9 +4,11 @@
 //! they take alone. What was not measured is deliberately not extrapolated: a curve that ends below the allowed slowdown
 //! allows its last point.
 
-use super::ProfileError;
 use crate::cost::OperatorClass;
 use serde::{Deserialize, Serialize};
+
+/// Most that a rate may be: beyond any hardware, and far from where sums of times lose their digits.
+pub(super) const MAX_RATE: f64 = 1e18;
 
 /// Most slowdown that a profile may allow or have measured: a hundredfold.
 pub(super) const MAX_SLOWDOWN: f64 = 100.0;
@@ -82,25 +84,24 @@ impl CapacityCurve {
         Some(from[0] + share * (to[0] - from[0]))
     }
 
-    /// Points ascend in bytes and do not descend in slowdown.
-    pub(super) fn check(&self, origin: &str) -> Result<(), ProfileError> {
+    /// The first point that does not lie behind the one before it, in bytes or slowdown, or is no measurement: its curve's name in
+    /// a profile, its position, and itself.
+    pub(super) fn misplaced(&self) -> Option<(&'static str, usize, CurvePoint)> {
         let curves = [
             ("capacity_curve.elemental", &self.elemental),
             ("capacity_curve.reusable", &self.reusable),
             ("capacity_curve.hierarchical", &self.hierarchical),
         ];
-        for (field, points) in curves {
-            let mut previous: Option<CurvePoint> = None;
-            for (index, point) in points.iter().enumerate() {
-                let in_range = |value: f64, most: f64| value.is_finite() && (0.0..=most).contains(&value);
-                let ranges = in_range(point[0], super::MAX_RATE) && in_range(point[1], MAX_SLOWDOWN);
-                let order = previous.is_none_or(|before| before[0] < point[0] && before[1] <= point[1]);
-                if !(ranges && order) {
-                    return Err(ProfileError::Curve { origin: origin.to_owned(), field, index, point: *point });
-                }
-                previous = Some(*point);
-            }
-        }
-        Ok(())
+        let within = |value: f64, most: f64| value.is_finite() && (0.0..=most).contains(&value);
+        let is_wrong = |points: &[CurvePoint], index: usize| {
+            let point = points[index];
+            let before = index.checked_sub(1).map(|before| points[before]);
+            let in_order = before.is_none_or(|before| before[0] < point[0] && before[1] <= point[1]);
+            !(within(point[0], MAX_RATE) && within(point[1], MAX_SLOWDOWN) && in_order)
+        };
+        curves.into_iter().find_map(|(field, points)| {
+            let index = (0..points.len()).find(|index| is_wrong(points, *index))?;
+            Some((field, index, points[index]))
+        })
     }
 }

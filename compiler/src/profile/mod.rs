@@ -3,39 +3,26 @@
 //! Takes TOML, from a file or built in; returns a checked [`DeviceProfile`] and the cost of a kernel call on it. The format is
 //! documented in docs/schedule.md. It measures nothing (`flashmem-run profile` does), and knows no operator beyond its class.
 
+mod built_in;
 mod capacity;
+mod error;
 mod limits;
 #[cfg(test)]
 mod tests;
 
+pub use built_in::{DEFAULT_PROFILE, built_in_names};
 pub use capacity::{CapacityCurve, CurvePoint, LoadCapacity};
+pub use error::ProfileError;
 pub use limits::{DeviceLimits, ExceededLimit};
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::cost::OperatorClass;
 
-/// Built-in profiles; the first is the default.
-const BUILT_IN: [(&str, &str); 5] = [
-    ("desktop", include_str!("../../profiles/desktop.toml")),
-    ("flagship-phone", include_str!("../../profiles/flagship-phone.toml")),
-    ("mid-phone", include_str!("../../profiles/mid-phone.toml")),
-    ("browser", include_str!("../../profiles/browser.toml")),
-    ("software", include_str!("../../profiles/software.toml")),
-];
-
-/// Name of the profile that is used when none is given.
-pub const DEFAULT_PROFILE: &str = BUILT_IN[0].0;
-
-/// Most that a rate may be: beyond any hardware, and far from where sums of times lose their digits.
-const MAX_RATE: f64 = 1e18;
 /// Longest launch: a second.
 const MAX_LAUNCH_US: f64 = 1e6;
-/// Characters of a name.
-const MAX_NAME_CHARACTERS: usize = 64;
-
 /// One device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,75 +77,10 @@ pub struct Throughput {
     pub hierarchical_bytes_per_second: f64,
 }
 
-/// Why a profile cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ProfileError {
-    /// Neither a built-in name nor a file.
-    #[error("no device profile `{name}`: not a file, and the built-in ones are {}", built_in_names().join(", "))]
-    Unknown {
-        /// What was asked for.
-        name: String,
-    },
-    /// The file cannot be read.
-    #[error("cannot read device profile {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The text is not a profile.
-    #[error("device profile `{origin}`")]
-    Parse {
-        /// File or built-in name.
-        origin: String,
-        /// Why, with line and column.
-        source: toml::de::Error,
-    },
-    /// A number outside its range.
-    #[error("device profile `{origin}`: {field} is {value}, must be {range}")]
-    Range {
-        /// File or built-in name.
-        origin: String,
-        /// Which number.
-        field: &'static str,
-        /// Its value.
-        value: f64,
-        /// What is allowed.
-        range: &'static str,
-    },
-    /// A name that cannot be recorded.
-    #[error("device profile `{origin}`: the name must have 1 to {MAX_NAME_CHARACTERS} characters")]
-    Name {
-        /// File or built-in name.
-        origin: String,
-    },
-    /// A point that is no measurement, or out of order.
-    #[error(
-        "device profile `{origin}`: {field}, point {index} is [{}, {}]: bytes per microsecond must ascend, slowdowns from 0 to {} must not descend",
-        point[0], point[1], capacity::MAX_SLOWDOWN
-    )]
-    Curve {
-        /// File or built-in name.
-        origin: String,
-        /// Which curve.
-        field: &'static str,
-        /// Which point.
-        index: usize,
-        /// The point.
-        point: CurvePoint,
-    },
-}
-
-/// Names of the built-in profiles, the default first.
-pub fn built_in_names() -> Vec<&'static str> {
-    BUILT_IN.iter().map(|(name, _)| *name).collect()
-}
-
 impl DeviceProfile {
     /// A built-in profile by name, or else the profile in the file of that path.
     pub fn load(name_or_path: &str) -> Result<Self, ProfileError> {
-        if let Some((name, text)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
+        if let Some((name, text)) = built_in::PROFILES.iter().find(|(name, _)| *name == name_or_path) {
             return Self::parse(name, text);
         }
         let path = Path::new(name_or_path);
@@ -191,13 +113,13 @@ impl DeviceProfile {
             ("load_capacity.reusable", self.load_capacity.reusable),
             ("load_capacity.hierarchical", self.load_capacity.hierarchical),
         ];
-        if !(1..=MAX_NAME_CHARACTERS).contains(&self.name.chars().count()) {
+        if !(1..=error::MAX_NAME_CHARACTERS).contains(&self.name.chars().count()) {
             return Err(ProfileError::Name { origin: origin.to_owned() });
         }
         let within = |least: f64, most: f64| move |value: f64| value.is_finite() && (least..=most).contains(&value);
         // Rates below 1 per second are a mistake of units, and keep times finite.
         let (rate, launch, slowdown) =
-            (within(1.0, MAX_RATE), within(0.0, MAX_LAUNCH_US), within(0.0, capacity::MAX_SLOWDOWN));
+            (within(1.0, capacity::MAX_RATE), within(0.0, MAX_LAUNCH_US), within(0.0, capacity::MAX_SLOWDOWN));
         let found = positive
             .into_iter()
             .find(|(_, value)| !rate(*value))
@@ -210,7 +132,9 @@ impl DeviceProfile {
             .or(self.limits.out_of_range());
         match found {
             Some((field, value, range)) => Err(ProfileError::Range { origin: origin.to_owned(), field, value, range }),
-            None => self.capacity_curve.check(origin),
+            None => self.capacity_curve.misplaced().map_or(Ok(()), |(field, index, point)| {
+                Err(ProfileError::Curve { origin: origin.to_owned(), field, index, point })
+            }),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Profiles: built in, from files, refused; costs and capacities.
 
+use super::built_in::PROFILES;
 use super::*;
 
 #[test]
@@ -22,7 +23,7 @@ fn error(text: &str) -> String {
 
 #[test]
 fn errors_name_the_cause() {
-    let good = BUILT_IN[0].1;
+    let good = PROFILES[0].1;
     assert!(error(&good.replace("launch_us", "lanch_us")).contains("lanch_us"));
     let negative = good.replace("launch_us = 5.0", "launch_us = -1.0");
     assert_eq!(error(&negative), "device profile `x.toml`: launch_us is -1, must be a number from 0 to 1e6");
@@ -42,7 +43,7 @@ fn errors_name_the_cause() {
 fn a_profile_is_read_from_a_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("mine.toml");
-    std::fs::write(&path, BUILT_IN[2].1.replace("30.0", "30")).expect("written");
+    std::fs::write(&path, PROFILES[2].1.replace("30.0", "30")).expect("written");
     assert_eq!(DeviceProfile::load(&path.to_string_lossy()).expect("reads").name, "mid-phone");
 }
 
@@ -62,7 +63,7 @@ fn costs_follow_the_slower_resource() {
 
 #[test]
 fn every_value_has_a_range_and_every_field_is_known() {
-    let good = BUILT_IN[0].1;
+    let good = PROFILES[0].1;
     let refused = [
         ("name = \"desktop\"", "name = \"\"", "the name must have 1 to 64 characters"),
         (
@@ -106,7 +107,7 @@ fn every_value_has_a_range_and_every_field_is_known() {
 
 #[test]
 fn limits_that_are_not_given_are_those_of_every_device() {
-    let (head, _) = BUILT_IN[0].1.split_once("[limits]").expect("the desktop has limits");
+    let (head, _) = PROFILES[0].1.split_once("[limits]").expect("the desktop has limits");
     let profile = DeviceProfile::parse("x.toml", head).expect("limits are optional");
     assert_eq!(profile.limits, DeviceLimits::GUARANTEED);
     let browser = DeviceProfile::load("browser").expect("built in");

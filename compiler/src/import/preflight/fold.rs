@@ -6,7 +6,8 @@
 use super::super::failure::type_name;
 use super::super::opaque::{Exactness, made_transparent};
 use super::super::stopped::stopped;
-use super::{Invalid, MAX_FOLDED_BYTES, SMALL_BYTES, bounded};
+use super::invalid::Invalid;
+use super::limits::{MAX_FOLDED_BYTES, SMALL_BYTES, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tract_onnx::prelude::{

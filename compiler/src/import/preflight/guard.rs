@@ -8,8 +8,9 @@
 use super::super::failure::described;
 use super::super::stopped::stopped;
 use super::empty;
+use super::invalid::Invalid;
+use super::limits::{MAX_FOLDED_BYTES, SMALL_BYTES, bounded};
 use super::ranges::{self, Elements};
-use super::{Invalid, MAX_FOLDED_BYTES, SMALL_BYTES, bounded};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

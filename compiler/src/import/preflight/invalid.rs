@@ -2,7 +2,7 @@
 
 use super::super::failure::operands_are;
 use super::super::names::NodeNames;
-use super::{MAX_DIMENSION, MAX_ELEMENTS, MAX_FOLDED_BYTES, MAX_RANK};
+use super::limits::{MAX_DIMENSION, MAX_ELEMENTS, MAX_FOLDED_BYTES, MAX_RANK};
 
 /// A model is outside the limits, or not well formed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -4,7 +4,8 @@
 //! first. What cannot be followed is left to the decoder, which reports it, and which limits how deep messages are nested.
 
 use super::super::protobuf::{Field, field};
-use super::{Invalid, MAX_FIELDS};
+use super::invalid::Invalid;
+use super::limits::MAX_FIELDS;
 use std::ops::Range;
 
 /// Messages whose fields may be messages.

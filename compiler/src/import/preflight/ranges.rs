@@ -3,7 +3,8 @@
 //! A range is what any model could mean, not what an operator supports: it keeps arithmetic on parameters away from overflow.
 //! Where the rank of the first operand is known, axes and lists are held against it. What has no row is a number within 32 bits.
 
-use super::{Invalid, MAX_DIMENSION, MAX_ELEMENTS, MAX_RANK};
+use super::invalid::Invalid;
+use super::limits::{MAX_DIMENSION, MAX_ELEMENTS, MAX_RANK};
 use std::ops::RangeInclusive;
 use tract_onnx::pb::{AttributeProto, NodeProto, attribute_proto::AttributeType};
 

@@ -3,11 +3,12 @@
 //! Checked for the graph and its subgraphs, without recursion: counts, cycles, outputs, sizes of inputs and constants,
 //! attributes, and constant operands that are parameters.
 
-use super::super::ImportOptions;
 use super::super::error::ImportError;
-use super::super::{Dim, weights::is_external};
+use super::super::options::{Dim, ImportOptions};
+use super::super::weights::is_external;
+use super::invalid::Invalid;
+use super::limits::{MAX_DIMENSION, MAX_NODES, bounded};
 use super::ranges::{self, Elements};
-use super::{Invalid, MAX_DIMENSION, MAX_NODES, bounded};
 use std::collections::BTreeMap;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension;

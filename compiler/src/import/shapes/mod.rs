@@ -4,36 +4,19 @@
 //! nodes of the file need of one another's shapes is noted before rewrites take them apart, and checked when inference is done, or has
 //! failed. What each operator needs is in `rules.rs`. An operand whose shape is not known is deliberately not looked at.
 
+mod claim;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 use super::rewrite::steps::Known;
 use super::schema::in_force;
+pub use claim::Claim;
+use claim::View;
 use std::collections::BTreeMap;
-use tract_onnx::pb::{AttributeProto, NodeProto};
+use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::{InferenceModel, OutletId};
 use tract_onnx::tract_hir::internal::{DimLike, Factoid};
-
-/// What a node needs: the position of the operand that does not have it, and the shape that it should have.
-type Rule = fn(&View<'_>) -> Result<(), (usize, String)>;
-
-/// A node whose operands have to agree.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Claim {
-    node: String,
-    op: String,
-    /// The version of the operator.
-    since: u32,
-    /// Names of its operands, by ONNX and in the model.
-    operands: Vec<(&'static str, String)>,
-    /// Shapes of operands that are constants.
-    constants: Vec<Option<Vec<usize>>>,
-    /// Values of small integer operands.
-    integers: Vec<Option<Vec<i64>>>,
-    results: usize,
-    attributes: Vec<AttributeProto>,
-}
 
 /// An operand of a shape that its node cannot have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,72 +64,6 @@ fn full_name(node: &NodeProto) -> String {
     match node.domain.as_str() {
         "" | "ai.onnx" => node.op_type.clone(),
         domain => format!("{domain}.{}", node.op_type),
-    }
-}
-
-/// A node with the shapes that are known.
-struct View<'a> {
-    claim: &'a Claim,
-    shapes: &'a BTreeMap<&'a str, Vec<usize>>,
-}
-
-impl View<'_> {
-    /// The shape of an operand that is given.
-    fn shape(&self, position: usize) -> Option<&[usize]> {
-        let (_, name) = self.claim.operands.get(position).filter(|(_, name)| !name.is_empty())?;
-        let constant = self.claim.constants.get(position).and_then(Option::as_deref);
-        self.shapes.get(name.as_str()).map(Vec::as_slice).or(constant)
-    }
-
-    /// Its values, where they are known.
-    fn integers(&self, position: usize) -> Option<&[i64]> {
-        self.claim.integers.get(position).and_then(Option::as_deref)
-    }
-
-    fn attribute(&self, name: &str) -> Option<&AttributeProto> {
-        self.claim.attributes.iter().find(|attribute| attribute.name == name)
-    }
-
-    fn int(&self, name: &str) -> Option<i64> {
-        self.attribute(name).map(|attribute| attribute.i)
-    }
-
-    /// An axis of a tensor of a rank, by the attribute that names it.
-    fn axis(&self, name: &str, or: i64, rank: usize) -> Option<usize> {
-        let axis = self.int(name).unwrap_or(or);
-        let axis = if axis < 0 { axis + rank as i64 } else { axis };
-        usize::try_from(axis).ok().filter(|axis| *axis < rank)
-    }
-
-    /// Refuses an operand of another shape.
-    fn needs(&self, position: usize, shape: &[usize]) -> Result<(), (usize, String)> {
-        self.holds(position, |found| found == shape, || format!("{shape:?}"))
-    }
-
-    /// Refuses an operand of more than one element.
-    fn one(&self, position: usize) -> Result<(), (usize, String)> {
-        self.holds(position, |found| found.iter().product::<usize>() == 1, || "one element".to_owned())
-    }
-
-    /// Refuses an operand that does not broadcast to a shape without making it larger.
-    fn broadcasts(&self, position: usize, to: &[usize]) -> Result<(), (usize, String)> {
-        let fits = |found: &[usize]| {
-            let pairs = found.iter().rev().zip(to.iter().rev());
-            found.len() <= to.len() && pairs.into_iter().all(|(found, to)| *found == 1 || found == to)
-        };
-        self.holds(position, fits, || format!("one that broadcasts to {to:?}"))
-    }
-
-    fn holds(
-        &self,
-        position: usize,
-        fits: impl Fn(&[usize]) -> bool,
-        needed: impl Fn() -> String,
-    ) -> Result<(), (usize, String)> {
-        match self.shape(position) {
-            Some(found) if !fits(found) => Err((position, needed())),
-            Some(_) | None => Ok(()),
-        }
     }
 }
 

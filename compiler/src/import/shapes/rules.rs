@@ -1,6 +1,6 @@
 //! What each operator needs of the shapes of its operands: the one table.
 
-use super::{Rule, View};
+use super::claim::{Rule, View};
 
 /// What a rule says: nothing, or the operand at fault and the shape that it should have.
 type Verdict = Result<(), (usize, String)>;

@@ -5,8 +5,8 @@
 //! no multiple of anything ends the search at its first few elements, so that ordinary weights cost next to nothing.
 
 use crate::graph::constant::Constant;
-use crate::lower::ops::element_strides;
 use crate::lower::program::places;
+use crate::lower::view::element_strides;
 use flashmem_plan_format::encoding::{BlockEncoding, BlockLength, CodeBits, CodeOffset, ScaleFormat};
 use half::f16;
 

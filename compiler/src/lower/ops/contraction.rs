@@ -12,23 +12,11 @@ use crate::kernels::rounds::of_program;
 use crate::kernels::{Kernel, MAX_EPILOGUE_OPERANDS};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::{LowerError, LowerOptions};
-use crate::lower::view::{View, dense_strides};
+use crate::lower::view::View;
 use crate::narrow::index32;
 use crate::profile::Tiles;
 use flashmem_plan_format::plan::PageGeometry;
 use std::ops::Range;
-
-/// The weight of a node that is streamed, and its output channels.
-pub struct StreamedWeight {
-    /// Position among the node's operands.
-    pub position: usize,
-    /// Axes of the weight that the result has too, ascending.
-    pub channel_axes: Vec<usize>,
-    /// These axes in the result.
-    pub output_axes: Vec<usize>,
-    /// Axes of the weight that are summed over, in the order in which they are stored and summed.
-    pub k_axes: Vec<usize>,
-}
 
 /// The product kernel for rows and columns of a call, in so many batches. Few rows run with lanes along the columns.
 pub fn product_kernel(options: &LowerOptions, rows: usize, columns: usize, batches: usize) -> Kernel {
@@ -323,9 +311,4 @@ pub fn panel_calls(
         first = last;
     }
     Ok(())
-}
-
-/// A dense constant's strides as unsigned numbers.
-pub fn element_strides(shape: &[usize]) -> Vec<usize> {
-    dense_strides(shape).iter().map(|s| *s as usize).collect()
 }

@@ -3,9 +3,7 @@
 //! A 1-D convolution is a 2-D one of height 1. 1×1 convolutions of stride 1 without padding are products with contiguous
 //! pixels. Weights are streamed; a runtime weight and three spatial axes are refused.
 
-use super::contraction::{
-    Output, Parts, attach_epilogue, conv_kernel, element_strides, output_for, panel_calls, product_kernel,
-};
+use super::contraction::{Output, Parts, attach_epilogue, conv_kernel, output_for, panel_calls, product_kernel};
 use super::copy::dense;
 use super::strided::workgroups;
 use crate::cost::Cost;
@@ -18,7 +16,8 @@ use crate::kernels::{Kernel, PANEL};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::{LowerError, LowerOptions};
 use crate::lower::program::Packing;
-use crate::lower::view::{View, merge_axes};
+use crate::lower::streamed::is_depthwise;
+use crate::lower::view::{View, element_strides, merge_axes};
 
 /// Everything about one convolution, in two spatial axes.
 struct Geometry {
@@ -66,12 +65,6 @@ impl Geometry {
             && self.pads == [0, 0]
             && self.input == self.output
     }
-}
-
-/// Whether a node is a convolution with a filter of one channel for every output.
-pub fn is_depthwise(graph: &crate::graph::Graph, id: NodeId) -> bool {
-    let Op::Conv { groups, .. } = graph.node(id).op else { return false };
-    groups > 1 && graph.node(graph.operands(id)[0]).shape.get(1) == Some(&groups)
 }
 
 /// Lowers a convolution.

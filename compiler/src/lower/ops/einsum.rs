@@ -5,46 +5,21 @@
 //! and n axes become batch axes with stride 0 in the other operand. What strides cannot say is copied into canonical order
 //! first. A constant second operand without batch axes is a streamed weight.
 
-use super::contraction::{
-    Output, Parts, StreamedWeight, attach_epilogue, element_strides, output_for, panel_calls, product_kernel,
-};
+use super::contraction::{Output, Parts, attach_epilogue, output_for, panel_calls, product_kernel};
 use super::copy::dense;
 use super::strided::workgroups;
 use crate::cost::Cost;
 use crate::cost::OperatorClass;
+use crate::graph::NodeId;
 use crate::graph::op::Op;
-use crate::graph::{Graph, NodeId};
 use crate::kernels::params::Params;
 use crate::kernels::{Kernel, PANEL};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
+use crate::lower::product::{Kinds, Product, product};
 use crate::lower::program::Packing;
-use crate::lower::view::{View, merge_axes};
+use crate::lower::view::{View, element_strides, merge_axes};
 use crate::profile::Tiles;
-
-/// The labels of an einsum by kind, each in output order (k: in the order of the first operand).
-struct Kinds {
-    batch: Vec<u8>,
-    m: Vec<u8>,
-    n: Vec<u8>,
-    k: Vec<u8>,
-}
-
-/// `None` when an axis larger than 1 occurs in one operand only. Such axes of size 1 carry nothing and are left out.
-fn classify(a: &[u8], b: &[u8], output: &[u8], size: impl Fn(u8) -> usize) -> Option<Kinds> {
-    let pick = |in_a: bool, in_b: bool| -> Vec<u8> {
-        output.iter().copied().filter(|l| a.contains(l) == in_a && b.contains(l) == in_b).collect()
-    };
-    let k: Vec<u8> = a.iter().copied().filter(|l| b.contains(l) && !output.contains(l)).collect();
-    let lonely =
-        |labels: &[u8], other: &[u8]| labels.iter().any(|l| !other.contains(l) && !output.contains(l) && size(*l) != 1);
-    (!lonely(a, b) && !lonely(b, a)).then(|| Kinds {
-        batch: pick(true, true),
-        m: pick(true, false),
-        n: pick(false, true),
-        k,
-    })
-}
 
 /// Stride and size of a label in a view whose axes are `labels`; stride 0 when it does not occur.
 fn stride_of(labels: &[u8], view: &View, label: u8) -> i64 {
@@ -118,56 +93,6 @@ fn batch3(shape: &[usize], strides: &[i64]) -> ([usize; 3], [i64; 3]) {
         out[3 - shape.len() + i] = strides[i];
     }
     (sizes, out)
-}
-
-/// An einsum as the kernels take it: a streamed weight is the second operand.
-struct Product {
-    a: Vec<u8>,
-    b: Vec<u8>,
-    first: NodeId,
-    second: NodeId,
-    /// Whether the operands changed places.
-    swapped: bool,
-    kinds: Kinds,
-}
-
-/// `None` when an axis occurs in one operand and not in the output.
-fn product(graph: &Graph, id: NodeId) -> Option<Product> {
-    let Op::Einsum { a, b, output } = &graph.node(id).op else { return None };
-    let operands = graph.operands(id);
-    let streams = |weight: &[u8], other: &[u8]| weight.iter().all(|l| !other.contains(l) || !output.contains(l));
-    let (mut a, mut b) = (a.clone(), b.clone());
-    let (mut first, mut second) = (operands[0], operands[1]);
-    let swapped = graph.constant(first).is_some() && graph.constant(second).is_none() && streams(&a, &b);
-    if swapped {
-        std::mem::swap(&mut a, &mut b);
-        std::mem::swap(&mut first, &mut second);
-    }
-    let size = |label: u8| {
-        let in_a = a.iter().position(|l| *l == label).map(|i| graph.node(first).shape[i]);
-        let in_b = b.iter().position(|l| *l == label).map(|i| graph.node(second).shape[i]);
-        in_a.or(in_b).unwrap_or(1)
-    };
-    let kinds = classify(&a, &b, output, size)?;
-    Some(Product { a, b, first, second, swapped, kinds })
-}
-
-impl Product {
-    /// Whether the second operand is a streamed weight.
-    fn is_weighted(&self, graph: &Graph) -> bool {
-        graph.constant(self.second).is_some() && self.kinds.batch.is_empty()
-    }
-}
-
-/// The streamed weight of an einsum: its channels are the axes that the output has.
-pub fn streamed_weight(graph: &Graph, id: NodeId) -> Option<StreamedWeight> {
-    let Op::Einsum { output, .. } = &graph.node(id).op else { return None };
-    let product = product(graph, id).filter(|product| product.is_weighted(graph))?;
-    let place = |(axis, label): (usize, &u8)| Some((axis, output.iter().position(|l| l == label)?));
-    let (channel_axes, output_axes) = product.b.iter().enumerate().filter_map(place).unzip();
-    let axis = |label: &u8| product.b.iter().position(|l| l == label).expect("a k label is in both operands");
-    let k_axes = product.kinds.k.iter().map(axis).collect();
-    Some(StreamedWeight { position: usize::from(!product.swapped), channel_axes, output_axes, k_axes })
 }
 
 /// Lowers an einsum.

@@ -4,9 +4,9 @@
 //! what it computes of them (`indices.rs`): that is asked of it for tables above 16 MiB only, which do not stay resident for a
 //! kernel. Such a table at indices that are computed on the device is refused.
 
-mod host;
+pub mod host;
 mod indices;
-mod places;
+pub mod places;
 
 use super::copy::copy_into;
 use super::strided::{cost, linear, walk};
@@ -23,9 +23,7 @@ use crate::lower::view::{View, dense_strides};
 use crate::narrow::index32;
 use flashmem_plan_format::encoding::Encoding;
 use flashmem_plan_format::plan::{Buffer, BufferSlice, RowGather, RowTable};
-pub use host::HostIndices;
 use indices::Piece;
-pub use places::row_table;
 use places::{RowPlaces, is_large};
 
 /// Lowers a gather; its epilogue is left.

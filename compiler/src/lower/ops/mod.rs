@@ -10,7 +10,7 @@ pub mod copy;
 mod einsum;
 pub mod elements;
 mod fold;
-mod gather;
+pub mod gather;
 pub mod kernel_op;
 pub mod lines;
 mod normalize;
@@ -22,7 +22,6 @@ mod resize;
 mod scatter;
 mod softmax;
 mod stream;
-mod streamed;
 pub mod strided;
 #[cfg(test)]
 mod tests;
@@ -33,12 +32,7 @@ use super::error::LowerError;
 use super::site::Site;
 use crate::graph::NodeId;
 use crate::graph::op::Op;
-pub use contraction::element_strides;
-pub use conv::is_depthwise;
 pub use copy::lower_outputs;
-pub use gather::{HostIndices, row_table};
-pub use stream::streamed_constants;
-pub use streamed::streamed_weight;
 
 /// Lowers one node whose operands are lowered. What only the host reads becomes nothing.
 pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {

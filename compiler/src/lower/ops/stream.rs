@@ -6,44 +6,19 @@
 use super::contraction::pages_of;
 use super::strided::{cost, linear};
 use crate::cost::OperatorClass;
-use crate::graph::constant::Dtype;
-use crate::graph::op::Op;
-use crate::graph::{Graph, NodeId};
+use crate::graph::NodeId;
 use crate::kernels::Kernel;
 use crate::kernels::params::Params;
 use crate::lower::context::{Call, Lowering};
 use crate::lower::program::Packing;
 use crate::lower::site::Site;
-
-/// Constants of at least this size are streamed, in bytes on the device.
-const STREAMED_BYTES: usize = 512 << 10;
-
-/// Elements that lie side by side in the packing: a quad.
-const COLUMNS: usize = 4;
+use crate::lower::streamed::{COLUMNS, streamed_constants};
 
 /// Streams the large constants among the element-wise operands of a node, and makes what is unpacked their view.
 pub fn operands(lowering: &mut Lowering<'_>, id: NodeId) {
     for (_, operand) in streamed_constants(lowering.graph(), id) {
-        if is_streamed(lowering.graph(), operand) {
-            unpack(lowering, operand);
-        }
+        unpack(lowering, operand);
     }
-}
-
-/// The large constants among the element-wise operands of a node that are streamed, with their positions.
-pub fn streamed_constants(graph: &Graph, id: NodeId) -> Vec<(usize, NodeId)> {
-    let own = if matches!(graph.node(id).op, Op::Pointwise(_)) { 0 } else { graph.op_operand_count(id) };
-    let operands = graph.operands(id).into_iter().enumerate().skip(own);
-    operands.filter(|(_, operand)| is_streamed(graph, *operand)).collect()
-}
-
-/// Whether a constant is streamed.
-fn is_streamed(graph: &Graph, id: NodeId) -> bool {
-    graph.use_count(id) == 1
-        && graph.constant(id).is_some_and(|constant| {
-            let large = constant.len() * 4 >= STREAMED_BYTES;
-            large && constant.len().is_multiple_of(COLUMNS) && constant.dtype() == Dtype::F32
-        })
 }
 
 fn unpack(lowering: &mut Lowering<'_>, id: NodeId) {
