@@ -14,6 +14,7 @@ use crate::precision::{Decision, Goal, PrecisionOptions, PrecisionReport, Sample
 use crate::profile::{DeviceProfile, ExceededLimit};
 use crate::schedule::{SolverKind, SolverReport, Strategy};
 use crate::search::{FusionReport, Keep, Planned, Solution, SolveError, SolveOptions, check, solve};
+use flashmem_plan_format::byte_size;
 use flashmem_plan_format::container::Summary;
 use flashmem_plan_format::files::{FileError, Named, check_outputs};
 use flashmem_plan_format::plan::{Encoding, Plan, Provenance};
@@ -72,6 +73,8 @@ pub struct CompileOptions {
     pub solver: SolverKind,
     /// What stays resident between runs.
     pub keep: Keep,
+    /// Bytes of a page, one of [`page_sizes`](crate::search::page_sizes); the search chooses where none are requested.
+    pub page_bytes: Option<u64>,
     /// Self-test to store.
     pub golden: Option<GoldenSource>,
 }
@@ -89,6 +92,7 @@ impl CompileOptions {
             strategy: Strategy::Optimal,
             solver: SolverKind::default(),
             keep: Keep::Auto,
+            page_bytes: None,
             golden: None,
         }
     }
@@ -296,6 +300,7 @@ fn solution(prepared: &Prepared, options: &CompileOptions) -> Result<Solution, C
             strategy: options.strategy,
             solver: options.solver,
             keep: options.keep,
+            page_bytes: options.page_bytes,
             provenance: &provenance(prepared, options),
         },
     )?;
@@ -355,6 +360,9 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
         list.push(("solver".to_owned(), options.solver.name().to_owned()));
     }
     list.push(("keep".to_owned(), options.keep.name().to_owned()));
+    if let Some(bytes) = options.page_bytes {
+        list.push(("page".to_owned(), byte_size::format(bytes)));
+    }
     if options.import.check_indices {
         list.push(("check indices".to_owned(), "yes".to_owned()));
     }

@@ -11,6 +11,7 @@ pub mod emit;
 pub mod graph;
 pub mod import;
 pub mod kernels;
+pub mod link;
 pub mod lower;
 mod narrow;
 mod operators;

@@ -65,8 +65,13 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
 
 /// Bytes of the plan's encoding with its kernel sources, without making it. `None` when it has no encoding.
 pub fn encoded_plan_bytes(plan: &Plan) -> Option<u64> {
+    encoded_bytes(plan)
+}
+
+/// Bytes of a value's encoding, without making it. `None` when it has no encoding.
+pub fn encoded_bytes<T: Serialize>(value: &T) -> Option<u64> {
     let mut counter = CountingWriter { bytes: 0 };
-    bincode::serde::encode_into_std_write(plan, &mut counter, configuration()).ok()?;
+    bincode::serde::encode_into_std_write(value, &mut counter, configuration()).ok()?;
     Some(counter.bytes)
 }
 

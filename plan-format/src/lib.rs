@@ -11,6 +11,7 @@ pub mod encoding;
 pub mod files;
 pub mod implied;
 pub mod indices;
+pub mod linked;
 pub mod names;
 pub mod npy;
 pub mod plan;
@@ -25,7 +26,7 @@ mod tests;
 pub mod validate;
 pub mod violations;
 
-pub use container::{Bundle, BundleError, BundleWriter, Golden, Summary, WriteError};
+pub use container::{Bundle, BundleError, BundleWriter, Golden, OpenedBundle, OpenedNetwork, Summary, WriteError};
 pub use replay::{At, Pass, ReplayReport, ReplayViolation, replay};
 pub use source::{FileSource, MemorySource, ReadAt};
 pub use validate::{Place, PlanViolation, validate};

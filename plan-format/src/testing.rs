@@ -7,12 +7,14 @@
 pub(crate) mod device;
 pub(crate) mod forge;
 pub mod fuzz;
+pub mod linked;
 pub mod mutate;
 pub mod random;
 
 use crate::codec;
 use crate::container::{BundleWriter, Golden};
 use crate::indices::{IndexBound, IndexPort, Walk};
+use crate::linked::StoredPlan;
 use crate::plan::{
     Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, Encoding, MemoryDeclaration, NameId,
     OperatorClass, PageGeometry, PageId, Pipeline, Plan, Port, Provenance, Requirements, RowGather, RowTable, SlotId,
@@ -252,7 +254,7 @@ pub fn bundle_of(plan: &Plan, golden: Option<&Golden>) -> Vec<u8> {
 pub fn plan_section_bytes() -> u64 {
     let mut plan = small_plan();
     plan.pipelines.iter_mut().for_each(|pipeline| pipeline.source.clear());
-    codec::encoded_plan_bytes(&plan).expect("test plans can be encoded")
+    codec::encoded_bytes(&StoredPlan::One(plan)).expect("test plans can be encoded")
 }
 
 fn provenance() -> Provenance {

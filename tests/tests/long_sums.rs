@@ -250,6 +250,7 @@ fn compile(graph: &Graph, device: &str, bundle: &Path) -> anyhow::Result<()> {
         max_binding_bytes: profile.limits.storage_binding_bytes,
         budget_bytes: None,
         slack: None,
+        page_bytes: None,
         all_resident: false,
         assembly: Assembly {
             profile: &profile,

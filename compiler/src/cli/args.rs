@@ -16,9 +16,16 @@ const EXAMPLES: &str = "Examples:
   flashmem-compile explain model.onnx --weights f16 --budget 96MiB --report report.html
   flashmem-compile sweep model.onnx --weights f16 --budgets 32MiB..1GiB --report sweep.html
   flashmem-compile sweep model.onnx --precisions f16,q8,auto:1% --budgets 64MiB,128MiB
+  flashmem-compile link text.fmplan unet.fmplan -o app.fmplan --budget 400MiB --calls unet=20
   flashmem-compile ops
 
 Exit codes: 0 done, 1 the input or the plan is at fault, 2 wrong usage.";
+
+const LINK_EXAMPLES: &str = "Examples:
+  flashmem-compile text.onnx --page 256KiB && flashmem-compile unet.onnx --page 256KiB && flashmem-compile vae.onnx --page 256KiB
+  flashmem-compile link text.fmplan unet.fmplan vae.fmplan -o app.fmplan --budget 400MiB --sequence 'text unet*20 vae'
+  flashmem-compile link prompt=prefill.fmplan token=decode.fmplan -o model.fmplan --budget 1GiB --calls token=100
+  flashmem-run sequence app.fmplan --sequence 'text unet*20 vae'";
 
 /// Compiles an ONNX model into a .fmplan bundle that streams its weights through a fixed amount of memory.
 #[derive(Debug, Parser)]
@@ -51,6 +58,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Plans a model for many budgets and shows what more memory buys.
     Sweep(SweepArgs),
+    /// Makes one bundle of several, whose networks take turns in the memory of one budget.
+    Link(LinkArgs),
     /// Lists the ONNX operators: which are supported, in which versions, within which limits.
     Ops {
         /// Machine-readable output.
@@ -213,7 +222,53 @@ pub struct PlanArgs {
     /// Weights that stay resident between the runs of a session.
     #[arg(long, value_enum, default_value = "auto")]
     pub keep: KeepArg,
+    /// Size of a page of weights, 32KiB to 32MiB, a power of two: bundles that are to be linked need the same [default: the one of the
+    /// best plan].
+    #[arg(long, value_name = "SIZE")]
+    pub page: Option<String>,
     /// No progress display.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Whose states are whose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatesArg {
+    /// Bundles of one model share states of one name and shape: what one run leaves, the other's finds.
+    Shared,
+    /// Every network has its own.
+    Apart,
+}
+
+/// Options of linking.
+#[derive(Debug, Args)]
+#[command(after_help = LINK_EXAMPLES)]
+pub struct LinkArgs {
+    /// The bundles, each of one network, which apps call NAME [default: the file's name without .fmplan].
+    #[arg(required = true, value_name = "[NAME=]BUNDLE.fmplan")]
+    pub bundles: Vec<String>,
+    /// The bundle to write, whole or not at all.
+    #[arg(short, long, value_name = "OUT.fmplan")]
+    pub output: PathBuf,
+    /// Most memory that a session may hold, all networks and everything counted, e.g. 400MiB [default: unlimited, and every page
+    /// stays resident].
+    #[arg(long, value_name = "SIZE")]
+    pub budget: Option<String>,
+    /// How often networks run in comparison with each other, e.g. unet=20,vae=1: decides whose pages stay resident [default: as
+    /// often as in --sequence, or all the same].
+    #[arg(long, value_name = "NAME=NUMBER,…")]
+    pub calls: Option<String>,
+    /// The order in which they usually run, e.g. "text unet*20 vae". Any other order is as right.
+    #[arg(long, value_name = "RUNS")]
+    pub sequence: Option<String>,
+    /// Whether bundles of one model, compiled with different --set, have their states in common, or every network its own.
+    #[arg(long, value_enum, default_value = "shared")]
+    pub states: StatesArg,
+    /// Device profile: a TOML file or the name of a built-in one, for the device's limits; rates are those of the bundles
+    /// [default: desktop].
+    #[arg(long, value_name = "PROFILE.toml")]
+    pub device: Option<String>,
+    /// No progress display and no report.
     #[arg(long, short)]
     pub quiet: bool,
 }

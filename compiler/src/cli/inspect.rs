@@ -3,6 +3,7 @@
 //! Opening checks everything but pages and rows; `--verify` reads these too. `solver.ms` is measured by solving the
 //! bundle's own scheduling problem again, since a bundle deliberately holds no wall-clock time.
 
+use super::inspect_linked::{self, port, state};
 use anyhow::Context as _;
 use flashmem_compiler::bundle::half::{HalfSummary, WEIGHTS_OPTION, stored_encoding};
 use flashmem_compiler::bundle::precision::{PrecisionSummary, is_entry};
@@ -10,8 +11,8 @@ use flashmem_compiler::compile::SPLIT_OPTION;
 use flashmem_compiler::schedule::SolverReport;
 use flashmem_compiler::stages::schedule_of_plan;
 use flashmem_plan_format::byte_size;
-use flashmem_plan_format::container::Bundle;
-use flashmem_plan_format::plan::{Command, Encoding, Plan, Port, State};
+use flashmem_plan_format::container::{Bundle, OpenedBundle};
+use flashmem_plan_format::plan::{Command, Encoding, Plan};
 use flashmem_plan_format::source::FileSource;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -19,7 +20,15 @@ use std::path::Path;
 /// Prints a bundle.
 pub fn inspect(path: &Path, as_json: bool, verify: bool) -> anyhow::Result<()> {
     let source = FileSource::open(path).with_context(|| path.display().to_string())?;
-    let bundle = Bundle::open(&source).with_context(|| path.display().to_string())?;
+    let opened = OpenedBundle::open(&source).with_context(|| path.display().to_string())?;
+    if !opened.networks.is_empty() {
+        if verify {
+            opened.bundle.verify_contents(&source, &mut |_, _| ()).with_context(|| path.display().to_string())?;
+        }
+        return inspect_linked::print(path, &opened, as_json, verify);
+    }
+    let mut bundle = opened.bundle;
+    bundle.golden = bundle.read_golden(&source).with_context(|| path.display().to_string())?;
     if verify {
         bundle.verify_contents(&source, &mut |_, _| ()).with_context(|| path.display().to_string())?;
     }
@@ -30,20 +39,6 @@ pub fn inspect(path: &Path, as_json: bool, verify: bool) -> anyhow::Result<()> {
         print_text(path, &bundle, verify);
     }
     Ok(())
-}
-
-fn port(port: &Port) -> Value {
-    json!({ "name": port.name, "element": format!("{:?}", port.element).to_lowercase(), "shape": port.shape })
-}
-
-fn state(state: &State) -> Value {
-    json!({
-        "input": state.input,
-        "output": state.output,
-        "element": format!("{:?}", state.element).to_lowercase(),
-        "shape": state.shape,
-        "in_place": state.next.is_none(),
-    })
 }
 
 fn steps(plan: &Plan) -> usize {

@@ -8,6 +8,8 @@ mod output;
 pub mod args;
 mod explain;
 mod inspect;
+mod inspect_linked;
+mod link;
 mod npz;
 mod ops;
 mod parse;
@@ -22,7 +24,7 @@ use flashmem_compiler::import::{ImportError, ImportOptions, import, stored_preci
 use flashmem_compiler::precision::{Goal, PrecisionOptions, Sample};
 use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile, built_in_names};
 use flashmem_compiler::schedule::{SolverKind, Strategy};
-use flashmem_compiler::search::Keep;
+use flashmem_compiler::search::{Keep, page_sizes};
 use flashmem_plan_format::byte_size;
 use flashmem_plan_format::files::Named;
 use flashmem_plan_format::plan::Encoding;
@@ -119,8 +121,17 @@ fn usual_options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<Compil
             KeepArg::None => Keep::None,
             KeepArg::All => Keep::All,
         },
+        page_bytes: args.page.as_deref().map(page_bytes).transpose()?,
         ..CompileOptions::new(profile, Encoding::F32)
     })
+}
+
+/// The size of a page, if pages can have it.
+fn page_bytes(text: &str) -> anyhow::Result<u64> {
+    let bytes = byte_size::parse(text).context("--page")?;
+    let sizes: Vec<String> = page_sizes().map(byte_size::format).collect();
+    ensure!(page_sizes().any(|size| size == bytes), "--page {text} is not one of {}", sizes.join(", "));
+    Ok(bytes)
 }
 
 fn objective(args: &PlanArgs) -> anyhow::Result<Objective> {

@@ -1,7 +1,7 @@
 //! The program: which task the arguments name, and the task of compiling.
 
 use super::args::{self, Cli, CompileArgs};
-use super::{Usage, about, explain, inspect, npz, ops, options, progress_bar, read_files, stored_as, sweep};
+use super::{Usage, about, explain, inspect, link, npz, ops, options, progress_bar, read_files, stored_as, sweep};
 use clap::Parser as _;
 use flashmem_compiler::bundle::GoldenSource;
 use flashmem_compiler::bundle::half::HalfSummary;
@@ -22,6 +22,7 @@ pub fn main() -> ExitCode {
         Some(args::Command::Inspect { bundle, json, verify }) => inspect::inspect(&bundle, json, verify).map_err(Ok),
         Some(args::Command::Explain(args)) => explain::explain(&args),
         Some(args::Command::Sweep(args)) => sweep::sweep(&args),
+        Some(args::Command::Link(args)) => link::run(&args),
         Some(args::Command::Ops { json, markdown }) => {
             ops::print(match (json, markdown) {
                 (true, _) => ops::Layout::Json,

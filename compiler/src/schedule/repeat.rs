@@ -111,17 +111,17 @@ struct Attempt {
 
 /// A scheduling problem with its solution.
 #[derive(Clone)]
-struct Part {
-    problem: Problem,
-    step_pages: Vec<Option<Range<u32>>>,
-    schedule: Schedule,
-    stream: CommandStream,
+pub(super) struct Part {
+    pub(super) problem: Problem,
+    pub(super) step_pages: Vec<Option<Range<u32>>>,
+    pub(super) schedule: Schedule,
+    pub(super) stream: CommandStream,
     /// Predicted starts of the steps, with pages that are there from the beginning.
-    starts_us: Vec<f64>,
+    pub(super) starts_us: Vec<f64>,
     /// First page of the part in the page stream.
-    first_page: u32,
+    pub(super) first_page: u32,
     /// Pages of the part that are there from the beginning.
-    ahead: u32,
+    pub(super) ahead: u32,
 }
 
 impl Maker<'_> {
@@ -147,18 +147,12 @@ impl Maker<'_> {
             && meets(uploads_finish_us(&problem, &demand, &uploads), self.schedule.finish_us)
     }
 
-    /// The problem of the first run: kept pages live to the end.
     fn keeping(&self, kept: u32) -> Problem {
-        let mut problem = Problem { slot_cap: self.slots, ..self.problem.clone() };
-        let last_step = problem.step_count().saturating_sub(1);
-        problem.pages.iter_mut().take(kept as usize).for_each(|page| page.last_step = last_step);
-        problem
+        keeping(self.problem, kept, self.slots)
     }
 
-    /// The problem of a later run: only the other pages, in the other slots.
     fn streaming(&self, kept: u32) -> Problem {
-        let pages = self.problem.pages[kept as usize..].to_vec();
-        Problem { pages, slot_cap: self.slots - kept, ..self.problem.clone() }
+        streaming(self.problem, kept, self.slots - kept)
     }
 
     fn make(&self, kept: u32) -> Attempt {
@@ -223,8 +217,21 @@ impl Maker<'_> {
     }
 }
 
+/// The problem of a first run with so many slots: kept pages live to the end.
+pub(super) fn keeping(problem: &Problem, kept: u32, slots: u32) -> Problem {
+    let mut problem = Problem { slot_cap: slots, ..problem.clone() };
+    let last_step = problem.step_count().saturating_sub(1);
+    problem.pages.iter_mut().take(kept as usize).for_each(|page| page.last_step = last_step);
+    problem
+}
+
+/// The problem of a later run: only the other pages, in the other slots.
+pub(super) fn streaming(problem: &Problem, kept: u32, slots: u32) -> Problem {
+    Problem { pages: problem.pages[kept as usize..].to_vec(), slot_cap: slots, ..problem.clone() }
+}
+
 /// A step's pages without the kept ones, counted from the first that is not kept.
-fn pages_from(pages: Option<&Range<u32>>, kept: u32) -> Option<Range<u32>> {
+pub(super) fn pages_from(pages: Option<&Range<u32>>, kept: u32) -> Option<Range<u32>> {
     let pages = pages?;
     let rest = pages.start.saturating_sub(kept)..pages.end.saturating_sub(kept);
     (!rest.is_empty()).then_some(rest)
@@ -258,7 +265,7 @@ fn combine(first: &Part, repeat: &Part, kept: u32, ahead: u32) -> Result<Command
 }
 
 /// Most pages of a part that are resident at once.
-fn max_resident(part: &Part) -> u32 {
+pub(super) fn max_resident(part: &Part) -> u32 {
     let (mut resident, mut most) = (0_u32, 0);
     for command in &part.stream.commands {
         match command {
@@ -272,18 +279,18 @@ fn max_resident(part: &Part) -> u32 {
 }
 
 /// A part's commands with pages of the whole stream, and slots that depend only on the orders of loads and drops.
-struct Coloured {
-    commands: Vec<Command>,
+pub(super) struct Coloured {
+    pub(super) commands: Vec<Command>,
     /// By page of the whole stream; of no meaning for pages that the part does not load.
-    slots: Vec<SlotId>,
+    pub(super) slots: Vec<SlotId>,
     /// By slot, the page that was loaded last into it.
-    last_holder: Vec<Option<u32>>,
+    pub(super) last_holder: Vec<Option<u32>>,
 }
 
 impl Coloured {
     /// A load takes the slot that is free for the longest time, so that the n-th load has the same slot in both command lists
     /// with the same order of drops. Kept pages are not dropped; pages that are there from the beginning are not loaded.
-    fn new(part: &Part, slot_count: u32, kept: u32) -> Self {
+    pub(super) fn new(part: &Part, slot_count: u32, kept: u32) -> Self {
         let mut free: VecDeque<u32> = (part.first_page..slot_count).collect();
         let mut slots = vec![SlotId(0); part.problem.pages.len() + part.first_page as usize];
         let (mut last_holder, mut commands) = (vec![None; slot_count as usize], Vec::new());
@@ -372,13 +379,13 @@ fn tail(part: &Part, list: &Coloured, kept: u32, most: u32) -> Vec<u32> {
 }
 
 /// The step before which the last page of the part is uploaded; 1 when there is none, since nothing runs before step 0.
-fn last_upload(schedule: &Schedule) -> u32 {
+pub(super) fn last_upload(schedule: &Schedule) -> u32 {
     let last = schedule.uploads_before_step.iter().rposition(|count| *count > 0);
     last.map_or(1, |step| (index32(step)).max(1))
 }
 
 /// Pages that the step before `step` hides beside what is uploaded there already.
-fn capacity_left(part: &Part, step: u32) -> u32 {
+pub(super) fn capacity_left(part: &Part, step: u32) -> u32 {
     let Some(before) = (step as usize).checked_sub(1) else { return 0 };
     let (Some(data), Some(uploads)) =
         (part.problem.steps.get(before), part.schedule.uploads_before_step.get(step as usize))
@@ -389,7 +396,7 @@ fn capacity_left(part: &Part, step: u32) -> u32 {
 }
 
 /// When pages were read and when they left their staging buffers.
-struct Ring {
+pub(super) struct Ring {
     read_us: f64,
     left_us: Vec<f64>,
 }
@@ -397,7 +404,7 @@ struct Ring {
 impl Ring {
     /// After all pages of a part: every page leaves its buffer when it has arrived and the step beside it runs, or has ended
     /// where the page waits for that step's slots.
-    fn after_main(part: &Part) -> Self {
+    pub(super) fn after_main(part: &Part) -> Self {
         let (problem, schedule) = (&part.problem, &part.schedule);
         let demand = Demand::new(problem);
         let mut ring = Self { read_us: 0.0, left_us: Vec::new() };
@@ -423,13 +430,13 @@ impl Ring {
         ring
     }
 
-    fn next_arrival_us(&self, problem: &Problem) -> f64 {
+    pub(super) fn next_arrival_us(&self, problem: &Problem) -> f64 {
         let earlier = self.left_us.len().checked_sub(problem.staging_pages as usize);
         let free_us = earlier.map_or(0.0, |earlier| self.left_us[earlier]);
         self.read_us.max(free_us) + problem.read_us()
     }
 
-    fn pass(&mut self, arrives_us: f64, from_us: f64) {
+    pub(super) fn pass(&mut self, arrives_us: f64, from_us: f64) {
         self.read_us = arrives_us;
         self.left_us.push(arrives_us.max(from_us));
     }

@@ -55,6 +55,8 @@ pub struct SolveOptions<'a> {
     pub solver: SolverKind,
     /// What stays resident between runs.
     pub keep: Keep,
+    /// Bytes of a page, where they are requested.
+    pub page_bytes: Option<u64>,
     /// Provenance, without what the search adds.
     pub provenance: &'a Provenance,
 }
@@ -205,6 +207,7 @@ impl Attempts<'_> {
                 max_binding_bytes,
                 budget_bytes: self.options.budget_bytes,
                 slack: self.options.slack,
+                page_bytes: self.options.page_bytes,
                 all_resident: self.options.keep == Keep::All,
                 assembly: self.assembly(&provenance),
             },

@@ -21,6 +21,11 @@ const PAGE_BYTES: [u64; 8] = [32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 1
 /// be resident. Below that they would only make staging and slots coarser.
 const LARGE_PAGE_BYTES: [u64; 3] = [8 << 20, 16 << 20, 32 << 20];
 
+/// Sizes that pages can have, in bytes.
+pub fn page_sizes() -> impl Iterator<Item = u64> {
+    PAGE_BYTES.into_iter().chain(LARGE_PAGE_BYTES)
+}
+
 /// Most pages of a bundle: smaller pages are not tried for larger models, where each would cost a command and a read.
 const MAX_PAGES: u64 = 8192;
 
@@ -94,8 +99,10 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
     let mut candidates: Vec<Candidate> = Vec::new();
     let largest_bytes = PAGE_BYTES[PAGE_BYTES.len() - 1];
     let mut refused = None;
-    for page_bytes in PAGE_BYTES.into_iter().chain(LARGE_PAGE_BYTES) {
-        if page_bytes > largest_bytes
+    let is_requested = |bytes: &u64| search.page_bytes.is_none_or(|requested| requested == *bytes);
+    for page_bytes in page_sizes().filter(is_requested) {
+        if search.page_bytes.is_none()
+            && page_bytes > largest_bytes
             && candidates.iter().any(|made| slots_needed(made, search) <= search.assembly.slot_cap)
         {
             break;
@@ -120,7 +127,7 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
                 }
                 Err(error) => return Err(error.into()),
             };
-            if program.pages() > MAX_PAGES && page_bytes < largest_bytes {
+            if program.pages() > MAX_PAGES && page_bytes < largest_bytes && search.page_bytes.is_none() {
                 break;
             }
             // A lower limit that cuts nothing more gives the same program.

@@ -16,6 +16,7 @@ mod types;
 
 pub use adaptive::{SPLIT_OPTION, Solution, SolveError, SolveOptions, check, solve};
 pub use budget::search;
+pub use candidates::page_sizes;
 pub use fusion::{FusionReport, Split};
-pub use residency::Keep;
+pub use residency::{Keep, set_slots};
 pub use types::{BudgetError, Planned, Search, Slack};

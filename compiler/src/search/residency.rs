@@ -9,7 +9,7 @@ use crate::bundle::{AssembleError, Assembled, Assembly, step_pages};
 use crate::lower::program::Program;
 use crate::schedule::{CommandLists, KeepPages, Strategy, repeat};
 use crate::stages::{StageError, problem};
-use flashmem_plan_format::plan::{MemoryDeclaration, Plan, Requirements};
+use flashmem_plan_format::plan::{MemoryDeclaration, Plan, Requirements, SlotId};
 
 /// Most slots that are spent by choice: the array layers that practically every device offers.
 const MAX_SLOTS: u32 = 2048;
@@ -95,13 +95,7 @@ fn lists(
 /// The plan with both command lists, their slots in its parameters, and what follows from them declared anew.
 fn with_command_lists(plan: &Plan, lists: CommandLists, constant_bytes: u64) -> Result<Plan, StageError> {
     let mut plan = plan.clone();
-    for (dispatch, slots) in plan.dispatches.iter().zip(&lists.slots_of_step) {
-        let Some(weights) = &dispatch.weights else { continue };
-        let table = (dispatch.params_offset_bytes + u64::from(weights.slots_offset_bytes)) as usize;
-        for (entry, slot) in plan.params[table..].chunks_exact_mut(4).zip(slots) {
-            entry.copy_from_slice(&slot.0.to_le_bytes());
-        }
-    }
+    set_slots(&mut plan, &lists.slots_of_step);
     plan.commands = lists.first;
     plan.repeat_commands = lists.repeat;
     plan.slot_count = lists.slot_count;
@@ -109,4 +103,15 @@ fn with_command_lists(plan: &Plan, lists: CommandLists, constant_bytes: u64) -> 
     plan.requirements = Requirements::of(&plan, constant_bytes);
     plan.memory = MemoryDeclaration::of(&plan, constant_bytes).ok_or(AssembleError::MemoryOverflow)?;
     Ok(plan)
+}
+
+/// Writes the slots of every step's pages into the tables in a plan's parameters.
+pub fn set_slots(plan: &mut Plan, slots_of_step: &[Vec<SlotId>]) {
+    for (dispatch, slots) in plan.dispatches.iter().zip(slots_of_step) {
+        let Some(weights) = &dispatch.weights else { continue };
+        let table = (dispatch.params_offset_bytes + u64::from(weights.slots_offset_bytes)) as usize;
+        for (entry, slot) in plan.params[table..].chunks_exact_mut(4).zip(slots) {
+            entry.copy_from_slice(&slot.0.to_le_bytes());
+        }
+    }
 }

@@ -51,8 +51,15 @@ fn searched(layers: u32, all_resident: bool) -> Result<Planned, BudgetError> {
         provenance: &provenance,
     };
     let encoding = Encoding::F32;
-    let limits =
-        Search { encoding, max_binding_bytes: 128 << 20, budget_bytes: None, slack: None, all_resident, assembly };
+    let limits = Search {
+        encoding,
+        max_binding_bytes: 128 << 20,
+        budget_bytes: None,
+        slack: None,
+        page_bytes: None,
+        all_resident,
+        assembly,
+    };
     search(&product(), &KernelCache::default(), &limits)
 }
 

@@ -26,6 +26,8 @@ pub struct Search<'a> {
     pub budget_bytes: Option<u64>,
     /// When the least memory is requested: how much slower than the best it may be.
     pub slack: Option<Slack>,
+    /// Bytes of a page, where they are requested.
+    pub page_bytes: Option<u64>,
     /// Whether every page must have a slot of its own.
     pub all_resident: bool,
     /// Everything but slots and ring; its slots are the most that the device's textures hold.

@@ -5,7 +5,7 @@
 
 mod problem;
 
-pub use problem::{problem, problem_of_plan, schedule_of_plan};
+pub use problem::{problem, problem_of_plan, schedule_of_plan, step_pages_of_plan};
 
 use crate::bundle::{AssembleError, Assembled, Assembly, assemble, step_pages};
 use crate::emit::{EmitError, KernelCache, Linked};

@@ -40,11 +40,7 @@ pub fn problem(program: &Program, assembly: &Assembly<'_>) -> Result<Problem, Sc
 /// # Errors
 /// [`ScheduleError::Problem`] when the page ranges contradict each other.
 pub fn problem_of_plan(plan: &Plan) -> Result<Problem, ScheduleError> {
-    let pages: Vec<Option<Range<u32>>> = plan
-        .dispatches
-        .iter()
-        .map(|d| d.weights.as_ref().map(|w| w.first_page.0..w.first_page.0 + w.page_count))
-        .collect();
+    let pages = step_pages_of_plan(plan);
     let steps = plan.dispatches.iter().map(|dispatch| StepData {
         class: dispatch.class,
         execute_us: dispatch.predicted_us,
@@ -59,6 +55,12 @@ pub fn problem_of_plan(plan: &Plan) -> Result<Problem, ScheduleError> {
         disk_bytes_per_us: plan.provenance.disk_bytes_per_second * 1e-6,
         upload_bytes_per_us: plan.provenance.upload_bytes_per_second * 1e-6,
     })
+}
+
+/// The pages that each dispatch of a plan reads.
+pub fn step_pages_of_plan(plan: &Plan) -> Vec<Option<Range<u32>>> {
+    let weights = plan.dispatches.iter().map(|dispatch| dispatch.weights.as_ref());
+    weights.map(|weights| weights.map(|w| w.first_page.0..w.first_page.0 + w.page_count)).collect()
 }
 
 /// Solves the scheduling problem of a plan again, by its own strategy and solver.

@@ -6,6 +6,7 @@ use super::section_kind::SectionKind;
 use crate::codec::CodecError;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::files::FileError;
+use crate::linked::LinkViolation;
 use crate::plan::PageId;
 use crate::replay::ReplayViolation;
 use crate::validate::PlanViolation;
@@ -79,6 +80,21 @@ pub enum BundleError {
     /// The plan's program is wrong.
     #[error("the plan cannot be replayed")]
     Replay(#[source] Violations<ReplayViolation>),
+    /// The plan of one of several networks breaks static rules.
+    #[error("the plan of network `{network}` is invalid")]
+    NetworkInvalid { network: String, source: Violations<PlanViolation> },
+    /// The program of one of several networks is wrong.
+    #[error("the plan of network `{network}` cannot be replayed")]
+    NetworkReplay { network: String, source: Violations<ReplayViolation> },
+    /// Networks that cannot take turns as the bundle says.
+    #[error("the networks do not fit each other")]
+    Linked(#[source] Violations<LinkViolation>),
+    /// Golden values, which only a bundle of one network has.
+    #[error("a bundle of several networks has golden values")]
+    GoldenOfSeveral,
+    /// A bundle of one network was expected.
+    #[error("the bundle holds several networks: {}", names.join(", "))]
+    SeveralNetworks { names: Vec<String> },
     /// There is no such page.
     #[error("page {} does not exist; the bundle has {page_count} pages", page.0)]
     NoSuchPage { page: PageId, page_count: u32 },
@@ -154,6 +170,12 @@ pub enum WriteError {
     /// The plan's program is wrong.
     #[error("the plan cannot be replayed")]
     Replay(#[source] Violations<ReplayViolation>),
+    /// Constants of another length than the networks imply.
+    #[error("{constant_bytes} bytes of constants, and the networks imply {expected_bytes}")]
+    Constants { constant_bytes: u64, expected_bytes: u64 },
+    /// Several networks that break a rule.
+    #[error("the networks cannot be linked so")]
+    Linked(#[source] Box<BundleError>),
     /// A section cannot be made.
     #[error("section {section}")]
     Section { section: SectionKind, source: SectionError },

@@ -17,7 +17,7 @@ pub use error::{BundleError, SectionError, WriteError};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use layout::Layout;
 pub use layout::{MAGIC, Section, VERSION};
-pub use read::Bundle;
+pub use read::{Bundle, OpenedBundle, OpenedNetwork};
 pub use section_kind::{PAGES_ALIGNMENT, SECTION_ALIGNMENT, SectionKind};
 pub use sections::Golden;
 pub use write::{BundleWriter, Summary};

@@ -8,6 +8,7 @@ use super::layout::{self, HEADER_BYTES, Layout, Section};
 use super::section_kind::SectionKind;
 use super::sections::{self, Golden};
 use crate::codec;
+use crate::linked::{self, Linked, Placed, StoredPlan, Turns};
 use crate::plan::{PageId, Plan, RowTable};
 use crate::replay::{ReplayReport, replay};
 use crate::source::ReadAt;
@@ -32,25 +33,98 @@ pub struct Bundle {
     pub(super) layout: Layout,
 }
 
+/// A bundle of one network, or what several share and each of them.
+#[derive(Debug, Clone)]
+pub struct OpenedBundle {
+    /// The bundle of one network. Of several, what they share: its plan has no inputs, outputs and dispatches.
+    pub bundle: Bundle,
+    /// Nothing in a bundle of one network.
+    pub networks: Vec<OpenedNetwork>,
+}
+
+/// One of several networks, at its place among the others.
+#[derive(Debug, Clone)]
+pub struct OpenedNetwork {
+    /// What apps call it.
+    pub name: String,
+    /// Its plan, as in a bundle of one network. Constants, parameters, pipelines and checksums are with what all share.
+    pub bundle: Bundle,
+    /// What it has in the arena.
+    pub turns: Turns,
+}
+
+impl OpenedBundle {
+    /// Opens a bundle of any number of networks, without golden values.
+    pub fn open(source: &dyn ReadAt) -> Result<Self, BundleError> {
+        let (layout, hash) = read_layout(source)?;
+        check_padding(&layout, source)?;
+        let (plan, networks) = match read_stored_plan(&layout, source)? {
+            StoredPlan::One(plan) => {
+                let bundle = read_one(plan, layout, hash, source)?;
+                return Ok(Self { bundle, networks: Vec::new() });
+            }
+            StoredPlan::Several(linked) => {
+                check_linked_lengths(&layout, &linked)?;
+                check_linked(linked)?
+            }
+        };
+        let constants = read_section(&layout, SectionKind::Constants, source)?;
+        let page_checksums = sections::decode_checksums(&read_section(&layout, SectionKind::PageChecksums, source)?);
+        let own = |plan: Plan, replay: ReplayReport| Bundle {
+            plan,
+            constants: Vec::new(),
+            page_checksums: Vec::new(),
+            golden: None,
+            hash,
+            replay,
+            layout: layout.clone(),
+        };
+        let networks = networks.into_iter().map(|(placed, replay)| {
+            let Placed { name, plan, turns } = placed;
+            OpenedNetwork { name, bundle: own(plan, replay), turns }
+        });
+        let networks = networks.collect();
+        let bundle = Bundle { constants, page_checksums, ..own(plan, ReplayReport::default()) };
+        Ok(Self { bundle, networks })
+    }
+}
+
+/// Every check of a linked bundle; what all share, and the networks at their places.
+pub(super) fn check_linked(linked: Linked) -> Result<(Plan, Vec<(Placed, ReplayReport)>), BundleError> {
+    let reports = check_networks(&linked)?;
+    linked::check(&linked).map_err(BundleError::Linked)?;
+    let pages: Vec<_> = linked.networks.iter().map(linked::Network::stored_pages).collect();
+    let (shared, placed) = linked::place(linked);
+    linked::prove(&shared, &pages, &placed).map_err(BundleError::Linked)?;
+    Ok((shared, placed.into_iter().zip(reports).collect()))
+}
+
+/// Checks every network's plan as if it were alone.
+fn check_networks(linked: &Linked) -> Result<Vec<ReplayReport>, BundleError> {
+    let check = |network: &linked::Network| {
+        let name = || network.name.clone();
+        validate(&network.plan, network.constants_bytes)
+            .map_err(|source| BundleError::NetworkInvalid { network: name(), source })?;
+        replay(&network.plan).map_err(|source| BundleError::NetworkReplay { network: name(), source })
+    };
+    linked.networks.iter().map(check).collect()
+}
+
 impl Bundle {
-    /// Opens a bundle with its golden values.
+    /// Opens a bundle of one network with its golden values.
     pub fn open(source: &dyn ReadAt) -> Result<Self, BundleError> {
         let mut bundle = Self::open_without_golden(source)?;
         bundle.golden = bundle.read_golden(source)?;
         Ok(bundle)
     }
 
-    /// Opens a bundle and leaves its golden values in the file, where they count against no budget.
+    /// Opens a bundle of one network and leaves its golden values in the file, where they count against no budget.
     pub fn open_without_golden(source: &dyn ReadAt) -> Result<Self, BundleError> {
-        let (layout, hash) = read_layout(source)?;
-        check_padding(&layout, source)?;
-        let plan = read_plan(&layout, source)?;
-        check_lengths(&layout, &plan)?;
-        let constants = read_section(&layout, SectionKind::Constants, source)?;
-        validate(&plan, constants.len() as u64).map_err(BundleError::Invalid)?;
-        let replay = replay(&plan).map_err(BundleError::Replay)?;
-        let page_checksums = sections::decode_checksums(&read_section(&layout, SectionKind::PageChecksums, source)?);
-        Ok(Self { plan, constants, page_checksums, golden: None, hash, replay, layout })
+        let OpenedBundle { bundle, networks } = OpenedBundle::open(source)?;
+        if networks.is_empty() {
+            return Ok(bundle);
+        }
+        Err(BundleError::SeveralNetworks { names: networks.into_iter().map(|network| network.name).collect() })
     }
 
     /// Reads the golden values; `None` when the bundle has none.
@@ -152,16 +226,43 @@ pub(super) fn check_padding(layout: &Layout, source: &dyn ReadAt) -> Result<(), 
     Ok(())
 }
 
-fn read_plan(layout: &Layout, source: &dyn ReadAt) -> Result<Plan, BundleError> {
+fn read_one(plan: Plan, layout: Layout, hash: [u8; 32], source: &dyn ReadAt) -> Result<Bundle, BundleError> {
+    check_lengths(&layout, &plan)?;
+    let constants = read_section(&layout, SectionKind::Constants, source)?;
+    validate(&plan, constants.len() as u64).map_err(BundleError::Invalid)?;
+    let replay = replay(&plan).map_err(BundleError::Replay)?;
+    let page_checksums = sections::decode_checksums(&read_section(&layout, SectionKind::PageChecksums, source)?);
+    Ok(Bundle { plan, constants, page_checksums, golden: None, hash, replay, layout })
+}
+
+fn read_stored_plan(layout: &Layout, source: &dyn ReadAt) -> Result<StoredPlan, BundleError> {
     let in_kind = |kind: SectionKind, error: SectionError| {
         in_section(layout.section(kind).expect("every bundle has a plan and kernels"), error)
     };
     let plan_bytes = read_section(layout, SectionKind::Plan, source)?;
-    let mut plan: Plan = codec::decode(&plan_bytes).map_err(|error| in_kind(SectionKind::Plan, error.into()))?;
+    let mut plan: StoredPlan = codec::decode(&plan_bytes).map_err(|error| in_kind(SectionKind::Plan, error.into()))?;
     drop(plan_bytes);
     let kernels = read_section(layout, SectionKind::Kernels, source)?;
-    sections::join_kernels(&kernels, &mut plan.pipelines).map_err(|error| in_kind(SectionKind::Kernels, error))?;
+    let joined = match &mut plan {
+        StoredPlan::One(plan) => sections::join_kernels(&kernels, &mut plan.pipelines),
+        StoredPlan::Several(linked) => sections::join_shared_kernels(&kernels, linked),
+    };
+    joined.map_err(|error| in_kind(SectionKind::Kernels, error))?;
     Ok(plan)
+}
+
+/// As [`check_lengths`], of several networks, which have no golden values.
+fn check_linked_lengths(layout: &Layout, linked: &Linked) -> Result<(), BundleError> {
+    if layout.section(SectionKind::Golden).is_some() {
+        return Err(BundleError::GoldenOfSeveral);
+    }
+    let implied = [
+        (SectionKind::Constants, linked.constants_bytes()),
+        (SectionKind::PageChecksums, Some(u64::from(linked.page_count) * 4)),
+        (SectionKind::Rows, linked.rows_bytes()),
+        (SectionKind::Pages, if linked.networks.is_empty() { Some(0) } else { linked.pages_bytes() }),
+    ];
+    check_section_lengths(layout, implied)
 }
 
 /// Checks the sections whose lengths the plan implies.
@@ -171,6 +272,13 @@ fn check_lengths(layout: &Layout, plan: &Plan) -> Result<(), BundleError> {
         (SectionKind::Rows, plan.rows_bytes()),
         (SectionKind::Pages, plan.pages_bytes()),
     ];
+    check_section_lengths(layout, implied)
+}
+
+fn check_section_lengths<const N: usize>(
+    layout: &Layout,
+    implied: [(SectionKind, Option<u64>); N],
+) -> Result<(), BundleError> {
     for (section, expected_bytes) in implied {
         let expected_bytes = expected_bytes.ok_or(BundleError::LengthOverflow)?;
         let found_bytes = layout.section(section).map_or(0, |section| section.length_bytes);

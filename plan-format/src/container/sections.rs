@@ -6,6 +6,7 @@
 
 use super::error::SectionError;
 use super::limits::MAX_BLOBS;
+use crate::linked::Linked;
 use crate::plan::{Pipeline, Plan, Port};
 
 /// Example inputs with the outputs that the reference gave: raw little-endian bytes in each port's API element type, in
@@ -84,14 +85,47 @@ pub(crate) fn join_kernels(section: &[u8], pipelines: &mut [Pipeline]) -> Result
         return Err(SectionError::KernelCount { kernels: sources.len() as u64, pipelines: pipelines.len() as u64 });
     }
     for ((index, pipeline), source) in (0_u32..).zip(pipelines).zip(sources) {
-        if !pipeline.source.is_empty() {
-            return Err(SectionError::MisplacedSource { pipeline: index });
-        }
-        let text = std::str::from_utf8(source)
-            .map_err(|error| SectionError::KernelText { pipeline: index, valid_bytes: error.valid_up_to() as u64 })?;
-        pipeline.source = text.to_owned();
+        join_kernel(index, pipeline, source)?;
     }
     Ok(())
+}
+
+fn join_kernel(index: u32, pipeline: &mut Pipeline, source: &[u8]) -> Result<(), SectionError> {
+    if !pipeline.source.is_empty() {
+        return Err(SectionError::MisplacedSource { pipeline: index });
+    }
+    let text = std::str::from_utf8(source)
+        .map_err(|error| SectionError::KernelText { pipeline: index, valid_bytes: error.valid_up_to() as u64 })?;
+    pipeline.source = text.to_owned();
+    Ok(())
+}
+
+/// As [`join_kernels`], for the pipelines of several networks, which name their sources.
+pub(crate) fn join_shared_kernels(section: &[u8], linked: &mut Linked) -> Result<(), SectionError> {
+    let sources = decode_blobs(section)?;
+    let (kernels, named) = (sources.len() as u64, linked.kernel_count());
+    if kernels != u64::from(named) {
+        return Err(SectionError::KernelCount { kernels, pipelines: named.into() });
+    }
+    for network in &mut linked.networks {
+        for ((index, pipeline), kernel) in (0_u32..).zip(&mut network.plan.pipelines).zip(&network.kernels) {
+            join_kernel(index, pipeline, sources[*kernel as usize])?;
+        }
+    }
+    Ok(())
+}
+
+/// The kernels section of several networks.
+pub(crate) fn encode_shared_kernels(linked: &Linked) -> Vec<u8> {
+    let mut sources: Vec<&[u8]> = vec![&[]; linked.kernel_count() as usize];
+    for network in &linked.networks {
+        for (pipeline, kernel) in network.plan.pipelines.iter().zip(&network.kernels) {
+            sources[*kernel as usize] = pipeline.source.as_bytes();
+        }
+    }
+    let mut bytes = Vec::new();
+    encode_blobs(&sources, &mut bytes);
+    bytes
 }
 
 /// The page checksum section: one u32 for every page.

@@ -7,12 +7,14 @@
 use super::error::WriteError;
 use super::layout::Layout;
 use super::limits::max_section_bytes;
+use super::read::check_linked;
 use super::section_kind::SectionKind;
 use super::sections::{self, Golden};
 use crate::codec;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::files::OutputFile;
-use crate::plan::{PageGeometry, PageId, Plan};
+use crate::linked::{Linked, StoredPlan};
+use crate::plan::{PageGeometry, PageId, Plan, RowTable};
 use crate::replay::replay;
 use crate::validate::validate;
 use blake3::Hasher;
@@ -61,7 +63,7 @@ impl BundleWriter<OutputFile> {
         golden: Option<&Golden>,
     ) -> Result<Self, WriteError> {
         let parts = SmallSections::new(plan, constants, golden)?;
-        parts.start(OutputFile::create(path.as_ref())?, plan)
+        parts.start(OutputFile::create(path.as_ref())?, Contents::of(plan))
     }
 
     /// Completes the file and puts it in place.
@@ -72,10 +74,41 @@ impl BundleWriter<OutputFile> {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
+impl BundleWriter<OutputFile> {
+    /// As [`BundleWriter::create`], of several networks.
+    pub fn create_linked(path: impl AsRef<Path>, linked: &Linked, constants: &[u8]) -> Result<Self, WriteError> {
+        let parts = SmallSections::of_linked(linked, constants)?;
+        parts.start(OutputFile::create(path.as_ref())?, Contents::of_linked(linked))
+    }
+}
+
+/// What follows the small sections.
+struct Contents<'a> {
+    row_tables: &'a [RowTable],
+    page: PageGeometry,
+    page_count: u32,
+}
+
+impl<'a> Contents<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        Self { row_tables: &plan.row_tables, page: plan.page, page_count: plan.page_count }
+    }
+
+    fn of_linked(linked: &'a Linked) -> Self {
+        Self { row_tables: &linked.row_tables, page: linked.networks[0].plan.page, page_count: linked.page_count }
+    }
+}
+
 impl<W: Write + Seek> BundleWriter<W> {
+    /// As [`BundleWriter::new`], of several networks.
+    pub fn new_linked(out: W, linked: &Linked, constants: &[u8]) -> Result<Self, WriteError> {
+        SmallSections::of_linked(linked, constants)?.start(out, Contents::of_linked(linked))
+    }
+
     /// Starts a bundle at the start of `out`, which must be empty.
     pub fn new(out: W, plan: &Plan, constants: &[u8], golden: Option<&Golden>) -> Result<Self, WriteError> {
-        SmallSections::new(plan, constants, golden)?.start(out, plan)
+        SmallSections::new(plan, constants, golden)?.start(out, Contents::of(plan))
     }
 
     /// Appends one or more whole rows of the current table (without checksums, which are added here).
@@ -180,7 +213,7 @@ impl<'a> SmallSections<'a> {
         validate(plan, constants.len() as u64).map_err(WriteError::Invalid)?;
         replay(plan).map_err(WriteError::Replay)?;
         let mut contents: Vec<(SectionKind, Cow<'_, [u8]>)> = vec![
-            (SectionKind::Plan, encode_plan_without_sources(plan)?.into()),
+            (SectionKind::Plan, encode_without_sources(StoredPlan::One(plan.clone()))?.into()),
             (SectionKind::Kernels, sections::encode_kernels(&plan.pipelines).into()),
             (SectionKind::Constants, constants.into()),
             (SectionKind::PageChecksums, sections::encode_checksums(&vec![0; plan.page_count as usize]).into()),
@@ -190,9 +223,35 @@ impl<'a> SmallSections<'a> {
             golden.check(plan).map_err(|source| WriteError::Section { section, source })?;
             contents.push((section, golden.encode().into()));
         }
+        Self::laid_out(contents, plan.rows_bytes(), plan.pages_bytes())
+    }
+
+    fn of_linked(linked: &Linked, constants: &'a [u8]) -> Result<Self, WriteError> {
+        let constant_bytes = constants.len() as u64;
+        if linked.constants_bytes() != Some(constant_bytes) {
+            return Err(WriteError::Constants {
+                constant_bytes,
+                expected_bytes: linked.constants_bytes().unwrap_or(u64::MAX),
+            });
+        }
+        check_linked(linked.clone()).map_err(|error| WriteError::Linked(Box::new(error)))?;
+        let contents: Vec<(SectionKind, Cow<'_, [u8]>)> = vec![
+            (SectionKind::Plan, encode_without_sources(StoredPlan::Several(linked.clone()))?.into()),
+            (SectionKind::Kernels, sections::encode_shared_kernels(linked).into()),
+            (SectionKind::Constants, constants.into()),
+            (SectionKind::PageChecksums, sections::encode_checksums(&vec![0; linked.page_count as usize]).into()),
+        ];
+        Self::laid_out(contents, linked.rows_bytes(), linked.pages_bytes())
+    }
+
+    fn laid_out(
+        contents: Vec<(SectionKind, Cow<'a, [u8]>)>,
+        rows_bytes: Option<u64>,
+        pages_bytes: Option<u64>,
+    ) -> Result<Self, WriteError> {
         let mut lengths: Vec<_> = contents.iter().map(|(kind, bytes)| (*kind, bytes.len() as u64)).collect();
-        lengths.push((SectionKind::Rows, plan.rows_bytes().ok_or(WriteError::LengthOverflow)?));
-        lengths.push((SectionKind::Pages, plan.pages_bytes().ok_or(WriteError::LengthOverflow)?));
+        lengths.push((SectionKind::Rows, rows_bytes.ok_or(WriteError::LengthOverflow)?));
+        lengths.push((SectionKind::Pages, pages_bytes.ok_or(WriteError::LengthOverflow)?));
         for &(section, length_bytes) in &lengths {
             let limit_bytes = max_section_bytes(section);
             if length_bytes > limit_bytes {
@@ -207,7 +266,7 @@ impl<'a> SmallSections<'a> {
     }
 
     /// Writes everything up to the first row.
-    fn start<W: Write + Seek>(self, mut out: W, plan: &Plan) -> Result<BundleWriter<W>, WriteError> {
+    fn start<W: Write + Seek>(self, mut out: W, rest: Contents<'_>) -> Result<BundleWriter<W>, WriteError> {
         let mut position_bytes = self.layout.head_bytes();
         out.write_all(&vec![0; position_bytes as usize])?;
         let contents = self.contents.iter().map(|(_, bytes)| bytes.as_ref()).chain([&[][..]]);
@@ -216,7 +275,7 @@ impl<'a> SmallSections<'a> {
             out.write_all(bytes)?;
             position_bytes = section.offset_bytes + bytes.len() as u64;
         }
-        let tables = (0_u32..).zip(&plan.row_tables).map(|(index, table)| TableProgress {
+        let tables = (0_u32..).zip(rest.row_tables).map(|(index, table)| TableProgress {
             index,
             row_bytes: table.row_bytes(),
             rows_left: table.rows,
@@ -227,8 +286,8 @@ impl<'a> SmallSections<'a> {
             out,
             layout: self.layout,
             tables,
-            page: plan.page,
-            page_count: plan.page_count,
+            page: rest.page,
+            page_count: rest.page_count,
             checksums: Vec::new(),
             rows_hasher: Hasher::new(),
             pages_hasher: Hasher::new(),
@@ -236,10 +295,11 @@ impl<'a> SmallSections<'a> {
     }
 }
 
-fn encode_plan_without_sources(plan: &Plan) -> Result<Vec<u8>, WriteError> {
-    let mut plan = plan.clone();
-    for pipeline in &mut plan.pipelines {
-        pipeline.source.clear();
+fn encode_without_sources(mut stored: StoredPlan) -> Result<Vec<u8>, WriteError> {
+    let clear = |plan: &mut Plan| plan.pipelines.iter_mut().for_each(|pipeline| pipeline.source.clear());
+    match &mut stored {
+        StoredPlan::One(plan) => clear(plan),
+        StoredPlan::Several(linked) => linked.networks.iter_mut().for_each(|network| clear(&mut network.plan)),
     }
-    codec::encode(&plan).map_err(|error| WriteError::Section { section: SectionKind::Plan, source: error.into() })
+    codec::encode(&stored).map_err(|error| WriteError::Section { section: SectionKind::Plan, source: error.into() })
 }

@@ -32,6 +32,11 @@ impl Plan {
         self.outputs.iter().map(ReadBack::from).chain(self.checks.iter().map(ReadBack::from))
     }
 
+    /// Bytes on the device of the largest output or check.
+    pub fn largest_read_back_bytes(&self) -> u64 {
+        self.read_back().filter_map(|read| read.slice).map(|slice| slice.size_bytes).max().unwrap_or(0)
+    }
+
     /// Bytes of the buffers through which all readers together pass pages: [`READ_BUFFERS_BYTES`], or the ring's size when
     /// that is less.
     pub fn read_buffers_bytes(&self) -> u64 {
@@ -66,7 +71,6 @@ impl MemoryDeclaration {
     /// `budget_bytes`, for one, changes the length of the encoding).
     pub fn of(plan: &Plan, constant_bytes: u64) -> Option<Self> {
         let page_bytes = plan.page.page_bytes();
-        let largest_output = plan.read_back().filter_map(|read| read.slice).map(|slice| slice.size_bytes).max();
         Some(Self {
             weight_arena_bytes: page_bytes
                 .checked_mul(u64::from(plan.slot_count))?
@@ -77,7 +81,7 @@ impl MemoryDeclaration {
             state_bytes: granules(plan.state_bytes()?)?,
             params_bytes: granules((plan.params.len() as u64).max(1))?,
             input_staging_bytes: granules(plan.input_upload_bytes()?)?,
-            readback_bytes: granules(largest_output.unwrap_or(0).min(MAX_READBACK_BYTES))?,
+            readback_bytes: granules(plan.largest_read_back_bytes().min(MAX_READBACK_BYTES))?,
             host_bytes: host_bytes(plan, constant_bytes)?,
         })
     }
@@ -97,4 +101,30 @@ fn host_bytes(plan: &Plan, constant_bytes: u64) -> Option<u64> {
     [decoded_plan, checksums, constant_bytes, rows, read_buffers]
         .iter()
         .try_fold(outputs, |sum, bytes| sum.checked_add(*bytes))
+}
+
+/// The fields by name; destructured, so that a new field cannot be forgotten.
+pub(crate) fn memory_kinds(memory: MemoryDeclaration) -> [(&'static str, u64); 9] {
+    let MemoryDeclaration {
+        weight_arena_bytes,
+        staging_bytes,
+        activation_bytes,
+        constant_bytes,
+        state_bytes,
+        params_bytes,
+        input_staging_bytes,
+        readback_bytes,
+        host_bytes,
+    } = memory;
+    [
+        ("weight arena", weight_arena_bytes),
+        ("staging", staging_bytes),
+        ("activation", activation_bytes),
+        ("constant", constant_bytes),
+        ("state", state_bytes),
+        ("parameter", params_bytes),
+        ("input staging", input_staging_bytes),
+        ("read-back", readback_bytes),
+        ("host", host_bytes),
+    ]
 }

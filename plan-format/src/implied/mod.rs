@@ -7,6 +7,7 @@ mod memory;
 mod requirements;
 mod sizes;
 
+pub(crate) use memory::memory_kinds;
 pub use memory::{
     DECODED_PLAN_FACTOR, GATHERED_INDEX_BYTES, GATHERED_ROWS_IN_FLIGHT, MAX_READBACK_BYTES, PAGE_CHECKSUM_BYTES,
     READ_BUFFERS_BYTES,

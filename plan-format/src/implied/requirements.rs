@@ -96,7 +96,7 @@ impl Requirements {
         }
     }
 
-    fn raise(&mut self, limit: Limit, used: u64) {
+    pub(crate) fn raise(&mut self, limit: Limit, used: u64) {
         let narrow = u32::try_from(used).unwrap_or(u32::MAX);
         let field = match limit {
             Limit::BufferBytes => return self.buffer_bytes = self.buffer_bytes.max(used),
@@ -147,7 +147,6 @@ fn plan_uses(plan: &Plan, constant_bytes: u64, visit: &mut dyn FnMut(Limit, User
         visit(Limit::TextureArrayLayers, User::Plan, plan.slot_count.into());
         visit(Limit::TextureSide, User::Plan, plan.page.rows.max(PAGE_WIDTH_TEXELS).into());
     }
-    let readback = plan.read_back().filter_map(|read| read.slice).map(|slice| slice.size_bytes).max().unwrap_or(0);
     let buffers = [
         if plan.staging_pages > 0 { plan.page.page_bytes() } else { 0 },
         plan.activation_bytes,
@@ -155,7 +154,7 @@ fn plan_uses(plan: &Plan, constant_bytes: u64, visit: &mut dyn FnMut(Limit, User
         plan.state_bytes().unwrap_or(u64::MAX),
         plan.params.len() as u64,
         plan.input_upload_bytes().unwrap_or(u64::MAX),
-        readback.min(MAX_READBACK_BYTES),
+        plan.largest_read_back_bytes().min(MAX_READBACK_BYTES),
     ];
     for bytes in buffers {
         visit(Limit::BufferBytes, User::Plan, bytes);

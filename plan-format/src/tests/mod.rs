@@ -5,6 +5,7 @@ mod corruption;
 mod files;
 mod fuzz;
 mod hostile;
+mod linked;
 mod mutations;
 mod property;
 mod replay_rules;

@@ -4,7 +4,7 @@
 
 use super::violation::shown;
 use super::{Check, MAX_PAGE_ROWS, MAX_STAGING_PAGES, MAX_TABLE_ENTRIES, Place, PlanViolation};
-use crate::implied::{User, for_each_use};
+use crate::implied::{User, for_each_use, memory_kinds};
 use crate::plan::{MAX_CONSTANT_BYTES, MAX_PAGES};
 use crate::plan::{MemoryDeclaration, Plan};
 
@@ -80,7 +80,9 @@ impl Check<'_> {
             self.found.push(PlanViolation::MemoryOverflow);
             return;
         };
-        for ((kind, declared_bytes), (_, implied_bytes)) in kinds(declared).into_iter().zip(kinds(implied)) {
+        for ((kind, declared_bytes), (_, implied_bytes)) in
+            memory_kinds(declared).into_iter().zip(memory_kinds(implied))
+        {
             if declared_bytes != implied_bytes {
                 self.found.push(PlanViolation::Memory { kind, declared_bytes, implied_bytes });
             }
@@ -99,30 +101,4 @@ fn user_place(plan: &Plan, user: User) -> Place {
             Place::Dispatch { index, node: shown(plan.name(plan.dispatches[index as usize].node)) }
         }
     }
-}
-
-/// The fields by name; destructured, so that a new field cannot be forgotten.
-fn kinds(memory: MemoryDeclaration) -> [(&'static str, u64); 9] {
-    let MemoryDeclaration {
-        weight_arena_bytes,
-        staging_bytes,
-        activation_bytes,
-        constant_bytes,
-        state_bytes,
-        params_bytes,
-        input_staging_bytes,
-        readback_bytes,
-        host_bytes,
-    } = memory;
-    [
-        ("weight arena", weight_arena_bytes),
-        ("staging", staging_bytes),
-        ("activation", activation_bytes),
-        ("constant", constant_bytes),
-        ("state", state_bytes),
-        ("parameter", params_bytes),
-        ("input staging", input_staging_bytes),
-        ("read-back", readback_bytes),
-        ("host", host_bytes),
-    ]
 }

@@ -67,6 +67,15 @@ pub enum Error {
     /// The bundle is another one than the session was opened with.
     #[error("the bundle changed since it was opened")]
     BundleChanged,
+    /// A network that the bundle does not have.
+    #[error("the bundle has no network `{name}`; it has {}", available.join(", "))]
+    UnknownNetwork { name: String, available: Vec<String> },
+    /// A run of one of several networks, without its name.
+    #[error("the bundle has several networks, and the run names none of {}", available.join(", "))]
+    NetworkNotNamed { available: Vec<String> },
+    /// A trace of several networks.
+    #[error("a session of several networks cannot be traced")]
+    TraceOfSeveral,
     /// An earlier failure took the device with it.
     #[error("the session cannot run again: {reason}")]
     SessionLost { reason: String },
@@ -183,6 +192,9 @@ impl Error {
             | Self::SourcePanic { .. }
             | Self::Cancelled { .. }
             | Self::BundleChanged
+            | Self::UnknownNetwork { .. }
+            | Self::NetworkNotNamed { .. }
+            | Self::TraceOfSeveral
             | Self::RingStalled { .. }
             | Self::ComputedIndex { .. }
             | Self::IntegerOverflow { .. }

@@ -63,6 +63,9 @@ fn errors() -> String {
         ComputedIndex { node: text("Gather_2"), position: 5, index: -9, least: -8, most: 7 };
         Input(InputError::Duplicate { name: text("x") });
         SelfTest(SelfTestError::NoGolden);
+        UnknownNetwork { name: "vae".to_owned(), available: vec!["text".to_owned(), "unet".to_owned()] };
+        NetworkNotNamed { available: vec!["text".to_owned(), "unet".to_owned()] };
+        TraceOfSeveral;
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! They deliberately know no arithmetic and no device layout; see `replay/convert.rs` for the latter.
 
-use flashmem_plan_format::plan::{ElementType, Port, State};
+use flashmem_plan_format::plan::{ElementType, Plan, Port, State};
 use half::f16;
 
 /// A dense row-major tensor.
@@ -90,6 +90,39 @@ impl PortInfo {
 
     pub(crate) fn of_state(state: &State) -> Self {
         Self { name: state.input.clone(), element: state.element, shape: state.shape.clone() }
+    }
+}
+
+/// One of the networks of a bundle that was linked of several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkInfo {
+    /// What it is called.
+    pub name: String,
+    /// What a run takes, in the model's order.
+    pub inputs: Vec<PortInfo>,
+    /// What a run gives.
+    pub outputs: Vec<PortInfo>,
+    /// What lives from run to run. States that several networks have in common are one.
+    pub states: Vec<PortInfo>,
+    /// Predicted time of a run that finds nothing in memory, in milliseconds.
+    pub predicted_cold_ms: f64,
+    /// The same of a run that finds the pages that the network keeps, when others ran in between.
+    pub predicted_returned_ms: f64,
+    /// For networks that it loads for when they are announced: their names, and the predicted times of their runs then.
+    pub predicted_next_ms: Vec<(String, f64)>,
+}
+
+impl NetworkInfo {
+    pub(crate) fn of(name: &str, plan: &Plan, predicted_next_ms: Vec<(String, f64)>) -> Self {
+        Self {
+            name: name.to_owned(),
+            predicted_next_ms,
+            inputs: plan.inputs.iter().map(PortInfo::of).collect(),
+            outputs: plan.outputs.iter().map(PortInfo::of).collect(),
+            states: plan.states.iter().map(PortInfo::of_state).collect(),
+            predicted_cold_ms: plan.predicted_cold_us as f64 / 1e3,
+            predicted_returned_ms: plan.predicted_warm_us as f64 / 1e3,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::bench::BenchArguments;
 use super::generate::GenerateArguments;
 use super::profile::ProfileArguments;
+use super::sequence::SequenceArguments;
 use clap::{Parser, Subcommand};
 use flashmem_plan_format::byte_size;
 use flashmem_runtime::IoMode;
@@ -23,6 +24,8 @@ use std::path::PathBuf;
   flashmem-run generate model.fmplan --prompt-ids prompt.npz --tokens 64
   flashmem-run model.fmplan --inputs in.npz --trace trace.json
   flashmem-run bench model.fmplan --cold --repeat 5 --json bench.json
+  flashmem-run app.fmplan --network unet --inputs in.npz --outputs out.npz
+  flashmem-run sequence app.fmplan --sequence 'text unet*20 vae'
 
 The arrays of in.npz are named as the model's inputs; others are ignored.
 Exit codes: 0 done, 1 the inputs, the bundle or the device are at fault, 2 wrong usage."
@@ -33,6 +36,9 @@ pub struct Arguments {
     /// The bundle: a file, or `http://host[:port]/path` of one on a server that serves ranges.
     #[arg(value_name = "OUT.fmplan", required = true)]
     pub bundle: Option<PathBuf>,
+    /// Of a bundle of several networks, the one to run.
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
     /// Arrays to run on, named as the model's inputs (.npz, compressed or not).
     #[arg(long, value_name = "IN.npz", required_unless_present = "self_test")]
     pub inputs: Option<PathBuf>,
@@ -80,6 +86,8 @@ pub enum Command {
     Bench(BenchArguments),
     /// Generate tokens from a prompt with a bundle that has states.
     Generate(GenerateArguments),
+    /// Run the networks of a linked bundle in an order, and compare predicted with measured times.
+    Sequence(SequenceArguments),
     /// Measure this machine and write a device profile for flashmem-compile --device.
     Profile(ProfileArguments),
 }

@@ -10,6 +10,7 @@ mod process_clock;
 mod profile;
 mod progress;
 mod report;
+mod sequence;
 
 pub use arguments::Arguments;
 pub use process_clock::ProcessClock;
@@ -25,6 +26,7 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
     match &arguments.command {
         Some(Command::Bench(bench)) => return bench::run(bench, process),
         Some(Command::Generate(text)) => return generate::run(text),
+        Some(Command::Sequence(order)) => return sequence::run(order),
         Some(Command::Profile(profile)) => return profile::run(profile),
         None => {}
     }
@@ -42,8 +44,9 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
     let before_open_ms = Some(process.elapsed_ms());
     let mut session = open(path, options).map_err(|error| cannot_open(path, error))?;
     report::opened(&session.stats());
+    let (taken, given) = ports(&session, arguments.network.as_deref())?;
     if let Some(path) = &arguments.outputs {
-        let ports = session.outputs();
+        let ports = &given;
         npz::check_names(path, ports.iter().map(|port| port.name.as_str()))?;
     }
     let mut cold_ms = None;
@@ -52,8 +55,8 @@ pub fn run(arguments: &Arguments, process: ProcessClock) -> anyhow::Result<()> {
         report::self_tested();
     }
     if let Some(path) = &arguments.inputs {
-        note_extra_arrays(path, &session.inputs())?;
-        let inputs = npz::read(path, &session.inputs())?;
+        note_extra_arrays(path, &taken)?;
+        let inputs = npz::read(path, &taken)?;
         let outputs = repeat(arguments, &mut session, &inputs, process, &mut cold_ms)?;
         if let Some(path) = &arguments.outputs {
             npz::write(path, &outputs.tensors)?;
@@ -122,14 +125,15 @@ fn repeat(
     cold_ms: &mut Option<f64>,
 ) -> anyhow::Result<Outputs> {
     session.reset_state()?;
-    let mut first = run_once(session, inputs).context("run 1 failed")?;
+    let network = arguments.network.as_deref();
+    let mut first = run_once(session, network, inputs).context("run 1 failed")?;
     // After a self-test the first run is not cold.
     *cold_ms = (!arguments.self_test).then(|| process.elapsed_ms());
     for run in 2..=arguments.repeat {
         if !arguments.keep_state {
             session.reset_state()?;
         }
-        let outputs = run_once(session, inputs).with_context(|| format!("run {run} failed"))?;
+        let outputs = run_once(session, network, inputs).with_context(|| format!("run {run} failed"))?;
         if arguments.keep_state {
             first = outputs;
             continue;
@@ -140,10 +144,33 @@ fn repeat(
 }
 
 /// One run with a progress bar.
-fn run_once(session: &mut Session, inputs: &[(String, Tensor)]) -> Result<Outputs, flashmem_runtime::Error> {
+fn run_once(
+    session: &mut Session,
+    network: Option<&str>,
+    inputs: &[(String, Tensor)],
+) -> Result<Outputs, flashmem_runtime::Error> {
     let mut progress = progress::RunProgress::start();
     let mut update = |done| progress.update(done);
-    session.run(RunRequest::new(inputs).with_progress(&mut update))
+    let request = RunRequest::new(inputs).with_progress(&mut update);
+    match network {
+        Some(name) => session.run_network(name, request),
+        None => session.run(request),
+    }
+}
+
+/// What a run takes and gives: that of the only network, or of the named one.
+fn ports(session: &Session, network: Option<&str>) -> anyhow::Result<(Vec<PortInfo>, Vec<PortInfo>)> {
+    let Some(name) = network else {
+        let names: Vec<_> = session.networks().into_iter().map(|network| network.name).collect();
+        anyhow::ensure!(
+            names.is_empty(),
+            "the bundle has several networks: name one with --network: {}",
+            names.join(", ")
+        );
+        return Ok((session.inputs(), session.outputs()));
+    };
+    let network = session.network(name)?;
+    Ok((network.inputs, network.outputs))
 }
 
 /// Says which arrays of the file the model does not take.

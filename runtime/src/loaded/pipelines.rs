@@ -332,23 +332,29 @@ async fn create_one(
     .await
 }
 
-/// One bind group for every dispatch.
+/// One bind group for every dispatch of `plan`, whose pipelines are among `pipelines`.
 pub(crate) async fn bind_groups(
     gpu: &Gpu,
     layouts: &Layouts,
-    plan: &Plan,
+    (plan, pipelines): (&Plan, &[Pipeline]),
     resources: &Resources,
 ) -> Result<Vec<BindGroup>, Error> {
     let mut groups = Vec::with_capacity(plan.dispatches.len());
     for dispatch in &plan.dispatches {
         let during = format!("binding the buffers of `{}`", plan.name(dispatch.node));
-        groups.push(gpu.checked(&during, || bind(&gpu.device, layouts, plan, resources, dispatch)).await?);
+        groups.push(gpu.checked(&during, || bind(&gpu.device, layouts, (plan, pipelines), resources, dispatch)).await?);
     }
     Ok(groups)
 }
 
-fn bind(device: &Device, layouts: &Layouts, plan: &Plan, resources: &Resources, dispatch: &Dispatch) -> BindGroup {
-    let pipeline = &plan.pipelines[dispatch.pipeline as usize];
+fn bind(
+    device: &Device,
+    layouts: &Layouts,
+    (plan, pipelines): (&Plan, &[Pipeline]),
+    resources: &Resources,
+    dispatch: &Dispatch,
+) -> BindGroup {
+    let pipeline = &pipelines[dispatch.pipeline as usize];
     let params = buffer_range(&resources.params, dispatch.params_offset_bytes, pipeline.params_bytes.into());
     let mut entries = vec![BindGroupEntry { binding: 0, resource: params }];
     if pipeline.uses_weights {

@@ -148,10 +148,10 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// For a plan whose parameters, of `params_bytes`, and constants are uploaded later.
+    /// For runs of `plans` in memory of `plan`, whose parameters, of `params_bytes`, and constants are uploaded later.
     pub(crate) async fn allocate(
         gpu: &Gpu,
-        plan: &Plan,
+        (plan, plans): (&Plan, &[&Plan]),
         params_bytes: usize,
         constants: &[u8],
         ledger: &mut Ledger,
@@ -161,7 +161,8 @@ impl Staging {
         for _ in 0..plan.staging_pages {
             ring.extend(new.write_buffer(Kind::Staging, plan.page.page_bytes()).await?);
         }
-        let input_bytes = plan.input_upload_bytes().expect("a validated plan's sizes do not overflow");
+        let bytes = |plan: &&Plan| plan.input_upload_bytes().expect("a validated plan's sizes do not overflow");
+        let input_bytes = plans.iter().map(bytes).max().unwrap_or(0);
         let input = new.write_buffer(Kind::InputStaging, input_bytes).await?;
         let constants =
             new.buffer(Kind::Constants, constants.len() as u64, BINDING.union(BufferUsages::STORAGE)).await?;
@@ -194,7 +195,7 @@ impl Staging {
     pub(crate) async fn complete(
         self,
         gpu: &Gpu,
-        plan: &Plan,
+        (plan, plans): (&Plan, &[&Plan]),
         states: Option<Buffer>,
         ledger: &mut Ledger,
     ) -> Result<(Resources, HostBuffers), Error> {
@@ -212,7 +213,8 @@ impl Staging {
         let usages = BINDING.union(BufferUsages::STORAGE).union(BufferUsages::COPY_SRC);
         let activations = new.buffer(Kind::Activations, activation_bytes, usages).await?.expect("its size is not zero");
         let arena = new.arena(plan).await?;
-        let readback = new.buffer(Kind::Readback, readback_bytes(plan), READ).await?;
+        let readback =
+            new.buffer(Kind::Readback, plans.iter().map(|plan| readback_bytes(plan)).max().unwrap_or(0), READ).await?;
         let readback = readback.map(|buffer| ReadBuffer { buffer, mapped: false });
         let resources = Resources { arena, activations, constants: self.constants, states, params: self.params };
         Ok((resources, HostBuffers { ring: self.ring, input: self.input, rows: HeldRows::none(plan), readback }))
@@ -224,8 +226,7 @@ const WRITE: BufferUsages = BufferUsages::MAP_WRITE.union(BufferUsages::COPY_SRC
 const READ: BufferUsages = BufferUsages::MAP_READ.union(BufferUsages::COPY_DST);
 
 fn readback_bytes(plan: &Plan) -> u64 {
-    let slices = plan.read_back().filter_map(|read| read.slice);
-    slices.map(|slice| slice.size_bytes).max().unwrap_or(0).min(MAX_READBACK_BYTES)
+    plan.largest_read_back_bytes().min(MAX_READBACK_BYTES)
 }
 
 struct Allocator<'a> {

@@ -186,7 +186,7 @@ impl<'a> Walk<'a> {
             open.pass.set_pipeline(pipeline);
             open.pipeline = Some(dispatch.pipeline);
         }
-        open.pass.set_bind_group(0, &loaded.device_state().bind_groups[index as usize], &[]);
+        open.pass.set_bind_group(0, loaded.bind_group(index), &[]);
         let [x, y, z] = dispatch.workgroups;
         open.pass.dispatch_workgroups(x, y, z);
         loaded.timeline.mark(Mark::FirstDispatch);

@@ -1,13 +1,14 @@
 //! A session: one bundle on one device, with everything that it will ever hold.
 //!
 //! `builder.rs` is how apps open one; `opening.rs` checks first and allocates then. `trim.rs` gives memory back between runs,
-//! `self_test.rs` runs the bundle's own example, `measure.rs` has what only measurements need, `context.rs` is a device that
-//! sessions share. A session is used by one thread at a time.
+//! `self_test.rs` runs the bundle's own example, `network.rs` one of several networks, `measure.rs` has what only measurements need,
+//! `context.rs` is a device that sessions share. A session is used by one thread at a time.
 
 mod builder;
 mod context;
 #[cfg(not(target_arch = "wasm32"))]
 mod measure;
+mod network;
 mod opening;
 mod self_test;
 mod state;
@@ -25,6 +26,7 @@ use crate::loaded::{HostBuffers, Input, Loaded};
 use crate::replay::{self, RunResult};
 use crate::time::{Stopwatch, Wait};
 use flashmem_plan_format::Bundle;
+use flashmem_plan_format::plan::{Command, Plan};
 
 /// An opened bundle, ready to run. [`Session::builder`] opens one.
 ///
@@ -46,6 +48,8 @@ pub struct Session {
     cache_state: Option<&'static str>,
     /// What lives from run to run, while the rest was given back.
     states: Option<wgpu::Buffer>,
+    /// Position of the network that runs after the next run, where the app has said it.
+    announced: Option<usize>,
     /// `None` for a source that is no file.
     file_mode: Option<FileMode>,
 }
@@ -73,7 +77,7 @@ impl Session {
     /// [`Error::Cancelled`]. No output is returned then, and the session can run again unless the error says that it is lost.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run<'a>(&mut self, request: impl Into<RunRequest<'a>>) -> Result<Outputs, Error> {
-        pollster::block_on(self.run_in(request.into(), true))
+        pollster::block_on(self.run_only(request.into(), true))
     }
 
     /// As a blocking run, without sleeping in the thread that polls it. Dropping the future ends the run, and the session can
@@ -82,10 +86,13 @@ impl Session {
     /// # Errors
     /// As for a blocking run.
     pub async fn run_async<'a>(&mut self, request: impl Into<RunRequest<'a>>) -> Result<Outputs, Error> {
-        self.run_in(request.into(), false).await
+        self.run_only(request.into(), false).await
     }
 
-    async fn run_in(&mut self, mut request: RunRequest<'_>, may_block: bool) -> Result<Outputs, Error> {
+    async fn run_only(&mut self, mut request: RunRequest<'_>, may_block: bool) -> Result<Outputs, Error> {
+        if !self.loaded.networks.list.is_empty() {
+            return Err(Error::NetworkNotNamed { available: self.loaded.networks.names() });
+        }
         let wait = Wait::new(self.options.timeout, may_block, request.cancel.take());
         self.check_lost()?;
         let tensors = replay::bind_inputs(&self.loaded.bundle.plan, &request.inputs)?;
@@ -100,14 +107,14 @@ impl Session {
         Ok(outputs)
     }
 
-    /// The inputs that a run takes, in the model's order.
+    /// The inputs that a run takes, in the model's order; nothing where there are several networks ([`Session::network`]).
     pub fn inputs(&self) -> Vec<PortInfo> {
-        self.loaded.bundle.plan.inputs.iter().map(PortInfo::of).collect()
+        self.loaded.whole.plan.inputs.iter().map(PortInfo::of).collect()
     }
 
-    /// The outputs that a run gives, in the model's order.
+    /// The outputs that a run gives, in the model's order; nothing where there are several networks.
     pub fn outputs(&self) -> Vec<PortInfo> {
-        self.loaded.bundle.plan.outputs.iter().map(PortInfo::of).collect()
+        self.loaded.whole.plan.outputs.iter().map(PortInfo::of).collect()
     }
 
     /// What the session did so far, beside what the plan predicts, in the Chrome trace format (for Perfetto); `None` unless
@@ -136,11 +143,11 @@ impl Session {
     }
 
     fn memory_stats(&self) -> MemoryStats {
-        let declared_peak_bytes = declared_peak_bytes(&self.loaded.bundle);
+        let declared_peak_bytes = declared_peak_bytes(&self.loaded.whole);
         let measured_peak_bytes = self.ledger.peak_bytes();
         MemoryStats {
             declared_peak_bytes,
-            declared_host_bytes: self.loaded.bundle.plan.memory.host_bytes,
+            declared_host_bytes: self.loaded.whole.plan.memory.host_bytes,
             measured_peak_bytes,
             declared_exceeded: measured_peak_bytes > declared_peak_bytes,
             device_allocated_bytes: self.ledger.device_allocated_bytes(),
@@ -152,13 +159,17 @@ impl Session {
     }
 
     fn plan_stats(&self) -> PlanStats {
-        let plan = &self.loaded.bundle.plan;
+        let repeat_loads = self.loaded.commands(true).loads.len();
+        let plan = &self.loaded.whole.plan;
+        let of_networks = |count: fn(&Plan) -> usize| {
+            self.loaded.networks.list.iter().map(|network| count(&network.bundle.plan)).sum::<usize>()
+        };
         PlanStats {
             weight_bytes_total: plan.weight_bytes,
             pipelines: self.loaded.pipelines.count(),
-            dispatches: plan.dispatches.len() as u32,
-            loads: self.loaded.loads.len() as u32,
-            loads_repeat: self.loaded.commands(true).loads.len() as u32,
+            dispatches: (plan.dispatches.len() + of_networks(|plan| plan.dispatches.len())) as u32,
+            loads: (self.loaded.loads.len() + of_networks(|plan| load_count(&plan.commands))) as u32,
+            loads_repeat: (repeat_loads + of_networks(|plan| load_count(&plan.repeat_commands))) as u32,
             predicted_cold_ms: plan.predicted_cold_us as f64 / 1e3,
             predicted_warm_ms: plan.predicted_warm_us as f64 / 1e3,
         }
@@ -259,9 +270,14 @@ fn declared_peak_bytes(bundle: &Bundle) -> u64 {
     bundle.plan.memory.total_bytes().expect("a validated plan's declaration does not overflow")
 }
 
+fn load_count(commands: &[Command]) -> usize {
+    commands.iter().filter(|command| matches!(command, Command::Load { .. })).count()
+}
+
 /// What a session holds on the host between runs.
 fn host_bytes(loaded: &Loaded, input: &Input) -> u64 {
-    plan_bytes(&loaded.bundle.plan)
+    plan_bytes(&loaded.whole.plan)
+        + loaded.networks.host_bytes()
         + loaded.pipelines.source_bytes()
         + input.pages.host_bytes()
         + (size_of_val(&*loaded.loads) + size_of_val(&*loaded.repeat_loads)) as u64

@@ -11,15 +11,16 @@ use crate::device::adapter::{self, Chosen};
 use crate::device::{Gpu, Ledger, plan_bytes};
 use crate::io::{FileMode, MeteredSource, watched};
 use crate::loaded::{
-    DeviceState, HostBuffers, Input, KnownPipelines, Layouts, Loaded, Pipelines, Staging, bind_groups,
+    DeviceState, HostBuffers, Input, KnownPipelines, Layouts, Loaded, Networks, Pipelines, Resources, Staging,
+    bind_groups, plans,
 };
 use crate::pages::{PageReader, PageSource, useful_readers};
 use crate::time::{Timeline, Wait};
 use crate::trace::{Timestamps, Trace};
-use flashmem_plan_format::Bundle;
-use flashmem_plan_format::plan::{Command, PageId};
+use flashmem_plan_format::plan::{PageId, Plan};
+use flashmem_plan_format::{Bundle, OpenedBundle, OpenedNetwork};
 use std::sync::Arc;
-use wgpu::Features;
+use wgpu::{BindGroup, Features};
 
 /// Opens a bundle, on a shared device or on one of its own.
 pub(super) async fn open(
@@ -46,6 +47,9 @@ pub(super) async fn open(
     timeline.mark(Mark::Device);
     if let Some(trace) = &checked.trace {
         // Before the ledger starts: tracing's own memory is not in it.
+        if !checked.networks.is_empty() {
+            return Err(Error::TraceOfSeveral);
+        }
         trace.use_timestamps(Timestamps::create(&gpu, checked.bundle.plan.dispatches.len() as u32).await?);
     }
     let mut ledger = Ledger::start(&gpu.device);
@@ -67,6 +71,7 @@ pub(super) async fn open(
         bytes_read_before,
         cache_state,
         states: None,
+        announced: None,
         file_mode,
     })
 }
@@ -80,6 +85,8 @@ fn features(options: &Options) -> Features {
 /// A bundle that may be run, and what reads its pages.
 struct Checked {
     bundle: Bundle,
+    /// Of a bundle of several.
+    networks: Vec<OpenedNetwork>,
     loads: Arc<[PageId]>,
     source: Arc<MeteredSource>,
     pages: PageSource,
@@ -125,22 +132,26 @@ async fn check_and_choose(
 
 async fn check(source: &Arc<MeteredSource>, options: &Options, timeline: &Arc<Timeline>) -> Result<Checked, Error> {
     let wait = Wait::blocking(options.timeout);
-    let mut bundle = watched(source, &wait, "opening the bundle", Bundle::open_without_golden).await??;
+    let OpenedBundle { mut bundle, networks } =
+        watched(source, &wait, "opening the bundle", OpenedBundle::open).await??;
     let declared_bytes = declared_peak_bytes(&bundle);
     if let Some(budget_bytes) = options.budget_bytes.filter(|budget| *budget < declared_bytes) {
         return Err(Error::Budget { declared_bytes, budget_bytes });
     }
     timeline.mark(Mark::Validated);
     let bytes_read = source.bytes_read();
-    let loads = loads(&bundle.plan.commands);
+    let loads = crate::loaded::loads(&bundle.plan.commands);
     let readers = useful_readers(&bundle.plan, options.reader_threads);
     // What is fetched needs no threads.
     let threads = if source.is_fetched() { 0 } else { readers };
     let trace = options.trace.then(|| Arc::new(Trace::new(timeline.clock())));
     let reader = PageReader::new(Arc::clone(source), &mut bundle, readers, Arc::clone(timeline), trace.clone());
     let pages = PageSource::start(reader, bundle.plan.staging_pages, threads)?;
-    pages.begin(&loads);
-    Ok(Checked { bundle, loads, source: Arc::clone(source), pages, trace, bytes_read })
+    // Which of several networks runs first is not known.
+    if networks.is_empty() {
+        pages.begin(&loads);
+    }
+    Ok(Checked { bundle, networks, loads, source: Arc::clone(source), pages, trace, bytes_read })
 }
 
 /// Everything that opening makes.
@@ -160,40 +171,46 @@ async fn build(
     ledger: &mut Ledger,
     timeline: Arc<Timeline>,
 ) -> Result<Built, Error> {
-    let Checked { mut bundle, loads, source, pages, trace, bytes_read: _ } = checked;
+    let Checked { mut bundle, networks, loads, source, pages, trace, bytes_read: _ } = checked;
+    let networks = Networks::new(networks, bundle.plan.slot_count);
+    let is_one = networks.list.is_empty();
     let constants = std::mem::take(&mut bundle.constants);
-    let repeat_loads = self::loads(&bundle.plan.repeat_commands);
+    let repeat_loads = crate::loaded::loads(&bundle.plan.repeat_commands);
     let layouts = Arc::new(Layouts::create(&gpu, &bundle.plan).await?);
     let known = context.map(Context::known_pipelines);
     let (pipelines, cache_state) = start_pipelines(&gpu, known, &mut bundle, &layouts, options, &timeline)?;
 
-    let mut staging = Staging::allocate(&gpu, &bundle.plan, bundle.plan.params.len(), &constants, ledger).await?;
+    let plans = plans(&bundle, &networks);
+    let for_plans = (&bundle.plan, plans.as_slice());
+    let mut staging = Staging::allocate(&gpu, for_plans, bundle.plan.params.len(), &constants, ledger).await?;
     timeline.mark(Mark::Staging);
     ledger.check(&bundle.plan.memory)?;
     let last = staging.ring.len().saturating_sub(1);
-    for (ring_index, buffer) in (0..).zip(&mut staging.ring[..last]) {
+    for (ring_index, buffer) in (0..).zip(&mut staging.ring[..last]).filter(|_| is_one) {
         buffer.give(ring_index, &pages)?;
     }
 
     staging.upload(&gpu, &bundle.plan.params, &constants, &Wait::blocking(options.timeout)).await?;
-    if let Some(buffer) = staging.ring.last_mut() {
+    if let Some(buffer) = staging.ring.last_mut().filter(|_| is_one) {
         buffer.give(last as u32, &pages)?;
     }
     #[cfg(target_arch = "wasm32")]
     pages.beside(pipelines.create_all()).await?;
-    let host_bytes = plan_bytes(&bundle.plan) + pipelines.source_bytes() + pages.host_bytes();
+    let plan_bytes = plan_bytes(&bundle.plan) + networks.host_bytes();
+    let host_bytes = plan_bytes + pipelines.source_bytes() + pages.host_bytes();
     ledger.sample(&gpu.device, host_bytes + constants.len() as u64);
     drop(constants);
-    let (resources, buffers) = staging.complete(&gpu, &bundle.plan, None, ledger).await?;
+    let (resources, buffers) = staging.complete(&gpu, for_plans, None, ledger).await?;
     ledger.check(&bundle.plan.memory)?;
-    let bind_groups = bind_groups(&gpu, &layouts, &bundle.plan, &resources).await?;
+    let bind_groups = bind_all(&gpu, &layouts, for_plans, &resources).await?;
     // The device has them.
     bundle.plan.params = Vec::new();
     timeline.mark(Mark::Allocated);
-    let bundle = Arc::new(bundle);
+    let whole = Arc::new(bundle);
+    let bundle = Arc::clone(&whole);
     let input = Input { pages, source, bundle: Arc::clone(&bundle), rows_at_a_time: options.reader_threads };
     let device_state = Some(DeviceState { bind_groups, resources });
-    let loaded = Loaded { pipelines, device_state, gpu, bundle, loads, repeat_loads, timeline, trace };
+    let loaded = Loaded { pipelines, device_state, gpu, bundle, whole, networks, loads, repeat_loads, timeline, trace };
     Ok(Built { input, loaded, buffers, cache_state })
 }
 
@@ -223,11 +240,16 @@ fn pipeline_threads(options: &Options) -> u32 {
     if options.pipeline_threads == 0 { cores().clamp(2, 8) } else { options.pipeline_threads }
 }
 
-/// Pages in order of loading.
-fn loads(commands: &[Command]) -> Arc<[PageId]> {
-    let pages = commands.iter().filter_map(|command| match command {
-        Command::Load { page, .. } => Some(*page),
-        Command::Drop { .. } | Command::Dispatch { .. } | Command::Submit => None,
-    });
-    pages.collect()
+/// The bind groups of every plan that runs follow; pipelines are those of the plan that memory was allocated for.
+pub(super) async fn bind_all(
+    gpu: &Gpu,
+    layouts: &Layouts,
+    (plan, plans): (&Plan, &[&Plan]),
+    resources: &Resources,
+) -> Result<Vec<Vec<BindGroup>>, Error> {
+    let mut all = Vec::with_capacity(plans.len());
+    for own in plans {
+        all.push(bind_groups(gpu, layouts, (own, &plan.pipelines), resources).await?);
+    }
+    Ok(all)
 }

@@ -10,7 +10,7 @@ use wgpu::CommandEncoderDescriptor;
 impl Session {
     /// What lives from run to run, in the device's memory: the name of the model's input, with type and shape.
     pub fn states(&self) -> Vec<PortInfo> {
-        self.loaded.bundle.plan.states.iter().map(PortInfo::of_state).collect()
+        self.loaded.whole.plan.states.iter().map(PortInfo::of_state).collect()
     }
 
     /// Sets everything that lives from run to run back to zeros, as it was when the session was opened.

@@ -5,13 +5,14 @@
 //! Constants and parameters are read from the bundle again,
 //! which must not have changed meanwhile.
 
+use super::opening::bind_all;
 use super::{Condition, Session, host_bytes};
 use crate::api::Error;
 use crate::device::{Kind, plan_bytes};
 use crate::io::watched;
-use crate::loaded::{DeviceState, HostBuffers, Staging, bind_groups};
+use crate::loaded::{DeviceState, HeldRows, HostBuffers, Staging};
 use crate::time::Wait;
-use flashmem_plan_format::Bundle;
+use flashmem_plan_format::OpenedBundle;
 
 impl Session {
     /// Gives back all device memory that the session holds, until the next run, which allocates it again and reads
@@ -79,22 +80,25 @@ impl Session {
         self.ledger.release_all();
         let Self { loaded, input, buffers, ledger, states, .. } = self;
         let during = "opening the bundle again";
-        let fresh = watched(&input.source, wait, during, Bundle::open_without_golden).await??;
-        if fresh.hash != loaded.bundle.hash {
+        let OpenedBundle { bundle: fresh, networks } =
+            watched(&input.source, wait, during, OpenedBundle::open).await??;
+        if fresh.hash != loaded.whole.hash {
             return Err(Error::BundleChanged);
         }
-        let (gpu, plan) = (&loaded.gpu, &loaded.bundle.plan);
-        let mut staging = Staging::allocate(gpu, plan, fresh.plan.params.len(), &fresh.constants, ledger).await?;
+        let (gpu, plan, plans) = (&loaded.gpu, &loaded.whole.plan, loaded.plans());
+        let for_plans = (plan, plans.as_slice());
+        let mut staging = Staging::allocate(gpu, for_plans, fresh.plan.params.len(), &fresh.constants, ledger).await?;
         staging.upload(gpu, &fresh.plan.params, &fresh.constants, wait).await?;
-        let fresh_bytes = plan_bytes(&fresh.plan) + fresh.constants.len() as u64;
+        let of_networks: u64 = networks.iter().map(|network| plan_bytes(&network.bundle.plan)).sum();
+        let fresh_bytes = plan_bytes(&fresh.plan) + of_networks + fresh.constants.len() as u64;
         ledger.sample(&gpu.device, host_bytes(loaded, input) + fresh_bytes);
         // Its memory must not add to that of the large resources.
-        drop(fresh);
-        let (resources, host_buffers) = staging.complete(gpu, plan, states.clone(), ledger).await?;
+        drop((fresh, networks));
+        let (resources, host_buffers) = staging.complete(gpu, for_plans, states.clone(), ledger).await?;
         ledger.check(&plan.memory)?;
-        let bind_groups = bind_groups(gpu, loaded.pipelines.layouts(), plan, &resources).await?;
+        let bind_groups = bind_all(gpu, loaded.pipelines.layouts(), for_plans, &resources).await?;
         ledger.sample(&gpu.device, host_bytes(loaded, input));
-        *buffers = host_buffers;
+        *buffers = HostBuffers { rows: HeldRows::none(&loaded.bundle.plan), ..host_buffers };
         loaded.device_state = Some(DeviceState { resources, bind_groups });
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! The expected error follows from where in the file the read was, so that it is known for every read of opening and of a
 //! run, in whatever order threads come to it.
 
-use flashmem_plan_format::container::{Bundle, BundleError, SectionKind};
+use flashmem_plan_format::container::{Bundle, BundleError, OpenedBundle, SectionKind};
 use flashmem_plan_format::plan::PageId;
 use flashmem_runtime::{Error, MemorySource, ReadAt};
 use std::io;
@@ -42,7 +42,7 @@ pub struct Injector {
 
 impl Injector {
     pub fn new(bytes: &[u8]) -> Arc<Self> {
-        let bundle = Bundle::open(&MemorySource(bytes.into())).unwrap();
+        let bundle = OpenedBundle::open(&MemorySource(bytes.into())).unwrap().bundle;
         Arc::new(Self { bytes: bytes.to_vec(), bundle, state: Mutex::default(), released: Condvar::new() })
     }
 

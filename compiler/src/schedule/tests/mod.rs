@@ -14,12 +14,11 @@ use proptest::strategy::Strategy as Generate;
 use proptest::test_runner::RngSeed;
 
 use super::optimum::meets;
-use super::pipeline::{is_feasible, uploads_finish_us};
+use super::pipeline::{Uploads, is_feasible, uploads_finish_us};
 use super::verify::{Violation, verify};
 use super::{
     CommandStream, Demand, Problem, ProblemError, Schedule, ScheduleError, SolverKind, SolverStatus, StepData,
-    Strategy, Uploads, emit_commands, min_slots_within, page_uses, schedule, schedule_with, slots_bound_within,
-    smallest_slots,
+    Strategy, emit_commands, min_slots_within, page_uses, schedule, schedule_with, slots_bound_within, smallest_slots,
 };
 
 /// A problem and the pages that its steps read.

@@ -15,13 +15,22 @@ pub(super) fn read(arguments: &BenchArguments, session: &Session) -> anyhow::Res
     let source = FileSource::open(&arguments.bundle)?;
     let bundle = Bundle::open(&source)?;
     let bounds = &bundle.plan.index_bounds;
-    let values = bundle.golden.map(|golden| golden.inputs);
-    let values =
-        values.unwrap_or_else(|| (0..).zip(&ports).map(|(input, port)| made_up(port, input, bounds)).collect());
+    match bundle.golden {
+        Some(golden) => Ok(named(&ports, golden.inputs)),
+        None => Ok(made_up_inputs(&ports, bounds)),
+    }
+}
+
+/// Inputs that a network with these bounds on its indices takes.
+pub fn made_up_inputs(ports: &[PortInfo], bounds: &[IndexBound]) -> Vec<(String, Tensor)> {
+    named(ports, (0..).zip(ports).map(|(input, port)| made_up(port, input, bounds)).collect())
+}
+
+fn named(ports: &[PortInfo], values: Vec<Vec<u8>>) -> Vec<(String, Tensor)> {
     let tensor = |(port, bytes): (&PortInfo, Vec<u8>)| {
         (port.name.clone(), Tensor { element: port.element, shape: port.shape.clone(), bytes })
     };
-    Ok(ports.iter().zip(values).map(tensor).collect())
+    ports.iter().zip(values).map(tensor).collect()
 }
 
 /// Floats between -1 and 1, and integers of 0 and 1, or what is nearest of indices that may be neither.

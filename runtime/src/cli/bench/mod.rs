@@ -14,6 +14,7 @@ mod report;
 mod samples;
 
 pub use arguments::BenchArguments;
+pub use inputs::made_up_inputs;
 
 use super::ProcessClock;
 use anyhow::Context as _;

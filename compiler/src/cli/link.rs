@@ -1,0 +1,188 @@
+//! `flashmem-compile link`: bundles of one network each become one of several, and what that needs is printed.
+
+use super::args::{LinkArgs, StatesArg};
+use super::{Usage, progress_bar};
+use anyhow::{Context as _, bail, ensure};
+use flashmem_compiler::link::{LinkInput, LinkOptions, LinkReport, NetworkReport, link};
+use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile};
+use flashmem_compiler::schedule::SolverKind;
+use flashmem_plan_format::byte_size;
+use flashmem_plan_format::files::{Named, OutputFile, check_outputs};
+use flashmem_plan_format::linked::MAX_NETWORKS;
+use std::path::Path;
+
+/// Most runs of a sequence.
+const MAX_SEQUENCE: usize = 1_000_000;
+
+/// Links.
+pub fn run(args: &LinkArgs) -> Result<(), Result<anyhow::Error, Usage>> {
+    let (inputs, options) = parsed(args).map_err(|error| Err(Usage(error)))?;
+    let read: Vec<_> = inputs.iter().map(|input| Named::new("a bundle", &input.path)).collect();
+    let writable =
+        OutputFile::check(&args.output).and_then(|()| check_outputs(&read, &[Named::new("the output", &args.output)]));
+    writable.map_err(|error| Ok(error.into()))?;
+    let bar = progress_bar(args.quiet);
+    bar.set_message("link");
+    let linked = link(&inputs, &args.output, &options, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let report = linked.map_err(|error| Ok(error.into()))?;
+    if !args.quiet {
+        print(&args.output, &report);
+    }
+    Ok(())
+}
+
+fn parsed(args: &LinkArgs) -> anyhow::Result<(Vec<LinkInput>, LinkOptions)> {
+    let inputs = args.bundles.iter().map(|text| input(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    ensure!(inputs.len() <= MAX_NETWORKS as usize, "at most {MAX_NETWORKS} networks can be linked");
+    for (index, input) in inputs.iter().enumerate() {
+        let earlier = inputs[..index].iter().any(|other| other.name == input.name);
+        ensure!(!earlier, "two networks are called `{}`; name one by NAME=BUNDLE", input.name);
+    }
+    let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+    let budget_bytes = args.budget.as_deref().map(byte_size::parse).transpose().context("--budget")?;
+    let sequence = args.sequence.as_deref().map(|text| sequence(text, &names)).transpose().context("--sequence")?;
+    let sequence = sequence.unwrap_or_default();
+    let calls = match args.calls.as_deref() {
+        Some(text) => calls(text, &names).context("--calls")?,
+        None if sequence.is_empty() => vec![1.0; names.len()],
+        // As often as in the sequence; what is not in it still may run.
+        None => (0_u32..)
+            .zip(&names)
+            .map(|(network, _)| sequence.iter().filter(|run| **run == network).count() as f64)
+            .collect(),
+    };
+    let profile = DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?;
+    let described = [
+        args.budget.as_ref().map(|text| ("budget".to_owned(), text.clone())),
+        args.calls.as_ref().map(|text| ("calls".to_owned(), text.clone())),
+        args.sequence.as_ref().map(|text| ("sequence".to_owned(), text.clone())),
+    ];
+    let options = LinkOptions {
+        budget_bytes,
+        calls,
+        sequence,
+        shares_states: args.states == StatesArg::Shared,
+        limits: profile.limits,
+        solver: SolverKind::default(),
+        options: described.into_iter().flatten().collect(),
+    };
+    Ok((inputs, options))
+}
+
+/// `NAME=BUNDLE`, or a bundle that is called as its file is.
+fn input(text: &str) -> anyhow::Result<LinkInput> {
+    if let Some((name, path)) = text.split_once('=').filter(|(name, _)| !name.contains(['/', '\\'])) {
+        ensure!(!name.is_empty() && !path.is_empty(), "`{text}` is not NAME=BUNDLE");
+        return Ok(LinkInput { name: name.to_owned(), path: path.into() });
+    }
+    let path = Path::new(text);
+    let name = path.file_stem().and_then(|stem| stem.to_str()).with_context(|| format!("`{text}` names no file"))?;
+    Ok(LinkInput { name: name.to_owned(), path: path.to_owned() })
+}
+
+/// `a=10,b=1`; networks that are not named run once.
+fn calls(text: &str, names: &[&str]) -> anyhow::Result<Vec<f64>> {
+    let mut calls = vec![1.0; names.len()];
+    for part in text.split(',') {
+        let (name, number) = part.split_once('=').with_context(|| format!("`{part}` is not NAME=NUMBER"))?;
+        let number: f64 = number.trim().parse().with_context(|| format!("`{number}` is no number"))?;
+        ensure!(number.is_finite() && (0.0..=1e9).contains(&number), "{number} is not from 0 to 1e9");
+        calls[position(name.trim(), names)? as usize] = number;
+    }
+    Ok(calls)
+}
+
+/// `text unet*20 vae`.
+fn sequence(text: &str, names: &[&str]) -> anyhow::Result<Vec<u32>> {
+    let mut runs = Vec::new();
+    for part in text.split_whitespace() {
+        let (name, times) = match part.rsplit_once('*') {
+            Some((name, times)) => (name, times.parse().with_context(|| format!("`{times}` is no number of runs"))?),
+            None => (part, 1_usize),
+        };
+        ensure!(runs.len().saturating_add(times) <= MAX_SEQUENCE, "a sequence has at most {MAX_SEQUENCE} runs");
+        runs.extend(std::iter::repeat_n(position(name, names)?, times));
+    }
+    ensure!(!runs.is_empty(), "no runs");
+    Ok(runs)
+}
+
+fn position(name: &str, names: &[&str]) -> anyhow::Result<u32> {
+    match (0_u32..).zip(names).find(|(_, known)| **known == name) {
+        Some((position, _)) => Ok(position),
+        None => bail!("`{name}` is none of {}", names.join(", ")),
+    }
+}
+
+fn print(output: &Path, report: &LinkReport) {
+    let linked = &report.linked;
+    let page_bytes = linked.networks.first().map_or(0, |network| network.plan.page.page_bytes());
+    outln!("{}: {}", output.display(), byte_size::format(report.summary.file_bytes));
+    outln!(
+        "  {} networks; {} pages of {}, {} of them stored once for several",
+        linked.networks.len(),
+        linked.page_count,
+        byte_size::format(page_bytes),
+        report.pages_given - linked.page_count,
+    );
+    let budget = linked.budget_bytes.map_or_else(|| "none".to_owned(), byte_size::format);
+    let declared = linked.memory.total_bytes().unwrap_or(u64::MAX);
+    outln!("  declared peak {} (budget {budget})", byte_size::format(declared));
+    outln!(
+        "  arena of {} slots: {} keep their pages, {} are everybody's; ring of {}",
+        linked.slot_count,
+        linked.kept_slots,
+        linked.slot_count - linked.kept_slots,
+        linked.staging_pages(),
+    );
+    report.networks.iter().for_each(|network| print_network(network, report));
+    if let Some(us) = report.sequence_us {
+        outln!("  predicted time of the sequence {:.1} ms", us / 1e3);
+    }
+}
+
+fn print_network(network: &NetworkReport, report: &LinkReport) {
+    let ms = |us: f64| format!("{:.1} ms", us / 1e3);
+    outln!(
+        "  {}: {} of {} pages kept; predicted cold {}, after others {}",
+        network.name,
+        network.kept,
+        network.pages,
+        ms(network.cold_us),
+        ms(network.returned_us)
+    );
+    for (next, pages, after_us) in &network.next {
+        let next = &report.networks[*next as usize];
+        outln!("    loads {pages} pages for `{}`, which then takes {}", next.name, ms(*after_us));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{calls, input, sequence};
+
+    #[test]
+    fn networks_are_called_as_their_files_or_as_requested() {
+        assert_eq!(input("a/unet.fmplan").unwrap().name, "unet");
+        let named = input("unet=a/b=c.fmplan").unwrap();
+        assert_eq!((named.name.as_str(), named.path.to_str()), ("unet", Some("a/b=c.fmplan")));
+        assert!(input("=a.fmplan").is_err() && input("a=").is_err());
+    }
+
+    #[test]
+    fn sequences_and_frequencies_name_networks() {
+        let names = ["text", "unet", "vae"];
+        assert_eq!(sequence("text unet*3 vae", &names).unwrap(), [0, 1, 1, 1, 2]);
+        assert_eq!(calls("unet=20,vae=0.5", &names).unwrap(), [1.0, 20.0, 0.5]);
+        for wrong in ["", "unet*", "other", "unet*-1", "unet*99999999999"] {
+            assert!(sequence(wrong, &names).is_err(), "{wrong}");
+        }
+        for wrong in ["unet", "unet=x", "unet=-1", "unet=inf", "other=1"] {
+            assert!(calls(wrong, &names).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What several bundles have in common, and where it lies when it is stored once.
+//!
+//! Pages and tables are compared by their checksums first and then byte by byte; constants byte by byte; states by model, name, type
+//! and shape; kernels by their text. What is stored comes in the order of the networks.
+
+use super::types::{LinkError, Member};
+use crate::narrow::{count32, index32};
+use flashmem_plan_format::linked::PageRange;
+use flashmem_plan_format::plan::{BINDING_ALIGNMENT, PageId, RowTable};
+use flashmem_plan_format::source::ReadAt as _;
+use std::collections::BTreeMap;
+
+/// Rows are compared in pieces of about this size.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// Where a page or a table comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Position of the network.
+    pub network: usize,
+    /// Position of the page or table there.
+    pub index: u32,
+}
+
+/// Where everything lies.
+pub struct Shared {
+    /// For every network, the stored page of each of its pages.
+    pub pages: Vec<Vec<PageId>>,
+    /// Of every stored page.
+    pub page_origins: Vec<Origin>,
+    /// The stored tables.
+    pub row_tables: Vec<RowTable>,
+    /// Of every stored table.
+    pub table_origins: Vec<Origin>,
+    /// For every network, the stored table of each of its tables.
+    pub tables: Vec<Vec<u32>>,
+    /// Contents of the constants section.
+    pub constants: Vec<u8>,
+    /// For every network, where its constants start.
+    pub constants_offsets_bytes: Vec<u64>,
+    /// For every network, where each of its states starts.
+    pub state_offsets_bytes: Vec<Vec<u64>>,
+    /// For every network, the position of each pipeline's source.
+    pub kernels: Vec<Vec<u32>>,
+}
+
+/// Finds what is equal.
+pub fn share(members: &[Member], shares_states: bool) -> Result<Shared, LinkError> {
+    let (pages, page_origins) = pages(members)?;
+    let (tables, row_tables, table_origins) = tables(members)?;
+    let (constants_offsets_bytes, constants) = constants(members);
+    Ok(Shared {
+        pages,
+        page_origins,
+        row_tables,
+        table_origins,
+        tables,
+        constants,
+        constants_offsets_bytes,
+        state_offsets_bytes: states(members, shares_states),
+        kernels: kernels(members),
+    })
+}
+
+impl Shared {
+    /// A network's pages as ranges of stored ones.
+    pub fn page_ranges(&self, network: usize) -> Vec<PageRange> {
+        let mut ranges: Vec<PageRange> = Vec::new();
+        for page in &self.pages[network] {
+            match ranges.last_mut().filter(|range| range.first.0 + range.count == page.0) {
+                Some(range) => range.count += 1,
+                None => ranges.push(PageRange { first: *page, count: 1 }),
+            }
+        }
+        ranges
+    }
+}
+
+impl Member {
+    /// Reads one of its pages, and checks it.
+    pub fn read_page(&self, page: u32, bytes: &mut Vec<u8>) -> Result<(), LinkError> {
+        bytes.resize(self.bundle.plan.page.page_bytes() as usize, 0);
+        self.read(self.bundle.page_offset_bytes(PageId(page)), bytes)?;
+        let checked = self.bundle.check_page(PageId(page), bytes);
+        checked.map_err(|source| LinkError::Read { path: self.path.clone(), source })
+    }
+
+    /// Reads rows of one of its tables with their checksums, and checks them.
+    pub fn read_rows(&self, table: u32, first_row: u32, count: u32, bytes: &mut Vec<u8>) -> Result<(), LinkError> {
+        let stride = self.bundle.plan.row_tables[table as usize].row_stride_bytes();
+        bytes.resize((stride * u64::from(count)) as usize, 0);
+        let offset = self.bundle.row_offset_bytes(table, first_row).expect("the caller asks for rows that there are");
+        self.read(offset, bytes)?;
+        for (row, bytes) in (first_row..).zip(bytes.chunks(stride as usize)) {
+            let checked = self.bundle.check_row(table, row, bytes);
+            checked.map_err(|source| LinkError::Read { path: self.path.clone(), source })?;
+        }
+        Ok(())
+    }
+
+    fn read(&self, offset_bytes: u64, bytes: &mut [u8]) -> Result<(), LinkError> {
+        let read = self.source.read_at(offset_bytes, bytes);
+        read.map_err(|source| LinkError::Open { path: self.path.clone(), source })
+    }
+}
+
+/// First rows and numbers of rows of the pieces in which a table is read.
+pub fn row_pieces(table: &RowTable) -> impl Iterator<Item = (u32, u32)> {
+    let rows = table.rows;
+    let at_once = count32((PIECE_BYTES / table.row_stride_bytes()).max(1)).min(rows.max(1));
+    (0..rows).step_by(at_once as usize).map(move |first| (first, at_once.min(rows - first)))
+}
+
+fn pages(members: &[Member]) -> Result<(Vec<Vec<PageId>>, Vec<Origin>), LinkError> {
+    let (mut origins, mut by_checksum): (Vec<Origin>, BTreeMap<u32, Vec<u32>>) = (Vec::new(), BTreeMap::new());
+    let (mut own, mut other) = (Vec::new(), Vec::new());
+    let mut pages = Vec::with_capacity(members.len());
+    for (network, member) in members.iter().enumerate() {
+        let mut of_network = Vec::new();
+        for (index, checksum) in (0_u32..).zip(&member.bundle.page_checksums) {
+            let known = by_checksum.entry(*checksum).or_default();
+            let mut found = None;
+            for stored in &*known {
+                let origin: Origin = origins[*stored as usize];
+                member.read_page(index, &mut own)?;
+                members[origin.network].read_page(origin.index, &mut other)?;
+                if own == other {
+                    found = Some(*stored);
+                    break;
+                }
+            }
+            let stored = found.unwrap_or_else(|| {
+                origins.push(Origin { network, index });
+                known.push(index32(origins.len()) - 1);
+                index32(origins.len()) - 1
+            });
+            of_network.push(PageId(stored));
+        }
+        pages.push(of_network);
+    }
+    Ok((pages, origins))
+}
+
+type Tables = (Vec<Vec<u32>>, Vec<RowTable>, Vec<Origin>);
+
+fn tables(members: &[Member]) -> Result<Tables, LinkError> {
+    let (mut stored, mut origins): (Vec<RowTable>, Vec<Origin>) = (Vec::new(), Vec::new());
+    let (mut tables, mut end_bytes) = (Vec::with_capacity(members.len()), 0);
+    for (network, member) in members.iter().enumerate() {
+        let mut of_network = Vec::new();
+        for (index, table) in (0_u32..).zip(&member.bundle.plan.row_tables) {
+            let mut found = None;
+            for (position, origin) in (0_u32..).zip(&origins) {
+                if are_equal((member, index), (&members[origin.network], origin.index))? {
+                    found = Some(position);
+                    break;
+                }
+            }
+            of_network.push(found.unwrap_or_else(|| {
+                stored.push(RowTable { offset_bytes: end_bytes, ..table.clone() });
+                end_bytes += table.table_bytes().expect("a validated plan's sizes do not overflow");
+                origins.push(Origin { network, index });
+                index32(stored.len()) - 1
+            }));
+        }
+        tables.push(of_network);
+    }
+    Ok((tables, stored, origins))
+}
+
+/// Whether two tables have the same rows.
+fn are_equal((member, index): (&Member, u32), (other, other_index): (&Member, u32)) -> Result<bool, LinkError> {
+    let (table, other_table) =
+        (&member.bundle.plan.row_tables[index as usize], &other.bundle.plan.row_tables[other_index as usize]);
+    let shape = |table: &RowTable| (table.rows, table.row_elements, table.encoding);
+    if shape(table) != shape(other_table) {
+        return Ok(false);
+    }
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    for (first, count) in row_pieces(table) {
+        member.read_rows(index, first, count, &mut own)?;
+        other.read_rows(other_index, first, count, &mut others)?;
+        if own != others {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn constants(members: &[Member]) -> (Vec<u64>, Vec<u8>) {
+    let (mut section, mut offsets): (Vec<u8>, Vec<u64>) = (Vec::new(), Vec::new());
+    for (index, member) in members.iter().enumerate() {
+        let same = members[..index].iter().position(|other| other.bundle.constants == member.bundle.constants);
+        let offset = same.map(|same| offsets[same]).unwrap_or_else(|| {
+            if !member.bundle.constants.is_empty() {
+                section.resize(section.len().next_multiple_of(BINDING_ALIGNMENT as usize), 0);
+            }
+            let start = section.len() as u64;
+            section.extend_from_slice(&member.bundle.constants);
+            start
+        });
+        offsets.push(offset);
+    }
+    (offsets, section)
+}
+
+/// States of one model that have one name, type and shape are one state, if they are to be shared.
+fn states(members: &[Member], shares_states: bool) -> Vec<Vec<u64>> {
+    let mut known = Vec::new();
+    let mut end_bytes = 0_u64;
+    let place = |(index, member): (usize, &Member)| {
+        let of_model = if shares_states { member.bundle.plan.provenance.model_hash.clone() } else { index.to_string() };
+        let mut of_network = Vec::new();
+        for state in &member.bundle.plan.states {
+            let key = (of_model.clone(), state.input.clone(), state.element, state.shape.clone());
+            let found = known.iter().find(|(other, _)| *other == key).map(|(_, offset)| *offset);
+            of_network.push(found.unwrap_or_else(|| {
+                let offset = end_bytes.next_multiple_of(BINDING_ALIGNMENT);
+                end_bytes = offset + state.slice.size_bytes;
+                known.push((key, offset));
+                offset
+            }));
+        }
+        of_network
+    };
+    members.iter().enumerate().map(place).collect()
+}
+
+fn kernels(members: &[Member]) -> Vec<Vec<u32>> {
+    let mut known: BTreeMap<&str, u32> = BTreeMap::new();
+    let place = |member| {
+        let bundle: &'_ Member = member;
+        let pipelines = bundle.bundle.plan.pipelines.iter();
+        pipelines
+            .map(|pipeline| {
+                let next = index32(known.len());
+                *known.entry(pipeline.source.as_str()).or_insert(next)
+            })
+            .collect()
+    };
+    members.iter().map(place).collect()
+}
