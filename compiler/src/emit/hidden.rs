@@ -8,6 +8,7 @@
 
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
+use std::collections::BTreeMap;
 
 /// What is hidden of a program.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -65,6 +66,33 @@ struct Terms {
     literals: usize,
     /// Whether one of them may take a product of two values out of the range, or into it.
     extreme: bool,
+    /// Results that have been taken apart, and whether they were subtracted: each is once, or programs of n sums of a value with
+    /// itself would have 2ⁿ terms.
+    visited: BTreeMap<usize, bool>,
+    /// Whether a result is there twice with one sign.
+    repeats: bool,
+    /// Whether a result is there with both signs.
+    cancels: bool,
+}
+
+impl Terms {
+    /// Whether a result is met for the first time.
+    fn is_new(&mut self, index: usize, minus: bool) -> bool {
+        let before = self.visited.insert(index, minus);
+        self.repeats |= before == Some(minus);
+        self.cancels |= before == Some(!minus);
+        before.is_none()
+    }
+
+    /// Whether there is more than one literal, of those in results that are there twice each twice.
+    fn has_literals(&self) -> bool {
+        self.literals > 1 || (self.literals == 1 && self.repeats)
+    }
+
+    /// Whether there is more than one other atom.
+    fn has_atoms(&self) -> bool {
+        self.atoms.len() > 1 || self.repeats
+    }
 }
 
 impl Finder<'_> {
@@ -122,11 +150,13 @@ impl Finder<'_> {
         self.terms(b, op == BinaryOp::Sub, &mut parts);
         let atoms = &parts.atoms;
         let pairs = || atoms.iter().enumerate().flat_map(|(i, a)| atoms[..i].iter().map(move |b| (a, b)));
-        let cancels = pairs().any(|((a, minus), (b, other))| a == b && minus != other);
-        let shares = || pairs().any(|((a, _), (b, _))| self.shared_factor(*a, *b));
+        let cancels = parts.cancels || pairs().any(|((a, minus), (b, other))| a == b && minus != other);
+        let is_product = |(atom, _): &(Operand, bool)| !self.factors(*atom).is_empty();
+        let repeats_product = || parts.repeats && atoms.iter().any(is_product);
+        let shares = || repeats_product() || pairs().any(|((a, _), (b, _))| self.shared_factor(*a, *b));
         let chooses = || atoms.iter().any(|(a, _)| self.factors(*a).iter().any(|factor| self.is_choice(*factor)));
         // A literal that is added to one term first is lost where the terms are large and their sum is not.
-        let joins = parts.literals > 1 || (parts.literals == 1 && atoms.len() > 1);
+        let joins = parts.has_literals() || (parts.literals == 1 && parts.has_atoms());
         if cancels || joins || shares() || chooses() {
             self.hide(&parts.inner);
         }
@@ -142,6 +172,9 @@ impl Finder<'_> {
             parts.atoms.push((operand, minus));
             return;
         };
+        if !parts.is_new(index, minus) {
+            return;
+        }
         match instruction {
             Instruction::Binary(op @ (BinaryOp::Add | BinaryOp::Sub), a, b) => {
                 parts.inner.push(index);
@@ -229,8 +262,8 @@ impl Finder<'_> {
         let mut parts = Terms::default();
         self.literal_factors(a, &mut parts);
         self.literal_factors(b, &mut parts);
-        let leaves_range = parts.extreme && parts.atoms.len() > 1;
-        if parts.literals > 1 || leaves_range {
+        let leaves_range = parts.extreme && parts.has_atoms();
+        if parts.has_literals() || leaves_range {
             self.hide(&parts.inner);
         }
     }
@@ -243,6 +276,7 @@ impl Finder<'_> {
             return;
         }
         match self.instruction(operand) {
+            Some((index, _)) if !parts.is_new(index, false) => {}
             Some((index, Instruction::Binary(BinaryOp::Mul | BinaryOp::Div, a, b))) => {
                 parts.inner.push(index);
                 self.literal_factors(a, parts);
@@ -343,6 +377,21 @@ mod tests {
         let chosen = Instruction::Cast(Z, Dtype::F32);
         let rest = [number(1.0), of(Sub, at(1), at(0)), of(Mul, X, at(2)), of(Mul, Y, at(0)), of(Add, at(3), at(4))];
         assert_eq!(found(&[&[chosen], &rest[..]].concat()).0, [3, 4]);
+    }
+
+    #[test]
+    fn results_that_are_there_twice_are_followed_once() {
+        use BinaryOp::{Add, Mul, Sub};
+        for op in [Add, Sub, Mul] {
+            let mut instructions = vec![of(op, X, X)];
+            instructions.extend((0..200).map(|i| of(op, at(i), at(i))));
+            let all: Vec<usize> = (0..200).collect();
+            assert_eq!(found(&instructions).0, if op == Sub { all } else { vec![] }, "{op:?}");
+        }
+        assert_eq!(found(&[of(Mul, X, Y), of(Add, at(0), at(0))]).0, [0]);
+        assert_eq!(found(&[number(3.0), of(Add, X, at(0)), of(Add, at(1), at(1))]).0, [1]);
+        assert_eq!(found(&[number(3.0), of(Mul, X, at(0)), of(Mul, at(1), at(1))]).0, [1]);
+        assert_eq!(found(&[of(Add, X, Y), of(Sub, at(0), at(0))]), (vec![0], vec![1]));
     }
 
     #[test]
