@@ -11,6 +11,9 @@ use tract_onnx::pb::{AttributeProto, NodeProto, attribute_proto::AttributeType};
 /// Longest list of integers that is an attribute, where it is no value.
 const MAX_LIST: usize = 1 << 16;
 
+/// Most taps of a window: a pool of more is cut into hundreds of calls on a software adapter.
+const MAX_TAPS: i64 = 1 << 24;
+
 const AXIS: RangeInclusive<i64> = -MAX_RANK..=MAX_RANK;
 const FLAG: RangeInclusive<i64> = 0..=1;
 const SIZE: RangeInclusive<i64> = 0..=MAX_DIMENSION;
@@ -62,6 +65,7 @@ fn of_attribute(op: &str, name: &str) -> Option<RangeInclusive<i64>> {
         ("Pad", "pads" | "paddings") => SIGNED,
         ("Reshape", "shape") => -1..=MAX_DIMENSION,
         ("EyeLike", "k") => SIGNED,
+        ("LRN", "size") => 1..=MAX_TAPS,
         (_, "axis" | "axes" | "batch_axis" | "time_axis" | "batch_dims" | "scan_input_axes" | "scan_output_axes") => {
             AXIS
         }
@@ -147,6 +151,11 @@ fn one_attribute(node: &NodeProto, attribute: &AttributeProto) -> Result<(), Inv
         if attribute.ints.len() > MAX_LIST {
             return Err(refused(node, name, format!("a list of {}", attribute.ints.len()), "lists are shorter"));
         }
+    }
+    let taps = || attribute.ints.iter().fold(1_i64, |taps, size| taps.saturating_mul(*size));
+    if name == "kernel_shape" && taps() > MAX_TAPS {
+        let value = format!("{:?}", attribute.ints);
+        return Err(refused(node, name, value, format!("a window has at most {MAX_TAPS} elements")));
     }
     if name == "perm" {
         let mut sorted = attribute.ints.clone();

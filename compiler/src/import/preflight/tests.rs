@@ -72,7 +72,13 @@ fn refusal(graph_proto: &GraphProto) -> String {
 fn attributes_are_held_against_their_ranges() {
     for (op, attribute, expected) in [
         ("Softmax", int("axis", 1_000_000_000_000_000_000), "attribute `axis` is 1000000000000000000; -32 to 32"),
-        ("LRN", int("size", i64::MIN), "attribute `size` is -9223372036854775808; 1 to 2147483647"),
+        ("LRN", int("size", i64::MIN), "attribute `size` is -9223372036854775808; 1 to 16777216"),
+        ("LRN", int("size", i64::from(i32::MAX)), "attribute `size` is 2147483647; 1 to 16777216"),
+        (
+            "MaxPool",
+            ints("kernel_shape", &[1 << 20, 17]),
+            "attribute `kernel_shape` is [1048576, 17]; a window has at most",
+        ),
         ("MaxPool", ints("strides", &[1, 0]), "attribute `strides` is 0; 1 to"),
         ("Conv", ints("dilations", &[0, 1]), "attribute `dilations` is 0; 1 to"),
         ("Conv", int("group", 0), "attribute `group` is 0; 1 to"),

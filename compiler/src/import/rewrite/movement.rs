@@ -356,16 +356,22 @@ pub fn reverse_sequence(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     Ok(Rewritten::Replaced)
 }
 
+/// Largest depth of a `OneHot`: its places are a constant.
+const MAX_DEPTH: i64 = 1 << 24;
+
 /// `values[1]` where the place along a new axis is the index, `values[0]` elsewhere, for computed values.
 pub fn one_hot(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (indices, depth, values) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
+    let known_depth = s.known.integers(depth).and_then(<[i64]>::first).copied();
+    let known_depth = known_depth.or_else(|| s.known.floats(depth)?.first().map(|d| *d as i64));
+    if let Some(depth) = known_depth.filter(|depth| !(1..=MAX_DEPTH).contains(depth)) {
+        return Err(Reason::form("a depth of {}, which is not 1 to {}", [depth.into(), MAX_DEPTH.into()]));
+    }
     // tract counts axes from the end up to the last but one only.
     if s.known.is_constant(values) && s.int_attribute("axis").unwrap_or(-1) >= -1 {
         return Ok(Rewritten::Unchanged);
     }
-    let known_depth = s.known.integers(depth).and_then(<[i64]>::first).copied();
-    let known_depth = known_depth.or_else(|| s.known.floats(depth)?.first().map(|d| *d as i64));
-    let depth = known_depth.filter(|d| (1..1 << 24).contains(d)).ok_or("a depth that is computed")?;
+    let depth = known_depth.ok_or("a depth that is computed")?;
     let (rank, _) = s.known.rank(indices).ok_or("indices whose number of axes is not known")?;
     let rank = rank as i64;
     let axis = s.int_attribute("axis").unwrap_or(-1);

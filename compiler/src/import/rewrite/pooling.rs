@@ -22,8 +22,10 @@ pub fn max_unpool(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     {
         let along =
             |i: usize| (x[2 + i] as i64 - 1) * strides[i] as i64 + kernel[i] - (pads[i] + pads[axes + i]) as i64;
-        let size = (x[0] * x[1]) as i64 * (0..axes).map(along).product::<i64>();
-        if size != given.iter().product::<i64>() {
+        let mut pooled: Vec<i64> = x[..2].iter().map(|size| *size as i64).collect();
+        pooled.extend((0..axes).map(along));
+        let elements = |shape: &[i64]| shape.iter().try_fold(1_i64, |product, size| product.checked_mul(*size));
+        if elements(&pooled).is_none() || elements(&pooled) != elements(given) {
             return Err("an output larger than what was pooled, in which the meaning of indices is disputed".into());
         }
     }
