@@ -73,7 +73,9 @@ impl Axis {
             CoordTransformer::TfHalfPixelForNn => (x + 0.5) / self.scale,
             CoordTransformer::HalfPixelSymmetric => {
                 let adjustment = output / (self.scale * self.input as f32);
-                self.input as f32 / 2.0 * (1.0 - adjustment) + half_pixel
+                let offset = self.input as f32 / 2.0 * (1.0 - adjustment);
+                // In this order, or a place between two elements rounds to the other one.
+                offset + (x + 0.5) / self.scale - 0.5
             }
         })
     }
