@@ -547,8 +547,7 @@ pub const OPERATORS: &[Operator] = &[
         .limited("Relu, Tanh, Sigmoid, LeakyRelu, HardSigmoid and Clip as activations")
         .rewritten(rewrite::fused_conv),
     contributed("FusedMatMul")
-        .attributes("alpha transA transB transBatchA=0 transBatchB=0")
-        .limited("without transBatchA and transBatchB")
+        .attributes("alpha transA transB transBatchA transBatchB")
         .rewritten(rewrite::fused_matmul),
     contributed("GatherBlockQuantized")
         .attributes("bits=2|4|8 block_size gather_axis quantize_axis")

@@ -19,14 +19,21 @@ pub fn gelu(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
 
 /// α · op(A) · op(B), with the last two axes of either operand exchanged.
 pub fn fused_matmul(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
-    if ["transBatchA", "transBatchB"].iter().any(|name| s.int_attribute(name).unwrap_or(0) != 0) {
-        return Err("transBatchA or transBatchB".into());
-    }
     let (a, b) = (s.needed(0)?, s.needed(1)?);
     let exchanged = |name| s.int_attribute(name).unwrap_or(0) != 0;
-    let (left, right) = (exchanged("transA"), exchanged("transB"));
-    let mut product = if left || right {
-        let (left, right) = (if left { "...ki" } else { "...ik" }, if right { "...jk" } else { "...kj" });
+    let left = match (exchanged("transA"), exchanged("transBatchA")) {
+        (false, false) => "...ik",
+        (true, false) => "...ki",
+        (false, true) => "i...k",
+        (true, true) => "k...i",
+    };
+    let right = match (exchanged("transB"), exchanged("transBatchB")) {
+        (false, false) => "...kj",
+        (true, false) => "...jk",
+        (false, true) => "k...j",
+        (true, true) => "j...k",
+    };
+    let mut product = if (left, right) != ("...ik", "...kj") {
         let equation = format!("{left},{right}->...ij");
         s.op("Einsum", &[a, b], &[("equation", Attribute::Text(&equation))])
     } else {

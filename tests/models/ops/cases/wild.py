@@ -70,6 +70,15 @@ def embedding(name, segments=False, mask=False, places=False, outputs=2):
     return m.result(*made)
 
 
+def batches_inside():
+    """Rows or terms in front of the batch, as ONNX Runtime's optimiser leaves a transpose of four axes."""
+    m = Model("ms_fused_matmul_batches", 17)
+    of = lambda a, b, **flags: m.op("FusedMatMul", a, b, domain="com.microsoft", **flags)
+    return m.result(
+        of(x(5, 2, 6), x(2, 6, 7), transBatchA=1, transA=0), of(x(6, 2, 3, 5), x(2, 3, 6, 7), transBatchA=1, transA=1),
+        of(x(2, 5, 6), x(6, 2, 7), transBatchB=1), of(x(5, 3, 6), x(7, 3, 6), transBatchA=1, transB=1, transBatchB=1, alpha=0.5))
+
+
 def cases():
     yield squeeze_like_torch("if_squeezed", (2, 1, 3))
     yield nested_branches()
@@ -104,6 +113,7 @@ def cases():
     yield single("ms_fused_matmul", "FusedMatMul", x(2, 3, 4), x(2, 4, 5), alpha=0.25, **ms)
     yield single("ms_fused_matmul_transposed_a", "FusedMatMul", x(2, 4, 3), x(2, 4, 5), transA=1, **ms)
     yield single("ms_fused_matmul_transposed_both", "FusedMatMul", x(4, 3), w(5, 4, draw=rows), transA=1, transB=1, alpha=2.0, **ms)
+    yield batches_inside()
     yield single("ms_fused_matmul_ranks", "FusedMatMul", x(2, 3, 6, 4), x(5, 4), transB=1, alpha=0.5, **ms)
     conv = dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1], **ms)
     yield single("ms_fused_conv_relu", "FusedConv", x(1, 3, 6, 5), w(4, 3, 3, 3), w(4, draw=normal), activation="Relu", **conv)
