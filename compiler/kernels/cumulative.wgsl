@@ -2,6 +2,7 @@
 //
 // Formula:   out[line, j] = sum, or product, of x[line, i] for i = 0 .. j in ascending order (i < j when exclusive); with `reverse` both
 //            are counted from the end. A call makes `steps` of the columns, from `first` on, where out has those before.
+// Accuracy:  within the number of columns * 2^-24 of the sum of magnitudes, or of the product.
 // Bindings:  2 out: words, `out_stride` apart within a line; 3 x: words. Lines follow from four merged axes, outermost
 //            first, padded with extent 1.
 // Dispatch:  ceil(lines / 64) workgroups over x and y; `width` is the number of invocations along x.

@@ -441,10 +441,10 @@ fn floor_mod_f32(x: f32, y: f32) -> f32 {
     return select(r, r + y, r != 0.0 && (r < 0.0) != (y < 0.0));
 }
 
-// Saturates; NaN gives 0.
+// Without the fraction; from 2^31 on, below -2^31, and of NaN the least integer.
 fn cast_f32_to_i32(x: f32) -> i32 {
-    let inside = i32(clamp(x, -2147483648.0, 2147483520.0));
-    return select(select(inside, 2147483647, x >= 2147483648.0), 0, is_nan_f32(x));
+    let fits = (bitcast<u32>(x) & 0x7fffffffu) < 0x4f000000u;
+    return select(i32(0x80000000u), i32(select(0.0, x, fits)), fits);
 }
 
 // Division by zero gives 0.

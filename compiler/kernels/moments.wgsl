@@ -2,6 +2,7 @@
 //
 // Formula:   m = mean_c x[r, c] as a rounded `shift` and the rest of it, d[c] = x[r, c] - shift     over the columns of part p
 //            out[r, p] = (shift, mean_c d, mean_c (2^44 d)^2, mean_c (2^-44 d)^2); shift is 0 with centre = 0
+// Accuracy:  that of normalize.wgsl.
 // Bindings:  2 out: f32, four a part, parts of a row side by side; 3 x: f32. A row's place follows from four merged outer axes
 //            (outermost first, padded with extent 1); elements of a row are x_stride apart.
 // Dispatch:  (parts, rows); a part is `part` columns, the last one what is left.

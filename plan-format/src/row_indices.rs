@@ -99,7 +99,7 @@ pub enum IndexUnary {
     Not,
     /// Every bit exchanged.
     BitNot,
-    /// The f32 of these bits without its fraction. Beyond 32 bits the nearest number of these; 0 of a NaN.
+    /// The f32 of these bits without its fraction; the least number where that does not fit, or it is a NaN.
     Truncate,
 }
 
@@ -275,7 +275,10 @@ impl IndexUnary {
             Self::Bool => i32::from(a != 0),
             Self::Not => i32::from(a == 0),
             Self::BitNot => !a,
-            Self::Truncate => f32::from_bits(a.cast_unsigned()) as i32,
+            Self::Truncate => {
+                let x = f32::from_bits(a.cast_unsigned());
+                if x.abs() < 2_147_483_648.0 { x as i32 } else { i32::MIN }
+            }
         }
     }
 }
@@ -368,7 +371,7 @@ mod tests {
     fn a_float_is_an_integer_without_its_fraction() {
         let floats = [2.9, -2.9, -0.0, 3e9, f32::NEG_INFINITY, f32::NAN, 16_777_216.0];
         let found = floats.map(|float| IndexUnary::Truncate.of(float.to_bits().cast_signed()));
-        assert_eq!(found, [2, -2, 0, i32::MAX, i32::MIN, 0, 1 << 24]);
+        assert_eq!(found, [2, -2, 0, i32::MIN, i32::MIN, i32::MIN, 1 << 24]);
     }
 
     #[test]

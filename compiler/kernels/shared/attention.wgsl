@@ -3,6 +3,7 @@
 //
 // Formula:   s[j] = score_mask(scale * dot(q[b, h, i, :], k[b, h, j, :]), b, h, i, j)
 //            out[b, h, i, :] = sum_j softmax_j(s)[j] * v[b, h, j, :]                    0 <= i < rows, 0 <= j < keys
+// Accuracy:  a weight is within (head_dim * the largest sum of magnitudes of a score + keys + 8) * 2^-23 of itself.
 // Bindings:  2 out, 3 q, 4 k, 5 v: f32; strides of (batch, head, row, d) in elements, any values.
 // Dispatch:  (ceil(rows / TILE_ROWS), heads, batch).
 // Expects:   score_mask(score: f32, batch: u32, head: u32, i: u32, j: u32) -> f32 (its bindings start at 6, its operands lie

@@ -1,6 +1,7 @@
 // product.wgsl -- parameters and buffers of the products with streamed weights. Linked behind the body.
 //
 // Formula:   out[b, m, n0 + n] = epilogue(sum_k x[b, m, k] * W[k, n0 + n])      0 <= m < params.m, 0 <= n < n_count
+// Accuracy:  within (k + 1) * 2^-24 of the sum of magnitudes, in all products, convolutions included.
 // Bindings:  1 weights: panels of PANEL output columns. A panel is its head, scales if there are any, and rows of PANEL_QUADS
 //                       texels: texel j of row i holds W[i * DEPTH .. + DEPTH - 1, panel * 32 + 4 j .. + 3]; what lies past N or
 //                       the last k is zero. weight_base is the texel of this dispatch's first panel; panels and heads are

@@ -36,6 +36,11 @@ impl Pointwise {
     }
 }
 
+/// A float without its fraction; where it does not fit, infinities and NaN included, the least integer, as x86 has it.
+fn without_fraction(x: f32) -> i32 {
+    if x.abs() < 2_147_483_648.0 { x as i32 } else { i32::MIN }
+}
+
 /// erf(x) to about 1e-15: Taylor series near zero, a continued fraction of erfc elsewhere.
 pub fn erf(x: f64) -> f64 {
     if x.is_nan() {
@@ -252,7 +257,7 @@ pub fn binary(op: BinaryOp, dtype: Dtype, a: u32, b: u32) -> u32 {
 pub fn cast(from: Dtype, to: Dtype, a: u32) -> u32 {
     match (from, to) {
         (Dtype::F32, Dtype::F32) | (Dtype::I32 | Dtype::Bool, Dtype::I32) | (Dtype::Bool, Dtype::Bool) => a,
-        (Dtype::F32, Dtype::I32) => (f32::from_bits(a) as i32) as u32,
+        (Dtype::F32, Dtype::I32) => without_fraction(f32::from_bits(a)).cast_unsigned(),
         (Dtype::F32, Dtype::Bool) => u32::from(f32::from_bits(a) != 0.0),
         (Dtype::I32 | Dtype::Bool, Dtype::F32) => (a as i32 as f32).to_bits(),
         (Dtype::I32, Dtype::Bool) => u32::from(a != 0),

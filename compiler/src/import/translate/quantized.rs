@@ -75,6 +75,9 @@ fn is_known(t: &Translator<'_>, node: &TypedNode, input: usize, value: f32) -> b
     })
 }
 
+/// More than twice what an integer of 16 bits holds: results that are farther out are cut to the type's ends.
+const FAR: f32 = 1_048_576.0;
+
 /// saturate(round(sum · (a scale · b scale / c scale)) + c zero point); a sum that stays i32 is left alone. `place` makes an
 /// operand broadcast to the sum.
 pub fn requantized(
@@ -105,7 +108,11 @@ pub fn requantized(
     let float = p.cast(sum, Dtype::F32);
     let scaled = p.binary(BinaryOp::Mul, float, scale);
     let rounded = p.unary(UnaryOp::Round, scaled);
-    let whole = p.cast(rounded, Dtype::I32);
+    // Far beyond what any zero point brings back, and such that adding it cannot wrap.
+    let [least, most] = [-FAR, FAR].map(|bound| p.float(bound));
+    let above = p.binary(BinaryOp::Max, rounded, least);
+    let near = p.binary(BinaryOp::Min, above, most);
+    let whole = p.cast(near, Dtype::I32);
     let shifted = p.binary(BinaryOp::Add, whole, zero);
     let (low, high) = (p.integer(low), p.integer(high));
     let bounded = p.binary(BinaryOp::Max, shifted, low);

@@ -5,7 +5,7 @@ Deliberately not here: what every reference agrees on (in the other groups).
 import numpy as np
 from onnx import TensorProto, helper
 
-from builder import Model, const, single, w, x
+from builder import Model, const, integers, single, w, x
 
 NAN = np.float32("nan")
 
@@ -68,7 +68,25 @@ def pools_same():
     return m.result(*values).by_formula(lambda data: tuple(pooled(data, *form) for form in forms))
 
 
+def undefined_casts():
+    """Floats that no integer is: what x86 makes of them, of which the type takes the lowest bits."""
+    m = Model("semantics_cast_undefined", 13)
+    v = m.add(values(1.5, -2.5, np.inf, -np.inf, NAN, 3e9, -3e9, 1e30, 2147483648.0, -2147483648.0, 2147483520.0))
+    return m.result(*[m.op("Cast", v, to=to) for to in (TensorProto.INT32, TensorProto.UINT8, TensorProto.INT8)])
+
+
+def far_products():
+    """Sums that a small scale of the result takes beyond 32 bits."""
+    m = Model("semantics_qlinear_far", 21)
+    scale, zero = const(1.0, np.float32), lambda at: const(at, np.uint8)
+    a, b = x(3, 4, draw=integers(0, 256, np.uint8)), w(4, 5, draw=integers(0, 256, np.uint8))
+    return m.result(*[m.op("QLinearMatMul", m.add(a), scale, zero(128), b, scale, zero(128), const(s, np.float32), zero(at))
+                      for s, at in ((1e-9, 200), (1e-6, 128), (1e-7, 3), (300.0, 7))])
+
+
 def cases():
+    yield undefined_casts()
+    yield far_products()
     yield single("semantics_dynamic_quantize_zeros", "DynamicQuantizeLinear", values(0, 0, 0, 0), outputs=3, opset=11)
     yield single("semantics_maxpool_nan", "MaxPool", values(NAN, 1, 2, 3, NAN, 1, 0, -1, NAN, shape=(1, 1, 9)),
                  kernel_shape=[3], strides=[3], opset=12)
