@@ -4,8 +4,7 @@
 //            inside; every other element of out stays.
 // Bindings:  2 out: words, dense (batch, lines, size, inner); 3 update: words, dense (batch, lines, length, inner); 4 places: i32,
 //            `place_stride` apart.
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/each.wgsl.
 
 struct Params {
     count: u32, inner: u32, width: u32, circular: u32,
@@ -18,12 +17,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> update: array<u32>;
 @group(0) @binding(4) var<storage, read_write> places: array<i32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let e = id.y * params.width + id.x;
-    if (e >= params.count) {
-        return;
-    }
+fn compute(e: u32) {
     let row = e / params.inner;
     let line = row / params.length;
     let place = places[params.places_offset + (line / params.lines) * params.place_stride];

@@ -5,10 +5,10 @@
 // Bindings:  2 out: i32, dense in r; 3 x: words. A row's place follows from four merged outer axes (outermost first, padded
 //            with extent 1); elements of a row are x_stride apart.
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   shared/rows.wgsl.
+// Expects:   shared/rows.wgsl, shared/tree.wgsl.
 //
 // A call takes the columns from first to end, and goes on where the call before has stopped.
-// `lanes`, a power of two up to 64, invocations share one row; partial results are combined in a fixed tree.
+// `lanes`, a power of two up to 64, invocations share one row.
 
 struct Params {
     rows: u32, columns: u32, lanes: u32, width: u32,
@@ -24,8 +24,11 @@ struct Params {
 
 const NONE: u32 = 0xffffffffu;
 
-var<workgroup> best_value: array<u32, 64>;
-var<workgroup> best_index: array<u32, 64>;
+// The best element so far, and where it is.
+struct Partial {
+    value: u32,
+    index: u32,
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -34,37 +37,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let columns = select(0u, params.columns, row < params.rows);
     let base = params.x_offset + dot(coordinates(row, params.extents), params.row_strides);
 
-    var value = 0u;
-    var index = NONE;
+    var best = Partial(0u, NONE);
     if (params.first > 0u && lane == 0u && columns > 0u) {
-        index = bitcast<u32>(out[row]);
-        if (index != NONE) {
-            value = x[base + index * params.x_stride];
+        best.index = bitcast<u32>(out[row]);
+        if (best.index != NONE) {
+            best.value = x[base + best.index * params.x_stride];
         }
     }
     for (var i = params.first + lane; i < min(columns, params.end); i += params.lanes) {
-        let word = x[base + i * params.x_stride];
-        if (beats(word, i, value, index)) {
-            value = word;
-            index = i;
-        }
+        best = combined(best, Partial(x[base + i * params.x_stride], i));
     }
-    best_value[local] = value;
-    best_index[local] = index;
-    workgroupBarrier();
-    for (var half = params.lanes >> 1u; half > 0u; half = half >> 1u) {
-        if (lane < half) {
-            if (beats(best_value[local + half], best_index[local + half], best_value[local], best_index[local])) {
-                best_value[local] = best_value[local + half];
-                best_index[local] = best_index[local + half];
-            }
-        }
-        workgroupBarrier();
-    }
+    best = combined_in_tree(best, local);
     if (lane == 0u && row < params.rows) {
         let is_last = params.end >= params.columns;
-        out[row] = bitcast<i32>(select(best_index[local], 0u, is_last && best_index[local] == NONE));
+        out[row] = bitcast<i32>(select(best.index, 0u, is_last && best.index == NONE));
     }
+}
+
+fn combined(a: Partial, b: Partial) -> Partial {
+    if (beats(b.value, b.index, a.value, a.index)) {
+        return b;
+    }
+    return a;
 }
 
 // Whether element (value, index) goes before (other, other_index).

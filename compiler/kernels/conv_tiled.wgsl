@@ -15,14 +15,6 @@ struct Rows {
     step: vec3<u32>,
 }
 
-fn terms_of_sum() -> u32 {
-    return params.channels * params.kernel_h * params.kernel_w;
-}
-
-fn weights_of(z: u32) -> u32 {
-    return params.weight_base + z % params.groups * params.weight_group_stride;
-}
-
 // A tap: x = offset of its channel, y = kh * dilation_h, z = kw * dilation_w.
 fn first_tap(k: u32) -> vec3<u32> {
     let window = params.kernel_h * params.kernel_w;
@@ -72,15 +64,4 @@ fn next_rows(rows: Rows) -> Rows {
 
 fn lanes_along_m() -> bool {
     return true;
-}
-
-fn out_base_of(z: u32, part: u32) -> u32 {
-    return params.out_offset + (z / params.groups + part) * params.out_stride_batch;
-}
-
-fn store(out_base: u32, z: u32, m: u32, column: u32, value: f32) {
-    if (m < params.out_h * params.out_w && column < params.n_count) {
-        let n = z % params.groups * params.n_per_group + params.n0 + column;
-        out[out_base + n * params.out_stride_channel + m] = epilogue(value, z / params.groups, m, n);
-    }
 }

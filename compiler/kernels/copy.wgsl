@@ -2,8 +2,7 @@
 //
 // Formula:   out[out_offset + sum_d coordinate_d * out_stride_d] = x[x_offset + sum_d coordinate_d * x_stride_d]
 // Bindings:  2 out, 3 x: words. In `strides`, rows 0 and 1 are those of out, 2 and 3 those of x, innermost axis first.
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   shared/coordinates.wgsl.
+// Expects:   shared/each.wgsl, shared/coordinates.wgsl.
 
 struct Params {
     count: u32, rank: u32, width: u32, pad_0: u32,
@@ -16,12 +15,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<u32>;
 @group(0) @binding(3) var<storage, read_write> x: array<u32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * params.width + id.x;
-    if (i >= params.count) {
-        return;
-    }
+fn compute(i: u32) {
     let at = coordinates_of(i);
     out[params.offsets.x + dot(at.near, params.strides[0]) + dot(at.far, params.strides[1])] =
         x[params.offsets.y + dot(at.near, params.strides[2]) + dot(at.far, params.strides[3])];

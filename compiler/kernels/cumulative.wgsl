@@ -5,11 +5,10 @@
 // Accuracy:  within the number of columns * 2^-24 of the sum of magnitudes, or of the product.
 // Bindings:  2 out: words, `out_stride` apart within a line; 3 x: words. Lines follow from four merged axes, outermost
 //            first, padded with extent 1.
-// Dispatch:  ceil(lines / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/each.wgsl, shared/rows.wgsl.
 
 struct Params {
-    lines: u32, columns: u32, width: u32, is_float: u32,
+    count: u32, columns: u32, width: u32, is_float: u32,
     exclusive: u32, reverse: u32, x_offset: u32, x_stride: u32,
     out_stride: u32, first: u32, steps: u32, is_product: u32,
     extents: vec4<u32>,
@@ -21,13 +20,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<u32>;
 @group(0) @binding(3) var<storage, read_write> x: array<u32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let line = id.y * params.width + id.x;
-    if (line >= params.lines) {
-        return;
-    }
-    let at = coordinates(line);
+fn compute(line: u32) {
+    let at = coordinates(line, params.extents);
     let source = params.x_offset + dot(at, params.x_strides);
     let target_place = dot(at, params.out_strides);
     var so_far = neutral();
@@ -64,11 +58,4 @@ fn joined(a: u32, b: u32) -> u32 {
         return bitcast<u32>(select(x + y, x * y, params.is_product != 0u));
     }
     return select(a + b, a * b, params.is_product != 0u);
-}
-
-fn coordinates(index: u32) -> vec4<u32> {
-    let b = index / params.extents.w;
-    let c = b / params.extents.z;
-    let d = c / params.extents.y;
-    return vec4<u32>(d, c - d * params.extents.y, b - c * params.extents.z, index - b * params.extents.w);
 }

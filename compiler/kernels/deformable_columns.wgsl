@@ -4,8 +4,7 @@
 //            around it, zeros outside; y = r * step + t_y * dilation - pad + offsets[b, 2 (g * taps + t), r, q], z likewise
 //            with the offset behind it; g = c / group_channels.
 // Bindings:  2 out: f32, dense; 3 x, 4 offsets, 5 mask: f32, any strides.
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/each.wgsl.
 
 struct Params {
     count: u32, planes: u32, width: u32, group_channels: u32,
@@ -24,12 +23,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> offsets: array<f32>;
 @group(0) @binding(5) var<storage, read_write> mask: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * params.width + id.x;
-    if (i >= params.count) {
-        return;
-    }
+fn compute(i: u32) {
     let b = i / params.columns;
     let c = b / params.rows;
     let image = c / params.planes;

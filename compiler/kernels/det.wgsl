@@ -4,8 +4,7 @@
 //            exchanged with row k, and multiples of row k are taken from the rows below; out[m] is the product of the
 //            diagonal, negated once an exchange.
 // Bindings:  2 out: f32, dense; 3 x: f32, dense (count, n, n), which it overwrites.
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/each.wgsl.
 
 struct Params {
     count: u32, n: u32, width: u32, pad_0: u32,
@@ -15,12 +14,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let m = id.y * params.width + id.x;
-    if (m >= params.count) {
-        return;
-    }
+fn compute(m: u32) {
     let n = params.n;
     let base = m * n * n;
     var product = 1.0;

@@ -4,8 +4,7 @@
 //            taps for which no such q lies inside x are left out.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
 //            1 (extents, taps, steps, dilations) and 0 (pads, strides).
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   shared/window.wgsl.
+// Expects:   shared/each.wgsl, shared/window.wgsl.
 //
 // A call takes the taps from tap_first to tap_end, and goes on where the call before has stopped.
 
@@ -27,12 +26,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * params.width + id.x;
-    if (i >= params.count) {
-        return;
-    }
+fn compute(i: u32) {
     let place = place_of_output(i);
     let base = plane_base(place.w);
     let first = vec3<i32>(place.xyz) + params.pads.xyz;

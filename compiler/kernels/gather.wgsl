@@ -3,8 +3,7 @@
 // Formula:   out[o, j, n] = x[o, wrap(indices[j]), n]; wrap(i) = i + axis_extent for negative i, limited to the axis.
 // Bindings:  2 out: words, dense; 3 x: words; 4 indices: i32. In `strides`, rows 0 and 1 are those of x (0 along the axes
 //            of the indices), 2 and 3 those of the indices (0 along the others), innermost axis first.
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   shared/coordinates.wgsl.
+// Expects:   shared/each.wgsl, shared/coordinates.wgsl.
 
 struct Params {
     count: u32, rank: u32, width: u32, axis_extent: u32,
@@ -19,12 +18,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> x: array<u32>;
 @group(0) @binding(4) var<storage, read_write> indices: array<i32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * params.width + id.x;
-    if (i >= params.count) {
-        return;
-    }
+fn compute(i: u32) {
     let at = coordinates_of(i);
     let extent = i32(params.axis_extent);
     let index = indices[params.offsets.y + dot(at.near, params.strides[2]) + dot(at.far, params.strides[3])];

@@ -7,8 +7,7 @@
 //            number gives NaN, and counts as far outside where the nearest element is read.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides; 4 grid: f32, any strides. Vectors list the spatial axes innermost
 //            first, padded with extent 1; grid coordinate d belongs to axis d.
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/each.wgsl, shared/window.wgsl.
 
 struct Params {
     count: u32, channels: u32, width: u32, mode: u32,
@@ -33,19 +32,11 @@ const ZEROS: u32 = 0u;
 const BORDER: u32 = 1u;
 const REFLECTION: u32 = 2u;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * params.width + id.x;
-    if (i >= params.count) {
-        return;
-    }
-    let b = i / params.extents.x;
-    let c = b / params.extents.y;
-    let plane = c / params.extents.z;
-    let place = vec3<u32>(i - b * params.extents.x, b - c * params.extents.y, c - plane * params.extents.z);
-    let image = plane / params.channels;
-    let base = params.offset + image * params.stride_batch + (plane % params.channels) * params.stride_channel;
-    let start = params.grid_offset + image * params.grid_batch + dot(place, params.grid_strides.xyz);
+fn compute(i: u32) {
+    let place = place_of_output(i);
+    let image = place.w / params.channels;
+    let base = plane_base(place.w);
+    let start = params.grid_offset + image * params.grid_batch + dot(place.xyz, params.grid_strides.xyz);
     let sizes = vec3<f32>(params.x_extents.xyz);
     var value = vec3<f32>(grid[start], grid[start + params.grid_coordinate], 0.0);
     if (params.axes == 3u) {

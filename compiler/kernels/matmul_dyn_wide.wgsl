@@ -5,7 +5,7 @@
 // The tile for CPU adapters (registers are memory there); everything but the tile constants, results included, is
 // that of matmul_dyn_tiled.wgsl.
 //
-// One invocation owns ROWS rows x COLUMNS columns in registers; lanes run along m. No barrier: see matmul.wgsl.
+// One invocation owns ROWS rows x COLUMNS columns in registers; lanes run along m. No barrier: see shared/wide.wgsl.
 
 const ROWS: u32 = 16u;
 const VECTORS: u32 = 4u;

@@ -17,9 +17,8 @@ const PANEL_STEP: u32 = LANES / PANEL_QUADS;
 
 @compute @workgroup_size(32)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let b = batch_of(group.z);
-    let x_base = params.x_offset + dot(b, params.x_batch_stride.xyz);
-    let out_base = params.out_offset + dot(b, params.out_batch_stride.xyz);
+    let x_base = params.x_offset + dot(batch_of(group.z), params.x_batch_stride.xyz);
+    let out_base = out_base_of(group.z, 0u);
     let m = group.x * TILE_M;
     let last_panel = (params.n_count + PANEL - 1u) / PANEL - 1u;
     let panel = group.y * (PANEL_STEP * UNITS) + local.x / PANEL_QUADS;
@@ -98,14 +97,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             v[r] = acc[r][0];
         }
         for (var r = 0u; r < ROWS; r += 1u) {
-            let row_m = m + r;
             let first = (panel + unit * PANEL_STEP) * PANEL + j * 4u;
             for (var c = first; c < first + 4u; c += 1u) {
-                if (row_m < params.m && c < params.n_count) {
-                    let n = params.n0 + c;
-                    out[out_base + row_m * params.out_stride_m + n * params.out_stride_n] =
-                        epilogue(v[0].x, group.z, row_m, n);
-                }
+                store(out_base, group.z, m + r, c, v[0].x);
                 v[0] = v[0].yzwx;
             }
             for (var next = 1u; next < ROWS; next += 1u) { // unroll

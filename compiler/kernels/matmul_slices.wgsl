@@ -18,9 +18,8 @@ var<workgroup> sums: array<vec4<f32>, 256>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let b = batch_of(group.z);
-    let x_base = params.x_offset + dot(b, params.x_batch_stride.xyz);
-    let out_base = params.out_offset + dot(b, params.out_batch_stride.xyz);
+    let x_base = params.x_offset + dot(batch_of(group.z), params.x_batch_stride.xyz);
+    let out_base = out_base_of(group.z, 0u);
     let m = group.x * TILE_M;
     let quad = local % PANEL_QUADS;
     let slice = local / PANEL_QUADS;
@@ -60,11 +59,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
         }
         workgroupBarrier();
-        let column = group.y * PANEL + local;
-        if (local < PANEL && m + r < params.m && column < params.n_count) {
-            let n = params.n0 + column;
-            out[out_base + (m + r) * params.out_stride_m + n * params.out_stride_n] =
-                epilogue(sums[local / 4u][local % 4u], group.z, m + r, n);
+        if (local < PANEL) {
+            store(out_base, group.z, m + r, group.y * PANEL + local, sums[local / 4u][local % 4u]);
         }
         workgroupBarrier();
     }

@@ -9,14 +9,6 @@ struct Rows {
     k: u32,
 }
 
-fn terms_of_sum() -> u32 {
-    return params.k;
-}
-
-fn weights_of(z: u32) -> u32 {
-    return params.weight_base;
-}
-
 // Lanes follow the dimension of x that is contiguous.
 fn rows_at(z: u32, first_row: u32, index: u32, k: u32) -> Rows {
     let along_k = params.x_stride_k == 1u;
@@ -38,15 +30,4 @@ fn next_rows(rows: Rows) -> Rows {
 
 fn lanes_along_m() -> bool {
     return params.out_stride_m == 1u && params.out_stride_n != 1u;
-}
-
-fn out_base_of(z: u32, part: u32) -> u32 {
-    return params.out_offset + dot(batch_of(z), params.out_batch_stride.xyz) + part * params.out_batch_stride.w;
-}
-
-fn store(out_base: u32, z: u32, m: u32, column: u32, value: f32) {
-    if (m < params.m && column < params.n_count) {
-        let n = params.n0 + column;
-        out[out_base + m * params.out_stride_m + n * params.out_stride_n] = epilogue(value, z, m, n);
-    }
 }

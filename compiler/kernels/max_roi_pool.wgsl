@@ -4,8 +4,7 @@
 //            it has size = max(last - first + 1, 1) elements and bin b those from floor(b * q) to ceil((b + 1) * q), where
 //            q = size / bins, both operations rounded to f32. out[r, c, bin] = max of x[entry, c, bin], 0 of no elements.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides; 4 regions: f32. The nearest entry is read for one outside.
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/each.wgsl.
 //
 // A call takes the rows of x from part_first on, and goes on where the call before has stopped.
 
@@ -22,12 +21,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
 @group(0) @binding(4) var<storage, read_write> regions: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * params.width + id.x;
-    if (i >= params.count) {
-        return;
-    }
+fn compute(i: u32) {
     let b = i / params.columns;
     let c = b / params.rows;
     let region = c / params.channels;

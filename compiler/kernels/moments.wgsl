@@ -6,13 +6,13 @@
 // Bindings:  2 out: f32, four a part, parts of a row side by side; 3 x: f32. A row's place follows from four merged outer axes
 //            (outermost first, padded with extent 1); elements of a row are x_stride apart.
 // Dispatch:  (parts, rows); a part is `part` columns, the last one what is left.
-// Expects:   shared/rows.wgsl, shared/moments.wgsl.
+// Expects:   shared/rows.wgsl, shared/moments.wgsl, shared/two_passes.wgsl.
 //
-// Sums of 256 invocations, each over every 256th column, are combined in a fixed tree.
+// `lanes`, which is 256, invocations share a part.
 
 struct Params {
     columns: u32, part: u32, parts: u32, centre: u32,
-    x_offset: u32, x_stride: u32, pad_0: u32, pad_1: u32,
+    x_offset: u32, x_stride: u32, lanes: u32, pad_0: u32,
     extents: vec4<u32>,
     x_row_strides: vec4<u32>,
 }
@@ -21,11 +21,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
-const LANES: u32 = 256u;
-
-// Each is written once, so that no barrier is needed between a last read and the next write.
-var<workgroup> sums: array<f32, 256>;
-var<workgroup> moments: array<vec3<f32>, 256>;
+const INVOCATIONS: u32 = 256u;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -33,41 +29,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let x_base = params.x_offset + dot(coordinates(group.y, params.extents), params.x_row_strides) +
                  group.x * params.part * params.x_stride;
 
-    var shift = 0.0;
-    if (params.centre != 0u) {
-        let first = x[x_base];
-        var sum = 0.0;
-        for (var c = local; c < columns; c += LANES) {
-            sum += x[x_base + c * params.x_stride] - first;
-        }
-        sums[local] = sum;
-        workgroupBarrier();
-        for (var half = LANES >> 1u; half > 0u; half = half >> 1u) {
-            if (local < half) {
-                sums[local] += sums[local + half];
-            }
-            workgroupBarrier();
-        }
-        shift = first + sums[0] / f32(columns);
-    }
-
-    var own = vec3<f32>();
-    for (var c = local; c < columns; c += LANES) {
-        let centred = x[x_base + c * params.x_stride] - shift;
-        let scaled = centred * vec2<f32>(UP, DOWN);
-        own += vec3<f32>(centred, scaled * scaled);
-    }
-    moments[local] = own;
-    workgroupBarrier();
-    for (var half = LANES >> 1u; half > 0u; half = half >> 1u) {
-        if (local < half) {
-            moments[local] += moments[local + half];
-        }
-        workgroupBarrier();
-    }
+    let shift = rounded_mean(x_base, columns, local);
+    let means = moments_about(shift, x_base, columns, local);
     if (local == 0u) {
         let at = (group.y * params.parts + group.x) * 4u;
-        let means = moments[0] / f32(columns);
         out[at] = shift;
         out[at + 1u] = means.x;
         out[at + 2u] = means.y;

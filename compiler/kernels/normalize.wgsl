@@ -6,13 +6,13 @@
 // Bindings:  2 out, 3 x: f32. A row's place follows from four merged outer axes (outermost first, padded with extent 1);
 //            elements of a row are x_stride and out_stride apart.
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32; shared/rows.wgsl, shared/moments.wgsl.
+// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32; shared/rows.wgsl, shared/moments.wgsl,
+//            shared/two_passes.wgsl.
 // Accuracy:  y is within (columns / lanes + 16) * 2^-24 of a deviation, whatever the mean: elements are taken relative to one
 //            of them and then to their mean, whose own rounding the second pass measures and takes out. Squares are added up
 //            twice (shared/moments.wgsl), for deviations from 1e-31 to 1e30.
 //
-// `lanes`, a power of two up to 64, invocations share one row; a workgroup owns 64 / lanes rows. Partial results are combined
-// in a fixed tree.
+// `lanes`, a power of two up to 64, invocations share one row; a workgroup owns 64 / lanes rows.
 
 struct Params {
     rows: u32, columns: u32, lanes: u32, width: u32,
@@ -28,52 +28,18 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
-// Each is written once, so that no barrier is needed between a last read and the next write.
-var<workgroup> sums: array<f32, 64>;
-var<workgroup> moments: array<vec3<f32>, 64>;
+const INVOCATIONS: u32 = 64u;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let lane = local & (params.lanes - 1u);
     let row = (group.y * params.width + group.x) * (64u / params.lanes) + local / params.lanes;
     let columns = select(0u, params.columns, row < params.rows);
     let place = coordinates(row, params.extents);
     let x_base = params.x_offset + dot(place, params.x_row_strides);
     let out_base = dot(place, params.out_row_strides);
 
-    var shift = 0.0;
-    if (params.centre != 0u) {
-        let first = x[x_base];
-        var sum = 0.0;
-        for (var c = lane; c < columns; c += params.lanes) {
-            sum += x[x_base + c * params.x_stride] - first;
-        }
-        sums[local] = sum;
-        workgroupBarrier();
-        for (var half = params.lanes >> 1u; half > 0u; half = half >> 1u) {
-            if (lane < half) {
-                sums[local] += sums[local + half];
-            }
-            workgroupBarrier();
-        }
-        shift = first + sums[local - lane] / f32(params.columns);
-    }
-
-    var own = vec3<f32>();
-    for (var c = lane; c < columns; c += params.lanes) {
-        let centred = x[x_base + c * params.x_stride] - shift;
-        let scaled = centred * vec2<f32>(UP, DOWN);
-        own += vec3<f32>(centred, scaled * scaled);
-    }
-    moments[local] = own;
-    workgroupBarrier();
-    for (var half = params.lanes >> 1u; half > 0u; half = half >> 1u) {
-        if (lane < half) {
-            moments[local] += moments[local + half];
-        }
-        workgroupBarrier();
-    }
-    let means = moments[local - lane] / f32(params.columns);
+    let shift = rounded_mean(x_base, columns, local);
+    let means = moments_about(shift, x_base, columns, local);
     let rest = select(0.0, means.x, params.centre != 0u);
 
     let is_large = too_large(means.y);
@@ -83,6 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let variance = select(means.y, means.z, is_large) - offset * offset;
     let deviation = deviation_of(variance, params.epsilon * scale * scale);
 
+    let lane = local & (params.lanes - 1u);
     for (var c = lane; c < columns; c += params.lanes) {
         let value = (x[x_base + c * params.x_stride] - shift - rest) * scale / deviation;
         out[out_base + c * params.out_stride] = epilogue(value, 0u, row, c);

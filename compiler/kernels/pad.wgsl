@@ -2,8 +2,7 @@
 //
 // Formula:   out[i] = x[i - before] inside; outside, mode 0: fill, 1: the element mirrored at the edge, 2: the nearest one.
 // Bindings:  2 out: words, dense; 3 x: words, any strides. Axes innermost first, extents and `before` padded with 1 and 0.
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   shared/coordinates.wgsl. Mirroring reaches at most once over the tensor: pads are smaller than the axis.
+// Expects:   shared/each.wgsl, shared/coordinates.wgsl. Mirroring reaches at most once over the tensor: pads are smaller than the axis.
 
 struct Params {
     count: u32, rank: u32, width: u32, mode: u32,
@@ -22,12 +21,7 @@ const CONSTANT: u32 = 0u;
 const REFLECT: u32 = 1u;
 const EDGE: u32 = 2u;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * params.width + id.x;
-    if (i >= params.count) {
-        return;
-    }
+fn compute(i: u32) {
     let at = coordinates_of(i);
     let a = vec4<i32>(at.near) - params.before[0];
     let b = vec4<i32>(at.far) - params.before[1];

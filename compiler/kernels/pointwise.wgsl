@@ -2,8 +2,7 @@
 //
 // Formula:   out[i] = pointwise(coordinates of i); operands are read at offset + sum_d coordinate_d * stride_d.
 // Bindings:  2 out: 4-byte words, dense. The operands, from 3 on, are declared by the generated text.
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   pointwise(near: vec4<u32>, far: vec4<u32>) -> u32, the word to store; it calls `element`;
+// Expects:   shared/each.wgsl; pointwise(near: vec4<u32>, far: vec4<u32>) -> u32, the word to store; it calls `element`;
 //            shared/coordinates.wgsl.
 //
 // Arithmetic wraps, so that a negative stride is its two's complement.
@@ -18,12 +17,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read_write> out: array<u32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * params.width + id.x;
-    if (i >= params.count) {
-        return;
-    }
+fn compute(i: u32) {
     let at = coordinates_of(i);
     out[i] = pointwise(at.near, at.far);
 }

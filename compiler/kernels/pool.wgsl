@@ -6,8 +6,7 @@
 // Accuracy:  a mean is within (taps + 1) * 2^-24 of the mean of magnitudes; the others are exact.
 // Bindings:  2 out: words, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
 //            1 (extents, taps, steps, dilations) and 0 (pads, strides).
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   shared/window.wgsl.
+// Expects:   shared/each.wgsl, shared/window.wgsl.
 //
 // A call takes the taps from tap_first to tap_end, and goes on where the call before has stopped: `out` holds the maximum, the
 // sum or the index until the last one.
@@ -39,12 +38,7 @@ const MAX_INDEX: u32 = 3u;
 // No element so far.
 const NONE: u32 = 0xffffffffu;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * params.width + id.x;
-    if (i >= params.count) {
-        return;
-    }
+fn compute(i: u32) {
     let place = place_of_output(i);
     let base = plane_base(place.w);
     let first = vec3<i32>(place.xyz) * params.steps.xyz - params.pads_before.xyz;

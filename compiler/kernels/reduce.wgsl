@@ -5,11 +5,11 @@
 // Bindings:  2 out: words, dense in r; 3 x: words. Rows and columns each follow from four merged axes (outermost first,
 //            padded with extent 1).
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   shared/rows.wgsl.
+// Expects:   shared/rows.wgsl, shared/tree.wgsl.
 // Accuracy:  sums are within (columns / lanes + 6) * 2^-24 of the sum of magnitudes. A NaN is the largest and the smallest of all
 //            numbers, but for the last maximum, which leaves it out. Means of floats and lengths are reduce_exact.wgsl's.
 //
-// `lanes`, a power of two up to 64, invocations share one row; partial results are combined in a fixed tree.
+// `lanes`, a power of two up to 64, invocations share one row.
 
 struct Params {
     rows: u32, columns: u32, lanes: u32, width: u32,
@@ -39,7 +39,7 @@ const MAGNITUDE: u32 = 2u;
 const WHOLE: u32 = 0u;
 const MEAN: u32 = 1u;
 
-var<workgroup> partials: array<u32, 64>;
+alias Partial = u32;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -59,16 +59,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             partial = combined(partial, mapped(x[place]));
         }
     }
-    partials[local] = partial;
-    workgroupBarrier();
-    for (var half = params.lanes >> 1u; half > 0u; half = half >> 1u) {
-        if (lane < half) {
-            partials[local] = combined(partials[local], partials[local + half]);
-        }
-        workgroupBarrier();
-    }
+    let whole = combined_in_tree(partial, local);
     if (lane == 0u && row < params.rows) {
-        out[row] = finished(partials[local]);
+        out[row] = finished(whole);
     }
 }
 

@@ -4,14 +4,14 @@
 // Bindings:  2 out: f32, dense in r; 3 x: f32. Rows and columns each follow from four merged axes (outermost first, padded with
 //            extent 1).
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   shared/rows.wgsl.
+// Expects:   shared/rows.wgsl, shared/tree.wgsl.
 // Accuracy:  a mean has two sums, of the elements and of what they differ from the first one: where the second is smaller, it is
 //            within (columns / lanes + 6) * 2^-24 of the mean distance from the first element, plus 2^-24 of itself; else within
 //            as much of the mean magnitude. A length has two sums of squares, of elements times 2^44 and 2^-44, of which one is
 //            within f32 for lengths from 1e-31 to 1e31, and is within (columns / lanes + 8) * 2^-24 of itself. Of nothing, a mean
 //            is NaN.
 //
-// `lanes`, a power of two up to 64, invocations share one row; partial results are combined in a fixed tree. All sums are one
+// `lanes`, a power of two up to 64, invocations share one row. All sums are one
 // loop and one tree: a CPU adapter walks through every branch with its barriers, taken or not.
 
 struct Params {
@@ -30,7 +30,7 @@ struct Params {
 const UP: f32 = 17592186044416.0;
 const DOWN: f32 = 5.684341886080802e-14;
 
-var<workgroup> partials: array<vec2<f32>, 64>;
+alias Partial = vec2<f32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -50,16 +50,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sums += terms(x[base + dot(coordinates(c, params.column_extents), params.column_strides)], first);
         }
     }
-    partials[local] = sums;
-    workgroupBarrier();
-    for (var half = params.lanes >> 1u; half > 0u; half = half >> 1u) {
-        if (lane < half) {
-            partials[local] += partials[local + half];
-        }
-        workgroupBarrier();
-    }
+    let whole = combined_in_tree(sums, local);
     if (lane == 0u && row < params.rows) {
-        out[row] = select(mean(partials[local], first), length_of(partials[local]), params.is_length != 0u);
+        out[row] = select(mean(whole, first), length_of(whole), params.is_length != 0u);
     }
 }
 
@@ -78,4 +71,8 @@ fn mean(sums: vec2<f32>, first: f32) -> f32 {
 fn length_of(sums: vec2<f32>) -> f32 {
     let is_large = (bitcast<u32>(sums.x) & 0x7f800000u) == 0x7f800000u;
     return select(sqrt(sums.x) * DOWN, sqrt(sums.y) * UP, is_large);
+}
+
+fn combined(a: Partial, b: Partial) -> Partial {
+    return a + b;
 }

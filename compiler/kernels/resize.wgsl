@@ -4,8 +4,7 @@
 //            axis has a tap of -1. With `copies`, every axis has one tap and words are copied.
 // Bindings:  2 out: words, dense; 3 x: words, any strides; 4 table: for every output coordinate of an axis, from the word
 //            tables[axis] on, windows[axis] pairs of a tap (i32) and its weight (f32).
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing. Taps are computed ahead of time: a division on the device might round to the wrong element.
+// Expects:   shared/each.wgsl. Taps are computed ahead of time: a division on the device might round to the wrong element.
 //
 // Axes innermost first, padded with extent 1 and window 1.
 //
@@ -27,12 +26,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> x: array<u32>;
 @group(0) @binding(4) var<storage, read_write> table: array<u32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * params.width + id.x;
-    if (i >= params.count) {
-        return;
-    }
+fn compute(i: u32) {
     let b = i / params.extents.x;
     let c = b / params.extents.y;
     let d = c / params.extents.z;

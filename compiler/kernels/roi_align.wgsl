@@ -5,8 +5,7 @@
 //            rounded up, at most 4096. A sample lies between four elements; outside [-1, size] it is zero.
 //            out[r, c, bin] = mean over samples of the sum of weight * x[entry, c, corner], or with max the maximum of them.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides; 4 regions: f32; 5 entries: i32, the nearest one when outside.
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/each.wgsl.
 //
 // A call takes the rows of samples from part_first on, of those inside, and goes on where the call before has stopped.
 
@@ -25,12 +24,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> regions: array<f32>;
 @group(0) @binding(5) var<storage, read_write> entries: array<i32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * params.width + id.x;
-    if (i >= params.count) {
-        return;
-    }
+fn compute(i: u32) {
     let b = i / params.columns;
     let c = b / params.rows;
     let region = c / params.channels;

@@ -5,8 +5,7 @@
 //            the pair is i and i + half. sign is -1 for the first of a pair, 1 for the second.
 // Bindings:  2 out: f32, dense; 3 x: f32, strides of (batch, head, row, element); 4 cos, 5 sin: f32, dense (table rows, half); 6
 //            positions: i32, strides of (batch, row). A position outside the table reads the nearest row.
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/each.wgsl.
 
 struct Params {
     count: u32, width: u32, heads: u32, rows: u32,
@@ -23,12 +22,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> sin_table: array<f32>;
 @group(0) @binding(6) var<storage, read_write> positions: array<i32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let e = id.y * params.width + id.x;
-    if (e >= params.count) {
-        return;
-    }
+fn compute(e: u32) {
     let line = e / params.head_dim;
     let d = e - line * params.head_dim;
     let head_line = line / params.rows;

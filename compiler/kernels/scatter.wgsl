@@ -3,14 +3,13 @@
 // Formula:   for u = 0, 1, ...: out[rows[u], i] = combine(out[rows[u], i], updates[u, i]); rows outside are left alone.
 //            mode 0 replaces; of f32: 1 adds, 2 multiplies, 3 minimum, 4 maximum; 5 to 8 the same of i32.
 // Bindings:  2 out: words, dense (rows, inner), holding the data; 3 rows: i32, `row_stride` apart; 4 updates: words.
-// Dispatch:  ceil(lanes * inner / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/each.wgsl.
 //
 // Invocation (lane, i) owns the elements i of the rows r with r % lanes == lane, and reads all indices in order, so that an
 // element's updates are combined in their order whatever runs side by side.
 
 struct Params {
-    owned: u32, inner: u32, lanes: u32, width: u32,
+    count: u32, inner: u32, lanes: u32, width: u32,
     out_rows: u32, updates: u32, mode: u32, row_offset: u32,
     row_stride: u32, update_offset: u32, update_stride: u32, inner_stride: u32,
 }
@@ -30,12 +29,7 @@ const MULTIPLY_INTEGERS: u32 = 6u;
 const MIN_INTEGER: u32 = 7u;
 const GREATEST_INTEGER: u32 = 8u;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let place = id.y * params.width + id.x;
-    if (place >= params.owned) {
-        return;
-    }
+fn compute(place: u32) {
     let lane = place / params.inner;
     let i = place - lane * params.inner;
     for (var u = 0u; u < params.updates; u += 1u) {

@@ -4,8 +4,7 @@
 //            element j: a larger (or, with `largest` 0, smaller) value, or an equal one at a lower index.
 // Bindings:  2 out: i32, `out_stride` apart within a line; 3 x: words. Lines follow from four merged axes, outermost first,
 //            padded with extent 1.
-// Dispatch:  ceil(lines * columns / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   nothing.
+// Expects:   shared/each.wgsl, shared/rows.wgsl.
 //
 // Eight elements are compared in a round. Values are compared as integers: the bits of floats, mapped so that they order as the floats do, zeros alike. A value that
 // is not a number comes after infinity.
@@ -23,15 +22,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<i32>;
 @group(0) @binding(3) var<storage, read_write> x: array<u32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let place = id.y * params.width + id.x;
-    if (place >= params.count) {
-        return;
-    }
+fn compute(place: u32) {
     let line = place / params.columns;
     let own = place - line * params.columns;
-    let at = coordinates(line);
+    let at = coordinates(line, params.extents);
     let base = params.x_offset + dot(at, params.x_strides);
     let value = key(x[base + own * params.x_stride]);
     var ranks = vec4<u32>();
@@ -62,11 +56,4 @@ fn key(word: u32) -> i32 {
         ordered = select(ordered, 0, (word & 0x7fffffffu) == 0u);
     }
     return select(~ordered, ordered, params.largest != 0u);
-}
-
-fn coordinates(index: u32) -> vec4<u32> {
-    let b = index / params.extents.w;
-    let c = b / params.extents.z;
-    let d = c / params.extents.y;
-    return vec4<u32>(d, c - d * params.extents.y, b - c * params.extents.z, index - b * params.extents.w);
 }

@@ -2,8 +2,7 @@
 //
 // Formula:   out[out_offset + 4 i + c] = component c of quad i, from texel weight_base on
 // Bindings:  1 the weight arena, 2 out.
-// Dispatch:  ceil(count / 64) workgroups over x and y; `width` is the number of invocations along x.
-// Expects:   weight_quad.
+// Expects:   shared/each.wgsl; weight_quad.
 
 struct Params {
     count: u32, width: u32, weight_base: u32, page_shift: u32,
@@ -15,12 +14,7 @@ struct Params {
 @group(0) @binding(1) var weights: texture_2d_array<u32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    let i = id.y * params.width + id.x;
-    if (i >= params.count) {
-        return;
-    }
+fn compute(i: u32) {
     let value = weight_quad(params.weight_base, i, 1u, 0u);
     let at = params.out_offset + 4u * i;
     out[at] = value.x;

@@ -107,7 +107,7 @@ impl KernelRow {
         Self { uses_weights: true, ..self }
     }
     /// Linked with files that several kernels share.
-    const fn shared(self, shared: &'static [WgslFile]) -> Self {
+    pub const fn shared(self, shared: &'static [WgslFile]) -> Self {
         Self { shared, ..self }
     }
     /// One of several kernels of a file, with constants of its own.
@@ -133,7 +133,10 @@ impl KernelRow {
     }
 }
 
+/// An invocation for every element, or whatever else the kernel counts.
+pub const SHARED_EACH: WgslFile = body!("shared/each");
 const SHARED_TILED: WgslFile = body!("shared/tiled");
+const SHARED_WIDE: WgslFile = body!("shared/wide");
 const SHARED_TILED_WEIGHTS: WgslFile = body!("shared/tiled_weights");
 const SHARED_PRODUCT: WgslFile = body!("shared/product");
 const SHARED_BATCH: WgslFile = body!("shared/batch");
@@ -145,9 +148,13 @@ const SHARED_DYNAMIC: WgslFile = body!("shared/dynamic");
 const SHARED_CONV: WgslFile = body!("shared/conv");
 const SHARED_DEPTHWISE: WgslFile = body!("shared/depthwise");
 const SHARED_COORDINATES: WgslFile = body!("shared/coordinates");
-const SHARED_WINDOW: WgslFile = body!("shared/window");
-const SHARED_ROWS: WgslFile = body!("shared/rows");
+/// The place of an output element in a window.
+pub const SHARED_WINDOW: WgslFile = body!("shared/window");
+/// The coordinates of a row.
+pub const SHARED_ROWS: WgslFile = body!("shared/rows");
 const SHARED_MOMENTS: WgslFile = body!("shared/moments");
+const SHARED_TWO_PASSES: WgslFile = body!("shared/two_passes");
+const SHARED_TREE: WgslFile = body!("shared/tree");
 const SHARED_ATTENTION: WgslFile = body!("shared/attention");
 
 const PRODUCT: &[&str] = &["out", "x"];
@@ -162,6 +169,7 @@ const MATMUL_TILED_FILES: &[WgslFile] = &[
     SHARED_WEIGHT_TEXEL,
     SHARED_PANEL_TEXEL,
 ];
+const MATMUL_WIDE_FILES: &[WgslFile] = &[SHARED_WIDE, SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL];
 const CONV_TILED_FILES: &[WgslFile] =
     &[SHARED_TILED, SHARED_TILED_WEIGHTS, SHARED_CONV, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL];
 /// Tiles of 64 x 64 and of 64 x 128 outputs.
@@ -305,8 +313,9 @@ macro_rules! kernels {
 
 kernels! {
     Matmul => row(body!("matmul"), Hook::Epilogue, PRODUCT, MATMUL)
+        .constants(&[("ROWS", 4), ("PANELS", 1)])
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
+        .shared(MATMUL_WIDE_FILES)
         .tile(64, 128)
         .class(REUSABLE),
     MatmulTiled => row(body!("matmul_tiled"), Hook::Epilogue, PRODUCT, MATMUL_TILED)
@@ -327,9 +336,9 @@ kernels! {
         .tile(64, 128)
         .class(REUSABLE),
     MatmulWide => row(body!("matmul"), Hook::Epilogue, PRODUCT, MATMUL_WIDE)
-        .variant("matmul_wide", &[("ROWS", 8), ("PANELS", 2)])
+        .variant("matmul_wide", &[])
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
+        .shared(MATMUL_WIDE_FILES)
         .tile(128, 256)
         .class(REUSABLE),
     MatmulRows => row(body!("matmul_rows"), Hook::Epilogue, PRODUCT, MATMUL_ROWS)
@@ -382,7 +391,7 @@ kernels! {
         .class(REUSABLE),
     ConvWide => row(body!("conv_wide"), Hook::Epilogue, PRODUCT, CONV_WIDE)
         .weights()
-        .shared(&[SHARED_CONV, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
+        .shared(&[SHARED_WIDE, SHARED_CONV, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(128, 256)
         .class(REUSABLE),
     ConvDepthwise => row(body!("conv_depthwise"), Hook::Epilogue, PRODUCT, CONV_DEPTHWISE)
@@ -413,32 +422,31 @@ kernels! {
         .shared(&[SHARED_ATTENTION])
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
-    Pointwise => row(body!("pointwise"), Hook::Pointwise, &["out"], Rounds::NONE).shared(&[SHARED_COORDINATES]),
+    Pointwise => row(body!("pointwise"), Hook::Pointwise, &["out"], Rounds::NONE).shared(&[SHARED_EACH, SHARED_COORDINATES]),
     Softmax => row(body!("softmax"), Hook::None, PRODUCT, SOFTMAX).shared(&[SHARED_ROWS]).functions().class(HIERARCHICAL),
     Normalize => row(body!("normalize"), Hook::Epilogue, PRODUCT, NORMALIZE)
-        .shared(&[SHARED_ROWS, SHARED_MOMENTS])
+        .shared(&[SHARED_ROWS, SHARED_MOMENTS, SHARED_TWO_PASSES])
         .class(HIERARCHICAL),
     Moments => row(body!("moments"), Hook::None, PRODUCT, MOMENTS)
-        .shared(&[SHARED_ROWS, SHARED_MOMENTS])
+        .shared(&[SHARED_ROWS, SHARED_MOMENTS, SHARED_TWO_PASSES])
         .class(HIERARCHICAL),
     NormalizeParts => row(body!("normalize_parts"), Hook::Epilogue, &["out", "x", "moments"], NORMALIZE_PARTS)
         .shared(&[SHARED_ROWS, SHARED_MOMENTS])
         .class(HIERARCHICAL),
-    Reduce => row(body!("reduce"), Hook::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
-    ReduceExact => row(body!("reduce_exact"), Hook::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
-    ArgReduce => row(body!("arg_reduce"), Hook::None, PRODUCT, ARG_REDUCE).shared(&[SHARED_ROWS]).class(HIERARCHICAL),
-    Gather => row(body!("gather"), Hook::None, &["out", "x", "indices"], Rounds::NONE).shared(&[SHARED_COORDINATES]),
-    Copy => row(body!("copy"), Hook::None, PRODUCT, Rounds::NONE).shared(&[SHARED_COORDINATES]),
-    Pad => row(body!("pad"), Hook::None, PRODUCT, Rounds::NONE).shared(&[SHARED_COORDINATES]),
-    Resize => row(body!("resize"), Hook::None, &["out", "x", "table"], RESIZE),
-    Pool => row(body!("pool"), Hook::None, PRODUCT, POOL).shared(&[SHARED_WINDOW]),
-    PoolNorm => row(body!("pool_norm"), Hook::None, PRODUCT, POOL_NORM).shared(&[SHARED_WINDOW]),
-    Fold => row(body!("fold"), Hook::None, PRODUCT, FOLD).shared(&[SHARED_WINDOW]),
-    Append => row(body!("append"), Hook::None, &["out", "update", "places"], Rounds::NONE),
-    Scatter => row(body!("scatter"), Hook::None, &["out", "rows", "updates"], SCATTER),
+    Reduce => row(body!("reduce"), Hook::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS, SHARED_TREE]).class(HIERARCHICAL),
+    ReduceExact => row(body!("reduce_exact"), Hook::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS, SHARED_TREE]).class(HIERARCHICAL),
+    ArgReduce => row(body!("arg_reduce"), Hook::None, PRODUCT, ARG_REDUCE).shared(&[SHARED_ROWS, SHARED_TREE]).class(HIERARCHICAL),
+    Gather => row(body!("gather"), Hook::None, &["out", "x", "indices"], Rounds::NONE).shared(&[SHARED_EACH, SHARED_COORDINATES]),
+    Copy => row(body!("copy"), Hook::None, PRODUCT, Rounds::NONE).shared(&[SHARED_EACH, SHARED_COORDINATES]),
+    Pad => row(body!("pad"), Hook::None, PRODUCT, Rounds::NONE).shared(&[SHARED_EACH, SHARED_COORDINATES]),
+    Resize => row(body!("resize"), Hook::None, &["out", "x", "table"], RESIZE).shared(&[SHARED_EACH]),
+    Pool => row(body!("pool"), Hook::None, PRODUCT, POOL).shared(&[SHARED_EACH, SHARED_WINDOW]),
+    PoolNorm => row(body!("pool_norm"), Hook::None, PRODUCT, POOL_NORM).shared(&[SHARED_EACH, SHARED_WINDOW]),
+    Fold => row(body!("fold"), Hook::None, PRODUCT, FOLD).shared(&[SHARED_EACH, SHARED_WINDOW]),
+    Scatter => row(body!("scatter"), Hook::None, &["out", "rows", "updates"], SCATTER).shared(&[SHARED_EACH]),
     Unpack => row(body!("unpack"), Hook::None, &["out"], Rounds::NONE)
         .weights()
-        .shared(&[SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_WEIGHT_QUAD]),
+        .shared(&[SHARED_EACH, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_WEIGHT_QUAD]),
 }
 
 /// Rounds of the attention kernel that takes most, for so many keys and heads of this size; `score_rounds` are those of what

@@ -32,3 +32,28 @@ struct Params {
 // Channels of a panel; its quads, the texels of a row.
 const PANEL: u32 = 32u;
 const PANEL_QUADS: u32 = PANEL / 4u;
+
+// What the bodies that own a tile ask: rows and terms, where weights and results are.
+fn rows_of_product() -> u32 {
+    return params.out_h * params.out_w;
+}
+
+fn terms_of_sum() -> u32 {
+    return params.channels * params.kernel_h * params.kernel_w;
+}
+
+fn weights_of(z: u32) -> u32 {
+    return params.weight_base + z % params.groups * params.weight_group_stride;
+}
+
+fn out_base_of(z: u32, part: u32) -> u32 {
+    return params.out_offset + (z / params.groups + part) * params.out_stride_batch;
+}
+
+// Writes element (m, n0 + column), if there is one.
+fn store(out_base: u32, z: u32, m: u32, column: u32, value: f32) {
+    if (m < params.out_h * params.out_w && column < params.n_count) {
+        let n = z % params.groups * params.n_per_group + params.n0 + column;
+        out[out_base + n * params.out_stride_channel + m] = epilogue(value, z / params.groups, m, n);
+    }
+}

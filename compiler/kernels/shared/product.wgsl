@@ -32,3 +32,28 @@ struct Params {
 // Columns of a panel; its quads, the texels of a row.
 const PANEL: u32 = 32u;
 const PANEL_QUADS: u32 = PANEL / 4u;
+
+// What the bodies that own a tile ask: rows and terms, where weights and results are.
+fn rows_of_product() -> u32 {
+    return params.m;
+}
+
+fn terms_of_sum() -> u32 {
+    return params.k;
+}
+
+fn weights_of(z: u32) -> u32 {
+    return params.weight_base;
+}
+
+fn out_base_of(z: u32, part: u32) -> u32 {
+    return params.out_offset + dot(batch_of(z), params.out_batch_stride.xyz) + part * params.out_batch_stride.w;
+}
+
+// Writes element (m, n0 + column), if there is one.
+fn store(out_base: u32, z: u32, m: u32, column: u32, value: f32) {
+    if (m < params.m && column < params.n_count) {
+        let n = params.n0 + column;
+        out[out_base + m * params.out_stride_m + n * params.out_stride_n] = epilogue(value, z, m, n);
+    }
+}

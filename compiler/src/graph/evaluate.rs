@@ -162,7 +162,7 @@ pub fn unary(op: UnaryOp, dtype: Dtype, a: u32) -> u32 {
         (UnaryOp::Neg, Dtype::I32) => (a as i32).wrapping_neg() as u32,
         (UnaryOp::Sign, Dtype::I32) => (a as i32).signum() as u32,
         (UnaryOp::Relu, Dtype::I32) => (a as i32).max(0) as u32,
-        _ => unary_f32(op, f32::from_bits(a)).to_bits(),
+        (_, Dtype::F32 | Dtype::I32 | Dtype::Bool) => unary_f32(op, f32::from_bits(a)).to_bits(),
     }
 }
 

@@ -122,7 +122,7 @@ pub struct Lowering<'a> {
     site: Site,
     names: Names,
     /// Views that were given out since the site was entered.
-    given: Vec<View>,
+    call_views: Vec<View>,
     weights: Vec<Weight>,
     packed: BTreeMap<NodeId, usize>,
     constants: Vec<u8>,
@@ -145,7 +145,7 @@ impl<'a> Lowering<'a> {
             calls: Vec::new(),
             site: Site::Result(0),
             names: Names::default(),
-            given: Vec::new(),
+            call_views: Vec::new(),
             weights: Vec::new(),
             packed: BTreeMap::new(),
             constants: Vec::new(),
@@ -200,8 +200,8 @@ impl<'a> Lowering<'a> {
 
     /// Notes a view for the calls that are made from it.
     fn give(&mut self, view: &View) {
-        if !self.given.contains(view) {
-            self.given.push(view.clone());
+        if !self.call_views.contains(view) {
+            self.call_views.push(view.clone());
         }
     }
 
@@ -305,7 +305,7 @@ impl<'a> Lowering<'a> {
     /// The calls to come are of this.
     pub fn enter(&mut self, site: Site) {
         self.site = site;
-        self.given.clear();
+        self.call_views.clear();
     }
 
     /// Name of what is being lowered, for people.
@@ -334,7 +334,7 @@ impl<'a> Lowering<'a> {
             self.touch(*tensor, step);
         }
         let bound = |view: &&View| view.tensor == call.output || call.inputs.contains(&view.tensor);
-        let views = self.given.iter().filter(bound).cloned().collect();
+        let views = self.call_views.iter().filter(bound).cloned().collect();
         self.calls.push((call, self.site, views));
     }
 

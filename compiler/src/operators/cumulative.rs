@@ -12,7 +12,7 @@ use crate::import::reason::Reason;
 use crate::import::rewrite::outcome::Rewritten;
 use crate::import::rewrite::steps::Steps;
 use crate::kernels::rounds::{Rounds, once};
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_ROWS, body, row};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::ops::kernel_op::LowerKernelOp;
@@ -22,6 +22,7 @@ use crate::lower::ops::strided::{ROUNDS_PER_CALL, cost, linear};
 impl OwnKernel for Cumulative {
     const KERNEL: KernelRow =
         row(body!("cumulative"), Hook::None, &["out", "x"], Rounds::of(&["steps"], |p| once(p[0])))
+            .shared(&[SHARED_EACH, SHARED_ROWS])
             .class(OperatorClass::Hierarchical);
 }
 
@@ -101,7 +102,7 @@ impl LowerKernelOp for Cumulative {
             let steps = ROUNDS_PER_CALL.min(columns - first);
             let params = lines
                 .params()
-                .set("lines", lines.count)
+                .set("count", lines.count)
                 .set("columns", columns)
                 .set("width", width)
                 .set("is_float", node.dtype != Dtype::I32)

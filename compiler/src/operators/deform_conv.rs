@@ -12,7 +12,7 @@ use crate::import::rewrite::outcome::Rewritten;
 use crate::import::rewrite::steps::{Attribute, Steps};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::Rounds;
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::Elements;
@@ -25,20 +25,26 @@ fn pair(list: &[usize]) -> Result<[usize; 2], Reason> {
 
 impl OwnKernel for DeformableColumns {
     const KERNEL: KernelRow =
-        row(body!("deformable_columns"), Hook::None, &["out", "x", "offsets", "mask"], Rounds::NONE);
+        row(body!("deformable_columns"), Hook::None, &["out", "x", "offsets", "mask"], Rounds::NONE)
+            .shared(&[SHARED_EACH]);
 }
 
 impl DeformableColumns {
     /// ONNX's DeformConv.
     pub fn from_onnx(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         let (x, weight, offsets) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
-        let given = s.known.shape(weight).and_then(|shape| shape.get(2..)).map(<[usize]>::to_vec);
-        let kernel = match (s.ints_attribute("kernel_shape"), given) {
+        let of_weight = s.known.shape(weight).and_then(|shape| shape.get(2..)).map(<[usize]>::to_vec);
+        let kernel = match (s.ints_attribute("kernel_shape"), of_weight) {
             (Some(list), None) => s.sizes_attribute("kernel_shape", &vec![1; list.len()])?,
-            (None, Some(given)) => given,
-            (Some(list), Some(given)) if list.iter().map(|v| *v as usize).eq(given.iter().copied()) => given,
-            (Some(list), Some(given)) => {
-                return Err(Reason::form("kernel_shape {} of a window of {}", [list.into(), given.as_slice().into()]));
+            (None, Some(of_weight)) => of_weight,
+            (Some(list), Some(of_weight)) if list.iter().map(|v| *v as usize).eq(of_weight.iter().copied()) => {
+                of_weight
+            }
+            (Some(list), Some(of_weight)) => {
+                return Err(Reason::form(
+                    "kernel_shape {} of a window of {}",
+                    [list.into(), of_weight.as_slice().into()],
+                ));
             }
             (None, None) => return Err("without kernel_shape, and the weights are computed".into()),
         };

@@ -12,7 +12,7 @@ use crate::import::reason::Reason;
 use crate::import::rewrite::outcome::Rewritten;
 use crate::import::rewrite::steps::Steps;
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::Elements;
@@ -32,7 +32,8 @@ impl OwnKernel for MaxRoiPool {
         Hook::None,
         &["out", "x", "regions"],
         Rounds::of(&["part_rows", "x_width"], |p| nest(p) + 2 * once(31)),
-    );
+    )
+    .shared(&[SHARED_EACH]);
 }
 
 impl MaxRoiPool {

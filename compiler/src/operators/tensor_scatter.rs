@@ -1,8 +1,7 @@
 //! A cache with new entries along one axis, where each batch entry's writing place says.
 //!
-//! Every element of the result reads either the cache or the update, so nothing is written twice. Places past the end are
-//! left out, or with `circular` go on at the start. A cache that is a state of
-//! which this is the update is written in place: then only the new entries move.
+//! Places past the end are left out, or with `circular` go on at the start. The entries are written into a copy of the cache; a cache
+//! that is a state of which this is the update is written where it lies: then only the new entries move.
 
 use crate::cost::OperatorClass;
 use crate::graph::constant::{Constant, Dtype};
@@ -14,18 +13,17 @@ use crate::import::rewrite::outcome::Rewritten;
 use crate::import::rewrite::steps::Steps;
 use crate::kernels::params::Params;
 use crate::kernels::rounds::Rounds;
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, body, row};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
-use crate::lower::ops::copy::dense;
-use crate::lower::ops::elements::Elements;
+use crate::lower::ops::copy::{copied, dense};
 use crate::lower::ops::kernel_op::LowerKernelOp;
 use crate::lower::ops::strided::{cost, linear};
 use std::ops::RangeInclusive;
 
 impl OwnKernel for TensorScatter {
     const KERNEL: KernelRow =
-        row(body!("tensor_scatter"), Hook::None, &["out", "cache", "update", "places"], Rounds::NONE);
+        row(body!("append"), Hook::None, &["out", "update", "places"], Rounds::NONE).shared(&[SHARED_EACH]);
 }
 
 impl TensorScatter {
@@ -56,49 +54,6 @@ impl TensorScatter {
         let distance = at as i64 - i64::from(place);
         let distance = if self.circular { distance.rem_euclid(size as i64) } else { distance };
         usize::try_from(distance).ok().filter(|d| *d < length)
-    }
-}
-
-impl TensorScatter {
-    /// Writes the update into the cache, which is a state and has no other reader.
-    fn append(&self, lowering: &mut Lowering<'_>, id: NodeId) {
-        let graph = lowering.graph();
-        let operands = graph.operands(id);
-        let cache = lowering.view(operands[0]);
-        lowering.set_view(id, cache.clone());
-        let update = lowering.view(operands[1]);
-        let update = dense(lowering, &update);
-        if update.is_empty() {
-            return;
-        }
-        let (places, stride) = match operands.get(2) {
-            Some(places) => {
-                let places = lowering.view(*places);
-                let stride = places.strides[0];
-                (places, stride)
-            }
-            None => (lowering.resident(&Constant::from_i32(vec![1], &[0])), 0),
-        };
-        let (count, axis) = (update.len(), cache.shape.len() - self.axis_from_end);
-        let (workgroups, width) = linear(count);
-        let params = Params::new()
-            .set("count", count)
-            .set("inner", cache.shape[axis + 1..].iter().product::<usize>())
-            .set("width", width)
-            .set("circular", self.circular)
-            .set("size", cache.shape[axis])
-            .set("length", update.shape[axis])
-            .set("lines", cache.shape[1..axis].iter().product::<usize>())
-            .set("update_offset", update.offset)
-            .set("places_offset", places.offset)
-            .set("place_stride", stride);
-        lowering.call(
-            Call::of(Kernel::Append, cache.tensor)
-                .params(params)
-                .reads([update.tensor, places.tensor])
-                .over(workgroups)
-                .cost(cost(OperatorClass::Elemental, count, count, 0)),
-        );
     }
 }
 
@@ -142,8 +97,8 @@ impl KernelOperator for TensorScatter {
             |operand: &Vec<usize>| operand.len().checked_sub(self.axis_from_end).map(|axis| operand[axis] as i64);
         match (operands, self.circular) {
             ([cache, update, _], false) => {
-                let room = along(cache).zip(along(update)).map(|(size, length)| size - length);
-                room.map(|room| (2, 0..=room)).into_iter().collect()
+                let last = along(cache).zip(along(update)).map(|(size, length)| size - length);
+                last.map(|last| (2, 0..=last)).into_iter().collect()
             }
             _ => Vec::new(),
         }
@@ -156,34 +111,44 @@ impl KernelOperator for TensorScatter {
 
 impl LowerKernelOp for TensorScatter {
     fn lower(&self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
-        if lowering.graph().updates_in_place(id) {
-            self.append(lowering, id);
+        let graph = lowering.graph();
+        let operands = graph.operands(id);
+        let cache = lowering.view(operands[0]);
+        let out = if graph.updates_in_place(id) { cache } else { copied(lowering, &cache) };
+        lowering.set_view(id, out.clone());
+        let update = lowering.view(operands[1]);
+        let update = dense(lowering, &update);
+        if update.is_empty() {
             return Ok(());
         }
-        let Some(mut elements) = Elements::of(lowering, id) else { return Ok(()) };
-        let cache = dense(lowering, &elements.operands[0]);
-        let update = dense(lowering, &elements.operands[1]);
-        let (places, stride) = match elements.operands.get(2) {
-            Some(places) => (places.clone(), places.strides[0]),
+        let (places, stride) = match operands.get(2) {
+            Some(places) => {
+                let places = lowering.view(*places);
+                let stride = places.strides[0];
+                (places, stride)
+            }
             None => (lowering.resident(&Constant::from_i32(vec![1], &[0])), 0),
         };
-        let (count, axis) = (elements.count, cache.shape.len() - self.axis_from_end);
-        let inner: usize = cache.shape[axis + 1..].iter().product();
-        let lines: usize = cache.shape[1..axis].iter().product();
+        let (count, axis) = (update.len(), out.shape.len() - self.axis_from_end);
+        let (workgroups, width) = linear(count);
         let params = Params::new()
             .set("count", count)
-            .set("inner", inner)
-            .set("width", elements.width)
+            .set("inner", out.shape[axis + 1..].iter().product::<usize>())
+            .set("width", width)
             .set("circular", self.circular)
-            .set("size", cache.shape[axis])
+            .set("size", out.shape[axis])
             .set("length", update.shape[axis])
-            .set("lines", lines)
-            .set("cache_offset", cache.offset)
+            .set("lines", out.shape[1..axis].iter().product::<usize>())
             .set("update_offset", update.offset)
             .set("places_offset", places.offset)
             .set("place_stride", stride);
-        elements.operands = vec![cache, update, places];
-        elements.call(lowering, Kernel::Of(KernelOpKind::TensorScatter), params, 2 * count, 0);
+        lowering.call(
+            Call::of(Kernel::Of(KernelOpKind::TensorScatter), out.tensor)
+                .params(params)
+                .reads([update.tensor, places.tensor])
+                .over(workgroups)
+                .cost(cost(OperatorClass::Elemental, count, count, 0)),
+        );
         Ok(())
     }
 }

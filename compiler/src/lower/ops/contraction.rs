@@ -77,9 +77,9 @@ pub struct Parts {
 }
 
 /// Terms that a part has at least; terms that it is a multiple of, since tiles are; bytes of all parts of a result.
-const LEAST_TERMS: usize = 128;
+const MIN_TERMS: usize = 128;
 const TILE_TERMS: usize = 32;
-const MOST_BYTES: usize = 32 << 20;
+const MAX_BYTES: usize = 32 << 20;
 
 impl Parts {
     /// All of a sum.
@@ -98,8 +98,8 @@ impl Parts {
             return Self::whole(terms);
         };
         let wanted = (busy as usize).div_ceil(groups(kernel, rows, columns, batches));
-        let held = MOST_BYTES / (4 * rows * columns * batches).max(1);
-        let count = wanted.min(terms / LEAST_TERMS).min(held).min(MAX_VIEWS.saturating_sub(others));
+        let held = MAX_BYTES / (4 * rows * columns * batches).max(1);
+        let count = wanted.min(terms / MIN_TERMS).min(held).min(MAX_VIEWS.saturating_sub(others));
         if count < 2 {
             return Self::whole(terms);
         }

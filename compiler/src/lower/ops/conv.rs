@@ -96,7 +96,8 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
             attach_epilogue(&[], |_| (0, 0, 0))
         }
     };
-    let parts = if is_depthwise(graph, id) { Parts::whole(0) } else { parts_of(lowering.options(), &geometry, &out) };
+    let is_depthwise = is_depthwise(graph, id);
+    let parts = if is_depthwise { Parts::whole(0) } else { parts_of(lowering.options(), &geometry, &out) };
     let operand_words = if parts.count > 1 { attach_epilogue(&[], |_| (0, 0, 0)) } else { operand_words };
     let apart = out.in_parts(lowering, parts.count);
     let call = Convolution {
@@ -108,7 +109,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
         options: lowering.options(),
         operand_words,
     };
-    if is_depthwise(graph, id) {
+    if is_depthwise {
         call.depthwise(lowering, weight, constant)?;
     } else {
         call.products(lowering, weight, constant)?;

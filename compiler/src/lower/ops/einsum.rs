@@ -13,7 +13,7 @@ use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::op::Op;
 use crate::kernels::params::Params;
-use crate::kernels::{Kernel, PANEL};
+use crate::kernels::{Kernel, MAX_EPILOGUE_OPERANDS, PANEL};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::product::{Kinds, Product, product};
@@ -75,13 +75,13 @@ fn merge(kinds: &Kinds, size: impl Fn(u8) -> usize, tensors: &[(&[u8], &View)], 
     (batch_shape.len() <= 3).then_some(Merged { m, n, k, batch_shape, batch_strides })
 }
 
-/// Dense copy of a view with its axes in the order of `requested`; the labels that it lacks are left out.
-fn canonical(lowering: &mut Lowering<'_>, labels: &[u8], view: &View, requested: &[u8]) -> (Vec<u8>, View) {
-    let order: Vec<u8> = requested.iter().copied().filter(|l| labels.contains(l)).collect();
-    let permutation: Vec<usize> =
-        order.iter().map(|l| labels.iter().position(|x| x == l).expect("filtered to occur")).collect();
-    let copied = dense(lowering, &view.transposed(&permutation));
-    (order, copied)
+/// Dense copy of an activation with its axes in the order of `kinds`; the labels that it lacks are left out.
+fn canonical(lowering: &mut Lowering<'_>, activation: &Activation, kinds: &[&[u8]]) -> Activation {
+    let Activation { labels, view } = activation;
+    let place = |label: &u8| labels.iter().position(|l| l == label);
+    let labels: Vec<u8> = kinds.concat().into_iter().filter(|label| place(label).is_some()).collect();
+    let permutation: Vec<usize> = labels.iter().filter_map(place).collect();
+    Activation { view: dense(lowering, &view.transposed(&permutation)), labels }
 }
 
 /// Three batch sizes and, for one tensor, three strides; leading axes are padded with size 1.
@@ -107,7 +107,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
     if weighted_product {
         return weighted(lowering, id, &kinds, (&a, first), (&b, second), output);
     }
-    dynamic(lowering, id, &kinds, (a, first), (b, second), output)
+    dynamic(lowering, id, &kinds, (&a, first), (&b, second), output)
 }
 
 fn weighted(
@@ -134,7 +134,8 @@ fn weighted(
     let packing =
         Packing { constant, group_stride: 0, k_shape, k_strides, n_shape, n_strides, groups: 1, panel_width: PANEL };
 
-    let Placed { view, mut out, mut epilogue, merged } = placed(lowering, id, kinds, (a_labels, a), output, size);
+    let activation = Activation { labels: a_labels.to_vec(), view: lowering.view(a) };
+    let Placed { first: view, mut out, merged, .. } = placed(lowering, id, kinds, (activation, None), output, size);
     let weight = lowering.weight(b, packing);
     let rows = merged.m.0;
     let batches: usize = merged.batch_shape.iter().product();
@@ -144,15 +145,9 @@ fn weighted(
     let options = lowering.options();
     let kernel = product_kernel(options, rows, n, batches);
     let parts = Parts::of(options, kernel, [rows, n, batches, k], out.epilogue_operands());
-    if parts.count > 1 {
-        epilogue.clear();
-    }
     let apart = out.in_parts(lowering, parts.count) as i64;
-    let operand_words = attach_epilogue(&epilogue, |i| {
-        let z = flat_stride(&merged.batch_shape, &merged.batch_strides[3 + i]).expect("checked by epilogue_fits");
-        (z, merged.m.1[3 + i], merged.n.1[3 + i])
-    });
-    let inputs: Vec<_> = [view.tensor].into_iter().chain(epilogue.iter().map(|v| v.tensor)).collect();
+    let operand_words = operand_words(&out, &merged);
+    let inputs: Vec<_> = [view.tensor].into_iter().chain(out.epilogue_views.iter().map(|v| v.tensor)).collect();
     let shift = lowering.options().page.texels().trailing_zeros();
     let (x_offset, out_view) = (view.offset, out.view.clone());
     panel_calls(lowering, weight, 0, |range, texels, base| {
@@ -192,55 +187,69 @@ fn weighted(
     out.finish(lowering, id)
 }
 
-/// Where a product reads its activation and writes its result.
-struct Placed {
+/// An activation that a product reads, and the labels of its axes.
+struct Activation {
+    labels: Vec<u8>,
     view: View,
+}
+
+/// Where a product reads its activations and writes its result.
+struct Placed {
+    first: View,
+    /// The second operand, where it is no weight.
+    second: Option<View>,
     out: Output,
-    /// Operands of the epilogue that the kernel reads.
-    epilogue: Vec<View>,
     merged: Merged,
 }
 
-/// The strides of activation and result as the kernels take them; a copy of the activation, or an epilogue apart, where need be.
+/// The strides of activations and result as the kernels take them; copies of the activations, or an epilogue apart, where need be.
 fn placed(
     lowering: &mut Lowering<'_>,
     id: NodeId,
     kinds: &Kinds,
-    (a_labels, a): (&[u8], NodeId),
+    mut activations: (Activation, Option<Activation>),
     output: &[u8],
     size: impl Fn(u8) -> usize + Copy,
 ) -> Placed {
-    let mut labels = a_labels.to_vec();
-    let mut view = lowering.view(a);
     let mut out = output_for(lowering, id);
-    let mut epilogue = out.epilogue_views.clone();
-    let mut plan = None;
-    for attempt in 0..3 {
-        // The weight's own k order is free, so only the activation's strides count: it stands in for both operands.
-        let mut tensors: Vec<(&[u8], &View)> = vec![(&labels, &view), (&labels, &view), (output, &out.view)];
-        tensors.extend(epilogue.iter().map(|v| (output, v)));
-        if let Some(merged) = merge(kinds, size, &tensors, false)
-            && epilogue_fits(&merged, 3)
-        {
-            plan = Some(merged);
-            break;
-        }
-        match attempt {
-            0 => {
-                // Without the epilogue's operands, which then run as a kernel of their own.
-                out.split_epilogue();
-                epilogue.clear();
-            }
-            _ => {
-                let requested = [kinds.batch.as_slice(), &kinds.m, &kinds.k].concat();
-                (labels, view) = canonical(lowering, &labels, &view, &requested);
-                out = Output::canonical(lowering, id, &[&kinds.batch, &kinds.m, &kinds.n], output);
-                epilogue.clear();
-            }
-        }
+    let mut merged = merged_where_it_fits(kinds, size, &activations, (output, &out));
+    if merged.is_none() {
+        // Without the epilogue's operands, which then run as a kernel of their own.
+        out.split_epilogue();
+        merged = merged_where_it_fits(kinds, size, &activations, (output, &out));
     }
-    let merged = plan.expect("a canonical activation and output always merge");
-    Placed { view, out, epilogue, merged }
+    if merged.is_none() {
+        let Kinds { batch, m, n, k } = kinds;
+        activations.0 = canonical(lowering, &activations.0, &[batch, m, k]);
+        activations.1 = activations.1.map(|second| canonical(lowering, &second, &[batch, k, n]));
+        out = Output::canonical(lowering, id, &[batch, m, n], output);
+        merged = merged_where_it_fits(kinds, size, &activations, (output, &out));
+    }
+    let merged = merged.expect("canonical activations and output always merge");
+    let (first, second) = activations;
+    Placed { first: first.view, second: second.map(|second| second.view), out, merged }
+}
+
+/// The merged axes of activations, output and epilogue, where kernels can say them.
+fn merged_where_it_fits(
+    kinds: &Kinds,
+    size: impl Fn(u8) -> usize,
+    (first, second): &(Activation, Option<Activation>),
+    (labels, out): (&[u8], &Output),
+) -> Option<Merged> {
+    // A weight's own k order is free, so only the activation's strides count: it stands in for both operands.
+    let operands = [first, second.as_ref().unwrap_or(first)].map(|a| (a.labels.as_slice(), &a.view));
+    let results = [&out.view].into_iter().chain(&out.epilogue_views).map(|view| (labels, view));
+    let tensors: Vec<_> = operands.into_iter().chain(results).collect();
+    merge(kinds, size, &tensors, second.is_some()).filter(|merged| epilogue_fits(merged, 3))
+}
+
+/// The epilogue's operands as the kernels take them.
+fn operand_words(out: &Output, merged: &Merged) -> [u32; 4 * MAX_EPILOGUE_OPERANDS] {
+    attach_epilogue(&out.epilogue_views, |i| {
+        let z = flat_stride(&merged.batch_shape, &merged.batch_strides[3 + i]).expect("checked by epilogue_fits");
+        (z, merged.m.1[3 + i], merged.n.1[3 + i])
+    })
 }
 
 /// The one stride of a flat index over the batch axes, when there is one.
@@ -261,56 +270,25 @@ fn dynamic(
     lowering: &mut Lowering<'_>,
     id: NodeId,
     kinds: &Kinds,
-    (mut a_labels, a): (Vec<u8>, NodeId),
-    (mut b_labels, b): (Vec<u8>, NodeId),
+    (a_labels, a): (&[u8], NodeId),
+    (b_labels, b): (&[u8], NodeId),
     output: &[u8],
 ) -> Result<(), LowerError> {
     let graph = lowering.graph();
-    let (a_shape, b_shape) = (graph.node(a).shape.clone(), graph.node(b).shape.clone());
-    let (a_names, b_names) = (a_labels.clone(), b_labels.clone());
     let size = |label: u8| {
-        let in_a = a_names.iter().position(|l| *l == label).map(|i| a_shape[i]);
-        in_a.unwrap_or_else(|| b_shape[b_names.iter().position(|l| *l == label).expect("in an operand")])
+        let in_a = a_labels.iter().position(|l| *l == label).map(|i| graph.node(a).shape[i]);
+        in_a.unwrap_or_else(|| graph.node(b).shape[b_labels.iter().position(|l| *l == label).expect("in an operand")])
     };
-    let mut left = lowering.view(a);
-    let mut right = lowering.view(b);
-    let mut out = output_for(lowering, id);
-    let mut epilogue = out.epilogue_views.clone();
-    let mut plan = None;
-    for attempt in 0..3 {
-        let mut tensors: Vec<(&[u8], &View)> = vec![(&a_labels, &left), (&b_labels, &right), (output, &out.view)];
-        tensors.extend(epilogue.iter().map(|v| (output, v)));
-        if let Some(merged) = merge(kinds, size, &tensors, true)
-            && epilogue_fits(&merged, 3)
-        {
-            plan = Some(merged);
-            break;
-        }
-        match attempt {
-            0 => {
-                out.split_epilogue();
-                epilogue.clear();
-            }
-            _ => {
-                let requested = [kinds.batch.as_slice(), &kinds.m, &kinds.k].concat();
-                (a_labels, left) = canonical(lowering, &a_labels, &left, &requested);
-                let requested = [kinds.batch.as_slice(), &kinds.k, &kinds.n].concat();
-                (b_labels, right) = canonical(lowering, &b_labels, &right, &requested);
-                out = Output::canonical(lowering, id, &[&kinds.batch, &kinds.m, &kinds.n], output);
-                epilogue.clear();
-            }
-        }
-    }
-    let merged = plan.expect("canonical operands and output always merge");
+    let activation = |labels: &[u8], view| Activation { labels: labels.to_vec(), view };
+    let first = activation(a_labels, lowering.view(a));
+    let second = activation(b_labels, lowering.view(b));
+    let Placed { first: left, second, out, merged } = placed(lowering, id, kinds, (first, Some(second)), output, size);
+    let right = second.expect("both operands are activations");
     let (sizes, a_batch) = batch3(&merged.batch_shape, &merged.batch_strides[0]);
     let (_, b_batch) = batch3(&merged.batch_shape, &merged.batch_strides[1]);
     let (_, out_batch) = batch3(&merged.batch_shape, &merged.batch_strides[2]);
     let batches: usize = merged.batch_shape.iter().product();
     let (m, n, k) = (merged.m.0, merged.n.0, merged.k.0);
-    let operands = attach_epilogue(&epilogue, |i| {
-        let z = flat_stride(&merged.batch_shape, &merged.batch_strides[3 + i]).expect("checked by epilogue_fits");
-        (z, merged.m.1[3 + i], merged.n.1[3 + i])
-    });
     let params = Params::new()
         .set("m", m)
         .set("n", n)
@@ -331,7 +309,7 @@ fn dynamic(
         .set("out_batch_stride", out_batch)
         .set("parts", 1_u32)
         .set("part", k)
-        .set("operands", operands);
+        .set("operands", operand_words(&out, &merged));
     let kernel = match lowering.options().tiles {
         Tiles::Gpu => Kernel::MatmulDynTiled,
         Tiles::Software => Kernel::MatmulDynWide,
@@ -340,7 +318,7 @@ fn dynamic(
     lowering.call(
         Call::of(kernel, out.view.tensor)
             .params(params)
-            .reads([left.tensor, right.tensor].into_iter().chain(epilogue.iter().map(|v| v.tensor)))
+            .reads([left.tensor, right.tensor].into_iter().chain(out.epilogue_views.iter().map(|v| v.tensor)))
             .link(out.expression.clone())
             .over(workgroups([m.div_ceil(tile.0), n.div_ceil(tile.1), batches]))
             .cost(Cost {

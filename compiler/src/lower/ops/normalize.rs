@@ -24,8 +24,8 @@ const MAX_OPERANDS: usize = 4;
 /// Rows from which on there is a workgroup for every multiprocessor, columns that keep 256 invocations busy, and parts whose
 /// moments an invocation adds up.
 const MANY_ROWS: usize = 256;
-const LEAST_PART: usize = 1024;
-const MOST_PARTS: usize = 32;
+const MIN_PART: usize = 1024;
+const MAX_PARTS: usize = 32;
 
 /// How the kernel walks input and output.
 struct Rows {
@@ -58,12 +58,15 @@ fn operand_words(program: &Pointwise, operands: &[View], outer: &[usize], axes: 
 /// Columns of a part, and parts of a row, where rows are too few and too long for one workgroup each to keep a device busy.
 fn parts(tiles: Tiles, rows: usize, columns: usize) -> Option<(usize, usize)> {
     let pays = match tiles {
-        Tiles::Gpu => rows <= MANY_ROWS && columns >= 2 * LEAST_PART,
+        Tiles::Gpu => rows <= MANY_ROWS && columns >= 2 * MIN_PART,
         Tiles::Software => false,
     };
-    let part = columns.div_ceil(MOST_PARTS).max(LEAST_PART);
+    let part = columns.div_ceil(MAX_PARTS).max(MIN_PART);
     pays.then(|| (part, columns.div_ceil(part)))
 }
+
+/// Invocations that share a part: a workgroup of `moments.wgsl`.
+const MOMENT_LANES: usize = 256;
 
 /// Lowers a normalisation with its epilogue.
 pub fn lower(
@@ -120,7 +123,7 @@ pub fn lower(
             let workgroups = workgroups([parts, row_count, 1]);
             lowering.call(
                 Call::of(Kernel::Moments, moments.tensor)
-                    .params(read.clone())
+                    .params(read.clone().set("lanes", MOMENT_LANES))
                     .reads([x.tensor])
                     .over(workgroups)
                     .cost(cost(OperatorClass::Hierarchical, 2 * out.len(), moments.len(), 6 * out.len())),

@@ -81,7 +81,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ScatterKind) -> Resu
         let count = ROUNDS_PER_CALL.min(rows.len() - first);
         let at = |offset: i64, stride: i64| offset + first as i64 * stride;
         let params = Params::new()
-            .set("owned", lanes * inner)
+            .set("count", lanes * inner)
             .set("inner", inner)
             .set("lanes", lanes)
             .set("width", width)

@@ -23,6 +23,19 @@ fn input(graph: &mut Graph, name: &str, shape: &[usize], dtype: Dtype) -> NodeId
     node
 }
 
+fn lowered(graph: &Graph) -> Program {
+    let options = LowerOptions {
+        encoding: Encoding::F32,
+        page: PageGeometry { rows: 16 },
+        max_pages_per_call: 64,
+        max_binding_bytes: 128 << 20,
+        max_rounds: None,
+        tiles: Tiles::Gpu,
+        busy_workgroups: None,
+    };
+    lower(graph, &options).unwrap_or_else(|e| panic!("{e}"))
+}
+
 /// Rows of a table and an input through a streamed product, a resident constant, views, two calls into one tensor and a product
 /// of activations.
 fn program() -> Program {
@@ -52,18 +65,7 @@ fn program() -> Program {
         let port = port(&mut graph, name, node);
         graph.outputs.push(port);
     }
-    let page = PageGeometry { rows: 16 };
-    let (max_pages_per_call, max_binding_bytes, tiles) = (64, 128 << 20, Tiles::Gpu);
-    let options = LowerOptions {
-        encoding: Encoding::F32,
-        page,
-        max_pages_per_call,
-        max_binding_bytes,
-        max_rounds: None,
-        tiles,
-        busy_workgroups: None,
-    };
-    lower(&graph, &options).unwrap_or_else(|e| panic!("{e}"))
+    lowered(&graph)
 }
 
 /// Puts a tensor elsewhere, and all that binds it with it.
@@ -237,18 +239,7 @@ fn remembering() -> Program {
         graph.outputs.push(port);
     }
     graph.states = 2;
-    let page = PageGeometry { rows: 16 };
-    let (max_pages_per_call, max_binding_bytes, tiles) = (64, 128 << 20, Tiles::Gpu);
-    let options = LowerOptions {
-        encoding: Encoding::F32,
-        page,
-        max_pages_per_call,
-        max_binding_bytes,
-        max_rounds: None,
-        tiles,
-        busy_workgroups: None,
-    };
-    lower(&graph, &options).unwrap_or_else(|e| panic!("{e}"))
+    lowered(&graph)
 }
 
 #[test]

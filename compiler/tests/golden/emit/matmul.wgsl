@@ -21,6 +21,21 @@ return Scale();
 fn scaled(codes:vec4<f32>,scale:Scale)-> vec4<f32> {
 return codes;
 }
+struct Row{
+start:u32,
+}
+struct Term{
+offset:u32,
+}
+fn row_at(z:u32,m:u32)-> Row{
+return Row(params.x_offset+dot(batch_of(z),params.x_batch_stride.xyz)+m*params.x_stride_m);
+}
+fn next_term(term:Term)-> Term{
+return Term(term.offset+params.x_stride_k);
+}
+fn x_at(row:Row,term:Term,inside:bool)-> f32{
+return select(0.0,x[row.start+select(0u,term.offset,inside)],inside);
+}
 const ROWS:u32=4u;
 const PANELS:u32=1u;
 const COLUMNS:u32=PANELS*PANEL;
@@ -28,21 +43,18 @@ const TILE_M:u32=16u*ROWS;
 const TILE_N:u32=4u*COLUMNS;
 @compute@workgroup_size(16,4)
 fn main(@builtin(workgroup_id)group:vec3<u32>,@builtin(local_invocation_id)local:vec3<u32>){
-let b=batch_of(group.z);
-let x_base=params.x_offset+dot(b,params.x_batch_stride.xyz);
-let out_base=params.out_offset+dot(b,params.out_batch_stride.xyz);
+let z=group.z;
 let m=group.x*TILE_M+(local.x >> 3u)*(8u*ROWS)+(local.x&7u);
 let panel=(group.y*4u+local.y)*PANELS;
-let active_invocation=m < params.m&&panel*PANEL < params.n_count;
-let last_m=params.m-1u;
+let active_invocation=m < rows_of_product()&&panel*PANEL < params.n_count;
 let pages=page_size();
-let x_step=params.x_stride_k;
-var i0=x_base+min(m,last_m)*params.x_stride_m;
-var i1=x_base+min(m+8u,last_m)*params.x_stride_m;
-var i2=x_base+min(m+16u,last_m)*params.x_stride_m;
-var i3=x_base+min(m+24u,last_m)*params.x_stride_m;
-let rows=(params.k+DEPTH-1u)/DEPTH;
-let panel_texels=head_texels(params.k)+rows*PANEL_QUADS;
+let row0=row_at(z,min(m,rows_of_product()-1u));
+let row1=row_at(z,min(m+8u,rows_of_product()-1u));
+let row2=row_at(z,min(m+16u,rows_of_product()-1u));
+let row3=row_at(z,min(m+24u,rows_of_product()-1u));
+let terms=terms_of_sum();
+let rows=(terms+DEPTH-1u)/DEPTH;
+let panel_texels=head_texels(terms)+rows*PANEL_QUADS;
 let away0=select(0u,0u*panel_texels,(panel)*PANEL < params.n_count);
 var acc0_0=vec4<f32>();
 var acc0_1=vec4<f32>();
@@ -76,10 +88,11 @@ var acc3_4=vec4<f32>();
 var acc3_5=vec4<f32>();
 var acc3_6=vec4<f32>();
 var acc3_7=vec4<f32>();
-let head=params.weight_base+panel*panel_texels;
-var texel=head+head_texels(params.k);
+let head=weights_of(z)+panel*panel_texels;
+var texel=head+head_texels(terms);
 let texel_end=texel+select(0u,rows*PANEL_QUADS,active_invocation);
 var k=0u;
+var term=Term();
 var scale0=Scale();
 var scale1=Scale();
 var scale2=Scale();
@@ -109,15 +122,11 @@ let raw5=textureLoad(weights,vec2<u32>(at0.x+5u,at0.y),at0.z,0);
 let raw6=textureLoad(weights,vec2<u32>(at0.x+6u,at0.y),at0.z,0);
 let raw7=textureLoad(weights,vec2<u32>(at0.x+7u,at0.y),at0.z,0);
 for(var step=0u;step < DEPTH;step+=1u){
-let inside=DEPTH==1u||k+step < params.k;
-let xs0=select(0.0,x[select(x_base,i0,inside)],inside);
-i0+=x_step;
-let xs1=select(0.0,x[select(x_base,i1,inside)],inside);
-i1+=x_step;
-let xs2=select(0.0,x[select(x_base,i2,inside)],inside);
-i2+=x_step;
-let xs3=select(0.0,x[select(x_base,i3,inside)],inside);
-i3+=x_step;
+let inside=DEPTH==1u||k+step < terms;
+let xs0=x_at(row0,term,inside);
+let xs1=x_at(row1,term,inside);
+let xs2=x_at(row2,term,inside);
+let xs3=x_at(row3,term,inside);
 let w0=scaled(decoded(raw0,step),scale0);
 acc0_0+=xs0*w0;
 acc1_0+=xs1*w0;
@@ -158,24 +167,20 @@ acc0_7+=xs0*w7;
 acc1_7+=xs1*w7;
 acc2_7+=xs2*w7;
 acc3_7+=xs3*w7;
+term=next_term(term);
 }
 k+=DEPTH;
 }
 if(active_invocation){
+let out_base=out_base_of(z,0u);
 for(var first=0u;first < COLUMNS;first+=4u){
 var v0=acc0_0;
 var v1=acc1_0;
 var v2=acc2_0;
 let v3=acc3_0;
 for(var r=0u;r < ROWS;r+=1u){
-let row_m=m+r*8u;
-let columns=select(0u,params.n_count-panel*PANEL,row_m < params.m);
 for(var c=first;c < first+4u;c+=1u){
-if(c < columns){
-let n=params.n0+panel*PANEL+c;
-out[out_base+row_m*params.out_stride_m+n*params.out_stride_n]=
-epilogue(v0.x,group.z,row_m,n);
-}
+store(out_base,z,m+r*8u,panel*PANEL+c,v0.x);
 v0=v0.yzwx;
 }
 v0=v1;
@@ -229,6 +234,24 @@ slots:array<vec4<u32>,16>,
 @group(0)@binding(3)var<storage,read_write> x:array<f32>;
 const PANEL:u32=32u;
 const PANEL_QUADS:u32=PANEL/4u;
+fn rows_of_product()-> u32{
+return params.m;
+}
+fn terms_of_sum()-> u32{
+return params.k;
+}
+fn weights_of(z:u32)-> u32{
+return params.weight_base;
+}
+fn out_base_of(z:u32,part:u32)-> u32{
+return params.out_offset+dot(batch_of(z),params.out_batch_stride.xyz)+part*params.out_batch_stride.w;
+}
+fn store(out_base:u32,z:u32,m:u32,column:u32,value:f32){
+if(m < params.m&&column < params.n_count){
+let n=params.n0+column;
+out[out_base+m*params.out_stride_m+n*params.out_stride_n]=epilogue(value,z,m,n);
+}
+}
 fn batch_of(z:u32)-> vec3<u32> {
 return vec3<u32>(z/(params.batch_1*params.batch_2),(z/params.batch_2)%params.batch_1,z%params.batch_2);
 }

@@ -1,0 +1,99 @@
+// wide.wgsl -- products with streamed weights in registers. Linked behind what reads x.
+//
+// Constants: ROWS and PANELS of an invocation. Large ones are for CPU adapters, where registers are memory.
+// One invocation owns ROWS rows x PANELS panels. Lanes run along m, so weight texels are shared by a whole row of lanes and x
+// is read with one address per lane; nothing is exchanged between invocations, so there is no barrier. Terms are added up in
+// ascending order.
+// Expects:   Row, row_at(z, m): a row of x; Term, next_term(term): a term, of which Term() is the first; x_at(row, term, inside):
+//            x there, 0 where it is not inside; product.wgsl or conv.wgsl; pages.wgsl; the file of an encoding.
+
+const ROWS: u32 = 8u;
+const PANELS: u32 = 2u;
+const COLUMNS: u32 = PANELS * PANEL;
+const TILE_M: u32 = 16u * ROWS;
+const TILE_N: u32 = 4u * COLUMNS;
+
+@compute @workgroup_size(16, 4)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let z = group.z;
+    let m = group.x * TILE_M + (local.x >> 3u) * (8u * ROWS) + (local.x & 7u);
+    let panel = (group.y * 4u + local.y) * PANELS;
+    let active_invocation = m < rows_of_product() && panel * PANEL < params.n_count;
+    let pages = page_size();
+    var row: array<Row, ROWS>; // registers
+    for (var r = 0u; r < ROWS; r += 1u) { // unroll
+        row[r] = row_at(z, min(m + r * 8u, rows_of_product() - 1u));
+    }
+    let terms = terms_of_sum();
+    let rows = (terms + DEPTH - 1u) / DEPTH;
+    let panel_texels = head_texels(terms) + rows * PANEL_QUADS;
+    // Texels from the first panel to another. Invocations with fewer panels left read their first one again.
+    var away: array<u32, PANELS>; // registers
+    for (var p = 0u; p < PANELS; p += 1u) { // unroll
+        away[p] = select(0u, p * panel_texels, (panel + p) * PANEL < params.n_count);
+    }
+
+    var acc: array<array<vec4<f32>, PANELS * PANEL_QUADS>, ROWS>; // registers
+
+    // An invocation without work has an empty loop instead of an early return.
+    let head = weights_of(z) + panel * panel_texels;
+    var texel = head + head_texels(terms);
+    let texel_end = texel + select(0u, rows * PANEL_QUADS, active_invocation);
+    var k = 0u;
+    var term = Term();
+    var scale: array<Scale, PANELS * PANEL_QUADS>; // registers
+    for (; texel < texel_end; texel += PANEL_QUADS) {
+        if (new_block(k)) {
+            for (var q = 0u; q < PANELS * PANEL_QUADS; q += 1u) { // unroll
+                scale[q] = scale_at(head + away[q / PANEL_QUADS], k, q % PANEL_QUADS);
+            }
+        }
+        var raw: array<vec4<u32>, PANELS * PANEL_QUADS>; // registers
+        for (var p = 0u; p < PANELS; p += 1u) { // unroll
+            let at = place_of(texel + away[p], pages);
+            for (var t = 0u; t < PANEL_QUADS; t += 1u) { // unroll
+                raw[p * PANEL_QUADS + t] = textureLoad(weights, vec2<u32>(at.x + t, at.y), at.z, 0);
+            }
+        }
+        for (var step = 0u; step < DEPTH; step += 1u) { // unroll 1
+            let inside = DEPTH == 1u || k + step < terms;
+            var xs: array<f32, ROWS>; // registers
+            for (var r = 0u; r < ROWS; r += 1u) { // unroll
+                xs[r] = x_at(row[r], term, inside);
+            }
+            for (var q = 0u; q < PANELS * PANEL_QUADS; q += 1u) { // unroll
+                let w = scaled(decoded(raw[q], step), scale[q]);
+                for (var r = 0u; r < ROWS; r += 1u) { // unroll
+                    acc[r][q] += xs[r] * w;
+                }
+            }
+            term = next_term(term);
+        }
+        k += DEPTH;
+    }
+
+    if (active_invocation) {
+        let out_base = out_base_of(z, 0u);
+        // Registers are rotated rather than indexed: a dynamic index would move them to memory.
+        for (var first = 0u; first < COLUMNS; first += 4u) {
+            var v: array<vec4<f32>, ROWS>; // registers
+            for (var r = 0u; r < ROWS; r += 1u) { // unroll
+                v[r] = acc[r][0];
+            }
+            for (var r = 0u; r < ROWS; r += 1u) {
+                for (var c = first; c < first + 4u; c += 1u) {
+                    store(out_base, z, m + r * 8u, panel * PANEL + c, v[0].x);
+                    v[0] = v[0].yzwx;
+                }
+                for (var next = 1u; next < ROWS; next += 1u) { // unroll
+                    v[next - 1u] = v[next];
+                }
+            }
+            for (var r = 0u; r < ROWS; r += 1u) { // unroll
+                for (var next = 1u; next < PANELS * PANEL_QUADS; next += 1u) { // unroll
+                    acc[r][next - 1u] = acc[r][next];
+                }
+            }
+        }
+    }
+}
