@@ -56,28 +56,28 @@ pub enum ParamMistake {
     #[error("is given twice")]
     Twice,
     /// The number of words differs.
-    #[error("has {found} words in the kernel, {given} are given")]
+    #[error("has {found} words in the kernel, {claimed} are given")]
     Words {
         /// By the call.
-        given: usize,
+        claimed: usize,
         /// In the kernel.
         found: usize,
     },
     /// Integers for floats, or the other way round.
-    #[error("is {found:?} in the kernel, {given:?} is given")]
+    #[error("is {found:?} in the kernel, {claimed:?} is given")]
     Kind {
         /// By the call.
-        given: Kind,
+        claimed: Kind,
         /// In the kernel.
         found: Kind,
     },
     /// A mode has another number in the kernel, or none.
-    #[error("is the mode {code} = {given}, which is {found:?} in the kernel")]
+    #[error("is the mode {code} = {claimed}, which is {found:?} in the kernel")]
     Code {
         /// Name of the mode.
         code: &'static str,
         /// Its value in lowering.
-        given: u32,
+        claimed: u32,
         /// The kernel's constant of that name.
         found: Option<u32>,
     },
@@ -143,15 +143,15 @@ impl Block {
             }
             let words = field.words.as_ref().ok_or_else(|| wrong(field.name, ParamMistake::TooLarge))?;
             if words.len() != member.words {
-                return Err(wrong(field.name, ParamMistake::Words { given: words.len(), found: member.words }));
+                return Err(wrong(field.name, ParamMistake::Words { claimed: words.len(), found: member.words }));
             }
             if field.kind != member.kind {
-                return Err(wrong(field.name, ParamMistake::Kind { given: field.kind, found: member.kind }));
+                return Err(wrong(field.name, ParamMistake::Kind { claimed: field.kind, found: member.kind }));
             }
             if let Some(code) = field.code {
                 let found = self.constants.get(code).copied();
                 if found != Some(words[0]) {
-                    return Err(wrong(field.name, ParamMistake::Code { code, given: words[0], found }));
+                    return Err(wrong(field.name, ParamMistake::Code { code, claimed: words[0], found }));
                 }
             }
             let at = member.offset_bytes as usize;
@@ -226,16 +226,16 @@ mod tests {
         let twice = good().set("log_result", true).set("rows", 3_usize);
         assert_eq!(mistake(&twice), ("rows".into(), ParamMistake::Twice));
         let short = good().set("log_result", [1_u32, 1]);
-        assert_eq!(mistake(&short), ("log_result".into(), ParamMistake::Words { given: 2, found: 1 }));
+        assert_eq!(mistake(&short), ("log_result".into(), ParamMistake::Words { claimed: 2, found: 1 }));
         let float = good().set("log_result", 1.0_f32);
-        let kinds = ParamMistake::Kind { given: Kind::Float, found: Kind::Integer };
+        let kinds = ParamMistake::Kind { claimed: Kind::Float, found: Kind::Integer };
         assert_eq!(mistake(&float), ("log_result".into(), kinds));
         let large = good().set("log_result", usize::MAX);
         assert_eq!(mistake(&large), ("log_result".into(), ParamMistake::TooLarge));
         let large = good().set("log_result", [1_usize << 32]);
         assert_eq!(mistake(&large), ("log_result".into(), ParamMistake::TooLarge), "a list is not cut either");
         let code = good().code("log_result", Code::new("LOGARITHM", 1));
-        let none = ParamMistake::Code { code: "LOGARITHM", given: 1, found: None };
+        let none = ParamMistake::Code { code: "LOGARITHM", claimed: 1, found: None };
         assert_eq!(mistake(&code), ("log_result".into(), none));
     }
 }

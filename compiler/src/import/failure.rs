@@ -221,7 +221,7 @@ mod tests {
         let mut names = NodeNames::of(&graph, &[]);
         names.mark(&mut graph);
         let (a, b) = (&graph.node[0].name, &graph.node[1].name);
-        let told = |stage, said: String| Failure::new(stage, said).named(&names).to_string();
+        let message = |stage, said: String| Failure::new(stage, said).named(&names).to_string();
         for (said, expected) in [
             (
                 format!(
@@ -246,10 +246,10 @@ mod tests {
             ),
             ("c.0 and y.max.fix-rank: no way".to_owned(), "the model's shapes and types cannot be inferred"),
         ] {
-            assert_eq!(told(Stage::Infer, said), expected);
+            assert_eq!(message(Stage::Infer, said), expected);
         }
         assert_eq!(
-            told(Stage::Read, format!("Building node {b} (Scan): nothing")),
+            message(Stage::Read, format!("Building node {b} (Scan): nothing")),
             "node `b` (Mod): it cannot be read"
         );
         assert_eq!(operands_are(&["F32 [2]".into(), "I64 []".into()]), "; its operands are F32 [2] and I64 []");

@@ -55,8 +55,8 @@ pub fn made_transparent(mut model: TypedModel) -> TypedModel {
     for node in &mut model.nodes {
         if let Some(Opaque(op)) = node.op_as::<Opaque>() {
             node.op = op.clone();
-        } else if let Some((Exact(op), given)) = node.op_as::<TypedBinOp>().and_then(exact) {
-            node.op = Box::new(TypedBinOp(op.clone(), given));
+        } else if let Some((Exact(op), datum_type)) = node.op_as::<TypedBinOp>().and_then(exact) {
+            node.op = Box::new(TypedBinOp(op.clone(), datum_type));
         } else if let Some(scan) = node.op_as_mut::<Scan>() {
             scan.body = made_transparent(std::mem::take(&mut scan.body));
         }
@@ -87,9 +87,9 @@ impl TypedPass for Exactness {
     fn run_direct(&mut self, model: &mut TypedModel) -> TractResult<bool> {
         let mut wrapped: Vec<(usize, Box<dyn TypedOp>)> = Vec::new();
         for node in &model.nodes {
-            if let Some(TypedBinOp(op, given)) = node.op_as::<TypedBinOp>() {
+            if let Some(TypedBinOp(op, datum_type)) = node.op_as::<TypedBinOp>() {
                 if inexact(model, node, &**op)? {
-                    wrapped.push((node.id, Box::new(TypedBinOp(Box::new(Exact(op.clone())), *given))));
+                    wrapped.push((node.id, Box::new(TypedBinOp(Box::new(Exact(op.clone())), *datum_type))));
                 }
             } else if is_squared_root(model, node)? {
                 wrapped.push((node.id, Box::new(Opaque(node.op.clone()))));
@@ -184,8 +184,8 @@ impl BinMiniOp for Exact {
         self.0.eval_out_of_place(c, a, b)
     }
 
-    fn eval(&self, a: TValue, b: TValue, given: DatumType) -> TractResult<Tensor> {
-        self.0.eval(a, b, given)
+    fn eval(&self, a: TValue, b: TValue, datum_type: DatumType) -> TractResult<Tensor> {
+        self.0.eval(a, b, datum_type)
     }
 
     fn is_commutative(&self) -> bool {

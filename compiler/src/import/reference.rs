@@ -56,8 +56,8 @@ fn run(
     })?;
     let mut values: TVec<TValue> = TVec::new();
     for (position, port) in model.inputs.iter().enumerate() {
-        let given = inputs.iter().find(|(name, _)| *name == port.name).map(|(_, bytes)| *bytes);
-        values.push(value(&optimized, position, port, given)?);
+        let bytes_of_input = inputs.iter().find(|(name, _)| *name == port.name).map(|(_, bytes)| *bytes);
+        values.push(value(&optimized, position, port, bytes_of_input)?);
     }
     let outputs = guarded(Stage::Run, || optimized.into_runnable()?.run(values))?;
     let ports = model.outputs.iter().zip(outputs);

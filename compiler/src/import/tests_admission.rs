@@ -123,14 +123,14 @@ fn bodies_of_nodes_are_looked_into() {
 
 /// A node of a version with everything that it must have.
 fn min_node(row: &Operator, schema: &Schema) -> NodeProto {
-    let given = |arity: Arity| match arity {
+    let operands = |arity: Arity| match arity {
         Arity::Needed => 1,
         Arity::Optional => 0,
         Arity::Repeated(least) => least.max(1),
     };
     let names = |formals: &[crate::import::schema::Formal]| -> Vec<String> {
         let count = |f: &crate::import::schema::Formal| {
-            std::iter::repeat_n(if given(f.arity) > 0 { "v" } else { "" }.to_owned(), given(f.arity).max(1))
+            std::iter::repeat_n(if operands(f.arity) > 0 { "v" } else { "" }.to_owned(), operands(f.arity).max(1))
         };
         formals.iter().flat_map(count).collect()
     };
@@ -232,15 +232,15 @@ fn the_opset_is_known_and_said_once() {
 
 #[test]
 fn names_are_made_once_and_before_they_are_used() {
-    let told = |nodes: Vec<NodeProto>, inputs: &[&str], initialisers: &[&str]| -> Vec<String> {
+    let complaints = |nodes: Vec<NodeProto>, inputs: &[&str], initialisers: &[&str]| -> Vec<String> {
         let mut graph = graph(nodes, inputs, &["y"]);
         let tensor = |name: &&str| TensorProto { name: (*name).to_owned(), ..TensorProto::default() };
         graph.initializer = initialisers.iter().map(tensor).collect();
         flaws(&graph, std::iter::once("outside")).iter().map(ToString::to_string).collect()
     };
     let relu = |input: &str, output: &str| node("Relu", &[input], &[output]);
-    assert_eq!(told(vec![relu("x", "y")], &["x"], &["x"]), Vec::<String>::new(), "a default of an input");
-    assert_eq!(told(vec![relu("outside", "y")], &[], &[]), Vec::<String>::new());
+    assert_eq!(complaints(vec![relu("x", "y")], &["x"], &["x"]), Vec::<String>::new(), "a default of an input");
+    assert_eq!(complaints(vec![relu("outside", "y")], &[], &[]), Vec::<String>::new());
     let twice = [
         (
             vec![relu("x", "y"), relu("x", "y")],
@@ -263,10 +263,10 @@ fn names_are_made_once_and_before_they_are_used() {
         ),
     ];
     for (nodes, inputs, initialisers, expected) in twice {
-        assert_eq!(told(nodes, inputs, initialisers), [expected]);
+        assert_eq!(complaints(nodes, inputs, initialisers), [expected]);
     }
-    let cycle = told(vec![node("Add", &["x", "z"], &["y"]), relu("y", "z")], &["x"], &[]);
+    let cycle = complaints(vec![node("Add", &["x", "z"], &["y"]), relu("y", "z")], &["x"], &[]);
     assert_eq!(cycle, ["node `node_y` uses `z`, which depends on the node's own result"]);
-    let own = told(vec![relu("y", "y")], &["x"], &[]);
+    let own = complaints(vec![relu("y", "y")], &["x"], &[]);
     assert_eq!(own, ["node `node_y` uses `y`, which depends on the node's own result"]);
 }

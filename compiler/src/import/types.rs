@@ -81,7 +81,7 @@ impl Mistyped {
 }
 
 /// Most faults that are looked for.
-const MOST_FAULTS: usize = 16;
+const MAX_FAULTS: usize = 16;
 
 /// Element types by the names of values, in a graph and those around it.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ pub fn followed<'a>(
     let mut scope = Scope { around: None, types: outside.collect() };
     let mut found = Vec::new();
     walk(graph, &mut scope, opset, &mut found);
-    found.truncate(MOST_FAULTS);
+    found.truncate(MAX_FAULTS);
     (scope.types.into_iter().map(|(value, element)| (value.to_owned(), element)).collect(), found)
 }
 
@@ -116,7 +116,7 @@ fn walk<'a>(graph: &'a GraphProto, scope: &mut Scope<'a>, opset: i64, found: &mu
     scope.types.extend(inputs);
     scope.types.extend(graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor.data_type)));
     for node in &graph.node {
-        if found.len() >= MOST_FAULTS {
+        if found.len() >= MAX_FAULTS {
             return vec![];
         }
         let results = results(node, scope, opset, found);
@@ -212,17 +212,17 @@ const RESULT_TYPES: [&str; 4] = ["to", "dtype", "output_dtype", "output_datatype
 
 /// The type that a node asks for with an attribute, where no operand says it.
 fn asked_for(node: &NodeProto, schema: &Schema) -> Option<i32> {
-    let given = |name: &str| node.attribute.iter().find(|attribute| attribute.name == name);
+    let attribute = |name: &str| node.attribute.iter().find(|attribute| attribute.name == name);
     match node.op_type.as_str() {
         "Constant" => return node.attribute.first().and_then(constant),
         "ConstantOfShape" => {
-            let value = given("value").and_then(|attribute| attribute.t.as_ref());
+            let value = attribute("value").and_then(|attribute| attribute.t.as_ref());
             return Some(value.map_or(DataType::Float as i32, |tensor| tensor.data_type));
         }
         _ => {}
     }
     let formal = |name: &&str| schema.attributes.iter().find(|attribute| attribute.name == *name);
-    let asked = RESULT_TYPES.iter().filter_map(formal).find_map(|formal| match given(formal.name) {
+    let asked = RESULT_TYPES.iter().filter_map(formal).find_map(|formal| match attribute(formal.name) {
         // The first version of Cast names it in words.
         Some(attribute) if formal.kind == Kind::String => {
             element_number(&String::from_utf8_lossy(&attribute.s).to_lowercase())

@@ -17,7 +17,7 @@ fn window(spec: &PoolSpec, pads: &[(usize, usize)], spatial: &[usize], output: &
             return Err("a window that does not fit".into());
         };
         let padded = spatial[axis] + before + after;
-        let by_floor = padded.checked_sub(extent).map(|room| room / strides[axis] + 1);
+        let by_floor = padded.checked_sub(extent).map(|span| span / strides[axis] + 1);
         pads_after.push(if by_floor == Some(output[axis]) { *after } else { needed });
     }
     Ok(Window {

@@ -12,6 +12,7 @@ use crate::kernels::PANEL;
 use crate::lower::blocks::lossless::{code_of, scale_and_minimum};
 use crate::lower::blocks::{Position, code_bias, position};
 use crate::lower::program::{RowSource, Weight};
+use crate::narrow::{code8, float_code8, in_memory};
 use flashmem_plan_format::encoding::{BlockEncoding, CodeBits, CodeOffset, ScaleFormat};
 use flashmem_plan_format::plan::TEXEL_BYTES;
 use half::f16;
@@ -52,7 +53,7 @@ fn kept(quantized: &Quantized, encoding: BlockEncoding, k: &[usize], base: usize
     let (blocks, base) = (quantized.blocks(), position(quantized, base));
     let first = quantized.places().first + base.integer;
     let parts: Vec<_> = k.iter().map(|k| position(quantized, *k)).collect();
-    let codes = parts.iter().map(|part| (quantized.integers().at(first + part.integer) + bias) as u8).collect();
+    let codes = parts.iter().map(|part| code8(quantized.integers().at(first + part.integer) + bias)).collect();
     let of_block = |part: &[Position]| {
         let scale = blocks.scales.at(blocks.scale_places.first + base.scale + part[0].scale);
         let place = blocks.zero_places.first + base.zero + part[0].zero;
@@ -82,7 +83,7 @@ fn quantized(values: &[f32], weights: Option<Vec<f32>>, encoding: BlockEncoding)
             let (scale, minimum) = scale_and_minimum(values).expect("lowering found them for every block");
             let (scale, minimum) = (scale.to_f32(), minimum.to_f32());
             for (code, value) in codes.iter_mut().zip(values) {
-                *code = code_of(value - minimum, scale, encoding.bits.max_code()) as u8;
+                *code = float_code8(code_of(value - minimum, scale, encoding.bits.max_code()));
             }
             (scale, minimum)
         }
@@ -101,7 +102,7 @@ fn write_scale(format: ScaleFormat, scale: f32, to: &mut [u8]) {
 fn write_offset(kind: CodeOffset, offset: f32, to: &mut [u8]) {
     match kind {
         CodeOffset::Middle => {}
-        CodeOffset::ZeroPoint => to[0] = offset as u8,
+        CodeOffset::ZeroPoint => to[0] = float_code8(offset),
         CodeOffset::Minimum => to.copy_from_slice(&f16::from_f32(offset).to_le_bytes()),
         CodeOffset::WideMinimum => to.copy_from_slice(&offset.to_le_bytes()),
     }
@@ -111,9 +112,9 @@ fn write_offset(kind: CodeOffset, offset: f32, to: &mut [u8]) {
 pub fn panel(weight: &Weight, encoding: BlockEncoding, offsets: &Offsets, index: u64) -> Vec<u8> {
     let p = &weight.packing;
     debug_assert_eq!(p.panel_width, PANEL, "blocks have panels of the product kernels");
-    let (group, panel) = (index as usize / p.panels(), index as usize % p.panels());
-    let mut bytes = vec![0; weight.panel_texels() as usize * TEXEL_BYTES as usize];
-    let head = weight.encoding.head_texels(p.k() as u64) as usize * TEXEL_BYTES as usize;
+    let (group, panel) = (in_memory(index) / p.panels(), in_memory(index) % p.panels());
+    let mut bytes = vec![0; in_memory(weight.panel_texels()) * TEXEL_BYTES as usize];
+    let head = in_memory(weight.encoding.head_texels(p.k() as u64)) * TEXEL_BYTES as usize;
     let (head, rows) = bytes.split_at_mut(head);
     let (scale_bytes, offset_bytes) = (encoding.scale.bytes() as usize, encoding.offset.bytes() as usize);
     let columns = &offsets.n[panel * PANEL..offsets.n.len().min((panel + 1) * PANEL)];
@@ -150,7 +151,9 @@ pub fn row(source: &RowSource, encoding: BlockEncoding, first: usize, elements: 
         write_scale(encoding.scale, *scale, &mut scales[index * scale_bytes..(index + 1) * scale_bytes]);
         write_offset(encoding.offset, *offset, &mut offsets[index * offset_bytes..(index + 1) * offset_bytes]);
     }
-    bytes.extend(line.codes.chunks(8 / encoding.bits.bits() as usize).map(|codes| word(codes, encoding.bits) as u8));
+    bytes.extend(
+        line.codes.chunks(8 / encoding.bits.bits() as usize).map(|codes| word(codes, encoding.bits).to_le_bytes()[0]),
+    );
     bytes
 }
 

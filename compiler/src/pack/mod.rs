@@ -3,7 +3,9 @@
 //! `Packer::page` gives the bytes of any page of the stream, `pages` all of them in order, made by several threads, and
 //! `row` those of a row of a table. Elements are read from the constants' shared bytes; what is held is a few pages a thread,
 //! whatever the size of the model. Bytes do not depend on the number of threads. It deliberately knows no schedule: the order
-//! of the stream was fixed by lowering.
+//! of the stream was fixed by lowering. No number is cut here without a word (`narrow.rs`).
+
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss))]
 
 mod blocks;
 mod offsets;
@@ -13,6 +15,7 @@ mod quantize;
 use crate::graph::constant::{Constant, Storage};
 use crate::graph::importance::Importance;
 use crate::lower::program::{Program, RowSource, Weight};
+use crate::narrow::in_memory;
 use blocks::Elements;
 use flashmem_plan_format::encoding::BlockEncoding;
 use flashmem_plan_format::plan::{Encoding, PageGeometry, TEXEL_BYTES};
@@ -70,7 +73,7 @@ impl<'a> Packer<'a> {
     /// [`PackError::F16Overflow`].
     pub fn page(&mut self, index: u32) -> Result<Vec<u8>, PackError> {
         let weights = self.weights;
-        let mut bytes = vec![0; self.page.page_bytes() as usize];
+        let mut bytes = vec![0; in_memory(self.page.page_bytes())];
         let start = u64::from(index) * u64::from(self.page.texels());
         let end = start + u64::from(self.page.texels());
         let first = weights.partition_point(|w| w.texel_offset + w.texels <= start);
@@ -80,7 +83,7 @@ impl<'a> Packer<'a> {
             }
             let from = start.max(weight.texel_offset);
             let to = end.min(weight.texel_offset + weight.texels);
-            let place = ((from - start) * TEXEL) as usize..((to - start) * TEXEL) as usize;
+            let place = in_memory((from - start) * TEXEL)..in_memory((to - start) * TEXEL);
             self.texels(position, from - weight.texel_offset, &mut bytes[place])?;
         }
         Ok(bytes)
@@ -102,7 +105,7 @@ impl<'a> Packer<'a> {
         let weight = &self.weights[position];
         let prepared = self.prepare(position);
         let texels = weight.panel_texels();
-        let (mut panel, mut skip) = (first / texels, ((first % texels) * TEXEL) as usize);
+        let (mut panel, mut skip) = (first / texels, in_memory((first % texels) * TEXEL));
         while !out.is_empty() {
             let kept = prepared.panel.take().filter(|(kept, _)| *kept == panel);
             let made = kept.unwrap_or_else(|| (panel, blocks::panel(weight, encoding, &prepared.offsets, panel)));
@@ -118,8 +121,8 @@ impl<'a> Packer<'a> {
         let offsets = &self.prepare(position).offsets;
         let texels = weight.packing.panel_quads() as u64;
         let mut values = vec![0.0; weight.packing.panel_width * weight.encoding.depth() as usize];
-        let mut bytes = vec![0; (texels * TEXEL) as usize];
-        let (mut row, mut skip) = (first / texels, ((first % texels) * TEXEL) as usize);
+        let mut bytes = vec![0; in_memory(texels * TEXEL)];
+        let (mut row, mut skip) = (first / texels, in_memory((first % texels) * TEXEL));
         while !out.is_empty() {
             let place = Row::at(weight, row);
             fill(weight, offsets, &place, &mut values);
@@ -164,8 +167,8 @@ struct Row {
 impl Row {
     fn at(weight: &Weight, row: u64) -> Self {
         let (rows, panels) = (weight.packing.rows(weight.encoding) as u64, weight.packing.panels() as u64);
-        let k = (row % rows) as usize * weight.encoding.depth() as usize;
-        Self { group: (row / rows / panels) as usize, panel: (row / rows % panels) as usize, k }
+        let k = in_memory(row % rows) * weight.encoding.depth() as usize;
+        Self { group: in_memory(row / rows / panels), panel: in_memory(row / rows % panels), k }
     }
 }
 
@@ -249,7 +252,7 @@ pub fn row(source: &RowSource, row: u32) -> Result<Vec<u8>, PackError> {
     }
     let mut values = vec![0.0; elements];
     constant.read_f32(first, &mut values);
-    let mut bytes = vec![0; encoding.line_bytes(elements as u64) as usize];
+    let mut bytes = vec![0; in_memory(encoding.line_bytes(elements as u64))];
     encode_elements(&values, encoding, &mut bytes);
     match overflow(&values, encoding) {
         None => Ok(bytes),

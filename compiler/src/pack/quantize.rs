@@ -6,13 +6,14 @@
 //! the same codes on every machine: no sum depends on an order that could change.
 
 use crate::lower::blocks::lossless::grid_scale;
+use crate::narrow::float_code8;
 use flashmem_plan_format::encoding::{CodeBits, ScaleFormat};
 use half::f16;
 
 /// Steps of the search to either side, in tenths of a code.
-const STEPS: i32 = 9;
+const STEPS: usize = 9;
 /// Scales that are tried side by side.
-const TRIED: usize = 2 * STEPS as usize + 1;
+const TRIED: usize = 2 * STEPS + 1;
 
 /// Added to a number and taken away again, this rounds it to the nearest integer, ties to even, while it is below 2²².
 const ROUNDER: f32 = 12_582_912.0;
@@ -29,7 +30,7 @@ pub fn block(values: &[f32], weights: Option<&[f32]>, bits: CodeBits, format: Sc
     };
     for (code, value) in codes.iter_mut().zip(values) {
         let nearest = if scale == 0.0 { 0.0 } else { (value / scale).round_ties_even() };
-        *code = (nearest.clamp(-middle, middle - 1.0) + middle) as u8;
+        *code = float_code8(nearest.clamp(-middle, middle - 1.0) + middle);
     }
     scale
 }
@@ -41,7 +42,7 @@ fn best_scale(values: &[f32], middle: f32) -> f32 {
     if largest == 0.0 {
         return 0.0;
     }
-    let inverses: [f32; TRIED] = std::array::from_fn(|step| -(middle + 0.1 * (step as i32 - STEPS) as f32) / largest);
+    let inverses: [f32; TRIED] = std::array::from_fn(|step| -(middle + 0.1 * (step as f32 - STEPS as f32)) / largest);
     let (mut products, mut squares) = ([0.0_f64; TRIED], [0.0_f32; TRIED]);
     for value in values {
         for ((inverse, products), squares) in inverses.iter().zip(&mut products).zip(&mut squares) {
@@ -60,7 +61,7 @@ fn best_weighted_scale(values: &[f32], weights: &[f32], middle: f32) -> f32 {
     if largest == 0.0 {
         return 0.0;
     }
-    let inverses: [f32; TRIED] = std::array::from_fn(|step| -(middle + 0.1 * (step as i32 - STEPS) as f32) / largest);
+    let inverses: [f32; TRIED] = std::array::from_fn(|step| -(middle + 0.1 * (step as f32 - STEPS as f32)) / largest);
     let (mut products, mut squares) = ([0.0_f64; TRIED], [0.0_f64; TRIED]);
     for (value, weight) in values.iter().zip(weights) {
         for ((inverse, products), squares) in inverses.iter().zip(&mut products).zip(&mut squares) {
@@ -74,6 +75,7 @@ fn best_weighted_scale(values: &[f32], weights: &[f32], middle: f32) -> f32 {
 }
 
 /// The scale of least squares of the codes that lose least; `usual` where all of them are zeros.
+#[expect(clippy::cast_possible_truncation, reason = "the nearest f32 is meant")]
 fn best_of(products: [f64; TRIED], squares: [f64; TRIED], usual: f32) -> f32 {
     let (mut best, mut best_gain) = (usual, f64::NEG_INFINITY);
     for (products, squares) in products.into_iter().zip(squares) {
@@ -154,9 +156,9 @@ mod tests {
     fn weighed_errors_are_smaller_where_they_matter() {
         let values: Vec<f32> = (0..32_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 8e6 - 1.0).collect();
         let weights: Vec<f32> = (0..32).map(|i| if i % 4 == 0 { 100.0 } else { 1.0 }).collect();
-        let loss = |given: Option<&[f32]>, weights: &[f32]| -> f64 {
+        let loss = |used: Option<&[f32]>, weights: &[f32]| -> f64 {
             let mut codes = vec![0; 32];
-            let scale = block(&values, given, CodeBits::Four, ScaleFormat::F16, &mut codes);
+            let scale = block(&values, used, CodeBits::Four, ScaleFormat::F16, &mut codes);
             let error = |i: usize| (f32::from(codes[i]) - 8.0) * scale - values[i];
             (0..32).map(|i| f64::from(weights[i]) * f64::from(error(i)).powi(2)).sum()
         };

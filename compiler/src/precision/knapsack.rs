@@ -209,13 +209,13 @@ impl Problem<'_> {
             let others = kept.iter().filter(|option| **option != chosen[item]).map(of);
             moves.extend(others.map(|(o, option)| (o.weight - now.weight, o.cost - now.cost, item, option)));
         }
-        let room = self.limit - sums(self.items, chosen).1;
+        let remaining = self.limit - sums(self.items, chosen).1;
         moves.sort_by(|a, b| a.0.total_cmp(&b.0).then((a.2, a.3).cmp(&(b.2, b.3))));
         // Cheapest two moves up to each position, of different items.
         let mut best: Option<(f64, [(usize, usize); 2])> = None;
         let (mut end, mut cheapest): (usize, [Option<Move>; 2]) = (0, [None, None]);
         for (weight, cost, item, option) in moves.iter().rev().copied() {
-            while end < moves.len() && moves[end].0 + weight <= room {
+            while end < moves.len() && moves[end].0 + weight <= remaining {
                 let (_, cost, item, option) = moves[end];
                 let new = Some((cost, item, option));
                 match cheapest[0] {
@@ -286,7 +286,7 @@ impl Problem<'_> {
         let open: Vec<usize> = (0..left.len()).filter(|item| left[*item].len() > 1).collect();
         let mut chosen: Vec<usize> = left.iter().map(|options| options[0]).collect();
         let base = sums(self.items, &chosen).1;
-        let room = self.limit - base;
+        let remaining = self.limit - base;
         let mut relative = Vec::new();
         for item in &open {
             let first = self.items[*item][left[*item][0]];
@@ -304,7 +304,7 @@ impl Problem<'_> {
         for withdrawn in WITHDRAWN {
             let scaled = |(cost, weight): &(f64, f64)| (cost / cost_unit, weight / weight_unit);
             let options = relative.iter().map(|list| list.iter().map(scaled).collect()).collect::<Vec<Vec<_>>>();
-            let capacity = (room - withdrawn * self.limit.abs()) / weight_unit;
+            let capacity = (remaining - withdrawn * self.limit.abs()) / weight_unit;
             let (picked, proven) = match integer_program(&options, capacity, slack_cost) {
                 Outcome::Found { chosen, proven } => (chosen, proven),
                 Outcome::NothingBetter => return Outcome::NothingBetter,

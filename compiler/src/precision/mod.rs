@@ -40,7 +40,7 @@ const WHOLE_WORK: f64 = 2e11;
 /// Multiplications that take as long as the reference of an element-wise operator takes for an element.
 const ELEMENT_WORK: f64 = 64.0;
 /// Least factor that brings estimates to what is measured, as squares.
-const LEAST_FACTOR: f64 = 1e-9;
+const MIN_FACTOR: f64 = 1e-9;
 /// Steps by which sums of bytes differ at least.
 const BYTE: f64 = 1.0;
 /// Share of a limit that a prediction may use up in another round.
@@ -421,7 +421,7 @@ impl Chooser<'_> {
             };
             let (own, others) = (of(true), of(false));
             if own > 0.0 && measured.is_finite() {
-                let factor = ((measured * measured - others) / own).clamp(LEAST_FACTOR, 1.0 / LEAST_FACTOR);
+                let factor = ((measured * measured - others) / own).clamp(MIN_FACTOR, 1.0 / MIN_FACTOR);
                 for (weight, errors) in self.weights.iter().zip(errors.iter_mut()) {
                     let own = weight.options.iter().zip(errors).filter(|((o, _), _)| o.bits() == encoding.bits());
                     own.for_each(|(_, error)| *error *= factor);

@@ -18,8 +18,8 @@ pub fn lower_bound_us(problem: &Problem, demand: &Demand, slots: u32) -> f64 {
             best = best.max(start_us + between(problem, demand, &sums, slots, earlier, later));
         }
         if later > 0 {
-            let room = demand.dead[later - 1].saturating_add(slots).saturating_add(problem.staging_pages);
-            let late = demand.needed[later].saturating_sub(room);
+            let capacity = demand.dead[later - 1].saturating_add(slots).saturating_add(problem.staging_pages);
+            let late = demand.needed[later].saturating_sub(capacity);
             let ended = bound[later - 1] + problem.steps[later - 1].execute_us;
             best = best.max(ended + problem.read_us() * f64::from(late));
         }

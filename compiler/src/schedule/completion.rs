@@ -47,8 +47,8 @@ impl Completion {
                 bound.disk_us = bound.disk_us.max(read_us * needed + after_us);
             }
             if earlier + 1 < steps {
-                let room = demand.dead[earlier].saturating_add(slots).saturating_add(problem.staging_pages);
-                let late = demand.needed[earlier + 1].saturating_sub(room);
+                let capacity = demand.dead[earlier].saturating_add(slots).saturating_add(problem.staging_pages);
+                let late = demand.needed[earlier + 1].saturating_sub(capacity);
                 let next_us = problem.steps[earlier].execute_us + read_us * f64::from(late);
                 bound.busy_us = bound.busy_us.max(next_us + rest[earlier + 1].busy_us);
             }

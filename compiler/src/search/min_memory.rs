@@ -41,8 +41,8 @@ pub fn min_memory_within(
     choices.sort_by_key(|choice| (choice.min_bytes(candidates), choice.index, choice.staging_pages));
     for choice in choices {
         let candidate = &candidates[choice.index];
-        let room = least.0.saturating_sub(choice.fixed_bytes) / candidate.page_bytes();
-        let slot_cap = u32::try_from(room).unwrap_or(u32::MAX);
+        let spare_pages = least.0.saturating_sub(choice.fixed_bytes) / candidate.page_bytes();
+        let slot_cap = u32::try_from(spare_pages).unwrap_or(u32::MAX);
         if slot_cap < candidate.min_slots {
             continue;
         }

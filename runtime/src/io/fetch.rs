@@ -112,8 +112,8 @@ async fn fetch_all(source: &MeteredSource, needed: Vec<(u64, usize)>, at_a_time:
     let (mut active, mut fetched) = (Vec::new(), Vec::new());
     std::future::poll_fn(|context| {
         loop {
-            let room = (at_a_time.max(1) as usize).saturating_sub(active.len());
-            active.extend(waiting.by_ref().take(room));
+            let free = (at_a_time.max(1) as usize).saturating_sub(active.len());
+            active.extend(waiting.by_ref().take(free));
             let before = active.len();
             active.retain_mut(|fetching| match fetching.as_mut().poll(context) {
                 Poll::Ready(range) => {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct HandOff<L, V, E> {
     state: Mutex<State<L, V, E>>,
     /// A view was given, a sequence began, or the readers must go.
-    given: Condvar,
+    offered: Condvar,
     /// A load arrived, and its reader let go of its view.
     arrived: Condvar,
 }
@@ -86,7 +86,7 @@ impl<L: Copy, V, E> HandOff<L, V, E> {
             reading: 0,
             stage: Stage::Stopped,
         };
-        Self { state: Mutex::new(state), given: Condvar::new(), arrived: Condvar::new() }
+        Self { state: Mutex::new(state), offered: Condvar::new(), arrived: Condvar::new() }
     }
 
     /// Begins a sequence. An earlier one must be stopped and idle.
@@ -96,7 +96,7 @@ impl<L: Copy, V, E> HandOff<L, V, E> {
         (state.next_load, state.next_announced, state.done) = (0, 0, 0);
         state.stage = Stage::Reading;
         drop(state);
-        self.given.notify_all();
+        self.offered.notify_all();
     }
 
     /// The replay gives the view of a place for its next load.
@@ -106,7 +106,7 @@ impl<L: Copy, V, E> HandOff<L, V, E> {
         state.ahead = state.window;
         drop(state);
         // Only the reader of the next load can use it, and which one that is is unknown.
-        self.given.notify_all();
+        self.offered.notify_all();
     }
 
     /// A reader waits for something to do. `short_of_views` counts how long loads waited for nothing but views.
@@ -121,7 +121,7 @@ impl<L: Copy, V, E> HandOff<L, V, E> {
             }
             let is_short = state.has_next();
             let waiting = Instant::now();
-            state = self.given.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.offered.wait(state).unwrap_or_else(PoisonError::into_inner);
             if is_short {
                 short_of_views(waiting.elapsed());
             }
@@ -169,7 +169,7 @@ impl<L: Copy, V, E> HandOff<L, V, E> {
     /// Ends the sequence and the readers.
     pub(crate) fn close(&self) {
         self.lock().stop(Stage::Closed);
-        self.given.notify_all();
+        self.offered.notify_all();
     }
 
     /// Whether no reader has a view, after a wait of at most `wait`, which may end early.

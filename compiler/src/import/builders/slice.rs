@@ -37,9 +37,9 @@ pub fn build(_context: &ParsingContext<'_>, node: &NodeProto) -> Built {
         (Some(starts), Some(ends)) => Slice::Attributes(Lists { starts, ends, axes: list("axes"), steps: None }),
         (Some(_) | None, _) => {
             // Operands that are left out do not arrive.
-            let given = |position: usize| node.input.get(position).is_some_and(|name| !name.is_empty());
-            let axes = given(3).then_some(3);
-            Slice::Operands { axes, steps: given(4).then_some(if axes.is_some() { 4 } else { 3 }) }
+            let has_operand = |position: usize| node.input.get(position).is_some_and(|name| !name.is_empty());
+            let axes = has_operand(3).then_some(3);
+            Slice::Operands { axes, steps: has_operand(4).then_some(if axes.is_some() { 4 } else { 3 }) }
         }
     };
     Ok((expand(slice), vec![]))

@@ -77,7 +77,7 @@ impl Expansion for Squeeze {
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
-        let given = match inputs.get(1) {
+        let axes = match inputs.get(1) {
             Some(axes) => {
                 let axes = model.outlet_fact(*axes)?.konst.clone();
                 Some(listed(&*axes.ok_or_else(|| TractError::msg("axes that are computed"))?)?)
@@ -85,7 +85,7 @@ impl Expansion for Squeeze {
             None => self.attribute.clone(),
         };
         let shape = model.outlet_fact(inputs[0])?.shape.to_tvec();
-        let gone = removed(&shape, given.as_deref())?;
+        let gone = removed(&shape, axes.as_deref())?;
         RmDims::new(gone.into_iter().map(|axis| axis as isize).collect()).wire(prefix, model, &inputs[..1])
     }
 }

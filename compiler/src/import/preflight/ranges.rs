@@ -247,13 +247,13 @@ fn expected_length(op: &str, name: &str, rank: usize) -> Option<usize> {
 
 /// The axis that a node names, with the attribute.
 fn axis_of(node: &NodeProto) -> Option<(i64, &'static str)> {
-    let given = |name: &str| node.attribute.iter().find(|a| a.name == name).map(|a| a.i);
+    let attribute = |name: &str| node.attribute.iter().find(|a| a.name == name).map(|a| a.i);
     match node.op_type.as_str() {
         "LayerNormalization" | "RMSNormalization" | "SimplifiedLayerNormalization" => {
-            Some((given("axis").unwrap_or(-1), "axis"))
+            Some((attribute("axis").unwrap_or(-1), "axis"))
         }
         "Softmax" | "LogSoftmax" | "Hardmax" | "LpNormalization" | "Gather" | "GatherElements" | "ScatterElements"
-        | "Scatter" | "Concat" | "Split" | "ArgMax" | "ArgMin" | "TopK" => Some((given("axis")?, "axis")),
+        | "Scatter" | "Concat" | "Split" | "ArgMax" | "ArgMin" | "TopK" => Some((attribute("axis")?, "axis")),
         _ => None,
     }
 }

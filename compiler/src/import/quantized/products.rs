@@ -15,7 +15,7 @@ use std::ops::Range;
 use tract_onnx::pb::{GraphProto, NodeProto, tensor_proto::DataType};
 
 /// Largest magnitude of an operand of 8 bits less its zero point.
-const MOST_OPERAND: u64 = 255;
+const MAX_OPERAND: u64 = 255;
 
 /// Up to here, every integer is an f32.
 const EXACT: u64 = 1 << 24;
@@ -237,7 +237,7 @@ fn exact_parts(weight: &Constant, axis: usize, first_is_channels: bool) -> Optio
             of(place * channels + channel)
         }
     };
-    let most = EXACT / MOST_OPERAND;
+    let most = EXACT / MAX_OPERAND;
     let mut parts = Vec::new();
     let (mut sums, mut start, mut own) = (vec![0_u64; channels], 0, vec![0; channels]);
     for place in 0..shape[axis] {

@@ -31,12 +31,14 @@ pub fn celu(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
 pub fn selu(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     // The first version had its own.
     let (alpha, gamma) = if s.known.opset < 6 { (1.6732, 1.0507) } else { (1.673_263_2, 1.050_701) };
-    let given = (s.float_attribute("alpha"), s.float_attribute("gamma"));
-    if given.0.is_some() && given.1.is_some() {
+    let factors = (s.float_attribute("alpha"), s.float_attribute("gamma"));
+    if factors.0.is_some() && factors.1.is_some() {
         return Ok(Rewritten::Unchanged);
     }
-    let factors =
-        [("alpha", Attribute::Float(given.0.unwrap_or(alpha))), ("gamma", Attribute::Float(given.1.unwrap_or(gamma)))];
+    let factors = [
+        ("alpha", Attribute::Float(factors.0.unwrap_or(alpha))),
+        ("gamma", Attribute::Float(factors.1.unwrap_or(gamma))),
+    ];
     let x = s.needed(0)?;
     let y = s.op("Selu", &[x], &factors);
     s.give(0, &y);

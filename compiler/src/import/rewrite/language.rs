@@ -122,9 +122,9 @@ fn tokens_before(s: &mut Steps<'_>, q: &str) -> Result<String, Reason> {
 /// The cache that new keys or values are put into: the past, with room for all tokens where their number is known.
 fn cache(s: &mut Steps<'_>, position: usize, new: &str) -> Result<String, Reason> {
     let total = s.needed(6)?;
-    let given = s.known.shape(total).is_some() && !s.known.is_constant(total);
+    let is_computed = s.known.shape(total).is_some() && !s.known.is_constant(total);
     let past = s.operand(position);
-    if let (Some(past), true) = (past, given) {
+    if let (Some(past), true) = (past, is_computed) {
         return Ok(past.to_owned());
     }
     let list = s.ints(&[-1]);
@@ -133,8 +133,8 @@ fn cache(s: &mut Steps<'_>, position: usize, new: &str) -> Result<String, Reason
     let (outer, size) = (s.shape(new, 0, 2), s.shape(new, 3, 4));
     let more = match past {
         Some(past) => {
-            let (room, zero) = (s.shape(past, 2, 3), s.ints(&[0]));
-            let more = s.op("Sub", &[&total, &room], &[]);
+            let (capacity, zero) = (s.shape(past, 2, 3), s.ints(&[0]));
+            let more = s.op("Sub", &[&total, &capacity], &[]);
             s.op("Max", &[&more, &zero], &[])
         }
         None => total,
@@ -161,24 +161,25 @@ fn positions(s: &mut Steps<'_>, before: &str, q: &str) -> String {
 /// A cache has no room for positions that the table of angles does not have, as far as both sizes are known.
 fn fits_table(s: &Steps<'_>, table: &str) -> Result<(), Reason> {
     let rows = s.known.shape(table).and_then(|shape| shape.first().copied());
-    let room = s.operand(3).and_then(|past| s.known.shape(past)).and_then(|shape| shape.get(2).copied());
-    match rows.zip(room) {
-        Some((rows, room)) if room > rows => {
-            Err(Reason::form("a cache with room for {} tokens, and angles of {} positions", [room.into(), rows.into()]))
-        }
+    let capacity = s.operand(3).and_then(|past| s.known.shape(past)).and_then(|shape| shape.get(2).copied());
+    match rows.zip(capacity) {
+        Some((rows, capacity)) if capacity > rows => Err(Reason::form(
+            "a cache with room for {} tokens, and angles of {} positions",
+            [capacity.into(), rows.into()],
+        )),
         Some(_) | None => Ok(()),
     }
 }
 
 /// The rows of a table of angles that a position in the cache may have.
 fn rows_of_cache(s: &mut Steps<'_>, table: &str, cache: &str) -> String {
-    let (zero, room) = (s.ints(&[0]), s.shape(cache, 2, 3));
-    s.op("Slice", &[table, &zero, &room], &[])
+    let (zero, capacity) = (s.ints(&[0]), s.shape(cache, 2, 3));
+    s.op("Slice", &[table, &zero, &capacity], &[])
 }
 
 /// ONNX Runtime's RotaryEmbedding.
 pub fn rotary_embedding(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
-    let (x, given, cos, sin) = (s.needed(0)?, s.needed(1)?, s.needed(2)?, s.needed(3)?);
+    let (x, ids, cos, sin) = (s.needed(0)?, s.needed(1)?, s.needed(2)?, s.needed(3)?);
     let joined = match s.known.rank(x) {
         Some((4, _)) => false,
         Some((3, _)) | None => true,
@@ -195,15 +196,15 @@ pub fn rotary_embedding(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         (true, None, _) => return Err("three axes without num_heads, and a table of angles that is computed".into()),
     };
     // One number is the position of the first row of every line.
-    let positions = match s.known.rank(given) {
+    let positions = match s.known.rank(ids) {
         Some((1, _)) => {
             let (batch, one) = (s.shape(&apart, 0, 1), s.ints(&[1]));
             let shape = s.op("Concat", &[&batch, &one], &ALONG_0);
-            let first = s.op("Expand", &[given, &shape], &[]);
+            let first = s.op("Expand", &[ids, &shape], &[]);
             let list = s.squeeze(&first, &[1]);
             positions(s, &list, &apart)
         }
-        Some((2, _)) | None => given.to_owned(),
+        Some((2, _)) | None => ids.to_owned(),
         Some((rank, _)) => return Err(Reason::form("positions with {} axes", [rank.into()])),
     };
     let rotary = Rotary { interleaved: s.int_attribute("interleaved").unwrap_or(0) != 0 };

@@ -120,7 +120,7 @@ fn scalar(s: &mut Steps<'_>, list: &str) -> String {
 }
 
 /// Most elements that an axis is padded by with what is at its other end.
-const MOST_WRAPPED: i64 = 1 << 20;
+const MAX_WRAPPED: i64 = 1 << 20;
 
 /// Padding with what is at the other end of each axis: a gather at constant places. What is cropped is not repeated.
 fn wrap(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
@@ -135,7 +135,7 @@ fn wrap(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         return Err(Reason::form("pads of {} for the axes {}", [pads.as_slice().into(), axes.as_slice().into()]));
     }
     // A place is a constant for each of them.
-    if pads.iter().any(|pad| *pad > MOST_WRAPPED) {
+    if pads.iter().any(|pad| *pad > MAX_WRAPPED) {
         return Err(Reason::form("pads of {} in mode wrap", [pads.as_slice().into()]));
     }
     let mut y = x.to_owned();
@@ -461,12 +461,12 @@ pub fn col2im(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         return Err("attributes that do not fit the image".into());
     }
     // Blocks along each axis, and elements of the image behind the last one.
-    let room = |i: usize| image[i] + pads[i] + pads[axes + i] - dilations[i] * (block[i] - 1) - 1;
-    if (0..axes).any(|i| room(i) < 0) {
+    let span = |i: usize| image[i] + pads[i] + pads[axes + i] - dilations[i] * (block[i] - 1) - 1;
+    if (0..axes).any(|i| span(i) < 0) {
         return Err("an image smaller than a block".into());
     }
-    let counts: Vec<i64> = (0..axes).map(|i| room(i) / strides[i] + 1).collect();
-    let behind: Vec<i64> = (0..axes).map(|i| room(i) % strides[i]).collect();
+    let counts: Vec<i64> = (0..axes).map(|i| span(i) / strides[i] + 1).collect();
+    let behind: Vec<i64> = (0..axes).map(|i| span(i) % strides[i]).collect();
 
     // Channels are independent of each other, as the batch is.
     let apart: Vec<i64> = [-1, size].into_iter().chain(counts).collect();

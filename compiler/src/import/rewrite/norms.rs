@@ -69,11 +69,11 @@ fn trained_batch_normalization(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (line, momentum) = (s.ints(&[-1]), s.float_attribute("momentum").unwrap_or(0.9));
     for (output, found) in [(1, &mean), (2, &variance)] {
         if s.uses_output(output) {
-            let given = s.needed(output + 2)?;
-            let (kept, taken) = (s.number_like(momentum, given), s.number_like(1.0 - momentum, given));
+            let before = s.needed(output + 2)?;
+            let (kept, taken) = (s.number_like(momentum, before), s.number_like(1.0 - momentum, before));
             let found = s.op("Reshape", &[found, &line], &[]);
-            let (given, found) = (s.op("Mul", &[given, &kept], &[]), s.op("Mul", &[&found, &taken], &[]));
-            let running = s.op("Add", &[&given, &found], &[]);
+            let (before, found) = (s.op("Mul", &[before, &kept], &[]), s.op("Mul", &[&found, &taken], &[]));
+            let running = s.op("Add", &[&before, &found], &[]);
             s.give(output, &running);
         }
     }

@@ -13,11 +13,11 @@ pub fn max_unpool(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let axes = kernel.len();
     let strides = s.sizes_attribute("strides", &vec![1; axes])?;
     let pads = s.sizes_attribute("pads", &vec![0; 2 * axes])?;
-    let given = match s.operand(2) {
+    let requested = match s.operand(2) {
         Some(shape) => Some(s.known.integers(shape).ok_or("an output shape that is computed")?.to_vec()),
         None => None,
     };
-    if let (Some(x), Some(given)) = (s.known.shape(x), &given)
+    if let (Some(x), Some(requested)) = (s.known.shape(x), &requested)
         && x.len() == axes + 2
     {
         let along =
@@ -25,7 +25,7 @@ pub fn max_unpool(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         let mut pooled: Vec<i64> = x[..2].iter().map(|size| *size as i64).collect();
         pooled.extend((0..axes).map(along));
         let elements = |shape: &[i64]| shape.iter().try_fold(1_i64, |product, size| product.checked_mul(*size));
-        if elements(&pooled).is_none() || elements(&pooled) != elements(given) {
+        if elements(&pooled).is_none() || elements(&pooled) != elements(requested) {
             return Err("an output larger than what was pooled, in which the meaning of indices is disputed".into());
         }
     }
@@ -45,7 +45,7 @@ pub fn max_unpool(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let places = s.op("Reshape", &[indices, &flat], &[]);
     let values = s.op("Reshape", &[x, &flat], &[]);
     let scattered = s.op("ScatterElements", &[&zeros, &places, &values], &[("axis", Attribute::Int(0))]);
-    let shape = given.map_or(whole, |shape| s.ints(&shape));
+    let shape = requested.map_or(whole, |shape| s.ints(&shape));
     let y = s.op("Reshape", &[&scattered, &shape], &[]);
     s.give(0, &y);
     Ok(Rewritten::Replaced)

@@ -42,13 +42,13 @@ fn reduced_axes(s: &Steps<'_>) -> Option<Axes> {
     if element.is_some_and(|t| t != DataType::Float as i32) {
         return None;
     }
-    let given = match s.operand(1) {
+    let listed = match s.operand(1) {
         Some(axes) => s.known.integers(axes)?.to_vec(),
         None => s.ints_attribute("axes").unwrap_or_default().to_vec(),
     };
-    match (given.is_empty(), s.int_attribute("noop_with_empty_axes").unwrap_or(0) != 0) {
+    match (listed.is_empty(), s.int_attribute("noop_with_empty_axes").unwrap_or(0) != 0) {
         (true, false) => Some(Axes::All),
-        (true, true) | (false, _) => Some(Axes::Of(given)),
+        (true, true) | (false, _) => Some(Axes::Of(listed)),
     }
 }
 

@@ -211,11 +211,11 @@ fn scales(
     to: &[usize],
 ) -> Result<Vec<f32>, Refusal> {
     let ratio = from.iter().zip(to).map(|(from, to)| *to as f32 / *from as f32).collect();
-    let Some(given) = floats(t, node, input)?.filter(|g| g.len() == axes.len() && !axes.is_empty()) else {
+    let Some(factors) = floats(t, node, input)?.filter(|g| g.len() == axes.len() && !axes.is_empty()) else {
         return Ok(ratio);
     };
     let mut scales = vec![1.0; from.len()];
-    axes.iter().zip(given).for_each(|(axis, scale)| scales[*axis] = scale);
+    axes.iter().zip(factors).for_each(|(axis, scale)| scales[*axis] = scale);
     Ok(scales)
 }
 
