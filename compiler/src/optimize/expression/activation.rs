@@ -7,9 +7,13 @@ use super::{Expression, Expressions, Id, close};
 use crate::graph::pointwise::{BinaryOp, UnaryOp};
 
 impl Expressions {
-    /// A product as its coefficient and its factors that are not literals.
+    /// A product as its coefficient and its factors that are not literals; those after the third are left out.
     fn factors(&self, expression: Expression, factors: &mut Vec<Id>) -> f64 {
         let side = |id: Id, factors: &mut Vec<Id>| {
+            // A value that is multiplied by itself n times over has 2ⁿ factors.
+            if factors.len() > 2 {
+                return f64::NAN;
+            }
             let inner = self.get(id);
             if let Some(literal) = self.f32(id) {
                 return literal;
@@ -38,8 +42,14 @@ impl Expressions {
         }
     }
 
-    /// Coefficients c0 + c1 x + c2 x² + c3 x³ of `id`, when it is such a polynomial.
+    /// Coefficients c0 + c1 x + c2 x² + c3 x³ of `id`, when it is such a polynomial of few terms.
     fn polynomial(&self, id: Id, x: Id) -> Option<[f64; 4]> {
+        self.polynomial_within(id, x, &mut 64)
+    }
+
+    /// The same; each step takes one of `steps`.
+    fn polynomial_within(&self, id: Id, x: Id, steps: &mut u32) -> Option<[f64; 4]> {
+        *steps = steps.checked_sub(1)?;
         if id == x {
             return Some([0.0, 1.0, 0.0, 0.0]);
         }
@@ -47,9 +57,9 @@ impl Expressions {
             return Some([literal, 0.0, 0.0, 0.0]);
         }
         match self.get(id) {
-            Expression::Unary(UnaryOp::Neg, a) => Some(self.polynomial(a, x)?.map(|c| -c)),
+            Expression::Unary(UnaryOp::Neg, a) => Some(self.polynomial_within(a, x, steps)?.map(|c| -c)),
             Expression::Binary(op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div), a, b) => {
-                let (p, q) = (self.polynomial(a, x)?, self.polynomial(b, x)?);
+                let (p, q) = (self.polynomial_within(a, x, steps)?, self.polynomial_within(b, x, steps)?);
                 let mut sum = [0.0; 4];
                 if op == BinaryOp::Add {
                     (0..4).for_each(|i| sum[i] = p[i] + q[i]);

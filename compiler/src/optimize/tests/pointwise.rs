@@ -43,6 +43,19 @@ fn gelu_erf() {
 }
 
 #[test]
+fn what_reads_a_value_twice_in_every_step_is_followed_once() {
+    let found = reduced(|b, x| (0..50).fold(x, |y, _| b.binary(BinaryOp::Mul, y, y)));
+    assert_eq!(found.len(), 50);
+    let found = reduced(|b, x| {
+        let many = (0..50).fold(x, |y, _| b.binary(BinaryOp::Add, y, y));
+        let t = b.unary(UnaryOp::Tanh, many);
+        let t = b.with(BinaryOp::Add, t, 1.0);
+        b.binary(BinaryOp::Mul, x, t)
+    });
+    assert_eq!(found.len(), 54, "50 sums, tanh, a literal, a sum and a product");
+}
+
+#[test]
 fn gelu_tanh_with_pow() {
     let found = reduced(|b, x| {
         let cube = b.with(BinaryOp::Pow, x, 3.0);
