@@ -74,8 +74,8 @@ impl Axis {
             CoordTransformer::HalfPixelSymmetric => {
                 let adjustment = output / (self.scale * self.input as f32);
                 let offset = self.input as f32 / 2.0 * (1.0 - adjustment);
-                // In this order, or a place between two elements rounds to the other one.
-                offset + (x + 0.5) / self.scale - 0.5
+                // ONNX Runtime rounds the offset and the sum only, as is seen at places that are an element but for rounding.
+                (f64::from(offset) + (f64::from(x) + 0.5) / f64::from(self.scale) - 0.5) as f32
             }
         })
     }
