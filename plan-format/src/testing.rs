@@ -254,7 +254,7 @@ pub fn bundle_of(plan: &Plan, golden: Option<&Golden>) -> Vec<u8> {
 pub fn plan_section_bytes() -> u64 {
     let mut plan = small_plan();
     plan.pipelines.iter_mut().for_each(|pipeline| pipeline.source.clear());
-    codec::encoded_bytes(&StoredPlan::One(plan)).expect("test plans can be encoded")
+    codec::encoded_bytes(&StoredPlan::One(Box::new(plan))).expect("test plans can be encoded")
 }
 
 fn provenance() -> Provenance {

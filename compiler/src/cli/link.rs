@@ -140,8 +140,13 @@ fn print(output: &Path, report: &LinkReport) {
         linked.staging_pages(),
     );
     report.networks.iter().for_each(|network| print_network(network, report));
-    if let Some(us) = report.sequence_us {
-        outln!("  predicted time of the sequence {:.1} ms", us / 1e3);
+    if let Some((us, bound_us)) = report.sequence_us {
+        let gap = (us - bound_us) / us * 100.0;
+        outln!(
+            "  predicted time of the sequence {:.1} ms; with as many slots at least {:.1} ms (gap {gap:.1} %)",
+            us / 1e3,
+            bound_us / 1e3
+        );
     }
 }
 

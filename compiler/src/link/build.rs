@@ -59,6 +59,19 @@ impl Built {
     }
 }
 
+/// No loads under as many slots and with such a ring make runs in this order shorter: in every run its steps are executed, and what
+/// is neither in the arena nor in the ring when it starts is read. The first run finds nothing.
+pub fn sequence_bound_us(members: &[Member], linked: &Linked, sequence: &[u32]) -> f64 {
+    let found = linked.slot_count + linked.staging_pages();
+    let run = |(index, network): (usize, &u32)| {
+        let problem = &members[*network as usize].problem;
+        let execute_us: f64 = problem.steps.iter().map(|step| step.execute_us).sum();
+        let missing = problem.page_count().saturating_sub(if index == 0 { 0 } else { found });
+        execute_us.max(f64::from(missing) * problem.read_us())
+    };
+    sequence.iter().enumerate().map(run).sum()
+}
+
 /// The scheduling problem of a network with a ring of this size.
 pub fn with_ring(problem: &Problem, staging_pages: u32) -> Problem {
     Problem { staging_pages, ..problem.clone() }

@@ -22,8 +22,8 @@ const KEPT_TRIED: u32 = 32;
 /// Numbers of shared slots beyond the fewest that are tried.
 const SLOTS_TRIED: [u32; 12] = [0, 1, 2, 4, 8, 12, 16, 24, 32, 64, 128, 256];
 
-/// Times that are closer than this fraction are equal.
-const TOLERANCE: f64 = 1e-6;
+/// Choices that are compared by the time of a known sequence, which hand-overs make shorter: the best ones without these.
+const SEQUENCES_TRIED: usize = 6;
 
 /// What a read costs beside the time that it makes a run longer by, as a fraction of the time that it takes.
 const READ_COST: f64 = 1e-3;
@@ -42,17 +42,28 @@ pub fn choose(members: &[Member], shared: &Shared, options: &LinkOptions) -> Res
     if smallest.linked.slot_count > available {
         return Err(LinkError::Layers { needed: smallest.linked.slot_count, available });
     }
-    let (mut best, mut best_us): (Option<Choice>, f64) = (None, f64::INFINITY);
+    let mut candidates = Vec::new();
     for ring in RINGS {
-        let Some(slots) = chooser.slots(&smallest, ring)? else { continue };
-        if let Some((us, choice)) = chooser.best(ring, slots)
-            && us < best_us * (1.0 - TOLERANCE)
-        {
-            (best, best_us) = (Some(choice), us);
+        if let Some(slots) = chooser.slots(&smallest, ring)? {
+            candidates.extend(chooser.all(ring, slots));
         }
     }
-    let Some(choice) = best else { return Ok(smallest) };
-    chooser.fitted(choice, smallest)
+    // Equal times stay in order: smaller rings first, then fewer shared slots.
+    candidates.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    if options.sequence.is_empty() {
+        return match candidates.into_iter().next() {
+            Some((_, choice)) => chooser.fitted(choice, smallest),
+            None => Ok(smallest),
+        };
+    }
+    let mut best = smallest;
+    for (_, choice) in candidates.into_iter().take(SEQUENCES_TRIED) {
+        let built = chooser.fitted(choice, chooser.build(&chooser.smallest(RINGS[0]))?)?;
+        if built.sequence_us(&options.sequence) < best.sequence_us(&options.sequence) {
+            best = built;
+        }
+    }
+    Ok(best)
 }
 
 /// Positions of networks whose pages are the same, in order.
@@ -105,23 +116,25 @@ impl Chooser<'_> {
         Ok(spare.map(|spare| u64::from(least).saturating_add(spare / page_bytes).min(most.into()) as u32))
     }
 
-    /// The best choice with so many slots, and its predicted time of all calls.
-    fn best(&self, ring: u32, slots: u32) -> Option<(f64, Choice)> {
+    /// The best choice with so many slots.
+    fn best(&self, ring: u32, slots: u32) -> Option<Choice> {
+        let best = self.all(ring, slots).into_iter().min_by(|(a, _), (b, _)| a.total_cmp(b));
+        best.map(|(_, choice)| choice)
+    }
+
+    /// For every number of shared slots that is tried, the best choice and its predicted time of all calls.
+    fn all(&self, ring: u32, slots: u32) -> Vec<(f64, Choice)> {
         let problems: Vec<_> = self.members.iter().map(|member| with_ring(&member.problem, ring)).collect();
         let least = self.smallest_streaming();
-        let mut best: Option<(f64, Choice)> = None;
         // Everything kept needs no shared slots at all.
         let tried = SLOTS_TRIED.iter().map(|more| least + more).chain([0]).filter(|streaming| *streaming <= slots);
-        for streaming in tried {
-            let Some((us, kept)) = self.knapsack(&problems, streaming, slots - streaming) else { continue };
-            if best.as_ref().is_none_or(|(best_us, _)| us < *best_us * (1.0 - TOLERANCE)) {
-                best = Some((us, Choice { staging_pages: ring, streaming_slots: streaming, kept }));
-            }
-        }
-        let (us, mut choice) = best?;
-        let spare = slots - choice.streaming_slots;
-        let us = self.fill(&problems, &mut choice, spare, us);
-        Some((us, choice))
+        let choice = |streaming: u32| {
+            let (us, kept) = self.knapsack(&problems, streaming, slots - streaming)?;
+            let mut choice = Choice { staging_pages: ring, streaming_slots: streaming, kept };
+            let us = self.fill(&problems, &mut choice, slots - streaming, us);
+            Some((us, choice))
+        };
+        tried.filter_map(choice).collect()
     }
 
     /// Predicted time of all calls of a group that keeps so many pages; `None` where the slots do not suffice.
@@ -199,7 +212,7 @@ impl Chooser<'_> {
             let slots = choice.streaming_slots + self.groups.iter().map(|group| choice.kept[group[0]]).sum::<u32>();
             let fewer = u64::from(slots).checked_sub(over).map(|fewer| fewer as u32);
             match fewer.and_then(|fewer| self.best(choice.staging_pages, fewer)) {
-                Some((_, fewer)) => choice = fewer,
+                Some(fewer) => choice = fewer,
                 None if choice.staging_pages > RINGS[0] => choice = self.smallest(RINGS[0]),
                 None => return Ok(smallest),
             }

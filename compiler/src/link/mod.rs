@@ -14,6 +14,7 @@ mod write;
 pub use types::{LinkError, LinkInput, LinkOptions, LinkReport, NetworkReport};
 
 use crate::stages::problem_of_plan;
+use build::sequence_bound_us;
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::source::FileSource;
 use std::path::Path;
@@ -33,7 +34,8 @@ pub fn link(
     check_page_sizes(&members)?;
     let shared = share::share(&members, options.shares_states)?;
     let chosen = choose::choose(&members, &shared, options)?;
-    let sequence_us = chosen.sequence_us(&options.sequence);
+    let bound_us = sequence_bound_us(&members, &chosen.linked, &options.sequence);
+    let sequence_us = chosen.sequence_us(&options.sequence).map(|us| (us, bound_us));
     let summary = write::write(output, &members, &shared, &chosen.linked, progress)?;
     Ok(LinkReport {
         summary,
@@ -50,7 +52,7 @@ fn open(input: &LinkInput) -> Result<Member, LinkError> {
     let bundle =
         Bundle::open_without_golden(&source).map_err(|source| LinkError::Read { path: path.clone(), source })?;
     let problem = problem_of_plan(&bundle.plan);
-    let problem = problem.map_err(|source| LinkError::Schedule { network: name.clone(), source: source.into() })?;
+    let problem = problem.map_err(|source| LinkError::Schedule { network: name.clone(), source })?;
     Ok(Member { name, path, source, bundle, problem })
 }
 

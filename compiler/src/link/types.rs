@@ -67,8 +67,8 @@ pub struct LinkReport {
     pub networks: Vec<NetworkReport>,
     /// Pages of all networks, before equal ones were joined.
     pub pages_given: u32,
-    /// Predicted time of the sequence, in microseconds, when every run is announced.
-    pub sequence_us: Option<f64>,
+    /// Predicted time of the sequence, in microseconds, when every run is announced, and a bound below which no loads bring it.
+    pub sequence_us: Option<(f64, f64)>,
 }
 
 /// Bundles that cannot be linked.

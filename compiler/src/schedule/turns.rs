@@ -12,7 +12,9 @@ use flashmem_plan_format::plan::{Command, SlotId};
 
 use super::commands::emit_commands;
 use super::decide::{one_pass_finish_us, schedule_with};
-use super::pipeline::{State, Uploads, finish_us, simulate_from};
+use super::greedy::{Rule, one_pass};
+use super::optimum::meets;
+use super::pipeline::{State, Uploads, finish_us, is_feasible, simulate_from, timed};
 use super::problem::{Demand, Problem};
 use super::repeat::{Coloured, Part, Ring, capacity_left, keeping, last_upload, max_resident, pages_from, streaming};
 use super::types::{Schedule, ScheduleError, SolverKind, Strategy};
@@ -38,8 +40,6 @@ pub struct TurnLists {
     last_holder: Vec<Option<u32>>,
     /// The part of a run that finds the kept pages.
     part: Part,
-    /// The step from which on neither list loads pages of its own.
-    last_upload: u32,
 }
 
 /// Predicted time of a run that finds `kept` pages and has `slots` for the others, by the fastest one-pass schedule; `None` where that
@@ -64,21 +64,20 @@ pub fn turn_lists(
 ) -> Result<Result<TurnLists, Vec<Violation>>, ScheduleError> {
     let first = part(keeping(problem, kept, kept + slots), step_pages.to_vec(), 0, solver)?;
     let pages_behind = step_pages.iter().map(|pages| pages_from(pages.as_ref(), kept)).collect();
-    let returned = part(streaming(problem, kept, slots), pages_behind, kept, solver)?;
+    let returned = early(part(streaming(problem, kept, slots), pages_behind, kept, solver)?);
     let parts = [&first, &returned];
     let violations: Vec<_> =
         parts.iter().flat_map(|part| verify(&part.problem, &part.schedule, &part.stream, &part.step_pages)).collect();
     if !violations.is_empty() {
         return Ok(Err(violations));
     }
-    // Without kept pages there is one list: both are schedules of the same problem.
+    // Without kept pages there is one list: both parts are schedules of one problem.
     let slot_count =
-        if kept == 0 { max_resident(&first) } else { max_resident(&first).max(max_resident(&returned) + kept) };
-    let coloured = Coloured::new(&first, slot_count, kept);
+        if kept == 0 { max_resident(&returned) } else { max_resident(&first).max(max_resident(&returned) + kept) };
+    let coloured = Coloured::new(if kept == 0 { &returned } else { &first }, slot_count, kept);
     let slot_of = |page: u32| coloured.slots[page as usize];
     let slots_of_step =
         step_pages.iter().map(|pages| pages.clone().into_iter().flatten().map(slot_of).collect()).collect();
-    let last = last_upload(&first.schedule).max(last_upload(&returned.schedule));
     let returned_list = if kept == 0 { Vec::new() } else { Coloured::new(&returned, slot_count, kept).commands };
     Ok(Ok(TurnLists {
         slots_of_step,
@@ -91,8 +90,34 @@ pub fn turn_lists(
         slots: coloured.slots,
         last_holder: coloured.last_holder,
         part: returned,
-        last_upload: last,
     }))
+}
+
+/// The same part with the schedule, among those that are as fast, that uploads earliest: the fewest slots are of no use where others
+/// have as many, the disk is free for the next network sooner, and pages that were handed over let it run ahead.
+fn early(part: Part) -> Part {
+    let (problem, demand) = (&part.problem, Demand::new(&part.problem));
+    let mut best = part.schedule.clone();
+    if demand.smallest_slots() > problem.slot_cap || problem.pages.is_empty() {
+        return part;
+    }
+    for rule in Rule::AHEAD {
+        let uploads = one_pass(problem, &demand, problem.slot_cap, rule);
+        let other = timed(problem, &demand, &uploads);
+        let is_right = is_feasible(problem, &demand, &uploads) && meets(other.finish_us, part.schedule.finish_us);
+        if is_right && earliness(&other) > earliness(&best) {
+            best = other;
+        }
+    }
+    let stream = emit_commands(problem, &best, &part.step_pages);
+    let starts_us = best.step_start_us.clone();
+    Part { schedule: best, stream, starts_us, ..part }
+}
+
+/// Pages that are uploaded, summed up over the starts of all steps.
+fn earliness(schedule: &Schedule) -> u64 {
+    let mut uploaded = 0;
+    schedule.uploads_before_step.iter().map(|count| (uploaded += u64::from(*count), uploaded).1).sum()
 }
 
 /// A scheduled problem whose pages start with `first_page` of the stream.
@@ -115,7 +140,7 @@ pub fn hand_over(current: &TurnLists, next: &TurnLists) -> (Vec<u32>, f64) {
     let (part, problem) = (&current.part, &current.part.problem);
     let mut ring = Ring::after_main(part);
     let mut steps = Vec::new();
-    let mut at = current.last_upload;
+    let mut at = last_upload(&part.schedule);
     let mut left_of_capacity = capacity_left(part, at);
     let most = (next.slot_count - next.kept).min(index32(next.slots.len()) - next.kept);
     for index in 0..most {

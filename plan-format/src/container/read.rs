@@ -60,12 +60,12 @@ impl OpenedBundle {
         check_padding(&layout, source)?;
         let (plan, networks) = match read_stored_plan(&layout, source)? {
             StoredPlan::One(plan) => {
-                let bundle = read_one(plan, layout, hash, source)?;
+                let bundle = read_one(*plan, layout, hash, source)?;
                 return Ok(Self { bundle, networks: Vec::new() });
             }
             StoredPlan::Several(linked) => {
                 check_linked_lengths(&layout, &linked)?;
-                check_linked(linked)?
+                check_linked(*linked)?
             }
         };
         let constants = read_section(&layout, SectionKind::Constants, source)?;

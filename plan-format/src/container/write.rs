@@ -213,7 +213,7 @@ impl<'a> SmallSections<'a> {
         validate(plan, constants.len() as u64).map_err(WriteError::Invalid)?;
         replay(plan).map_err(WriteError::Replay)?;
         let mut contents: Vec<(SectionKind, Cow<'_, [u8]>)> = vec![
-            (SectionKind::Plan, encode_without_sources(StoredPlan::One(plan.clone()))?.into()),
+            (SectionKind::Plan, encode_without_sources(StoredPlan::One(Box::new(plan.clone())))?.into()),
             (SectionKind::Kernels, sections::encode_kernels(&plan.pipelines).into()),
             (SectionKind::Constants, constants.into()),
             (SectionKind::PageChecksums, sections::encode_checksums(&vec![0; plan.page_count as usize]).into()),
@@ -236,7 +236,7 @@ impl<'a> SmallSections<'a> {
         }
         check_linked(linked.clone()).map_err(|error| WriteError::Linked(Box::new(error)))?;
         let contents: Vec<(SectionKind, Cow<'_, [u8]>)> = vec![
-            (SectionKind::Plan, encode_without_sources(StoredPlan::Several(linked.clone()))?.into()),
+            (SectionKind::Plan, encode_without_sources(StoredPlan::Several(Box::new(linked.clone())))?.into()),
             (SectionKind::Kernels, sections::encode_shared_kernels(linked).into()),
             (SectionKind::Constants, constants.into()),
             (SectionKind::PageChecksums, sections::encode_checksums(&vec![0; linked.page_count as usize]).into()),

@@ -119,9 +119,9 @@ pub(super) fn slots_of_pages(plan: &Plan) -> Vec<SlotId> {
 }
 
 fn move_slots(network: &mut Network, kept_slots: u32) {
-    let mut plan = std::mem::replace(&mut network.plan.commands, Vec::new());
-    let mut repeat = std::mem::replace(&mut network.plan.repeat_commands, Vec::new());
-    for command in plan.iter_mut().chain(&mut repeat) {
+    let mut first = std::mem::take(&mut network.plan.commands);
+    let mut repeat = std::mem::take(&mut network.plan.repeat_commands);
+    for command in first.iter_mut().chain(&mut repeat) {
         let stored = |page| network.stored_page(page).expect("a checked network has ranges for all of its pages");
         match command {
             Command::Load { page, slot } => {
@@ -132,7 +132,7 @@ fn move_slots(network: &mut Network, kept_slots: u32) {
             Command::Dispatch { .. } | Command::Submit => {}
         }
     }
-    (network.plan.commands, network.plan.repeat_commands) = (plan, repeat);
+    (network.plan.commands, network.plan.repeat_commands) = (first, repeat);
     let mut params = std::mem::take(&mut network.plan.params);
     for dispatch in &network.plan.dispatches {
         let Some(weights) = &dispatch.weights else { continue };

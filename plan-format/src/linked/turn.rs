@@ -105,7 +105,7 @@ pub struct Turn<'a> {
 }
 
 /// The commands of a run that finds `arena`, and after which `successor` was announced, with its position. Drops are left out: they
-/// free what nobody asks for.
+/// free what nobody asks for. Loads for the successor come behind the network's own, whatever their place.
 pub fn turn(network: &Turn<'_>, arena: &Arena, successor: Option<(u32, &Turn<'_>)>) -> Vec<Command> {
     let is_back = network.kept.iter().all(|(page, slot)| arena.holds(*page, *slot));
     let list = if is_back && !network.repeat_commands.is_empty() { network.repeat_commands } else { network.commands };
@@ -114,14 +114,16 @@ pub fn turn(network: &Turn<'_>, arena: &Arena, successor: Option<(u32, &Turn<'_>
         Some(next.head.iter().zip(&found.before))
     });
     let mut handed = handed.into_iter().flatten().peekable();
+    let last_load = list.iter().rposition(|command| matches!(command, Command::Load { .. }));
     let mut run = Run { arena: arena.clone(), commands: Vec::with_capacity(list.len()), loads: 0, is_encoded: false };
-    for command in list {
+    for (position, command) in list.iter().enumerate() {
+        let is_behind_own = last_load.is_none_or(|last| position > last);
         match *command {
             Command::Load { page, slot } => run.load(page, slot),
             Command::Drop { .. } => {}
             Command::Dispatch { index } => {
                 let first = run.loads;
-                while let Some(((page, slot), _)) = handed.next_if(|(_, before)| **before <= index) {
+                while let Some(((page, slot), _)) = handed.next_if(|(_, before)| is_behind_own && **before <= index) {
                     run.load(*page, *slot);
                     if (run.loads - first).is_multiple_of((network.staging_pages / 2).max(1)) {
                         run.submit();

@@ -13,9 +13,9 @@ pub const MAX_NETWORK_NAME_BYTES: usize = 256;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum StoredPlan {
     /// Of a bundle of one network.
-    One(Plan),
+    One(Box<Plan>),
     /// Of a linked bundle.
-    Several(Linked),
+    Several(Box<Linked>),
 }
 
 /// What a linked bundle holds.

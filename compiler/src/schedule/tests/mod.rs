@@ -4,6 +4,7 @@ mod agree;
 mod goldens;
 mod long;
 mod repeat;
+mod turns;
 
 use crate::cost::OperatorClass;
 use std::ops::Range;
