@@ -9,6 +9,7 @@ use crate::bundle::{self, BundleError, GoldenError, GoldenSource, golden};
 use crate::graph::Graph;
 use crate::graph::interpret::words_of;
 use crate::import::{Dim, ImportError, ImportOptions, Imported, golden_inputs, import};
+use crate::kernels::Math;
 use crate::optimize::OptimizeReport;
 use crate::precision::{Decision, Goal, PrecisionOptions, PrecisionReport, Sample};
 use crate::profile::{DeviceProfile, ExceededLimit};
@@ -59,6 +60,8 @@ pub struct CompileOptions {
     pub weights: Encoding,
     /// What else decides how weights are stored.
     pub precision: PrecisionOptions,
+    /// What products with weights are computed in.
+    pub math: Math,
     /// Most bytes that a session may hold.
     pub budget_bytes: Option<u64>,
     /// Input shapes and symbolic dimensions.
@@ -85,6 +88,7 @@ impl CompileOptions {
         Self {
             weights,
             precision: PrecisionOptions::default(),
+            math: Math::F32,
             budget_bytes: None,
             import: ImportOptions::default(),
             profile,
@@ -294,6 +298,7 @@ fn solution(prepared: &Prepared, options: &CompileOptions) -> Result<Solution, C
             profile: &options.profile,
             weights: options.weights,
             precision: &precision,
+            math: options.math,
             decision: known.as_ref(),
             budget_bytes: options.budget_bytes,
             slack: options.objective.slack(),
@@ -352,6 +357,9 @@ fn described(options: &CompileOptions) -> Vec<(String, String)> {
     }
     if options.precision.weighed {
         list.push(("calibrated by".to_owned(), format!("{} inputs", options.precision.samples.len())));
+    }
+    if options.math != Math::F32 {
+        list.push(("math".to_owned(), options.math.name().to_owned()));
     }
     if let Objective::Memory { slack: Slack::Fraction(fraction) } = options.objective {
         list.push(("slack".to_owned(), fraction.to_string()));

@@ -63,6 +63,28 @@ pub struct KernelRow {
     pub class: OperatorClass,
     /// Rounds of its loops.
     pub rounds: Rounds,
+    /// Whether `tiled_cooperative` can take the place of `tiled` among its files.
+    pub cooperative: bool,
+}
+
+/// In what products and convolutions with streamed weights are computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Math {
+    /// f32.
+    #[default]
+    F32,
+    /// Products of halves, added up as f32, where the weights are halves and the device multiplies matrices of these; else f32.
+    Mixed,
+}
+
+impl Math {
+    /// As the command line has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Mixed => "mixed",
+        }
+    }
 }
 
 /// A file of WGSL.
@@ -99,6 +121,7 @@ pub const fn row(body: WgslFile, hook: Hook, buffers: &'static [&'static str], r
         tile: [None; 2],
         class: OperatorClass::Elemental,
         rounds,
+        cooperative: false,
     }
 }
 
@@ -117,6 +140,9 @@ impl KernelRow {
     /// The only kernel of its file, with constants of its own.
     const fn constants(self, constants: &'static [(&'static str, u32)]) -> Self {
         Self { constants, ..self }
+    }
+    const fn cooperative(self) -> Self {
+        Self { cooperative: true, ..self }
     }
     const fn functions(self) -> Self {
         Self { uses_functions: true, ..self }
@@ -137,6 +163,11 @@ impl KernelRow {
 pub const SHARED_EACH: WgslFile = body!("shared/each");
 const SHARED_TILED: WgslFile = body!("shared/tiled");
 const SHARED_WIDE: WgslFile = body!("shared/wide");
+/// What takes the place of the tiles of f32 where matrices of halves are multiplied.
+const SHARED_TILED_COOPERATIVE: WgslFile = body!("shared/tiled_cooperative");
+/// What these enable.
+pub const COOPERATIVE_EXTENSIONS: WgslFile = body!("shared/cooperative_extensions");
+const SHARED_TILED_COLUMNS: WgslFile = body!("shared/tiled_columns");
 const SHARED_TILED_WEIGHTS: WgslFile = body!("shared/tiled_weights");
 const SHARED_PRODUCT: WgslFile = body!("shared/product");
 const SHARED_BATCH: WgslFile = body!("shared/batch");
@@ -162,6 +193,7 @@ const ATTENTION: &[&str] = &["out", "q", "k", "v"];
 
 const MATMUL_TILED_FILES: &[WgslFile] = &[
     SHARED_TILED,
+    SHARED_TILED_COLUMNS,
     SHARED_TILED_WEIGHTS,
     SHARED_PRODUCT,
     SHARED_BATCH,
@@ -170,8 +202,15 @@ const MATMUL_TILED_FILES: &[WgslFile] = &[
     SHARED_PANEL_TEXEL,
 ];
 const MATMUL_WIDE_FILES: &[WgslFile] = &[SHARED_WIDE, SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL];
-const CONV_TILED_FILES: &[WgslFile] =
-    &[SHARED_TILED, SHARED_TILED_WEIGHTS, SHARED_CONV, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL];
+const CONV_TILED_FILES: &[WgslFile] = &[
+    SHARED_TILED,
+    SHARED_TILED_COLUMNS,
+    SHARED_TILED_WEIGHTS,
+    SHARED_CONV,
+    SHARED_PAGES,
+    SHARED_WEIGHT_TEXEL,
+    SHARED_PANEL_TEXEL,
+];
 /// Tiles of 64 x 64 and of 64 x 128 outputs.
 const TILE_64: &[(&str, u32)] = &[("ROW_BLOCKS", 2), ("TILE_K", 16)];
 const TILE_128: &[(&str, u32)] = &[("ROW_BLOCKS", 2), ("COLUMN_BLOCKS", 2), ("TILE_K", 16)];
@@ -321,18 +360,21 @@ kernels! {
     MatmulTiled => row(body!("matmul_tiled"), Hook::Epilogue, PRODUCT, MATMUL_TILED)
         .weights()
         .shared(MATMUL_TILED_FILES)
+        .cooperative()
         .tile(32, 64)
         .class(REUSABLE),
     MatmulTiled64 => row(body!("matmul_tiled"), Hook::Epilogue, PRODUCT, MATMUL_TILED_64)
         .variant("matmul_tiled_64", TILE_64)
         .weights()
         .shared(MATMUL_TILED_FILES)
+        .cooperative()
         .tile(64, 64)
         .class(REUSABLE),
     MatmulTiled128 => row(body!("matmul_tiled"), Hook::Epilogue, PRODUCT, MATMUL_TILED_128)
         .variant("matmul_tiled_128", TILE_128)
         .weights()
         .shared(MATMUL_TILED_FILES)
+        .cooperative()
         .tile(64, 128)
         .class(REUSABLE),
     MatmulWide => row(body!("matmul"), Hook::Epilogue, PRODUCT, MATMUL_WIDE)
@@ -375,18 +417,21 @@ kernels! {
     ConvTiled => row(body!("conv_tiled"), Hook::Epilogue, PRODUCT, CONV_TILED)
         .weights()
         .shared(CONV_TILED_FILES)
+        .cooperative()
         .tile(32, 64)
         .class(REUSABLE),
     ConvTiled64 => row(body!("conv_tiled"), Hook::Epilogue, PRODUCT, CONV_TILED_64)
         .variant("conv_tiled_64", TILE_64)
         .weights()
         .shared(CONV_TILED_FILES)
+        .cooperative()
         .tile(64, 64)
         .class(REUSABLE),
     ConvTiled128 => row(body!("conv_tiled"), Hook::Epilogue, PRODUCT, CONV_TILED_128)
         .variant("conv_tiled_128", TILE_128)
         .weights()
         .shared(CONV_TILED_FILES)
+        .cooperative()
         .tile(64, 128)
         .class(REUSABLE),
     ConvWide => row(body!("conv_wide"), Hook::Epilogue, PRODUCT, CONV_WIDE)
@@ -507,6 +552,14 @@ impl Kernel {
     pub fn rounds(self, params: &params::Params, expression_rounds: u64) -> u64 {
         self.row().rounds.count(params, expression_rounds)
     }
+    /// The files that it is linked with, and its constants, for products of halves.
+    pub fn cooperative_parts(self) -> (Vec<WgslFile>, Vec<(&'static str, u32)>) {
+        let row = self.row();
+        let files = row.shared.iter().filter(|file| **file != SHARED_TILED_COLUMNS);
+        let in_place = |file: &WgslFile| if *file == SHARED_TILED { SHARED_TILED_COOPERATIVE } else { *file };
+        let constants = row.constants.iter().filter(|(name, _)| *name != "TILE_K").copied();
+        (files.map(in_place).collect(), constants.collect())
+    }
     /// Operand buffers of its own, after the output.
     pub const fn own_operands(self) -> usize {
         self.row().buffers.len() - 1
@@ -546,6 +599,7 @@ mod tests {
         let found: BTreeSet<String> = [below(""), below("/shared")].concat().into_iter().collect();
         let rows = Kernel::all().map(Kernel::row);
         let files = rows.flat_map(|row| [row.body].into_iter().chain(row.shared.iter().copied())).chain([FUNCTIONS]);
+        let files = files.chain([super::COOPERATIVE_EXTENSIONS, super::SHARED_TILED_COOPERATIVE]);
         let files = files.chain(Encoding::NAMED.into_iter().flat_map(|encoding| super::decoding(encoding).files));
         let known: BTreeSet<String> = files.map(|file| file.name.to_owned()).collect();
         assert_eq!(found, known);

@@ -197,6 +197,8 @@ pub struct Pipeline {
     pub label: String,
     /// WGSL source.
     pub source: String,
+    /// What takes the place of `source` on devices that multiply matrices of 16 x 16 halves.
+    pub cooperative: Option<Cooperative>,
     /// Bytes of the parameter block.
     pub params_bytes: u32,
     /// Whether binding 1, the weight arena, is used.
@@ -205,6 +207,27 @@ pub struct Pipeline {
     pub storage_bindings: u32,
     /// Invocations of a workgroup in x, y and z.
     pub workgroup_size: [u32; 3],
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: u32,
+}
+
+impl Pipeline {
+    /// Its source, and the cooperative one if it has one.
+    pub fn sources(&self) -> impl Iterator<Item = &String> {
+        [&self.source].into_iter().chain(self.cooperative.iter().map(|other| &other.source))
+    }
+    /// The same, to be changed.
+    pub fn sources_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        [&mut self.source].into_iter().chain(self.cooperative.iter_mut().map(|other| &mut other.source))
+    }
+}
+
+/// Another module for a pipeline, with the same parameters, bindings and workgroups: it multiplies matrices of 16 x 16 halves whose sums
+/// are f32, in subgroups of 32. A device without these takes the pipeline's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cooperative {
+    /// WGSL source.
+    pub source: String,
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u32,
 }

@@ -16,8 +16,9 @@ use crate::container::{BundleWriter, Golden};
 use crate::indices::{IndexBound, IndexPort, Walk};
 use crate::linked::StoredPlan;
 use crate::plan::{
-    Buffer, BufferSlice, Command, Dispatch, DispatchWeights, ElementType, Encoding, MemoryDeclaration, NameId,
-    OperatorClass, PageGeometry, PageId, Pipeline, Plan, Port, Provenance, Requirements, RowGather, RowTable, SlotId,
+    Buffer, BufferSlice, Command, Cooperative, Dispatch, DispatchWeights, ElementType, Encoding, MemoryDeclaration,
+    NameId, OperatorClass, PageGeometry, PageId, Pipeline, Plan, Port, Provenance, Requirements, RowGather, RowTable,
+    SlotId,
 };
 use crate::row_indices::{
     IndexBinary, IndexInstruction, IndexOperand, IndexSource, IndexUnary, IndexValue, RowIndices,
@@ -283,6 +284,7 @@ fn pipelines() -> Vec<Pipeline> {
         Pipeline {
             label: "add_pages".into(),
             source: ADD_PAGES.into(),
+            cooperative: None,
             params_bytes: PARAMS_BYTES,
             uses_weights: true,
             storage_bindings: 2,
@@ -292,6 +294,7 @@ fn pipelines() -> Vec<Pipeline> {
         Pipeline {
             label: "add_rest".into(),
             source: ADD_REST.into(),
+            cooperative: Some(Cooperative { source: "other".into(), workgroup_bytes: 16 }),
             params_bytes: 16,
             uses_weights: false,
             storage_bindings: 4,

@@ -10,6 +10,7 @@ use flashmem_compiler::graph::kernel_op::{Accumulation, Cumulative, MaxRoiPool, 
 use flashmem_compiler::graph::op::{NormKind, Op, PoolKind, ReduceKind, ScatterKind, Taps, Window};
 use flashmem_compiler::graph::pointwise::{BinaryOp, Pointwise};
 use flashmem_compiler::graph::{Graph, GraphPort, NodeId};
+use flashmem_compiler::kernels::Math;
 use flashmem_compiler::optimize::{OptimizeOptions, optimize, split_long_sums};
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
@@ -251,6 +252,7 @@ fn compile(graph: &Graph, device: &str, bundle: &Path) -> anyhow::Result<()> {
         budget_bytes: None,
         slack: None,
         page_bytes: None,
+        math: Math::F32,
         all_resident: false,
         assembly: Assembly {
             profile: &profile,

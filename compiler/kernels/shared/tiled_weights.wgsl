@@ -42,9 +42,3 @@ fn fetched_columns(columns: Columns, k: u32, before: Fetched, is_first: bool) ->
     }
     return fetched;
 }
-
-fn store_columns(columns: Columns, fetched: Fetched) {
-    for (var step = 0u; step < DEPTH; step += 1u) { // unroll
-        column_tile[columns.row * DEPTH + step][columns.quad] = scaled(decoded(fetched.raw, step), fetched.scale);
-    }
-}

@@ -182,6 +182,7 @@ impl Calls {
             self.pipelines.push(Pipeline {
                 label: linked.label.clone(),
                 source: linked.source.clone(),
+                cooperative: linked.cooperative.clone(),
                 params_bytes: linked.block.size_bytes(),
                 uses_weights: linked.uses_weights,
                 storage_bindings: linked.storage_bindings,

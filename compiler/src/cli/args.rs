@@ -86,6 +86,16 @@ pub enum WeightsArg {
     Auto,
 }
 
+/// What products with weights are computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MathArg {
+    /// 32-bit floats.
+    F32,
+    /// Products of 16-bit floats added up as 32-bit floats, for weights stored as f16, on devices that multiply matrices of these (most
+    /// discrete GPUs, through Vulkan or Metal); 32-bit floats elsewhere, from the same bundle.
+    Mixed,
+}
+
 /// What to optimise for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ObjectiveArg {
@@ -188,6 +198,10 @@ pub struct PlanArgs {
     /// With --weights auto: most bytes of all weights, e.g. 400MB, or `budget` for as many as --budget.
     #[arg(long, value_name = "SIZE")]
     pub bytes: Option<String>,
+    /// What products and convolutions with weights are computed in: mixed is faster where a device has units for it, and rounds
+    /// activations to 11 bits.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub math: MathArg,
     /// Inputs that the model is run with on the CPU, for the errors of --weights auto; they also weigh what rounding to q8 and q4
     /// does. Repeatable, or several files [default: golden inputs, which weigh nothing].
     #[arg(long, value_name = "INPUT.npz", num_args = 1..)]

@@ -17,10 +17,11 @@ pub mod run;
 mod sweep;
 
 use anyhow::{Context as _, ensure};
-use args::{KeepArg, ObjectiveArg, PlanArgs, WeightsArg};
+use args::{KeepArg, MathArg, ObjectiveArg, PlanArgs, WeightsArg};
 use flashmem_compiler::compile::{CompileError, CompileOptions, Objective, Slack};
 use flashmem_compiler::graph::interpret::words_of;
 use flashmem_compiler::import::{ImportError, ImportOptions, import, stored_precision};
+use flashmem_compiler::kernels::Math;
 use flashmem_compiler::precision::{Goal, PrecisionOptions, Sample};
 use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile, built_in_names};
 use flashmem_compiler::schedule::{SolverKind, Strategy};
@@ -111,6 +112,10 @@ fn usual_options(args: &PlanArgs, budget: Option<&str>) -> anyhow::Result<Compil
     let profile = DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?;
     Ok(CompileOptions {
         precision: PrecisionOptions { goal: goal(args, budget_bytes)?, ..PrecisionOptions::default() },
+        math: match args.math {
+            MathArg::F32 => Math::F32,
+            MathArg::Mixed => Math::Mixed,
+        },
         budget_bytes,
         import: ImportOptions { inputs, dims, values, states: parse::states(&args.state)?, ..ImportOptions::default() },
         objective: objective(args)?,

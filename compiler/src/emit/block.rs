@@ -102,6 +102,10 @@ impl Block {
         Self { kernel, size_bytes, members: members.iter().map(member).collect(), constants: constants.collect() }
     }
 
+    /// Whether both have the same fields at the same places.
+    pub fn has_fields_of(&self, other: &Self) -> bool {
+        (self.size_bytes, &self.members) == (other.size_bytes, &other.members)
+    }
     /// Bytes of the block.
     pub const fn size_bytes(&self) -> u32 {
         self.size_bytes

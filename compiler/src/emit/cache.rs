@@ -3,10 +3,10 @@
 
 use super::error::EmitError;
 use super::expression::Expression;
-use super::link::{Form, Linked, link_text, own_text};
+use super::link::{Arithmetic, Form, Linked, link_text, linked, own_text};
 use super::tokens::Text;
-use crate::kernels::Kernel;
-use flashmem_plan_format::plan::Encoding;
+use crate::kernels::{Kernel, Math};
+use flashmem_plan_format::plan::{Cooperative, Encoding};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -17,11 +17,17 @@ pub type LinkKey = (Kernel, Option<Encoding>, Option<Expression>);
 /// Linked kernels by kernel, encoding of their weights and expression.
 #[derive(Debug, Default)]
 pub struct KernelCache {
-    own: RefCell<BTreeMap<(Kernel, Option<Encoding>), Text>>,
+    math: Math,
+    own: RefCell<BTreeMap<(Kernel, Option<Encoding>, Arithmetic), Text>>,
     linked: RefCell<BTreeMap<LinkKey, Rc<Linked>>>,
 }
 
 impl KernelCache {
+    /// An empty one, for kernels that compute in `math`.
+    pub fn new(math: Math) -> Self {
+        Self { math, ..Self::default() }
+    }
+
     /// The linked form of a kernel, linked on first use.
     ///
     /// # Errors
@@ -36,17 +42,36 @@ impl KernelCache {
         if let Some(linked) = self.linked.borrow().get(&key) {
             return Ok(Rc::clone(linked));
         }
-        let linked = Rc::new(link_text(kernel, encoding, expression, self.own(kernel, encoding)?)?);
+        let text = |arithmetic| link_text(kernel, encoding, expression, self.own(kernel, encoding, arithmetic)?);
+        let (source, reflected) = text(Arithmetic::Single)?;
+        let cooperative = match self.cooperative(kernel, encoding) {
+            true => Some(text(Arithmetic::Cooperative)?),
+            false => None,
+        };
+        if let Some((_, other)) = cooperative.as_ref().filter(|(_, other)| !other.has_layout_of(&reflected)) {
+            let [claimed, found] = [&reflected, other].map(|it| format!("{:?}", it.block));
+            return Err(EmitError::Claim { kernel, what: "the layout of its cooperative source", claimed, found });
+        }
+        let cooperative =
+            cooperative.map(|(source, other)| Cooperative { source, workgroup_bytes: other.workgroup_bytes });
+        let linked = Rc::new(linked(kernel, expression, source, reflected, cooperative));
         self.linked.borrow_mut().insert(key, Rc::clone(&linked));
         Ok(linked)
     }
+
+    /// Whether a kernel gets a cooperative source: only halves are halves as they are stored.
+    fn cooperative(&self, kernel: Kernel, encoding: Option<Encoding>) -> bool {
+        self.math == Math::Mixed && kernel.row().cooperative && encoding == Some(Encoding::F16)
+    }
+
     /// A kernel's own text, unrolled on first use.
-    fn own(&self, kernel: Kernel, encoding: Option<Encoding>) -> Result<Text, EmitError> {
-        if let Some(text) = self.own.borrow().get(&(kernel, encoding)) {
+    fn own(&self, kernel: Kernel, encoding: Option<Encoding>, arithmetic: Arithmetic) -> Result<Text, EmitError> {
+        let key = (kernel, encoding, arithmetic);
+        if let Some(text) = self.own.borrow().get(&key) {
             return Ok(text.clone());
         }
-        let text = own_text(kernel, encoding, Form::Unrolled)?;
-        self.own.borrow_mut().insert((kernel, encoding), text.clone());
+        let text = own_text(kernel, encoding, arithmetic, Form::Unrolled)?;
+        self.own.borrow_mut().insert(key, text.clone());
         Ok(text)
     }
 }

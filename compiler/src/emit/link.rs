@@ -3,10 +3,11 @@
 use super::block::Block;
 use super::error::EmitError;
 use super::expression::Expression;
+use super::reflect::Reflected;
 use super::tokens::Text;
 use super::{codegen, reflect, tokens, unroll};
-use crate::kernels::{FUNCTIONS, Kernel, decoding};
-use flashmem_plan_format::plan::Encoding;
+use crate::kernels::{COOPERATIVE_EXTENSIONS, FUNCTIONS, Kernel, decoding};
+use flashmem_plan_format::plan::{Cooperative, Encoding};
 
 /// A linked, validated kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Linked {
     pub workgroup_size: [u32; 3],
     /// Bytes of workgroup memory.
     pub workgroup_bytes: u32,
+    /// The same for devices that multiply matrices of halves.
+    pub cooperative: Option<Cooperative>,
 }
 
 /// Which form of a kernel is linked.
@@ -54,16 +57,47 @@ pub fn link_form(
     expression: Option<&Expression>,
     form: Form,
 ) -> Result<Linked, EmitError> {
-    link_text(kernel, encoding, expression, own_text(kernel, encoding, form)?)
+    let (source, reflected) =
+        link_text(kernel, encoding, expression, own_text(kernel, encoding, Arithmetic::Single, form)?)?;
+    Ok(linked(kernel, expression, source, reflected, None))
 }
 
-/// Links a kernel whose own text is made.
+/// What a kernel computes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Arithmetic {
+    /// f32, with plain WebGPU.
+    Single,
+    /// Matrices of halves, with extensions.
+    Cooperative,
+}
+
+/// A linked kernel, and what takes its place on devices that multiply matrices of halves.
+pub fn linked(
+    kernel: Kernel,
+    expression: Option<&Expression>,
+    source: String,
+    reflected: Reflected,
+    cooperative: Option<Cooperative>,
+) -> Linked {
+    Linked {
+        label: codegen::label(kernel, expression),
+        source,
+        block: reflected.block,
+        uses_weights: reflected.uses_weights,
+        storage_bindings: reflected.storage_bindings,
+        workgroup_size: reflected.workgroup_size,
+        workgroup_bytes: reflected.workgroup_bytes,
+        cooperative,
+    }
+}
+
+/// Links a kernel whose own text is made: its source, and what naga says about it.
 pub fn link_text(
     kernel: Kernel,
     encoding: Option<Encoding>,
     expression: Option<&Expression>,
     own: Text,
-) -> Result<Linked, EmitError> {
+) -> Result<(String, Reflected), EmitError> {
     let generated = codegen::generate(kernel, expression)?;
     let mistake = |mistake| EmitError::Unroll { kernel, mistake };
     let Text { mut source, mut places } = own;
@@ -79,15 +113,7 @@ pub fn link_text(
     append(GENERATED, &generated.text)?;
     let added = expression.map_or(0, |e| e.added_buffers(kernel));
     let reflected = reflect::reflect(kernel, encoding, &source, &places, added)?;
-    Ok(Linked {
-        label: codegen::label(kernel, expression),
-        source,
-        block: reflected.block,
-        uses_weights: reflected.uses_weights,
-        storage_bindings: reflected.storage_bindings,
-        workgroup_size: reflected.workgroup_size,
-        workgroup_bytes: reflected.workgroup_bytes,
-    })
+    Ok((source, reflected))
 }
 
 /// What the text that is generated for an expression is called in messages.
@@ -95,15 +121,27 @@ const GENERATED: &str = "(generated)";
 
 /// A kernel's own text: the decoding of its weights, its body and the files that it shares with others, its constants set. The
 /// decoding comes first, since other constants follow from its own.
-pub fn own_text(kernel: Kernel, encoding: Option<Encoding>, form: Form) -> Result<Text, EmitError> {
+pub fn own_text(
+    kernel: Kernel,
+    encoding: Option<Encoding>,
+    arithmetic: Arithmetic,
+    form: Form,
+) -> Result<Text, EmitError> {
     let mistake = |mistake| EmitError::Unroll { kernel, mistake };
     let row = kernel.row();
     let decoding = encoding.map(decoding);
     let (files, mut constants) =
         decoding.map_or_else(Default::default, |decoding| (decoding.files, decoding.constants));
-    constants.extend(row.constants);
+    let (extensions, shared, row_constants) = match arithmetic {
+        Arithmetic::Single => (None, row.shared.to_vec(), row.constants.to_vec()),
+        Arithmetic::Cooperative => {
+            let (shared, constants) = kernel.cooperative_parts();
+            (Some(COOPERATIVE_EXTENSIONS), shared, constants)
+        }
+    };
+    constants.extend(row_constants);
     let mut own = Vec::new();
-    for file in files.iter().chain(&[row.body]).chain(row.shared) {
+    for file in extensions.iter().chain(&files).chain(&[row.body]).chain(&shared) {
         own.extend(tokens::tokens(file.name, file.text).map_err(mistake)?);
     }
     let constants = tokens::set_constants(&mut own, &constants).map_err(mistake)?;

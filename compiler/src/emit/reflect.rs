@@ -8,7 +8,7 @@
 use super::block::Block;
 use super::error::EmitError;
 use super::place::Place;
-use crate::kernels::{Hook, Kernel, MAX_EPILOGUE_OPERANDS, MAX_SCORE_OPERANDS, PANEL};
+use crate::kernels::{COOPERATIVE_EXTENSIONS, Hook, Kernel, MAX_EPILOGUE_OPERANDS, MAX_SCORE_OPERANDS, PANEL};
 use crate::narrow::index32;
 use flashmem_plan_format::plan::{Encoding, MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -26,6 +26,9 @@ const MAX_STORAGE_BUFFERS: u32 = 8;
 const MAX_INVOCATIONS: u32 = 256;
 /// Workgroup memory that plain WebGPU allows.
 const MAX_WORKGROUP_BYTES: u32 = 16 * 1024;
+/// What cooperative sources have beside that, and their workgroup memory: devices that multiply matrices have as much.
+const COOPERATIVE_CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16.union(Capabilities::COOPERATIVE_MATRIX);
+const MAX_COOPERATIVE_BYTES: u32 = 48 * 1024;
 
 /// What the runtime needs to know.
 pub struct Reflected {
@@ -34,6 +37,14 @@ pub struct Reflected {
     pub storage_bindings: u32,
     pub workgroup_size: [u32; 3],
     pub workgroup_bytes: u32,
+}
+
+impl Reflected {
+    /// Whether one module can take the place of the other: the same parameters and bindings.
+    pub fn has_layout_of(&self, other: &Self) -> bool {
+        self.block.has_fields_of(&other.block)
+            && (self.uses_weights, self.storage_bindings) == (other.uses_weights, other.storage_bindings)
+    }
 }
 
 /// Parses, validates and reflects a module; `places` has a place for each of its lines, and `added` is the number of buffers
@@ -52,7 +63,13 @@ pub fn reflect(
     };
     let module = naga::front::wgsl::parse_str(source)
         .map_err(|error| invalid(error.emit_to_string(source), error.location(source)))?;
-    Validator::new(ValidationFlags::all(), CAPABILITIES)
+    let cooperative = places.first().is_some_and(|place| place.file == COOPERATIVE_EXTENSIONS.name);
+    let (capabilities, most_bytes) = if cooperative {
+        (CAPABILITIES | COOPERATIVE_CAPABILITIES, MAX_COOPERATIVE_BYTES)
+    } else {
+        (CAPABILITIES, MAX_WORKGROUP_BYTES)
+    };
+    Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .map_err(|error| invalid(error.emit_to_string(source), error.location(source)))?;
     let entry = match module.entry_points.as_slice() {
@@ -70,7 +87,7 @@ pub fn reflect(
         workgroup_size: entry.workgroup_size,
         workgroup_bytes: workgroup_bytes(&module),
     };
-    check(kernel, &module, &reflected, added)?;
+    check(kernel, &module, &reflected, added, most_bytes)?;
     check_weights(kernel, encoding, &module)?;
     check_rounds(kernel, &reflected.block)?;
     check_sizes(kernel, &module, params.1)?;
@@ -117,7 +134,7 @@ fn workgroup_bytes(module: &Module) -> u32 {
     variables.map(|v| module.types[v.ty].inner.size(module.to_ctx()).next_multiple_of(16)).sum()
 }
 
-fn check(kernel: Kernel, module: &Module, found: &Reflected, added: u32) -> Result<(), EmitError> {
+fn check(kernel: Kernel, module: &Module, found: &Reflected, added: u32, most_bytes: u32) -> Result<(), EmitError> {
     let row = kernel.row();
     if found.uses_weights != row.uses_weights {
         return Err(claim(kernel, "use of weights", row.uses_weights, found.uses_weights));
@@ -150,8 +167,8 @@ fn check(kernel: Kernel, module: &Module, found: &Reflected, added: u32) -> Resu
     if invocations > MAX_INVOCATIONS {
         return Err(claim(kernel, "invocations", format!("at most {MAX_INVOCATIONS}"), invocations));
     }
-    if found.workgroup_bytes > MAX_WORKGROUP_BYTES {
-        return Err(claim(kernel, "workgroup bytes", format!("at most {MAX_WORKGROUP_BYTES}"), found.workgroup_bytes));
+    if found.workgroup_bytes > most_bytes {
+        return Err(claim(kernel, "workgroup bytes", format!("at most {most_bytes}"), found.workgroup_bytes));
     }
     Ok(())
 }

@@ -4,10 +4,10 @@
 
 mod unroll;
 
-use super::{EmitError, Expression, Form, codegen, link, link_form};
+use super::{EmitError, Expression, Form, KernelCache, codegen, link, link_form};
 use crate::graph::constant::Dtype;
 use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise, UnaryOp};
-use crate::kernels::{Hook, Kernel};
+use crate::kernels::{Hook, Kernel, Math};
 use flashmem_plan_format::encoding::{BlockEncoding, BlockLength, CodeBits, CodeOffset, Encoding, ScaleFormat};
 
 const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::I32, Dtype::Bool];
@@ -72,6 +72,26 @@ fn kernels() -> impl Iterator<Item = (Kernel, Option<Encoding>)> {
         some.chain((!kernel.row().uses_weights).then_some(None)).map(move |encoding| (kernel, encoding))
     };
     Kernel::all().flat_map(encodings)
+}
+
+/// naga's validation apart, `KernelCache` is what links both: the block, bindings and tiles are compared here.
+#[test]
+fn cooperative_sources_have_the_layout_of_their_kernels() {
+    let cache = KernelCache::new(Math::Mixed);
+    let mut found = 0;
+    for kernel in Kernel::all().filter(|kernel| kernel.row().cooperative) {
+        for expression in [None, sample(kernel)] {
+            let both = cache.get(kernel, Some(Encoding::F16), expression.as_ref()).unwrap();
+            let other = both.cooperative.as_ref().expect("weights of halves have one");
+            assert_ne!(other.source, both.source);
+            let f32_weights = cache.get(kernel, Some(Encoding::F32), expression.as_ref()).unwrap();
+            assert_eq!(f32_weights.cooperative, None, "{kernel:?}");
+            found += 1;
+        }
+    }
+    assert_eq!(found, 12);
+    let plain = KernelCache::default().get(Kernel::MatmulTiled, Some(Encoding::F16), None).unwrap();
+    assert_eq!(plain.cooperative, None);
 }
 
 #[test]

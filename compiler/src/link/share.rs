@@ -6,7 +6,7 @@
 use super::types::{LinkError, Member};
 use crate::narrow::{count32, index32};
 use flashmem_plan_format::linked::PageRange;
-use flashmem_plan_format::plan::{BINDING_ALIGNMENT, PageId, RowTable};
+use flashmem_plan_format::plan::{BINDING_ALIGNMENT, PageId, Pipeline, RowTable};
 use flashmem_plan_format::source::ReadAt as _;
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ pub struct Shared {
     pub constants_offsets_bytes: Vec<u64>,
     /// For every network, where each of its states starts.
     pub state_offsets_bytes: Vec<Vec<u64>>,
-    /// For every network, the position of each pipeline's source.
+    /// For every network, the position of each of its pipelines' sources.
     pub kernels: Vec<Vec<u32>>,
 }
 
@@ -230,11 +230,11 @@ fn kernels(members: &[Member]) -> Vec<Vec<u32>> {
     let mut known: BTreeMap<&str, u32> = BTreeMap::new();
     let place = |member| {
         let bundle: &'_ Member = member;
-        let pipelines = bundle.bundle.plan.pipelines.iter();
-        pipelines
-            .map(|pipeline| {
+        let sources = bundle.bundle.plan.pipelines.iter().flat_map(Pipeline::sources);
+        sources
+            .map(|source| {
                 let next = index32(known.len());
-                *known.entry(pipeline.source.as_str()).or_insert(next)
+                *known.entry(source.as_str()).or_insert(next)
             })
             .collect()
     };

@@ -1,5 +1,6 @@
 //! What lowering may assume, and why it refuses.
 
+use crate::kernels::Math;
 use crate::profile::Tiles;
 use flashmem_plan_format::plan::{Encoding, PageGeometry};
 
@@ -20,6 +21,8 @@ pub struct LowerOptions {
     pub tiles: Tiles,
     /// Workgroups from which on larger tiles pay; `None` where they never do.
     pub busy_workgroups: Option<u32>,
+    /// What products with weights are computed in.
+    pub math: Math,
 }
 
 /// A graph cannot be lowered.

@@ -6,6 +6,7 @@ use super::{Chooser, stored_weights};
 use crate::graph::Graph;
 use crate::graph::interpret::words_of;
 use crate::import::{ImportOptions, golden_inputs, import};
+use crate::kernels::Math;
 use crate::lower::LowerOptions;
 use crate::optimize::{OptimizeOptions, optimize};
 use crate::profile::Tiles;
@@ -29,6 +30,7 @@ fn estimates_are_near_measurements() {
             max_rounds: None,
             tiles: Tiles::Software,
             busy_workgroups: None,
+            math: Math::F32,
         };
         let weights = stored_weights(&graph, &lower, true).expect("lowered");
         let inputs = golden_inputs(&graph);

@@ -13,6 +13,7 @@ use crate::bundle::{Assembled, Assembly};
 use crate::emit::KernelCache;
 use crate::graph::Graph;
 use crate::graph::verify::{Violation, verify};
+use crate::kernels::Math;
 use crate::lower::LowerOptions;
 use crate::lower::blocks::choose;
 use crate::lower::half::{HalfReport, into_range};
@@ -43,6 +44,8 @@ pub struct SolveOptions<'a> {
     pub weights: Encoding,
     /// What else decides how weights are stored.
     pub precision: &'a PrecisionOptions,
+    /// What products with weights are computed in.
+    pub math: Math,
     /// How weights are stored, where that was decided before for the same graph and options.
     pub decision: Option<&'a Decision>,
     /// The budget.
@@ -134,7 +137,7 @@ struct Attempts<'a> {
 /// Those of the stages, with every fusion whole.
 pub fn solve(imported: &Graph, options: &SolveOptions<'_>) -> Result<Solution, SolveError> {
     let decision = options.decision.cloned().map_or_else(OnceCell::new, OnceCell::from);
-    let attempts = Attempts { imported, options, kernels: KernelCache::default(), decision };
+    let attempts = Attempts { imported, options, kernels: KernelCache::new(options.math), decision };
     let whole = attempts.with_splits(Vec::new())?;
     // Only an optimised schedule is short of capacity for a reason that fusion can change, and only time is.
     let adaptive = options.strategy == Strategy::Optimal && options.slack.is_none();
@@ -208,6 +211,7 @@ impl Attempts<'_> {
                 budget_bytes: self.options.budget_bytes,
                 slack: self.options.slack,
                 page_bytes: self.options.page_bytes,
+                math: self.options.math,
                 all_resident: self.options.keep == Keep::All,
                 assembly: self.assembly(&provenance),
             },
@@ -238,6 +242,7 @@ impl Attempts<'_> {
             max_rounds: self.options.profile.limits.loop_rounds.map(u64::from),
             tiles: self.options.profile.tiles,
             busy_workgroups: self.options.profile.busy_workgroups,
+            math: self.options.math,
         };
         let decision = match self.decision.get() {
             Some(decision) => decision,

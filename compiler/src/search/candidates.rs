@@ -118,6 +118,7 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
                 max_rounds: search.assembly.profile.limits.loop_rounds.map(u64::from),
                 tiles: search.assembly.profile.tiles,
                 busy_workgroups: search.assembly.profile.busy_workgroups,
+                math: search.math,
             };
             let program = match lowered(graph, &options) {
                 Ok(program) => program,

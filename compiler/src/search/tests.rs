@@ -6,6 +6,7 @@ use crate::emit::KernelCache;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
 use crate::graph::{Graph, GraphPort};
+use crate::kernels::Math;
 use crate::profile::DeviceProfile;
 use crate::schedule::{SolverKind, Strategy};
 use flashmem_plan_format::plan::{ElementType, Encoding, Provenance};
@@ -57,6 +58,7 @@ fn searched(layers: u32, all_resident: bool) -> Result<Planned, BudgetError> {
         budget_bytes: None,
         slack: None,
         page_bytes: None,
+        math: Math::F32,
         all_resident,
         assembly,
     };

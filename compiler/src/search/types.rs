@@ -1,6 +1,7 @@
 //! What is searched for and what comes out, as plain data.
 
 use crate::bundle::{AssembleError, Assembled, Assembly};
+use crate::kernels::Math;
 use crate::lower::program::Program;
 use crate::schedule::ScheduleError;
 use crate::stages::StageError;
@@ -20,6 +21,8 @@ pub enum Slack {
 pub struct Search<'a> {
     /// How weights are stored, apart from those that only f32 holds.
     pub encoding: Encoding,
+    /// What products with weights are computed in.
+    pub math: Math,
     /// Most bytes of one tensor.
     pub max_binding_bytes: u64,
     /// The budget.

@@ -132,9 +132,9 @@ pub enum SectionError {
     /// Too many blobs.
     #[error("{count} entries, more than the limit of {limit}")]
     TooMany { count: u64, limit: u32 },
-    /// Not one kernel for every pipeline.
-    #[error("{kernels} kernel sources for {pipelines} pipelines")]
-    KernelCount { kernels: u64, pipelines: u64 },
+    /// Not one kernel for every source that the pipelines have.
+    #[error("{kernels} kernel sources where the pipelines have {expected}")]
+    KernelCount { kernels: u64, expected: u64 },
     /// A pipeline of the plan section carries its source itself.
     #[error("pipeline {pipeline} carries its source outside the kernels section")]
     MisplacedSource { pipeline: u32 },

@@ -70,46 +70,53 @@ fn check_golden_value(value: &[u8], port: &Port) -> Result<(), SectionError> {
     Err(SectionError::GoldenLength { port: port.name.clone(), found_bytes: value.len() as u64, expected_bytes })
 }
 
-/// The kernels section: the source of every pipeline, in order.
+/// The kernels section: the source of every pipeline, in order, each followed by its cooperative source where it has one.
 pub(crate) fn encode_kernels(pipelines: &[Pipeline]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let sources: Vec<&[u8]> = pipelines.iter().map(|pipeline| pipeline.source.as_bytes()).collect();
+    let sources: Vec<&[u8]> = pipelines.iter().flat_map(Pipeline::sources).map(String::as_bytes).collect();
     encode_blobs(&sources, &mut bytes);
     bytes
 }
 
 /// Puts the sources of the kernels section into pipelines that have none.
 pub(crate) fn join_kernels(section: &[u8], pipelines: &mut [Pipeline]) -> Result<(), SectionError> {
-    let sources = decode_blobs(section)?;
-    if sources.len() != pipelines.len() {
-        return Err(SectionError::KernelCount { kernels: sources.len() as u64, pipelines: pipelines.len() as u64 });
+    let found = decode_blobs(section)?;
+    let expected = pipelines.iter().flat_map(Pipeline::sources).count();
+    if found.len() != expected {
+        return Err(SectionError::KernelCount { kernels: found.len() as u64, expected: expected as u64 });
     }
-    for ((index, pipeline), source) in (0_u32..).zip(pipelines).zip(sources) {
-        join_kernel(index, pipeline, source)?;
+    let mut found = found.into_iter();
+    for (index, pipeline) in (0_u32..).zip(pipelines) {
+        for (source, text) in pipeline.sources_mut().zip(&mut found) {
+            join_kernel(index, source, text)?;
+        }
     }
     Ok(())
 }
 
-fn join_kernel(index: u32, pipeline: &mut Pipeline, source: &[u8]) -> Result<(), SectionError> {
-    if !pipeline.source.is_empty() {
+fn join_kernel(index: u32, source: &mut String, text: &[u8]) -> Result<(), SectionError> {
+    if !source.is_empty() {
         return Err(SectionError::MisplacedSource { pipeline: index });
     }
-    let text = std::str::from_utf8(source)
+    let text = std::str::from_utf8(text)
         .map_err(|error| SectionError::KernelText { pipeline: index, valid_bytes: error.valid_up_to() as u64 })?;
-    pipeline.source = text.to_owned();
+    text.clone_into(source);
     Ok(())
 }
 
 /// As [`join_kernels`], for the pipelines of several networks, which name their sources.
 pub(crate) fn join_shared_kernels(section: &[u8], linked: &mut Linked) -> Result<(), SectionError> {
-    let sources = decode_blobs(section)?;
-    let (kernels, named) = (sources.len() as u64, linked.kernel_count());
-    if kernels != u64::from(named) {
-        return Err(SectionError::KernelCount { kernels, pipelines: named.into() });
+    let found = decode_blobs(section)?;
+    let (kernels, expected) = (found.len() as u64, linked.kernel_count());
+    if kernels != u64::from(expected) {
+        return Err(SectionError::KernelCount { kernels, expected: expected.into() });
     }
     for network in &mut linked.networks {
-        for ((index, pipeline), kernel) in (0_u32..).zip(&mut network.plan.pipelines).zip(&network.kernels) {
-            join_kernel(index, pipeline, sources[*kernel as usize])?;
+        let mut kernels = network.kernels.iter();
+        for (index, pipeline) in (0_u32..).zip(&mut network.plan.pipelines) {
+            for (source, kernel) in pipeline.sources_mut().zip(&mut kernels) {
+                join_kernel(index, source, found[*kernel as usize])?;
+            }
         }
     }
     Ok(())
@@ -119,8 +126,9 @@ pub(crate) fn join_shared_kernels(section: &[u8], linked: &mut Linked) -> Result
 pub(crate) fn encode_shared_kernels(linked: &Linked) -> Vec<u8> {
     let mut sources: Vec<&[u8]> = vec![&[]; linked.kernel_count() as usize];
     for network in &linked.networks {
-        for (pipeline, kernel) in network.plan.pipelines.iter().zip(&network.kernels) {
-            sources[*kernel as usize] = pipeline.source.as_bytes();
+        let all = network.plan.pipelines.iter().flat_map(Pipeline::sources);
+        for (source, kernel) in all.zip(&network.kernels) {
+            sources[*kernel as usize] = source.as_bytes();
         }
     }
     let mut bytes = Vec::new();

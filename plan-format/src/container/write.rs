@@ -14,7 +14,7 @@ use crate::codec;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::files::OutputFile;
 use crate::linked::{Linked, StoredPlan};
-use crate::plan::{PageGeometry, PageId, Plan, RowTable};
+use crate::plan::{PageGeometry, PageId, Pipeline, Plan, RowTable};
 use crate::replay::replay;
 use crate::validate::validate;
 use blake3::Hasher;
@@ -296,7 +296,7 @@ impl<'a> SmallSections<'a> {
 }
 
 fn encode_without_sources(mut stored: StoredPlan) -> Result<Vec<u8>, WriteError> {
-    let clear = |plan: &mut Plan| plan.pipelines.iter_mut().for_each(|pipeline| pipeline.source.clear());
+    let clear = |plan: &mut Plan| plan.pipelines.iter_mut().flat_map(Pipeline::sources_mut).for_each(String::clear);
     match &mut stored {
         StoredPlan::One(plan) => clear(plan),
         StoredPlan::Several(linked) => linked.networks.iter_mut().for_each(|network| clear(&mut network.plan)),

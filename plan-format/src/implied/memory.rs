@@ -37,6 +37,11 @@ impl Plan {
         self.read_back().filter_map(|read| read.slice).map(|slice| slice.size_bytes).max().unwrap_or(0)
     }
 
+    /// Bytes on the device of all outputs and checks.
+    pub fn read_back_bytes(&self) -> u64 {
+        self.read_back().filter_map(|read| read.slice).map(|slice| slice.size_bytes).fold(0, u64::saturating_add)
+    }
+
     /// Bytes of the buffers through which all readers together pass pages: [`READ_BUFFERS_BYTES`], or the ring's size when
     /// that is less.
     pub fn read_buffers_bytes(&self) -> u64 {

@@ -11,7 +11,7 @@ use super::place::slots_of_pages;
 use super::types::{Linked, MAX_NETWORK_NAME_BYTES, MAX_NETWORKS, Network};
 use super::violation::LinkViolation;
 use crate::implied::memory_kinds;
-use crate::plan::{BINDING_ALIGNMENT, Command, MAX_PAGES, MemoryDeclaration, PageId, Plan, SlotId, State};
+use crate::plan::{BINDING_ALIGNMENT, Command, MAX_PAGES, MemoryDeclaration, PageId, Pipeline, Plan, SlotId, State};
 use crate::violations::Violations;
 use std::collections::BTreeMap;
 
@@ -62,7 +62,7 @@ impl<'a> Check<'a> {
             let lengths = [
                 ("state offsets", state_offsets_bytes.len(), plan.states.len()),
                 ("row tables", row_tables.len(), plan.row_tables.len()),
-                ("kernels", kernels.len(), plan.pipelines.len()),
+                ("kernels", kernels.len(), plan.pipelines.iter().flat_map(Pipeline::sources).count()),
                 ("kept slots", kept_slots.len(), kept_slots.len().min(plan.slot_count as usize)),
                 ("hand-overs", hand_overs.len(), hand_overs.len().min(linked.networks.len())),
             ];

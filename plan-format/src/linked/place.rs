@@ -146,19 +146,21 @@ fn move_slots(network: &mut Network, kept_slots: u32) {
 }
 
 /// Takes a plan's pipelines to those of all, each once. `known` has the kernels of these.
-fn move_pipelines(plan: &mut Plan, kernels: &[u32], known: &mut Vec<u32>, all: &mut Vec<Pipeline>) {
-    let mut places = Vec::with_capacity(kernels.len());
-    for (pipeline, kernel) in std::mem::take(&mut plan.pipelines).into_iter().zip(kernels) {
-        let is_same = |(other, other_kernel): (&Pipeline, &u32)| {
+fn move_pipelines(plan: &mut Plan, kernels: &[u32], known: &mut Vec<Vec<u32>>, all: &mut Vec<Pipeline>) {
+    let mut places = Vec::with_capacity(plan.pipelines.len());
+    let mut kernels = kernels.iter().copied();
+    for pipeline in std::mem::take(&mut plan.pipelines) {
+        let own: Vec<u32> = kernels.by_ref().take(pipeline.sources().count()).collect();
+        let is_same = |(other, other_kernels): (&Pipeline, &Vec<u32>)| {
             let layout = |pipeline: &Pipeline| {
                 let Pipeline { params_bytes, uses_weights, storage_bindings, .. } = *pipeline;
                 (params_bytes, uses_weights, storage_bindings)
             };
-            other_kernel == kernel && layout(other) == layout(&pipeline)
+            *other_kernels == own && layout(other) == layout(&pipeline)
         };
         let found = all.iter().zip(&*known).position(is_same).unwrap_or_else(|| {
             all.push(pipeline);
-            known.push(*kernel);
+            known.push(own.clone());
             all.len() - 1
         });
         places.push(u32::try_from(found).expect("the kernels section limits the number of pipelines"));

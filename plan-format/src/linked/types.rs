@@ -60,7 +60,7 @@ pub struct Network {
     pub state_offsets_bytes: Vec<u64>,
     /// Its row tables, as positions in [`Linked::row_tables`].
     pub row_tables: Vec<u32>,
-    /// For each of its pipelines, the position of the source in the kernels section.
+    /// For each source of its pipelines, its position in the kernels section.
     pub kernels: Vec<u32>,
     /// Pages that it loads for the network that runs next, where that was announced: at most one entry a network, by network.
     pub hand_overs: Vec<HandOver>,

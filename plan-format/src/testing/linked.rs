@@ -50,7 +50,7 @@ pub fn linked() -> Linked {
             constants_bytes: constants().len() as u64,
             state_offsets_bytes: vec![],
             row_tables: vec![0],
-            kernels: vec![0, 1],
+            kernels: vec![0, 1, 2],
             hand_overs: vec![],
         }
     };

@@ -121,8 +121,8 @@ fn blob_lists_are_checked() {
     assert!(matches!(kernels(0, &[255; 4]), SectionError::TooMany { .. }));
     assert!(matches!(kernels(0, &[255, 255, 0, 0]), SectionError::Truncated { .. }));
     assert!(matches!(kernels(4, &[255; 8]), SectionError::Truncated { .. }));
-    assert!(matches!(kernels(4, &[0; 16]), SectionError::TrailingBytes { .. }));
-    assert!(matches!(kernels(20, &[255]), SectionError::KernelText { pipeline: 0, valid_bytes: 0 }));
+    assert!(matches!(kernels(4, &[0; 24]), SectionError::TrailingBytes { .. }));
+    assert!(matches!(kernels(28, &[255]), SectionError::KernelText { pipeline: 0, valid_bytes: 0 }));
     let golden = |at, value: &[u8]| forged(SectionKind::Golden, at, value);
     assert!(matches!(golden(0, &f32::NAN.to_le_bytes()), SectionError::GoldenTolerance { .. }));
     assert!(matches!(golden(4, &[1]), SectionError::GoldenCount { .. }));

@@ -2,8 +2,8 @@
 
 use crate::indices::{IndexBound, IndexPort, Walk};
 use crate::plan::{
-    Buffer, BufferSlice, Command, ElementType, IntegerCheck, MemoryDeclaration, NameId, PageId, Plan, Port,
-    Requirements, SlotId, State,
+    Buffer, BufferSlice, Command, Cooperative, ElementType, IntegerCheck, MemoryDeclaration, NameId, PageId, Plan,
+    Port, Requirements, SlotId, State,
 };
 use crate::row_indices::{
     IndexBinary, IndexInstruction, IndexOperand, IndexSource, IndexUnary, IndexValue, MAX_CONSTANT_ELEMENTS,
@@ -157,6 +157,9 @@ const CASES: &[Case] = &[
     }),
     Case("IndexRange", |plan| bound(plan).least = 6),
     Case("SourceEmpty", |plan| plan.pipelines[1].source.clear()),
+    Case("SourceEmpty", |plan| {
+        plan.pipelines[1].cooperative = Some(Cooperative { source: String::new(), workgroup_bytes: 0 });
+    }),
     Case("ParamsBytes", |plan| plan.pipelines[1].params_bytes = 0),
     Case("ParamsBytes", |plan| plan.pipelines[1].params_bytes = 15),
     Case("WorkgroupSize", |plan| plan.pipelines[0].workgroup_size = [64, 0, 1]),

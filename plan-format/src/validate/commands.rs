@@ -29,7 +29,8 @@ impl Check<'_> {
     }
 
     fn pipeline(&mut self, place: Place, pipeline: &Pipeline) {
-        if pipeline.source.is_empty() {
+        let cooperative = pipeline.cooperative.as_ref();
+        if pipeline.source.is_empty() || cooperative.is_some_and(|cooperative| cooperative.source.is_empty()) {
             self.found.push(PlanViolation::SourceEmpty { place: place.clone() });
         }
         let params_bytes = pipeline.params_bytes;

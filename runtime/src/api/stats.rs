@@ -71,6 +71,8 @@ pub struct PlanStats {
     pub weight_bytes_total: u64,
     /// Pipelines of the plan.
     pub pipelines: u32,
+    /// Of these, pipelines that multiply matrices of halves on units of the device.
+    pub pipelines_cooperative: u32,
     /// Dispatches of one run.
     pub dispatches: u32,
     /// Page loads of a run that finds the arena empty: the first one.

@@ -12,6 +12,9 @@ pub fn opened(stats: &Stats) {
     if let Some(note) = &stats.io.note {
         errln!("note: {note}");
     }
+    if stats.plan.pipelines_cooperative > 0 {
+        errln!("mixed precision: {} pipelines multiply matrices of halves", stats.plan.pipelines_cooperative);
+    }
     errln!(
         "loaded in {:.0} ms: {} pipelines, {} dispatches, {} of weights",
         stats.load_ms,

@@ -1,9 +1,9 @@
 //! Chooses an adapter and opens a device: with just the limits that a plan needs, or with all that the adapter has.
 //!
-//! Hardware comes before software; software is used when there is nothing else, and said so. No optional feature that
-//! kernels could use is ever requested, so every kernel is plain WebGPU; tracing asks for timestamps.
+//! Hardware comes before software; software is used when there is nothing else, and said so. Every kernel is plain WebGPU; the
+//! only optional features are those of pipelines' cooperative sources, where a plan has any, and timestamps for tracing.
 
-use super::{Gpu, limits_for};
+use super::{CooperativeBytes, Gpu, limits_for};
 use crate::api::Error;
 use flashmem_plan_format::plan::Requirements;
 use wgpu::{
@@ -44,23 +44,39 @@ pub(crate) async fn choose(requested: Option<&str>) -> Result<Chosen, Error> {
     pick(found, requested)
 }
 
-/// Opens the device for a plan, with those of the `wanted` features that the adapter has.
-pub(crate) async fn open(chosen: Chosen, requirements: &Requirements, requested: Features) -> Result<Gpu, Error> {
-    let limits = limits_for(requirements, &chosen.info, &chosen.adapter.limits())?;
-    request(chosen, limits, requested).await
+/// Opens the device for a plan, with those of the `requested` features that the adapter has, and for its cooperative sources if the
+/// adapter can.
+pub(crate) async fn open(
+    chosen: Chosen,
+    requirements: &Requirements,
+    requested: Features,
+    cooperative: CooperativeBytes,
+) -> Result<Gpu, Error> {
+    let mut limits = limits_for(requirements, &chosen.info, &chosen.adapter.limits())?;
+    let cooperative = cooperative.granted(&chosen.adapter, &chosen.info);
+    cooperative.raise(&mut limits);
+    request(chosen, limits, requested, cooperative).await
 }
 
 /// Opens a device with all limits that its adapter has, for plans that are not known yet.
 pub(crate) async fn open_whole(chosen: Chosen) -> Result<Gpu, Error> {
     let limits = chosen.adapter.limits();
-    request(chosen, limits, Features::empty()).await
+    let cooperative = CooperativeBytes(limits.max_compute_workgroup_storage_size);
+    let cooperative = cooperative.granted(&chosen.adapter, &chosen.info);
+    request(chosen, limits, Features::empty(), cooperative).await
 }
 
-async fn request(chosen: Chosen, required_limits: Limits, requested: Features) -> Result<Gpu, Error> {
+async fn request(
+    chosen: Chosen,
+    required_limits: Limits,
+    requested: Features,
+    cooperative: CooperativeBytes,
+) -> Result<Gpu, Error> {
     let Chosen { adapter, info } = chosen;
     let descriptor = DeviceDescriptor {
         label: Some("flashmem"),
-        required_features: adapter.features().intersection(requested),
+        required_features: adapter.features().intersection(requested.union(cooperative.features())),
+        experimental_features: cooperative.experimental(),
         required_limits,
         memory_hints: MemoryHints::Manual { suballocated_device_memory_block_size: BLOCK_BYTES..BLOCK_BYTES },
         ..DeviceDescriptor::default()
@@ -69,7 +85,7 @@ async fn request(chosen: Chosen, required_limits: Limits, requested: Features) -
         .request_device(&descriptor)
         .await
         .map_err(|error| Error::RequestDevice { adapter: info.name.clone(), message: error.to_string() })?;
-    Ok(Gpu::new(device, queue, info))
+    Ok(Gpu::new(device, queue, info, cooperative))
 }
 
 /// Opens a device with the limits that every device has and that the measured kernels need, and says what the adapter's are.
@@ -87,7 +103,7 @@ pub(crate) async fn open_to_measure(chosen: Chosen) -> Result<(Gpu, Limits), Err
         .request_device(&descriptor)
         .await
         .map_err(|error| Error::RequestDevice { adapter: info.name.clone(), message: error.to_string() })?;
-    Ok((Gpu::new(device, queue, info), available))
+    Ok((Gpu::new(device, queue, info, CooperativeBytes::default()), available))
 }
 
 /// Memory that wgpu takes from the driver at a time for resources up to this size; larger ones get their own. It is the

@@ -3,6 +3,7 @@
 //! Errors that no scope catches, and the loss of the device, are kept here and turn into an [`Error`] at the next check;
 //! nothing panics. Every wait has a time limit. It deliberately knows neither plans nor buffers' purposes.
 
+use super::CooperativeBytes;
 use crate::api::Error;
 use crate::lock::lock;
 #[cfg(not(target_arch = "wasm32"))]
@@ -20,6 +21,7 @@ pub(crate) struct Gpu {
     pub(crate) device: Device,
     pub(crate) queue: Queue,
     pub(crate) info: AdapterInfo,
+    pub(crate) cooperative: CooperativeBytes,
     health: Arc<Mutex<Health>>,
 }
 
@@ -31,7 +33,7 @@ struct Health {
 }
 
 impl Gpu {
-    pub(crate) fn new(device: Device, queue: Queue, info: AdapterInfo) -> Self {
+    pub(crate) fn new(device: Device, queue: Queue, info: AdapterInfo, cooperative: CooperativeBytes) -> Self {
         let health = Arc::new(Mutex::new(Health::default()));
         let on_error = Arc::clone(&health);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
@@ -42,7 +44,7 @@ impl Gpu {
         device.set_device_lost_callback(move |reason, message| {
             lock(&on_lost).lost.get_or_insert_with(|| format!("{reason:?}: {message}"));
         });
-        Self { device, queue, info, health }
+        Self { device, queue, info, cooperative, health }
     }
 
     pub(crate) fn is_software(&self) -> bool {

@@ -3,11 +3,13 @@
 //! Nothing here knows files or commands; a plan's requirements and declaration are all that it knows of plans.
 
 pub(crate) mod adapter;
+mod cooperative;
 mod gpu;
 mod ledger;
 mod limits;
 mod plan_bytes;
 
+pub(crate) use cooperative::CooperativeBytes;
 pub(crate) use gpu::{Gpu, MapTicket, checked, unmapped};
 pub(crate) use ledger::{Kind, Ledger};
 pub(crate) use limits::limits_for;

@@ -185,13 +185,14 @@ impl HeapBytes for Pipeline {
         let Self {
             label,
             source,
+            cooperative,
             params_bytes: _,
             uses_weights: _,
             storage_bindings: _,
             workgroup_size: _,
             workgroup_bytes: _,
         } = self;
-        label.heap_bytes() + source.heap_bytes()
+        label.heap_bytes() + source.heap_bytes() + cooperative.as_ref().map_or(0, |other| other.source.heap_bytes())
     }
 }
 

@@ -113,6 +113,8 @@ struct Shared {
     layouts: Arc<Layouts>,
     timeline: Arc<Timeline>,
     cache: Option<DiskCache>,
+    /// Pipelines that are created from their cooperative source.
+    cooperative: u32,
     /// By pipeline.
     created: Box<[OnceLock<ComputePipeline>]>,
     state: Mutex<State>,
@@ -142,9 +144,12 @@ impl Pipelines {
         cache: Option<DiskCache>,
         timeline: &Arc<Timeline>,
     ) -> Result<Self, Error> {
+        let mut cooperative = 0;
         let take = |pipeline: &mut Pipeline| {
             let source = std::mem::take(&mut pipeline.source);
-            Pipeline { source, ..pipeline.clone() }
+            let other = pipeline.cooperative.take().filter(|other| other.workgroup_bytes <= gpu.cooperative.0);
+            cooperative += u32::from(other.is_some());
+            Pipeline { source: other.map_or(source, |other| other.source), ..pipeline.clone() }
         };
         let pending: VecDeque<_> = pipelines.iter_mut().map(take).enumerate().collect();
         let source_bytes = pending.iter().map(|(_, pipeline)| pipeline.source.capacity() as u64).sum();
@@ -159,6 +164,7 @@ impl Pipelines {
             layouts: Arc::clone(layouts),
             timeline: Arc::clone(timeline),
             cache,
+            cooperative,
             created,
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -196,6 +202,11 @@ impl Pipelines {
 
     pub(crate) fn count(&self) -> u32 {
         self.shared.created.len() as u32
+    }
+
+    /// Pipelines that are created from their cooperative source.
+    pub(crate) fn cooperative(&self) -> u32 {
+        self.shared.cooperative
     }
 
     /// Bytes of sources of pipelines that are not created yet.

@@ -41,7 +41,7 @@ pub(crate) struct HostBuffers {
     pub(crate) input: Option<WriteBuffer>,
     /// What lies in `input`.
     pub(crate) rows: HeldRows,
-    pub(crate) readback: Option<ReadBuffer>,
+    pub(crate) readback: Vec<ReadBuffer>,
 }
 
 /// Which rows the input staging buffer has from earlier runs, for every element of every gather's indices. A buffer that is
@@ -87,6 +87,15 @@ pub(crate) struct ReadBuffer {
     pub(crate) mapped: bool,
 }
 
+impl ReadBuffer {
+    /// Gives it back to the device, if it is not the device's.
+    pub(crate) fn unmap(&mut self) {
+        if std::mem::take(&mut self.mapped) {
+            self.buffer.unmap();
+        }
+    }
+}
+
 /// Begins a sequence of loads and gives the page source all staging buffers, unless it has them already.
 pub(crate) fn start_reading(pages: &PageSource, loads: &Arc<[PageId]>, ring: &mut [WriteBuffer]) -> Result<(), Error> {
     if ring.iter().all(|staging| matches!(staging.state, WriteState::Reading)) {
@@ -130,10 +139,8 @@ impl HostBuffers {
         for buffer in self.ring.iter_mut().chain(&mut self.input) {
             buffer.settle(gpu, wait).await?;
         }
-        if let Some(readback) = &mut self.readback
-            && std::mem::take(&mut readback.mapped)
-        {
-            readback.buffer.unmap();
+        for readback in &mut self.readback {
+            readback.unmap();
         }
         Ok(())
     }
@@ -213,9 +220,11 @@ impl Staging {
         let usages = BINDING.union(BufferUsages::STORAGE).union(BufferUsages::COPY_SRC);
         let activations = new.buffer(Kind::Activations, activation_bytes, usages).await?.expect("its size is not zero");
         let arena = new.arena(plan).await?;
-        let readback =
-            new.buffer(Kind::Readback, plans.iter().map(|plan| readback_bytes(plan)).max().unwrap_or(0), READ).await?;
-        let readback = readback.map(|buffer| ReadBuffer { buffer, mapped: false });
+        let mut readback = Vec::new();
+        for size_bytes in readback_bytes(plans) {
+            let buffer = new.buffer(Kind::Readback, size_bytes, READ).await?;
+            readback.extend(buffer.map(|buffer| ReadBuffer { buffer, mapped: false }));
+        }
         let resources = Resources { arena, activations, constants: self.constants, states, params: self.params };
         Ok((resources, HostBuffers { ring: self.ring, input: self.input, rows: HeldRows::none(plan), readback }))
     }
@@ -225,8 +234,12 @@ const BINDING: BufferUsages = BufferUsages::COPY_DST;
 const WRITE: BufferUsages = BufferUsages::MAP_WRITE.union(BufferUsages::COPY_SRC);
 const READ: BufferUsages = BufferUsages::MAP_READ.union(BufferUsages::COPY_DST);
 
-fn readback_bytes(plan: &Plan) -> u64 {
-    plan.largest_read_back_bytes().min(MAX_READBACK_BYTES)
+/// One buffer for outputs that fit it, or two that share its declared size: what one holds is converted while the other is filled.
+fn readback_bytes(plans: &[&Plan]) -> Vec<u64> {
+    let most = |bytes: fn(&Plan) -> u64| plans.iter().map(|plan| bytes(plan)).max().unwrap_or(0);
+    let whole = most(Plan::largest_read_back_bytes).min(MAX_READBACK_BYTES);
+    let half = whole / 2 / ALLOCATION_GRANULE_BYTES * ALLOCATION_GRANULE_BYTES;
+    if half > 0 && most(Plan::read_back_bytes) > whole { vec![half; 2] } else { vec![whole] }
 }
 
 struct Allocator<'a> {

@@ -57,7 +57,7 @@ pub(crate) async fn run(
     let setup = running.elapsed().saturating_sub(timeline.run_waits() - waits + submit);
     let encoder = walk.finish();
     let readback_start = phase("replay", replay_start).unwrap_or_default();
-    let outputs = readback::outputs(loaded, buffers.readback.as_mut(), encoder, reserved, wait).await?;
+    let outputs = readback::outputs(loaded, &mut buffers.readback, encoder, reserved, wait).await?;
     timeline.mark(Mark::Readback);
     if let Some(trace) = trace {
         trace.phase("read outputs", readback_start);

@@ -1,15 +1,17 @@
-//! Fetches the outputs of a run through the read-back buffer, as many pieces at a time as fit, and converts them.
+//! Fetches the outputs of a run through the read-back buffers, as many pieces at a time as fit, and converts them. Where there are two
+//! buffers, the device fills one while the other is converted.
 //!
 //! The plan's checks come behind them, and fail the run where they are not 0. Nothing is returned unless everything is:
 //! a failure in the last piece fails the run.
 
 use super::convert;
 use crate::api::{Error, Outputs, Tensor};
-use crate::device::unmapped;
+use crate::device::{MapTicket, unmapped};
 use crate::loaded::{Loaded, ReadBuffer};
 use crate::time::Wait;
 use flashmem_plan_format::implied::ReadBack;
 use flashmem_plan_format::plan::Plan;
+use std::collections::VecDeque;
 use wgpu::{CommandEncoder, CommandEncoderDescriptor, MapMode, SubmissionIndex};
 
 const DURING: &str = "reading outputs";
@@ -24,6 +26,14 @@ struct Piece {
     size_bytes: u64,
 }
 
+/// Pieces that the device copies into a buffer.
+struct UnderWay<'a> {
+    buffer: usize,
+    batch: &'a [Piece],
+    submission: SubmissionIndex,
+    ticket: MapTicket,
+}
+
 /// Memory for all outputs. A run takes it before anything else, so that it can be what the outputs of the run before have left:
 /// later, smaller allocations would have settled in there, and a heap would hold large outputs twice.
 pub(crate) fn reserve(plan: &Plan) -> Vec<(String, Tensor)> {
@@ -34,19 +44,29 @@ pub(crate) fn reserve(plan: &Plan) -> Vec<(String, Tensor)> {
 /// Submits what `encoder` holds and fills the outputs.
 pub(crate) async fn outputs(
     loaded: &Loaded,
-    readback: Option<&mut ReadBuffer>,
+    readback: &mut [ReadBuffer],
     mut encoder: CommandEncoder,
     mut tensors: Vec<(String, Tensor)>,
     wait: &Wait,
 ) -> Result<Outputs, Error> {
     let plan = &loaded.bundle.plan;
-    if let Some(readback) = readback {
-        for batch in batches(plan, readback.buffer.size()) {
-            copy(loaded, &mut encoder, readback, &batch);
-            let next = loaded.gpu.device.create_command_encoder(&CommandEncoderDescriptor { label: Some(DURING) });
-            let submission = loaded.gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]);
-            receive(loaded, readback, &batch, &submission, &mut tensors, wait).await?;
+    let batches = readback.first().map_or_else(Vec::new, |buffer| batches(plan, buffer.buffer.size()));
+    let mut under_way = VecDeque::new();
+    for (index, batch) in batches.iter().enumerate() {
+        if under_way.len() == readback.len() {
+            receive(loaded, readback, &mut under_way, &mut tensors, wait).await?;
         }
+        let buffer = &mut readback[index % readback.len()];
+        copy(loaded, &mut encoder, buffer, batch);
+        let next = loaded.gpu.device.create_command_encoder(&CommandEncoderDescriptor { label: Some(DURING) });
+        let submission = loaded.gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]);
+        // From here on it must be unmapped, even if the run is dropped while it waits.
+        buffer.mapped = true;
+        let ticket = loaded.gpu.map(&buffer.buffer, MapMode::Read);
+        under_way.push_back(UnderWay { buffer: index % readback.len(), batch, submission, ticket });
+    }
+    while !under_way.is_empty() {
+        receive(loaded, readback, &mut under_way, &mut tensors, wait).await?;
     }
     finish(loaded, encoder)?;
     let checks = tensors.split_off(plan.outputs.len());
@@ -102,18 +122,17 @@ fn copy(loaded: &Loaded, encoder: &mut CommandEncoder, readback: &ReadBuffer, ba
     }
 }
 
+/// Waits for the first buffer that is under way, and converts what it holds.
 async fn receive(
     loaded: &Loaded,
-    readback: &mut ReadBuffer,
-    batch: &[Piece],
-    submission: &SubmissionIndex,
+    readback: &mut [ReadBuffer],
+    under_way: &mut VecDeque<UnderWay<'_>>,
     tensors: &mut [(String, Tensor)],
     wait: &Wait,
 ) -> Result<(), Error> {
-    let mut ticket = loaded.gpu.map(&readback.buffer, MapMode::Read);
-    // From here on it must be unmapped, even if the run is dropped while it waits.
-    readback.mapped = true;
-    loaded.gpu.wait(&mut ticket, Some(submission), DURING, wait).await?;
+    let Some(UnderWay { buffer, batch, submission, mut ticket }) = under_way.pop_front() else { return Ok(()) };
+    let readback = &mut readback[buffer];
+    loaded.gpu.wait(&mut ticket, Some(&submission), DURING, wait).await?;
     let view = readback.buffer.get_mapped_range(..).map_err(|error| unmapped(DURING, &error))?;
     let mut rest = &*view;
     for piece in batch {
@@ -123,7 +142,6 @@ async fn receive(
         rest = after;
     }
     drop(view);
-    readback.buffer.unmap();
-    readback.mapped = false;
+    readback.unmap();
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::api::Error;
-use crate::device::{Gpu, adapter};
+use crate::device::{CooperativeBytes, Gpu, adapter};
 use crate::replay;
 use crate::time::Wait;
 use flashmem_plan_format::plan::Requirements;
@@ -19,7 +19,8 @@ impl EmptyDevice {
     /// No adapter, or none of the requested name; a driver that gives no device.
     pub fn open(adapter: Option<&str>) -> Result<Self, Error> {
         let chosen = pollster::block_on(adapter::choose(adapter))?;
-        let gpu = pollster::block_on(adapter::open(chosen, &Requirements::default(), wgpu::Features::empty()))?;
+        let (requirements, features) = (Requirements::default(), wgpu::Features::empty());
+        let gpu = pollster::block_on(adapter::open(chosen, &requirements, features, CooperativeBytes::default()))?;
         Ok(Self { _gpu: gpu })
     }
 }

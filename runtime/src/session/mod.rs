@@ -167,6 +167,7 @@ impl Session {
         PlanStats {
             weight_bytes_total: plan.weight_bytes,
             pipelines: self.loaded.pipelines.count(),
+            pipelines_cooperative: self.loaded.pipelines.cooperative(),
             dispatches: (plan.dispatches.len() + of_networks(|plan| plan.dispatches.len())) as u32,
             loads: (self.loaded.loads.len() + of_networks(|plan| load_count(&plan.commands))) as u32,
             loads_repeat: (repeat_loads + of_networks(|plan| load_count(&plan.repeat_commands))) as u32,

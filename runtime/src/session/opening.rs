@@ -8,7 +8,7 @@
 use super::{Condition, Context, Session, declared_peak_bytes, host_bytes};
 use crate::api::{Error, Mark, Options};
 use crate::device::adapter::{self, Chosen};
-use crate::device::{Gpu, Ledger, plan_bytes};
+use crate::device::{CooperativeBytes, Gpu, Ledger, plan_bytes};
 use crate::io::{FileMode, MeteredSource, watched};
 use crate::loaded::{
     DeviceState, HostBuffers, Input, KnownPipelines, Layouts, Loaded, Networks, Pipelines, Resources, Staging,
@@ -40,7 +40,9 @@ pub(super) async fn open(
         None => {
             let (checked, chosen) = check_and_choose(&source, &options, &timeline).await;
             let checked = checked?;
-            let gpu = adapter::open(chosen?, &checked.bundle.plan.requirements, features(&options)).await?;
+            let plan = &checked.bundle.plan;
+            let cooperative = CooperativeBytes::of(plan);
+            let gpu = adapter::open(chosen?, &plan.requirements, features(&options), cooperative).await?;
             (checked, gpu)
         }
     };

@@ -94,6 +94,7 @@ impl Product {
             pipelines: vec![Pipeline {
                 label: "multiply".into(),
                 source: MULTIPLY.into(),
+                cooperative: None,
                 params_bytes: 16 + 256,
                 uses_weights: true,
                 storage_bindings: 2,

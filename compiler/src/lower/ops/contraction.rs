@@ -9,7 +9,7 @@ use crate::graph::constant::Dtype;
 use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Instruction, Operand, Pointwise};
 use crate::kernels::rounds::of_program;
-use crate::kernels::{Kernel, MAX_EPILOGUE_OPERANDS};
+use crate::kernels::{Kernel, MAX_EPILOGUE_OPERANDS, Math};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::{LowerError, LowerOptions};
 use crate::lower::view::View;
@@ -44,6 +44,10 @@ pub fn conv_kernel(options: &LowerOptions, pixels: usize, channels: usize, batch
 /// What larger tiles are faster by, in workgroups that are all busy: NVIDIA H200, f16 weights.
 const GAIN: [f64; 2] = [1.3, 1.2];
 
+/// How many times fewer workgroups of larger tiles pay where matrices of halves are multiplied, which takes less of a tile's time than
+/// bringing it there: NVIDIA H200.
+const FEWER: usize = 2;
+
 /// The kernel that computes least for nothing past the edges, of those with large tiles that keep the device busy; the largest first.
 fn largest_busy(
     options: &LowerOptions,
@@ -52,7 +56,7 @@ fn largest_busy(
     columns: usize,
     batches: usize,
 ) -> Option<Kernel> {
-    let busy = options.busy_workgroups? as usize;
+    let busy = options.busy_workgroups? as usize / if options.math == Math::Mixed { FEWER } else { 1 };
     let computed = |(m, n): (usize, usize)| (rows.next_multiple_of(m) * columns.next_multiple_of(n)) as f64;
     let pays = |kernel: Kernel, gain: f64| {
         let is_busy = groups(kernel, rows, columns, batches) >= busy;
@@ -76,8 +80,9 @@ pub struct Parts {
     pub terms: usize,
 }
 
-/// Terms that a part has at least; terms that it is a multiple of, since tiles are; bytes of all parts of a result.
+/// Terms that a part has at least, in f32 and of halves; terms that it is a multiple of, since tiles are; bytes of all parts of a result.
 const MIN_TERMS: usize = 128;
+const MIN_TERMS_MIXED: usize = 384;
 const TILE_TERMS: usize = 32;
 const MAX_BYTES: usize = 32 << 20;
 
@@ -97,9 +102,13 @@ impl Parts {
         let (Some(busy), Kernel::MatmulTiled | Kernel::ConvTiled) = (options.busy_workgroups, kernel) else {
             return Self::whole(terms);
         };
+        let least = match options.math {
+            Math::F32 => MIN_TERMS,
+            Math::Mixed => MIN_TERMS_MIXED,
+        };
         let wanted = (busy as usize).div_ceil(groups(kernel, rows, columns, batches));
         let held = MAX_BYTES / (4 * rows * columns * batches).max(1);
-        let count = wanted.min(terms / MIN_TERMS).min(held).min(MAX_VIEWS.saturating_sub(others));
+        let count = wanted.min(terms / least).min(held).min(MAX_VIEWS.saturating_sub(others));
         if count < 2 {
             return Self::whole(terms);
         }

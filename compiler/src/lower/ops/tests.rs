@@ -8,7 +8,7 @@ use crate::graph::kernel_op::{KernelOpKind, TensorScatter};
 use crate::graph::op::{Op, ReduceKind, Window};
 use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
 use crate::graph::{Graph, GraphPort, NodeId};
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, Math};
 use crate::lower::program::Program;
 use crate::profile::Tiles;
 use flashmem_plan_format::plan::{Buffer, ElementType, Encoding, PageGeometry};
@@ -23,6 +23,7 @@ fn options() -> LowerOptions {
         max_rounds: None,
         tiles: Tiles::Gpu,
         busy_workgroups: None,
+        math: Math::F32,
     }
 }
 

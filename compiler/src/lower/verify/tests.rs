@@ -5,6 +5,7 @@ use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
 use crate::graph::{Graph, GraphPort, NodeId};
+use crate::kernels::Math;
 use crate::lower::program::Program;
 use crate::lower::view::TensorId;
 use crate::lower::{LowerOptions, lower};
@@ -32,6 +33,7 @@ fn lowered(graph: &Graph) -> Program {
         max_rounds: None,
         tiles: Tiles::Gpu,
         busy_workgroups: None,
+        math: Math::F32,
     };
     lower(graph, &options).unwrap_or_else(|e| panic!("{e}"))
 }

@@ -1,0 +1,3 @@
+// cooperative_extensions.wgsl -- what tiled_cooperative.wgsl needs beyond plain WebGPU, in front of everything.
+enable f16;
+enable wgpu_cooperative_matrix;

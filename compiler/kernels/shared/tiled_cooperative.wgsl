@@ -1,0 +1,174 @@
+// tiled_cooperative.wgsl -- the products of tiled.wgsl on units that multiply matrices of 16 x 16 halves, added up as f32.
+//
+// Takes the place of tiled.wgsl and tiled_columns.wgsl where a device has such units: the same tiles, so the same parameters, bindings
+// and workgroups. Of the eight subgroups of 32 lanes each owns an eighth of the outputs, in matrices of 16 x 16. Weights are halves
+// already; rows are made halves times a power of two for which the largest so far of the 32 rows of a block is between 2^14 and 2^15, so
+// that none overflows, and sums are rescaled, exactly, when a larger one comes. An element is rounded to 11 bits, and one that is less by
+// more than 2^29 than the largest of its block to fewer. Terms are added up in an order that the device defines, the same in every run.
+// Expects:   what tiled.wgsl expects, without store_columns; tiled_weights.wgsl, whose texels are two terms of four columns.
+
+// Blocks of 32 rows and of 64 columns, and terms of a tile.
+const ROW_BLOCKS: u32 = 1u;
+const COLUMN_BLOCKS: u32 = 1u;
+const TILE_K: u32 = 32u;
+const TILE_M: u32 = 32u * ROW_BLOCKS;
+const TILE_N: u32 = 64u * COLUMN_BLOCKS;
+const INVOCATIONS: u32 = 256u;
+const ROW_QUADS: u32 = 8u * ROW_BLOCKS;
+const COLUMN_QUADS: u32 = 16u * COLUMN_BLOCKS;
+const ROW_FETCHES: u32 = TILE_K * ROW_QUADS / INVOCATIONS;
+// Vectors of four from a term to the next: 16 bytes more than it has avoid bank conflicts.
+const ROW_STEP: u32 = ROW_QUADS + 2u;
+const COLUMN_STEP_K: u32 = COLUMN_QUADS + 2u;
+// Vectors from a row of a matrix of results to the next, and of a matrix.
+const RESULT_STEP: u32 = 5u;
+const RESULTS: u32 = 16u * RESULT_STEP;
+
+// Matrices are loaded from and stored to multiples of 16 bytes: vectors of f32 in front, and steps of 8 halves behind, see to that. In
+// variables of their own the halves lay at 8 bytes, and NVIDIA's driver read what was in front of them.
+struct Tiles {
+    results: array<vec4<f32>, 8u * RESULTS>,
+    rows: array<vec4<f16>, TILE_K * ROW_STEP>,
+    columns: array<vec4<f16>, TILE_K * COLUMN_STEP_K>,
+}
+
+var<workgroup> tiles: Tiles;
+// The bits of the largest absolute value so far of every block of rows, what is not finite apart.
+var<workgroup> largest: array<atomic<u32>, ROW_BLOCKS>;
+
+// The four rows of vector `quad`.
+fn rows_of(quad: u32) -> vec4<u32> {
+    return quad / 8u * 32u + quad % 8u + vec4<u32>(0u, 8u, 16u, 24u);
+}
+
+fn place_rows(rows: Rows, value: vec4<f32>) {
+    tiles.rows[rows.k % TILE_K * ROW_STEP + rows.quad] = vec4<f16>(value);
+}
+
+fn store_columns(columns: Columns, fetched: Fetched) {
+    let x = unpack2x16float(fetched.raw.x);
+    let y = unpack2x16float(fetched.raw.y);
+    let z = unpack2x16float(fetched.raw.z);
+    let w = unpack2x16float(fetched.raw.w);
+    let place = 2u * columns.row * COLUMN_STEP_K + columns.quad;
+    tiles.columns[place] = vec4<f16>(vec4<f32>(x.x, y.x, z.x, w.x));
+    tiles.columns[place + COLUMN_STEP_K] = vec4<f16>(vec4<f32>(x.y, y.y, z.y, w.y));
+}
+
+// The bits of infinity: those of what is not finite are no fewer.
+const INFINITE: u32 = 0x7f800000u;
+
+// Takes four elements into the largest of their block.
+fn raise(block: u32, value: vec4<f32>) {
+    let size = abs(value);
+    var most = max(max(size.x, size.y), max(size.z, size.w));
+    if (bitcast<u32>(most) >= INFINITE) {
+        let finite = select(vec4<f32>(), size, bitcast<vec4<u32>>(size) < vec4<u32>(INFINITE));
+        most = max(max(finite.x, finite.y), max(finite.z, finite.w));
+    }
+    if (bitcast<u32>(most) > atomicLoad(&largest[block])) {
+        atomicMax(&largest[block], bitcast<u32>(most));
+    }
+}
+
+// 2^14 / 2^e for a block whose largest value is from 2^e up, as far as the power and its inverse are normal.
+fn scale_of(block: u32) -> f32 {
+    return bitcast<f32>((268u - max(atomicLoad(&largest[block]) >> 23u, 15u)) << 23u);
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let first_row = group.x * TILE_M;
+    let first_column = group.y * TILE_N;
+    let z = group.z / params.parts;
+    let part = group.z % params.parts;
+    let k_first = part * params.part;
+    let k_end = min(k_first + params.part, terms_of_sum());
+
+    if (local < ROW_BLOCKS) {
+        atomicStore(&largest[local], 0u);
+    }
+    workgroupBarrier();
+    var row: array<Rows, ROW_FETCHES>; // registers
+    var fetched_row: array<vec4<f32>, ROW_FETCHES>; // registers
+    for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll
+        row[f] = rows_at(z, first_row, local + f * INVOCATIONS, k_first);
+        fetched_row[f] = fetched_rows(row[f]);
+    }
+    var column: array<Columns, COLUMN_FETCHES>; // registers
+    var fetched_column: array<Fetched, COLUMN_FETCHES>; // registers
+    for (var f = 0u; f < COLUMN_FETCHES; f += 1u) { // unroll
+        column[f] = columns_at(z, first_column, local + f * INVOCATIONS);
+        fetched_column[f] = fetched_columns(column[f], k_first, Fetched(), true);
+    }
+
+    let subgroup = local / 32u;
+    let lane = local % 32u;
+    let own_row = subgroup % 2u * 16u * ROW_BLOCKS;
+    let own_column = subgroup / 2u * 16u * COLUMN_BLOCKS;
+    let own_block = subgroup % 2u * ROW_BLOCKS / 2u;
+    var inverse = 0.0;
+    var acc: array<array<coop_mat16x16<f32, C>, COLUMN_BLOCKS>, ROW_BLOCKS>; // registers
+    for (var k0 = k_first; k0 < k_end; k0 += TILE_K) {
+        for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll
+            raise(row[f].quad / 8u, fetched_row[f]);
+        }
+        workgroupBarrier();
+        let scale = scale_of(own_block);
+        for (var a = 0u; a < ROW_BLOCKS; a += 1u) { // unroll
+            for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { // unroll
+                acc[a][b] = acc[a][b] * (scale * inverse);
+            }
+        }
+        inverse = bitcast<f32>((254u << 23u) - bitcast<u32>(scale));
+        for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll
+            place_rows(row[f], fetched_row[f] * scale_of(row[f].quad / 8u));
+        }
+        for (var f = 0u; f < COLUMN_FETCHES; f += 1u) { // unroll
+            store_columns(column[f], fetched_column[f]);
+        }
+        workgroupBarrier();
+        if (k0 + TILE_K < k_end) {
+            for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll
+                row[f] = next_rows(row[f]);
+                fetched_row[f] = fetched_rows(row[f]);
+            }
+            for (var f = 0u; f < COLUMN_FETCHES; f += 1u) { // unroll
+                fetched_column[f] = fetched_columns(column[f], k0 + TILE_K, fetched_column[f], false);
+            }
+        }
+        for (var k = 0u; k < TILE_K; k += 16u) { // unroll
+            var y: array<coop_mat16x16<f16, B>, COLUMN_BLOCKS>; // registers
+            for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { // unroll
+                y[b] = coopLoadT<coop_mat16x16<f16, B>>(&tiles.columns[k * COLUMN_STEP_K + (own_column + b * 16u) / 4u], COLUMN_STEP_K);
+            }
+            for (var a = 0u; a < ROW_BLOCKS; a += 1u) { // unroll
+                let x16 = coopLoad<coop_mat16x16<f16, A>>(&tiles.rows[k * ROW_STEP + (own_row + a * 16u) / 4u], ROW_STEP);
+                for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { // unroll
+                    acc[a][b] = coopMultiplyAdd(x16, y[b], acc[a][b]);
+                }
+            }
+        }
+    }
+
+    // A matrix of every subgroup at a time goes through memory; lanes follow the contiguous dimension of the result.
+    let out_base = out_base_of(z, part);
+    let along_m = lanes_along_m();
+    for (var a = 0u; a < ROW_BLOCKS; a += 1u) { // unroll
+        for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { // unroll
+            workgroupBarrier();
+            coopStoreT(acc[a][b], &tiles.results[subgroup * RESULTS], RESULT_STEP);
+            workgroupBarrier();
+            for (var step = 0u; step < 8u; step += 1u) { // unroll
+                let i = lane + 32u * step;
+                let n_at = select(i % 16u, i / 16u, along_m);
+                // Rows of a matrix are the elements of four vectors, which lanes along m take one by one.
+                let m = select(i / 16u, i % 4u * 4u + i % 16u / 4u, along_m);
+                let quad = own_row / 4u + a * 4u + m / 4u;
+                let row_at = first_row + quad / 8u * 32u + quad % 8u + m % 4u * 8u;
+                let value = tiles.results[subgroup * RESULTS + m * RESULT_STEP + n_at / 4u][n_at % 4u] * inverse;
+                store(out_base, z, row_at, first_column + own_column + b * 16u + n_at, value);
+            }
+        }
+    }
+}
