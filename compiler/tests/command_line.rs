@@ -72,6 +72,42 @@ fn inspect_prints_what_scripts_read() {
 }
 
 #[test]
+fn linked_bundles_are_made_and_inspected() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (vit, app) = (path("vit.fmplan"), path("app.fmplan"));
+    let made = compile(&[&model("tiny/vit.onnx"), "-o", &vit, "--page", "32KiB", "-q"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let same = format!("same={vit}");
+    let link = ["link", &vit, &same, "-o", &app, "--budget", "2MiB", "--sequence", "vit same*3 vit"];
+    let linked = compile(&link);
+    let said = String::from_utf8_lossy(&linked.stdout).into_owned();
+    assert!(linked.status.success(), "{}", String::from_utf8_lossy(&linked.stderr));
+    for part in ["2 networks", "declared peak", "after others", "predicted time of the sequence"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let shown = compile(&["inspect", &app, "--json", "--verify"]);
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    let json: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert!(json["declared_peak_bytes"].as_u64() <= Some(2 << 20), "{json}");
+    let names: Vec<_> = json["networks"].as_array().expect("networks").iter().map(|network| &network["name"]).collect();
+    assert_eq!(names, ["vit", "same"]);
+    // What is the same is stored once.
+    let sizes = [&vit, &app].map(|file| std::fs::metadata(file).expect("a file").len());
+    assert!(sizes[1] < 2 * sizes[0], "{sizes:?}");
+    for (arguments, part) in [
+        (vec!["link", &vit, "-o", &app, "--budget", "1KiB"], "smallest feasible budget: "),
+        (vec!["link", &app, "-o", &vit], "the bundle holds several networks: vit, same"),
+        (vec!["link", &vit, "-o", &vit], "vit.fmplan"),
+        (vec!["explain", &app], "the bundle holds several networks: vit, same"),
+    ] {
+        let refused = compile(&arguments);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(1) && said.contains(part), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn explain_takes_models_and_bundles() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
@@ -210,6 +246,12 @@ fn wrong_usage_ends_with_2() {
         vec![&vit, "--set", "batch"],
         vec![&vit, "--input", "pixels"],
         vec![&vit, "--device", "toaster"],
+        vec![&vit, "--page", "33KiB"],
+        vec!["link", "a.fmplan"],
+        vec!["link", "a.fmplan", "b/a.fmplan", "-o", "app.fmplan"],
+        vec!["link", "a.fmplan", "-o", "app.fmplan", "--calls", "b=2"],
+        vec!["link", "a.fmplan", "-o", "app.fmplan", "--sequence", "a*x"],
+        vec!["link", "a.fmplan", "-o", "app.fmplan", "--budget", "lots"],
     ] {
         let output = compile(&arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -279,3 +279,40 @@ fn every_mode_of_reading_gives_the_same() {
         }
     }
 }
+
+#[test]
+fn networks_of_a_linked_bundle_run_by_name_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (app, times, order) = (path("app.fmplan"), path("times.json"), path("order.txt"));
+    std::fs::write(&app, testing::linked::linked_bundle()).unwrap();
+    std::fs::write(&order, "first second*2\nfirst\n").unwrap();
+    let run = |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_flashmem-run")).args(arguments).output().unwrap();
+    for extra in [vec![], vec!["--unannounced"], vec!["--budget", "64MiB", "--keep-state"]] {
+        let ran = run(&[vec!["sequence", &app, "--script", &order, "--json", &times], extra].concat());
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        assert!(
+            said.contains("first: 2 runs") && said.contains("second: 2 runs") && said.contains("total: "),
+            "{said}"
+        );
+        let json: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&times).unwrap()).unwrap();
+        let names: Vec<_> =
+            json["runs"].as_array().unwrap().iter().map(|run| run["network"].as_str().unwrap()).collect();
+        assert_eq!(names, ["first", "second", "second", "first"]);
+        assert_eq!(json["stats"]["declared_exceeded"], false);
+    }
+    let absent = path("absent.npz");
+    for (arguments, part) in [
+        (vec!["sequence", &app, "--sequence", "first third"], "there is no network `third`"),
+        (vec!["sequence", &app, "--sequence", "first", "--budget", "1KiB"], "more than the budget"),
+        (vec![app.as_str(), "--inputs", &absent], "name one with --network: first, second"),
+        (vec![app.as_str(), "--network", "third", "--inputs", &absent], "the bundle has no network `third`"),
+        (vec![app.as_str(), "--network", "first", "--inputs", &absent, "--trace", &times], "cannot be traced"),
+    ] {
+        let refused = run(&arguments);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(1) && said.contains(part), "{arguments:?}: {said}");
+    }
+    assert_eq!(run(&["sequence", &app]).status.code(), Some(2));
+}
