@@ -14,11 +14,14 @@ use std::rc::Rc;
 /// What a linked kernel follows from.
 pub type LinkKey = (Kernel, Option<Encoding>, Option<Expression>);
 
+/// What a kernel's own text follows from.
+type OwnKey = (Kernel, Option<Encoding>, Arithmetic);
+
 /// Linked kernels by kernel, encoding of their weights and expression.
 #[derive(Debug, Default)]
 pub struct KernelCache {
     math: Math,
-    own: RefCell<BTreeMap<(Kernel, Option<Encoding>, Arithmetic), Text>>,
+    own: RefCell<BTreeMap<OwnKey, Text>>,
     linked: RefCell<BTreeMap<LinkKey, Rc<Linked>>>,
 }
 

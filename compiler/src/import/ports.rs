@@ -35,9 +35,8 @@ pub fn give_types(graph: &mut GraphProto, types: &BTreeMap<String, i32>) -> Resu
     for output in graph.output.iter_mut().filter(|output| declared(output).is_none()) {
         let elem_type = *types.get(&output.name).ok_or_else(|| untyped(output, "output"))?;
         let info = output.r#type.get_or_insert_with(TypeProto::default);
-        let type_proto::Value::TensorType(tensor) = info
-            .value
-            .get_or_insert_with(|| type_proto::Value::TensorType(type_proto::Tensor { elem_type, shape: None }));
+        let type_proto::Value::TensorType(tensor) =
+            info.value.get_or_insert(type_proto::Value::TensorType(type_proto::Tensor { elem_type, shape: None }));
         tensor.elem_type = elem_type;
     }
     Ok(())
