@@ -203,7 +203,10 @@ pub enum ImportError {
         inputs: Vec<String>,
     },
     /// A graph input says no element type, or an output for which none follows.
-    #[error("{port} `{name}` has no element type: give it one in the model, as onnx.checker.check_model asks")]
+    #[error(
+        "{port} `{name}` has no element type: that of a tensor is for the model to say, and sequences, maps and optional values \
+         are not supported"
+    )]
     InterfaceUntyped {
         /// Whether it is an input or an output.
         port: &'static str,

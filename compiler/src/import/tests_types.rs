@@ -186,7 +186,8 @@ fn outputs_without_a_type_have_the_one_that_follows() {
 
     let mut unknown = graph(vec![node("NoSuchOperator", &["x"], &["y"])], &[("x", Float)], &[]);
     unknown.output.push(untyped("y"));
-    let checker = "has no element type: give it one in the model, as onnx.checker.check_model asks";
+    let checker = "has no element type: that of a tensor is for the model to say, and sequences, maps and optional values are \
+                   not supported";
     assert_eq!(typed(unknown), Err(format!("output `y` {checker}")));
     let mut nothing = graph(nodes(), &[], &[("y", Float)]);
     nothing.input.push(untyped("x"));
