@@ -74,7 +74,7 @@ impl Axis {
             CoordTransformer::HalfPixelSymmetric => {
                 let adjustment = output / (self.scale * self.input as f32);
                 let offset = self.input as f32 / 2.0 * (1.0 - adjustment);
-                // ONNX Runtime rounds the offset and the sum only, as is seen at places that are an element but for rounding.
+                // ONNX Runtime rounds the offset and the sum only, as is seen at places that are an element but for it.
                 (f64::from(offset) + (f64::from(x) + 0.5) / f64::from(self.scale) - 0.5) as f32
             }
         })
@@ -175,13 +175,17 @@ impl Axis {
     }
 }
 
+/// How far from a half a place may lie to be one, as in ONNX Runtime: divisions round.
+const HALF: f32 = 1e-6;
+
 fn nearest(x: f32, mode: &OnnxNearest) -> i32 {
+    let is_half = (x - x.floor() - 0.5).abs() < HALF;
     let rounded = match mode {
         OnnxNearest::Floor => x.floor(),
         OnnxNearest::Ceil => x.ceil(),
-        OnnxNearest::RoundPreferFloor if x == x.floor() + 0.5 => x.floor(),
-        OnnxNearest::RoundPreferFloor => x.round(),
-        OnnxNearest::RoundPreferCeil => (x + 0.5).floor(),
+        OnnxNearest::RoundPreferFloor if is_half => x.floor(),
+        OnnxNearest::RoundPreferCeil if is_half => x.ceil(),
+        OnnxNearest::RoundPreferFloor | OnnxNearest::RoundPreferCeil => x.round(),
     };
     rounded as i32
 }

@@ -37,6 +37,8 @@ def cases():
     cubic = dict(mode="cubic", coordinate_transformation_mode="half_pixel")
     yield by_scales("cubic", (1, 2, 4, 5), (2, 1.5), **cubic)
     yield by_scales("cubic_exclude_outside", (1, 2, 4, 5), (1.75, 0.8), cubic_coeff_a=-0.5, exclude_outside=1, **cubic)
+    yield by_sizes("nearest_half_but_for_rounding", (1, 1, 29, 5), (36, 5), mode="nearest", nearest_mode="round_prefer_floor",
+                   coordinate_transformation_mode="asymmetric", opset=19).by_reference()
     yield by_scales("nearest_symmetric_between", (1, 1, 7, 9), (3, 1.25), mode="nearest", nearest_mode="floor", opset=19,
                     coordinate_transformation_mode="half_pixel_symmetric")
     yield by_scales("linear_half_pixel_symmetric", (1, 2, 4, 5), (1.3, 0.7), mode="linear", opset=19,
