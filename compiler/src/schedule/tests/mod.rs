@@ -9,7 +9,8 @@ mod turns;
 use crate::cost::OperatorClass;
 use std::ops::Range;
 
-use flashmem_plan_format::plan::{Command, PageId, SlotId};
+use flashmem_plan_format::plan::{Command, Dispatch, DispatchWeights, PageId, Plan, SlotId};
+use flashmem_plan_format::testing::small_plan;
 use proptest::prelude::{ProptestConfig, any, prop, prop_assert, prop_assert_eq, prop_assert_ne, proptest};
 use proptest::strategy::Strategy as Generate;
 use proptest::test_runner::RngSeed;
@@ -318,4 +319,28 @@ fn each_rule_of_the_replay_is_checked() {
     let given_wrong = check(&|_, stream| stream.slots_of_step[2].reverse());
     finds(&given_wrong, &|v| matches!(v, Violation::NotResident { step: 2, .. }));
     assert!(given_wrong.len() >= 2, "all violations are returned: {given_wrong:?}");
+}
+
+/// A plan that has nothing but two command lists: of a run that finds an empty arena, and of a later one.
+fn plan_of(case: &Case, slots_of_step: &[Vec<SlotId>], slot_count: u32, [first, later]: [&[Command]; 2]) -> Plan {
+    let mut plan = small_plan();
+    let template = plan.dispatches[0].clone();
+    plan.dispatches.clear();
+    plan.params = vec![0; 512 * case.step_pages.len()];
+    for (step, pages) in case.step_pages.iter().enumerate() {
+        for (position, slot) in slots_of_step[step].iter().enumerate() {
+            let entry = 512 * step + 16 + 4 * position;
+            plan.params[entry..entry + 4].copy_from_slice(&slot.0.to_le_bytes());
+        }
+        let weights = pages.as_ref().map(|pages| DispatchWeights {
+            first_page: PageId(pages.start),
+            page_count: pages.end - pages.start,
+            slots_offset_bytes: 16,
+        });
+        plan.dispatches.push(Dispatch { params_offset_bytes: 512 * step as u64, weights, ..template.clone() });
+    }
+    (plan.commands, plan.repeat_commands) = (first.to_vec(), later.to_vec());
+    (plan.page_count, plan.slot_count) = (case.problem.page_count(), slot_count);
+    plan.staging_pages = case.problem.staging_pages;
+    plan
 }

@@ -2,42 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use flashmem_plan_format::plan::{Command, Dispatch, DispatchWeights, PageId, Plan};
-use flashmem_plan_format::testing::small_plan;
+use flashmem_plan_format::plan::Command;
 use flashmem_plan_format::{ReplayReport, replay};
 use proptest::prelude::{ProptestConfig, prop, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::Strategy as Generate;
 use proptest::test_runner::RngSeed;
 
 use super::super::{CommandLists, Demand, KeepPages, Problem, Schedule, Strategy, repeat, schedule};
-use super::{Case, case};
-
-/// A plan that has nothing but the command lists.
-fn plan_of(case: &Case, lists: &CommandLists) -> Plan {
-    let mut plan = small_plan();
-    let template = plan.dispatches[0].clone();
-    plan.dispatches.clear();
-    plan.params = vec![0; 512 * case.step_pages.len()];
-    for (step, pages) in case.step_pages.iter().enumerate() {
-        for (position, slot) in lists.slots_of_step[step].iter().enumerate() {
-            let entry = 512 * step + 16 + 4 * position;
-            plan.params[entry..entry + 4].copy_from_slice(&slot.0.to_le_bytes());
-        }
-        let weights = pages.as_ref().map(|pages| DispatchWeights {
-            first_page: PageId(pages.start),
-            page_count: pages.end - pages.start,
-            slots_offset_bytes: 16,
-        });
-        plan.dispatches.push(Dispatch { params_offset_bytes: 512 * step as u64, weights, ..template.clone() });
-    }
-    (plan.commands, plan.repeat_commands) = (lists.first.clone(), lists.repeat.clone());
-    (plan.page_count, plan.slot_count) = (case.problem.page_count(), lists.slot_count);
-    plan.staging_pages = case.problem.staging_pages;
-    plan
-}
+use super::{Case, case, plan_of};
 
 fn replayed(case: &Case, lists: &CommandLists) -> ReplayReport {
-    replay(&plan_of(case, lists)).unwrap_or_else(|found| panic!("{found}\n{lists:#?}"))
+    replay(&plan_of(case, &lists.slots_of_step, lists.slot_count, [&lists.first, &lists.repeat]))
+        .unwrap_or_else(|found| panic!("{found}\n{lists:#?}"))
 }
 
 /// When a command list ends that starts every step as early as its pages allow: pages are read in the order of loads, each takes a

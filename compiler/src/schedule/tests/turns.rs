@@ -1,38 +1,13 @@
 //! Command lists of networks that take turns: judged by plan-format's replay, and compared with the search.
 
-use flashmem_plan_format::plan::{Command, Dispatch, DispatchWeights, PageId, Plan};
+use flashmem_plan_format::plan::Command;
 use flashmem_plan_format::replay;
-use flashmem_plan_format::testing::small_plan;
 use proptest::prelude::{ProptestConfig, prop, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::Strategy as Generate;
 use proptest::test_runner::RngSeed;
 
-use super::super::{Demand, SolverKind, Strategy, TurnLists, hand_over, returned_us, schedule, turn_lists};
-use super::{Case, case};
-
-/// A plan that has nothing but the command lists.
-fn plan_of(case: &Case, lists: &TurnLists) -> Plan {
-    let mut plan = small_plan();
-    let template = plan.dispatches[0].clone();
-    plan.dispatches.clear();
-    plan.params = vec![0; 512 * case.step_pages.len()];
-    for (step, pages) in case.step_pages.iter().enumerate() {
-        for (position, slot) in lists.slots_of_step[step].iter().enumerate() {
-            let entry = 512 * step + 16 + 4 * position;
-            plan.params[entry..entry + 4].copy_from_slice(&slot.0.to_le_bytes());
-        }
-        let weights = pages.as_ref().map(|pages| DispatchWeights {
-            first_page: PageId(pages.start),
-            page_count: pages.end - pages.start,
-            slots_offset_bytes: 16,
-        });
-        plan.dispatches.push(Dispatch { params_offset_bytes: 512 * step as u64, weights, ..template.clone() });
-    }
-    (plan.commands, plan.repeat_commands) = (lists.first.clone(), lists.returned.clone());
-    (plan.page_count, plan.slot_count) = (case.problem.page_count(), lists.slot_count);
-    plan.staging_pages = case.problem.staging_pages;
-    plan
-}
+use super::super::{Demand, SolverKind, Strategy, hand_over, returned_us, schedule, turn_lists};
+use super::{Case, case, plan_of};
 
 fn some_case() -> impl Generate<Value = (Case, u32, u32)> {
     let step = (0_u32..40, 0_u32..5, 0_u32..4, 0_u32..3);
@@ -52,7 +27,7 @@ proptest! {
     fn lists_are_valid_and_as_fast_as_the_search((case, kept, slots) in some_case()) {
         let lists = turn_lists(&case.problem, &case.step_pages, (kept, slots), SolverKind::default());
         let lists = lists.expect("the slots suffice").expect("valid");
-        let report = replay(&plan_of(&case, &lists)).unwrap_or_else(|found| panic!("{found}"));
+        let report = replay(&plan_of(&case, &lists.slots_of_step, lists.slot_count, [&lists.first, &lists.returned])).unwrap_or_else(|found| panic!("{found}"));
         prop_assert_eq!(report.kept_pages, kept);
         prop_assert!(lists.slot_count <= kept + slots);
         let pages = case.problem.page_count();
