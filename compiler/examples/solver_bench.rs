@@ -8,7 +8,6 @@
 use flashmem_compiler::bundle::step_pages;
 use flashmem_compiler::cost::OperatorClass;
 use flashmem_compiler::import::{ImportOptions, import};
-use flashmem_compiler::kernels::Math;
 use flashmem_compiler::lower::program::{Program, Step};
 use flashmem_compiler::lower::{LowerOptions, lower};
 use flashmem_compiler::optimize::{OptimizeOptions, optimize, split_large};
@@ -185,9 +184,7 @@ fn real(model: &Path) {
                 max_pages_per_call: PAGES_PER_STEP as u32,
                 max_binding_bytes: MAX_BINDING_BYTES,
                 max_rounds: None,
-                tiles: profile.tiles,
-                busy_workgroups: profile.busy_workgroups,
-                math: Math::F32,
+                ..LowerOptions::on(&profile)
             };
             let program = lower(&graph, &options).expect("the graph can be lowered");
             let (problem, step_pages) = real_problem(&program, &profile);

@@ -3,19 +3,15 @@
 //! `compile` is the list: import, search, golden, write. The search takes every candidate through optimisation (`search/`) and
 //! the stages behind it (`stages/`). It deliberately prints nothing: progress goes to a callback.
 
-use crate::bundle::half::WEIGHTS_OPTION;
-use crate::bundle::precision::AUTO;
-use crate::bundle::{self, BundleError, GoldenError, GoldenSource, golden};
+use crate::bundle::{self, BundleError, GoldenError, golden};
 use crate::graph::Graph;
 use crate::graph::interpret::words_of;
-use crate::import::{Dim, ImportError, ImportOptions, Imported, golden_inputs, import};
-use crate::kernels::Math;
+use crate::import::{ImportError, Imported, golden_inputs, import};
 use crate::optimize::OptimizeReport;
-use crate::precision::{Decision, Goal, PrecisionOptions, PrecisionReport, Sample};
-use crate::profile::{DeviceProfile, ExceededLimit};
-use crate::schedule::{SolverKind, SolverReport, Strategy};
-use crate::search::{FusionReport, Keep, Planned, Solution, SolveError, SolveOptions, check, solve};
-use flashmem_plan_format::byte_size;
+use crate::precision::{Decision, PrecisionOptions, PrecisionReport, Sample};
+use crate::profile::ExceededLimit;
+use crate::schedule::SolverReport;
+use crate::search::{FusionReport, Planned, Solution, SolveError, check, solve};
 use flashmem_plan_format::container::Summary;
 use flashmem_plan_format::files::{FileError, Named, check_outputs};
 use flashmem_plan_format::plan::{Encoding, Plan, Provenance};
@@ -23,84 +19,8 @@ use flashmem_plan_format::{PlanViolation, ReplayViolation, Violations, replay, v
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub use crate::search::{SPLIT_OPTION, Slack};
-
-/// What to optimise for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Objective {
-    /// Least predicted time, then least memory.
-    Latency,
-    /// Least memory, then least predicted time.
-    Memory {
-        /// How much slower than the best the plan may be predicted.
-        slack: Slack,
-    },
-}
-
-impl Objective {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Latency => "latency",
-            Self::Memory { .. } => "memory",
-        }
-    }
-
-    const fn slack(self) -> Option<Slack> {
-        match self {
-            Self::Latency => None,
-            Self::Memory { slack } => Some(slack),
-        }
-    }
-}
-
-/// Options of a compilation.
-#[derive(Debug, Clone)]
-pub struct CompileOptions {
-    /// Stored precision of weights; that of floats, where every weight has an encoding of its own.
-    pub weights: Encoding,
-    /// What else decides how weights are stored.
-    pub precision: PrecisionOptions,
-    /// What products with weights are computed in.
-    pub math: Math,
-    /// Most bytes that a session may hold.
-    pub budget_bytes: Option<u64>,
-    /// Input shapes and symbolic dimensions.
-    pub import: ImportOptions,
-    /// Device profile, for predictions.
-    pub profile: DeviceProfile,
-    /// Objective.
-    pub objective: Objective,
-    /// Strategy.
-    pub strategy: Strategy,
-    /// What searches for the optimal schedule.
-    pub solver: SolverKind,
-    /// What stays resident between runs.
-    pub keep: Keep,
-    /// Bytes of a page, one of [`page_sizes`](crate::search::page_sizes); the search chooses where none are requested.
-    pub page_bytes: Option<u64>,
-    /// Self-test to store.
-    pub golden: Option<GoldenSource>,
-}
-
-impl CompileOptions {
-    /// What the program does when nothing else is asked of it: the fastest plan, without a budget.
-    pub fn new(profile: DeviceProfile, weights: Encoding) -> Self {
-        Self {
-            weights,
-            precision: PrecisionOptions::default(),
-            math: Math::F32,
-            budget_bytes: None,
-            import: ImportOptions::default(),
-            profile,
-            objective: Objective::Latency,
-            strategy: Strategy::Optimal,
-            solver: SolverKind::default(),
-            keep: Keep::Auto,
-            page_bytes: None,
-            golden: None,
-        }
-    }
-}
+pub use crate::options::{CompileOptions, Objective, Slack};
+pub use crate::search::SPLIT_OPTION;
 
 /// What a compilation is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -288,27 +208,11 @@ fn compiled(solution: Solution, summary: Summary) -> Compiled {
 
 /// The best plan. Refuses what the device cannot hold or bind, and what breaks the rules of the format.
 fn solution(prepared: &Prepared, options: &CompileOptions) -> Result<Solution, CompileError> {
-    let precision = with_samples(prepared, &options.precision);
-    let decided_for = (options.profile.name.clone(), options.weights, precision.clone());
+    let options = &with_samples(prepared, options);
+    let decided_for = (options.profile.name.clone(), options.weights, options.precision.clone());
     let mut decided = prepared.decided.lock().unwrap_or_else(PoisonError::into_inner);
     let known = decided.take().filter(|(known_for, _)| *known_for == decided_for).map(|(_, decision)| decision);
-    let mut solution = solve(
-        &prepared.graph,
-        &SolveOptions {
-            profile: &options.profile,
-            weights: options.weights,
-            precision: &precision,
-            math: options.math,
-            decision: known.as_ref(),
-            budget_bytes: options.budget_bytes,
-            slack: options.objective.slack(),
-            strategy: options.strategy,
-            solver: options.solver,
-            keep: options.keep,
-            page_bytes: options.page_bytes,
-            provenance: &provenance(prepared, options),
-        },
-    )?;
+    let mut solution = solve(&prepared.graph, options, &provenance(prepared, options), known)?;
     *decided = solution.decision.take().map(|decision| (decided_for, decision));
     let plan = &solution.assembled.plan;
     if let Some(exceeded) = options.profile.limits.exceeded_by(&plan.requirements) {
@@ -320,10 +224,10 @@ fn solution(prepared: &Prepared, options: &CompileOptions) -> Result<Solution, C
 }
 
 /// The options with inputs that exercise the model, where it is to be run and none are given.
-fn with_samples(prepared: &Prepared, options: &PrecisionOptions) -> PrecisionOptions {
+fn with_samples(prepared: &Prepared, options: &CompileOptions) -> CompileOptions {
     let mut options = options.clone();
-    if options.needs_samples() && options.samples.is_empty() {
-        options.samples = vec![prepared.sample(&golden_inputs(&prepared.graph))];
+    if options.precision.needs_samples() && options.precision.samples.is_empty() {
+        options.precision.samples = vec![prepared.sample(&golden_inputs(&prepared.graph))];
     }
     options
 }
@@ -334,7 +238,7 @@ fn provenance(prepared: &Prepared, options: &CompileOptions) -> Provenance {
         model: prepared.name.clone(),
         model_hash: prepared.model_hash.clone(),
         compiler: concat!("flashmem-compile ", env!("CARGO_PKG_VERSION")).to_owned(),
-        options: described(options),
+        options: options.described(),
         strategy: String::new(),
         solver: String::new(),
         solver_status: String::new(),
@@ -345,61 +249,13 @@ fn provenance(prepared: &Prepared, options: &CompileOptions) -> Provenance {
     }
 }
 
-/// The options that shape a bundle, normalised. The budget is a field of the plan.
-fn described(options: &CompileOptions) -> Vec<(String, String)> {
-    let weights = if options.precision.goal.is_some() { AUTO.to_owned() } else { options.weights.to_string() };
-    let mut list =
-        vec![(WEIGHTS_OPTION.to_owned(), weights), ("objective".to_owned(), options.objective.name().to_owned())];
-    match options.precision.goal {
-        Some(Goal::MaxError(error)) => list.push(("max error".to_owned(), error.to_string())),
-        Some(Goal::MaxBytes(bytes)) => list.push(("max weight bytes".to_owned(), bytes.to_string())),
-        None => {}
-    }
-    if options.precision.weighed {
-        list.push(("calibrated by".to_owned(), format!("{} inputs", options.precision.samples.len())));
-    }
-    if options.math != Math::F32 {
-        list.push(("math".to_owned(), options.math.name().to_owned()));
-    }
-    if let Objective::Memory { slack: Slack::Fraction(fraction) } = options.objective {
-        list.push(("slack".to_owned(), fraction.to_string()));
-    }
-    if options.solver != SolverKind::default() {
-        list.push(("solver".to_owned(), options.solver.name().to_owned()));
-    }
-    list.push(("keep".to_owned(), options.keep.name().to_owned()));
-    if let Some(bytes) = options.page_bytes {
-        list.push(("page".to_owned(), byte_size::format(bytes)));
-    }
-    if options.import.check_indices {
-        list.push(("check indices".to_owned(), "yes".to_owned()));
-    }
-    if options.import.states.recognised {
-        list.push(("state".to_owned(), "auto".to_owned()));
-    }
-    list.extend(options.import.states.pairs.iter().map(|p| ("state".to_owned(), format!("{}={}", p.output, p.input))));
-    list.extend(options.import.dims.iter().map(|(name, size)| (format!("set {name}"), size.to_string())));
-    list.extend(options.import.values.iter().map(|(name, value)| (format!("set {name}"), value.to_string())));
-    list.extend(options.import.inputs.iter().map(|(name, dims)| {
-        let dims: Vec<String> = dims
-            .iter()
-            .map(|dim| match dim {
-                Dim::Size(size) => size.to_string(),
-                Dim::Symbol(name) => name.clone(),
-            })
-            .collect();
-        (format!("input {name}"), dims.join("x"))
-    }));
-    list
-}
-
 #[cfg(test)]
 mod tests {
     use super::{CompileOptions, plan, prepare};
     use crate::bundle::Assembly;
+    use crate::options::Keep;
     use crate::profile::{DeviceLimits, DeviceProfile};
     use crate::schedule::{Schedule, SolverKind, SolverReport, Strategy};
-    use crate::search::Keep;
     use crate::stages::{problem, problem_of_plan, schedule_of_plan};
     use flashmem_plan_format::plan::{Encoding, Requirements};
 

@@ -16,6 +16,7 @@ pub mod lower;
 mod narrow;
 mod operators;
 pub mod optimize;
+pub mod options;
 pub mod pack;
 pub mod precision;
 pub mod profile;

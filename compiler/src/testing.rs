@@ -3,9 +3,9 @@
 //! `fuzz/` runs it with coverage, an ordinary test over seeds and seeded mutations. It deliberately writes no bundle.
 
 use crate::compile::{CompileOptions, plan, prepare};
+use crate::options::Keep;
 use crate::profile::DeviceProfile;
 use crate::schedule::Strategy;
-use crate::search::Keep;
 use flashmem_plan_format::plan::Encoding;
 use std::path::{Path, PathBuf};
 

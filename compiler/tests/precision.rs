@@ -2,10 +2,10 @@
 
 use flashmem_compiler::bundle::precision::PrecisionSummary;
 use flashmem_compiler::compile::{CompileOptions, Prepared, plan, prepare};
+use flashmem_compiler::options::Keep;
 use flashmem_compiler::precision::{Goal, PrecisionOptions};
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::Strategy;
-use flashmem_compiler::search::Keep;
 use flashmem_plan_format::encoding::Encoding;
 
 fn options(weights: Encoding, precision: PrecisionOptions) -> CompileOptions {

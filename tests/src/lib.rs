@@ -7,8 +7,8 @@ pub mod renamed;
 
 use anyhow::{Context as _, ensure};
 use flashmem_compiler::compile::{CompileError, CompileOptions, Compiled, compile};
+use flashmem_compiler::options::Keep;
 use flashmem_compiler::profile::DeviceProfile;
-use flashmem_compiler::search::Keep;
 use flashmem_plan_format::plan::Encoding;
 use flashmem_runtime::{Context, ElementType, Options, Outputs, PortInfo, Session, Stats, Tensor, npz};
 use std::path::{Path, PathBuf};

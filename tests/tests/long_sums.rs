@@ -10,8 +10,8 @@ use flashmem_compiler::graph::kernel_op::{Accumulation, Cumulative, MaxRoiPool, 
 use flashmem_compiler::graph::op::{NormKind, Op, PoolKind, ReduceKind, ScatterKind, Taps, Window};
 use flashmem_compiler::graph::pointwise::{BinaryOp, Pointwise};
 use flashmem_compiler::graph::{Graph, GraphPort, NodeId};
-use flashmem_compiler::kernels::Math;
 use flashmem_compiler::optimize::{OptimizeOptions, optimize, split_long_sums};
+use flashmem_compiler::options::CompileOptions;
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::{SolverKind, Strategy};
 use flashmem_compiler::search::{Search, search};
@@ -246,14 +246,10 @@ fn compile(graph: &Graph, device: &str, bundle: &Path) -> anyhow::Result<()> {
     if let Some(most) = max_loop_rounds {
         split_long_sums(&mut graph, most)?;
     }
+    let options = CompileOptions::new(profile.clone(), Encoding::F32);
     let search_for = Search {
-        encoding: Encoding::F32,
-        max_binding_bytes: profile.limits.storage_binding_bytes,
-        budget_bytes: None,
-        slack: None,
-        page_bytes: None,
-        math: Math::F32,
-        all_resident: false,
+        options: &options,
+        lower: options.lower_options(Encoding::F32),
         assembly: Assembly {
             profile: &profile,
             strategy: Strategy::Optimal,

@@ -3,8 +3,8 @@
 
 use anyhow::Context as _;
 use flashmem_compiler::compile::{CompileOptions, Objective, Slack};
+use flashmem_compiler::options::Keep;
 use flashmem_compiler::schedule::Strategy;
-use flashmem_compiler::search::Keep;
 use flashmem_plan_format::container::Bundle;
 use flashmem_plan_format::plan::{Command, Encoding, PageId, Plan};
 use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};

@@ -2,6 +2,7 @@
 //!
 //! Others script against these names. Nothing is computed here.
 
+use super::plan_args::PlanArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -71,51 +72,6 @@ pub enum Command {
     },
 }
 
-/// Weight precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum WeightsArg {
-    /// 32-bit floats.
-    F32,
-    /// 16-bit floats: half the bytes.
-    F16,
-    /// 8-bit integers with a scale for 32 of them: 8.5 bits each.
-    Q8,
-    /// 4-bit integers with a scale for 32 of them: 4.5 bits each.
-    Q4,
-    /// One of these for every weight: the fewest bytes within --max-error, or the least error within --bytes.
-    Auto,
-}
-
-/// What products with weights are computed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum MathArg {
-    /// 32-bit floats.
-    F32,
-    /// Products of 16-bit floats added up as 32-bit floats, for weights stored as f16, on devices that multiply matrices of these (most
-    /// discrete GPUs, through Vulkan or Metal); 32-bit floats elsewhere, from the same bundle.
-    Mixed,
-}
-
-/// What to optimise for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ObjectiveArg {
-    /// Least predicted time, then least memory.
-    Latency,
-    /// Least memory, then least predicted time; within --slack of the best time, if given.
-    Memory,
-}
-
-/// What stays resident between runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum KeepArg {
-    /// What the budget leaves after the fastest first run; nothing without a budget or with --objective memory.
-    Auto,
-    /// Nothing: every run reads all pages.
-    None,
-    /// Every page: later runs read nothing but the rows of tables that new indices select.
-    All,
-}
-
 /// Options of compiling.
 #[derive(Debug, Args)]
 pub struct CompileArgs {
@@ -182,67 +138,6 @@ pub struct SweepArgs {
     /// What shapes the plans.
     #[command(flatten)]
     pub plan: PlanArgs,
-}
-
-/// What shapes a plan, its budget apart.
-#[derive(Debug, Clone, Args)]
-pub struct PlanArgs {
-    /// Precision in which weights are stored; activations and sums are f32 [default: f16 where the model stores more bytes of its
-    /// weights as f16 than as wider floats, else f32].
-    #[arg(long, value_enum)]
-    pub weights: Option<WeightsArg>,
-    /// With --weights auto: largest relative L2 error of an output, as the compiler predicts and measures it, e.g. 1% or 0.01
-    /// [default: 1%].
-    #[arg(long, value_name = "ERROR", conflicts_with = "bytes")]
-    pub max_error: Option<String>,
-    /// With --weights auto: most bytes of all weights, e.g. 400MB, or `budget` for as many as --budget.
-    #[arg(long, value_name = "SIZE")]
-    pub bytes: Option<String>,
-    /// What products and convolutions with weights are computed in: mixed is faster where a device has units for it, and rounds
-    /// activations to 11 bits.
-    #[arg(long, value_enum, default_value = "f32")]
-    pub math: MathArg,
-    /// Inputs that the model is run with on the CPU, for the errors of --weights auto; they also weigh what rounding to q8 and q4
-    /// does. Repeatable, or several files [default: golden inputs, which weigh nothing].
-    #[arg(long, value_name = "INPUT.npz", num_args = 1..)]
-    pub calibrate: Vec<PathBuf>,
-    /// Shape of an input, e.g. tokens:1x128 (also 1,128); repeatable.
-    #[arg(long, value_name = "NAME:SHAPE")]
-    pub input: Vec<String>,
-    /// Size of a symbolic dimension, or a value that an input is bound to (sr=16000, use_cache_branch=true), which then is no
-    /// input any more; repeatable.
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub set: Vec<String>,
-    /// An output that is an input of the next run: it lives on the device from run to run, starts as zeros, and is neither input
-    /// nor output any more; repeatable. `auto` for the pasts and presents of language models, by their names.
-    #[arg(long, value_name = "OUT=IN|auto")]
-    pub state: Vec<String>,
-    /// Device profile: a TOML file or the name of a built-in one [default: desktop].
-    #[arg(long, value_name = "PROFILE.toml")]
-    pub device: Option<String>,
-    /// What to optimise for.
-    #[arg(long, value_enum, default_value = "latency")]
-    pub objective: ObjectiveArg,
-    /// With --objective memory: how much slower than the best under the budget the plan may be, e.g. 5% or 0.05, or none for
-    /// any [default: none].
-    #[arg(long, value_name = "PERCENT")]
-    pub slack: Option<String>,
-    /// How the schedule is made: optimal, greedy, preload-all, on-demand, always-next or same-op-type.
-    #[arg(long, default_value = "optimal")]
-    pub strategy: String,
-    /// What searches for the optimal schedule.
-    #[arg(long, default_value = "frontier")]
-    pub solver: String,
-    /// Weights that stay resident between the runs of a session.
-    #[arg(long, value_enum, default_value = "auto")]
-    pub keep: KeepArg,
-    /// Size of a page of weights, 32KiB to 32MiB, a power of two: bundles that are to be linked need the same [default: the one of the
-    /// best plan].
-    #[arg(long, value_name = "SIZE")]
-    pub page: Option<String>,
-    /// No progress display.
-    #[arg(long, short)]
-    pub quiet: bool,
 }
 
 /// Whose states are whose.

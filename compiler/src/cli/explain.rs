@@ -4,7 +4,9 @@
 //! its first bytes.
 
 use super::args::ExplainArgs;
-use super::{Usage, about, options, progress_bar, read_files, stored_as};
+use super::error::{Usage, about};
+use super::plan_args::{options, read_files, stored_as};
+use super::progress_bar;
 use anyhow::Context as _;
 use flashmem_compiler::compile::{Progress, plan, prepare};
 use flashmem_compiler::profile::DeviceProfile;

@@ -1,7 +1,8 @@
 //! `flashmem-compile link`: bundles of one network each become one of several, and what that needs is printed.
 
 use super::args::{LinkArgs, StatesArg};
-use super::{Usage, progress_bar};
+use super::error::Usage;
+use super::progress_bar;
 use anyhow::{Context as _, bail, ensure};
 use flashmem_compiler::link::{LinkInput, LinkOptions, LinkReport, NetworkReport, link};
 use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile};

@@ -1,7 +1,9 @@
 //! The program: which task the arguments name, and the task of compiling.
 
 use super::args::{self, Cli, CompileArgs};
-use super::{Usage, about, explain, inspect, link, npz, ops, options, progress_bar, read_files, stored_as, sweep};
+use super::error::{Usage, about};
+use super::plan_args::{options, read_files, stored_as};
+use super::{explain, inspect, link, npz, ops, progress_bar, sweep};
 use clap::Parser as _;
 use flashmem_compiler::bundle::GoldenSource;
 use flashmem_compiler::bundle::half::HalfSummary;

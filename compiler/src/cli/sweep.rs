@@ -4,8 +4,9 @@
 //! these, and what the encodings do to the outputs is measured once for each. Progress goes to standard error, the table or
 //! JSON to standard output.
 
-use super::args::{PlanArgs, SweepArgs, WeightsArg};
-use super::{Usage, about, options, read_files, stored_as};
+use super::args::SweepArgs;
+use super::error::{Usage, about};
+use super::plan_args::{PlanArgs, WeightsArg, options, read_files, stored_as};
 use anyhow::{Context as _, ensure};
 use clap::ValueEnum as _;
 use flashmem_compiler::bundle::precision::PrecisionSummary;

@@ -1,8 +1,8 @@
 //! What lowering may assume, and why it refuses.
 
 use crate::kernels::Math;
-use crate::profile::Tiles;
-use flashmem_plan_format::plan::{Encoding, PageGeometry};
+use crate::profile::{DeviceProfile, Tiles};
+use flashmem_plan_format::plan::{Encoding, MAX_PAGES_PER_DISPATCH, PageGeometry};
 
 /// What lowering may assume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,35 @@ pub struct LowerOptions {
     pub busy_workgroups: Option<u32>,
     /// What products with weights are computed in.
     pub math: Math,
+}
+
+impl Default for LowerOptions {
+    /// What any device with WebGPU can do, with weights in f32 and pages of 1 MiB.
+    fn default() -> Self {
+        Self {
+            encoding: Encoding::F32,
+            page: PageGeometry { rows: 256 },
+            max_pages_per_call: MAX_PAGES_PER_DISPATCH,
+            max_binding_bytes: 128 << 20,
+            max_rounds: None,
+            tiles: Tiles::Gpu,
+            busy_workgroups: None,
+            math: Math::F32,
+        }
+    }
+}
+
+impl LowerOptions {
+    /// What this device can do.
+    pub fn on(profile: &DeviceProfile) -> Self {
+        Self {
+            max_binding_bytes: profile.limits.storage_binding_bytes,
+            max_rounds: profile.limits.loop_rounds.map(u64::from),
+            tiles: profile.tiles,
+            busy_workgroups: profile.busy_workgroups,
+            ..Self::default()
+        }
+    }
 }
 
 /// A graph cannot be lowered.

@@ -6,7 +6,6 @@ use super::{Chooser, stored_weights};
 use crate::graph::Graph;
 use crate::graph::interpret::words_of;
 use crate::import::{ImportOptions, golden_inputs, import};
-use crate::kernels::Math;
 use crate::lower::LowerOptions;
 use crate::optimize::{OptimizeOptions, optimize};
 use crate::profile::Tiles;
@@ -22,16 +21,9 @@ fn estimates_are_near_measurements() {
     for (name, most) in [("vit", 2.0), ("gptneo-s", 2.0), ("resnet50", 2.5)] {
         let mut graph: Graph = import(&path(name), &ImportOptions::default()).expect("supported").graph;
         optimize(&mut graph, &OptimizeOptions::default()).expect("optimised");
-        let lower = LowerOptions {
-            encoding: Encoding::F16,
-            page: PageGeometry { rows: 1024 },
-            max_pages_per_call: 64,
-            max_binding_bytes: 1 << 30,
-            max_rounds: None,
-            tiles: Tiles::Software,
-            busy_workgroups: None,
-            math: Math::F32,
-        };
+        let (page, max_binding_bytes) = (PageGeometry { rows: 1024 }, 1 << 30);
+        let tiles = Tiles::Software;
+        let lower = LowerOptions { encoding: Encoding::F16, page, max_binding_bytes, tiles, ..LowerOptions::default() };
         let weights = stored_weights(&graph, &lower, true).expect("lowered");
         let inputs = golden_inputs(&graph);
         let samples = [graph.inputs.iter().zip(&inputs).map(|(port, bytes)| words_of(port.element, bytes)).collect()];

@@ -6,9 +6,9 @@ use super::{
 };
 use crate::compile::{CompileOptions, plan, prepare};
 use crate::cost::OperatorClass;
+use crate::options::Keep;
 use crate::profile::DeviceProfile;
 use crate::schedule::{Problem, StepData, Strategy, emit_commands, page_uses, schedule};
-use crate::search::Keep;
 use crate::search::Planned;
 use flashmem_plan_format::plan::{Dispatch, DispatchWeights, Encoding, NameId, PageId, Plan};
 use flashmem_plan_format::testing::small_plan;

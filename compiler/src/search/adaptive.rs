@@ -5,25 +5,24 @@
 
 use super::budget::search;
 use super::fusion::{FusionReport, Proposal, Split, propose};
-use super::residency::{Keep, keep_pages};
-use super::types::{BudgetError, Planned, Search, Slack, peak_bytes};
+use super::residency::keep_pages;
+use super::types::{BudgetError, Planned, Search, peak_bytes};
 use crate::bundle::half::HalfSummary;
 use crate::bundle::precision::PrecisionSummary;
 use crate::bundle::{Assembled, Assembly};
 use crate::emit::KernelCache;
 use crate::graph::Graph;
 use crate::graph::verify::{Violation, verify};
-use crate::kernels::Math;
 use crate::lower::LowerOptions;
 use crate::lower::blocks::choose;
 use crate::lower::half::{HalfReport, into_range};
 use crate::lower::program::Program;
 use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize, split_large, split_long_sums};
-use crate::precision::{Decision, PrecisionError, PrecisionOptions, PrecisionReport, Request, decide};
-use crate::profile::DeviceProfile;
-use crate::schedule::{SolverKind, Strategy};
+use crate::options::{CompileOptions, Keep};
+use crate::precision::{Decision, PrecisionError, PrecisionReport, Request, decide};
+use crate::schedule::Strategy;
 use crate::stages::StageError;
-use flashmem_plan_format::plan::{Encoding, MAX_PAGES_PER_DISPATCH, PageGeometry, Provenance};
+use flashmem_plan_format::plan::{Encoding, PageGeometry, Provenance};
 use std::cell::OnceCell;
 
 /// Solutions with undone fusions that are tried, at most.
@@ -34,35 +33,6 @@ const LARGEST_PAGE_ROWS: u32 = 8192;
 
 /// Option of an epilogue that was split: a bundle has an entry for each.
 pub const SPLIT_OPTION: &str = "split epilogue";
-
-/// What to search for.
-#[derive(Debug, Clone, Copy)]
-pub struct SolveOptions<'a> {
-    /// Device.
-    pub profile: &'a DeviceProfile,
-    /// Stored precision.
-    pub weights: Encoding,
-    /// What else decides how weights are stored.
-    pub precision: &'a PrecisionOptions,
-    /// What products with weights are computed in.
-    pub math: Math,
-    /// How weights are stored, where that was decided before for the same graph and options.
-    pub decision: Option<&'a Decision>,
-    /// The budget.
-    pub budget_bytes: Option<u64>,
-    /// When the least memory is requested: how much slower than the best it may be.
-    pub slack: Option<Slack>,
-    /// Strategy.
-    pub strategy: Strategy,
-    /// What searches for the optimal schedule.
-    pub solver: SolverKind,
-    /// What stays resident between runs.
-    pub keep: Keep,
-    /// Bytes of a page, where they are requested.
-    pub page_bytes: Option<u64>,
-    /// Provenance, without what the search adds.
-    pub provenance: &'a Provenance,
-}
 
 /// There is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -125,24 +95,31 @@ pub struct Solution {
 /// What all attempts have in common.
 struct Attempts<'a> {
     imported: &'a Graph,
-    options: &'a SolveOptions<'a>,
+    options: &'a CompileOptions,
+    /// Without what the search adds.
+    provenance: &'a Provenance,
     kernels: KernelCache,
     /// How weights are stored, decided once.
     decision: OnceCell<Decision>,
 }
 
-/// The best solution for a graph.
+/// The best solution for a graph, with weights stored as was decided before for the same graph and options, where it was.
 ///
 /// # Errors
 /// Those of the stages, with every fusion whole.
-pub fn solve(imported: &Graph, options: &SolveOptions<'_>) -> Result<Solution, SolveError> {
-    let decision = options.decision.cloned().map_or_else(OnceCell::new, OnceCell::from);
-    let attempts = Attempts { imported, options, kernels: KernelCache::new(options.math), decision };
+pub fn solve(
+    imported: &Graph,
+    options: &CompileOptions,
+    provenance: &Provenance,
+    decision: Option<Decision>,
+) -> Result<Solution, SolveError> {
+    let decision = decision.map_or_else(OnceCell::new, OnceCell::from);
+    let attempts = Attempts { imported, options, provenance, kernels: KernelCache::new(options.math), decision };
     let whole = attempts.with_splits(Vec::new())?;
     // Only an optimised schedule is short of capacity for a reason that fusion can change, and only time is.
-    let adaptive = options.strategy == Strategy::Optimal && options.slack.is_none();
+    let adaptive = options.strategy == Strategy::Optimal && options.objective.slack().is_none();
     let mut best = if adaptive { attempts.adapt(whole)? } else { whole };
-    let keep = match (options.keep, options.slack) {
+    let keep = match (options.keep, options.objective.slack()) {
         (Keep::Auto, Some(_)) => Keep::None,
         (keep @ (Keep::Auto | Keep::None | Keep::All), Some(_) | None) => keep,
     };
@@ -156,7 +133,7 @@ pub fn solve(imported: &Graph, options: &SolveOptions<'_>) -> Result<Solution, S
 impl Attempts<'_> {
     fn assembly<'p>(&'p self, provenance: &'p Provenance) -> Assembly<'p> {
         Assembly {
-            profile: self.options.profile,
+            profile: &self.options.profile,
             strategy: self.options.strategy,
             solver: self.options.solver,
             slot_cap: self.options.profile.limits.texture_array_layers,
@@ -167,7 +144,7 @@ impl Attempts<'_> {
     }
 
     fn provenance_of(&self, splits: &[Split], half: &HalfReport, precision: Option<&PrecisionReport>) -> Provenance {
-        let mut provenance = self.options.provenance.clone();
+        let mut provenance = self.provenance.clone();
         provenance.options.extend(splits.iter().map(|split| (SPLIT_OPTION.to_owned(), split.node.clone())));
         provenance.options.extend(HalfSummary::of_report(half).options());
         provenance
@@ -180,70 +157,43 @@ impl Attempts<'_> {
     fn with_splits(&self, splits: Vec<Split>) -> Result<Solution, SolveError> {
         let mut graph = self.imported.clone();
         let keep_apart = splits.iter().flat_map(|split| split.epilogue.iter().copied()).collect();
-        let max_loop_rounds = self.options.profile.limits.loop_rounds.map(u64::from);
-        let optimize_options = OptimizeOptions { keep_apart, max_loop_rounds, ..OptimizeOptions::default() };
-        let optimized = optimize(&mut graph, &optimize_options)?;
-        check("optimise", &graph)?;
-        let max_binding_bytes = self.options.profile.limits.storage_binding_bytes;
-        split_large(&mut graph, max_binding_bytes)?;
-        if let Some(max_rounds) = max_loop_rounds {
-            split_long_sums(&mut graph, max_rounds)?;
-        }
-        check("split", &graph)?;
         // What is not stored in blocks is stored in halves then.
         let (blocks, floats) = match self.options.weights {
             float @ (Encoding::F32 | Encoding::F16) => (None, float),
             Encoding::Block(block) => (Some(block.bits), Encoding::F16),
         };
+        let lower = self.options.lower_options(floats);
+        let max_loop_rounds = lower.max_rounds;
+        let optimize_options = OptimizeOptions { keep_apart, max_loop_rounds, ..OptimizeOptions::default() };
+        let optimized = optimize(&mut graph, &optimize_options)?;
+        check("optimise", &graph)?;
+        split_large(&mut graph, lower.max_binding_bytes)?;
+        if let Some(max_rounds) = max_loop_rounds {
+            split_long_sums(&mut graph, max_rounds)?;
+        }
+        check("split", &graph)?;
         if let Some(bits) = blocks {
             choose(&mut graph, bits);
         }
         let half = if floats == Encoding::F16 { into_range(&mut graph) } else { HalfReport::default() };
         check("half", &graph)?;
-        let precision = self.with_encodings(&mut graph, floats, max_binding_bytes)?;
+        let precision = self.with_encodings(&mut graph, &lower)?;
         let provenance = self.provenance_of(&splits, &half, precision.as_ref());
-        let planned = search(
-            &graph,
-            &self.kernels,
-            &Search {
-                encoding: floats,
-                max_binding_bytes,
-                budget_bytes: self.options.budget_bytes,
-                slack: self.options.slack,
-                page_bytes: self.options.page_bytes,
-                math: self.options.math,
-                all_resident: self.options.keep == Keep::All,
-                assembly: self.assembly(&provenance),
-            },
-        );
-        let Planned { program, assembled } = planned?;
+        let to_find = Search { options: self.options, lower, assembly: self.assembly(&provenance) };
+        let Planned { program, assembled } = search(&graph, &self.kernels, &to_find)?;
         let whole_us = assembled.schedule.finish_us;
         let fusion = FusionReport { capacity_binds: false, whole_us, splits };
         Ok(Solution { graph, optimized, program, assembled, fusion, half, precision, decision: None })
     }
 
     /// Has constants stored as is decided for the first graph, where there is anything to decide or to tell.
-    fn with_encodings(
-        &self,
-        graph: &mut Graph,
-        floats: Encoding,
-        max_binding_bytes: u64,
-    ) -> Result<Option<PrecisionReport>, SolveError> {
-        let options = self.options.precision;
+    fn with_encodings(&self, graph: &mut Graph, lower: &LowerOptions) -> Result<Option<PrecisionReport>, SolveError> {
+        let options = &self.options.precision;
         let in_blocks = matches!(self.options.weights, Encoding::Block(_));
         if !options.needs_samples() && !in_blocks {
             return Ok(None);
         }
-        let lower = LowerOptions {
-            encoding: floats,
-            page: PageGeometry { rows: LARGEST_PAGE_ROWS },
-            max_pages_per_call: MAX_PAGES_PER_DISPATCH,
-            max_binding_bytes,
-            max_rounds: self.options.profile.limits.loop_rounds.map(u64::from),
-            tiles: self.options.profile.tiles,
-            busy_workgroups: self.options.profile.busy_workgroups,
-            math: self.options.math,
-        };
+        let lower = LowerOptions { page: PageGeometry { rows: LARGEST_PAGE_ROWS }, ..lower.clone() };
         let decision = match self.decision.get() {
             Some(decision) => decision,
             None => {
@@ -286,7 +236,7 @@ impl Attempts<'_> {
 
     fn propose(&self, solution: &Solution) -> Result<Proposal, StageError> {
         let plan = &solution.assembled.plan;
-        let assembly = self.assembly(self.options.provenance);
+        let assembly = self.assembly(self.provenance);
         let slots_and_ring = Assembly { slot_cap: plan.slot_count, staging_pages: plan.staging_pages, ..assembly };
         Ok(propose(&solution.program, &slots_and_ring)?)
     }

@@ -6,11 +6,12 @@
 
 use super::candidates::{Candidate, MAX_STAGING_PAGES, MIN_STAGING_PAGES, candidates};
 use super::min_memory::{Chosen, min_memory_within};
-use super::types::{BudgetError, Planned, Search, Slack, peak_bytes};
+use super::types::{BudgetError, Planned, Search, peak_bytes};
 use crate::bundle::{Assembled, Assembly};
 use crate::emit::KernelCache;
 use crate::graph::Graph;
 use crate::narrow::count32;
+use crate::options::Slack;
 use crate::schedule::Strategy;
 
 /// Finds the best plan within the budget.
@@ -33,10 +34,10 @@ pub fn search(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Resu
         }
     }
     let (smallest_bytes, smallest_index, smallest) = smallest.expect("there is at least one candidate");
-    if let Some(budget_bytes) = search.budget_bytes.filter(|b| *b < smallest_bytes) {
+    if let Some(budget_bytes) = search.options.budget_bytes.filter(|b| *b < smallest_bytes) {
         return Err(BudgetError::TooSmall { budget_bytes, smallest_bytes });
     }
-    if search.slack == Some(Slack::Unlimited) {
+    if search.options.objective.slack() == Some(Slack::Unlimited) {
         let mut candidates = candidates;
         return Ok(Planned { program: candidates.swap_remove(smallest_index).program, assembled: smallest });
     }
@@ -44,7 +45,7 @@ pub fn search(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Resu
     // The best prediction wins; within one per cent, fewer calls, then larger pages.
     let mut scored = Vec::new();
     for (index, candidate) in candidates.iter().enumerate() {
-        let Some((slots, staging)) = slots_and_ring(candidate, search.budget_bytes) else { continue };
+        let Some((slots, staging)) = slots_and_ring(candidate, search.options.budget_bytes) else { continue };
         let greedy =
             Search { assembly: Assembly { strategy: Strategy::Greedy, ..search.assembly.clone() }, ..search.clone() };
         let assembled = candidate.assembled(slots, staging, kernels, &greedy)?;
@@ -58,7 +59,11 @@ pub fn search(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Resu
         let candidate = &candidates[index];
         while slots >= candidate.min_slots {
             let assembled = candidate.assembled(slots, staging, kernels, search)?;
-            if search.budget_bytes.is_none_or(|budget| peak_bytes(&assembled.plan).is_ok_and(|peak| peak <= budget)) {
+            if search
+                .options
+                .budget_bytes
+                .is_none_or(|budget| peak_bytes(&assembled.plan).is_ok_and(|peak| peak <= budget))
+            {
                 found = Chosen { candidate: index, assembled };
                 break 'candidates;
             }
@@ -68,7 +73,7 @@ pub fn search(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Resu
             }
         }
     }
-    let Chosen { candidate, assembled } = match search.slack {
+    let Chosen { candidate, assembled } = match search.options.objective.slack() {
         Some(Slack::Fraction(fraction)) => min_memory_within(&candidates, found, fraction, kernels, search)?,
         Some(Slack::Unlimited) | None => found,
     };

@@ -9,6 +9,7 @@ use crate::graph::Graph;
 use crate::lower::program::Program;
 use crate::lower::{LowerError, LowerOptions};
 use crate::narrow::count32;
+use crate::options::Keep;
 use crate::schedule::{Strategy, smallest_slots};
 use crate::stages::{StageError, lowered, planned, problem};
 use flashmem_plan_format::plan::{MAX_PAGES_PER_DISPATCH, PAGE_ROW_BYTES, PageGeometry};
@@ -88,7 +89,10 @@ pub fn candidates(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> 
 
 /// The fewest slots with which a candidate does what is asked.
 fn slots_needed(candidate: &Candidate, search: &Search<'_>) -> u32 {
-    if search.all_resident { candidate.min_slots.max(count32(candidate.program.pages())) } else { candidate.min_slots }
+    match search.options.keep {
+        Keep::All => candidate.min_slots.max(count32(candidate.program.pages())),
+        Keep::Auto | Keep::None => candidate.min_slots,
+    }
 }
 
 /// Every page size with every number of pages a call, lowered and at its least memory.
@@ -99,9 +103,9 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
     let mut candidates: Vec<Candidate> = Vec::new();
     let largest_bytes = PAGE_BYTES[PAGE_BYTES.len() - 1];
     let mut refused = None;
-    let is_requested = |bytes: &u64| search.page_bytes.is_none_or(|requested| requested == *bytes);
+    let is_requested = |bytes: &u64| search.options.page_bytes.is_none_or(|requested| requested == *bytes);
     for page_bytes in page_sizes().filter(is_requested) {
-        if search.page_bytes.is_none()
+        if search.options.page_bytes.is_none()
             && page_bytes > largest_bytes
             && candidates.iter().any(|made| slots_needed(made, search) <= search.assembly.slot_cap)
         {
@@ -110,16 +114,7 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
         let page = PageGeometry { rows: count32(page_bytes / u64::from(PAGE_ROW_BYTES)) };
         let mut last: Option<usize> = None;
         for max_pages_per_call in PAGES_PER_CALL {
-            let options = LowerOptions {
-                encoding: search.encoding,
-                page,
-                max_pages_per_call,
-                max_binding_bytes: search.max_binding_bytes,
-                max_rounds: search.assembly.profile.limits.loop_rounds.map(u64::from),
-                tiles: search.assembly.profile.tiles,
-                busy_workgroups: search.assembly.profile.busy_workgroups,
-                math: search.math,
-            };
+            let options = LowerOptions { page, max_pages_per_call, ..search.lower.clone() };
             let program = match lowered(graph, &options) {
                 Ok(program) => program,
                 Err(error @ StageError::Lower(LowerError::PanelTooLarge { .. })) => {
@@ -128,7 +123,7 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
                 }
                 Err(error) => return Err(error.into()),
             };
-            if program.pages() > MAX_PAGES && page_bytes < largest_bytes && search.page_bytes.is_none() {
+            if program.pages() > MAX_PAGES && page_bytes < largest_bytes && search.options.page_bytes.is_none() {
                 break;
             }
             // A lower limit that cuts nothing more gives the same program.

@@ -14,9 +14,9 @@ mod residency;
 mod tests;
 mod types;
 
-pub use adaptive::{SPLIT_OPTION, Solution, SolveError, SolveOptions, check, solve};
+pub use adaptive::{SPLIT_OPTION, Solution, SolveError, check, solve};
 pub use budget::search;
 pub use candidates::page_sizes;
 pub use fusion::{FusionReport, Split};
-pub use residency::{Keep, set_slots};
-pub use types::{BudgetError, Planned, Search, Slack};
+pub use residency::set_slots;
+pub use types::{BudgetError, Planned, Search};

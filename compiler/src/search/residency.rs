@@ -7,38 +7,13 @@
 use super::types::{BudgetError, peak_bytes};
 use crate::bundle::{AssembleError, Assembled, Assembly, step_pages};
 use crate::lower::program::Program;
+use crate::options::Keep;
 use crate::schedule::{CommandLists, KeepPages, Strategy, repeat};
 use crate::stages::{StageError, problem};
 use flashmem_plan_format::plan::{MemoryDeclaration, Plan, Requirements, SlotId};
 
 /// Most slots that are spent by choice: the array layers that practically every device offers.
 const MAX_SLOTS: u32 = 2048;
-
-/// What stays resident between runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Keep {
-    /// What a budget leaves after the best first run; without a budget nothing. Preloading all keeps all.
-    #[default]
-    Auto,
-    /// Nothing: every run starts with an empty arena.
-    None,
-    /// Every page.
-    All,
-}
-
-impl Keep {
-    /// All values.
-    pub const ALL: [Self; 3] = [Self::Auto, Self::None, Self::All];
-
-    /// Name on the command line and in bundles.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::None => "none",
-            Self::All => "all",
-        }
-    }
-}
 
 /// Adds the command list of later runs to a plan, when there is something to keep.
 ///

@@ -6,7 +6,8 @@ use crate::emit::KernelCache;
 use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
 use crate::graph::{Graph, GraphPort};
-use crate::kernels::Math;
+use crate::lower::LowerOptions;
+use crate::options::{CompileOptions, Keep};
 use crate::profile::DeviceProfile;
 use crate::schedule::{SolverKind, Strategy};
 use flashmem_plan_format::plan::{ElementType, Encoding, Provenance};
@@ -51,17 +52,9 @@ fn searched(layers: u32, all_resident: bool) -> Result<Planned, BudgetError> {
         budget_bytes: None,
         provenance: &provenance,
     };
-    let encoding = Encoding::F32;
-    let limits = Search {
-        encoding,
-        max_binding_bytes: 128 << 20,
-        budget_bytes: None,
-        slack: None,
-        page_bytes: None,
-        math: Math::F32,
-        all_resident,
-        assembly,
-    };
+    let keep = if all_resident { Keep::All } else { Keep::Auto };
+    let options = CompileOptions { keep, ..CompileOptions::new(profile.clone(), Encoding::F32) };
+    let limits = Search { options: &options, lower: LowerOptions::default(), assembly };
     search(&product(), &KernelCache::default(), &limits)
 }
 

@@ -1,38 +1,20 @@
 //! What is searched for and what comes out, as plain data.
 
 use crate::bundle::{AssembleError, Assembled, Assembly};
-use crate::kernels::Math;
+use crate::lower::LowerOptions;
 use crate::lower::program::Program;
+use crate::options::CompileOptions;
 use crate::schedule::ScheduleError;
 use crate::stages::StageError;
-use flashmem_plan_format::plan::{Encoding, Plan};
-
-/// Time that may be given up for memory.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Slack {
-    /// Any: the least memory, whatever the time.
-    Unlimited,
-    /// This fraction of the best predicted time under the budget, at least 0: 0.05 is 5 %.
-    Fraction(f64),
-}
+use flashmem_plan_format::plan::Plan;
 
 /// What the search needs to know.
 #[derive(Debug, Clone)]
 pub struct Search<'a> {
-    /// How weights are stored, apart from those that only f32 holds.
-    pub encoding: Encoding,
-    /// What products with weights are computed in.
-    pub math: Math,
-    /// Most bytes of one tensor.
-    pub max_binding_bytes: u64,
-    /// The budget.
-    pub budget_bytes: Option<u64>,
-    /// When the least memory is requested: how much slower than the best it may be.
-    pub slack: Option<Slack>,
-    /// Bytes of a page, where they are requested.
-    pub page_bytes: Option<u64>,
-    /// Whether every page must have a slot of its own.
-    pub all_resident: bool,
+    /// What is asked for.
+    pub options: &'a CompileOptions,
+    /// What lowering may assume; every candidate has its own pages.
+    pub lower: LowerOptions,
     /// Everything but slots and ring; its slots are the most that the device's textures hold.
     pub assembly: Assembly<'a>,
 }

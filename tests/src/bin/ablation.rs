@@ -7,9 +7,9 @@
 use anyhow::Context as _;
 use clap::Parser;
 use flashmem_compiler::compile::{CompileOptions, plan, prepare};
+use flashmem_compiler::options::Keep;
 use flashmem_compiler::profile::DeviceProfile;
 use flashmem_compiler::schedule::Strategy;
-use flashmem_compiler::search::Keep;
 use flashmem_plan_format::byte_size;
 use flashmem_plan_format::plan::Encoding;
 use std::path::{Path, PathBuf};

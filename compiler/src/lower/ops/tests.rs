@@ -8,23 +8,13 @@ use crate::graph::kernel_op::{KernelOpKind, TensorScatter};
 use crate::graph::op::{Op, ReduceKind, Window};
 use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
 use crate::graph::{Graph, GraphPort, NodeId};
-use crate::kernels::{Kernel, Math};
+use crate::kernels::Kernel;
 use crate::lower::program::Program;
-use crate::profile::Tiles;
 use flashmem_plan_format::plan::{Buffer, ElementType, Encoding, PageGeometry};
 
 fn options() -> LowerOptions {
     let page = PageGeometry { rows: 16 };
-    LowerOptions {
-        encoding: Encoding::F16,
-        page,
-        max_pages_per_call: 64,
-        max_binding_bytes: 128 << 20,
-        max_rounds: None,
-        tiles: Tiles::Gpu,
-        busy_workgroups: None,
-        math: Math::F32,
-    }
+    LowerOptions { encoding: Encoding::F16, page, ..LowerOptions::default() }
 }
 
 fn input(graph: &mut Graph, shape: &[usize], dtype: Dtype) -> NodeId {

@@ -5,11 +5,9 @@ use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Pointwise, UnaryOp};
 use crate::graph::{Graph, GraphPort, NodeId};
-use crate::kernels::Math;
 use crate::lower::program::Program;
 use crate::lower::view::TensorId;
 use crate::lower::{LowerOptions, lower};
-use crate::profile::Tiles;
 use flashmem_plan_format::plan::{Buffer, ElementType, Encoding, PageGeometry};
 
 fn port(graph: &mut Graph, name: &str, node: NodeId) -> GraphPort {
@@ -25,16 +23,7 @@ fn input(graph: &mut Graph, name: &str, shape: &[usize], dtype: Dtype) -> NodeId
 }
 
 fn lowered(graph: &Graph) -> Program {
-    let options = LowerOptions {
-        encoding: Encoding::F32,
-        page: PageGeometry { rows: 16 },
-        max_pages_per_call: 64,
-        max_binding_bytes: 128 << 20,
-        max_rounds: None,
-        tiles: Tiles::Gpu,
-        busy_workgroups: None,
-        math: Math::F32,
-    };
+    let options = LowerOptions { page: PageGeometry { rows: 16 }, ..LowerOptions::default() };
     lower(graph, &options).unwrap_or_else(|e| panic!("{e}"))
 }
 
