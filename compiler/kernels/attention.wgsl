@@ -184,28 +184,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     let out_base = params.out_offset + batch * params.out_stride.x + head * params.out_stride.y;
-    // Registers are rotated rather than indexed: a dynamic index would move them to memory.
-    for (var first = 0u; first < HEAD; first += 32u) {
-        var value: array<vec4<f32>, 4>; // registers
-        for (var r = 0u; r < 4u; r += 1u) { // unroll
-            value[r] = acc[r][0];
-        }
-        for (var r = 0u; r < 4u; r += 1u) {
-            for (var c = 0u; c < 4u; c += 1u) {
-                let d = first + quad * 4u + c;
+    for (var c = 0u; c < 2u * PASSES; c += 1u) { // rotate
+        for (var r = 0u; r < 4u; r += 1u) { // rotate
+            for (var j = 0u; j < 4u; j += 1u) { // rotate
+                let d = 32u * c + quad * 4u + j;
                 if (row + r < params.rows && d < params.head_dim) {
                     out[out_base + (row + r) * params.out_stride.z + d * params.out_stride.w] =
-                        epilogue(value[0].x, batch, row + r, head * params.head_dim + d);
+                        epilogue(acc[r][c][j], batch, row + r, head * params.head_dim + d);
                 }
-                value[0] = value[0].yzwx;
-            }
-            for (var next = 1u; next < 4u; next += 1u) { // unroll
-                value[next - 1u] = value[next];
-            }
-        }
-        for (var r = 0u; r < 4u; r += 1u) { // unroll
-            for (var next = 1u; next < 2u * PASSES; next += 1u) { // unroll
-                acc[r][next - 1u] = acc[r][next];
             }
         }
     }

@@ -108,28 +108,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
     let out_base = params.out_offset + batch * params.out_stride.x + head * params.out_stride.y;
-    // Registers are rotated rather than indexed: a dynamic index would move them to memory.
-    for (var first = 0u; first < HEAD; first += 4u) {
-        var value: array<vec4<f32>, ROWS>; // registers
-        for (var r = 0u; r < ROWS; r += 1u) { // unroll
-            value[r] = acc[r][0];
-        }
-        for (var r = 0u; r < ROWS; r += 1u) {
+    for (var q = 0u; q < VALUES; q += 1u) { // rotate
+        for (var r = 0u; r < ROWS; r += 1u) { // rotate
             let i = first_row + r * 8u + local.x;
-            for (var d = first; d < first + 4u; d += 1u) {
+            for (var c = 0u; c < 4u; c += 1u) { // rotate
+                let d = 4u * q + c;
                 if (i < params.rows && d < params.head_dim) {
                     out[out_base + i * params.out_stride.z + d * params.out_stride.w] =
-                        epilogue(value[0].x, batch, i, head * params.head_dim + d);
+                        epilogue(acc[r][q][c], batch, i, head * params.head_dim + d);
                 }
-                value[0] = value[0].yzwx;
-            }
-            for (var next = 1u; next < ROWS; next += 1u) { // unroll
-                value[next - 1u] = value[next];
-            }
-        }
-        for (var r = 0u; r < ROWS; r += 1u) { // unroll
-            for (var next = 1u; next < VALUES; next += 1u) { // unroll
-                acc[r][next - 1u] = acc[r][next];
             }
         }
     }

@@ -37,18 +37,18 @@ fn power_of_two(n: i32) -> f32 {
     return bitcast<f32>(u32(n + 127) << 23u);
 }
 
+// ((a x + c.x) x + c.y) x ... with c.w last: four more steps of a polynomial.
+fn polynomial(a: f32, x: f32, c: vec4<f32>) -> f32 {
+    return (((a * x + c.x) * x + c.y) * x + c.z) * x + c.w;
+}
+
 // e^x. The scale is applied in two halves, so that the largest results and overflow to infinity come out right.
 fn exp_f32(x: f32) -> f32 {
     let clamped = clamp(x, -104.0, 89.0);
     let n = round(clamped * 1.44269504);
     let r = (clamped - n * 0.693359375) + n * 2.12194440e-4;
-    var p = 1.9875691500e-4;
-    p = p * r + 1.3981999507e-3;
-    p = p * r + 8.3334519073e-3;
-    p = p * r + 4.1665795894e-2;
-    p = p * r + 1.6666665459e-1;
-    p = p * r + 5.0000001201e-1;
-    p = p * r * r + r + 1.0;
+    let e = polynomial(1.9875691500e-4, r, vec4<f32>(1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1));
+    let p = (e * r + 5.0000001201e-1) * r * r + r + 1.0;
     let half_n = i32(n) >> 1u;
     return keep_nan(x, p * power_of_two(half_n) * power_of_two(i32(n) - half_n));
 }
@@ -57,15 +57,9 @@ fn exp_f32(x: f32) -> f32 {
 fn log_mantissa(m: f32) -> f32 {
     let r = m - 1.0;
     let z = r * r;
-    var p = 7.0376836292e-2;
-    p = p * r - 1.1514610310e-1;
-    p = p * r + 1.1676998740e-1;
-    p = p * r - 1.2420140846e-1;
-    p = p * r + 1.4249322787e-1;
-    p = p * r - 1.6668057665e-1;
-    p = p * r + 2.0000714765e-1;
-    p = p * r - 2.4999993993e-1;
-    p = p * r + 3.3333331174e-1;
+    let high = vec4<f32>(-1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1);
+    let low = vec4<f32>(-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1);
+    let p = polynomial(polynomial(7.0376836292e-2, r, high), r, low);
     return r + (p * r * z - 0.5 * z);
 }
 
@@ -98,12 +92,8 @@ fn log1p_f32(x: f32) -> f32 {
     }
     let s = x / (2.0 + x);
     let z = s * s;
-    var p = 0.0769230769;
-    p = p * z + 0.0909090909;
-    p = p * z + 0.1111111111;
-    p = p * z + 0.1428571429;
-    p = p * z + 0.2;
-    p = p * z + 0.3333333333;
+    let high = polynomial(0.0769230769, z, vec4<f32>(0.0909090909, 0.1111111111, 0.1428571429, 0.2));
+    let p = high * z + 0.3333333333;
     return 2.0 * (s + s * z * p);
 }
 
@@ -123,11 +113,8 @@ fn silu_f32(x: f32) -> f32 {
 fn tanh_f32(x: f32) -> f32 {
     let a = abs(x);
     let z = a * a;
-    var p = -5.70498872745e-3;
-    p = p * z + 2.06390887954e-2;
-    p = p * z - 5.37397155531e-2;
-    p = p * z + 1.33314422036e-1;
-    p = p * z - 3.33332819422e-1;
+    let c = vec4<f32>(2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1);
+    let p = polynomial(-5.70498872745e-3, z, c);
     let near = a + a * z * p;
     let far = 1.0 - 2.0 / (exp_f32(2.0 * min(a, 20.0)) + 1.0);
     return keep_nan(x, with_sign_of(select(far, near, a < 0.625), x));
@@ -146,12 +133,8 @@ fn log_erfc(t: f32) -> f32 {
 
 // erf(x) / x - 1 for |x| <= 0.93, from x^2.
 fn erf_excess(s: f32) -> f32 {
-    var p = -5.96761703e-4;
-    p = p * s + 4.99119423e-3;
-    p = p * s - 2.67681349e-2;
-    p = p * s + 1.12819925e-1;
-    p = p * s - 3.76125336e-1;
-    return p * s + 1.28379166e-1;
+    let c = vec4<f32>(4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1);
+    return polynomial(-5.96761703e-4, s, c) * s + 1.28379166e-1;
 }
 
 fn erf_f32(x: f32) -> f32 {
@@ -272,11 +255,8 @@ fn tan_f32(x: f32) -> f32 {
 // asin(a) for 0 <= a <= 0.5.
 fn asin_near(a: f32) -> f32 {
     let z = a * a;
-    var p = 4.2163199048e-2;
-    p = p * z + 2.4181311049e-2;
-    p = p * z + 4.5470025998e-2;
-    p = p * z + 7.4953002686e-2;
-    p = p * z + 1.6666752422e-1;
+    let c = vec4<f32>(2.4181311049e-2, 4.5470025998e-2, 7.4953002686e-2, 1.6666752422e-1);
+    let p = polynomial(4.2163199048e-2, z, c);
     return a + a * z * p;
 }
 

@@ -90,25 +90,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
 
-    // Registers are rotated rather than indexed: a dynamic index would move them to memory.
-    for (var unit = 0u; unit < UNITS; unit += 1u) {
-        var v: array<vec4<f32>, ROWS>; // registers
-        for (var r = 0u; r < ROWS; r += 1u) { // unroll
-            v[r] = acc[r][0];
-        }
-        for (var r = 0u; r < ROWS; r += 1u) {
-            let first = (panel + unit * PANEL_STEP) * PANEL + j * 4u;
-            for (var c = first; c < first + 4u; c += 1u) {
-                store(out_base, group.z, m + r, c, v[0].x);
-                v[0] = v[0].yzwx;
-            }
-            for (var next = 1u; next < ROWS; next += 1u) { // unroll
-                v[next - 1u] = v[next];
-            }
-        }
-        for (var r = 0u; r < ROWS; r += 1u) { // unroll
-            for (var next = 1u; next < UNITS; next += 1u) { // unroll
-                acc[r][next - 1u] = acc[r][next];
+    for (var u = 0u; u < UNITS; u += 1u) { // rotate
+        for (var r = 0u; r < ROWS; r += 1u) { // rotate
+            for (var c = 0u; c < 4u; c += 1u) { // rotate
+                store(out_base, group.z, m + r, (panel + u * PANEL_STEP) * PANEL + j * 4u + c, acc[r][u][c]);
             }
         }
     }

@@ -170,11 +170,13 @@ pub const COOPERATIVE_EXTENSIONS: WgslFile = body!("shared/cooperative_extension
 const SHARED_TILED_COLUMNS: WgslFile = body!("shared/tiled_columns");
 const SHARED_TILED_WEIGHTS: WgslFile = body!("shared/tiled_weights");
 const SHARED_PRODUCT: WgslFile = body!("shared/product");
-const SHARED_BATCH: WgslFile = body!("shared/batch");
+const SHARED_MATRIX: WgslFile = body!("shared/matrix");
 const SHARED_PAGES: WgslFile = body!("shared/pages");
 const SHARED_PANEL_TEXEL: WgslFile = body!("shared/panel_texel");
 const SHARED_WEIGHT_TEXEL: WgslFile = body!("shared/weight_texel");
 const SHARED_WEIGHT_QUAD: WgslFile = body!("shared/weight_quad");
+/// Rows of matrices in tiles, whatever their columns are.
+const MATMUL_TILED_ROWS: WgslFile = body!("matmul_tiled");
 const SHARED_DYNAMIC: WgslFile = body!("shared/dynamic");
 const SHARED_CONV: WgslFile = body!("shared/conv");
 const SHARED_DEPTHWISE: WgslFile = body!("shared/depthwise");
@@ -196,12 +198,12 @@ const MATMUL_TILED_FILES: &[WgslFile] = &[
     SHARED_TILED_COLUMNS,
     SHARED_TILED_WEIGHTS,
     SHARED_PRODUCT,
-    SHARED_BATCH,
+    SHARED_MATRIX,
     SHARED_PAGES,
     SHARED_WEIGHT_TEXEL,
     SHARED_PANEL_TEXEL,
 ];
-const MATMUL_WIDE_FILES: &[WgslFile] = &[SHARED_WIDE, SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL];
+const MATMUL_WIDE_FILES: &[WgslFile] = &[SHARED_WIDE, SHARED_PRODUCT, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL];
 const CONV_TILED_FILES: &[WgslFile] = &[
     SHARED_TILED,
     SHARED_TILED_COLUMNS,
@@ -385,33 +387,33 @@ kernels! {
         .class(REUSABLE),
     MatmulRows => row(body!("matmul_rows"), Hook::Epilogue, PRODUCT, MATMUL_ROWS)
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
+        .shared(&[SHARED_PRODUCT, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(4, 512)
         .class(REUSABLE),
     MatmulVec => row(body!("matmul_rows"), Hook::Epilogue, PRODUCT, MATMUL_VEC)
         .variant("matmul_vec", &[("ROWS", 1), ("UNITS", 2), ("FETCHES", 4)])
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
+        .shared(&[SHARED_PRODUCT, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(1, 256)
         .class(REUSABLE),
     MatmulSlices => row(body!("matmul_slices"), Hook::Epilogue, PRODUCT, MATMUL_SLICES)
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL])
+        .shared(&[SHARED_PRODUCT, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL])
         .tile(1, 32)
         .class(REUSABLE),
     MatmulSlices4 => row(body!("matmul_slices"), Hook::Epilogue, PRODUCT, MATMUL_SLICES)
         .variant("matmul_slices_4", &[("ROWS", 4)])
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_BATCH, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL])
+        .shared(&[SHARED_PRODUCT, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL])
         .tile(4, 32)
         .class(REUSABLE),
-    MatmulDynTiled => row(body!("matmul_dyn_tiled"), Hook::Epilogue, &["out", "a", "c"], MATMUL_DYN_TILED)
+    MatmulDynTiled => row(body!("matmul_dyn_tiled"), Hook::Epilogue, &["out", "x", "c"], MATMUL_DYN_TILED)
         .constants(&[("TILE_K", 16)])
-        .shared(&[SHARED_TILED, SHARED_DYNAMIC, SHARED_BATCH])
+        .shared(&[SHARED_TILED, MATMUL_TILED_ROWS, SHARED_DYNAMIC, SHARED_MATRIX])
         .tile(32, 64)
         .class(REUSABLE),
-    MatmulDynWide => row(body!("matmul_dyn_wide"), Hook::Epilogue, &["out", "a", "c"], MATMUL_DYN_WIDE)
-        .shared(&[SHARED_DYNAMIC, SHARED_BATCH])
+    MatmulDynWide => row(body!("matmul_dyn_wide"), Hook::Epilogue, &["out", "x", "c"], MATMUL_DYN_WIDE)
+        .shared(&[SHARED_DYNAMIC, SHARED_MATRIX])
         .tile(128, 64)
         .class(REUSABLE),
     ConvTiled => row(body!("conv_tiled"), Hook::Epilogue, PRODUCT, CONV_TILED)

@@ -10,8 +10,8 @@
 // Dispatch:  (ceil(m / TILE_M), ceil(n_count / TILE_N), batches * parts); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
 // Parts:     the tiled kernels cut a sum into `parts` of `part` terms; workgroup z * parts + i writes the i-th sum
 //            i * out_batch_stride.w elements further on, and what reads them adds them up. 1 elsewhere.
-// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z, n absolute); pages.wgsl;
-//            the file of an encoding.
+// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z, n absolute); matrix.wgsl;
+//            pages.wgsl; the file of an encoding.
 
 struct Params {
     m: u32, n_count: u32, k: u32, weight_base: u32,
@@ -33,27 +33,7 @@ struct Params {
 const PANEL: u32 = 32u;
 const PANEL_QUADS: u32 = PANEL / 4u;
 
-// What the bodies that own a tile ask: rows and terms, where weights and results are.
-fn rows_of_product() -> u32 {
-    return params.m;
-}
-
-fn terms_of_sum() -> u32 {
-    return params.k;
-}
-
+// The first texel of the panels that workgroup z reads.
 fn weights_of(z: u32) -> u32 {
     return params.weight_base;
-}
-
-fn out_base_of(z: u32, part: u32) -> u32 {
-    return params.out_offset + dot(batch_of(z), params.out_batch_stride.xyz) + part * params.out_batch_stride.w;
-}
-
-// Writes element (m, n0 + column), if there is one.
-fn store(out_base: u32, z: u32, m: u32, column: u32, value: f32) {
-    if (m < params.m && column < params.n_count) {
-        let n = params.n0 + column;
-        out[out_base + m * params.out_stride_m + n * params.out_stride_n] = epilogue(value, z, m, n);
-    }
 }

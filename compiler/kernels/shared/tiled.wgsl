@@ -91,21 +91,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 
     let out_base = out_base_of(z, part);
-    // Registers are rotated rather than indexed: a dynamic index would move them to memory.
-    for (var i = 0u; i < OWN_ROWS; i += 1u) {
+    for (var i = 0u; i < OWN_ROWS; i += 1u) { // rotate
         let m = first_row + i / 4u * 32u + i % 4u * 8u + lane_m;
-        for (var first = first_column; first < first_column + TILE_N; first += 64u) {
-            for (var j = 0u; j < 4u; j += 1u) {
-                store(out_base, z, m, first + lane_n * LANE_COLUMNS + j * COLUMN_STEP, acc[0][0].x);
-                acc[0][0] = acc[0][0].yzwx;
-            }
-            for (var b = 1u; b < COLUMN_BLOCKS; b += 1u) { // unroll
-                acc[0][b - 1u] = acc[0][b];
-            }
-        }
-        for (var r = 1u; r < OWN_ROWS; r += 1u) { // unroll
-            for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { // unroll
-                acc[r - 1u][b] = acc[r][b];
+        for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { // rotate
+            for (var j = 0u; j < 4u; j += 1u) { // rotate
+                store(out_base, z, m, first_column + b * 64u + lane_n * LANE_COLUMNS + j * COLUMN_STEP, acc[i][b][j]);
             }
         }
     }

@@ -74,24 +74,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     if (active_invocation) {
         let out_base = out_base_of(z, 0u);
-        // Registers are rotated rather than indexed: a dynamic index would move them to memory.
-        for (var first = 0u; first < COLUMNS; first += 4u) {
-            var v: array<vec4<f32>, ROWS>; // registers
-            for (var r = 0u; r < ROWS; r += 1u) { // unroll
-                v[r] = acc[r][0];
-            }
-            for (var r = 0u; r < ROWS; r += 1u) {
-                for (var c = first; c < first + 4u; c += 1u) {
-                    store(out_base, z, m + r * 8u, panel * PANEL + c, v[0].x);
-                    v[0] = v[0].yzwx;
-                }
-                for (var next = 1u; next < ROWS; next += 1u) { // unroll
-                    v[next - 1u] = v[next];
-                }
-            }
-            for (var r = 0u; r < ROWS; r += 1u) { // unroll
-                for (var next = 1u; next < PANELS * PANEL_QUADS; next += 1u) { // unroll
-                    acc[r][next - 1u] = acc[r][next];
+        for (var q = 0u; q < PANELS * PANEL_QUADS; q += 1u) { // rotate
+            for (var r = 0u; r < ROWS; r += 1u) { // rotate
+                for (var c = 0u; c < 4u; c += 1u) { // rotate
+                    store(out_base, z, m + r * 8u, panel * PANEL + 4u * q + c, acc[r][q][c]);
                 }
             }
         }

@@ -56,6 +56,11 @@ pub enum Mistake {
         /// Which.
         statement: String,
     },
+    /// A loop that is to rotate registers, of another form or over something else.
+    #[error(
+        "a loop that rotates is `for (var NAME = 0u; NAME < SIZE; NAME += 1u)`, over all of an array in registers or a vector in one"
+    )]
+    RotationForm,
     /// A marked declaration of another form.
     #[error("registers are declared as `var NAME: array<TYPE, SIZE>;` with a constant size")]
     Declaration,

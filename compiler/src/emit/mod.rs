@@ -13,11 +13,13 @@ mod error;
 mod expression;
 mod hidden;
 mod link;
+mod loops;
 mod mistake;
 mod names;
 mod place;
 mod reflect;
 mod registers;
+mod rotate;
 #[cfg(test)]
 mod tests;
 mod tokens;

@@ -230,7 +230,7 @@ fn is_assigned(tokens: &[Token<'_>], mut at: usize) -> Result<bool, UnrollError>
 }
 
 /// Sizes, outermost first, and the element of `array<…, SIZE>`; of any other type no sizes.
-fn array_type<'t, 'a>(kind: &'t [Token<'a>], constants: &Constants) -> Option<(Vec<u32>, &'t [Token<'a>])> {
+pub fn array_type<'t, 'a>(kind: &'t [Token<'a>], constants: &Constants) -> Option<(Vec<u32>, &'t [Token<'a>])> {
     let [array, open, inner @ .., close] = kind else { return Some((vec![], kind)) };
     if !array.is("array") || !open.is("<") || !close.is(">") {
         return Some((vec![], kind));

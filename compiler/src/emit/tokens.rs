@@ -1,7 +1,7 @@
 //! WGSL as tokens: text → tokens with their places, integer expressions of constants, and back to text.
 //!
 //! naga's lexer is not public, and what linking changes in a kernel (`unroll`) is about names and brackets only. Comments are
-//! dropped, but for the two marks; of white space only its kind is kept. So the text that comes out has a statement a line,
+//! dropped, but for the three marks; of white space only its kind is kept. So the text that comes out has a statement a line,
 //! without indentation and empty lines: what a bundle carries and a session holds in memory. It deliberately knows no grammar
 //! beyond brackets and integer expressions.
 
@@ -21,6 +21,8 @@ pub enum Mark {
     },
     /// `// registers` behind the `;` of the declaration of an array.
     Registers,
+    /// `// rotate` behind the `{` of a loop.
+    Rotate,
 }
 
 /// What stands between a token and the one before it.
@@ -122,6 +124,7 @@ pub fn tokens<'a>(file: &'static str, source: &'a str) -> Result<Vec<Token<'a>>,
                 Err(_) => continue,
             },
             ("registers", "") => (Mark::Registers, ";"),
+            ("rotate", "") => (Mark::Rotate, "{"),
             _ => continue,
         };
         let last = tokens.last_mut().filter(|token| token.is(behind) && token.mark.is_none());

@@ -1,7 +1,7 @@
 //! Unrolling: a kernel with marked loops and arrays → the same kernel with statements one after the other and single variables.
 //!
 //! Devices keep single variables in registers; an array that is indexed goes to memory, and on a CPU adapter loops cost
-//! five times what their statements do. So kernels are written with loops and arrays, are valid WGSL as they stand, and two
+//! five times what their statements do. So kernels are written with loops and arrays, are valid WGSL as they stand, and three
 //! marks say what becomes of them when they are linked:
 //!
 //! ```wgsl
@@ -19,15 +19,17 @@
 //! - `// registers` behind the `;` of an array declared without a value: its elements become variables, `acc[1][0]` is
 //!   `acc1_0`, so after unrolling every index is constant. A variable is declared where it is assigned first, if that is in the
 //!   block of the declaration, and else in the declaration's place, as zero.
+//! - `// rotate` behind the `{` of a loop: it stays a loop, and turns the registers that its variable indexes (`rotate`).
 //!
 //! The order of what is computed does not change, and so no bit of a result. Constants are folded where they meet. No name may
 //! appear twice: neither a new one that the source has, nor two in one block. It deliberately knows no types.
 
-use super::mistake::{MAX_ROUNDS, Mistake, UnrollError};
+use super::loops::Loop;
+use super::mistake::{Mistake, UnrollError};
 use super::names::{Names, declares, names};
-use super::place::Place;
 use super::registers;
-use super::tokens::{Constants, Mark, Token, closing, evaluate, spelled};
+use super::rotate;
+use super::tokens::{Constants, Token};
 use std::collections::BTreeSet;
 
 /// Unrolls the marked loops of a module and takes its marked arrays apart.
@@ -36,91 +38,12 @@ use std::collections::BTreeSet;
 /// See [`Mistake`].
 pub fn unroll<'a>(tokens: &[Token<'a>], constants: &Constants) -> Result<Vec<Token<'a>>, UnrollError> {
     let mut names = Names::of(tokens);
-    let repeated = Unroller { constants, names: &mut names }.expanded(tokens)?;
+    let turning = rotate::rotated(tokens.to_vec(), constants, &mut names)?;
+    let repeated = Unroller { constants, names: &mut names }.expanded(&turning)?;
     let mut single = registers::taken_apart(repeated, constants, &mut names)?;
     fold(&mut single);
     no_name_twice(&single)?;
     Ok(single)
-}
-
-/// A marked loop among tokens.
-struct Loop<'t, 'a> {
-    place: Place,
-    variable: &'t str,
-    /// Start, end and step.
-    bounds: [&'t [Token<'a>]; 3],
-    body: &'t [Token<'a>],
-    /// Rounds up to which it is unrolled.
-    most: u32,
-    /// Position behind its `}`.
-    end: usize,
-}
-
-impl<'t, 'a> Loop<'t, 'a> {
-    /// The loop at the word `for`, if it is marked.
-    fn at(tokens: &'t [Token<'a>], at: usize) -> Result<Option<Self>, UnrollError> {
-        if !tokens.get(at + 1).is_some_and(|token| token.is("(")) {
-            return Ok(None);
-        }
-        let head_end = closing(tokens, at + 1)?;
-        let Some(Mark::Unroll { most }) = tokens.get(head_end + 1).and_then(|token| token.mark) else {
-            return Ok(None);
-        };
-        let end = closing(tokens, head_end + 1)?;
-        let head: Vec<&[Token<'a>]> = tokens[at + 2..head_end].split(|token| token.is(";")).collect();
-        let place = tokens[at].place;
-        let form = UnrollError { place, mistake: Mistake::LoopForm };
-        let [[var, variable, equals, start @ ..], [tested, less, limit @ ..], [stepped, plus, step @ ..]] =
-            head.as_slice()
-        else {
-            return Err(form);
-        };
-        let words = var.is("var") && equals.is("=") && less.is("<") && plus.is("+=");
-        if !words || tested.text != variable.text || stepped.text != variable.text {
-            return Err(form);
-        }
-        let body = &tokens[head_end + 2..end];
-        Ok(Some(Self { place, variable: &variable.text, bounds: [start, limit, step], body, most, end: end + 1 }))
-    }
-
-    /// The values of its variable; none where it has more rounds than are unrolled by choice.
-    fn rounds(&self, constants: &Constants) -> Result<Option<Vec<u32>>, UnrollError> {
-        let mut values = [0; 3];
-        for ((value, bound), name) in values.iter_mut().zip(self.bounds).zip(["start", "end", "step"]) {
-            let found = evaluate(bound, constants).filter(|found| *found > 0 || name != "step");
-            *value = found.ok_or_else(|| UnrollError {
-                place: self.place,
-                mistake: Mistake::OpenBound { bound: name, expression: spelled(bound) },
-            })?;
-        }
-        let [start, limit, step] = values;
-        let rounds = limit.saturating_sub(start).div_ceil(step);
-        if rounds > MAX_ROUNDS {
-            return Err(UnrollError { place: self.place, mistake: Mistake::TooManyRounds { rounds } });
-        }
-        Ok((rounds <= self.most).then(|| (0..rounds).map(|round| start + round * step).collect()))
-    }
-
-    /// Refuses `break` and `continue` of this loop, and an assignment to its variable.
-    fn no_jumps(&self) -> Result<(), UnrollError> {
-        let mut inner: Vec<bool> = Vec::new();
-        let mut opens_loop = false;
-        for (at, token) in self.body.iter().enumerate() {
-            let assigned = token.is(self.variable) && self.body.get(at + 1).is_some_and(registers::assigns);
-            match token.text.as_ref() {
-                "for" | "while" | "loop" | "switch" => opens_loop = true,
-                "{" => inner.push(std::mem::take(&mut opens_loop) && token.mark.is_none()),
-                "}" => _ = inner.pop(),
-                "break" | "continue" if !inner.contains(&true) => {
-                    let mistake = Mistake::Jump { statement: token.text.to_string() };
-                    return Err(UnrollError { place: token.place, mistake });
-                }
-                _ if assigned => return Err(UnrollError { place: token.place, mistake: Mistake::LoopForm }),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
 }
 
 struct Unroller<'s, 'n> {

@@ -60,6 +60,24 @@ fn arrays_become_variables_where_they_get_their_first_value() {
 }
 
 #[test]
+fn loops_that_rotate_stay_and_turn_what_they_index() {
+    check(
+        "{\nvar a: array<f32, 3>; // registers\nfor (var r = 0u; r < 3u; r += 1u) { // rotate\nf(r, a[r]);\n}\n}",
+        "{\nvar a0=f32();\nvar a1=f32();\nvar a2=f32();\nfor(var r=0u; r < 3u;r+=1u){\nf(r,a0);\nlet a_turned0=a0;\na0=a1;\na1=a2;\na2=a_turned0;\n}\n}"
+            .replace("; r < ", ";r < ")
+            .as_str(),
+    );
+    // What is named of an array of two dimensions, then a component.
+    let source = "{\nvar a: array<array<vec4<f32>, 2>, 2>; // registers\nfor (var q = 0u; q < 2u; q += 1u) { // rotate\nfor (var r = 0u; r < 2u; r += 1u) { // rotate\nfor (var c = 0u; c < 4u; c += 1u) { // rotate\nf(q, a[r][q][c]);\n}\n}\n}\n}";
+    let body = unrolled(source, &[]).split_once("f(q").expect("the call").1.to_owned();
+    let expected = ",a0_0.x);\na0_0=a0_0.yzwx;\n}\nlet a_turned0=a0_0;\na0_0=a1_0;\na1_0=a_turned0;\n}\nlet a_turned0=a0_0;\na0_0=a0_1;\na0_1=a_turned0;\nlet a_turned1=a1_0;\na1_0=a1_1;\na1_1=a_turned1;\n}\n}\n";
+    assert_eq!(body, expected);
+    // All of an array is in its place behind a loop, and one element needs no turning.
+    let single = "{\nvar a: array<f32, 1>; // registers\nfor (var r = 0u; r < 1u; r += 1u) { // rotate\nf(a[r]);\n}\ng(a[0]);\n}";
+    assert!(!unrolled(single, &[]).contains("turned"), "{}", unrolled(single, &[]));
+}
+
+#[test]
 fn constants_are_folded_where_they_meet() {
     let of = |expression: &str| {
         let source = format!("for (var i = 2u; i < 3u; i += 1u) {{ // unroll\nx = {expression};\n}}");
@@ -104,7 +122,18 @@ fn mistakes_are_reported_with_their_line() {
         "{\nvar a: array<u32, 2>; // registers\nif (c) {\nlet a = 1u;\n}\n}",
         "{\nfor (var i = 0u; i < 2u; i += 1u) { // unroll\nlet w = 1u;\n}\nfor (var i = 1u; i < 2u; i += 1u) { // unroll\nlet w = 1u;\n}\n}",
     ];
+    let rotating = [
+        ("array<u32, 3>", "for (var i = 0u; i < 2u; i += 1u)", "f(a[i]);"),
+        ("array<u32, 2>", "for (var i = 1u; i < 2u; i += 1u)", "f(a[i]);"),
+        ("array<u32, 2>", "for (var i = 0u; i < n; i += 1u)", "f(a[i]);"),
+        ("array<u32, 2>", "for (var i = 0u; i < 2u; i += 1u)", "f(b[i]);"),
+        ("array<u32, 2>", "for (var i = 0u; i < 2u; i += 1u)", "f(a[i]);\ncontinue;"),
+        ("array<u32, 2>", "if (n)", "f(a[0]);"),
+    ];
+    let rotating = rotating
+        .map(|(kind, head, body)| format!("{{\nvar a: {kind}; // registers\n{head} {{ // rotate\n{body}\n}}\n}}"));
     let mut messages: Vec<String> = cases.iter().map(|source| unrolled(source, &[])).collect();
+    messages.extend(rotating.iter().map(|source| unrolled(source, &[])));
     messages.push(unrolled("const A: f32 = 1.0;", &[("A", 3)]));
     messages.push(unrolled("const A: u32 = 1u;", &[("B", 3)]));
     golden("unroll_errors.txt", &(messages.join("\n") + "\n"));
@@ -142,7 +171,10 @@ fn no_mark_is_left_and_written_kernels_are_short() {
         let Ok(written) = link_form(kernel, encoding, None, Form::Written) else { continue };
         let unrolled = link(kernel, encoding, None).expect("links as it is written");
         let same = written.source == unrolled.source;
-        let has_marks = [row.body].iter().chain(row.shared).any(|file| file.text.contains("// unroll"));
+        let has_marks = [row.body]
+            .iter()
+            .chain(row.shared)
+            .any(|file| ["// unroll", "// rotate"].iter().any(|mark| file.text.contains(mark)));
         assert_eq!(same, !has_marks, "{kernel:?}");
         let facts =
             |l: &crate::emit::Linked| (l.block.size_bytes(), l.storage_bindings, l.workgroup_size, l.workgroup_bytes);

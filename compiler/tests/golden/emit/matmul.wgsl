@@ -173,20 +173,19 @@ k+=DEPTH;
 }
 if(active_invocation){
 let out_base=out_base_of(z,0u);
-for(var first=0u;first < COLUMNS;first+=4u){
-var v0=acc0_0;
-var v1=acc1_0;
-var v2=acc2_0;
-let v3=acc3_0;
+for(var q=0u;q < PANELS*PANEL_QUADS;q+=1u){
 for(var r=0u;r < ROWS;r+=1u){
-for(var c=first;c < first+4u;c+=1u){
-store(out_base,z,m+r*8u,panel*PANEL+c,v0.x);
-v0=v0.yzwx;
+for(var c=0u;c < 4u;c+=1u){
+store(out_base,z,m+r*8u,panel*PANEL+4u*q+c,acc0_0.x);
+acc0_0=acc0_0.yzwx;
 }
-v0=v1;
-v1=v2;
-v2=v3;
+let acc_turned0=acc0_0;
+acc0_0=acc1_0;
+acc1_0=acc2_0;
+acc2_0=acc3_0;
+acc3_0=acc_turned0;
 }
+let acc_turned0=acc0_0;
 acc0_0=acc0_1;
 acc0_1=acc0_2;
 acc0_2=acc0_3;
@@ -194,6 +193,8 @@ acc0_3=acc0_4;
 acc0_4=acc0_5;
 acc0_5=acc0_6;
 acc0_6=acc0_7;
+acc0_7=acc_turned0;
+let acc_turned1=acc1_0;
 acc1_0=acc1_1;
 acc1_1=acc1_2;
 acc1_2=acc1_3;
@@ -201,6 +202,8 @@ acc1_3=acc1_4;
 acc1_4=acc1_5;
 acc1_5=acc1_6;
 acc1_6=acc1_7;
+acc1_7=acc_turned1;
+let acc_turned2=acc2_0;
 acc2_0=acc2_1;
 acc2_1=acc2_2;
 acc2_2=acc2_3;
@@ -208,6 +211,8 @@ acc2_3=acc2_4;
 acc2_4=acc2_5;
 acc2_5=acc2_6;
 acc2_6=acc2_7;
+acc2_7=acc_turned2;
+let acc_turned3=acc3_0;
 acc3_0=acc3_1;
 acc3_1=acc3_2;
 acc3_2=acc3_3;
@@ -215,6 +220,7 @@ acc3_3=acc3_4;
 acc3_4=acc3_5;
 acc3_5=acc3_6;
 acc3_6=acc3_7;
+acc3_7=acc_turned3;
 }
 }
 }
@@ -234,14 +240,17 @@ slots:array<vec4<u32>,16>,
 @group(0)@binding(3)var<storage,read_write> x:array<f32>;
 const PANEL:u32=32u;
 const PANEL_QUADS:u32=PANEL/4u;
+fn weights_of(z:u32)-> u32{
+return params.weight_base;
+}
+fn batch_of(z:u32)-> vec3<u32> {
+return vec3<u32>(z/(params.batch_1*params.batch_2),(z/params.batch_2)%params.batch_1,z%params.batch_2);
+}
 fn rows_of_product()-> u32{
 return params.m;
 }
 fn terms_of_sum()-> u32{
 return params.k;
-}
-fn weights_of(z:u32)-> u32{
-return params.weight_base;
 }
 fn out_base_of(z:u32,part:u32)-> u32{
 return params.out_offset+dot(batch_of(z),params.out_batch_stride.xyz)+part*params.out_batch_stride.w;
@@ -251,9 +260,6 @@ if(m < params.m&&column < params.n_count){
 let n=params.n0+column;
 out[out_base+m*params.out_stride_m+n*params.out_stride_n]=epilogue(value,z,m,n);
 }
-}
-fn batch_of(z:u32)-> vec3<u32> {
-return vec3<u32>(z/(params.batch_1*params.batch_2),(z/params.batch_2)%params.batch_1,z%params.batch_2);
 }
 const PAGE_WIDTH:u32=256u;
 fn page_size()-> vec2<u32> {
