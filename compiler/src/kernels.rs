@@ -63,17 +63,18 @@ pub struct KernelRow {
     pub class: OperatorClass,
     /// Rounds of its loops.
     pub rounds: Rounds,
-    /// Whether `tiled_cooperative` can take the place of `tiled` among its files.
+    /// Whether there are files that multiply matrices of halves in place of its own.
     pub cooperative: bool,
 }
 
-/// In what products and convolutions with streamed weights are computed.
+/// In what products and convolutions with streamed weights, and attention, are computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Math {
     /// f32.
     #[default]
     F32,
-    /// Products of halves, added up as f32, where the weights are halves and the device multiplies matrices of these; else f32.
+    /// Products of halves, added up as f32, where weights, if there are any, are halves and the device multiplies matrices of these;
+    /// else f32.
     Mixed,
 }
 
@@ -163,9 +164,14 @@ impl KernelRow {
 pub const SHARED_EACH: WgslFile = body!("shared/each");
 const SHARED_TILED: WgslFile = body!("shared/tiled");
 const SHARED_WIDE: WgslFile = body!("shared/wide");
-/// What takes the place of the tiles of f32 where matrices of halves are multiplied.
-const SHARED_TILED_COOPERATIVE: WgslFile = body!("shared/tiled_cooperative");
-/// What these enable.
+/// What is in the place of some files where matrices of halves are multiplied.
+const IN_PLACE: &[(WgslFile, &[WgslFile])] = &[
+    (SHARED_TILED, &[body!("shared/tiled_cooperative"), SHARED_HALF_SCALES]),
+    (SHARED_TILED_COLUMNS, &[]),
+    (body!("attention"), &[body!("attention_cooperative"), SHARED_HALF_SCALES]),
+];
+const SHARED_HALF_SCALES: WgslFile = body!("shared/half_scales");
+/// What they enable.
 pub const COOPERATIVE_EXTENSIONS: WgslFile = body!("shared/cooperative_extensions");
 const SHARED_TILED_COLUMNS: WgslFile = body!("shared/tiled_columns");
 const SHARED_TILED_WEIGHTS: WgslFile = body!("shared/tiled_weights");
@@ -453,11 +459,13 @@ kernels! {
         .class(REUSABLE),
     Attention => row(body!("attention"), Hook::ScoreMask, ATTENTION, ATTENTION_64)
         .shared(&[SHARED_ATTENTION])
+        .cooperative()
         .tile_named("TILE_ROWS", 64)
         .class(HIERARCHICAL),
     Attention128 => row(body!("attention"), Hook::ScoreMask, ATTENTION, ATTENTION_128)
         .variant("attention_128", &[("HEAD", 128)])
         .shared(&[SHARED_ATTENTION])
+        .cooperative()
         .tile_named("TILE_ROWS", 64)
         .class(HIERARCHICAL),
     AttentionWide => row(body!("attention_wide"), Hook::ScoreMask, ATTENTION, ATTENTION_WIDE)
@@ -554,13 +562,15 @@ impl Kernel {
     pub fn rounds(self, params: &params::Params, expression_rounds: u64) -> u64 {
         self.row().rounds.count(params, expression_rounds)
     }
-    /// The files that it is linked with, and its constants, for products of halves.
+    /// Its body and the files that it is linked with, and its constants, where matrices of halves are multiplied.
     pub fn cooperative_parts(self) -> (Vec<WgslFile>, Vec<(&'static str, u32)>) {
         let row = self.row();
-        let files = row.shared.iter().filter(|file| **file != SHARED_TILED_COLUMNS);
-        let in_place = |file: &WgslFile| if *file == SHARED_TILED { SHARED_TILED_COOPERATIVE } else { *file };
+        let in_place = |file: &WgslFile| {
+            let found = IN_PLACE.iter().find(|(replaced, _)| replaced == file);
+            found.map_or_else(|| vec![*file], |(_, files)| files.to_vec())
+        };
         let constants = row.constants.iter().filter(|(name, _)| *name != "TILE_K").copied();
-        (files.map(in_place).collect(), constants.collect())
+        (std::iter::once(&row.body).chain(row.shared).flat_map(in_place).collect(), constants.collect())
     }
     /// Operand buffers of its own, after the output.
     pub const fn own_operands(self) -> usize {
@@ -601,7 +611,8 @@ mod tests {
         let found: BTreeSet<String> = [below(""), below("/shared")].concat().into_iter().collect();
         let rows = Kernel::all().map(Kernel::row);
         let files = rows.flat_map(|row| [row.body].into_iter().chain(row.shared.iter().copied())).chain([FUNCTIONS]);
-        let files = files.chain([super::COOPERATIVE_EXTENSIONS, super::SHARED_TILED_COOPERATIVE]);
+        let files = files.chain([super::COOPERATIVE_EXTENSIONS]);
+        let files = files.chain(super::IN_PLACE.iter().flat_map(|(_, files)| *files).copied());
         let files = files.chain(Encoding::NAMED.into_iter().flat_map(|encoding| super::decoding(encoding).files));
         let known: BTreeSet<String> = files.map(|file| file.name.to_owned()).collect();
         assert_eq!(found, known);

@@ -5,7 +5,7 @@
 // already; rows are made halves times a power of two for which the largest so far of the 32 rows of a block is between 2^14 and 2^15, so
 // that none overflows, and sums are rescaled, exactly, when a larger one comes. An element is rounded to 11 bits, and one that is less by
 // more than 2^29 than the largest of its block to fewer. Terms are added up in an order that the device defines, the same in every run.
-// Expects:   what tiled.wgsl expects, without store_columns; tiled_weights.wgsl, whose texels are two terms of four columns.
+// Expects:   what tiled.wgsl expects, without store_columns; half_scales.wgsl; tiled_weights.wgsl, whose texels are two terms of four columns.
 
 // Blocks of 32 rows and of 64 columns, and terms of a tile.
 const ROW_BLOCKS: u32 = 1u;
@@ -55,27 +55,6 @@ fn store_columns(columns: Columns, fetched: Fetched) {
     tiles.columns[place + COLUMN_STEP_K] = vec4<f16>(vec4<f32>(x.y, y.y, z.y, w.y));
 }
 
-// The bits of infinity: those of what is not finite are no fewer.
-const INFINITE: u32 = 0x7f800000u;
-
-// Takes four elements into the largest of their block.
-fn raise(block: u32, value: vec4<f32>) {
-    let size = abs(value);
-    var most = max(max(size.x, size.y), max(size.z, size.w));
-    if (bitcast<u32>(most) >= INFINITE) {
-        let finite = select(vec4<f32>(), size, bitcast<vec4<u32>>(size) < vec4<u32>(INFINITE));
-        most = max(max(finite.x, finite.y), max(finite.z, finite.w));
-    }
-    if (bitcast<u32>(most) > atomicLoad(&largest[block])) {
-        atomicMax(&largest[block], bitcast<u32>(most));
-    }
-}
-
-// 2^14 / 2^e for a block whose largest value is from 2^e up, as far as the power and its inverse are normal.
-fn scale_of(block: u32) -> f32 {
-    return bitcast<f32>((268u - max(atomicLoad(&largest[block]) >> 23u, 15u)) << 23u);
-}
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let first_row = group.x * TILE_M;
@@ -111,7 +90,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var acc: array<array<coop_mat16x16<f32, C>, COLUMN_BLOCKS>, ROW_BLOCKS>; // registers
     for (var k0 = k_first; k0 < k_end; k0 += TILE_K) {
         for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll
-            raise(row[f].quad / 8u, fetched_row[f]);
+            raise(row[f].quad / 8u, finite(fetched_row[f]));
         }
         workgroupBarrier();
         let scale = scale_of(own_block);
@@ -120,7 +99,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 acc[a][b] = acc[a][b] * (scale * inverse);
             }
         }
-        inverse = bitcast<f32>((254u << 23u) - bitcast<u32>(scale));
+        inverse = inverse_of(scale);
         for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll
             place_rows(row[f], fetched_row[f] * scale_of(row[f].quad / 8u));
         }

@@ -79,8 +79,8 @@ pub struct PlanArgs {
     /// With --weights auto: most bytes of all weights, e.g. 400MB, or `budget` for as many as --budget.
     #[arg(long, value_name = "SIZE")]
     pub bytes: Option<String>,
-    /// What products and convolutions with weights are computed in: mixed is faster where a device has units for it, and rounds
-    /// activations to 11 bits.
+    /// What products and convolutions with weights, and attention, are computed in: mixed is faster where a device has units for
+    /// it, and rounds activations to 11 bits.
     #[arg(long, value_enum, default_value = "f32")]
     pub math: MathArg,
     /// Inputs that the model is run with on the CPU, for the errors of --weights auto; they also weigh what rounding to q8 and q4

@@ -62,9 +62,9 @@ impl KernelCache {
         Ok(linked)
     }
 
-    /// Whether a kernel gets a cooperative source: only halves are halves as they are stored.
+    /// Whether a kernel gets a cooperative source: of weights, only halves are halves as they are stored.
     fn cooperative(&self, kernel: Kernel, encoding: Option<Encoding>) -> bool {
-        self.math == Math::Mixed && kernel.row().cooperative && encoding == Some(Encoding::F16)
+        self.math == Math::Mixed && kernel.row().cooperative && encoding.is_none_or(|of| of == Encoding::F16)
     }
 
     /// A kernel's own text, unrolled on first use.

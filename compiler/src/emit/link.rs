@@ -132,16 +132,18 @@ pub fn own_text(
     let decoding = encoding.map(decoding);
     let (files, mut constants) =
         decoding.map_or_else(Default::default, |decoding| (decoding.files, decoding.constants));
-    let (extensions, shared, row_constants) = match arithmetic {
-        Arithmetic::Single => (None, row.shared.to_vec(), row.constants.to_vec()),
+    let (extensions, body_and_shared, row_constants) = match arithmetic {
+        Arithmetic::Single => {
+            (None, std::iter::once(&row.body).chain(row.shared).copied().collect(), row.constants.to_vec())
+        }
         Arithmetic::Cooperative => {
-            let (shared, constants) = kernel.cooperative_parts();
-            (Some(COOPERATIVE_EXTENSIONS), shared, constants)
+            let (files, constants) = kernel.cooperative_parts();
+            (Some(COOPERATIVE_EXTENSIONS), files, constants)
         }
     };
     constants.extend(row_constants);
     let mut own = Vec::new();
-    for file in extensions.iter().chain(&files).chain(&[row.body]).chain(&shared) {
+    for file in extensions.iter().chain(&files).chain(&body_and_shared) {
         own.extend(tokens::tokens(file.name, file.text).map_err(mistake)?);
     }
     let constants = tokens::set_constants(&mut own, &constants).map_err(mistake)?;
