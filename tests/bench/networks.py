@@ -26,6 +26,7 @@ import re
 import statistics
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 REOPENED = 3  # calls of each network of which the median is taken
@@ -68,7 +69,7 @@ class Bench:
             random.Random(a.seed).shuffle(self.order)
 
     def flags(self):
-        return ["--adapter", self.a.adapter] if self.a.adapter else []
+        return ["--io", self.a.io] + (["--adapter", self.a.adapter] if self.a.adapter else [])
 
     def compile(self, name, bundle, budget=None):
         """Compiles a network; with a budget below the least, for the least."""
@@ -98,6 +99,7 @@ class Bench:
         call(self.a.bin / "flashmem-run", "sequence", app, "--script", script, "--json", times, *inputs, *quiet, *self.flags())
         found = json.loads(times.read_text())
         stats = found["stats"]
+        times.rename(self.a.work / f"{what}.json")
         self.add(what, sum(run["ms"] for run in found["runs"]), stats["measured_peak_bytes"], stats["declared_peak_bytes"],
                  sum(run["bytes_read"] for run in found["runs"]), sum(run["predicted_ms"] for run in found["runs"]))
 
@@ -108,12 +110,20 @@ class Bench:
              *self.flags())
         return json.loads(stats.read_text())
 
-    def apart(self):
+    def compile_all(self):
+        """Every network for linking, with an equal share of the budget, and with the whole budget."""
         share = size(self.a.budget) // len(self.names)
+        skipped = self.a.skip.split(",")
+        kinds = [("", None)] + [(kind, budget) for kind, budget in ((".apart", share), (".reopened", self.a.budget))
+                                if kind[1:] not in skipped]
+        jobs = [(name, self.a.work / f"{name}{kind}.fmplan", budget) for kind, budget in kinds for name in self.names]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda job: self.compile(*job), jobs))
+
+    def apart(self):
         ms, peak, declared, read = 0, 0, 0, 0
         for name in self.names:
-            bundle = self.a.work / "own.fmplan"
-            self.compile(name, bundle, share)
+            bundle = self.a.work / f"{name}.apart.fmplan"
             stats = self.run(name, bundle, self.order.count(name))
             ms += sum(stats["runs_ms"])
             read += sum(stats["bytes_read_runs"])
@@ -124,8 +134,7 @@ class Bench:
     def reopened(self):
         ms, peak, declared, read = 0, 0, 0, 0
         for name in self.names:
-            bundle = self.a.work / "own.fmplan"
-            self.compile(name, bundle, self.a.budget)
+            bundle = self.a.work / f"{name}.reopened.fmplan"
             runs = [self.run(name, bundle, 1) for _ in range(REOPENED)]
             calls = self.order.count(name)
             ms += calls * statistics.median(stats["load_ms"] + stats["runs_ms"][0] for stats in runs)
@@ -161,12 +170,12 @@ def main():
     ap.add_argument("--weights", default="f16")
     ap.add_argument("--page", default="1MiB", help="size of pages of the linked bundle")
     ap.add_argument("--device", default="desktop", help="profile for the compiler")
+    ap.add_argument("--io", default="buffered", help="as of flashmem-run: buffered leaves nothing in the page cache, as if memory were full")
     ap.add_argument("--adapter", help="as of flashmem-run")
     ap.add_argument("--skip", default="", help="of the five, separated by commas")
     bench = Bench(ap.parse_args())
     bench.a.work.mkdir(parents=True, exist_ok=True)
-    for name in bench.names:
-        bench.compile(name, bench.a.work / f"{name}.fmplan")
+    bench.compile_all()
     steps = {"linked": lambda: bench.linked("linked", bench.a.budget, True),
              "unannounced": lambda: bench.linked("unannounced", bench.a.budget, False),
              "resident": lambda: bench.linked("resident", None, True),
