@@ -3,7 +3,8 @@
 
 use super::error::EmitError;
 use super::expression::Expression;
-use super::link::{Arithmetic, Form, Linked, link_text, linked, own_text};
+use super::link::{Form, Linked, link_text, own_text};
+use super::reflect::Arithmetic;
 use super::tokens::Text;
 use crate::kernels::{Kernel, Math};
 use flashmem_plan_format::plan::{Cooperative, Encoding};
@@ -45,19 +46,18 @@ impl KernelCache {
         if let Some(linked) = self.linked.borrow().get(&key) {
             return Ok(Rc::clone(linked));
         }
-        let text = |arithmetic| link_text(kernel, encoding, expression, self.own(kernel, encoding, arithmetic)?);
-        let (source, reflected) = text(Arithmetic::Single)?;
-        let cooperative = match self.cooperative(kernel, encoding) {
-            true => Some(text(Arithmetic::Cooperative)?),
-            false => None,
-        };
-        if let Some((_, other)) = cooperative.as_ref().filter(|(_, other)| !other.has_layout_of(&reflected)) {
-            let [claimed, found] = [&reflected, other].map(|it| format!("{:?}", it.block));
-            return Err(EmitError::Claim { kernel, what: "the layout of its cooperative source", claimed, found });
+        let link =
+            |arithmetic| link_text(kernel, (encoding, arithmetic), expression, self.own(kernel, encoding, arithmetic)?);
+        let mut linked = link(Arithmetic::Single)?;
+        if self.cooperative(kernel, encoding) {
+            let other = link(Arithmetic::Cooperative)?;
+            if !other.has_layout_of(&linked) {
+                let [claimed, found] = [&linked, &other].map(|it| format!("{:?}", it.block));
+                return Err(EmitError::Claim { kernel, what: "the layout of its cooperative source", claimed, found });
+            }
+            linked.cooperative = Some(Cooperative { source: other.source, workgroup_bytes: other.workgroup_bytes });
         }
-        let cooperative =
-            cooperative.map(|(source, other)| Cooperative { source, workgroup_bytes: other.workgroup_bytes });
-        let linked = Rc::new(linked(kernel, expression, source, reflected, cooperative));
+        let linked = Rc::new(linked);
         self.linked.borrow_mut().insert(key, Rc::clone(&linked));
         Ok(linked)
     }

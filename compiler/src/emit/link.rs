@@ -3,7 +3,7 @@
 use super::block::Block;
 use super::error::EmitError;
 use super::expression::Expression;
-use super::reflect::Reflected;
+use super::reflect::{Arithmetic, Reflected};
 use super::tokens::Text;
 use super::{codegen, reflect, tokens, unroll};
 use crate::kernels::{COOPERATIVE_EXTENSIONS, FUNCTIONS, Kernel, decoding};
@@ -57,47 +57,25 @@ pub fn link_form(
     expression: Option<&Expression>,
     form: Form,
 ) -> Result<Linked, EmitError> {
-    let (source, reflected) =
-        link_text(kernel, encoding, expression, own_text(kernel, encoding, Arithmetic::Single, form)?)?;
-    Ok(linked(kernel, expression, source, reflected, None))
+    let own = own_text(kernel, encoding, Arithmetic::Single, form)?;
+    link_text(kernel, (encoding, Arithmetic::Single), expression, own)
 }
 
-/// What a kernel computes in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Arithmetic {
-    /// f32, with plain WebGPU.
-    Single,
-    /// Matrices of halves, with extensions.
-    Cooperative,
-}
-
-/// A linked kernel, and what takes its place on devices that multiply matrices of halves.
-pub fn linked(
-    kernel: Kernel,
-    expression: Option<&Expression>,
-    source: String,
-    reflected: Reflected,
-    cooperative: Option<Cooperative>,
-) -> Linked {
-    Linked {
-        label: codegen::label(kernel, expression),
-        source,
-        block: reflected.block,
-        uses_weights: reflected.uses_weights,
-        storage_bindings: reflected.storage_bindings,
-        workgroup_size: reflected.workgroup_size,
-        workgroup_bytes: reflected.workgroup_bytes,
-        cooperative,
+impl Linked {
+    /// Whether one module can take the place of the other: the same parameters and bindings.
+    pub fn has_layout_of(&self, other: &Self) -> bool {
+        self.block.has_fields_of(&other.block)
+            && (self.uses_weights, self.storage_bindings) == (other.uses_weights, other.storage_bindings)
     }
 }
 
-/// Links a kernel whose own text is made: its source, and what naga says about it.
+/// Links a kernel whose own text is made, without another source beside it.
 pub fn link_text(
     kernel: Kernel,
-    encoding: Option<Encoding>,
+    (encoding, arithmetic): (Option<Encoding>, Arithmetic),
     expression: Option<&Expression>,
     own: Text,
-) -> Result<(String, Reflected), EmitError> {
+) -> Result<Linked, EmitError> {
     let generated = codegen::generate(kernel, expression)?;
     let mistake = |mistake| EmitError::Unroll { kernel, mistake };
     let Text { mut source, mut places } = own;
@@ -112,8 +90,19 @@ pub fn link_text(
     }
     append(GENERATED, &generated.text)?;
     let added = expression.map_or(0, |e| e.added_buffers(kernel));
-    let reflected = reflect::reflect(kernel, encoding, &source, &places, added)?;
-    Ok((source, reflected))
+    let reflected = reflect::reflect(kernel, (encoding, arithmetic), &source, &places, added)?;
+    let Reflected { block, uses_weights, storage_bindings, workgroup_size, workgroup_bytes } = reflected;
+    let label = codegen::label(kernel, expression);
+    Ok(Linked {
+        label,
+        source,
+        block,
+        uses_weights,
+        storage_bindings,
+        workgroup_size,
+        workgroup_bytes,
+        cooperative: None,
+    })
 }
 
 /// What the text that is generated for an expression is called in messages.

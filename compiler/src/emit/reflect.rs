@@ -8,7 +8,7 @@
 use super::block::Block;
 use super::error::EmitError;
 use super::place::Place;
-use crate::kernels::{COOPERATIVE_EXTENSIONS, Hook, Kernel, MAX_EPILOGUE_OPERANDS, MAX_SCORE_OPERANDS, PANEL};
+use crate::kernels::{Hook, Kernel, MAX_EPILOGUE_OPERANDS, MAX_SCORE_OPERANDS, PANEL};
 use crate::narrow::index32;
 use flashmem_plan_format::plan::{Encoding, MAX_PAGES_PER_DISPATCH, PAGE_WIDTH_TEXELS};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -39,11 +39,22 @@ pub struct Reflected {
     pub workgroup_bytes: u32,
 }
 
-impl Reflected {
-    /// Whether one module can take the place of the other: the same parameters and bindings.
-    pub fn has_layout_of(&self, other: &Self) -> bool {
-        self.block.has_fields_of(&other.block)
-            && (self.uses_weights, self.storage_bindings) == (other.uses_weights, other.storage_bindings)
+/// What a kernel computes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Arithmetic {
+    /// f32, with plain WebGPU.
+    Single,
+    /// Matrices of halves, with extensions.
+    Cooperative,
+}
+
+impl Arithmetic {
+    /// What modules may use, and bytes of workgroup memory.
+    fn limits(self) -> (Capabilities, u32) {
+        match self {
+            Self::Single => (CAPABILITIES, MAX_WORKGROUP_BYTES),
+            Self::Cooperative => (CAPABILITIES | COOPERATIVE_CAPABILITIES, MAX_COOPERATIVE_BYTES),
+        }
     }
 }
 
@@ -51,7 +62,7 @@ impl Reflected {
 /// that its expression declares.
 pub fn reflect(
     kernel: Kernel,
-    encoding: Option<Encoding>,
+    (encoding, arithmetic): (Option<Encoding>, Arithmetic),
     source: &str,
     places: &[Place],
     added: u32,
@@ -63,12 +74,7 @@ pub fn reflect(
     };
     let module = naga::front::wgsl::parse_str(source)
         .map_err(|error| invalid(error.emit_to_string(source), error.location(source)))?;
-    let cooperative = places.first().is_some_and(|place| place.file == COOPERATIVE_EXTENSIONS.name);
-    let (capabilities, most_bytes) = if cooperative {
-        (CAPABILITIES | COOPERATIVE_CAPABILITIES, MAX_COOPERATIVE_BYTES)
-    } else {
-        (CAPABILITIES, MAX_WORKGROUP_BYTES)
-    };
+    let (capabilities, most_bytes) = arithmetic.limits();
     Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .map_err(|error| invalid(error.emit_to_string(source), error.location(source)))?;

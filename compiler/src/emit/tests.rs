@@ -190,7 +190,13 @@ fn mistakes_are_reported_with_their_place() {
     let no_expression = link(Kernel::Pointwise, None, None).expect_err("it needs one").to_string();
     let excess = link(Kernel::Copy, None, Some(&Expression { program: residual(), buffers: vec![] }));
     let excess = excess.expect_err("it takes none").to_string();
-    let wgsl = super::reflect::reflect(Kernel::Copy, None, "fn main() { let x = y; }\n", &[], 0);
+    let wgsl = super::reflect::reflect(
+        Kernel::Copy,
+        (None, super::reflect::Arithmetic::Single),
+        "fn main() { let x = y; }\n",
+        &[],
+        0,
+    );
     let wgsl = wgsl.err().expect("y is unknown").to_string();
     golden("errors.txt", &[no_expression, excess, wgsl].join("\n"));
 }

@@ -79,12 +79,34 @@ fn cap(what: &'static str, slots: u32, limit: u32) -> Option<Violation> {
     (slots > limit).then_some(Violation::Cap { what, slots, limit })
 }
 
+/// The last step that reads each page.
+fn last_readers(step_pages: &[Option<Range<u32>>], pages: usize) -> Vec<Option<u32>> {
+    let mut last = vec![None; pages];
+    for (step, read) in (0..).zip(step_pages) {
+        for page in read.clone().into_iter().flatten() {
+            if let Some(last) = last.get_mut(page as usize) {
+                *last = Some(step);
+            }
+        }
+    }
+    last
+}
+
+/// Leaves a page without a slot; the one that it had.
+fn take(slot_of: &mut [Option<u32>], page: u32) -> Option<u32> {
+    slot_of.get_mut(page as usize).and_then(Option::take)
+}
+
 struct Replay<'a> {
     problem: &'a Problem,
     schedule: &'a Schedule,
     stream: &'a CommandStream,
     step_pages: &'a [Option<Range<u32>>],
+    /// The last step that reads a page, by page.
+    last_reader: Vec<Option<u32>>,
+    /// The live page of every slot, and the slot of every live page.
     holder: Vec<Option<u32>>,
+    slot_of: Vec<Option<u32>>,
     /// Position of the last submit, if any.
     last_submit: Option<usize>,
     load_commands: Vec<usize>,
@@ -106,6 +128,8 @@ impl<'a> Replay<'a> {
             schedule,
             stream,
             step_pages,
+            last_reader: last_readers(step_pages, problem.pages.len()),
+            slot_of: vec![None; problem.pages.len()],
             holder: vec![None; stream.slot_count as usize],
             last_submit: None,
             load_commands: Vec::new(),
@@ -162,7 +186,11 @@ impl<'a> Replay<'a> {
             None => self.violations.push(Violation::SlotRange { command: at, slot, slots: self.stream.slot_count }),
             Some(holder) => {
                 if let Some(live) = holder.replace(page) {
+                    take(&mut self.slot_of, live);
                     self.violations.push(Violation::Overwrite { command: at, page, live, slot });
+                }
+                if let Some(place) = self.slot_of.get_mut(page as usize) {
+                    *place = Some(slot);
                 }
             }
         }
@@ -170,13 +198,13 @@ impl<'a> Replay<'a> {
 
     fn drop(&mut self, at: usize, page: u32) {
         self.dropped += 1;
-        match self.holder.iter().position(|holder| *holder == Some(page)) {
+        match take(&mut self.slot_of, page) {
             None => self.violations.push(Violation::DropAbsent { command: at, page }),
-            Some(slot) => self.holder[slot] = None,
+            Some(slot) => self.holder[slot as usize] = None,
         }
-        let reads = |range: &Option<Range<u32>>| range.as_ref().is_some_and(|pages| pages.contains(&page));
-        let (past, future) = self.step_pages.split_at((self.next_step as usize).min(self.step_pages.len()));
-        if future.iter().any(reads) || !past.iter().any(reads) {
+        // All that read it have run, and there is one that does.
+        let last_reader = self.last_reader.get(page as usize).copied().flatten();
+        if last_reader.is_none_or(|last| last >= self.next_step) {
             self.violations.push(Violation::DropEarly { command: at, page });
         }
     }
@@ -195,7 +223,7 @@ impl<'a> Replay<'a> {
         let expected = &self.stream.slots_of_step[step as usize];
         for (index, page) in pages.clone().into_iter().flatten().enumerate() {
             let expected = expected.get(index).map(|slot| slot.0);
-            let actual = self.holder.iter().position(|holder| *holder == Some(page)).map(index32);
+            let actual = self.slot_of.get(page as usize).copied().flatten();
             if actual.is_none() || expected != actual {
                 self.violations.push(Violation::NotResident { command: at, step, page, expected, actual });
             }
