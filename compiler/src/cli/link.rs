@@ -140,6 +140,9 @@ fn print(output: &Path, report: &LinkReport) {
         linked.slot_count - linked.kept_slots,
         linked.staging_pages(),
     );
+    if let Some(note) = streaming_without_budget(linked.budget_bytes, linked.page_count, linked.slot_count) {
+        outln!("  {note}");
+    }
     report.networks.iter().for_each(|network| print_network(network, report));
     if let Some((us, bound_us)) = report.sequence_us {
         let gap = (us - bound_us) / us * 100.0;
@@ -149,6 +152,14 @@ fn print(output: &Path, report: &LinkReport) {
             bound_us / 1e3
         );
     }
+}
+
+/// What to say where nothing limits memory and an arena has too few slots all the same.
+fn streaming_without_budget(budget_bytes: Option<u64>, pages: u32, slots: u32) -> Option<String> {
+    let over = pages.saturating_sub(slots);
+    (budget_bytes.is_none() && over > 0).then(|| {
+        format!("no budget, but {over} pages more than an arena has slots: networks stream; compile them with larger pages (--page)")
+    })
 }
 
 fn print_network(network: &NetworkReport, report: &LinkReport) {
@@ -169,7 +180,15 @@ fn print_network(network: &NetworkReport, report: &LinkReport) {
 
 #[cfg(test)]
 mod tests {
-    use super::{calls, input, sequence};
+    use super::{calls, input, sequence, streaming_without_budget};
+
+    #[test]
+    fn pages_beyond_the_slots_are_mentioned_only_without_a_budget() {
+        assert_eq!(streaming_without_budget(None, 2048, 2048), None);
+        assert_eq!(streaming_without_budget(Some(1 << 30), 4970, 288), None);
+        let note = streaming_without_budget(None, 4970, 2048).expect("said");
+        assert!(note.contains("2922 pages") && note.contains("--page"), "{note}");
+    }
 
     #[test]
     fn networks_are_called_as_their_files_or_as_requested() {
