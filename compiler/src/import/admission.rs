@@ -49,7 +49,8 @@ pub fn opset(model: &ModelProto) -> Result<i64, ImportError> {
     }
 }
 
-fn canonical(domain: &str) -> &str {
+/// The name of a domain of operators; the standard one has two.
+pub(super) fn canonical(domain: &str) -> &str {
     if domain == "ai.onnx" { "" } else { domain }
 }
 

@@ -7,6 +7,7 @@
 //! as one in f32, with f16 at its interface (`widen.rs`). Symbolic dimensions have no defaults. Import deliberately recovers no
 //! pattern: layer norms, attention and activations arrive in pieces.
 
+mod absent;
 mod admission;
 mod axes;
 mod booleans;

@@ -4,6 +4,7 @@
 //! of known shape, after the public ones), and the public ports. It deliberately does not interpret operators, beyond knowing
 //! which of them need the value of a weight at compile time.
 
+use super::absent;
 use super::admission;
 use super::axes;
 use super::branches;
@@ -102,6 +103,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool, notes: &mut
     branches::take(graph, &BTreeMap::new());
     names.mark(graph);
     admission::check(&graph.node, opset).map_err(|error| error.with_names(&names))?;
+    absent::drop_trailing(&mut graph.node, opset);
     let types = check_types(graph, &weights, opset).map_err(|error| error.with_names(&names))?;
     ports::give_types(graph, &types)?;
     let initialisers = names_of_initialisers(graph, &weights);
@@ -263,6 +265,7 @@ fn take_branches(
             return Err(ImportError::Unsupported(refused));
         }
         admission::check(&inside, opset)?;
+        places.iter().for_each(|i| absent::drop_trailing(&mut graph.node[*i..=*i], opset));
         claims.add(Claims::of(&inside, &Known::of(graph, opset)));
         quantized::take(graph, weights, &MappedIntegers::default(), opset)?;
         kernel_ops.extend(rewritten(graph, opset, weights)?);

@@ -535,6 +535,10 @@ pub const OPERATORS: &[Operator] = &[
     op("Where", &[9, 16]),
     op("Xor", &[1, 7]).attributes("axis broadcast").rewritten(rewrite::broadcast),
     contributed("BiasGelu").rewritten(rewrite::gelu),
+    contributed("DynamicQuantizeMatMul")
+        .optional("b_zero_point bias")
+        .rewritten(rewrite::dynamically_quantized_product)
+        .values(),
     contributed("EmbedLayerNormalization")
         .attributes("epsilon mask_index_type")
         .optional("segment_ids segment_embedding mask position_ids mask_index embedding_sum")
@@ -546,6 +550,11 @@ pub const OPERATORS: &[Operator] = &[
         .optional("B Z")
         .limited("Relu, Tanh, Sigmoid, LeakyRelu, HardSigmoid and Clip as activations")
         .rewritten(rewrite::fused_conv),
+    contributed("FusedGemm")
+        .attributes("activation activation_alpha activation_beta activation_gamma alpha beta transA transB")
+        .optional("C")
+        .limited("Elu, HardSigmoid, LeakyRelu, Relu, Selu, Sigmoid, Softplus, Softsign, Tanh and ThresholdedRelu as activations")
+        .rewritten(rewrite::fused_gemm),
     contributed("FusedMatMul")
         .attributes("alpha transA transB transBatchA transBatchB")
         .rewritten(rewrite::fused_matmul),
@@ -564,6 +573,11 @@ pub const OPERATORS: &[Operator] = &[
         .limited("heads of a multiple of 4 elements, at most 256; causal")
         .rewritten(rewrite::group_query_attention),
     contributed("Inverse").limited("at most 32 rows").rewritten(Inverse::from_onnx),
+    contributed("MatMulIntegerToFloat")
+        .optional("a_zero_point b_zero_point bias")
+        .limited("one scale of A; scales of f32")
+        .rewritten(rewrite::scaled_integer_product)
+        .values(),
     // Sums are of f32, whatever precision the accuracy level allows.
     contributed("MatMulNBits")
         .attributes("K N accuracy_level bits=2|4|8 block_size")

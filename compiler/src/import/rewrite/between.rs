@@ -40,8 +40,7 @@ fn of_two(s: &mut Steps<'_>, op: &str) -> Result<Rewritten, Reason> {
     let zero = float(s, zero);
     let shifted = s.op("Add", &[&quotient, &zero], &[]);
     let whole = s.op("Round", &[&shifted], &[]);
-    let (low, high) = (s.floats(&[], &[low]), s.floats(&[], &[high]));
-    let bounded = s.op("Clip", &[&whole, &low, &high], &[]);
+    let bounded = s.clip(&whole, low, high);
     let y = s.op("Cast", &[&bounded], &[("to", Attribute::Int(element.into()))]);
     s.give(0, &y);
     Ok(Rewritten::Replaced)

@@ -3,7 +3,7 @@
 use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::import::reason::Reason;
-use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
+use tract_onnx::pb::{AttributeProto, NodeProto, tensor_proto::DataType};
 
 /// The erf form of the operand, or, with BiasGelu, of the sum of both.
 pub fn gelu(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
@@ -73,6 +73,74 @@ pub fn fused_conv(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let y = activated(s, &activation, &parameters, &sum)?;
     s.give(0, &y);
     Ok(Rewritten::Replaced)
+}
+
+/// A Gemm, and an activation of standard ONNX whose attributes stand behind `activation_`.
+pub fn fused_gemm(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
+    let activation = s.text_attribute("activation").unwrap_or("").to_owned();
+    if !GEMM_ACTIVATIONS.contains(&activation.as_str()) {
+        return Err(Reason::form("activation `{}`", [activation.as_str().into()]));
+    }
+    let inputs: Vec<&str> = (0..3).filter_map(|position| s.operand(position)).collect();
+    let product = s.op("Gemm", &inputs, &[]);
+    let (of_activation, of_product): (Vec<_>, Vec<_>) =
+        s.node.attribute.iter().filter(|a| a.name != "activation").cloned().partition(|a| a.name.starts_with(PREFIX));
+    if let Some(gemm) = s.nodes.last_mut() {
+        gemm.attribute = of_product;
+    }
+    let y = s.op(&activation, &[&product], &[]);
+    if let Some(activated) = s.nodes.last_mut() {
+        let short = |a: AttributeProto| AttributeProto { name: a.name.replacen(PREFIX, "", 1), ..a };
+        activated.attribute = of_activation.into_iter().map(short).collect();
+    }
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// What a FusedGemm calls the attributes of its activation.
+const PREFIX: &str = "activation_";
+
+/// Activations that ONNX Runtime takes into a FusedGemm.
+const GEMM_ACTIVATIONS: &[&str] =
+    &["Elu", "HardSigmoid", "LeakyRelu", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh", "ThresholdedRelu"];
+
+/// A product of 8-bit integers as floats: (A − its zero point) · (B − its zero point) · both scales + bias.
+fn integer_product(
+    s: &mut Steps<'_>,
+    [a, a_scale, a_zero]: [&str; 3],
+    [b, b_scale, b_zero]: [&str; 3],
+    bias: Option<&str>,
+) -> Result<Rewritten, Reason> {
+    if s.known.element_type(b_scale) != Some(DataType::Float as i32) {
+        return Err("scales that are not known to be f32".into());
+    }
+    let inputs = if b_zero.is_empty() { vec![a, b, a_zero] } else { vec![a, b, a_zero, b_zero] };
+    let sums = s.op("MatMulInteger", &inputs, &[]);
+    let sums = s.op("Cast", &[&sums], &[("to", Attribute::Int(DataType::Float as i64))]);
+    let scale = s.op("Mul", &[a_scale, b_scale], &[]);
+    let mut y = s.op("Mul", &[&sums, &scale], &[]);
+    if let Some(bias) = bias {
+        y = s.op("Add", &[&y, bias], &[]);
+    }
+    s.give(0, &y);
+    Ok(Rewritten::Replaced)
+}
+
+/// A MatMulInteger between a quantization of its first operand and a scaling of its result.
+pub fn dynamically_quantized_product(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
+    let (x, b, b_scale) = (s.needed(0)?, s.needed(1)?, s.needed(2)?);
+    let [a, a_scale, a_zero] = s.three("DynamicQuantizeLinear", &[x], &[]);
+    integer_product(s, [&a, &a_scale, &a_zero], [b, b_scale, s.operand(3).unwrap_or_default()], s.operand(4))
+}
+
+/// A MatMulInteger and a scaling of its result.
+pub fn scaled_integer_product(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
+    let (a, b, a_scale, b_scale) = (s.needed(0)?, s.needed(1)?, s.needed(2)?, s.needed(3)?);
+    if !s.known.rank(a_scale).is_some_and(|(_, is_one)| is_one) {
+        return Err("a scale of A that is not known to be one number".into());
+    }
+    let zeros = [4, 5].map(|position| s.operand(position).unwrap_or_default());
+    integer_product(s, [a, a_scale, zeros[0]], [b, b_scale, zeros[1]], s.operand(6))
 }
 
 /// An activation by ONNX Runtime's name for it.

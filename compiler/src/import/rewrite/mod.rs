@@ -27,7 +27,10 @@ mod wide;
 
 pub use attention::attention;
 pub use between::{quantized_add, quantized_concat, quantized_mul, quantized_of_one, quantized_softmax};
-pub use contributed::{embed_layer_normalization, fused_conv, fused_matmul, gelu};
+pub use contributed::{
+    dynamically_quantized_product, embed_layer_normalization, fused_conv, fused_gemm, fused_matmul, gelu,
+    scaled_integer_product,
+};
 pub use elementwise::{bit_cast, celu, einsum, equal, mish, pow, selu, softplus, swiglu, swish};
 pub use language::{group_query_attention, multi_head_attention, rotary_embedding};
 pub use legacy::{broadcast, cast, concat, prelu, reshape, tile, top_k};

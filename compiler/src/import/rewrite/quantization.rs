@@ -111,10 +111,9 @@ fn halves(s: &mut Steps<'_>, x: &str) -> (String, String) {
 /// x / scale, corrected by the exact remainder: a device's own division may be a few units off, and a quotient that lies on
 /// a half must not miss it.
 pub(super) fn quotient(s: &mut Steps<'_>, x: &str, scale: &str) -> String {
-    let (low, high) = (s.floats(&[], &[-1e9]), s.floats(&[], &[1e9]));
     let quotient = s.op("Div", &[x, scale], &[]);
     // Infinities stay out of the differences below.
-    let quotient = s.op("Clip", &[&quotient, &low, &high], &[]);
+    let quotient = s.clip(&quotient, -1e9, 1e9);
     let product = s.op("Mul", &[&quotient, scale], &[]);
     let (quotient_high, quotient_low) = halves(s, &quotient);
     let (scale_high, scale_low) = halves(s, scale);
@@ -133,13 +132,12 @@ pub(super) fn quotient(s: &mut Steps<'_>, x: &str, scale: &str) -> String {
 /// saturate(round(x / scale) + zero point) as `to`.
 fn rounded(s: &mut Steps<'_>, x: &str, scale: &str, zero: Option<&str>, to: i32) -> Result<String, Reason> {
     let (low, high) = range(to).ok_or("an element type without a range")?;
-    let (low, high) = (s.floats(&[], &[low]), s.floats(&[], &[high]));
     let quotient = quotient(s, x, scale);
     let mut value = s.op("Round", &[&quotient], &[]);
     if let Some(zero) = zero {
         value = s.op("Add", &[&value, zero], &[]);
     }
-    let bounded = s.op("Clip", &[&value, &low, &high], &[]);
+    let bounded = s.clip(&value, low, high);
     Ok(cast(s, &bounded, to))
 }
 

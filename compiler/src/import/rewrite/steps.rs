@@ -21,6 +21,9 @@ use tract_onnx::pb::{
 /// From this version on, `Slice` takes its bounds as operands.
 const OPERANDS_10: i64 = 10;
 
+/// From this version on, `Clip` takes its bounds as operands.
+const OPERANDS_11: i64 = 11;
+
 /// From this version on, `Squeeze`, `Unsqueeze`, `Split` and `ReduceSum` take their axes or sizes as an operand.
 const OPERANDS_13: i64 = 13;
 
@@ -409,6 +412,15 @@ impl<'a> Steps<'a> {
             return number;
         }
         self.op("CastLike", &[&number, like], &[])
+    }
+
+    /// Floats brought between two bounds.
+    pub fn clip(&mut self, x: &str, low: f32, high: f32) -> String {
+        if self.known.opset < OPERANDS_11 {
+            return self.op("Clip", &[x], &[("min", Attribute::Float(low)), ("max", Attribute::Float(high))]);
+        }
+        let (low, high) = (self.floats(&[], &[low]), self.floats(&[], &[high]));
+        self.op("Clip", &[x, &low, &high], &[])
     }
 
     /// Axes of size 1 taken away.

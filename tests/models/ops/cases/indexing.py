@@ -51,6 +51,8 @@ def outside():
     yield single("outside_gather_elements", "GatherElements", x(5, 3), const([[4, 5, 0]]), axis=0).invalid((1, 3))
     yield single("outside_scatter_elements", "ScatterElements", x(2, 3), const([[3]]), x(1, 1), axis=1, opset=18).invalid((2, 3))
     yield single("outside_scatter_nd", "ScatterND", x(5, 3), const([[-6]]), x(1, 3), opset=18).invalid((5, 3))
+    yield single("outside_gather_quantized", "GatherBlockQuantized", const(np.ones((4, 16)), np.uint8), const([1, 4]),
+                 const(np.ones((4, 1)), np.float32), bits=8, block_size=16, quantize_axis=1, domain="com.microsoft", opset=21).invalid((2, 16))
     yield single("outside_label", "NegativeLogLikelihoodLoss", x(2, 3), const([0, -1]), opset=18).invalid(())
 
 

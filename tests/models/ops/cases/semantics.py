@@ -84,7 +84,51 @@ def far_products():
                       for s, at in ((1e-9, 200), (1e-6, 128), (1e-7, 3), (300.0, 7))])
 
 
+def kept_sizes():
+    """Scales that round down to the size that there is: elements lie elsewhere all the same."""
+    m = Model("semantics_resize_kept_size", 19)
+    v = m.add(x(1, 2, 4, 5))
+
+    def at(data, axis, scale):
+        size = data.shape[axis]
+        places = np.clip((np.arange(size) + 0.5) / scale - 0.5, 0, size - 1)
+        first = np.minimum(places.astype(int), size - 2)
+        share = np.expand_dims(places - first, tuple(range(1, data.ndim - axis)))
+        return np.take(data, first, axis) * (1 - share) + np.take(data, first + 1, axis) * share
+
+    f32 = lambda value: np.float64(np.float32(value))
+    return m.result(m.op("Resize", v, "", const([1, 1, 1.2, 1.1], np.float32), mode="linear")).by_formula(
+        lambda data: (at(at(data, 3, f32(1.1)), 2, f32(1.2)),))
+
+
+def kept_ratio():
+    """Sizes of two axes of which the ratio is kept, the axes counted from the end."""
+    m = Model("semantics_resize_ratio_axes", 19)
+    v = m.add(x(1, 2, 4, 5))
+    results = [m.op("Resize", v, "", "", const(sizes), mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric",
+                    axes=axes, keep_aspect_ratio_policy=policy)
+               for axes, sizes, policy in (([-1, 2], [10, 9], "not_larger"), ([-2, -1], [8, 9], "not_smaller"))]
+    doubled = lambda data: np.repeat(np.repeat(data, 2, 2), 2, 3)
+    return m.result(*results).by_formula(lambda data: (doubled(data), doubled(data)))
+
+
+def keys_beyond():
+    """More keys that count than there are, and none: all of them, and a result of 0."""
+    m = Model("semantics_nonpad_beyond", 24)
+    q, k, v = (m.add(x(2, 1, n, 4)) for n in (2, 3, 3))
+
+    def formula(q, k, v):
+        scores = q @ np.swapaxes(k, 2, 3) / 2
+        shares = np.exp(scores - scores.max(3, keepdims=True))
+        return ((shares / shares.sum(3, keepdims=True)) @ v * np.array([1, 0]).reshape(2, 1, 1, 1),)
+
+    return m.result(m.op("Attention", q, k, v, "", "", "", const([7, 0]))).by_formula(formula)
+
+
 def cases():
+    yield kept_sizes()
+    yield kept_ratio()
+    yield keys_beyond()
     yield undefined_casts()
     yield far_products()
     yield single("semantics_dynamic_quantize_zeros", "DynamicQuantizeLinear", values(0, 0, 0, 0), outputs=3, opset=11)
