@@ -2,6 +2,7 @@
 //
 // Formula:   for u = 0, 1, ...: out[rows[u], i] = combine(out[rows[u], i], updates[u, i]); rows outside are left alone.
 //            mode 0 replaces; of f32: 1 adds, 2 multiplies, 3 minimum, 4 maximum; 5 to 8 the same of i32.
+// Accuracy:  within the number of an element's updates * 2^-24 of the sum of magnitudes, or of the product; the others are exact.
 // Bindings:  2 out: words, dense (rows, inner), holding the data; 3 rows: i32, `row_stride` apart; 4 updates: words.
 // Expects:   shared/each.wgsl.
 //
