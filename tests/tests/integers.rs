@@ -52,6 +52,10 @@ fn a_float_beyond_32_bits_becomes_no_integer() -> anyhow::Result<()> {
     assert_eq!(longs(&session.run(&inputs(-2_147_483_648.0))?)[0], -2_147_483_648);
     refused(session.run(&inputs(3e9)), "/cast_0");
     refused(session.run(&inputs(-3e9)), "/cast_0");
+    // ONNX leaves these undefined.
+    for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e20, -1e20] {
+        assert_eq!(longs(&session.run(&inputs(number))?)[0], -2_147_483_648, "{number}");
+    }
     Ok(())
 }
 

@@ -243,3 +243,30 @@ fn the_tree_names_no_place_of_one_machine() {
     }
     none(&complaints);
 }
+
+/// What opens or moves a file for writing.
+const WRITERS: [&str; 7] =
+    ["fs::write(", "File::create", ".create(true)", "create_new(", "fs::rename(", "fs::copy(", ".write(true)"];
+
+#[test]
+fn files_are_written_in_one_place() {
+    let programs = ["compiler/src/", "runtime/src/", "plan-format/src/"];
+    let writes = |line: &str| WRITERS.iter().any(|writer| line.replace("OutputFile::create", "").contains(writer));
+    let mut complaints = Vec::new();
+    for name in files(&[".rs"]).into_iter().filter(|name| programs.iter().any(|folder| name.starts_with(folder))) {
+        // Golden files are a test's to write.
+        let golden = ["compiler/src/blessed.rs", "runtime/src/api/messages.rs"].contains(&name.as_str());
+        let is_test = golden || name.contains("/tests") || name.contains("testing");
+        if is_test || name.starts_with("plan-format/src/files/") {
+            continue;
+        }
+        let text = read(&name);
+        let code = ["#[cfg(test)]", "#[cfg(all(test"]
+            .iter()
+            .fold(text.as_str(), |code, tests| code.split(tests).next().unwrap_or(code));
+        let found = code.lines().zip(1..).filter(|(line, _)| writes(line));
+        complaints
+            .extend(found.map(|(line, number)| format!("{name}:{number} goes past plan-format/src/files: {line}")));
+    }
+    none(&complaints);
+}

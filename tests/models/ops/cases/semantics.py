@@ -125,7 +125,16 @@ def keys_beyond():
     return m.result(m.op("Attention", q, k, v, "", "", "", const([7, 0]))).by_formula(formula)
 
 
+def overflowing_scores():
+    """Rows of scores that are -inf, without a mask."""
+    m = Model("semantics_attention_overflow", 23)
+    large = lambda sign: lambda rng, shape: np.full(shape, sign * 1e30, np.float32)
+    m.result(m.op("Attention", m.add(x(1, 1, 2, 4, draw=large(1))), m.add(x(1, 1, 3, 4, draw=large(-1))), m.add(x(1, 1, 3, 4))))
+    return expecting(m, np.full((1, 1, 2, 4), NAN)).not_finite()
+
+
 def cases():
+    yield overflowing_scores()
     yield kept_sizes()
     yield kept_ratio()
     yield keys_beyond()
