@@ -3,9 +3,9 @@
 //! Takes nodes that are admitted, and drops such names, those of bodies too, so that nobody below has to count with them. Where a
 //! position may repeat (results of a `Split`), the number of names means something, and they stay.
 
-use super::admission::canonical;
 use super::conditions::chooses;
-use super::schema::{Arity, Formal, in_force};
+use super::schema::{Arity, Formal};
+use super::types;
 use tract_onnx::pb::NodeProto;
 
 /// Drops the empty names at the end of every node's operands and results.
@@ -18,11 +18,7 @@ pub fn drop_trailing(nodes: &mut [NodeProto], opset: i64) {
                 bodies.for_each(|body| drop_trailing(&mut body.node, opset));
             }
         }
-        let schema = match canonical(&node.domain) {
-            "" => in_force(&node.op_type, opset),
-            domain => in_force(&format!("{domain}.{}", node.op_type), 1),
-        };
-        if let Some(schema) = schema {
+        if let Some(schema) = types::schema(node, opset) {
             cut(&mut node.input, &schema.inputs);
             cut(&mut node.output, &schema.outputs);
         }

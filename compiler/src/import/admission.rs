@@ -49,8 +49,7 @@ pub fn opset(model: &ModelProto) -> Result<i64, ImportError> {
     }
 }
 
-/// The name of a domain of operators; the standard one has two.
-pub(super) fn canonical(domain: &str) -> &str {
+fn canonical(domain: &str) -> &str {
     if domain == "ai.onnx" { "" } else { domain }
 }
 

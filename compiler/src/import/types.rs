@@ -161,7 +161,7 @@ pub fn of_results(node: &NodeProto, opset: i64, known: impl Fn(&str) -> Option<i
 }
 
 /// The schema in force; of an operator that came later, as steps of rewrites may be, its first.
-fn schema(node: &NodeProto, opset: i64) -> Option<&'static Schema> {
+pub(super) fn schema(node: &NodeProto, opset: i64) -> Option<&'static Schema> {
     let domain = if node.domain == "ai.onnx" { "" } else { &node.domain };
     if domain.is_empty() {
         return in_force(&node.op_type, opset).or_else(|| versions(&node.op_type).first());
