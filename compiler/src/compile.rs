@@ -13,7 +13,7 @@ use crate::profile::ExceededLimit;
 use crate::schedule::SolverReport;
 use crate::search::{FusionReport, Planned, Solution, SolveError, check, solve};
 use flashmem_plan_format::container::Summary;
-use flashmem_plan_format::files::{FileError, Named, check_outputs};
+use flashmem_plan_format::files::{FileError, Named, ScratchFile, check_outputs};
 use flashmem_plan_format::plan::{Encoding, Plan, Provenance};
 use flashmem_plan_format::{PlanViolation, ReplayViolation, Violations, replay, validate};
 use std::path::{Path, PathBuf};
@@ -183,6 +183,28 @@ pub fn compile(
         progress(Progress::Writing(done, total));
     })?;
     Ok(compiled(solution, summary))
+}
+
+/// Compiles `model` into a file beside `output` that is to be linked.
+///
+/// # Errors
+/// See [`CompileError`].
+pub fn compile_scratch(
+    model: &Path,
+    output: &Path,
+    options: &CompileOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<ScratchFile, CompileError> {
+    let prepared = prepare(model, options, progress)?;
+    check_outputs(&prepared.files(), &[Named::new("the output", output)])?;
+    progress(Progress::Stage("optimise, schedule"));
+    let solution = solution(&prepared, options)?;
+    progress(Progress::Stage("pack"));
+    let scratch = ScratchFile::beside(output)?;
+    bundle::write_scratch(&scratch, &solution.program, &solution.assembled.plan, &mut |done, total| {
+        progress(Progress::Writing(done, total));
+    })?;
+    Ok(scratch)
 }
 
 /// Compiles a prepared model into the bundle `output`, without a self-test.

@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod compile;
 pub mod cost;
 pub mod emit;
+pub mod entries;
 pub mod graph;
 pub mod import;
 pub mod kernels;

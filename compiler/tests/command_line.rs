@@ -108,6 +108,33 @@ fn linked_bundles_are_made_and_inspected() {
 }
 
 #[test]
+fn entries_of_one_model_are_one_bundle() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (sized, one, two) = (model("ops/symbolic_batch.onnx"), path("one.fmplan"), path("two.fmplan"));
+    let entries = [&sized, "-o", &two, "--entry", "one:batch=1", "--entry", "four:batch=4", "--calls", "four=2"];
+    assert!(compile(&[&sized, "-o", &one, "--set", "batch=4"]).status.success());
+    let made = compile(&entries);
+    let said = String::from_utf8_lossy(&made.stdout).into_owned();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(said.contains("2 networks; 1 pages") && said.contains("1 of them stored once"), "{said}");
+    let shown = compile(&["inspect", &two, "--json", "--verify"]);
+    let json: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    let shapes = [0, 1].map(|network| json["networks"][network]["inputs"][0]["shape"][0].as_u64());
+    assert_eq!(shapes, [Some(1), Some(4)], "{json}");
+    // The budget that a refusal names works, and nothing but the output stays.
+    let refused = compile(&[&entries[..], &["--budget", "1KiB"]].concat());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let least = said.split("smallest feasible budget: ").nth(1).and_then(|rest| rest.split(' ').next()).expect("named");
+    let tight = compile(&[&entries[..], &["--budget", least]].concat());
+    assert!(tight.status.success(), "{}", String::from_utf8_lossy(&tight.stderr));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 2);
+    let unfit = compile(&[&sized, "-o", &two, "--entry", "open"]);
+    let said = String::from_utf8_lossy(&unfit.stderr).into_owned();
+    assert!(unfit.status.code() == Some(1) && said.contains("entry `open`: ") && said.contains("batch"), "{said}");
+}
+
+#[test]
 fn explain_takes_models_and_bundles() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
@@ -247,6 +274,12 @@ fn wrong_usage_ends_with_2() {
         vec![&vit, "--input", "pixels"],
         vec![&vit, "--device", "toaster"],
         vec![&vit, "--page", "33KiB"],
+        vec![&vit, "--entry", ":n=1"],
+        vec![&vit, "--entry", "a:n"],
+        vec![&vit, "--entry", "a:n=1", "--calls", "b=2"],
+        vec![&vit, "--entry", "a:n=1", "--keep", "all"],
+        vec![&vit, "--entry", "a:n=1", "--golden"],
+        vec![&vit, "--calls", "a=2"],
         vec!["link", "a.fmplan"],
         vec!["link", "a.fmplan", "b/a.fmplan", "-o", "app.fmplan"],
         vec!["link", "a.fmplan", "-o", "app.fmplan", "--calls", "b=2"],

@@ -1,14 +1,15 @@
 """Tiny decoders with random weights, written by ONNX Runtime GenAI's own model builder and by Optimum, and what ONNX Runtime says
 to them.
 
-    python make.py FOLDER [--only NAME ...]
+    python make.py FOLDER [--only NAME ...] [--answers]
 
 For every decoder FOLDER gets `NAME.onnx`, whose weights are inside, and `NAME.npz`: the prompt (`prompt`), the tokens that greedy
 decoding appends (`tokens`), and the logits of every step (`logits`), computed by ONNX Runtime with a cache that grows. The same
-seed gives the same weights. `window.onnx` remembers otherwise: a vector, and the last rows that it was given. Deliberately not
+seed gives the same weights. With `--answers` the graphs that are there stay, and only ONNX Runtime is needed. `window.onnx` remembers otherwise: a vector, and the last rows that it was given. Deliberately not
 here: trained weights, tokenizers.
 """
 import argparse
+import importlib
 import importlib.util
 import shutil
 import sys
@@ -18,17 +19,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-import torch
-import transformers
 from onnx import helper, numpy_helper
-from optimum.exporters.onnx import onnx_export_from_model
-
-# The builder's own modules import one another from its folder.
-sys.path.append(str(Path(importlib.util.find_spec("onnxruntime_genai.models").origin).parent))
-import builder  # noqa: E402
 
 SEED = 20261128
-PROMPT, TOKENS = 5, 16
+PROMPT, TOKENS = 5, 64
 SIZES = dict(
     vocab_size=80,
     hidden_size=64,
@@ -42,12 +36,12 @@ SIZES = dict(
     pad_token_id=0,
 )
 KINDS = {
-    "llama": (transformers.LlamaConfig, {}),
-    "qwen2": (transformers.Qwen2Config, {}),
-    "qwen3": (transformers.Qwen3Config, dict(head_dim=16)),
-    "gemma": (transformers.GemmaConfig, dict(head_dim=32, num_key_value_heads=1)),
-    "gemma2": (transformers.Gemma2Config, dict(head_dim=16, sliding_window=8, query_pre_attn_scalar=24)),
-    "phi3": (transformers.Phi3Config, dict(sliding_window=9, original_max_position_embeddings=128)),
+    "llama": ("LlamaConfig", {}),
+    "qwen2": ("Qwen2Config", {}),
+    "qwen3": ("Qwen3Config", dict(head_dim=16)),
+    "gemma": ("GemmaConfig", dict(head_dim=32, num_key_value_heads=1)),
+    "gemma2": ("Gemma2Config", dict(head_dim=16, sliding_window=8, query_pre_attn_scalar=24)),
+    "phi3": ("Phi3Config", dict(sliding_window=9, original_max_position_embeddings=128)),
 }
 # Precision and execution provider, which says what the builder fuses.
 FORMS = {"fp32": ("fp32", "cpu"), "fp16": ("fp16", "webgpu"), "int4": ("int4", "cpu")}
@@ -60,8 +54,11 @@ DECODERS = [
 
 def export(kind, form, folder):
     """The graph of one decoder, weights inside."""
+    import torch
+    import transformers
+
     make, more = KINDS[kind]
-    config = make(**{**SIZES, **more})
+    config = getattr(transformers, make)(**{**SIZES, **more})
     torch.manual_seed(SEED)
     network = transformers.AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
@@ -69,11 +66,16 @@ def export(kind, form, folder):
             if parameter.dim() > 1:
                 parameter.normal_(0.0, parameter.shape[-1] ** -0.5)
     if form == "optimum":
+        from optimum.exporters.onnx import onnx_export_from_model
+
         onnx_export_from_model(network.eval(), folder, task="text-generation-with-past", do_validation=False)
         return onnx.load(Path(folder, "model.onnx"))
     config.architectures = [type(network).__name__]
     source, written = Path(folder, "source"), Path(folder, "written")
     network.save_pretrained(source)
+    # The builder's own modules import one another from its folder.
+    sys.path.append(str(Path(importlib.util.find_spec("onnxruntime_genai.models").origin).parent))
+    builder = importlib.import_module("builder")
     # There is no tokenizer whose files could be copied beside the graph.
     for name in ("save_processing", "make_genai_config"):
         setattr(builder.Model, name, lambda *_: None)
@@ -81,6 +83,15 @@ def export(kind, form, folder):
     paths = [str(source), str(written)]
     builder.create_model(kind, *paths, precision, provider, str(Path(folder, "cache")), int4_block_size=32, int4_accuracy_level=1)
     return onnx.load(written / "model.onnx")
+
+
+def made(kind, form):
+    """As `export`, in a folder of its own."""
+    folder = tempfile.mkdtemp()
+    try:
+        return export(kind, form, folder)
+    finally:
+        shutil.rmtree(folder)
 
 
 def greedy(model, rng):
@@ -133,6 +144,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--answers", action="store_true")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     onnx.save(window(), arguments.folder / "window.onnx")
@@ -140,12 +152,11 @@ def main():
         name = f"{kind}-{form}"
         if arguments.only and name not in arguments.only:
             continue
-        folder = tempfile.mkdtemp()
-        try:
-            model = export(kind, form, folder)
-        finally:
-            shutil.rmtree(folder)
-        onnx.save(model, arguments.folder / f"{name}.onnx")
+        if arguments.answers:
+            model = onnx.load(arguments.folder / f"{name}.onnx")
+        else:
+            model = made(kind, form)
+            onnx.save(model, arguments.folder / f"{name}.onnx")
         np.savez(arguments.folder / f"{name}.npz", **greedy(model, np.random.default_rng([SEED, *name.encode()])))
         print(name, len(model.graph.node), "nodes")
 

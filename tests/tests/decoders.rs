@@ -1,14 +1,25 @@
 //! Networks that remember: language models as ONNX Runtime GenAI's builder and Optimum write them, and states that are replaced.
 //!
-//! `decoders/make.py` made the models, and the tokens and logits that ONNX Runtime gives. Every one runs token by token over a cache
-//! of fixed room that stays on the device, at full residency and at its smallest budget, with the same bits.
+//! `decoders/make.py` made the models, and the tokens and logits that ONNX Runtime gives. Every one generates as `flashmem-run generate`
+//! does, the prompt through an entry of several tokens and the rest through one of one, over a cache of fixed room that stays on the
+//! device: at full residency, at a tenth of the weights, and at its smallest budget, with the same bits.
 
+#[path = "../../runtime/src/cli/generate/decoder.rs"]
+#[expect(dead_code, reason = "reports are the program's")]
+mod decoder;
+#[path = "../../runtime/src/cli/generate/entry.rs"]
+mod entry;
 #[path = "../../runtime/tests/support/inject.rs"]
 #[expect(dead_code, reason = "stalls are the runtime's tests")]
 mod inject;
 
+use decoder::Decoder;
 use flashmem_compiler::compile::CompileOptions;
-use flashmem_compiler::import::{StateOptions, StatePair};
+use flashmem_compiler::entries::{EntriesError, Entry, compile_entries};
+use flashmem_compiler::import::{ImportOptions, StateOptions, StatePair};
+use flashmem_compiler::link::{LinkError, LinkOptions, LinkReport};
+use flashmem_compiler::profile::DeviceLimits;
+use flashmem_compiler::schedule::SolverKind;
 use flashmem_plan_format::container::Bundle;
 use flashmem_plan_format::plan::{Encoding, State};
 use flashmem_runtime::{
@@ -17,11 +28,14 @@ use flashmem_runtime::{
 };
 use flashmem_tests::{compile_quietly, models, onnx_files, options, relative_l2, smallest_budget};
 use inject::{Injector, Misdeed};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Tokens that the cache has room for.
-const ROOM: u64 = 24;
+const ROOM: u64 = 72;
+
+/// Tokens of the entry for prompts, which have one more.
+const PREFILL: u64 = 4;
 
 /// Relative L2 of the logits of a model in f32.
 const TOLERANCE: f64 = 1e-4;
@@ -37,15 +51,44 @@ enum Cache {
 }
 
 fn decoder_options(cache: Cache) -> CompileOptions {
-    let mut options = options(Encoding::F32);
-    let (past, total) = match cache {
-        Cache::Appended => (ROOM, "total_sequence_length"),
-        Cache::Moved => (ROOM - 1, "past_sequence_length + sequence_length"),
+    CompileOptions { import: import_options(cache, 1), ..options(Encoding::F32) }
+}
+
+/// A decoder that takes so many tokens a run.
+fn import_options(cache: Cache, tokens: u64) -> ImportOptions {
+    let (past, total, mask) = match cache {
+        Cache::Appended => (ROOM, "total_sequence_length", ROOM),
+        Cache::Moved => (ROOM - 1, "past_sequence_length + sequence_length", ROOM - 1 + tokens),
     };
-    let sizes = [("batch_size", 1), ("sequence_length", 1), ("past_sequence_length", past), (total, ROOM)];
-    options.import.dims = sizes.map(|(name, size)| (name.to_owned(), size)).into();
-    options.import.states.recognised = true;
-    options
+    let sizes = [("batch_size", 1), ("sequence_length", tokens), ("past_sequence_length", past), (total, mask)];
+    let states = StateOptions { recognised: true, pairs: Vec::new() };
+    let dims = sizes.map(|(name, size)| (name.to_owned(), size)).into();
+    ImportOptions { dims, states, ..ImportOptions::default() }
+}
+
+/// Compiles a decoder's entries.
+fn entries(model: &Path, bundle: &Path, cache: Cache, budget_bytes: Option<u64>) -> Result<LinkReport, EntriesError> {
+    let entry = |name: &str, tokens| Entry { name: name.to_owned(), import: import_options(cache, tokens) };
+    let entries = [entry("prefill", PREFILL), entry("decode", 1)];
+    let options = CompileOptions { budget_bytes, ..options(Encoding::F32) };
+    let link = LinkOptions {
+        budget_bytes,
+        calls: vec![1.0, 64.0],
+        sequence: Vec::new(),
+        shares_states: true,
+        limits: DeviceLimits::GUARANTEED,
+        solver: SolverKind::default(),
+        options: Vec::new(),
+    };
+    compile_entries(model, bundle, &entries, (&options, &link), &mut |_, _| ())
+}
+
+/// The smallest budget of a decoder's entries, as a refusal names it.
+fn smallest_of_entries(model: &Path, bundle: &Path, cache: Cache) -> anyhow::Result<u64> {
+    match entries(model, bundle, cache, Some(1)) {
+        Err(EntriesError::Link(LinkError::TooSmall { smallest_bytes, .. })) => Ok(smallest_bytes),
+        other => anyhow::bail!("a budget of one byte is not refused: {other:?}"),
+    }
 }
 
 fn floats(tensor: &Tensor) -> Vec<f32> {
@@ -113,38 +156,94 @@ fn states(bundle: &Path) -> anyhow::Result<Vec<State>> {
     Ok(Bundle::open(&FileSource::open(bundle)?)?.plan.states)
 }
 
-#[test]
-fn decoders_give_the_tokens_of_onnx_runtime() -> anyhow::Result<()> {
-    let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
-    let bundle = folder.path().join("a.fmplan");
-    let mut count = 0;
+/// Greedy tokens by entries, and the logits that each was chosen from.
+fn greedy_by_entries(session: &mut Session, prompt: &[i64], count: usize) -> anyhow::Result<(Vec<i64>, Vec<Vec<f32>>)> {
+    let mut decoder = Decoder::of(session)?;
+    let mut logits = vec![decoder.read(prompt, true)?];
+    let mut tokens = vec![most_likely(&logits[0])];
+    while tokens.len() < count {
+        logits.push(decoder.read(&tokens[tokens.len() - 1..], tokens.len() + 1 < count)?);
+        tokens.push(most_likely(logits.last().expect("just pushed")));
+    }
+    // Once more there is room for the wide entry.
+    anyhow::ensure!(
+        decoder.room() == Some(ROOM) && decoder.pieces(PREFILL + 2) == [PREFILL, 1, 1],
+        "{:?}",
+        decoder.room()
+    );
+    let memory = session.stats().memory;
+    anyhow::ensure!(memory.measured_peak_bytes <= memory.declared_peak_bytes, "{memory:?}");
+    Ok((tokens, logits))
+}
+
+/// Every decoder with its name and how it is cached.
+fn decoders() -> anyhow::Result<Vec<(String, PathBuf, Cache)>> {
+    let mut decoders = Vec::new();
     for model in onnx_files(&models("decoders"))? {
         let name = model.file_stem().expect("a file").to_string_lossy().into_owned();
-        if name == "window" {
-            continue;
-        }
-        let (prompt, tokens, logits) = reference(&model.with_extension("npz"))?;
         let cache = if name.ends_with("optimum") { Cache::Moved } else { Cache::Appended };
-        let options = decoder_options(cache);
-        compile_quietly(&model, &bundle, &options)?;
-        let in_place = states(&bundle)?.iter().all(|state| state.next.is_none());
-        assert!(in_place == (cache == Cache::Appended), "{name}: its cache is copied: {}", !in_place);
-        let mut session = Session::builder(&bundle).on(&context).open()?;
-        let found = greedy(&mut session, cache, &prompt, tokens.len())?;
-        let tolerance = if name.ends_with("fp16") { TOLERANCE_F16 } else { TOLERANCE };
-        let error = relative_l2(&found.1.concat(), &logits);
-        assert!(found.0 == tokens && error <= tolerance, "{name}: {:?} {tokens:?} {error:.2e}", found.0);
-
-        let least = smallest_budget(&model, &bundle, &options)?;
-        compile_quietly(&model, &bundle, &CompileOptions { budget_bytes: Some(least), ..options })?;
-        let mut session = Session::builder(&bundle).on(&context).open()?;
-        assert!(
-            greedy(&mut session, cache, &prompt, tokens.len())? == found,
-            "{name}: the smallest budget changes bits"
-        );
-        count += 1;
+        decoders.push((name, model, cache));
     }
-    assert_eq!(count, 14);
+    decoders.retain(|(name, ..)| name != "window");
+    assert_eq!(decoders.len(), 14);
+    Ok(decoders)
+}
+
+#[test]
+fn decoders_give_the_tokens_of_onnx_runtime_by_entries() -> anyhow::Result<()> {
+    let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
+    let bundle = folder.path().join("a.fmplan");
+    for (name, model, cache) in decoders()? {
+        let (prompt, tokens, logits) = reference(&model.with_extension("npz"))?;
+        let least = smallest_of_entries(&model, &bundle, cache)?;
+        let weights = entries(&model, &bundle, cache, None)?.linked.pages_bytes().expect("few");
+        let mut first = None;
+        for budget_bytes in [None, Some(least + weights / 10), Some(least)] {
+            let report = entries(&model, &bundle, cache, budget_bytes)?;
+            let declared = report.linked.memory.total_bytes();
+            assert!(budget_bytes.is_none() || declared <= budget_bytes, "{name}: {declared:?} {budget_bytes:?}");
+            let mut session = Session::builder(&bundle).on(&context).open()?;
+            let found = greedy_by_entries(&mut session, &prompt, tokens.len())?;
+            let error = relative_l2(&found.1.concat(), &logits);
+            let tolerance = if name.ends_with("fp16") { TOLERANCE_F16 } else { TOLERANCE };
+            assert!(found.0 == tokens && error <= tolerance, "{name}: {:?} {tokens:?} {error:.2e}", found.0);
+            assert!(*first.get_or_insert_with(|| found.clone()) == found, "{name}: {budget_bytes:?} changes bits");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_prompt_in_pieces_is_one_token_by_token() -> anyhow::Result<()> {
+    let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
+    let [whole, single] = ["whole", "single"].map(|name| folder.path().join(name));
+    for (name, model, cache) in decoders()? {
+        entries(&model, &whole, cache, None)?;
+        compile_quietly(&model, &single, &decoder_options(cache))?;
+        let in_place = states(&single)?.iter().all(|state| state.next.is_none());
+        assert!(in_place == (cache == Cache::Appended), "{name}: its cache is copied: {}", !in_place);
+        let prompt: Vec<i64> = (0..2 * PREFILL as i64 + 3).map(|place| (place * 37 + 5) % 80).collect();
+        let mut session = Session::builder(&single).on(&context).open()?;
+        let expected = greedy(&mut session, cache, &prompt, 8)?;
+        let mut session = Session::builder(&whole).on(&context).open()?;
+        let mut decoder = Decoder::of(&mut session)?;
+        assert_eq!(decoder.pieces(prompt.len() as u64), [PREFILL, PREFILL, 1, 1, 1], "{name}");
+        let logits = decoder.read(&prompt, false)?;
+        let error = relative_l2(&logits, &expected.1[0]);
+        assert!(error <= 1e-5 && most_likely(&logits) == expected.0[0], "{name}: {error:.2e}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_bundle_that_cannot_generate_is_refused_by_what_it_lacks() -> anyhow::Result<()> {
+    let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
+    let (model, bundle) = (models("decoders").join("llama-int4.onnx"), folder.path().join("a.fmplan"));
+    let import = import_options(Cache::Appended, PREFILL);
+    compile_quietly(&model, &bundle, &CompileOptions { import, ..options(Encoding::F32) })?;
+    let mut session = Session::builder(&bundle).on(&context).open()?;
+    let refused = Decoder::of(&mut session).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(refused.contains("takes 4:") && refused.contains("--set sequence_length=1"), "{refused}");
     Ok(())
 }
 

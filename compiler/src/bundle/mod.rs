@@ -11,4 +11,4 @@ mod write;
 
 pub use assemble::{AssembleError, Assembled, Assembly, assemble, step_pages};
 pub use golden::{GoldenError, GoldenSource, golden};
-pub use write::{BundleError, write};
+pub use write::{BundleError, write, write_scratch};

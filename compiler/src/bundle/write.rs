@@ -3,7 +3,9 @@
 use crate::lower::program::Program;
 use crate::pack::{self, PackError};
 use flashmem_plan_format::container::{BundleWriter, Golden, Summary, WriteError};
+use flashmem_plan_format::files::ScratchFile;
 use flashmem_plan_format::plan::Plan;
+use std::io::{BufWriter, Seek, Write};
 use std::path::Path;
 
 /// Most threads that pack pages: writing and hashing, which one thread does, keep up with no more.
@@ -32,6 +34,34 @@ pub fn write(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Summary, BundleError> {
     let mut writer = BundleWriter::create(path, plan, &program.constants, golden)?;
+    push(&mut writer, program, plan, progress)?;
+    Ok(writer.finish()?)
+}
+
+/// Packs a bundle without a self-test into a file that is read again while an output is made.
+///
+/// # Errors
+/// See [`BundleError`].
+pub fn write_scratch(
+    scratch: &ScratchFile,
+    program: &Program,
+    plan: &Plan,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), BundleError> {
+    let out = BufWriter::new(scratch.file());
+    let mut writer = BundleWriter::new(out, plan, &program.constants, None)?;
+    push(&mut writer, program, plan, progress)?;
+    writer.finish_into()?;
+    Ok(())
+}
+
+/// All rows and pages.
+fn push<W: Write + Seek>(
+    writer: &mut BundleWriter<W>,
+    program: &Program,
+    plan: &Plan,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), BundleError> {
     let page_bytes = plan.page.page_bytes();
     let total = page_bytes * u64::from(plan.page_count)
         + plan.row_tables.iter().map(|t| t.row_bytes() * u64::from(t.rows)).sum::<u64>();
@@ -51,6 +81,5 @@ pub fn write(
         done += page_bytes;
         progress(done, total);
         Ok::<(), BundleError>(())
-    })?;
-    Ok(writer.finish()?)
+    })
 }

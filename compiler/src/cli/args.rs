@@ -13,6 +13,8 @@ const EXAMPLES: &str = "Examples:
   flashmem-compile model.onnx -o model.fmplan --set sr=16000 --set use_cache_branch=false
   flashmem-compile model.onnx -o model.fmplan --golden
   flashmem-compile model.onnx -o model.fmplan --objective memory --slack 5%
+  flashmem-compile model.onnx -o model.fmplan --state auto --set batch_size=1 --set past_sequence_length=512 \
+      --set total_sequence_length=512 --entry prefill:sequence_length=64 --entry decode:sequence_length=1 --calls decode=100
   flashmem-compile inspect model.fmplan --json
   flashmem-compile explain model.onnx --weights f16 --budget 96MiB --report report.html
   flashmem-compile sweep model.onnx --weights f16 --budgets 32MiB..1GiB --report sweep.html
@@ -88,12 +90,21 @@ pub struct CompileArgs {
     /// What shapes the plan.
     #[command(flatten)]
     pub plan: PlanArgs,
+    /// The model at sizes of its own, which apps call NAME; repeatable: all are entries of one bundle, with one set of weights and one
+    /// set of states. SIZES are as in --set and --input, and go before these: sequence_length=64 or image:1x3x224x224, several
+    /// parted by commas.
+    #[arg(long, value_name = "NAME:SIZES")]
+    pub entry: Vec<String>,
+    /// With --entry: how often entries run in comparison with each other, e.g. decode=100,prefill=1: decides whose pages stay
+    /// resident and their size [default: all the same].
+    #[arg(long, value_name = "NAME=NUMBER,…", requires = "entry")]
+    pub calls: Option<String>,
     /// Store a self-test: an input and its reference output, computed on the CPU. With a file, the input is taken from it.
-    #[arg(long, value_name = "INPUT.npz", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "INPUT.npz", num_args = 0..=1, default_missing_value = "", conflicts_with = "entry")]
     pub golden: Option<String>,
     /// For debugging: make computed indices outputs, `indices of NODE`; a run that computes one outside its axis then fails and
     /// names it, instead of limiting it to the axis.
-    #[arg(long, conflicts_with = "golden")]
+    #[arg(long, conflicts_with_all = ["golden", "entry"])]
     pub check_indices: bool,
 }
 

@@ -58,7 +58,6 @@ fn parsed(args: &LinkArgs) -> anyhow::Result<(Vec<LinkInput>, LinkOptions)> {
     };
     let profile = DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?;
     let described = [
-        args.budget.as_ref().map(|text| ("budget".to_owned(), text.clone())),
         args.calls.as_ref().map(|text| ("calls".to_owned(), text.clone())),
         args.sequence.as_ref().map(|text| ("sequence".to_owned(), text.clone())),
     ];
@@ -86,7 +85,7 @@ fn input(text: &str) -> anyhow::Result<LinkInput> {
 }
 
 /// `a=10,b=1`; networks that are not named run once.
-fn calls(text: &str, names: &[&str]) -> anyhow::Result<Vec<f64>> {
+pub(super) fn calls(text: &str, names: &[&str]) -> anyhow::Result<Vec<f64>> {
     let mut calls = vec![1.0; names.len()];
     for part in text.split(',') {
         let (name, number) = part.split_once('=').with_context(|| format!("`{part}` is not NAME=NUMBER"))?;
@@ -119,7 +118,8 @@ fn position(name: &str, names: &[&str]) -> anyhow::Result<u32> {
     }
 }
 
-fn print(output: &Path, report: &LinkReport) {
+/// What a linked bundle needs.
+pub(super) fn print(output: &Path, report: &LinkReport) {
     let linked = &report.linked;
     let page_bytes = linked.networks.first().map_or(0, |network| network.plan.page.page_bytes());
     outln!("{}: {}", output.display(), byte_size::format(report.summary.file_bytes));

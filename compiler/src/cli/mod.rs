@@ -6,6 +6,7 @@
 #[macro_use]
 mod output;
 pub mod args;
+mod entries;
 mod error;
 mod explain;
 mod inspect;

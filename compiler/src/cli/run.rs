@@ -3,7 +3,7 @@
 use super::args::{self, Cli, CompileArgs};
 use super::error::{Usage, about};
 use super::plan_args::{options, read_files, stored_as};
-use super::{explain, inspect, link, npz, ops, progress_bar, sweep};
+use super::{entries, explain, inspect, link, npz, ops, progress_bar, sweep};
 use clap::Parser as _;
 use flashmem_compiler::bundle::GoldenSource;
 use flashmem_compiler::bundle::half::HalfSummary;
@@ -66,6 +66,9 @@ fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
     writable.map_err(|e| Ok(e.into()))?;
     options.import.check_indices = args.check_indices;
     options.golden = golden_source(args, &model, &options).map_err(Ok)?;
+    if !args.entry.is_empty() {
+        return entries::run(args, &model, &output, &options);
+    }
     let started = Instant::now();
     let bar = progress_bar(args.plan.quiet);
     let result = compile(&model, &output, &options, &mut |progress| match progress {

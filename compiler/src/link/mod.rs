@@ -17,7 +17,8 @@ use crate::stages::problem_of_plan;
 use build::sequence_bound_us;
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::source::FileSource;
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use types::Member;
 
 /// Links bundles, in order, and writes the result to `output`; `progress` hears (bytes done, bytes in all).
@@ -31,12 +32,37 @@ pub fn link(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<LinkReport, LinkError> {
     let members = inputs.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    check_page_sizes(&members)?;
-    let shared = share::share(&members, options.shares_states)?;
-    let chosen = choose::choose(&members, &shared, options)?;
-    let bound_us = sequence_bound_us(&members, &chosen.linked, &options.sequence);
+    link_members(&members, output, options, progress)
+}
+
+/// Links bundles in files that are open: names of networks, each with its file.
+pub(crate) fn link_files(
+    files: Vec<(String, File)>,
+    output: &Path,
+    options: &LinkOptions,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<LinkReport, LinkError> {
+    let member = |(name, file): (String, File)| {
+        let path = PathBuf::from(&name);
+        let source = FileSource::new(file).map_err(|source| LinkError::Open { path: path.clone(), source })?;
+        member(name, path, source)
+    };
+    let members = files.into_iter().map(member).collect::<Result<Vec<_>, _>>()?;
+    link_members(&members, output, options, progress)
+}
+
+fn link_members(
+    members: &[Member],
+    output: &Path,
+    options: &LinkOptions,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<LinkReport, LinkError> {
+    check_page_sizes(members)?;
+    let shared = share::share(members, options.shares_states)?;
+    let chosen = choose::choose(members, &shared, options)?;
+    let bound_us = sequence_bound_us(members, &chosen.linked, &options.sequence);
     let sequence_us = chosen.sequence_us(&options.sequence).map(|us| (us, bound_us));
-    let summary = write::write(output, &members, &shared, &chosen.linked, progress)?;
+    let summary = write::write(output, members, &shared, &chosen.linked, progress)?;
     Ok(LinkReport {
         summary,
         networks: chosen.reports,
@@ -49,6 +75,10 @@ pub fn link(
 fn open(input: &LinkInput) -> Result<Member, LinkError> {
     let LinkInput { name, path } = input.clone();
     let source = FileSource::open(&path).map_err(|source| LinkError::Open { path: path.clone(), source })?;
+    member(name, path, source)
+}
+
+fn member(name: String, path: PathBuf, source: FileSource) -> Result<Member, LinkError> {
     let bundle =
         Bundle::open_without_golden(&source).map_err(|source| LinkError::Read { path: path.clone(), source })?;
     let problem = problem_of_plan(&bundle.plan);

@@ -1,5 +1,6 @@
 //! Short lines on standard error.
 
+use flashmem_plan_format::byte_size;
 use flashmem_runtime::Stats;
 use std::time::Duration;
 
@@ -39,12 +40,18 @@ pub fn finished(stats: &Stats) {
     memory(stats);
 }
 
-/// Tokens of the prompt and the time that they took, then those that were generated, but for the first, which the prompt gives.
-pub fn generated((read, reading): (usize, Duration), (written, writing): (usize, Duration)) {
-    let rate = |tokens: usize, time: Duration| tokens as f64 / time.as_secs_f64().max(1e-9);
-    errln!("prompt: {read} tokens, {:.1} a second", rate(read, reading));
+/// Tokens of each run that read the prompt, and the time of all; then tokens that were generated, but for the first, which the prompt
+/// gives, their time, and the bytes that were read for them.
+pub fn generated((pieces, reading): (&[u64], Duration), (written, writing): (usize, Duration), bytes_read: u64) {
+    let rate = |tokens: u64, time: Duration| tokens as f64 / time.as_secs_f64().max(1e-9);
+    let read = pieces.iter().sum();
+    let widest = pieces.iter().max().copied().unwrap_or(0);
+    let runs = if widest > 1 { format!(" in {} runs of {widest} and fewer", pieces.len()) } else { String::new() };
+    errln!("prompt: {read} tokens{runs}, {:.1} a second", rate(read, reading));
     if written > 0 {
-        errln!("generated: {written} more tokens, {:.1} a second", rate(written, writing));
+        let (each, written) = (bytes_read / written as u64, written as u64);
+        let bytes = if each > 0 { format!(", {} read for each", byte_size::format(each)) } else { String::new() };
+        errln!("generated: {written} more tokens, {:.1} a second{bytes}", rate(written, writing));
     }
 }
 

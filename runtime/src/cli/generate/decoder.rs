@@ -1,138 +1,90 @@
-//! One step of a language model: what its inputs are at a position, and which output has the logits.
+//! A text that goes through the entries of a bundle: its next tokens in pieces, the widest that fit first.
 //!
-//! A cache to which new entries are appended has its valid tokens at the start, so the mask is ones up to the position; one that is
-//! shifted has them at the end, and so has the mask.
+//! Nothing is padded: what is left when no wider entry fits goes through the entry of one token. Which entry comes next is announced,
+//! so that its pages are loaded early.
 
-use anyhow::{Context as _, bail, ensure};
-use flashmem_runtime::{ElementType, PortInfo, Session, Tensor};
+use super::entry::{Entry, entries};
+use anyhow::Context as _;
+use flashmem_runtime::Session;
 
 /// A session, and where it is in a text.
 pub struct Decoder<'s> {
     session: &'s mut Session,
-    inputs: Vec<(PortInfo, Fed)>,
-    logits: String,
+    /// Widest first; the last one takes one token.
+    entries: Vec<Entry>,
     /// Tokens so far.
     length: u64,
-}
-
-/// What an input is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fed {
-    /// The token.
-    Token,
-    /// Its position.
-    Position,
-    /// Ones for what there is, from the first place on.
-    MaskFromStart,
-    /// Ones for what there is, up to the last place.
-    MaskToEnd,
 }
 
 impl<'s> Decoder<'s> {
     /// Looks at what a session takes and gives, and sets it to the start of a text.
     pub fn of(session: &'s mut Session) -> anyhow::Result<Self> {
-        let states = session.states();
-        ensure!(!states.is_empty(), "the bundle has no states: compile it with --state auto, or with --state OUT=IN");
-        let inputs = session.inputs().into_iter().map(|port| {
-            let fed = fed(&port, &states)?;
-            Ok((port, fed))
-        });
-        let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
-        ensure!(inputs.iter().any(|(_, fed)| *fed == Fed::Token), "the bundle has no input `input_ids`");
-        let logits = session.outputs().into_iter().find(|port| port.name == "logits");
-        let logits = logits.context("the bundle has no output `logits`")?.name;
+        let entries = entries(session)?;
         session.reset_state()?;
-        Ok(Self { session, inputs, logits, length: 0 })
+        Ok(Self { session, entries, length: 0 })
     }
 
-    /// Most tokens of a text, as far as the inputs say it.
+    /// Most tokens of a text, as far as the inputs of the entry of one token say it.
     pub fn room(&self) -> Option<u64> {
-        let masks = self.inputs.iter().filter(|(_, fed)| matches!(fed, Fed::MaskFromStart | Fed::MaskToEnd));
-        masks.map(|(port, _)| elements(port)).min()
+        self.entries.last().and_then(Entry::room)
     }
 
-    /// The logits behind another token.
-    pub fn step(&mut self, token: i64) -> anyhow::Result<Vec<f32>> {
-        let position = self.length;
-        let inputs = self.inputs.iter().map(|(port, fed)| {
-            let count = elements(port);
-            let values: Vec<i64> = match fed {
-                Fed::Token => vec![token],
-                Fed::Position => vec![position as i64],
-                Fed::MaskFromStart => (0..count).map(|i| i64::from(i <= position)).collect(),
-                Fed::MaskToEnd => (0..count).map(|i| i64::from(i + position + 1 >= count)).collect(),
-            };
-            (port.name.as_str(), tensor(port, &values))
-        });
-        let inputs: Vec<(&str, Tensor)> = inputs.collect();
-        let outputs = self.session.run(&inputs).with_context(|| format!("token {position} failed"))?;
-        self.length += 1;
-        let logits = outputs.get(&self.logits).context("the run gave no logits")?;
-        let floats = logits.as_f32().or_else(|| Some(logits.as_f16()?.into_iter().map(f32::from).collect()));
-        floats.with_context(|| format!("logits of type {:?}", logits.element))
+    /// Runs so far, of which the last `count` read this many bytes.
+    pub fn bytes_read(&self, count: usize) -> u64 {
+        self.session.stats().runs.iter().rev().take(count).map(|run| run.bytes_read).sum()
     }
-}
 
-fn elements(port: &PortInfo) -> u64 {
-    port.shape.iter().product()
-}
+    /// The tokens of each run that would read so many more.
+    pub fn pieces(&self, tokens: u64) -> Vec<u64> {
+        pieces(&self.entries, self.length, tokens).into_iter().map(|entry| self.entries[entry].width).collect()
+    }
 
-/// What an input is given, by its name and shape.
-fn fed(port: &PortInfo, states: &[PortInfo]) -> anyhow::Result<Fed> {
-    ensure!(matches!(port.element, ElementType::I64 | ElementType::I32), "{port}: integers are needed to generate");
-    let one = || {
-        ensure!(
-            elements(port) == 1,
-            "{port}: a bundle of one token a run is needed to generate: --set sequence_length=1"
-        );
-        Ok(())
-    };
-    Ok(match port.name.as_str() {
-        "input_ids" => {
-            one()?;
-            Fed::Token
+    /// The logits behind more tokens, of which there must be one. With `continues`, another one follows.
+    pub fn read(&mut self, tokens: &[i64], continues: bool) -> anyhow::Result<Vec<f32>> {
+        let mut order = pieces(&self.entries, self.length, tokens.len() as u64);
+        order.extend(continues.then(|| self.entries.len() - 1));
+        let (mut rest, mut logits) = (tokens, Vec::new());
+        for (place, entry) in order.iter().enumerate() {
+            if rest.is_empty() {
+                break;
+            }
+            let (piece, behind) = rest.split_at(self.entries[*entry].width as usize);
+            if let Some(next) = order.get(place + 1).and_then(|next| self.entries[*next].network.as_deref()) {
+                self.session.next(next)?;
+            }
+            logits = self.run(*entry, piece)?;
+            rest = behind;
         }
-        "position_ids" => {
-            one()?;
-            Fed::Position
-        }
-        "attention_mask" => {
-            let appended = states.iter().any(|state| state.shape.get(2) == Some(&elements(port)));
-            if appended { Fed::MaskFromStart } else { Fed::MaskToEnd }
-        }
-        _ => bail!("{port}: nothing is known of this input; input_ids, attention_mask and position_ids are fed"),
-    })
+        Ok(logits)
+    }
+
+    /// The logits behind a piece that is as wide as its entry.
+    fn run(&mut self, entry: usize, piece: &[i64]) -> anyhow::Result<Vec<f32>> {
+        let (entry, position) = (&self.entries[entry], self.length);
+        let inputs = entry.inputs(piece, position);
+        let outputs = match &entry.network {
+            Some(name) => self.session.run_network(name, &inputs),
+            None => self.session.run(&inputs),
+        };
+        let outputs = outputs.with_context(|| format!("token {position} failed"))?;
+        self.length += piece.len() as u64;
+        entry.last_logits(outputs.get("logits").context("the run gave no logits")?)
+    }
 }
 
-fn tensor(port: &PortInfo, values: &[i64]) -> Tensor {
-    if port.element == ElementType::I32 {
-        let narrow: Vec<i32> = values.iter().map(|value| *value as i32).collect();
-        return Tensor::from_i32(&port.shape, &narrow);
+/// The entries that `tokens` more go through: at every place the widest of which there are tokens enough and which has the room.
+fn pieces(entries: &[Entry], mut length: u64, tokens: u64) -> Vec<usize> {
+    let end = length + tokens;
+    let mut order = Vec::new();
+    while length < end {
+        let fits = |entry: &Entry| {
+            let behind = length + entry.width;
+            behind <= end && entry.room().is_none_or(|room| behind <= room)
+        };
+        // The entry of one token is always taken: a text that does not fit it is refused before.
+        let entry = entries.iter().position(fits).unwrap_or(entries.len() - 1);
+        length += entries[entry].width;
+        order.push(entry);
     }
-    Tensor::from_i64(&port.shape, values)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Fed, fed};
-    use flashmem_runtime::{ElementType, PortInfo};
-
-    fn port(name: &str, element: ElementType, shape: &[u64]) -> PortInfo {
-        PortInfo { name: name.to_owned(), element, shape: shape.to_vec() }
-    }
-
-    #[test]
-    fn inputs_are_fed_by_name_and_shape() {
-        let cache = |rows| [port("past_key_values.0.key", ElementType::F32, &[1, 2, rows, 16])];
-        let fed_i64 = |name: &str, shape: &[u64], rows| fed(&port(name, ElementType::I64, shape), &cache(rows));
-        assert_eq!(fed_i64("input_ids", &[1, 1], 8).expect("one token"), Fed::Token);
-        assert_eq!(fed_i64("position_ids", &[1, 1], 8).expect("one token"), Fed::Position);
-        assert_eq!(fed_i64("attention_mask", &[1, 8], 8).expect("a mask"), Fed::MaskFromStart);
-        assert_eq!(fed_i64("attention_mask", &[1, 8], 7).expect("a mask"), Fed::MaskToEnd);
-        let said = |name: &str, shape: &[u64]| fed_i64(name, shape, 8).expect_err("it is not fed").to_string();
-        assert!(said("input_ids", &[1, 4]).contains("--set sequence_length=1"));
-        assert!(said("token_type_ids", &[1, 1]).contains("nothing is known of this input"));
-        let floats = fed(&port("input_ids", ElementType::F32, &[1, 1]), &cache(8));
-        assert!(floats.expect_err("no integers").to_string().contains("integers are needed"));
-    }
+    order
 }

@@ -1,9 +1,11 @@
 //! `flashmem-run generate`: tokens one after another from a network that remembers.
 //!
-//! The bundle is of one step: a token in, logits out, and what it remembers as its state. A prompt goes through it token by token.
-//! `decoder.rs` feeds a step, `sampling.rs` chooses the next token. It deliberately knows no text: tokens are numbers.
+//! Tokens go in, logits come out, and what the bundle remembers is its state. Of a linked bundle of one model at several lengths, a
+//! prompt takes the widest entries that fit, and what is generated the entry of one token. `entry.rs` says what these take, `decoder.rs`
+//! runs them, `sampling.rs` chooses the next token. It deliberately knows no text: tokens are numbers.
 
 mod decoder;
+mod entry;
 mod sampling;
 
 use super::arguments::parse_io_mode;
@@ -27,7 +29,8 @@ use std::time::Instant;
   flashmem-run generate model.fmplan --prompt-ids prompt.npz --tokens 64 --temperature 0.8 --top-p 0.95 --seed 7
 
 prompt.npz holds `input_ids`, integers of shape (1, n). Tokens go to standard output as they come. The bundle takes one token a run
-(`input_ids`, and where the model has them `attention_mask` and `position_ids`), gives `logits`, and has states.")]
+(`input_ids`, and where the model has them `attention_mask` and `position_ids`), gives `logits`, and has states. Of a bundle of several
+entries of one model, which share their states, a prompt goes through the widest that fit, and then through narrower ones.")]
 pub struct GenerateArguments {
     /// The bundle.
     #[arg(value_name = "BUNDLE.fmplan")]
@@ -156,11 +159,9 @@ fn generate(session: &mut Session, prompt: &[i64], arguments: &GenerateArguments
     }
     let mut sampler = Sampler::new(arguments.temperature, arguments.top_k, arguments.top_p, arguments.seed);
     let mut text = Text { tokens: Vec::new(), logits: arguments.logits.then(Vec::new) };
+    let pieces = decoder.pieces(prompt.len() as u64);
     let start = Instant::now();
-    let mut logits = Vec::new();
-    for token in prompt {
-        logits = decoder.step(*token)?;
-    }
+    let mut logits = decoder.read(prompt, arguments.tokens > 1)?;
     let read = start.elapsed();
     loop {
         let token = sampler.choose(&logits)?;
@@ -172,10 +173,10 @@ fn generate(session: &mut Session, prompt: &[i64], arguments: &GenerateArguments
         if text.tokens.len() as u64 == u64::from(arguments.tokens) || arguments.stop.contains(&token) {
             break;
         }
-        logits = decoder.step(token)?;
+        logits = decoder.read(&[token], text.tokens.len() as u64 + 1 < u64::from(arguments.tokens))?;
     }
     outln!("");
-    let written = start.elapsed().saturating_sub(read);
-    report::generated((prompt.len(), read), (text.tokens.len() - 1, written));
+    let written = (text.tokens.len() - 1, start.elapsed().saturating_sub(read));
+    report::generated((&pieces, read), written, decoder.bytes_read(written.0));
     Ok(text)
 }
