@@ -49,7 +49,8 @@ pub fn opset(model: &ModelProto) -> Result<i64, ImportError> {
     }
 }
 
-fn canonical(domain: &str) -> &str {
+/// A domain under the one of its names that is used here.
+pub fn canonical(domain: &str) -> &str {
     if domain == "ai.onnx" { "" } else { domain }
 }
 
@@ -149,6 +150,9 @@ fn attribute_reason(row: &Operator, schema: &Schema, given: &AttributeProto) -> 
     let Some(formal) = schema.attributes.iter().find(|formal| formal.name == name) else {
         return Some(Reason::UnknownAttribute { name, since: schema.since });
     };
+    if !given.ref_attr_name.is_empty() {
+        return Some(Reason::AttributeReference(name));
+    }
     let found = given.r#type();
     if found != AttributeType::Undefined && kind(found) != Some(formal.kind) {
         return Some(Reason::AttributeType { name, found });

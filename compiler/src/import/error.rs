@@ -5,6 +5,7 @@
 
 use super::axes::Misplaced;
 use super::failure::Failure;
+use super::functions::uncallable::Uncallable;
 use super::names::NodeNames;
 use super::preflight::invalid::Invalid;
 use super::reason::{Unsupported, UnsupportedOp};
@@ -115,6 +116,15 @@ pub enum ImportError {
     NotOnnx {
         /// The file.
         path: PathBuf,
+        /// What was found instead.
+        reason: String,
+    },
+    /// A function, or a call of one, that has no meaning.
+    #[error(transparent)]
+    Uncallable(#[from] Uncallable),
+    /// Functions of the model cannot be read.
+    #[error("the model's functions cannot be read: {reason}")]
+    Functions {
         /// What was found instead.
         reason: String,
     },
@@ -386,6 +396,8 @@ impl ImportError {
             | Self::NotOnnx { .. }
             | Self::OpenSizes(_)
             | Self::Binding { .. }
+            | Self::Uncallable(_)
+            | Self::Functions { .. }
             | Self::OpsetUnknown { .. }
             | Self::OpsetTwice { .. }
             | Self::OpsetMissing { .. }

@@ -10,6 +10,7 @@ use super::axes;
 use super::branches;
 use super::conditions::{Needed, chooses};
 use super::error::ImportError;
+use super::functions;
 use super::kernel_op::KernelNode;
 use super::names::NodeNames;
 use super::notes::{self, Notes};
@@ -82,6 +83,7 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool, notes: &mut
     let mut proto = tract_onnx::onnx()
         .proto_model_for_read(&mut bytes.as_slice())
         .map_err(|e| not_onnx(super::stopped::one_line(&e)))?;
+    functions::inline(&mut proto, &bytes)?;
     drop(bytes);
     let opset = admission::opset(&proto)?;
     let graph = proto.graph.as_mut().ok_or_else(|| not_onnx("it holds no graph".to_owned()))?;

@@ -29,6 +29,9 @@ pub enum Reason {
     /// The attribute is given twice.
     #[error("attribute {0} twice")]
     AttributeTwice(String),
+    /// The attribute refers to one of a function, and stands in none.
+    #[error("attribute {0}, which refers to one of a function, outside of any")]
+    AttributeReference(String),
     /// The attribute has another type than ONNX says.
     #[error("attribute {name} of type {found:?}")]
     AttributeType {

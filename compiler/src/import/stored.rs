@@ -1,7 +1,7 @@
 //! How a model stores its float weights, by a look at its message: what `--weights` is when nobody says it.
 //!
-//! Counted are the initialisers of the graph and the tensors of its `Constant` nodes, by the bytes that their shapes imply. No
-//! weight is read and no file of external data is opened. Subgraphs do not count.
+//! Counted are the initialisers of the graph and the tensors of its `Constant` nodes and of those of functions, by the bytes that
+//! their shapes imply. No weight is read and no file of external data is opened. Subgraphs do not count.
 
 use super::error::ImportError;
 use super::protobuf::{FLOAT, FLOAT16, skim};
@@ -21,7 +21,8 @@ pub fn stored_precision(path: &Path) -> Result<Encoding, ImportError> {
     let not_onnx = |e| ImportError::NotOnnx { path: path.to_owned(), reason: super::stopped::one_line(&e) };
     let model = tract_onnx::onnx().proto_model_for_read(&mut skeleton.bytes.as_slice()).map_err(not_onnx)?;
     let graph = model.graph.unwrap_or_default();
-    let constants = graph.node.iter().filter(|node| node.op_type == "Constant").flat_map(|node| &node.attribute);
+    let nodes = graph.node.iter().chain(model.functions.iter().flat_map(|function| &function.node));
+    let constants = nodes.filter(|node| node.op_type == "Constant").flat_map(|node| &node.attribute);
     let small = graph.initializer.iter().chain(constants.filter_map(|attribute| attribute.t.as_ref()));
     let small = small.map(|tensor: &TensorProto| (tensor.data_type, tensor.dims.as_slice()));
     let large = skeleton.large.iter().map(|tensor| (tensor.data_type, tensor.dims.as_slice()));

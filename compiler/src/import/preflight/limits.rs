@@ -4,6 +4,10 @@
 pub const MAX_FIELDS: u64 = 1 << 22;
 /// Most nodes, those of subgraphs included. tract compares every node with every other.
 pub const MAX_NODES: u64 = 1 << 15;
+/// Most calls of local functions inside one another, bodies of nodes around them included.
+pub const MAX_CALL_DEPTH: u64 = 32;
+/// Most bytes of nodes that calls of local functions become, all together.
+pub const MAX_INLINED_BYTES: u64 = 1 << 30;
 /// Most axes of a tensor.
 pub const MAX_RANK: i64 = 32;
 /// Largest size of an axis: devices index with 32 bits.
