@@ -179,8 +179,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sum += q_or_values[part * ROW_QUADS + row_quad];
     }
     for (var r = 0u; r < 4u; r += 1u) { // unroll
+        sum[r] = divisor(sum[r], batch, head, row + r);
         for (var d = 0u; d < 2u * PASSES; d += 1u) { // unroll
-            acc[r][d] /= divisor(sum[r]);
+            acc[r][d] /= sum[r];
         }
     }
     let out_base = params.out_offset + batch * params.out_stride.x + head * params.out_stride.y;

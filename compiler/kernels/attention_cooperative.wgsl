@@ -209,7 +209,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let sums = of_lanes[m];
                 let weighted = tiles.scores[m * SCORE_STEP + column / 4u][column % 4u] * value_inverse;
                 out[out_base + row * params.out_stride.z + d * params.out_stride.w] =
-                    epilogue(weighted / divisor((sums.x + sums.y) + (sums.z + sums.w)), batch, row, head * params.head_dim + d);
+                    epilogue(weighted / divisor((sums.x + sums.y) + (sums.z + sums.w), batch, head, row), batch, row,
+                             head * params.head_dim + d);
             }
         }
     }

@@ -102,7 +102,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
 
     for (var r = 0u; r < ROWS; r += 1u) { // unroll
-        sum[r] = divisor(sum[r]);
+        sum[r] = divisor(sum[r], batch, head, row[r]);
         for (var d = 0u; d < VALUES; d += 1u) { // unroll
             acc[r][d] /= sum[r];
         }

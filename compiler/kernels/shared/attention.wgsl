@@ -11,11 +11,12 @@
 //            epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32 (m = i, n = head * head_dim + d).
 // Rows:      a score of NaN or +infinity makes its row NaN; a key whose score is -infinity weighs 0; equal scores, the lowest
 //            float included, weigh the same. Where every score is -infinity, the weighted values, which are 0, are divided by
-//            empty_sum: NaN gives NaN as softmax does, 1 gives 0. `infinity` is +infinity, for which WGSL has no literal.
+//            empty_sum where score_mask makes -infinity even of NaN (the row is hidden), and by NaN where not (its products
+//            overflow): NaN gives NaN as softmax does, 1 gives 0. `infinity` and `nan` have no literals in WGSL.
 
 struct Params {
     rows: u32, keys: u32, head_dim: u32, pad_0: u32,
-    scale: f32, infinity: f32, empty_sum: f32, pad_1: u32,
+    scale: f32, infinity: f32, empty_sum: f32, nan: f32,
     q_offset: u32, k_offset: u32, v_offset: u32, out_offset: u32,
     q_stride: vec4<u32>,
     k_stride: vec4<u32>,
@@ -61,7 +62,11 @@ fn probabilities(s: vec4<f32>, row_max: f32) -> vec4<f32> {
     return select(exp(max(d, vec4<f32>(-200.0))), d, is_nan);
 }
 
-// What the weighted values are divided by.
-fn divisor(sum: f32) -> f32 {
-    return select(sum, params.empty_sum, sum == 0.0);
+// What the weighted values of a row are divided by.
+fn divisor(sum: f32, batch: u32, head: u32, row: u32) -> f32 {
+    if (sum != 0.0) {
+        return sum;
+    }
+    let hidden = score_mask(params.nan, batch, head, min(row, params.rows - 1u), 0u) == -params.infinity;
+    return select(params.nan, params.empty_sum, hidden);
 }

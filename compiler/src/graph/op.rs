@@ -8,7 +8,7 @@ use super::constant::Constant;
 use super::kernel_op::KernelOp;
 use super::pointwise::Pointwise;
 
-/// What attention gives for a query without any key: a row of scores that are all −∞.
+/// What attention gives for a query without any key: a row of scores that are all −∞, and would be whatever the products are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EmptyRow {
     /// NaN, as softmax does.

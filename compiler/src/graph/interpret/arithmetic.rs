@@ -2,7 +2,7 @@
 
 use super::products::{TileRow, matrix};
 use crate::graph::constant::Dtype;
-use crate::graph::op::{EmptyRow, NormKind, ReduceKind};
+use crate::graph::op::{NormKind, ReduceKind};
 use crate::graph::tensor::{Tensor, for_each_index, offset, strides, word};
 
 /// Stride of each of `labels` in a tensor whose axes are `axes`; 0 where the tensor does not have it.
@@ -185,17 +185,18 @@ pub fn scores(scale: f32, q: &Tensor, k: &Tensor) -> Tensor {
     Tensor { words: words.collect(), shape, dtype: Dtype::F32 }
 }
 
-/// softmax(scores) v.
-pub fn attention(scores: &Tensor, empty_row: EmptyRow, v: &Tensor, shape: &[usize]) -> Tensor {
+/// softmax(scores) v. Rows in which all of `hides` is −∞ have weights of 0.
+pub fn attention(scores: &Tensor, hides: Option<&Tensor>, v: &Tensor, shape: &[usize]) -> Tensor {
     let rank = shape.len();
     let (rows, width, keys) = (shape[rank - 2], shape[rank - 1], v.shape[rank - 2]);
     let mut words = Vec::with_capacity(shape.iter().product());
     for row in 0..shape[..rank - 1].iter().product() {
         let mut weights: Vec<f64> = (0..keys).map(|j| scores.value(row * keys + j)).collect();
-        let empty = weights.iter().all(|score| *score == f64::NEG_INFINITY);
-        match empty_row {
-            EmptyRow::Zero if empty => weights.fill(0.0),
-            EmptyRow::Zero | EmptyRow::Nan => softmax_row(&mut weights, false),
+        let hidden = |hides: &Tensor| (0..keys).all(|j| hides.value(row * keys + j) == f64::NEG_INFINITY);
+        if hides.is_some_and(hidden) {
+            weights.fill(0.0);
+        } else {
+            softmax_row(&mut weights, false);
         }
         let first = row / rows * keys;
         for e in 0..width {

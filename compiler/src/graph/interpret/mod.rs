@@ -14,7 +14,7 @@ mod words;
 pub use movement::source_indices;
 pub use words::{bytes_of, words_of};
 
-use super::op::Op;
+use super::op::{EmptyRow, Op};
 use super::pointwise::Pointwise;
 use super::tensor::{Tensor, broadcast_strides, for_each_index, offset};
 use super::{Graph, NodeId};
@@ -51,11 +51,15 @@ pub fn evaluate(op: &Op, operands: &[&Tensor], shape: &[usize]) -> Tensor {
         Op::Normalize { kind, axes, epsilon } => arithmetic::normalize(*kind, axes, *epsilon, operands[0]),
         Op::Attention { scale, score, empty_row } => {
             let scores = arithmetic::scores(*scale, operands[0], operands[1]);
-            let scores = score.as_ref().map_or_else(
-                || scores.clone(),
-                |score| pointwise(score, &[&[&scores], &operands[3..]].concat(), &scores.shape),
-            );
-            arithmetic::attention(&scores, *empty_row, operands[2], shape)
+            let masked = |scores: &Tensor| {
+                let score = score.as_ref()?;
+                Some(pointwise(score, &[&[scores], &operands[3..]].concat(), &scores.shape))
+            };
+            // A row is hidden by what is −∞ whatever the products are.
+            let without = Tensor { words: vec![f32::NAN.to_bits(); scores.words.len()], ..scores.clone() };
+            let without = masked(&without).filter(|_| *empty_row == EmptyRow::Zero);
+            let scores = masked(&scores).unwrap_or(scores);
+            arithmetic::attention(&scores, without.as_ref(), operands[2], shape)
         }
         Op::Reduce { kind, axes } => arithmetic::reduce(*kind, axes, operands[0], shape),
         Op::ArgReduce { axis, max, last } => arithmetic::arg_reduce(*axis, *max, *last, operands[0], shape),

@@ -3,9 +3,9 @@
 use super::{Tensor, evaluate, interpret};
 use crate::graph::Graph;
 use crate::graph::GraphPort;
-use crate::graph::constant::Dtype;
+use crate::graph::constant::{Constant, Dtype};
 use crate::graph::op::{EmptyRow, Op, PadMode, PoolKind, ReduceKind, ScatterKind, Taps, Window};
-use crate::graph::pointwise::{BinaryOp, Pointwise};
+use crate::graph::pointwise::{BinaryOp, Instruction, Literal, Operand, Pointwise};
 use flashmem_plan_format::plan::ElementType;
 
 fn t(shape: &[usize], values: &[f32]) -> Tensor {
@@ -75,17 +75,34 @@ fn attention_is_softmax_of_scores_times_values() {
     let v = t(&[2, 1], &[10., 20.]);
     let plain = Op::Attention { scale: 0.5, score: None, empty_row: EmptyRow::Nan };
     assert_eq!(evaluate(&plain, &[&q, &k, &v], &[1, 1]).to_f32(), [15.]);
-    let masked = |mask: [f32; 2], empty_row| {
-        let score = Some(Pointwise::binary(BinaryOp::Add, Dtype::F32));
-        let op = Op::Attention { scale: 0.5, score, empty_row };
-        evaluate(&op, &[&q, &k, &v, &t(&[1, 2], &mask)], &[1, 1]).to_f32()[0]
+    // −∞ where the row is hidden, else the score and a mask.
+    let hide = Pointwise {
+        inputs: vec![Dtype::F32, Dtype::Bool, Dtype::F32],
+        instructions: vec![
+            Instruction::Binary(BinaryOp::Add, Operand::Input(0), Operand::Input(2)),
+            Instruction::Literal(Literal::F32(f32::NEG_INFINITY.to_bits())),
+            Instruction::Select {
+                condition: Operand::Input(1),
+                then: Operand::Result(1),
+                otherwise: Operand::Result(0),
+            },
+        ],
     };
     let hidden = f32::NEG_INFINITY;
-    assert_eq!(masked([0., hidden], EmptyRow::Nan), 10.);
-    assert_eq!(masked([f32::MIN, f32::MIN], EmptyRow::Zero), 15.);
-    assert_eq!(masked([hidden, hidden], EmptyRow::Zero), 0.);
-    assert!(masked([hidden, hidden], EmptyRow::Nan).is_nan());
-    assert!(masked([0., f32::NAN], EmptyRow::Zero).is_nan());
+    let masked = |k: &Tensor, mask: [f32; 2], empty_row| {
+        let op = Op::Attention { scale: 0.5, score: Some(hide.clone()), empty_row };
+        let row = Tensor::from_constant(&Constant::from_bool(vec![1, 1], &[mask == [hidden, hidden]]));
+        evaluate(&op, &[&q, k, &v, &row, &t(&[1, 2], &mask)], &[1, 1]).to_f32()[0]
+    };
+    assert_eq!(masked(&k, [0., hidden], EmptyRow::Nan), 10.);
+    assert_eq!(masked(&k, [f32::MIN, f32::MIN], EmptyRow::Zero), 15.);
+    assert_eq!(masked(&k, [hidden, hidden], EmptyRow::Zero), 0.);
+    assert!(masked(&k, [hidden, hidden], EmptyRow::Nan).is_nan());
+    assert!(masked(&k, [0., f32::NAN], EmptyRow::Zero).is_nan());
+    // Scores that are −∞ of themselves hide nothing.
+    let far = t(&[2, 2], &[hidden, 5., hidden, 7.]);
+    assert!(masked(&far, [0., hidden], EmptyRow::Zero).is_nan());
+    assert_eq!(masked(&far, [hidden, hidden], EmptyRow::Zero), 0.);
 }
 
 #[test]

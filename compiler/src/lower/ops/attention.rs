@@ -101,6 +101,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
         .set("scale", *scale)
         .set("infinity", f32::INFINITY)
         .set("empty_sum", empty_sum)
+        .set("nan", f32::NAN)
         .set("q_offset", inputs[0].offset)
         .set("k_offset", inputs[1].offset)
         .set("v_offset", inputs[2].offset)

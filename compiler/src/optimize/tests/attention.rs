@@ -187,14 +187,14 @@ fn a_cap_in_front_of_a_mask_stays_there() {
     assert!(matches!(last, Some(Instruction::Binary(BinaryOp::Add, ..))));
 }
 
-#[test]
-fn weights_of_rows_without_any_key_are_0() {
+/// where(row has a key, softmax(hide(scores)), 0) times values.
+fn guarded(hide: impl Fn(&mut Build, NodeId, NodeId, NodeId) -> NodeId) -> Build {
     let mut b = Build::default();
     let [q, k, v] = sides(&mut b);
     let keep = rows(&mut b, &HALF_HIDDEN);
     let s = b.einsum("bmk", "bnk", "bmn", [q, k]);
     let hidden = b.scalar(s, f32::NEG_INFINITY);
-    let s = b.add(Op::Pointwise(Pointwise::select(Dtype::F32)), &[keep, s, hidden]);
+    let s = hide(&mut b, keep, s, hidden);
     let p = softmax(&mut b, s);
     let seen = b.add(Op::Pointwise(Pointwise::cast(Dtype::Bool, Dtype::F32)), &[keep]);
     let seen = b.add(Op::Reduce { kind: ReduceKind::Max, axes: vec![2] }, &[seen]);
@@ -203,8 +203,22 @@ fn weights_of_rows_without_any_key_are_0() {
     let p = b.add(Op::Pointwise(Pointwise::select(Dtype::F32)), &[seen, p, zero]);
     let y = b.einsum("bmn", "bnk", "bmk", [p, v]);
     b.output(y);
-    let (_, empty_row) = expect(b, &["Attention"], 1.0, 2);
+    b
+}
+
+#[test]
+fn weights_of_rows_without_any_key_are_0() {
+    let added = guarded(|b, keep, s, hidden| {
+        let zero = b.scalar(s, 0.0);
+        let bias = b.add(Op::Pointwise(Pointwise::select(Dtype::F32)), &[keep, zero, hidden]);
+        b.binary(BinaryOp::Add, s, bias)
+    });
+    let (_, empty_row) = expect(added, &["Attention"], 1.0, 2);
     assert_eq!(empty_row, EmptyRow::Zero);
+    // A row that is hidden could not be told from one whose own scores are −∞.
+    let replaced =
+        guarded(|b, keep, s, hidden| b.add(Op::Pointwise(Pointwise::select(Dtype::F32)), &[keep, s, hidden]));
+    assert_eq!(check(replaced).1.attentions, 0);
 }
 
 #[test]

@@ -133,8 +133,32 @@ def overflowing_scores():
     return expecting(m, np.full((1, 1, 2, 4), NAN)).not_finite()
 
 
+def overflowing_scores_beside_masks():
+    """Scores that are -inf in row 0, where the mask shows some keys; row 1 sees none; rows 2 and 3 see a finite score."""
+    seen = np.array([[1, 0, 1, 0, 0, 1], [0] * 6, [1] * 6, [0, 0, 0, 0, 0, 1]], bool)
+    q, k = np.full((1, 2, 4, 4), 1e30, np.float32), np.full((1, 2, 6, 4), -1e30, np.float32)
+    q[:, :, 3], k[:, :, 1] = 1e-3, 1e-30
+    v = np.arange(48, dtype=np.float32).reshape(1, 2, 6, 4) / 8
+    runtime = lambda array: x(*array.shape, draw=lambda *_: array)
+    m = Model("semantics_attention_overflow_masked", 23)
+    q, k, v_name = m.add(runtime(q)), m.add(runtime(k)), m.add(runtime(v))
+    weights = np.zeros((1, 2, 4, 6), np.float32)
+    weights[:, :, 0], weights[:, :, 2, 1], weights[:, :, 3, 5] = NAN, 1, 1
+    results, made = [], []
+    # Fused, and in parts where the weights are given out.
+    for mask in (seen, np.where(seen, np.float32(0.5), np.float32(-np.inf))):
+        mask = m.add(runtime(mask))
+        made.append(m.op("Attention", q, k, v_name, mask))
+        made += [m.op("Attention", q, k, v_name, mask, outputs=4, qk_matmul_output_mode=3)[i] for i in (0, 3)]
+        for name in m.nodes[-1].output[1:3]:
+            m.nodes[-1].output[list(m.nodes[-1].output).index(name)] = ""
+        results += [weights @ v, weights @ v, weights]
+    return expecting(m.result(*made), *results).not_finite()
+
+
 def cases():
     yield overflowing_scores()
+    yield overflowing_scores_beside_masks()
     yield kept_sizes()
     yield kept_ratio()
     yield keys_beyond()
