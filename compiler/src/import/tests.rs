@@ -409,6 +409,12 @@ fn inputs_are_bound_to_values() {
     }
     let boolean =
         ImportOptions { values: vec![("m".to_owned(), super::Value::Bool(true))], ..ImportOptions::default() };
+    // A condition, which is of booleans, and takes a branch when it is bound.
+    let chosen = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models/ops/where_runtime_condition.onnx");
+    let condition =
+        ImportOptions { values: vec![("x0".to_owned(), super::Value::Bool(true))], ..ImportOptions::default() };
+    let names: Vec<String> = import(&chosen, &condition).unwrap().graph.inputs.iter().map(|i| i.name.clone()).collect();
+    assert_eq!(names, ["x1", "x2"]);
     assert_eq!(
         error_of(&bytes, &boolean).to_string(),
         "--set m: the model has no such dimension and no such input; it has the dimensions none and the inputs x, n"
@@ -449,4 +455,16 @@ fn an_input_may_be_an_output() {
     let graph = import(&write(directory.path(), &bytes), &ImportOptions::default()).unwrap().graph;
     let names: Vec<&str> = graph.outputs.iter().map(|output| output.name.as_str()).collect();
     assert_eq!(names, ["x", "y"]);
+}
+
+#[test]
+fn weights_of_integer_products_stay_integers() {
+    let packed =
+        ["ms_integer_products", "integer_weight_dynamic", "integer_weight_qlinear_matmul", "quantized_forms_gemm"];
+    for path in models("ops").into_iter().filter(|path| packed.iter().any(|name| path.file_stem().unwrap() == *name)) {
+        let graph = import(&path, &ImportOptions::default()).unwrap().graph;
+        let weights: Vec<_> = graph.node_ids().into_iter().filter_map(|id| graph.constant(id)).collect();
+        let weights: Vec<_> = weights.into_iter().filter(|w| w.shape.len() == 2 && w.len() >= 30).collect();
+        assert!(!weights.is_empty() && weights.iter().all(|w| w.as_quantized().is_some()), "{}", path.display());
+    }
 }

@@ -3,8 +3,9 @@
 //! Takes the graph and the weights outside it, before anything is rewritten; gives the graph without the nodes that dequantize
 //! constants, and with a weight for each of their results, which keeps its integers (`graph/quantized.rs`). `QuantizeLinear` of
 //! constants is computed on the way. Products and gathers of ONNX Runtime's own that read packed weights become standard ones
-//! with such a weight, and so do products of integers. A `DequantizeLinear` with one scale behind a gather or view of integers
-//! goes in front of it. What depends on data is left to `rewrite/quantization.rs`; bodies of loops are not looked into.
+//! with such a weight, and so do products of integers, after fused ones are spelled out. A `DequantizeLinear` with one scale
+//! behind a gather or view of integers goes in front of it. What depends on data is left to `rewrite/quantization.rs`; bodies of
+//! loops are not looked into.
 
 mod constants;
 mod dequantize;
@@ -14,7 +15,9 @@ mod products;
 use super::error::ImportError;
 use super::protobuf::LARGE_BYTES;
 use super::reason::{Reason, Unsupported};
+use super::rewrite::outcome::Rewritten;
 use super::rewrite::steps::{Attribute, Known, Steps};
+use super::support::find;
 use super::weights::{MappedIntegers, Weight};
 use crate::graph::constant::{Constant, Storage};
 use crate::graph::quantized::{Floats, Width};
@@ -61,9 +64,39 @@ pub fn take(
     integers: &MappedIntegers,
     opset: i64,
 ) -> Result<(), ImportError> {
+    spell_out(graph, opset)?;
     taken_by(reader, graph, weights, integers, opset)?;
     // What still reads rows of integers needs them as integers.
     taken_by(row_reader, graph, weights, integers, opset)
+}
+
+/// Operators that are a `MatMulInteger` and more, and whose weights are kept as its.
+const FUSED_PRODUCTS: [&str; 2] = ["DynamicQuantizeMatMul", "MatMulIntegerToFloat"];
+
+/// Replaces fused products of 8-bit integers by the operators that they are made of, as the registry says.
+fn spell_out(graph: &mut GraphProto, opset: i64) -> Result<(), ImportError> {
+    let is_fused = |node: &NodeProto| node.domain == "com.microsoft" && FUSED_PRODUCTS.contains(&node.op_type.as_str());
+    if !graph.node.iter().any(is_fused) {
+        return Ok(());
+    }
+    let known = Known::of(graph, opset);
+    let mut unsupported = Unsupported::default();
+    let mut done = Vec::with_capacity(graph.node.len());
+    for node in std::mem::take(&mut graph.node) {
+        let rule = find(&node.domain, &node.op_type).filter(|_| is_fused(&node)).and_then(|row| row.rewrite);
+        let mut steps = Steps::new(&node, &known);
+        match rule.map_or(Ok(Rewritten::Unchanged), |rule| rule(&mut steps)) {
+            Ok(Rewritten::Unchanged) => done.push(node),
+            Ok(Rewritten::Replaced) => {
+                let (nodes, initialisers) = steps.into_parts();
+                done.extend(nodes);
+                graph.initializer.extend(initialisers);
+            }
+            Err(reason) => unsupported.add(&node.op_type, Some(reason), &node.name),
+        }
+    }
+    graph.node = done;
+    unsupported.or(())
 }
 
 fn taken_by(

@@ -111,9 +111,6 @@ fn integer_product(
     [b, b_scale, b_zero]: [&str; 3],
     bias: Option<&str>,
 ) -> Result<Rewritten, Reason> {
-    if s.known.element_type(b_scale) != Some(DataType::Float as i32) {
-        return Err("scales that are not known to be f32".into());
-    }
     let inputs = if b_zero.is_empty() { vec![a, b, a_zero] } else { vec![a, b, a_zero, b_zero] };
     let sums = s.op("MatMulInteger", &inputs, &[]);
     let sums = s.op("Cast", &[&sums], &[("to", Attribute::Int(DataType::Float as i64))]);
@@ -138,6 +135,10 @@ pub fn scaled_integer_product(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let (a, b, a_scale, b_scale) = (s.needed(0)?, s.needed(1)?, s.needed(2)?, s.needed(3)?);
     if !s.known.rank(a_scale).is_some_and(|(_, is_one)| is_one) {
         return Err("a scale of A that is not known to be one number".into());
+    }
+    // Both have one type, and that of a large constant is not known here.
+    if ![a_scale, b_scale].iter().any(|scale| s.known.element_type(scale) == Some(DataType::Float as i32)) {
+        return Err("scales that are not known to be f32".into());
     }
     let zeros = [4, 5].map(|position| s.operand(position).unwrap_or_default());
     integer_product(s, [a, a_scale, zeros[0]], [b, b_scale, zeros[1]], s.operand(6))

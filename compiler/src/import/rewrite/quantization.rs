@@ -2,8 +2,9 @@
 //!
 //! tract multiplies by the reciprocal of a scale where ONNX divides, which rounds some elements to the next integer, and takes
 //! constant scales only. A node stays as it is where the type of its operands cannot be told;
-//! the translation then refuses what tract would get wrong, f16 scales among it. Blocks need a shape that the model says: scales
-//! are repeated for the elements of their block. Constants that are dequantized do not come here (`import/quantized/`).
+//! the translation then refuses what tract would get wrong, f16 scales among it. Scales of blocks are repeated for the elements
+//! of their block; how many there are is computed where the model does not say the shape. Constants that are dequantized do not
+//! come here (`import/quantized/`).
 
 use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
@@ -36,14 +37,14 @@ enum Placement {
     Shape(Vec<i64>),
     /// Along this axis, or as one element, whatever the ranks are.
     Along(i64),
-    /// Elements of an axis repeated: the place of each along it.
-    Repeated { axis: i64, places: Vec<i64> },
+    /// Elements of an axis repeated, as many times as a block has elements.
+    Repeated { axis: i64, block: i64 },
 }
 
 /// How the scale or zero point `name` broadcasts to `x`; `None` when that cannot be told.
 ///
 /// # Errors
-/// Blocks of a tensor whose shape is not known, or that has no such axis.
+/// Blocks of a tensor that has no such axis.
 fn placement(s: &Steps<'_>, name: &str, x: &str) -> Result<Option<Placement>, Reason> {
     let Some(element) = s.known.element_type(name) else { return Ok(None) };
     let is_half = [DataType::Float16, DataType::Bfloat16].iter().any(|t| *t as i32 == element);
@@ -53,14 +54,13 @@ fn placement(s: &Steps<'_>, name: &str, x: &str) -> Result<Option<Placement>, Re
         axis.filter(|axis| *axis < rank)
     };
     if let Some(block) = s.int_attribute("block_size").filter(|block| *block != 0) {
-        let shape = s.known.shape(x).ok_or("blocked, of data whose shape the model does not say")?;
-        let axis = from_start(shape.len())
-            .ok_or_else(|| Reason::form("axis {} of {} axes", [axis.into(), shape.len().into()]))?;
+        if let Some((rank, _)) = s.known.rank(x).filter(|(rank, _)| from_start(*rank).is_none()) {
+            return Err(Reason::form("axis {} of {} axes", [axis.into(), rank.into()]));
+        }
         if block < 1 || is_half {
             return Err(Reason::form("block_size = {}, or scales that are not float", [block.into()]));
         }
-        let places = (0..shape[axis] as i64).map(|place| place / block).collect();
-        return Ok(Some(Placement::Repeated { axis: axis as i64, places }));
+        return Ok(Some(Placement::Repeated { axis, block }));
     }
     if is_half {
         return Ok(None);
@@ -91,11 +91,28 @@ fn parameter(s: &mut Steps<'_>, name: &str, x: &str, placement: &Placement) -> S
             }
             s.op("Reshape", &[&value, &shape], &[])
         }
-        Placement::Repeated { axis, places } => {
-            let places = s.ints(places);
+        Placement::Repeated { axis, block } => {
+            let places = places(s, x, *axis, *block);
             s.op("Gather", &[&value, &places], &[("axis", Attribute::Int(*axis))])
         }
     }
+}
+
+/// The block of every element along an axis of `x`.
+fn places(s: &mut Steps<'_>, x: &str, axis: i64, block: i64) -> String {
+    let own = s.known.shape(x).and_then(|shape| {
+        let axis = usize::try_from(if axis < 0 { axis + shape.len() as i64 } else { axis }).ok()?;
+        shape.get(axis).copied()
+    });
+    if let Some(size) = own {
+        let places: Vec<i64> = (0..size as i64).map(|place| place / block).collect();
+        return s.ints(&places);
+    }
+    let size = s.shape(x, axis, if axis == -1 { i64::MAX } else { axis + 1 });
+    let size = s.squeeze(&size, &[0]);
+    let (zero, one, block) = (s.int(0), s.int(1), s.int(block));
+    let every = s.op("Range", &[&zero, &size, &one], &[]);
+    s.op("Div", &[&every, &block], &[])
 }
 
 /// The high half of a float's digits, and the rest: x · 4097 − (x · 4097 − x), which no product of halves rounds.

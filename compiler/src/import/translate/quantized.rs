@@ -135,13 +135,16 @@ pub fn product(t: &mut Translator<'_>, node: &TypedNode, op: &EinSum) -> Outcome
     let a = centred(t, node, 0, a, a_zero)?;
     let b = centred(t, node, 1, b, b_zero)?;
     let (a, b) = broadcast_batches(t, (a, &a_labels), (b, &b_labels))?;
-    let mut sum = integer_product(t, a, b, &output)?;
+    // An axis of the result that is in no factor has size 1.
+    let own: Vec<u8> = output.iter().copied().filter(|label| a.1.contains(label) || b.1.contains(label)).collect();
+    let sum = integer_product(t, a, b, &own)?;
+    let (shape, _) = t.output_fact(node)?;
+    let mut sum = t.reshape(sum, &shape);
     if !is_known(t, node, BIAS, 0.0) {
         let bias = placed(t, BIAS, &output)?;
         sum = add(t, sum, bias)?;
     }
     let y = requantized(t, node, sum, to, |t, input| placed(t, input, &output))?;
-    let (shape, _) = t.output_fact(node)?;
     Ok(vec![t.reshape(y, &shape)])
 }
 
