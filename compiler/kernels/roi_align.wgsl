@@ -4,6 +4,7 @@
 //            bin has samples * samples samples at its centres, or with samples 0 as many along an axis as it covers elements,
 //            rounded up, at most 4096. A sample lies between four elements; outside [-1, size] it is zero.
 //            out[r, c, bin] = mean over samples of the sum of weight * x[entry, c, corner], or with max the maximum of them.
+// Accuracy:  a mean is within (samples of the bin + 8) * 2^-24 of the mean of magnitudes, where samples lie as f32 places them.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides; 4 regions: f32; 5 entries: i32, the nearest one when outside.
 // Expects:   shared/each.wgsl.
 //

@@ -270,3 +270,130 @@ fn files_are_written_in_one_place() {
     }
     none(&complaints);
 }
+
+/// Documents that say by which test a promise is kept.
+const PROMISES: [&str; 2] = ["docs/robustness.md", "docs/semantics.md"];
+
+#[test]
+fn tests_that_documents_name_exist() {
+    let sources = files(&[".rs"]);
+    let models: BTreeSet<String> = files(&[".onnx"]).iter().filter_map(|name| stem_of(name)).collect();
+    let verdicts = read("tests/conformance/table.txt");
+    let mut complaints = Vec::new();
+    for document in PROMISES {
+        for (number, line) in read(document).lines().enumerate() {
+            // What `…` stands for: the file that was named last, or the beginning of the model's name.
+            let (mut file, mut model) = (None, String::new());
+            let cells: Vec<&str> = line.split(" | ").collect();
+            // Outside of tables, what is spelled as a test.
+            let is_row = line.starts_with('|');
+            for name in
+                cells.last().copied().into_iter().flat_map(quoted).filter(|name| is_row || name.contains(".rs::"))
+            {
+                let found = match name.split_once("::") {
+                    Some((path, function)) => {
+                        file = if path == "…" { file } else { source_of(&sources, path) };
+                        file.is_some_and(|file: &String| has_function(&read(file), function))
+                    }
+                    None if name.ends_with(".rs") => {
+                        file = source_of(&sources, name);
+                        file.is_some()
+                    }
+                    None if name.starts_with("test_") => {
+                        verdicts.lines().any(|verdict| verdict.starts_with(&format!("{name}:")))
+                    }
+                    None => is_model_or_function(&mut model, name, &models, file),
+                };
+                if !found {
+                    complaints.push(format!("{document}:{}: there is no test `{name}`", number + 1));
+                }
+            }
+        }
+    }
+    none(&complaints);
+}
+
+fn stem_of(name: &str) -> Option<String> {
+    Some(Path::new(name).file_stem()?.to_string_lossy().into_owned())
+}
+
+/// The source that a path, or the end of one, names; a leading `…` stands for the rest.
+fn source_of<'a>(sources: &'a [String], path: &str) -> Option<&'a String> {
+    let end = format!("/{}", path.trim_start_matches("…/"));
+    sources.iter().find(|file| *file == path || file.ends_with(&end))
+}
+
+fn has_function(text: &str, name: &str) -> bool {
+    text.contains(&format!("fn {name}("))
+}
+
+/// Whether a name is an operator model's, the beginning of some (`outside_…`), the last one's with another end (`…_weights`), or a
+/// function of the file that was named before it, or of a test of operators.
+fn is_model_or_function(last: &mut String, name: &str, models: &BTreeSet<String>, file: Option<&String>) -> bool {
+    if let Some(end) = name.strip_prefix('…') {
+        return models.iter().any(|model| model.ends_with(end) && last.starts_with(&model[..model.len() - end.len()]));
+    }
+    *last = name.to_owned();
+    if let Some(start) = name.strip_suffix('…') {
+        return models.iter().any(|model| model.starts_with(start));
+    }
+    let elsewhere = "tests/tests/operators.rs".to_owned();
+    let interpreter = "compiler/src/graph/interpret/tests.rs".to_owned();
+    models.contains(name)
+        || [file, Some(&elsewhere), Some(&interpreter)]
+            .into_iter()
+            .flatten()
+            .any(|file| has_function(&read(file), name))
+}
+
+/// Kernels that add nothing up, or a few terms that a formula names.
+const WITHOUT_SUMS: [&str; 15] = [
+    "append",
+    "arg_reduce",
+    "copy",
+    "deformable_columns",
+    "det",
+    "functions",
+    "gather",
+    "grid_sample",
+    "inverse",
+    "max_roi_pool",
+    "pad",
+    "pointwise",
+    "rotary",
+    "top_k",
+    "unpack",
+];
+
+#[test]
+fn kernels_that_add_up_say_how_exact_they_are() {
+    let sources = files(&[".wgsl"]);
+    let kernels = sources.iter().filter(|name| name.starts_with("compiler/kernels/"));
+    let header = |name: &String| -> Vec<String> {
+        read(name).lines().take_while(|line| line.starts_with("//")).map(str::to_owned).collect()
+    };
+    // A body and what bodies share may have one name.
+    let mut headers: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
+    for name in kernels.clone() {
+        headers.entry(stem_of(name).expect("a file has a name")).or_default().extend(header(name));
+    }
+    let mut complaints = Vec::new();
+    for name in kernels.filter(|name| !name.contains("/shared/")) {
+        let stem = stem_of(name).expect("a file has a name");
+        // The header itself, or one that it refers to.
+        let (mut seen, mut waiting) = (BTreeSet::new(), vec![stem.clone()]);
+        while let Some(next) = waiting.pop().filter(|_| !WITHOUT_SUMS.contains(&stem.as_str())) {
+            let Some(header) = headers.get(&next).filter(|_| seen.insert(next.clone())) else { continue };
+            if header.iter().any(|line| line.starts_with("// Accuracy:")) {
+                seen.clear();
+                break;
+            }
+            let words = header.iter().flat_map(|line| line.split(|c: char| !(c.is_alphanumeric() || "_.".contains(c))));
+            waiting.extend(words.filter_map(|word| Some(word.trim_end_matches('.').strip_suffix(".wgsl")?.to_owned())));
+        }
+        if !seen.is_empty() {
+            complaints.push(format!("{name} does not say how exact its sums are"));
+        }
+    }
+    none(&complaints);
+}

@@ -3,6 +3,7 @@
 // Formula:   out[b, n, oh, ow] = epilogue(sum_{kh, kw} x[b, n / multiplier, oh * stride_h + kh * dilation_h - pad_h,
 //                                                        ow * stride_w + kw * dilation_w - pad_w] * W[n, kh, kw])
 //            x is 0 outside; n = n0 + 0 .. n_count - 1; output pixel m = oh * out_w + ow.
+// Accuracy:  that of product.wgsl, the taps being k.
 // Bindings:  1 weights: taps = kernel_h * kernel_w floats per output channel, padded with zeros to ceil(taps / 4) quads: row
 //                       n - n0 from texel weight_base on (weight_quad.wgsl), quad t / 4, component t % 4,
 //                       t = kh * kernel_w + kw.

@@ -1,6 +1,7 @@
 // dynamic.wgsl -- parameters and buffers of the products of two activations. Linked behind the body.
 //
 // Formula:   out[b, m, n] = epilogue(sum_k x[b, m, k] * c[b, k, n])
+// Accuracy:  that of product.wgsl.
 // Bindings:  2 out, 3 x, 4 c: f32, any strides (stride 0 broadcasts); offsets and strides in elements.
 // Dispatch:  (ceil(m / TILE_M), ceil(n_count / TILE_N), batches), n0 = 0, and one part of k terms (tiled.wgsl); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
 // Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z); matrix.wgsl.
