@@ -23,8 +23,8 @@ use flashmem_compiler::schedule::SolverKind;
 use flashmem_plan_format::container::Bundle;
 use flashmem_plan_format::plan::{Encoding, State};
 use flashmem_runtime::{
-    CancelToken, Context, ElementType, Error, FileSource, MemorySource, Options, PortInfo, RunRequest, Session, Source,
-    Tensor, npz,
+    CancelToken, Context, ElementType, Error, FileSource, MemorySource, Options, PortInfo, RunRequest, Session,
+    SessionBuilder, Source, Tensor, npz,
 };
 use flashmem_tests::{compile_quietly, models, onnx_files, options, relative_l2, smallest_budget};
 use inject::{Injector, Misdeed};
@@ -371,5 +371,115 @@ fn a_run_that_fails_leaves_replaced_states_as_they_were() -> anyhow::Result<()> 
             }
         }
     }
+    Ok(())
+}
+
+#[test]
+fn states_are_read_set_and_copied() -> anyhow::Result<()> {
+    let Window { bundle, xs, expected } = window()?;
+    let context = Context::open(None)?;
+    let open = |context: Option<&Context>| {
+        let builder = Session::builder(Source::Blocking(Arc::new(MemorySource::from(bundle.clone()))));
+        context.into_iter().fold(builder, SessionBuilder::on).open()
+    };
+    let mut session = open(Some(&context))?;
+    let zeros = session.state("h")?;
+    assert_eq!((zeros.shape.as_slice(), zeros.as_f32().expect("floats")), (&[1_u64, 64][..], vec![0.0; 64]));
+    for (x, y) in xs[..3].iter().zip(&expected) {
+        assert_eq!(session.run(x)?.get("y"), Some(y));
+        // Between runs, and in a session that gave its memory back.
+        session.state("past")?;
+        session.trim()?;
+    }
+    let kept = ["h", "past"].map(|name| session.state(name).map(|value| (name, value)));
+    let kept: Vec<_> = kept.into_iter().collect::<Result<_, _>>()?;
+    let past = kept[1].1.as_f32().expect("floats");
+    let given: Vec<f32> = xs[..3].iter().flat_map(|[(_, x)]| x.as_f32().expect("floats")).collect();
+    assert_eq!(past, given, "the last rows that it was given");
+    // What was read goes on in another session, on this device, on another one, and by setting.
+    let (mut same, mut other, mut set) = (open(Some(&context))?, open(None)?, open(None)?);
+    same.copy_states_from(&mut session)?;
+    other.copy_states_from(&mut session)?;
+    for (name, value) in &kept {
+        set.set_state(name, value)?;
+    }
+    for session in [&mut same, &mut other, &mut set, &mut session] {
+        for (x, y) in xs[3..].iter().zip(&expected[3..]) {
+            assert_eq!(session.run(x)?.get("y"), Some(y));
+        }
+        let memory = session.stats().memory;
+        assert!(memory.measured_peak_bytes <= memory.declared_peak_bytes, "{memory:?}");
+    }
+    // Back to where they were read, between runs that repeat and stream.
+    for (name, value) in &kept {
+        session.set_state(name, value)?;
+        assert_eq!(session.state(name)?, *value);
+    }
+    assert_eq!(session.run(&xs[3])?.get("y"), Some(&expected[3]));
+    Ok(())
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_refused_and_stays() -> anyhow::Result<()> {
+    let Window { bundle, xs, expected } = window()?;
+    let source = Injector::new(&bundle);
+    let mut session = Session::builder(Source::Blocking(source.clone())).open()?;
+    session.run(&xs[0])?;
+    let h = session.state("h")?;
+    let unknown = session.state("x").expect_err("an input is no state");
+    assert!(matches!(unknown, Error::UnknownState { .. }) && unknown.to_string().contains("h, past"), "{unknown}");
+    let wrong = |element, shape: &[u64], bytes| Tensor { element, shape: shape.to_vec(), bytes: vec![1; bytes] };
+    for value in [
+        wrong(ElementType::F16, &[1, 64], 128),
+        wrong(ElementType::F32, &[64], 256),
+        wrong(ElementType::F32, &[1, 64], 255),
+    ] {
+        let refused = session.set_state("h", &value).expect_err("it does not fit");
+        assert!(matches!(refused, Error::Input(_)), "{refused}");
+    }
+    // A run that fails changes nothing, and what it left with readers does not stand in the way.
+    source.arm(0, Misdeed::Error);
+    session.run(&xs[1]).expect_err("a read fails");
+    source.release();
+    assert_eq!(session.state("h")?, h);
+    session.set_state("h", &h)?;
+    source.arm(0, Misdeed::Error);
+    session.run(&xs[1]).expect_err("a read fails");
+    source.release();
+    session.set_state("h", &h)?;
+    assert_eq!(session.run(&xs[1])?.get("y"), Some(&expected[1]));
+    let folder = tempfile::tempdir()?;
+    let llama = folder.path().join("a.fmplan");
+    compile_quietly(&models("decoders").join("llama-int4.onnx"), &llama, &decoder_options(Cache::Appended))?;
+    let mut other = Session::builder(&llama).open()?;
+    assert!(matches!(session.copy_states_from(&mut other), Err(Error::OtherBundle)));
+    Ok(())
+}
+
+#[test]
+fn a_text_goes_on_in_two_sessions() -> anyhow::Result<()> {
+    let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
+    let bundle = folder.path().join("a.fmplan");
+    // Its cache is of halves at the interface.
+    let model = models("decoders").join("llama-fp16.onnx");
+    let least = smallest_of_entries(&model, &bundle, Cache::Appended)?;
+    entries(&model, &bundle, Cache::Appended, Some(least))?;
+    let (prompt, tokens, _) = reference(&model.with_extension("npz"))?;
+    let open = || Session::builder(&bundle).on(&context).open();
+    let (mut session, mut fork) = (open()?, open()?);
+    let whole = greedy_by_entries(&mut session, &prompt, tokens.len())?;
+    let name = session.states()[0].name.clone();
+    let value = session.state(&name)?;
+    assert!(value.element == ElementType::F16 && value.bytes.iter().any(|byte| *byte != 0));
+    fork.copy_states_from(&mut session)?;
+    assert_eq!(fork.state(&name)?, value);
+    fork.reset_state()?;
+    fork.set_state(&name, &value)?;
+    assert_eq!(fork.state(&name)?, value);
+    // The tokens of the original are still there: a mask of fewer ones goes back to them.
+    fork.copy_states_from(&mut session)?;
+    let at = prompt.len() + 7;
+    let outputs = fork.run_network("decode", &step(Cache::Appended, whole.0[7], at as u64))?;
+    assert_eq!(floats(outputs.get("logits").expect("the model has them")), whole.1[8]);
     Ok(())
 }

@@ -32,9 +32,10 @@ impl Plan {
         self.outputs.iter().map(ReadBack::from).chain(self.checks.iter().map(ReadBack::from))
     }
 
-    /// Bytes on the device of the largest output or check.
+    /// Bytes on the device of the largest output or check; of a plan with states, which the host may read, a granule at least.
     pub fn largest_read_back_bytes(&self) -> u64 {
-        self.read_back().filter_map(|read| read.slice).map(|slice| slice.size_bytes).max().unwrap_or(0)
+        let of_states = if self.states.is_empty() { 0 } else { ALLOCATION_GRANULE_BYTES };
+        self.read_back().filter_map(|read| read.slice).map(|slice| slice.size_bytes).fold(of_states, u64::max)
     }
 
     /// Bytes on the device of all outputs and checks.

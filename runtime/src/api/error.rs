@@ -73,6 +73,15 @@ pub enum Error {
     /// A run of one of several networks, without its name.
     #[error("the bundle has several networks, and the run names none of {}", available.join(", "))]
     NetworkNotNamed { available: Vec<String> },
+    /// A state that the bundle does not have.
+    #[error("the bundle has no state `{name}`; it has {}", listed(available))]
+    UnknownState { name: String, available: Vec<String> },
+    /// A state that several networks have, each its own.
+    #[error("several networks have a state `{name}` of their own: link them with --states shared to name it")]
+    StateOfSeveral { name: String },
+    /// States of a session of another bundle.
+    #[error("states are copied between sessions of one bundle, and these are of two")]
+    OtherBundle,
     /// A trace of several networks.
     #[error("a session of several networks cannot be traced")]
     TraceOfSeveral,
@@ -105,6 +114,10 @@ pub enum Error {
     /// The self-test failed.
     #[error(transparent)]
     SelfTest(#[from] SelfTestError),
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 /// Why inputs were refused.
@@ -194,6 +207,9 @@ impl Error {
             | Self::BundleChanged
             | Self::UnknownNetwork { .. }
             | Self::NetworkNotNamed { .. }
+            | Self::UnknownState { .. }
+            | Self::StateOfSeveral { .. }
+            | Self::OtherBundle
             | Self::TraceOfSeveral
             | Self::RingStalled { .. }
             | Self::ComputedIndex { .. }

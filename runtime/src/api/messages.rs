@@ -65,6 +65,9 @@ fn errors() -> String {
         SelfTest(SelfTestError::NoGolden);
         UnknownNetwork { name: "vae".to_owned(), available: vec!["text".to_owned(), "unet".to_owned()] };
         NetworkNotNamed { available: vec!["text".to_owned(), "unet".to_owned()] };
+        UnknownState { name: text("past"), available: vec![text("h"), text("c")] };
+        StateOfSeveral { name: text("past") };
+        OtherBundle;
         TraceOfSeveral;
     })
 }

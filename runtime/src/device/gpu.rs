@@ -51,6 +51,11 @@ impl Gpu {
         self.info.device_type == DeviceType::Cpu
     }
 
+    /// Whether both are one open device. (wgpu compares numbers, which devices of two instances have in common.)
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.health, &other.health)
+    }
+
     /// Fails if the device reported trouble since it was opened.
     pub(crate) fn check(&self, during: &str) -> Result<(), Error> {
         let mut health = lock(&self.health);

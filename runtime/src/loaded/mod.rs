@@ -17,6 +17,7 @@ pub(crate) use networks::Networks;
 pub(crate) use pipelines::{KnownPipelines, Layouts, Pipelines, bind_groups};
 pub(crate) use resources::{
     HeldRows, HostBuffers, NO_ROW, ReadBuffer, Resources, Staging, WriteBuffer, WriteState, start_reading,
+    temporary_buffer,
 };
 
 use crate::device::Gpu;

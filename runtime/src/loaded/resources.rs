@@ -214,7 +214,14 @@ impl Staging {
                 Some(kept)
             }
             // A new buffer holds zeros.
-            None => new.buffer(Kind::States, state_bytes, BINDING.union(BufferUsages::STORAGE)).await?,
+            None => {
+                new.buffer(
+                    Kind::States,
+                    state_bytes,
+                    BINDING.union(BufferUsages::STORAGE).union(BufferUsages::COPY_SRC),
+                )
+                .await?
+            }
         };
         let activation_bytes = plan.activation_bytes.max(4);
         let usages = BINDING.union(BufferUsages::STORAGE).union(BufferUsages::COPY_SRC);
@@ -295,8 +302,8 @@ impl Allocator<'_> {
     }
 }
 
-/// Carries parameters and constants of a plan that stages nothing else; gone before the large resources come.
-async fn temporary_buffer(gpu: &Gpu) -> Result<WriteBuffer, Error> {
+/// Carries parameters, constants and states of a plan that stages nothing else; gone before the large resources come, or between runs.
+pub(crate) async fn temporary_buffer(gpu: &Gpu) -> Result<WriteBuffer, Error> {
     let size = ALLOCATION_GRANULE_BYTES;
     let descriptor = BufferDescriptor { label: Some("upload"), size, usage: WRITE, mapped_at_creation: true };
     let during = "allocating a temporary upload buffer";

@@ -4,7 +4,7 @@
 //! (pages arrive as `pages/` says), `readback.rs` fetches the outputs. The replay itself needs no threads and never blocks but in
 //! `device/gpu.rs`. It deliberately decides nothing.
 
-mod convert;
+pub(crate) mod convert;
 mod indices;
 mod inputs;
 mod readback;

@@ -12,6 +12,7 @@ mod network;
 mod opening;
 mod self_test;
 mod state;
+mod state_values;
 mod trim;
 
 pub use builder::SessionBuilder;

@@ -2,6 +2,7 @@
 //!
 //! A state that dispatches change where it lies has its next value then already. Any other is copied now, so that a run that fails,
 //! is cancelled or is dropped leaves it as it was. Nothing here is waited for: whatever comes next is behind it in the queue.
+//! `state_values.rs` reads and sets them.
 
 use super::Session;
 use crate::api::{Error, PortInfo};
@@ -20,8 +21,7 @@ impl Session {
     pub fn reset_state(&mut self) -> Result<(), Error> {
         self.check_lost()?;
         let during = "setting states back";
-        let kept = self.loaded.device_state.as_ref().and_then(|device| device.resources.states.as_ref());
-        let Some(states) = kept.or(self.states.as_ref()) else { return Ok(()) };
+        let Some(states) = self.state_buffer() else { return Ok(()) };
         let gpu = &self.loaded.gpu;
         gpu.check(during)?;
         let mut encoder = gpu.device.create_command_encoder(&CommandEncoderDescriptor { label: Some(during) });
