@@ -178,7 +178,8 @@ class Model:
         return self
 
     def not_standard(self):
-        """ONNX Runtime's own operators in the standard domain, which ONNX's checker rejects; gives the model."""
+        """What the pinned ONNX's checker rejects: ONNX Runtime's own operators in the standard domain, and forms that newer
+        versions allow. Gives the model."""
         self.standard = False
         return self
 
