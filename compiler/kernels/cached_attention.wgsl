@@ -1,30 +1,32 @@
-// cached_attention.wgsl -- causal attention to the keys of a cache that are there: how many is read when the kernel runs.
+// cached_attention.wgsl -- attention to the keys of a cache that are there: how many is read when the kernel runs.
 //
 // Formula:   s[j] = cap(scale * dot(q[b, h, i, :], k[b, g, j, :])) with g = h / shared and cap(x) = softcap * tanh(x / softcap),
-//            or x where softcap is 0; for j = first .. end with end = min(places[b] + i + 1, keys) and first = end - window, or 0
-//            where window is 0.
+//            or x where softcap is 0, plus bias[b, h, i, j] with has_bias; for j = first .. end with end = min(places[b] + i + 1, keys),
+//            without causal min(places[b] + rows, keys), and first = end - window, or 0 where window is 0.
 //            out[b, h, i, :] = sum_j exp(s[j] - top) * v[b, g, j, :] / (sum_j exp(s[j] - top) + exp(sinks[h] - top)), the last
 //            term only with has_sink; top is the largest of s and of the sink. Where no key is seen, out is 0.
 // Accuracy:  a weight is within (head_dim * the largest sum of magnitudes of a score + keys + 8) * 2^-23 of itself.
 // Bindings:  2 out: f32, dense (batch, heads, rows, head_dim); 3 q, 4 k, 5 v: f32, strides of (batch, head, row, element); 6
-//            places: i32, `place_stride` apart; 7 sinks: f32, `sink_stride` apart.
+//            places: i32, `place_stride` apart; 7 sinks: f32, `sink_stride` apart; 8 bias: f32, strides of (batch, head, row, key),
+//            which may be 0.
 // Dispatch:  (rows, heads, batch).
 // Expects:   nothing.
 //
 // A workgroup owns a query and walks over its keys in tiles of 256, a key an invocation for the scores. For the values, each quarter of
 // the invocations takes the keys of its quarter of a tile, and lanes run along the elements of the head, up to four each. A quarter
 // adds up its keys in ascending order; the quarters are added up at the end. head_dim is a multiple of 4 and at most 256. A score of
-// NaN or +infinity makes its row NaN.
+// NaN or +infinity makes its row NaN; one of -infinity weighs nothing.
 
 struct Params {
     rows: u32, keys: u32, head_dim: u32, heads: u32,
-    shared_by: u32, window: u32, has_sink: u32, pad_0: u32,
-    scale: f32, softcap: f32, pad_1: u32, pad_2: u32,
+    shared_by: u32, window: u32, has_sink: u32, causal: u32,
+    scale: f32, softcap: f32, has_bias: u32, bias_offset: u32,
     q_offset: u32, k_offset: u32, v_offset: u32, places_offset: u32,
-    place_stride: u32, sink_offset: u32, sink_stride: u32, pad_3: u32,
+    place_stride: u32, sink_offset: u32, sink_stride: u32, pad_0: u32,
     q_stride: vec4<u32>,
     k_stride: vec4<u32>,
     v_stride: vec4<u32>,
+    bias_stride: vec4<u32>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -34,6 +36,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> v: array<f32>;
 @group(0) @binding(6) var<storage, read_write> places: array<i32>;
 @group(0) @binding(7) var<storage, read_write> sinks: array<f32>;
+@group(0) @binding(8) var<storage, read_write> bias: array<f32>;
 
 const TILE: u32 = 256u;
 const QUARTER: u32 = 64u;
@@ -56,7 +59,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let v_base = params.v_offset + batch * params.v_stride.x + (head / params.shared_by) * params.v_stride.y;
     let q_row = params.q_offset + batch * params.q_stride.x + head * params.q_stride.y + row * params.q_stride.z;
     if (lane == 0u) {
-        let end = clamp(places[params.places_offset + batch * params.place_stride] + i32(row) + 1, 0, i32(params.keys));
+        let own = i32(select(params.rows, row + 1u, params.causal != 0u));
+        let end = clamp(places[params.places_offset + batch * params.place_stride] + own, 0, i32(params.keys));
         let first = select(0, max(end - i32(params.window), 0), params.window > 0u);
         seen = vec2<u32>(u32(first), u32(end));
     }
@@ -78,6 +82,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var own = LOWEST;
         if (lane < count) {
             own = capped(product(k_base + (tile + lane) * params.k_stride.z));
+            if (params.has_bias != 0u) {
+                own += bias[params.bias_offset + dot(vec4<u32>(batch, head, row, tile + lane), params.bias_stride)];
+            }
         }
         score[lane] = own;
         workgroupBarrier();

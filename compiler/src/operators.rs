@@ -10,6 +10,7 @@ mod deform_conv;
 mod det;
 mod grid_sample;
 mod inverse;
+mod linear_attention;
 mod max_roi_pool;
 mod roi_align;
 mod rotary;

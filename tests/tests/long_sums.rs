@@ -6,7 +6,9 @@ use flashmem_compiler::bundle::{Assembly, write};
 use flashmem_compiler::emit::KernelCache;
 use flashmem_compiler::graph::constant::{Constant, Dtype};
 use flashmem_compiler::graph::interpret::interpret;
-use flashmem_compiler::graph::kernel_op::{Accumulation, CachedAttention, Cumulative, MaxRoiPool, RoiAlign, TopK};
+use flashmem_compiler::graph::kernel_op::{
+    Accumulation, CachedAttention, Cumulative, LinearAttention, MaxRoiPool, RoiAlign, TopK,
+};
 use flashmem_compiler::graph::op::{NormKind, Op, PoolKind, ReduceKind, ScatterKind, Taps, Window};
 use flashmem_compiler::graph::pointwise::{BinaryOp, Pointwise};
 use flashmem_compiler::graph::{Graph, GraphPort, NodeId};
@@ -224,7 +226,15 @@ const CASES: &[(&str, Build)] = &[
     ("attention to a cache", |c, n| {
         let (q, k, v) = (c.noise(&[1, 1, 2, 8]), c.noise(&[1, 1, n, 8]), c.noise(&[1, 1, n, 8]));
         let places = c.input(Constant::from_i32(vec![1], &[n as i32 - 2]));
-        c.output(CachedAttention { scale: None, softcap: None, window: None }, &[q, k, v, places]);
+        c.output(
+            CachedAttention { causal: true, sinks: false, bias: false, scale: None, softcap: None, window: None },
+            &[q, k, v, places],
+        );
+    }),
+    ("attention as a recurrence", |c, n| {
+        let (q, k, v) = (c.noise(&[1, n, 4]), c.noise(&[1, n, 4]), c.noise(&[1, n, 2]));
+        let plain = LinearAttention { heads: 1, group: 1, scale: None, past: false, decay: false, beta: false };
+        c.output(plain, &[q, k, v]);
     }),
     ("regions of interest", |c, n| {
         let k = side(n);

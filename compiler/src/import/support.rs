@@ -8,7 +8,7 @@
 use super::rewrite;
 use super::rewrite::outcome::Rewrite;
 use crate::graph::kernel_op::{
-    Cumulative, DeformableColumns, Det, GridSample, Inverse, MaxRoiPool, RoiAlign, TensorScatter,
+    Cumulative, DeformableColumns, Det, GridSample, Inverse, LinearAttention, MaxRoiPool, RoiAlign, TensorScatter,
 };
 
 /// How far an operator is supported.
@@ -300,7 +300,10 @@ pub const OPERATORS: &[Operator] = &[
     op("LeakyRelu", &[1, 6, 16]).attributes("alpha"),
     op("Less", &[1, 7, 9, 13]).attributes("axis broadcast").rewritten(rewrite::comparison),
     op("LessOrEqual", &[12, 16]).rewritten(rewrite::wide_comparison),
-    op("LinearAttention", &[27]).refused("a recurrence over the sequence"),
+    op("LinearAttention", &[27])
+        .attributes("chunk_size kv_num_heads q_num_heads scale update_rule=linear|gated|delta|gated_delta")
+        .optional("past_state decay beta")
+        .rewritten(LinearAttention::from_onnx),
     op("Log", &[1, 6, 13]),
     op("LogSoftmax", &[1, 11, 13]).attributes("axis").rewritten(rewrite::log_softmax),
     op("Loop", &[1, 11, 13, 16, 19, 21, 23, 24, 25]).refused(LOOPS),
@@ -535,6 +538,13 @@ pub const OPERATORS: &[Operator] = &[
     op("Where", &[9, 16]),
     op("Xor", &[1, 7]).attributes("axis broadcast").rewritten(rewrite::broadcast),
     contributed("BiasGelu").rewritten(rewrite::gelu),
+    contributed("DecoderMaskedMultiHeadAttention")
+        .attributes("mask_filter_value num_heads output_qk=0 past_present_share_buffer scale")
+        .optional(
+            "key value mask_index attention_bias past_key past_value past_sequence_length bias present_key present_value",
+        )
+        .limited("heads of a multiple of 4 elements, at most 256; a past shares its buffer with the present")
+        .rewritten(rewrite::decoder_masked_attention),
     contributed("DynamicQuantizeMatMul")
         .optional("b_zero_point bias")
         .rewritten(rewrite::dynamically_quantized_product)
@@ -566,13 +576,20 @@ pub const OPERATORS: &[Operator] = &[
     contributed("Gelu").rewritten(rewrite::gelu),
     contributed("GroupQueryAttention")
         .attributes(
-            "causal=1 do_rotary k_quant_type=NONE kv_num_heads local_window_size num_heads rotary_interleaved scale \
-            smooth_softmax softcap v_quant_type=NONE",
+            "causal do_rotary k_norm_epsilon k_quant_type=NONE kv_num_heads local_window_size num_heads q_norm_epsilon \
+            qk_norm_epsilon rotary_interleaved scale smooth_softmax softcap v_quant_type=NONE",
         )
-        .optional("key value past_key past_value cos_cache sin_cache position_ids head_sink present_key present_value")
-        .limited("heads of a multiple of 4 elements, at most 256; causal")
+        .optional(
+            "key value past_key past_value cos_cache sin_cache position_ids attention_bias head_sink q_norm_weight k_norm_weight \
+            present_key present_value",
+        )
+        .limited("heads of a multiple of 4 elements, at most 256")
         .rewritten(rewrite::group_query_attention),
     contributed("Inverse").limited("at most 32 rows").rewritten(Inverse::from_onnx),
+    contributed("LinearAttention")
+        .attributes("chunk_size kv_num_heads q_num_heads scale state_window=0 update_rule=linear|gated|delta|gated_delta")
+        .optional("past_state decay beta")
+        .rewritten(LinearAttention::from_onnx),
     contributed("MatMulIntegerToFloat")
         .optional("a_zero_point b_zero_point bias")
         .limited("one scale of A; scales of f32")
@@ -586,8 +603,7 @@ pub const OPERATORS: &[Operator] = &[
         .values(),
     contributed("MultiHeadAttention")
         .attributes("mask_filter_value num_heads scale unidirectional")
-        .optional("key value bias attention_bias past_key past_value present_key present_value")
-        .limited("queries, keys and values in operands of their own")
+        .optional("key value bias key_padding_mask attention_bias past_key past_value present_key present_value")
         .rewritten(rewrite::multi_head_attention),
     contributed("QGemm")
         .attributes("transB")

@@ -19,13 +19,13 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("LSTM", "activation_alpha activation_beta input_forget"),
     ("RNN", "activation_alpha activation_beta"),
     ("SimplifiedLayerNormalization", "inv_std_var"),
+    ("com.microsoft.DecoderMaskedMultiHeadAttention", "beam_width cache_indirection qk"),
     (
         "com.microsoft.GroupQueryAttention",
-        "attention_bias k_norm_epsilon k_norm_weight k_scale kv_cache_bit_width output_qk q_norm_epsilon q_norm_weight \
-        qk_norm_epsilon qk_output query_seqlens sliding_window_cache v_scale",
+        "k_scale kv_cache_bit_width output_qk qk_output query_seqlens sliding_window_cache v_scale",
     ),
     ("com.microsoft.MatMulNBits", "g_idx weight_prepacked"),
-    ("com.microsoft.MultiHeadAttention", "cache_indirection key_padding_mask past_sequence_length qk"),
+    ("com.microsoft.MultiHeadAttention", "cache_indirection past_sequence_length qk"),
     ("com.microsoft.QGemm", "alpha transA"),
     ("com.microsoft.SkipLayerNormalization", "mean inv_std_var"),
     ("com.microsoft.SkipSimplifiedLayerNormalization", "mean inv_std_var"),

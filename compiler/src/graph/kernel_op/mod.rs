@@ -25,6 +25,7 @@ macro_rules! for_each_kernel_op {
             Det,
             GridSample,
             Inverse,
+            LinearAttention,
             MaxRoiPool,
             RoiAlign,
             Rotary,

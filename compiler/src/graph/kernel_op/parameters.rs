@@ -11,12 +11,19 @@ pub enum Accumulation {
     Product,
 }
 
-/// Causal attention to a cache of which a part is there. Operands: queries (batch, heads, rows, size), keys and values (batch, key
-/// heads, capacity, size), the number i32 (batch) of keys in front of the first query, and where it is given a sink (heads) that
-/// takes a share of every row's weights. Query i sees as many keys as there are in front of it, and its own; a head of keys is
-/// shared by as many heads of queries, the first by the first few. Result: the queries' shape.
+/// Attention to a cache of which a part is there. Operands: queries (batch, heads, rows, size), keys and values (batch, key
+/// heads, capacity, size), the number i32 (batch) of keys in front of the first query, where it is given a sink (heads) that
+/// takes a share of every row's weights, and a bias that is added to scores (batch, heads, rows, keys), an axis of which may be 1.
+/// With `causal`, query i sees as many keys as there are in front of it, and its own; else those of the last query; none that the
+/// bias does not have. A head of keys is shared by as many heads of queries, the first by the first few. Result: the queries' shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CachedAttention {
+    /// Whether a query sees no later one.
+    pub causal: bool,
+    /// Whether there is a sink.
+    pub sinks: bool,
+    /// Whether there is a bias.
+    pub bias: bool,
     /// What products are multiplied by; 1 / √size where none is given.
     pub scale: Option<f32>,
     /// A bound that scores approach by tanh.
@@ -96,6 +103,26 @@ pub struct GridSample {
 /// Inverses. One operand (…, n, n), result (…, n, n).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inverse;
+
+/// Attention as a recurrence over rows. Operands: queries (batch, rows, heads · group · size), keys (batch, rows, heads · size), values
+/// (batch, rows, heads · value size), and where they are given a past state (batch, heads, size, value size), the logarithm of what
+/// it is multiplied by (batch, rows, heads, or heads · size) and the rate of its correction (batch, rows, heads, or 1). Result
+/// (batch, heads, group · rows + size, value size): a line a query, the first of every group first, then the state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinearAttention {
+    /// Heads of keys.
+    pub heads: usize,
+    /// Heads of queries that share one.
+    pub group: usize,
+    /// What results are multiplied by; 1 / √size where none is given.
+    pub scale: Option<f32>,
+    /// Whether there is a past state, or else zeros.
+    pub past: bool,
+    /// Whether the state decays.
+    pub decay: bool,
+    /// Whether only what the state does not hold yet is added, at the rate given.
+    pub beta: bool,
+}
 
 /// Every region of interest as `size` bins. Operands: x (batch, channels, height, width), regions (count, 5) as batch entry,
 /// x and y of first and last element. Result (count, channels, size…). An entry outside reads the nearest.

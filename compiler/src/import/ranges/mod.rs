@@ -133,6 +133,7 @@ fn whole(graph: &Graph, id: NodeId, operands: &[Range]) -> Range {
             | KernelOp::Det(_)
             | KernelOp::GridSample(_)
             | KernelOp::Inverse(_)
+            | KernelOp::LinearAttention(_)
             | KernelOp::MaxRoiPool(_)
             | KernelOp::CachedAttention(_)
             | KernelOp::RoiAlign(_)

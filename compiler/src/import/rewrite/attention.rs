@@ -1,4 +1,5 @@
-//! `Attention` of ONNX 23 to 25 in its parts, from which the optimiser recovers fused attention where it can.
+//! `Attention` of ONNX 23 to 25 in its parts, from which the optimiser recovers fused attention where it can, or as
+//! attention to a cache where only a number of its keys is valid.
 //!
 //! Grouped heads, past keys and values, counts of valid keys, masks, causality, windows, soft caps and the four forms of the
 //! scores' output are here. As in onnx 1.23 and ONNX Runtime, a soft cap comes before the mask, and a query whose mask hides every
@@ -6,10 +7,14 @@
 
 use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
+use crate::graph::kernel_op::CachedAttention;
 use crate::import::reason::Reason;
 use visibility::{bias, hidden_rows};
 
 mod visibility;
+
+/// Beyond any sequence, and within the integers of the device.
+pub(super) const LARGEST_WINDOW: usize = 1 << 30;
 
 /// The operands, heads apart: (batch, heads, sequence, size).
 struct Heads {
@@ -29,6 +34,13 @@ pub fn attention(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     s.give(1, &heads.k);
     s.give(2, &heads.v);
 
+    if let Some(attention) = of_cache(s) {
+        let (valid, queries) = (s.needed(6)?, s.shape(&heads.q, 2, 3));
+        let before = s.op("Sub", &[valid, &queries], &[]);
+        let y = s.kernel_op(attention, &[&heads.q, &heads.k, &heads.v, &before]);
+        give_joined(s, &heads, y);
+        return Ok(Rewritten::Replaced);
+    }
     let products = products(s, &heads);
     let capped = match s.float_attribute("softcap").filter(|cap| *cap > 0.0) {
         None => products.clone(),
@@ -54,14 +66,48 @@ pub fn attention(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         other => return Err(Reason::form("qk_matmul_output_mode {}", [other.into()])),
     }
     let values = for_every_query(s, &heads, &heads.v);
-    let mut y = s.op("MatMul", &[&weights, &values], &[]);
+    let y = s.op("MatMul", &[&weights, &values], &[]);
+    give_joined(s, &heads, y);
+    Ok(Rewritten::Replaced)
+}
+
+/// Gives the result, with the heads as the operands have them.
+fn give_joined(s: &mut Steps<'_>, heads: &Heads, mut y: String) {
     if heads.joined {
         let joined = s.op("Transpose", &[&y], &[("perm", Attribute::Ints(&[0, 2, 1, 3]))]);
         let shape = s.ints(&[0, 0, -1]);
         y = s.op("Reshape", &[&joined, &shape], &[]);
     }
     s.give(0, &y);
-    Ok(Rewritten::Replaced)
+}
+
+/// Attention to a cache of which a number of valid keys is there: the kernel that walks over these alone, where it has the form.
+fn of_cache(s: &Steps<'_>) -> Option<CachedAttention> {
+    s.operand(6)?;
+    if s.operand(3).is_some() || s.uses_output(3) {
+        return None;
+    }
+    let heads = s.int_attribute("kv_num_heads").unwrap_or(1).max(1) as usize;
+    let size = |position: usize| match *s.known.shape(s.operand(position)?)? {
+        [_, _, all] => Some(all / heads),
+        [_, _, _, size] => Some(size),
+        _ => None,
+    };
+    let (size, of_values) = (size(1)?, size(2)?);
+    let causal = s.int_attribute("is_causal").unwrap_or(0) != 0;
+    let window = |name: &str| s.int_attribute(name).unwrap_or(-1);
+    let (left, right) = (window("left_window_size"), window("right_window_size"));
+    let sides = if causal { left >= -1 && right >= -1 } else { left == -1 && right == -1 };
+    let has_form = sides && size == of_values && CachedAttention::takes(size);
+    has_form.then_some(CachedAttention {
+        causal,
+        sinks: false,
+        bias: false,
+        scale: s.float_attribute("scale"),
+        softcap: s.float_attribute("softcap").filter(|cap| *cap > 0.0),
+        // The query's own key counts.
+        window: usize::try_from(left).ok().map(|left| left.min(LARGEST_WINDOW) + 1),
+    })
 }
 
 /// Refuses what has no defined result. Softmax is computed in f32 whatever `softmax_precision` says.

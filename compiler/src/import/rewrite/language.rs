@@ -5,6 +5,7 @@
 //! given as the present, of the past's size or of `total_sequence_length` where that is more. What the present holds behind the
 //! valid tokens is the past's.
 
+use super::attention::LARGEST_WINDOW;
 use super::outcome::Rewritten;
 use super::steps::{Attribute, Steps};
 use crate::graph::kernel_op::{CachedAttention, Rotary, TensorScatter};
@@ -12,12 +13,12 @@ use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;
 
 /// Axes (batch, rows, heads, size) exchanged with (batch, heads, rows, size).
-const EXCHANGED: [(&str, Attribute<'static>); 1] = [("perm", Attribute::Ints(&[0, 2, 1, 3]))];
+pub(super) const EXCHANGED: [(&str, Attribute<'static>); 1] = [("perm", Attribute::Ints(&[0, 2, 1, 3]))];
 
 const ALONG_0: [(&str, Attribute<'static>); 1] = [("axis", Attribute::Int(0))];
 
 /// A number of heads.
-fn heads(s: &Steps<'_>, name: &str) -> Result<i64, Reason> {
+pub(super) fn heads(s: &Steps<'_>, name: &str) -> Result<i64, Reason> {
     s.int_attribute(name).filter(|heads| *heads > 0).ok_or_else(|| Reason::form("without {}", [name.into()]))
 }
 
@@ -28,6 +29,11 @@ pub fn group_query_attention(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
         return Err(Reason::form("{} heads that share {}", [query_heads.into(), key_heads.into()]));
     }
     let [mut q, mut k, v] = queries_keys_values(s, query_heads, key_heads)?;
+    for (x, position, own) in [(&mut q, 14, "q_norm_epsilon"), (&mut k, 15, "k_norm_epsilon")] {
+        let Some(weight) = s.operand(position) else { continue };
+        let epsilon = s.float_attribute(own).or_else(|| s.float_attribute("qk_norm_epsilon")).unwrap_or(1e-6);
+        *x = s.op("SimplifiedLayerNormalization", &[x, weight], &[("epsilon", Attribute::Float(epsilon))]);
+    }
     let before = tokens_before(s, &q)?;
     let (past_key, past_value) = (cache(s, 3, &k)?, cache(s, 4, &v)?);
     if s.int_attribute("do_rotary").unwrap_or(0) != 0 {
@@ -57,11 +63,20 @@ pub fn group_query_attention(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     };
     let positive = |name: &str| s.float_attribute(name).filter(|value| *value != 0.0);
     let attention = CachedAttention {
+        causal: s.int_attribute("causal") != Some(0),
+        sinks: sinks.is_some(),
+        bias: s.operand(10).is_some(),
         scale: positive("scale"),
         softcap: positive("softcap"),
-        window: s.int_attribute("local_window_size").and_then(|window| usize::try_from(window).ok()),
+        window: s
+            .int_attribute("local_window_size")
+            .and_then(|window| Some(usize::try_from(window).ok()?.min(LARGEST_WINDOW))),
     };
-    let operands: Vec<&str> = [&q, &keys, &values, &before].into_iter().chain(&sinks).map(String::as_str).collect();
+    if !attention.causal && attention.window.is_some() {
+        return Err("local_window_size without causal".into());
+    }
+    let operands = [&q, &keys, &values, &before].into_iter().chain(&sinks).map(String::as_str);
+    let operands: Vec<&str> = operands.chain(s.operand(10)).collect();
     let y = s.kernel_op(attention, &operands);
     let y = joined_heads(s, &y);
     s.give(0, &y);
@@ -89,19 +104,19 @@ fn queries_keys_values(s: &mut Steps<'_>, query_heads: i64, key_heads: i64) -> R
 }
 
 /// (batch, rows, heads · size) as (batch, heads, rows, size).
-fn heads_apart(s: &mut Steps<'_>, x: &str, heads: i64) -> String {
+pub(super) fn heads_apart(s: &mut Steps<'_>, x: &str, heads: i64) -> String {
     let shape = s.ints(&[0, 0, heads, -1]);
     let split = s.op("Reshape", &[x, &shape], &[]);
     s.op("Transpose", &[&split], &EXCHANGED)
 }
 
-fn joined_heads(s: &mut Steps<'_>, x: &str) -> String {
+pub(super) fn joined_heads(s: &mut Steps<'_>, x: &str) -> String {
     let rows = s.op("Transpose", &[x], &EXCHANGED);
     let shape = s.ints(&[0, 0, -1]);
     s.op("Reshape", &[&rows, &shape], &[])
 }
 
-fn as_wide(s: &mut Steps<'_>, x: &str) -> String {
+pub(super) fn as_wide(s: &mut Steps<'_>, x: &str) -> String {
     s.op("Cast", &[x], &[("to", Attribute::Int(DataType::Int64 as i64))])
 }
 
@@ -210,52 +225,6 @@ pub fn rotary_embedding(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
     let rotary = Rotary { interleaved: s.int_attribute("interleaved").unwrap_or(0) != 0 };
     let turned = s.kernel_op(rotary, &[&apart, cos, sin, &positions]);
     let y = if joined { joined_heads(s, &turned) } else { turned };
-    s.give(0, &y);
-    Ok(Rewritten::Replaced)
-}
-
-/// ONNX Runtime's MultiHeadAttention, in terms of ONNX's Attention.
-pub fn multi_head_attention(s: &mut Steps<'_>) -> Result<Rewritten, Reason> {
-    let heads = heads(s, "num_heads")?;
-    let [query, key, value] = [s.needed(0)?, s.needed(1)?, s.needed(2)?];
-    let rank = |x: &str| s.known.rank(x).map_or(3, |(rank, _)| rank);
-    let ranks = [query, key, value].map(rank);
-    if ranks[0] != 3 || !matches!(ranks[1], 3 | 4) || ranks[1] != ranks[2] {
-        return Err("queries, keys and values packed into one operand".into());
-    }
-    let mut operands = [query, key, value].map(str::to_owned);
-    if let Some(bias) = s.operand(3) {
-        let mut from = s.ints(&[0]);
-        for operand in &mut operands {
-            let to = match s.known.rank(operand).map_or(3, |(rank, _)| rank) {
-                // Keys and values that have their heads apart have the bias already, which counts as the queries' size.
-                4 => continue,
-                _ => {
-                    let size = s.shape(operand, 2, 3);
-                    s.op("Add", &[&from, &size], &[])
-                }
-            };
-            let part = s.op("Slice", &[bias, &from, &to], &[]);
-            *operand = s.op("Add", &[operand, &part], &[]);
-            from = to;
-        }
-    }
-    operands[0] = heads_apart(s, &operands[0], heads);
-    if ranks[1] == 3 {
-        for operand in &mut operands[1..] {
-            *operand = heads_apart(s, operand, heads);
-        }
-    }
-    let mut inputs = operands.iter().map(String::as_str).collect::<Vec<_>>();
-    inputs.extend([s.operand(5).unwrap_or(""), s.operand(6).unwrap_or(""), s.operand(7).unwrap_or("")]);
-    let mut attributes = vec![("is_causal", Attribute::Int(s.int_attribute("unidirectional").unwrap_or(0)))];
-    if let Some(scale) = s.float_attribute("scale").filter(|scale| *scale != 0.0) {
-        attributes.push(("scale", Attribute::Float(scale)));
-    }
-    let [y, keys, values] = s.three("Attention", &inputs, &attributes);
-    s.give(1, &keys);
-    s.give(2, &values);
-    let y = joined_heads(s, &y);
     s.give(0, &y);
     Ok(Rewritten::Replaced)
 }

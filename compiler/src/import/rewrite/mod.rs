@@ -14,6 +14,7 @@ mod legacy;
 mod linear;
 mod losses;
 mod movement;
+mod multi_head;
 mod norms;
 pub mod outcome;
 mod pooling;
@@ -32,7 +33,7 @@ pub use contributed::{
     scaled_integer_product,
 };
 pub use elementwise::{bit_cast, celu, einsum, equal, mish, pow, selu, softplus, swiglu, swish};
-pub use language::{group_query_attention, multi_head_attention, rotary_embedding};
+pub use language::{group_query_attention, rotary_embedding};
 pub use legacy::{broadcast, cast, concat, prelu, reshape, tile, top_k};
 pub use linear::gemm;
 pub use losses::{negative_log_likelihood, softmax_cross_entropy};
@@ -40,6 +41,7 @@ pub use movement::{
     affine_grid, center_crop_pad, col2im, compress, constant_of_shape, cumulative_sum, gather_nd, one_hot, pad, resize,
     reverse_sequence, scatter_nd, space_to_depth, split, triangle, upsample,
 };
+pub use multi_head::{decoder_masked_attention, multi_head_attention};
 pub use norms::{batch_normalization, local_response, skip_normalization};
 pub use pooling::max_unpool;
 pub use quantization::{dequantize, quantize, quantize_dynamically, quantized_product};

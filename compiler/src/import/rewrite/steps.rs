@@ -43,6 +43,8 @@ pub struct Known {
     pub(in crate::import) shapes: BTreeMap<String, Vec<usize>>,
     /// Rank, and the number of elements of a tensor that is known to have one.
     ranks: BTreeMap<String, (usize, bool)>,
+    /// Caches that new entries were put into, by what they are then: its shape is theirs.
+    caches: BTreeMap<String, String>,
 }
 
 impl Known {
@@ -118,6 +120,11 @@ impl Known {
         {
             self.ranks.insert(output.clone(), rank);
         }
+        if let ("TensorScatter", [output], Some(cache)) =
+            (node.op_type.as_str(), node.output.as_slice(), node.input.first())
+        {
+            self.caches.insert(output.clone(), cache.clone());
+        }
         if node.op_type == "DynamicQuantizeLinear" {
             for parameter in node.output.iter().skip(1) {
                 self.ranks.insert(parameter.clone(), (0, true));
@@ -136,9 +143,10 @@ impl Known {
         self.types.get(name).copied()
     }
 
-    /// Shape of an input, an initialiser or a constant.
+    /// Shape of an input, an initialiser or a constant, or of one of these that new entries were put into.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.shapes.get(name).map(Vec::as_slice)
+        let cache = || self.shapes.get(self.caches.get(name)?);
+        self.shapes.get(name).or_else(cache).map(Vec::as_slice)
     }
 
     /// Number of axes of a value, and whether it has exactly one element, as far as it is known.

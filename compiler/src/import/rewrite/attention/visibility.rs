@@ -5,6 +5,7 @@
 //! n − queries + i, so that the last query sees the last valid key.
 
 use super::super::steps::{Attribute, Steps};
+use super::LARGEST_WINDOW;
 use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;
 
@@ -96,8 +97,7 @@ fn visible(s: &mut Steps<'_>, q: &str, k: &str) -> Result<Option<String>, Reason
 fn window(s: &Steps<'_>, name: &str) -> Result<Option<i64>, Reason> {
     match s.int_attribute(name).unwrap_or(-1) {
         -1 => Ok(None),
-        // Beyond any sequence, and within the integers of the device.
-        size @ 0.. => Ok(Some(size.min(1 << 30))),
+        size @ 0.. => Ok(Some(size.min(LARGEST_WINDOW as i64))),
         size => Err(Reason::form("{} {}", [name.into(), size.into()])),
     }
 }
