@@ -35,6 +35,8 @@ SIZES = dict(
     eos_token_id=2,
     pad_token_id=0,
 )
+# Angles change when the text gets longer than `original_max_position_embeddings`.
+LONG_ROPE = dict(type="longrope", short_factor=[1 + 0.1 * i for i in range(8)], long_factor=[2 + 0.2 * i for i in range(8)])
 KINDS = {
     "llama": ("LlamaConfig", {}),
     "qwen2": ("Qwen2Config", {}),
@@ -42,11 +44,17 @@ KINDS = {
     "gemma": ("GemmaConfig", dict(head_dim=32, num_key_value_heads=1)),
     "gemma2": ("Gemma2Config", dict(head_dim=16, sliding_window=8, query_pre_attn_scalar=24)),
     "phi3": ("Phi3Config", dict(sliding_window=9, original_max_position_embeddings=128)),
+    "phi3long": (
+        "Phi3Config",
+        dict(hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1,
+             sliding_window=None, original_max_position_embeddings=32, rope_scaling=LONG_ROPE),
+    ),
 }
 # Precision and execution provider, which says what the builder fuses.
 FORMS = {"fp32": ("fp32", "cpu"), "fp16": ("fp16", "webgpu"), "int4": ("int4", "cpu")}
 DECODERS = [
-    *[(kind, form) for kind in KINDS for form in ("fp32", "int4")],
+    *[(kind, form) for kind in KINDS if kind != "phi3long" for form in ("fp32", "int4")],
+    ("phi3long", "fp32"),
     ("llama", "fp16"),
     ("llama", "optimum"),
 ]

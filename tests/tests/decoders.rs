@@ -185,7 +185,7 @@ fn decoders() -> anyhow::Result<Vec<(String, PathBuf, Cache)>> {
         decoders.push((name, model, cache));
     }
     decoders.retain(|(name, ..)| name != "window");
-    assert_eq!(decoders.len(), 14);
+    assert_eq!(decoders.len(), 15);
     Ok(decoders)
 }
 

@@ -391,6 +391,7 @@ impl ImportError {
                 Self::Shapes(found.into_iter().map(named).collect())
             }
             Self::Types(found) => Self::Types(found.into_iter().map(|wrong| wrong.named(text)).collect()),
+            Self::State(StateError::Length { node, input }) => StateError::Length { node: text(node), input }.into(),
             Self::Read { .. }
             | Self::State(_)
             | Self::NotOnnx { .. }

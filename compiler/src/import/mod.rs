@@ -9,6 +9,7 @@
 
 mod absent;
 mod admission;
+mod appended;
 mod axes;
 mod booleans;
 mod branches;

@@ -117,6 +117,11 @@ pub fn read(path: &Path, options: &ImportOptions, own_weights: bool, notes: &mut
     quantized::take(graph, &mut weights, &integers, opset).map_err(|error| error.with_names(&names))?;
     integers.restore(graph);
     sizes::fix(graph, options)?;
+    // Values that inputs are bound to decide branches.
+    let bound = branches::take(graph, &BTreeMap::new());
+    claims.add(inside(graph, &bound, &mut weights, opset, &mut names).map_err(|error| error.with_names(&names))?);
+    super::appended::append(graph, &options.states, opset)
+        .map_err(|error| ImportError::from(error).with_names(&names))?;
     let inputs = graph.input.iter().map(port).collect::<Result<Vec<_>, _>>()?;
     let outputs = graph.output.iter().map(port).collect::<Result<Vec<_>, _>>()?;
     let halves = weights.iter().filter(|w| w.constant.storage == Storage::F16);
@@ -256,22 +261,35 @@ fn take_branches(
         if conditions.is_empty() && came.is_empty() {
             came = branches::compute_both(graph);
         }
-        let places: Vec<usize> = (0..graph.node.len()).filter(|i| came.contains(&graph.node[*i].name)).collect();
-        names.mark_at(graph, &places);
-        let inside: Vec<NodeProto> = places.iter().map(|i| graph.node[*i].clone()).collect();
+        let none = came.is_empty();
         let left: Vec<String> = graph.node.iter().filter(|node| chooses(node)).map(|node| node.name.clone()).collect();
-        if inside.is_empty() && left.len() == count {
+        if none && left.len() == count {
             let reason = "its branches have inputs, or not as many outputs as it has";
             let mut refused = Unsupported::default();
             left.iter().for_each(|node| refused.add("If", Some(reason.into()), node));
             return Err(ImportError::Unsupported(refused));
         }
-        admission::check(&inside, opset)?;
-        places.iter().for_each(|i| absent::drop_trailing(&mut graph.node[*i..=*i], opset));
-        claims.add(Claims::of(&inside, &Known::of(graph, opset)));
-        quantized::take(graph, weights, &MappedIntegers::default(), opset)?;
+        claims.add(inside(graph, &came, weights, opset, names)?);
         kernel_ops.extend(rewritten(graph, opset, weights)?);
     }
+    Ok(claims)
+}
+
+/// Looks at nodes that came out of branches as at those of the graph. Returns what they say about axes.
+fn inside(
+    graph: &mut GraphProto,
+    came: &BTreeSet<String>,
+    weights: &mut Vec<Weight>,
+    opset: i64,
+    names: &mut NodeNames,
+) -> Result<Claims, ImportError> {
+    let places: Vec<usize> = (0..graph.node.len()).filter(|i| came.contains(&graph.node[*i].name)).collect();
+    names.mark_at(graph, &places);
+    let nodes: Vec<NodeProto> = places.iter().map(|i| graph.node[*i].clone()).collect();
+    admission::check(&nodes, opset)?;
+    places.iter().for_each(|i| absent::drop_trailing(&mut graph.node[*i..=*i], opset));
+    let claims = Claims::of(&nodes, &Known::of(graph, opset));
+    quantized::take(graph, weights, &MappedIntegers::default(), opset)?;
     Ok(claims)
 }
 

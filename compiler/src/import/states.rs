@@ -78,10 +78,30 @@ pub enum StateError {
         /// Type of the input.
         expected: ElementType,
     },
+    /// The length of a past is used in a way that is not followed, and the model is not told its positions.
+    #[error(
+        "--state: node `{node}` computes from the length of `{input}`, which is fixed here: only a model that is told its positions \
+        (`position_ids`), or counts them from that length on, can be given a past of fixed length"
+    )]
+    Length {
+        /// The node.
+        node: String,
+        /// The past.
+        input: String,
+    },
+    /// Nothing hides what is not there yet.
+    #[error(
+        "--state auto: nothing in the model hides the places of `{input}` that hold no token yet: it has no `attention_mask`, and \
+        compares no places; where all are to be seen, name pairs by --state OUT=IN"
+    )]
+    Unmasked {
+        /// The past.
+        input: String,
+    },
     /// No names that are known.
     #[error(
-        "--state auto: no input is named as a past (`past_key_values.0.key`) whose present (`present.0.key`) is an output; name \
-        pairs by --state OUT=IN"
+        "--state auto: no input is named as a past (`past_key_values.0.key`) whose present (`present.0.key`) is an output, nor as a \
+        state (`h0`, `state`) whose next value (`hn`, `stateN`) is; name pairs by --state OUT=IN"
     )]
     NothingRecognised,
 }
@@ -113,16 +133,58 @@ pub fn pair(graph: &mut Graph, options: &StateOptions) -> Result<(), StateError>
     Ok(())
 }
 
-/// Pairs by the names that exporters give them: a present for every past.
+/// The output that is the present of a past, by the names that exporters give them; `has` says what outputs there are.
+pub fn present_of(input: &str, has: impl Fn(&str) -> bool) -> Option<String> {
+    let names = ["past_key_values", "past"].into_iter().flat_map(|past| {
+        let by = |present: &str| input.contains(past).then(|| input.replacen(past, present, 1));
+        ["present", "present_key_values"].map(by)
+    });
+    names.flatten().find(|name| has(name))
+}
+
+/// Inputs that are states by their whole names, as recurrent networks have them.
+const WHOLE_NAMES: [&str; 4] = ["h", "c", "h0", "c0"];
+
+/// Parts of the names of others.
+const PARTS: [&str; 3] = ["state", "hidden", "cache"];
+
+/// The output that is the next value of a recurrent network's state, by the names that exporters give them.
+fn next_of(input: &str, has: impl Fn(&str) -> bool) -> Option<String> {
+    let lower = input.to_lowercase();
+    if !(WHOLE_NAMES.contains(&lower.as_str()) || PARTS.iter().any(|part| lower.contains(part))) {
+        return None;
+    }
+    let mut names = vec![];
+    for (end, next) in [("_in", "_out"), ("0", "n"), ("_0", "_n"), ("_prev", "_next"), ("", "n"), ("", "N"), ("", "_n")]
+    {
+        names.extend(input.strip_suffix(end).map(|stem| format!("{stem}{next}")));
+    }
+    names.extend(["_next", "_out", "_new"].map(|end| format!("{input}{end}")));
+    for (start, next) in
+        [("in_", "out_"), ("prev_", "next_"), ("prev_", ""), ("", "new_"), ("", "next_"), ("", "updated_")]
+    {
+        names.extend(input.strip_prefix(start).map(|stem| format!("{next}{stem}")));
+    }
+    names.into_iter().find(|name| name != input && has(name))
+}
+
+/// Pairs by the names that exporters give them: a present for every past, and the next value of a recurrent network's state, which
+/// has its shape and type. What does not follow from the run, as the keys and values of an
+/// encoder that a decoder hands on, is no state.
 fn recognised(graph: &Graph) -> Vec<StatePair> {
-    let output = |input: &str| {
-        let names = ["past_key_values", "past"].into_iter().flat_map(|past| {
-            let by = |present: &str| input.contains(past).then(|| input.replacen(past, present, 1));
-            ["present", "present_key_values"].map(by)
-        });
-        names.flatten().find(|name| graph.outputs.iter().any(|output| output.name == *name))
+    let pair = |port: &GraphPort| {
+        let next =
+            |output: &GraphPort| output.node != port.node && !matches!(graph.node(output.node).op, Op::Constant(_));
+        let has = |name: &str| graph.outputs.iter().any(|output| output.name == name && next(output));
+        let shape = &graph.node(port.node).shape;
+        let same = |output: &&GraphPort| output.element == port.element && graph.node(output.node).shape == *shape;
+        let has_same = |name: &str| {
+            let of_name = graph.outputs.iter().filter(|output| output.name == name && next(output));
+            port.element != ElementType::I64 && of_name.filter(same).count() > 0
+        };
+        let output = present_of(&port.name, has).or_else(|| next_of(&port.name, has_same))?;
+        Some(StatePair { output, input: port.name.clone() })
     };
-    let pair = |port: &GraphPort| Some(StatePair { output: output(&port.name)?, input: port.name.clone() });
     graph.inputs.iter().filter_map(pair).collect()
 }
 
@@ -247,6 +309,28 @@ mod tests {
     }
 
     #[test]
+    fn states_of_recurrent_networks_are_recognised_where_they_fit() {
+        let pairs = [
+            ("h", "hn"),
+            ("c0", "cn"),
+            ("state", "stateN"),
+            ("hidden_in", "hidden_out"),
+            ("prev_state", "next_state"),
+            ("cached_conv_0", "new_cached_conv_0"),
+            ("cache_last_channel", "cache_last_channel_next"),
+        ];
+        for (input, output) in pairs {
+            let mut known = graph(&[("x", &[2]), (input, &[1, 3])], &[("y", &[2]), (output, &[1, 3])]);
+            pair(&mut known, &auto()).expect("it fits");
+            assert_eq!((known.states, known.inputs[1].name.as_str()), (1, input));
+            let mut other = graph(&[(input, &[1, 3])], &[(output, &[1, 4])]);
+            assert!(matches!(pair(&mut other, &auto()), Err(StateError::NothingRecognised)), "{input}");
+        }
+        let mut image = graph(&[("x", &[2])], &[("x_out", &[2])]);
+        assert!(matches!(pair(&mut image, &auto()), Err(StateError::NothingRecognised)));
+    }
+
+    #[test]
     fn what_is_no_pair_is_refused() {
         let refused = |outputs: &[(&str, &[usize])], options: &StateOptions| {
             let mut graph = graph(&[("h", &[2, 3]), ("x", &[1])], outputs);
@@ -261,6 +345,9 @@ mod tests {
         let mut twice = named("y", "h");
         twice.pairs.extend(named("z", "h").pairs);
         assert!(matches!(refused(&[("y", &[2, 3]), ("z", &[2, 3])], &twice), StateError::Twice { kind: "input", .. }));
+        let mut handed_on = graph(&[("past.0", &[2, 3])], &[("present.0", &[2, 3])]);
+        handed_on.outputs[0].node = handed_on.inputs[0].node;
+        assert!(matches!(pair(&mut handed_on, &auto()), Err(StateError::NothingRecognised)));
         let mut graph = graph(&[("h", &[2])], &[("y", &[2])]);
         graph.outputs[0].element = ElementType::F16;
         assert!(matches!(pair(&mut graph, &named("y", "h")), Err(StateError::Element { .. })));

@@ -26,6 +26,8 @@ enum Fed {
     Tokens,
     /// Their positions.
     Positions,
+    /// How many tokens there are before them.
+    Length,
     /// Ones for what there is, from the first place on.
     MaskFromStart,
     /// Ones for what there is, up to the last place.
@@ -138,6 +140,7 @@ impl Entry {
             match fed {
                 Fed::Tokens => tensor(port, tokens),
                 Fed::Positions => tensor(port, &(position..end).map(|place| place as i64).collect::<Vec<_>>()),
+                Fed::Length => tensor(port, &[position as i64]),
                 Fed::MaskFromStart => tensor(port, &(0..count).map(|i| i64::from(i < end)).collect::<Vec<_>>()),
                 Fed::MaskToEnd => tensor(port, &(0..count).map(|i| i64::from(i + end >= count)).collect::<Vec<_>>()),
             }
@@ -166,11 +169,17 @@ fn fed(port: &PortInfo, width: u64, states: &[PortInfo]) -> anyhow::Result<Fed> 
             ensure!(elements(port) == width, "{port}: a run of {width} tokens has as many positions");
             Fed::Positions
         }
+        "past_length" => {
+            ensure!(elements(port) == 1, "{port}: the number of tokens before a run is one number");
+            Fed::Length
+        }
         "attention_mask" => {
             let appended = states.iter().any(|state| state.shape.get(2) == Some(&elements(port)));
             if appended { Fed::MaskFromStart } else { Fed::MaskToEnd }
         }
-        _ => bail!("{port}: nothing is known of this input; input_ids, attention_mask and position_ids are fed"),
+        _ => bail!(
+            "{port}: nothing is known of this input; input_ids, attention_mask, position_ids and past_length are fed"
+        ),
     })
 }
 
@@ -208,6 +217,7 @@ mod tests {
         let fed_i64 = |name: &str, shape: &[u64], rows| fed(&port(name, ElementType::I64, shape), 4, &cache(rows));
         assert_eq!(fed_i64("input_ids", &[1, 4], 8).expect("tokens"), Fed::Tokens);
         assert_eq!(fed_i64("position_ids", &[1, 4], 8).expect("as many"), Fed::Positions);
+        assert_eq!(fed_i64("past_length", &[1], 8).expect("one number"), Fed::Length);
         assert_eq!(fed_i64("attention_mask", &[1, 8], 8).expect("a mask"), Fed::MaskFromStart);
         assert_eq!(fed_i64("attention_mask", &[1, 8], 4).expect("a mask"), Fed::MaskToEnd);
         let said = |name: &str, shape: &[u64]| fed_i64(name, shape, 8).expect_err("it is not fed").to_string();

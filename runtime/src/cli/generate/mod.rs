@@ -29,7 +29,7 @@ use std::time::Instant;
   flashmem-run generate model.fmplan --prompt-ids prompt.npz --tokens 64 --temperature 0.8 --top-p 0.95 --seed 7
 
 prompt.npz holds `input_ids`, integers of shape (1, n). Tokens go to standard output as they come. The bundle takes one token a run
-(`input_ids`, and where the model has them `attention_mask` and `position_ids`), gives `logits`, and has states. Of a bundle of several
+(`input_ids`, and where the model has them `attention_mask`, `position_ids` and `past_length`), gives `logits`, and has states. Of a bundle of several
 entries of one model, which share their states, a prompt goes through the widest that fit, and then through narrower ones.")]
 pub struct GenerateArguments {
     /// The bundle.
