@@ -1,16 +1,19 @@
 // matmul_slices.wgsl -- matrix product with streamed texture weights for few rows, on GPUs.
 //
 // Formula, bindings, parameters, dispatch and linked functions: shared/product.wgsl.
-// Constants: ROWS of a workgroup.
+// Constants: ROWS and QUADS (2 or 8) of a workgroup.
 //
-// A workgroup owns a panel of columns. SLICES invocations share the sums of a quad: each takes every SLICES-th run of RUN k, so
-// that they read what lies side by side, and there is work for a whole device where there are few columns. The sums of the
-// slices are added in a tree, always the same: which k a slice has does not depend on the encoding, and no bit does.
+// A workgroup owns QUADS quads of a panel's columns. SLICES invocations share the sums of a quad: each takes every SLICES-th run of
+// RUN k, so that they read what lies side by side, and there is work for a whole device where there are few columns. The sums of
+// the slices are added in a tree, always the same: which k a slice has does not depend on the encoding, and no bit does.
 
 const ROWS: u32 = 1u;
-const SLICES: u32 = 32u;
+const QUADS: u32 = 8u;
+const SLICES: u32 = 256u / QUADS;
 const TILE_M: u32 = ROWS;
-const TILE_N: u32 = 32u;
+const TILE_N: u32 = 4u * QUADS;
+// Workgroups that share a panel.
+const SHARERS: u32 = PANEL_QUADS / QUADS;
 // A multiple of every DEPTH, and a part of every block.
 const RUN: u32 = 8u;
 
@@ -21,10 +24,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let x_base = params.x_offset + dot(batch_of(group.z), params.x_batch_stride.xyz);
     let out_base = out_base_of(group.z, 0u);
     let m = group.x * TILE_M;
-    let quad = local % PANEL_QUADS;
-    let slice = local / PANEL_QUADS;
+    let quad = group.y % SHARERS * QUADS + local % QUADS;
+    let slice = local / QUADS;
     let rows = (params.k + DEPTH - 1u) / DEPTH;
-    let head = params.weight_base + group.y * (head_texels(params.k) + rows * PANEL_QUADS);
+    let head = params.weight_base + group.y / SHARERS * (head_texels(params.k) + rows * PANEL_QUADS);
     let first = head + head_texels(params.k) + quad;
     var i: array<u32, ROWS>; // registers
     for (var r = 0u; r < ROWS; r += 1u) { // unroll
@@ -55,12 +58,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var apart = SLICES / 2u; apart > 0u; apart /= 2u) {
             workgroupBarrier();
             if (slice < apart) {
-                sums[local] += sums[local + apart * PANEL_QUADS];
+                sums[local] += sums[local + apart * QUADS];
             }
         }
         workgroupBarrier();
-        if (local < PANEL) {
-            store(out_base, group.z, m + r, group.y * PANEL + local, sums[local / 4u][local % 4u]);
+        if (local < TILE_N) {
+            store(out_base, group.z, m + r, group.y * TILE_N + local, sums[local / 4u][local % 4u]);
         }
         workgroupBarrier();
     }

@@ -219,6 +219,8 @@ const CONV_TILED_FILES: &[WgslFile] = &[
     SHARED_WEIGHT_TEXEL,
     SHARED_PANEL_TEXEL,
 ];
+const MATMUL_SLICES_FILES: &[WgslFile] =
+    &[SHARED_PRODUCT, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL];
 /// Tiles of 64 x 64 and of 64 x 128 outputs.
 const TILE_64: &[(&str, u32)] = &[("ROW_BLOCKS", 2), ("TILE_K", 16)];
 const TILE_128: &[(&str, u32)] = &[("ROW_BLOCKS", 2), ("COLUMN_BLOCKS", 2), ("TILE_K", 16)];
@@ -244,6 +246,7 @@ const MATMUL_ROWS: Rounds =
 const MATMUL_VEC: Rounds =
     Rounds::of(&["k"], |p| once(p[0] / 4) + once(4 * MAX_DEPTH - 1) + nest(&[2, 1, 4])).expressions(|_| 8);
 const MATMUL_SLICES: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(256)) + 4 * once(5)).expressions(|_| 4);
+const MATMUL_SLICES_NARROW: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(1024)) + 4 * once(7)).expressions(|_| 4);
 const MATMUL_DYN_TILED: Rounds = Rounds::of(&["k"], |p| once(p[0].div_ceil(16)) + nest(&[4, 1, 4])).expressions(|_| 16);
 const MATMUL_DYN_WIDE: Rounds = Rounds::of(&["k"], |p| once(p[0]) + nest(&[4, 16, 4])).expressions(|_| 256);
 const CONV: &[&str] = &["channels", "kernel_h", "kernel_w"];
@@ -404,14 +407,26 @@ kernels! {
         .class(REUSABLE),
     MatmulSlices => row(body!("matmul_slices"), Hook::Epilogue, PRODUCT, MATMUL_SLICES)
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL])
+        .shared(MATMUL_SLICES_FILES)
         .tile(1, 32)
         .class(REUSABLE),
     MatmulSlices4 => row(body!("matmul_slices"), Hook::Epilogue, PRODUCT, MATMUL_SLICES)
         .variant("matmul_slices_4", &[("ROWS", 4)])
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL])
+        .shared(MATMUL_SLICES_FILES)
         .tile(4, 32)
+        .class(REUSABLE),
+    MatmulSlicesNarrow => row(body!("matmul_slices"), Hook::Epilogue, PRODUCT, MATMUL_SLICES_NARROW)
+        .variant("matmul_slices_narrow", &[("QUADS", 2)])
+        .weights()
+        .shared(MATMUL_SLICES_FILES)
+        .tile(1, 8)
+        .class(REUSABLE),
+    MatmulSlices4Narrow => row(body!("matmul_slices"), Hook::Epilogue, PRODUCT, MATMUL_SLICES_NARROW)
+        .variant("matmul_slices_4_narrow", &[("ROWS", 4), ("QUADS", 2)])
+        .weights()
+        .shared(MATMUL_SLICES_FILES)
+        .tile(4, 8)
         .class(REUSABLE),
     MatmulDynTiled => row(body!("matmul_dyn_tiled"), Hook::Epilogue, &["out", "x", "c"], MATMUL_DYN_TILED)
         .constants(&[("TILE_K", 16)])

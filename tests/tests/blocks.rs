@@ -191,7 +191,10 @@ fn blocks_give_the_bits_of_the_floats_that_they_stand_for() -> anyhow::Result<()
     for made in MADE {
         // One row, few, and tiles; sums that fill no texel, no block; more than a panel and less.
         let products = [(1, 75, 40), (1, 256, 33), (3, 130, 70), (24, 64, 100), (70, 96, 65), (33, 45, 5)];
-        let mut cases: Vec<Case> = products.map(|(rows, k, n)| Case::product(made, rows, k, n)).into();
+        // Enough columns to keep a graphics processor busy.
+        let wide = [(1, 40, 8200), (3, 40, 8200)];
+        let mut cases: Vec<Case> =
+            products.into_iter().chain(wide).map(|(rows, k, n)| Case::product(made, rows, k, n)).collect();
         cases.push(Case::convolution(made, 5, 34, [3, 3], 1));
         cases.push(Case::convolution(made, 40, 6, [1, 1], 1));
         cases.push(Case::convolution(made, 24, 10, [3, 1], 2));

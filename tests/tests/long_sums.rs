@@ -116,6 +116,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("matmul_dyn_tiled", GRAPHICS),
     ("matmul_slices", GRAPHICS),
     ("matmul_slices_4", GRAPHICS),
+    ("matmul_slices_4_narrow", GRAPHICS),
+    ("matmul_slices_narrow", GRAPHICS),
     ("matmul_tiled", GRAPHICS),
     ("matmul_tiled_64", GRAPHICS),
     ("matmul_tiled_128", GRAPHICS),

@@ -22,14 +22,31 @@ use std::ops::Range;
 pub fn product_kernel(options: &LowerOptions, rows: usize, columns: usize, batches: usize) -> Kernel {
     const LARGE: [Kernel; 2] = [Kernel::MatmulTiled128, Kernel::MatmulTiled64];
     match (options.tiles, rows) {
-        (Tiles::Gpu, 0 | 1) => Kernel::MatmulSlices,
-        (Tiles::Gpu, 2..=20) => Kernel::MatmulSlices4,
+        (Tiles::Gpu, 0 | 1) => {
+            slices(options, [Kernel::MatmulSlices, Kernel::MatmulSlicesNarrow], rows, columns, batches)
+        }
+        (Tiles::Gpu, 2..=20) => {
+            slices(options, [Kernel::MatmulSlices4, Kernel::MatmulSlices4Narrow], rows, columns, batches)
+        }
         (Tiles::Software, 0 | 1) => Kernel::MatmulVec,
         (Tiles::Software, 2..=20) => Kernel::MatmulRows,
         (Tiles::Gpu, _) => largest_busy(options, LARGE, rows, columns, batches).unwrap_or(Kernel::MatmulTiled),
         (Tiles::Software, 21..=32) => Kernel::Matmul,
         (Tiles::Software, _) => Kernel::MatmulWide,
     }
+}
+
+/// The kernel of a call that computes some columns of a product, given that of all columns and its parts. Calls follow the budget,
+/// so only sizes of tiles may, which change no bit: how many invocations share a sum does.
+pub fn call_kernel(
+    options: &LowerOptions,
+    (whole, parts): (Kernel, Parts),
+    rows: usize,
+    columns: usize,
+    batches: usize,
+) -> Kernel {
+    let is_tiled = matches!(whole, Kernel::MatmulTiled | Kernel::MatmulTiled64 | Kernel::MatmulTiled128);
+    if is_tiled && parts.count == 1 { product_kernel(options, rows, columns, batches) } else { whole }
 }
 
 /// The convolution kernel for pixels and channels of a call, in so many images and groups.
@@ -63,6 +80,12 @@ fn largest_busy(
         is_busy && computed(kernel.tile()) < gain * computed(Kernel::MatmulTiled.tile())
     };
     kernels.into_iter().zip(GAIN).find(|(kernel, gain)| pays(*kernel, *gain)).map(|(kernel, _)| kernel)
+}
+
+/// The kernel with fewer columns a workgroup where the other one would not keep the device busy: its invocations have less to add up.
+fn slices(options: &LowerOptions, [wide, narrow]: [Kernel; 2], rows: usize, columns: usize, batches: usize) -> Kernel {
+    let is_busy = |busy| groups(wide, rows, columns, batches) >= busy as usize;
+    if options.busy_workgroups.is_none_or(is_busy) { wide } else { narrow }
 }
 
 /// Workgroups of a call.

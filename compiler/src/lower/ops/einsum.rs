@@ -5,7 +5,7 @@
 //! and n axes become batch axes with stride 0 in the other operand. What strides cannot say is copied into canonical order
 //! first. A constant second operand without batch axes is a streamed weight.
 
-use super::contraction::{Output, Parts, attach_epilogue, output_for, panel_calls, product_kernel};
+use super::contraction::{Output, Parts, attach_epilogue, call_kernel, output_for, panel_calls, product_kernel};
 use super::copy::dense;
 use super::strided::workgroups;
 use crate::cost::Cost;
@@ -152,8 +152,7 @@ fn weighted(
     let (x_offset, out_view) = (view.offset, out.view.clone());
     panel_calls(lowering, weight, 0, |range, texels, base| {
         let n_count = (range.end * PANEL).min(n) - range.start * PANEL;
-        let kernel =
-            if parts.count > 1 { Kernel::MatmulTiled } else { product_kernel(options, rows, n_count, batches) };
+        let kernel = call_kernel(options, (kernel, parts), rows, n_count, batches);
         let params = Params::new()
             .set("m", rows)
             .set("n_count", n_count)

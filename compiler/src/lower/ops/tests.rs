@@ -223,6 +223,31 @@ fn parts_of_a_sum_leave_room_for_an_epilogue_apart() {
     assert_eq!(buffers.collect::<Vec<_>>(), [2, 4, 2, 4], "sums lie in one tensor, beside two operands");
 }
 
+#[test]
+fn what_an_invocation_adds_up_does_not_follow_the_pages() {
+    for (rows, columns, kernel) in [
+        (1, 8192, Kernel::MatmulSlices),
+        (1, 8160, Kernel::MatmulSlicesNarrow),
+        (3, 8192, Kernel::MatmulSlices4),
+        (5, 4096, Kernel::MatmulSlices4),
+        (3, 64, Kernel::MatmulSlices4Narrow),
+    ] {
+        let mut graph = Graph::default();
+        let x = input(&mut graph, &[rows, 128], Dtype::F32);
+        let w = graph.add_constant(Constant::from_f32(vec![128, columns], &vec![0.5; 128 * columns]), "weight");
+        let product = Op::Einsum { a: vec![0, 1], b: vec![1, 2], output: vec![0, 2] };
+        let y = graph.add(product, &[x, w], "product").expect("fits");
+        output(&mut graph, y);
+        let calls = [64, 2].map(|max_pages_per_call| {
+            let options = LowerOptions { busy_workgroups: Some(256), max_pages_per_call, ..options() };
+            let program = lower(&graph, &options).unwrap_or_else(|e| panic!("{e}"));
+            assert!(program.steps.iter().all(|step| step.kernel == kernel), "{rows} x {columns}");
+            program.steps.len()
+        });
+        assert!(columns < 1000 || calls[0] < calls[1], "{calls:?} calls");
+    }
+}
+
 const APPEND: Kernel = Kernel::Of(KernelOpKind::TensorScatter);
 
 /// A cache of 6 rows with an update of 2, the last input and output of which is a state; `reader` also reads the cache.
