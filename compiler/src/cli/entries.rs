@@ -60,7 +60,7 @@ fn link_options(args: &CompileArgs, entries: &[Entry], options: &CompileOptions)
         calls: calls.unwrap_or_else(|| vec![1.0; names.len()]),
         sequence: Vec::new(),
         shares_states: true,
-        limits: options.profile.limits.clone(),
+        limits: options.profile.limits,
         solver: options.solver,
         options: described.collect(),
     })
