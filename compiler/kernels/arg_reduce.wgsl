@@ -2,13 +2,13 @@
 //
 // Formula:   out[r] = the c of the best x[r, c]; of equal ones the first, or with `last` the last.
 //            `smallest` turns the order round; `integer` says that elements are i32.
-// Bindings:  2 out: i32, dense in r; 3 x: words. A row's place follows from four merged outer axes (outermost first, padded
+// Bindings:  2 out: words, dense in r; 3 x: words. A row's place follows from four merged outer axes (outermost first, padded
 //            with extent 1); elements of a row are x_stride apart.
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   shared/rows.wgsl, shared/tree.wgsl.
+// Expects:   shared/words.wgsl, shared/rows.wgsl, shared/tree.wgsl.
 //
-// A call takes the columns from first to end, and goes on where the call before has stopped.
-// `lanes`, a power of two up to 64, invocations share one row.
+// `lanes`, a power of two up to 64, invocations share one row. A call takes the columns from first to end, and goes on where the call
+// before has stopped.
 
 struct Params {
     rows: u32, columns: u32, lanes: u32, width: u32,
@@ -17,10 +17,6 @@ struct Params {
     row_strides: vec4<u32>,
     x_stride: u32, first: u32, end: u32, pad_0: u32,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<i32>;
-@group(0) @binding(3) var<storage, read_write> x: array<u32>;
 
 const NONE: u32 = 0xffffffffu;
 
@@ -39,7 +35,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     var best = Partial(0u, NONE);
     if (params.first > 0u && lane == 0u && columns > 0u) {
-        best.index = bitcast<u32>(out[row]);
+        best.index = out[row];
         if (best.index != NONE) {
             best.value = x[base + best.index * params.x_stride];
         }
@@ -49,8 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     best = combined_in_tree(best, local);
     if (lane == 0u && row < params.rows) {
-        let is_last = params.end >= params.columns;
-        out[row] = bitcast<i32>(select(best.index, 0u, is_last && best.index == NONE));
+        out[row] = select(best.index, 0u, params.end >= params.columns && best.index == NONE);
     }
 }
 

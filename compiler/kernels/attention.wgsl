@@ -40,13 +40,6 @@ fn probability_place(key: u32, quad: u32) -> u32 {
     return key * ROW_QUADS + (quad ^ (key / 4u));
 }
 
-// Four rows of q at d, zero past the end of the head.
-fn load_q(base: u32, row: u32, d: u32) -> vec4<f32> {
-    let i = base + min(row + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.rows - 1u)) * params.q_stride.z +
-            min(d, params.head_dim - 1u) * params.q_stride.w;
-    return select(vec4<f32>(), vec4<f32>(q[i.x], q[i.y], q[i.z], q[i.w]), d < params.head_dim);
-}
-
 // Four keys at d, zero past the end of the head.
 fn load_k(base: u32, key: u32, d: u32) -> vec4<f32> {
     let i = base + min(key + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.keys - 1u)) * params.k_stride.z +
@@ -184,15 +177,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             acc[r][d] /= sum[r];
         }
     }
-    let out_base = params.out_offset + batch * params.out_stride.x + head * params.out_stride.y;
     for (var c = 0u; c < 2u * PASSES; c += 1u) { // rotate
         for (var r = 0u; r < 4u; r += 1u) { // rotate
             for (var j = 0u; j < 4u; j += 1u) { // rotate
-                let d = 32u * c + quad * 4u + j;
-                if (row + r < params.rows && d < params.head_dim) {
-                    out[out_base + (row + r) * params.out_stride.z + d * params.out_stride.w] =
-                        epilogue(acc[r][c][j], batch, row + r, head * params.head_dim + d);
-                }
+                store(batch, head, row + r, 32u * c + quad * 4u + j, acc[r][c][j]);
             }
         }
     }

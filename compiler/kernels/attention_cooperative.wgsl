@@ -66,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     workgroupBarrier();
     var q_size = vec4<f32>();
     for (var at = local; at < params.head_dim * TILE_ROWS / 4u; at += INVOCATIONS) {
-        q_size = max(q_size, finite(fetched_q(q_base, first_row + at / params.head_dim * 4u, at % params.head_dim)));
+        q_size = max(q_size, finite(load_q(q_base, first_row + at / params.head_dim * 4u, at % params.head_dim)));
     }
     raise(0u, q_size);
     var x: array<coop_mat16x16<f16, A>, HEAD_MATRICES>; // registers
@@ -74,7 +74,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
         for (var f = 0u; f < Q_FETCHES; f += 1u) { // unroll
             let at = local + f * INVOCATIONS;
-            let value = fetched_q(q_base, first_row + at / 64u * 4u, chunk * 16u + at % 64u);
+            let value = load_q(q_base, first_row + at / 64u * 4u, chunk * 16u + at % 64u);
             tiles.keys[at % 64u * Q_STEP + at / 64u] = vec4<f16>(value * scale_of(0u));
         }
         workgroupBarrier();
@@ -193,7 +193,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 
     of_lanes[own_row][part] = sum;
-    let out_base = params.out_offset + batch * params.out_stride.x + head * params.out_stride.y;
     for (var c = 0u; c < HEAD_MATRICES / 2u; c += KEY_MATRICES) { // unroll
         workgroupBarrier();
         for (var j = 0u; j < KEY_MATRICES; j += 1u) { // unroll
@@ -203,15 +202,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var i = lane; i < 8u * TILE_KEYS; i += 32u) {
             let m = subgroup_row + i / (TILE_KEYS / 2u);
             let column = i % (TILE_KEYS / 2u) + half_ * TILE_KEYS / 2u;
+            let sums = of_lanes[m];
             let row = first_row + m;
-            let d = 2u * c * 16u + column;
-            if (row < params.rows && d < params.head_dim) {
-                let sums = of_lanes[m];
-                let weighted = tiles.scores[m * SCORE_STEP + column / 4u][column % 4u] * value_inverse;
-                out[out_base + row * params.out_stride.z + d * params.out_stride.w] =
-                    epilogue(weighted / divisor((sums.x + sums.y) + (sums.z + sums.w), batch, head, row), batch, row,
-                             head * params.head_dim + d);
-            }
+            let weighted = tiles.scores[m * SCORE_STEP + column / 4u][column % 4u] * value_inverse;
+            let result = weighted / divisor((sums.x + sums.y) + (sums.z + sums.w), batch, head, row);
+            store(batch, head, row, 2u * c * 16u + column, result);
         }
     }
 }
@@ -222,12 +217,6 @@ fn place(at: u32, stride_d: u32) -> vec2<u32> {
 }
 
 const FOUR: vec4<u32> = vec4<u32>(0u, 1u, 2u, 3u);
-
-// Four rows of q at d; zero past the end of the head.
-fn fetched_q(base: u32, row: u32, d: u32) -> vec4<f32> {
-    let i = base + min(row + FOUR, vec4<u32>(params.rows - 1u)) * params.q_stride.z + d * params.q_stride.w;
-    return select(vec4<f32>(), vec4<f32>(q[i.x], q[i.y], q[i.z], q[i.w]), d < params.head_dim);
-}
 
 // Four elements of a key; zero past the end of the head.
 fn fetched_k(base: u32, key: u32, d: u32) -> vec4<f32> {

@@ -107,16 +107,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             acc[r][d] /= sum[r];
         }
     }
-    let out_base = params.out_offset + batch * params.out_stride.x + head * params.out_stride.y;
     for (var q = 0u; q < VALUES; q += 1u) { // rotate
         for (var r = 0u; r < ROWS; r += 1u) { // rotate
-            let i = first_row + r * 8u + local.x;
             for (var c = 0u; c < 4u; c += 1u) { // rotate
-                let d = 4u * q + c;
-                if (i < params.rows && d < params.head_dim) {
-                    out[out_base + i * params.out_stride.z + d * params.out_stride.w] =
-                        epilogue(acc[r][q][c], batch, i, head * params.head_dim + d);
-                }
+                store(batch, head, first_row + r * 8u + local.x, 4u * q + c, acc[r][q][c]);
             }
         }
     }

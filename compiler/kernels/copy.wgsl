@@ -2,7 +2,7 @@
 //
 // Formula:   out[out_offset + sum_d coordinate_d * out_stride_d] = x[x_offset + sum_d coordinate_d * x_stride_d]
 // Bindings:  2 out, 3 x: words. In `strides`, rows 0 and 1 are those of out, 2 and 3 those of x, innermost axis first.
-// Expects:   shared/each.wgsl, shared/coordinates.wgsl.
+// Expects:   shared/words.wgsl, shared/each.wgsl, shared/coordinates.wgsl.
 
 struct Params {
     count: u32, rank: u32, width: u32, pad_0: u32,
@@ -10,10 +10,6 @@ struct Params {
     offsets: vec4<u32>,
     strides: array<vec4<u32>, 4>,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<u32>;
-@group(0) @binding(3) var<storage, read_write> x: array<u32>;
 
 fn compute(i: u32) {
     let at = coordinates_of(i);

@@ -5,7 +5,7 @@
 // Accuracy:  within the number of columns * 2^-24 of the sum of magnitudes, or of the product.
 // Bindings:  2 out: words, `out_stride` apart within a line; 3 x: words. Lines follow from four merged axes, outermost
 //            first, padded with extent 1.
-// Expects:   shared/each.wgsl, shared/rows.wgsl.
+// Expects:   shared/words.wgsl, shared/each.wgsl, shared/rows.wgsl.
 
 struct Params {
     count: u32, columns: u32, width: u32, is_float: u32,
@@ -15,10 +15,6 @@ struct Params {
     x_strides: vec4<u32>,
     out_strides: vec4<u32>,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<u32>;
-@group(0) @binding(3) var<storage, read_write> x: array<u32>;
 
 fn compute(line: u32) {
     let at = coordinates(line, params.extents);

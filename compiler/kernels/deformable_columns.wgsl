@@ -4,7 +4,7 @@
 //            around it, zeros outside; y = r * step + t_y * dilation - pad + offsets[b, 2 (g * taps + t), r, q], z likewise
 //            with the offset behind it; g = c / group_channels.
 // Bindings:  2 out: f32, dense; 3 x, 4 offsets, 5 mask: f32, any strides.
-// Expects:   shared/each.wgsl.
+// Expects:   shared/floats.wgsl, shared/each.wgsl.
 
 struct Params {
     count: u32, planes: u32, width: u32, group_channels: u32,
@@ -17,9 +17,6 @@ struct Params {
     x_offset: u32, offsets_offset: u32, mask_offset: u32, pad_0: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
 @group(0) @binding(4) var<storage, read_write> offsets: array<f32>;
 @group(0) @binding(5) var<storage, read_write> mask: array<f32>;
 

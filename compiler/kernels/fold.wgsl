@@ -5,7 +5,7 @@
 // Accuracy:  within the number of taps that reach an element * 2^-24 of the sum of magnitudes.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
 //            1 (extents, taps, steps, dilations) and 0 (pads, strides).
-// Expects:   shared/each.wgsl, shared/window.wgsl.
+// Expects:   shared/floats.wgsl, shared/each.wgsl, shared/window.wgsl.
 //
 // A call takes the taps from tap_first to tap_end, and goes on where the call before has stopped.
 
@@ -22,10 +22,6 @@ struct Params {
     tap_first: vec4<u32>,
     tap_end: vec4<u32>,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
 fn compute(i: u32) {
     let place = place_of_output(i);

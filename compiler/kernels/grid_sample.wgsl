@@ -7,7 +7,7 @@
 //            number gives NaN, and counts as far outside where the nearest element is read.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides; 4 grid: f32, any strides. Vectors list the spatial axes innermost
 //            first, padded with extent 1; grid coordinate d belongs to axis d.
-// Expects:   shared/each.wgsl, shared/window.wgsl.
+// Expects:   shared/floats.wgsl, shared/each.wgsl, shared/window.wgsl.
 
 struct Params {
     count: u32, channels: u32, width: u32, mode: u32,
@@ -20,9 +20,6 @@ struct Params {
     grid_coordinate: u32, pad_0: u32, pad_1: u32, pad_2: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
 @group(0) @binding(4) var<storage, read_write> grid: array<f32>;
 
 const NEAREST: u32 = 0u;
@@ -48,13 +45,11 @@ fn compute(i: u32) {
     if (params.mode == NEAREST) {
         at = round(at);
     }
-    let low = vec3<f32>(select(-0.5, 0.0, aligned));
-    let high = select(sizes - 0.5, sizes - 1.0, aligned);
-    if (any(at < low) || any(at > high)) {
+    if (any(at < lowest_place()) || any(at > highest_place())) {
         if (params.padding == BORDER && params.mode != CUBIC) {
             at = clamp(at, vec3<f32>(0.0), sizes - 1.0);
         } else if (params.padding == REFLECTION) {
-            at = vec3<f32>(reflected(at.x, low.x, high.x), reflected(at.y, low.y, high.y), reflected(at.z, low.z, high.z));
+            at = reflected(at);
         }
     }
     // A place far outside must not overflow an integer. Tested on bits: a compiler may assume of floats that none is NaN.
@@ -102,31 +97,33 @@ fn element(base: u32, at: vec3<i32>) -> f32 {
     }
     var place = at;
     if (!inside && params.padding == REFLECTION) {
-        let aligned = params.align_corners != 0u;
-        let low = select(-0.5, 0.0, aligned);
-        let high = vec3<f32>(last) + select(0.5, 0.0, aligned);
-        let float = vec3<f32>(at);
-        place = vec3<i32>(vec3<f32>(reflected(float.x, low, high.x), reflected(float.y, low, high.y),
-                                    reflected(float.z, low, high.z)));
+        place = vec3<i32>(reflected(vec3<f32>(at)));
     }
     place = clamp(place, vec3<i32>(0), last);
     return x[base + dot(vec3<u32>(place), params.x_strides.xyz)];
 }
 
-fn reflected(v: f32, low: f32, high: f32) -> f32 {
+// Where x begins and ends: in the middle of its outermost elements, or with them.
+fn lowest_place() -> vec3<f32> {
+    return vec3<f32>(select(-0.5, 0.0, params.align_corners != 0u));
+}
+
+fn highest_place() -> vec3<f32> {
+    return vec3<f32>(params.x_extents.xyz - 1) - lowest_place();
+}
+
+// The place inside x that a place becomes when it turns round at every end.
+fn reflected(v: vec3<f32>) -> vec3<f32> {
+    let low = lowest_place();
+    let high = highest_place();
     let range = high - low;
-    if (range == 0.0) {
-        return low;
-    }
-    if (v >= low && v <= high) {
-        return v;
-    }
     let below = v < low;
     let outside = select(v - high, low - v, below);
     let turns = trunc(outside / range);
     let rest = outside - turns * range;
-    let even = turns - 2.0 * floor(turns / 2.0) < 0.5;
-    return select(high - rest, low + rest, below == even);
+    let even = turns - 2.0 * floor(turns / 2.0) < vec3<f32>(0.5);
+    let turned = select(high - rest, low + rest, below == even);
+    return select(select(turned, v, (v >= low) & (v <= high)), low, range == vec3<f32>(0.0));
 }
 
 // Weights of four neighbours at distance `s` from the second.

@@ -4,15 +4,7 @@
 //            |x[row, k]|, the first of equal ones, is exchanged with row k, row k is divided by its element k, and multiples
 //            of it are taken from all other rows; what is done to x[m] is done to out[m].
 // Bindings:  2 out: f32, dense (count, n, n); 3 x: f32, dense, the same, which it overwrites.
-// Expects:   shared/each.wgsl.
-
-struct Params {
-    count: u32, n: u32, width: u32, pad_0: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
+// Expects:   shared/elimination.wgsl, shared/floats.wgsl, shared/each.wgsl.
 
 fn compute(m: u32) {
     let n = params.n;
@@ -22,12 +14,7 @@ fn compute(m: u32) {
     }
     for (var k = 0u; k < n; k += 1u) {
         let own = base + k * n;
-        var pivot = own;
-        for (var r = k + 1u; r < n; r += 1u) {
-            if (abs(x[base + r * n + k]) > abs(x[pivot + k])) {
-                pivot = base + r * n;
-            }
-        }
+        let pivot = pivot_of(base, k);
         let head = x[pivot + k];
         for (var c = 0u; c < n; c += 1u) {
             let moved = x[own + c];

@@ -4,7 +4,7 @@
 //            it has size = max(last - first + 1, 1) elements and bin b those from floor(b * q) to ceil((b + 1) * q), where
 //            q = size / bins, both operations rounded to f32. out[r, c, bin] = max of x[entry, c, bin], 0 of no elements.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides; 4 regions: f32. The nearest entry is read for one outside.
-// Expects:   shared/each.wgsl.
+// Expects:   shared/floats.wgsl, shared/each.wgsl.
 //
 // A call takes the rows of x from part_first on, and goes on where the call before has stopped.
 
@@ -16,9 +16,6 @@ struct Params {
     batch: u32, part_first: u32, part_rows: u32, pad_0: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
 @group(0) @binding(4) var<storage, read_write> regions: array<f32>;
 
 fn compute(i: u32) {

@@ -6,7 +6,7 @@
 // Bindings:  2 out: f32, four a part, parts of a row side by side; 3 x: f32. A row's place follows from four merged outer axes
 //            (outermost first, padded with extent 1); elements of a row are x_stride apart.
 // Dispatch:  (parts, rows); a part is `part` columns, the last one what is left.
-// Expects:   shared/rows.wgsl, shared/moments.wgsl, shared/two_passes.wgsl.
+// Expects:   shared/floats.wgsl, shared/rows.wgsl, shared/moments.wgsl, shared/two_passes.wgsl.
 //
 // `lanes`, which is 256, invocations share a part.
 
@@ -16,10 +16,6 @@ struct Params {
     extents: vec4<u32>,
     x_row_strides: vec4<u32>,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
 const INVOCATIONS: u32 = 256u;
 

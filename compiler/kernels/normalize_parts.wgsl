@@ -2,7 +2,7 @@
 //
 // Formula, bindings, accuracy: normalize.wgsl; 4 moments: f32, what moments.wgsl has written with the same `part` and `centre`.
 // Dispatch:  (parts, rows).
-// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32; shared/rows.wgsl, shared/moments.wgsl.
+// Expects:   shared/floats.wgsl, epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32; shared/rows.wgsl, shared/moments.wgsl.
 //
 // The mean is that of the parts' differences from the first part's, the variance that of what every part has and of how far its
 // mean is from that of the row (Chan, Golub and LeVeque, 1983), in ascending order of parts.
@@ -16,9 +16,6 @@ struct Params {
     operands: array<vec4<u32>, 4>,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
 @group(0) @binding(4) var<storage, read_write> moments: array<f32>;
 
 // The share that a part has of the row's columns.

@@ -2,7 +2,8 @@
 //
 // Formula:   out[i] = x[i - before] inside; outside, mode 0: fill, 1: the element mirrored at the edge, 2: the nearest one.
 // Bindings:  2 out: words, dense; 3 x: words, any strides. Axes innermost first, extents and `before` padded with 1 and 0.
-// Expects:   shared/each.wgsl, shared/coordinates.wgsl. Mirroring reaches at most once over the tensor: pads are smaller than the axis.
+// Expects:   shared/words.wgsl, shared/each.wgsl, shared/coordinates.wgsl. Mirroring reaches at most once over the tensor: pads are
+//            smaller than the axis.
 
 struct Params {
     count: u32, rank: u32, width: u32, mode: u32,
@@ -12,10 +13,6 @@ struct Params {
     strides: array<vec4<u32>, 2>,
     offset: u32, fill: u32, pad_0: u32, pad_1: u32,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<u32>;
-@group(0) @binding(3) var<storage, read_write> x: array<u32>;
 
 const CONSTANT: u32 = 0u;
 const REFLECT: u32 = 1u;

@@ -4,9 +4,9 @@
 //            mode 0: maximum; 1: mean over the elements inside x; 2: mean over the taps inside x and its padding;
 //            3: row-major index (i32) of the first maximum within its channel.
 // Accuracy:  a mean is within (taps + 1) * 2^-24 of the mean of magnitudes; the others are exact.
-// Bindings:  2 out: words, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
+// Bindings:  2 out: words, dense; 3 x: words, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
 //            1 (extents, taps, steps, dilations) and 0 (pads, strides).
-// Expects:   shared/each.wgsl, shared/window.wgsl.
+// Expects:   shared/words.wgsl, shared/each.wgsl, shared/window.wgsl.
 //
 // A call takes the taps from tap_first to tap_end, and goes on where the call before has stopped: `out` holds the maximum, the
 // sum or the index until the last one.
@@ -25,10 +25,6 @@ struct Params {
     tap_first: vec4<u32>,
     tap_end: vec4<u32>,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<u32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
 const MAX: u32 = 0u;
 const AVERAGE: u32 = 1u;
@@ -57,7 +53,7 @@ fn compute(i: u32) {
             let row = before / u32(params.x_extents.x);
             let layer = row / u32(params.x_extents.y);
             highest_at = vec3<u32>(before - row * u32(params.x_extents.x), row - layer * u32(params.x_extents.y), layer);
-            highest = x[base + dot(highest_at, params.x_strides.xyz)];
+            highest = bitcast<f32>(x[base + dot(highest_at, params.x_strides.xyz)]);
             found = true;
         }
     }
@@ -66,7 +62,7 @@ fn compute(i: u32) {
             for (var tx = params.tap_first.x; tx < params.tap_end.x; tx += 1u) {
                 let at = first + vec3<i32>(vec3<u32>(tx, ty, tz)) * params.dilations.xyz;
                 if (all(at >= vec3<i32>(0)) && all(at < params.x_extents.xyz)) {
-                    let value = x[base + dot(vec3<u32>(at), params.x_strides.xyz)];
+                    let value = bitcast<f32>(x[base + dot(vec3<u32>(at), params.x_strides.xyz)]);
                     highest_at = select(highest_at, vec3<u32>(at), value > highest || !found);
                     highest = max(highest, value);
                     sum += value;

@@ -4,7 +4,7 @@
 //            out.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
 //            1 (extents, taps, steps, dilations) and 0 (pads, strides).
-// Expects:   shared/each.wgsl, shared/window.wgsl.
+// Expects:   shared/floats.wgsl, shared/each.wgsl, shared/window.wgsl.
 // Accuracy:  powers are of elements over the largest of the window, so within power * (taps + 4) * 2^-24 of the norm.
 
 struct Params {
@@ -19,10 +19,6 @@ struct Params {
     pads_before: vec4<i32>,
     pads_after: vec4<i32>,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
 fn compute(i: u32) {
     let place = place_of_output(i);

@@ -1,69 +1,10 @@
 // reduce.wgsl -- sums, means of squares and of integers, products and extrema over any axes.
 //
-// Formula:   out[r] = finish(fold_c combine(map(x[r, c])))
-//            combine, map and finish by the constants below: GREATEST_NUMBER leaves NaN out, MEAN divides by the columns
-// Bindings:  2 out: words, dense in r; 3 x: words. Rows and columns each follow from four merged axes (outermost first,
-//            padded with extent 1).
-// Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   shared/rows.wgsl, shared/tree.wgsl.
-// Accuracy:  sums are within (columns / lanes + 6) * 2^-24 of the sum of magnitudes. A NaN is the largest and the smallest of all
-//            numbers, but for the last maximum, which leaves it out. Means of floats and lengths are reduce_exact.wgsl's.
-//
-// `lanes`, a power of two up to 64, invocations share one row.
-
-struct Params {
-    rows: u32, columns: u32, lanes: u32, width: u32,
-    combine: u32, map: u32, finish: u32, x_offset: u32,
-    row_extents: vec4<u32>,
-    row_strides: vec4<u32>,
-    column_extents: vec4<u32>,
-    column_strides: vec4<u32>,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<u32>;
-@group(0) @binding(3) var<storage, read_write> x: array<u32>;
-
-const SUM: u32 = 0u;
-const GREATEST: u32 = 1u;
-const LEAST: u32 = 2u;
-const PRODUCT: u32 = 3u;
-const SUM_OF_INTEGERS: u32 = 4u;
-const GREATEST_INTEGER: u32 = 5u;
-const MIN_INTEGER: u32 = 6u;
-const PRODUCT_OF_INTEGERS: u32 = 7u;
-const GREATEST_NUMBER: u32 = 8u;
-const VALUE: u32 = 0u;
-const SQUARE: u32 = 1u;
-const MAGNITUDE: u32 = 2u;
-const WHOLE: u32 = 0u;
-const MEAN: u32 = 1u;
+// Formula, bindings, parameters, dispatch and linked functions: shared/reduction.wgsl. Means of floats and lengths are
+// reduce_exact.wgsl's.
+// Accuracy:  sums are within (columns / lanes + 6) * 2^-24 of the sum of magnitudes.
 
 alias Partial = u32;
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let lane = local & (params.lanes - 1u);
-    let row = (group.y * params.width + group.x) * (64u / params.lanes) + local / params.lanes;
-    let columns = select(0u, params.columns, row < params.rows);
-    let base = params.x_offset + dot(coordinates(row, params.row_extents), params.row_strides);
-
-    var partial = neutral();
-    if (params.column_extents.z == 1u) {
-        for (var c = lane; c < columns; c += params.lanes) {
-            partial = combined(partial, mapped(x[base + c * params.column_strides.w]));
-        }
-    } else {
-        for (var c = lane; c < columns; c += params.lanes) {
-            let place = base + dot(coordinates(c, params.column_extents), params.column_strides);
-            partial = combined(partial, mapped(x[place]));
-        }
-    }
-    let whole = combined_in_tree(partial, local);
-    if (lane == 0u && row < params.rows) {
-        out[row] = finished(whole);
-    }
-}
 
 fn is_nan(word: u32) -> bool {
     return (word & 0x7fffffffu) > 0x7f800000u;
@@ -81,7 +22,7 @@ fn neutral() -> u32 {
     }
 }
 
-fn mapped(word: u32) -> u32 {
+fn mapped(word: u32, first: u32) -> u32 {
     if (params.map == VALUE) {
         return word;
     }
@@ -107,7 +48,7 @@ fn combined(a: u32, b: u32) -> u32 {
     }
 }
 
-fn finished(word: u32) -> u32 {
+fn finished(word: u32, first: u32) -> u32 {
     if (params.finish == WHOLE) {
         return word;
     }

@@ -5,10 +5,10 @@
 // Accuracy:  within (taps + 4) * 2^-24 of the sum of magnitudes of what the weights, as they are stored, multiply.
 // Bindings:  2 out: words, dense; 3 x: words, any strides; 4 table: for every output coordinate of an axis, from the word
 //            tables[axis] on, windows[axis] pairs of a tap (i32) and its weight (f32).
-// Expects:   shared/each.wgsl. Taps are computed ahead of time: a division on the device might round to the wrong element.
+// Expects:   shared/words.wgsl, shared/each.wgsl.
 //
-// Axes innermost first, padded with extent 1 and window 1.
-//
+// Taps are computed ahead of time: a division on the device might round to the wrong element. Axes innermost first, padded with
+// extent 1 and window 1.
 // A call takes the taps from tap_first to tap_end, and goes on where the call before has stopped.
 
 struct Params {
@@ -22,9 +22,6 @@ struct Params {
     tap_end: vec4<u32>,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<u32>;
-@group(0) @binding(3) var<storage, read_write> x: array<u32>;
 @group(0) @binding(4) var<storage, read_write> table: array<u32>;
 
 fn compute(i: u32) {

@@ -5,7 +5,7 @@
 //            the pair is i and i + half. sign is -1 for the first of a pair, 1 for the second.
 // Bindings:  2 out: f32, dense; 3 x: f32, strides of (batch, head, row, element); 4 cos, 5 sin: f32, dense (table rows, half); 6
 //            positions: i32, strides of (batch, row). A position outside the table reads the nearest row.
-// Expects:   shared/each.wgsl.
+// Expects:   shared/floats.wgsl, shared/each.wgsl.
 
 struct Params {
     count: u32, width: u32, heads: u32, rows: u32,
@@ -15,9 +15,6 @@ struct Params {
     position_batch: u32, position_row: u32, pad_0: u32, pad_1: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
 @group(0) @binding(4) var<storage, read_write> cos_table: array<f32>;
 @group(0) @binding(5) var<storage, read_write> sin_table: array<f32>;
 @group(0) @binding(6) var<storage, read_write> positions: array<i32>;

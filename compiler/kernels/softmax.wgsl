@@ -4,7 +4,7 @@
 // Bindings:  2 out, 3 x: f32. A row's place follows from four merged outer axes (outermost first, padded with extent 1);
 //            elements of a row are x_stride and out_stride apart.
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   functions.wgsl (exp_f32, log_f32, is_nan_f32, float_from_bits); shared/rows.wgsl.
+// Expects:   shared/floats.wgsl, functions.wgsl (exp_f32, log_f32, is_nan_f32, float_from_bits); shared/rows.wgsl.
 //
 // `lanes`, a power of two up to 64, invocations share one row; a workgroup owns 64 / lanes rows. Partial results are
 // combined in a fixed tree. A row of equal values, the lowest float included, gives equal shares; a row of -inf gives NaN, and
@@ -18,10 +18,6 @@ struct Params {
     x_row_strides: vec4<u32>,
     out_row_strides: vec4<u32>,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
 const LOWEST: f32 = -3.4028234e38;
 

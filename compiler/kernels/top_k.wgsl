@@ -2,12 +2,12 @@
 //
 // Formula:   out[line, rank(j)] = j for every j with rank(j) < k, where rank(j) is the number of elements that come before
 //            element j: a larger (or, with `largest` 0, smaller) value, or an equal one at a lower index.
-// Bindings:  2 out: i32, `out_stride` apart within a line; 3 x: words. Lines follow from four merged axes, outermost first,
+// Bindings:  2 out: words, `out_stride` apart within a line; 3 x: words. Lines follow from four merged axes, outermost first,
 //            padded with extent 1.
-// Expects:   shared/each.wgsl, shared/rows.wgsl.
+// Expects:   shared/words.wgsl, shared/each.wgsl, shared/rows.wgsl.
 //
-// Eight elements are compared in a round. Values are compared as integers: the bits of floats, mapped so that they order as the floats do, zeros alike. A value that
-// is not a number comes after infinity.
+// Eight elements are compared in a round. Values are compared as integers: the bits of floats, mapped so that they order as the
+// floats do, zeros alike. A value that is not a number comes after infinity.
 
 struct Params {
     count: u32, columns: u32, k: u32, width: u32,
@@ -17,10 +17,6 @@ struct Params {
     x_strides: vec4<u32>,
     out_strides: vec4<u32>,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<i32>;
-@group(0) @binding(3) var<storage, read_write> x: array<u32>;
 
 fn compute(place: u32) {
     let line = place / params.columns;
@@ -34,7 +30,7 @@ fn compute(place: u32) {
     }
     let rank = ranks.x + ranks.y + ranks.z + ranks.w;
     if (rank < params.k) {
-        out[dot(at, params.out_strides) + rank * params.out_stride] = i32(own);
+        out[dot(at, params.out_strides) + rank * params.out_stride] = own;
     }
 }
 

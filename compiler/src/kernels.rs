@@ -162,6 +162,12 @@ impl KernelRow {
 
 /// An invocation for every element, or whatever else the kernel counts.
 pub const SHARED_EACH: WgslFile = body!("shared/each");
+/// The parameters, the output and the first operand of kernels of floats.
+pub const SHARED_FLOATS: WgslFile = body!("shared/floats");
+/// The same of kernels of words.
+pub const SHARED_WORDS: WgslFile = body!("shared/words");
+/// What takes square matrices apart.
+pub const SHARED_ELIMINATION: WgslFile = body!("shared/elimination");
 const SHARED_TILED: WgslFile = body!("shared/tiled");
 const SHARED_WIDE: WgslFile = body!("shared/wide");
 /// What is in the place of some files where matrices of halves are multiplied.
@@ -194,6 +200,7 @@ pub const SHARED_ROWS: WgslFile = body!("shared/rows");
 const SHARED_MOMENTS: WgslFile = body!("shared/moments");
 const SHARED_TWO_PASSES: WgslFile = body!("shared/two_passes");
 const SHARED_TREE: WgslFile = body!("shared/tree");
+const SHARED_REDUCTION: WgslFile = body!("shared/reduction");
 const SHARED_ATTENTION: WgslFile = body!("shared/attention");
 
 const PRODUCT: &[&str] = &["out", "x"];
@@ -204,23 +211,27 @@ const MATMUL_TILED_FILES: &[WgslFile] = &[
     SHARED_TILED_COLUMNS,
     SHARED_TILED_WEIGHTS,
     SHARED_PRODUCT,
+    SHARED_FLOATS,
     SHARED_MATRIX,
     SHARED_PAGES,
     SHARED_WEIGHT_TEXEL,
     SHARED_PANEL_TEXEL,
 ];
-const MATMUL_WIDE_FILES: &[WgslFile] = &[SHARED_WIDE, SHARED_PRODUCT, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL];
+const MATMUL_WIDE_FILES: &[WgslFile] =
+    &[SHARED_WIDE, SHARED_PRODUCT, SHARED_FLOATS, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL];
 const CONV_TILED_FILES: &[WgslFile] = &[
     SHARED_TILED,
     SHARED_TILED_COLUMNS,
     SHARED_TILED_WEIGHTS,
     SHARED_CONV,
+    SHARED_FLOATS,
     SHARED_PAGES,
     SHARED_WEIGHT_TEXEL,
     SHARED_PANEL_TEXEL,
 ];
 const MATMUL_SLICES_FILES: &[WgslFile] =
-    &[SHARED_PRODUCT, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL];
+    &[SHARED_PRODUCT, SHARED_FLOATS, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL];
+const REDUCTION_FILES: &[WgslFile] = &[SHARED_REDUCTION, SHARED_WORDS, SHARED_ROWS, SHARED_TREE];
 /// Tiles of 64 x 64 and of 64 x 128 outputs.
 const TILE_64: &[(&str, u32)] = &[("ROW_BLOCKS", 2), ("TILE_K", 16)];
 const TILE_128: &[(&str, u32)] = &[("ROW_BLOCKS", 2), ("COLUMN_BLOCKS", 2), ("TILE_K", 16)];
@@ -396,13 +407,13 @@ kernels! {
         .class(REUSABLE),
     MatmulRows => row(body!("matmul_rows"), Hook::Epilogue, PRODUCT, MATMUL_ROWS)
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
+        .shared(&[SHARED_PRODUCT, SHARED_FLOATS, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(4, 512)
         .class(REUSABLE),
     MatmulVec => row(body!("matmul_rows"), Hook::Epilogue, PRODUCT, MATMUL_VEC)
         .variant("matmul_vec", &[("ROWS", 1), ("UNITS", 2), ("FETCHES", 4)])
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
+        .shared(&[SHARED_PRODUCT, SHARED_FLOATS, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(1, 256)
         .class(REUSABLE),
     MatmulSlices => row(body!("matmul_slices"), Hook::Epilogue, PRODUCT, MATMUL_SLICES)
@@ -430,11 +441,11 @@ kernels! {
         .class(REUSABLE),
     MatmulDynTiled => row(body!("matmul_dyn_tiled"), Hook::Epilogue, &["out", "x", "c"], MATMUL_DYN_TILED)
         .constants(&[("TILE_K", 16)])
-        .shared(&[SHARED_TILED, MATMUL_TILED_ROWS, SHARED_DYNAMIC, SHARED_MATRIX])
+        .shared(&[SHARED_TILED, MATMUL_TILED_ROWS, SHARED_DYNAMIC, SHARED_FLOATS, SHARED_MATRIX])
         .tile(32, 64)
         .class(REUSABLE),
     MatmulDynWide => row(body!("matmul_dyn_wide"), Hook::Epilogue, &["out", "x", "c"], MATMUL_DYN_WIDE)
-        .shared(&[SHARED_DYNAMIC, SHARED_MATRIX])
+        .shared(&[SHARED_DYNAMIC, SHARED_FLOATS, SHARED_MATRIX])
         .tile(128, 64)
         .class(REUSABLE),
     ConvTiled => row(body!("conv_tiled"), Hook::Epilogue, PRODUCT, CONV_TILED)
@@ -459,17 +470,17 @@ kernels! {
         .class(REUSABLE),
     ConvWide => row(body!("conv_wide"), Hook::Epilogue, PRODUCT, CONV_WIDE)
         .weights()
-        .shared(&[SHARED_WIDE, SHARED_CONV, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
+        .shared(&[SHARED_WIDE, SHARED_CONV, SHARED_FLOATS, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
         .tile(128, 256)
         .class(REUSABLE),
     ConvDepthwise => row(body!("conv_depthwise"), Hook::Epilogue, PRODUCT, CONV_DEPTHWISE)
         .weights()
-        .shared(&[SHARED_DEPTHWISE, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_WEIGHT_QUAD])
+        .shared(&[SHARED_DEPTHWISE, SHARED_FLOATS, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_WEIGHT_QUAD])
         .tile_named("TILE_M", 128)
         .class(REUSABLE),
     ConvDepthwise3x3 => row(body!("conv_depthwise_3x3"), Hook::Epilogue, PRODUCT, CONV_DEPTHWISE_3X3)
         .weights()
-        .shared(&[SHARED_DEPTHWISE, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_WEIGHT_QUAD])
+        .shared(&[SHARED_DEPTHWISE, SHARED_FLOATS, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_WEIGHT_QUAD])
         .tile_named("INVOCATIONS", 64)
         .class(REUSABLE),
     Attention => row(body!("attention"), Hook::ScoreMask, ATTENTION, ATTENTION_64)
@@ -493,26 +504,26 @@ kernels! {
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
     Pointwise => row(body!("pointwise"), Hook::Pointwise, &["out"], Rounds::NONE).shared(&[SHARED_EACH, SHARED_COORDINATES]),
-    Softmax => row(body!("softmax"), Hook::None, PRODUCT, SOFTMAX).shared(&[SHARED_ROWS]).functions().class(HIERARCHICAL),
+    Softmax => row(body!("softmax"), Hook::None, PRODUCT, SOFTMAX).shared(&[SHARED_FLOATS, SHARED_ROWS]).functions().class(HIERARCHICAL),
     Normalize => row(body!("normalize"), Hook::Epilogue, PRODUCT, NORMALIZE)
-        .shared(&[SHARED_ROWS, SHARED_MOMENTS, SHARED_TWO_PASSES])
+        .shared(&[SHARED_FLOATS, SHARED_ROWS, SHARED_MOMENTS, SHARED_TWO_PASSES])
         .class(HIERARCHICAL),
     Moments => row(body!("moments"), Hook::None, PRODUCT, MOMENTS)
-        .shared(&[SHARED_ROWS, SHARED_MOMENTS, SHARED_TWO_PASSES])
+        .shared(&[SHARED_FLOATS, SHARED_ROWS, SHARED_MOMENTS, SHARED_TWO_PASSES])
         .class(HIERARCHICAL),
     NormalizeParts => row(body!("normalize_parts"), Hook::Epilogue, &["out", "x", "moments"], NORMALIZE_PARTS)
-        .shared(&[SHARED_ROWS, SHARED_MOMENTS])
+        .shared(&[SHARED_FLOATS, SHARED_ROWS, SHARED_MOMENTS])
         .class(HIERARCHICAL),
-    Reduce => row(body!("reduce"), Hook::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS, SHARED_TREE]).class(HIERARCHICAL),
-    ReduceExact => row(body!("reduce_exact"), Hook::None, PRODUCT, REDUCE).shared(&[SHARED_ROWS, SHARED_TREE]).class(HIERARCHICAL),
-    ArgReduce => row(body!("arg_reduce"), Hook::None, PRODUCT, ARG_REDUCE).shared(&[SHARED_ROWS, SHARED_TREE]).class(HIERARCHICAL),
-    Gather => row(body!("gather"), Hook::None, &["out", "x", "indices"], Rounds::NONE).shared(&[SHARED_EACH, SHARED_COORDINATES]),
-    Copy => row(body!("copy"), Hook::None, PRODUCT, Rounds::NONE).shared(&[SHARED_EACH, SHARED_COORDINATES]),
-    Pad => row(body!("pad"), Hook::None, PRODUCT, Rounds::NONE).shared(&[SHARED_EACH, SHARED_COORDINATES]),
-    Resize => row(body!("resize"), Hook::None, &["out", "x", "table"], RESIZE).shared(&[SHARED_EACH]),
-    Pool => row(body!("pool"), Hook::None, PRODUCT, POOL).shared(&[SHARED_EACH, SHARED_WINDOW]),
-    PoolNorm => row(body!("pool_norm"), Hook::None, PRODUCT, POOL_NORM).shared(&[SHARED_EACH, SHARED_WINDOW]),
-    Fold => row(body!("fold"), Hook::None, PRODUCT, FOLD).shared(&[SHARED_EACH, SHARED_WINDOW]),
+    Reduce => row(body!("reduce"), Hook::None, PRODUCT, REDUCE).shared(REDUCTION_FILES).class(HIERARCHICAL),
+    ReduceExact => row(body!("reduce_exact"), Hook::None, PRODUCT, REDUCE).shared(REDUCTION_FILES).class(HIERARCHICAL),
+    ArgReduce => row(body!("arg_reduce"), Hook::None, PRODUCT, ARG_REDUCE).shared(&[SHARED_WORDS, SHARED_ROWS, SHARED_TREE]).class(HIERARCHICAL),
+    Gather => row(body!("gather"), Hook::None, &["out", "x", "indices"], Rounds::NONE).shared(&[SHARED_WORDS, SHARED_EACH, SHARED_COORDINATES]),
+    Copy => row(body!("copy"), Hook::None, PRODUCT, Rounds::NONE).shared(&[SHARED_WORDS, SHARED_EACH, SHARED_COORDINATES]),
+    Pad => row(body!("pad"), Hook::None, PRODUCT, Rounds::NONE).shared(&[SHARED_WORDS, SHARED_EACH, SHARED_COORDINATES]),
+    Resize => row(body!("resize"), Hook::None, &["out", "x", "table"], RESIZE).shared(&[SHARED_WORDS, SHARED_EACH]),
+    Pool => row(body!("pool"), Hook::None, PRODUCT, POOL).shared(&[SHARED_WORDS, SHARED_EACH, SHARED_WINDOW]),
+    PoolNorm => row(body!("pool_norm"), Hook::None, PRODUCT, POOL_NORM).shared(&[SHARED_FLOATS, SHARED_EACH, SHARED_WINDOW]),
+    Fold => row(body!("fold"), Hook::None, PRODUCT, FOLD).shared(&[SHARED_FLOATS, SHARED_EACH, SHARED_WINDOW]),
     Scatter => row(body!("scatter"), Hook::None, &["out", "rows", "updates"], SCATTER).shared(&[SHARED_EACH]),
     Unpack => row(body!("unpack"), Hook::None, &["out"], Rounds::NONE)
         .weights()

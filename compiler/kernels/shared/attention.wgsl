@@ -70,3 +70,18 @@ fn divisor(sum: f32, batch: u32, head: u32, row: u32) -> f32 {
     let hidden = score_mask(params.nan, batch, head, min(row, params.rows - 1u), 0u) == -params.infinity;
     return select(params.nan, params.empty_sum, hidden);
 }
+
+// Writes element d of a row, if there is one.
+fn store(batch: u32, head: u32, row: u32, d: u32, value: f32) {
+    if (row < params.rows && d < params.head_dim) {
+        let out_row = params.out_offset + batch * params.out_stride.x + head * params.out_stride.y + row * params.out_stride.z;
+        out[out_row + d * params.out_stride.w] = epilogue(value, batch, row, head * params.head_dim + d);
+    }
+}
+
+// Four rows of q at d, zero past the end of the head.
+fn load_q(base: u32, row: u32, d: u32) -> vec4<f32> {
+    let i = base + min(row + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.rows - 1u)) * params.q_stride.z +
+            min(d, params.head_dim - 1u) * params.q_stride.w;
+    return select(vec4<f32>(), vec4<f32>(q[i.x], q[i.y], q[i.z], q[i.w]), d < params.head_dim);
+}

@@ -9,7 +9,7 @@
 //            2 out, 3 x: f32; offsets and strides in elements; the pixels of a channel are contiguous rows.
 // Dispatch:  (ceil(out_h * out_w / TILE_M), ceil(n_count / TILE_N), images * groups * parts), z = image * groups + group.
 // Parts:     of one image, as in product.wgsl; their sums lie out_stride_batch apart.
-// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = image, m = output pixel,
+// Expects:   shared/floats.wgsl, epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = image, m = output pixel,
 //            n = absolute output channel = group * n_per_group + n0 + n); pages.wgsl; the file of an encoding.
 
 struct Params {
@@ -23,11 +23,6 @@ struct Params {
     operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var weights: texture_2d_array<u32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
 // Channels of a panel; its quads, the texels of a row.
 const PANEL: u32 = 32u;

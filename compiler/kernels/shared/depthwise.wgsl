@@ -8,7 +8,7 @@
 //                       n - n0 from texel weight_base on (weight_quad.wgsl), quad t / 4, component t % 4,
 //                       t = kh * kernel_w + kw.
 //            2 out, 3 x: f32; offsets and strides in elements; pixels of a channel are contiguous.
-// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = image, m = output pixel, n = absolute
+// Expects:   shared/floats.wgsl, epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = image, m = output pixel, n = absolute
 //            output channel).
 
 struct Params {
@@ -21,8 +21,3 @@ struct Params {
     operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var weights: texture_2d_array<u32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;

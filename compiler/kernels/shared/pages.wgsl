@@ -1,6 +1,9 @@
-// pages.wgsl -- where a texel of the call's weights lies: its page by the page size, the page's layer by the table of slots.
+// pages.wgsl -- the arena of weights, and where a texel of the call's weights lies in it: its page by the page size, the page's
+// layer by the table of slots.
 //
 // Expects:   params.page_shift and params.slots.
+
+@group(0) @binding(1) var weights: texture_2d_array<u32>;
 
 // Texels in one row of a page.
 const PAGE_WIDTH: u32 = 256u;

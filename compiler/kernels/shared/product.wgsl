@@ -10,7 +10,7 @@
 // Dispatch:  (ceil(m / TILE_M), ceil(n_count / TILE_N), batches * parts); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
 // Parts:     the tiled kernels cut a sum into `parts` of `part` terms; workgroup z * parts + i writes the i-th sum
 //            i * out_batch_stride.w elements further on, and what reads them adds them up. 1 elsewhere.
-// Expects:   epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z, n absolute); matrix.wgsl;
+// Expects:   shared/floats.wgsl, epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z, n absolute); matrix.wgsl;
 //            pages.wgsl; the file of an encoding.
 
 struct Params {
@@ -23,11 +23,6 @@ struct Params {
     operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,
 }
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var weights: texture_2d_array<u32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> x: array<f32>;
 
 // Columns of a panel; its quads, the texels of a row.
 const PANEL: u32 = 32u;

@@ -12,7 +12,7 @@ use crate::import::reason::Reason;
 use crate::import::rewrite::outcome::Rewritten;
 use crate::import::rewrite::steps::Steps;
 use crate::kernels::rounds::{Rounds, once};
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_ROWS, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_ROWS, SHARED_WORDS, body, row};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::ops::kernel_op::LowerKernelOp;
@@ -22,7 +22,7 @@ use crate::lower::ops::strided::{ROUNDS_PER_CALL, cost, linear};
 impl OwnKernel for Cumulative {
     const KERNEL: KernelRow =
         row(body!("cumulative"), Hook::None, &["out", "x"], Rounds::of(&["steps"], |p| once(p[0])))
-            .shared(&[SHARED_EACH, SHARED_ROWS])
+            .shared(&[SHARED_WORDS, SHARED_EACH, SHARED_ROWS])
             .class(OperatorClass::Hierarchical);
 }
 

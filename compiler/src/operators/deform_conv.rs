@@ -12,7 +12,7 @@ use crate::import::rewrite::outcome::Rewritten;
 use crate::import::rewrite::steps::{Attribute, Steps};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::Rounds;
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_FLOATS, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::Elements;
@@ -26,7 +26,7 @@ fn pair(list: &[usize]) -> Result<[usize; 2], Reason> {
 impl OwnKernel for DeformableColumns {
     const KERNEL: KernelRow =
         row(body!("deformable_columns"), Hook::None, &["out", "x", "offsets", "mask"], Rounds::NONE)
-            .shared(&[SHARED_EACH]);
+            .shared(&[SHARED_FLOATS, SHARED_EACH]);
 }
 
 impl DeformableColumns {

@@ -12,7 +12,7 @@ use crate::import::rewrite::outcome::Rewritten;
 use crate::import::rewrite::steps::Steps;
 use crate::kernels::params::Params;
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_ELIMINATION, SHARED_FLOATS, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::copy::copied;
@@ -23,8 +23,8 @@ use crate::lower::ops::kernel_op::LowerKernelOp;
 const MAX_ROWS: usize = 48;
 
 impl OwnKernel for Det {
-    const KERNEL: KernelRow =
-        row(body!("det"), Hook::None, &["out", "x"], Rounds::of(&["n"], |p| rounds(p[0]))).shared(&[SHARED_EACH]);
+    const KERNEL: KernelRow = row(body!("det"), Hook::None, &["out", "x"], Rounds::of(&["n"], |p| rounds(p[0])))
+        .shared(&[SHARED_ELIMINATION, SHARED_FLOATS, SHARED_EACH]);
 }
 
 impl Det {

@@ -14,7 +14,7 @@ use crate::import::rewrite::outcome::Rewritten;
 use crate::import::rewrite::steps::Steps;
 use crate::kernels::params::{Code, Params};
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_WINDOW, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_FLOATS, SHARED_WINDOW, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::{Elements, sizes, strides as stride_words};
@@ -26,7 +26,7 @@ const FARTHEST: f32 = 1e6;
 impl OwnKernel for GridSample {
     const KERNEL: KernelRow =
         row(body!("grid_sample"), Hook::None, &["out", "x", "grid"], Rounds::of(&[], |_| once(8) + nest(&[4, 4])))
-            .shared(&[SHARED_EACH, SHARED_WINDOW]);
+            .shared(&[SHARED_FLOATS, SHARED_EACH, SHARED_WINDOW]);
 }
 
 impl GridSample {

@@ -12,7 +12,7 @@ use crate::import::reason::Reason;
 use crate::import::rewrite::outcome::Rewritten;
 use crate::import::rewrite::steps::Steps;
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_FLOATS, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::Elements;
@@ -33,7 +33,7 @@ impl OwnKernel for MaxRoiPool {
         &["out", "x", "regions"],
         Rounds::of(&["part_rows", "x_width"], |p| nest(p) + 2 * once(31)),
     )
-    .shared(&[SHARED_EACH]);
+    .shared(&[SHARED_FLOATS, SHARED_EACH]);
 }
 
 impl MaxRoiPool {

@@ -12,7 +12,7 @@ use crate::import::reason::Reason;
 use crate::import::rewrite::outcome::Rewritten;
 use crate::import::rewrite::steps::Steps;
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_FLOATS, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::Elements;
@@ -29,7 +29,7 @@ const USUAL_SAMPLES: usize = 2;
 impl OwnKernel for RoiAlign {
     const KERNEL: KernelRow =
         row(body!("roi_align"), Hook::None, &["out", "x", "regions", "entries"], Rounds::of(FIELDS, rounds))
-            .shared(&[SHARED_EACH]);
+            .shared(&[SHARED_FLOATS, SHARED_EACH]);
 }
 
 impl RoiAlign {

@@ -9,7 +9,7 @@ use crate::graph::kernel_op::{KernelOpKind, KernelOperator, Operands, TopK};
 use crate::graph::tensor::Tensor;
 use crate::graph::{NodeId, ShapeError};
 use crate::kernels::rounds::{Rounds, once};
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_ROWS, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_ROWS, SHARED_WORDS, body, row};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::ops::kernel_op::LowerKernelOp;
@@ -19,7 +19,7 @@ use crate::lower::ops::strided::{cost, linear};
 impl OwnKernel for TopK {
     const KERNEL: KernelRow =
         row(body!("top_k"), Hook::None, &["out", "x"], Rounds::of(&["columns"], |p| once(p[0].div_ceil(8))))
-            .shared(&[SHARED_EACH, SHARED_ROWS])
+            .shared(&[SHARED_WORDS, SHARED_EACH, SHARED_ROWS])
             .class(OperatorClass::Hierarchical);
 }
 

@@ -27,8 +27,9 @@ const MAGNITUDE: Code = Code::new("MAGNITUDE", 2);
 
 const WHOLE: Code = Code::new("WHOLE", 0);
 const MEAN: Code = Code::new("MEAN", 1);
+const ROOT: Code = Code::new("ROOT", 2);
 
-/// `combine`, `map` and `finish` of the kernel.
+/// `combine`, `map` and `finish` of the kernels.
 fn codes(kind: ReduceKind, dtype: Dtype) -> [Code; 3] {
     let (map, finish) = match kind {
         ReduceKind::Sum | ReduceKind::Max | ReduceKind::Min | ReduceKind::MaxNumber | ReduceKind::Product => {
@@ -38,7 +39,7 @@ fn codes(kind: ReduceKind, dtype: Dtype) -> [Code; 3] {
         ReduceKind::SumSquare => (SQUARE, WHOLE),
         ReduceKind::MeanSquare => (SQUARE, MEAN),
         ReduceKind::L1 => (MAGNITUDE, WHOLE),
-        ReduceKind::L2 => unreachable!("another kernel takes floats, and integers are refused"),
+        ReduceKind::L2 => (SQUARE, ROOT),
     };
     let (of_floats, of_integers) = match kind {
         ReduceKind::Max => (GREATEST, GREATEST_INTEGER),
@@ -95,22 +96,20 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId, kind: ReduceKind, axes: &[
     let lanes = lanes(rows, columns, i64::from(column_axes.strides[0][3] as i32));
     let workgroups = by_rows(rows, lanes);
     let exact = dtype == Dtype::F32 && matches!(kind, ReduceKind::Mean | ReduceKind::L2);
+    let [combine, map, finish] = codes(kind, dtype);
     let params = Params::new()
         .set("rows", rows)
         .set("columns", columns)
         .set("lanes", lanes)
         .set("width", workgroups[0])
+        .code("combine", combine)
+        .code("map", map)
+        .code("finish", finish)
         .set("x_offset", x.offset)
         .set("row_extents", row_axes.extents)
         .set("row_strides", row_axes.strides[0])
         .set("column_extents", column_axes.extents)
         .set("column_strides", column_axes.strides[0]);
-    let params = if exact {
-        params.set("is_length", kind == ReduceKind::L2)
-    } else {
-        let [combine, map, finish] = codes(kind, dtype);
-        params.code("combine", combine).code("map", map).code("finish", finish)
-    };
     lowering.call(
         Call::of(if exact { Kernel::ReduceExact } else { Kernel::Reduce }, out.tensor)
             .params(params)
