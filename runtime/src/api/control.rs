@@ -1,7 +1,7 @@
 //! What a run is given: inputs, and what a caller may attach to it. Progress and cancellation change nothing of what is
 //! computed.
 
-use super::Tensor;
+use super::tensor::Tensor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

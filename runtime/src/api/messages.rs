@@ -2,7 +2,8 @@
 //!
 //! `BLESS=1` rewrites the file; the diff shows the English. A variant without an example does not compile.
 
-use super::{Error, InputError, IoNote, SelfTestError};
+use super::error::{Error, InputError, SelfTestError};
+use super::options::IoNote;
 use flashmem_plan_format::container::BundleError;
 use flashmem_plan_format::plan::{ElementType, PageId};
 use std::io::ErrorKind;

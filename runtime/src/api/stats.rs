@@ -2,7 +2,8 @@
 //!
 //! It comes in parts, which JSON writes side by side in one object: `memory.host_bytes` is the key `host_bytes`.
 
-use super::{IoMode, Mark, Span};
+use super::options::IoMode;
+use super::phases::{Mark, Span};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 

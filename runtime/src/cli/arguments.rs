@@ -2,6 +2,7 @@
 
 use super::bench::BenchArguments;
 use super::generate::GenerateArguments;
+use super::opening::parse_io_mode;
 use super::profile::ProfileArguments;
 use super::sequence::SequenceArguments;
 use clap::{Parser, Subcommand};
@@ -90,10 +91,4 @@ pub enum Command {
     Sequence(SequenceArguments),
     /// Measure this machine and write a device profile for flashmem-compile --device.
     Profile(ProfileArguments),
-}
-
-pub(super) fn parse_io_mode(text: &str) -> Result<IoMode, String> {
-    let names: Vec<_> = IoMode::ALL.map(IoMode::name).into();
-    let found = IoMode::ALL.into_iter().find(|mode| mode.name() == text);
-    found.ok_or_else(|| format!("`{text}` is none of {}", names.join(", ")))
 }

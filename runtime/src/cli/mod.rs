@@ -6,6 +6,7 @@ pub mod output;
 mod arguments;
 mod bench;
 mod generate;
+mod opening;
 mod process_clock;
 mod profile;
 mod progress;
@@ -18,7 +19,8 @@ pub use process_clock::ProcessClock;
 use anyhow::Context as _;
 use arguments::Command;
 use flashmem_plan_format::files::{self, FileError, Named, check_outputs};
-use flashmem_runtime::{Options, Outputs, PortInfo, RunRequest, Session, Source, Tensor, npz};
+use flashmem_runtime::{Options, Outputs, PortInfo, RunRequest, Session, Tensor, npz};
+use opening::{cannot_open, open};
 use std::path::{Path, PathBuf};
 
 /// Does what the arguments say.
@@ -87,33 +89,6 @@ fn check_files(arguments: &Arguments, bundle: &Path) -> Result<(), FileError> {
     ];
     check_outputs(&read.collect::<Vec<_>>(), &written.into_iter().flatten().collect::<Vec<_>>())
 }
-
-/// Opens a file, or a bundle on a web server.
-fn open(path: &Path, options: Options) -> anyhow::Result<Session> {
-    let source = source(path)?;
-    Ok(Session::builder(source).options(options).open()?)
-}
-
-fn source(path: &Path) -> anyhow::Result<Source> {
-    #[cfg(feature = "http")]
-    if let Some(url) = path.to_str().filter(|text| text.starts_with("http://")) {
-        let source = flashmem_runtime::HttpSource::open(url, HTTP_TIMEOUT)?;
-        return Ok(Source::Blocking(std::sync::Arc::new(source)));
-    }
-    Ok(path.into())
-}
-
-/// Says which bundle cannot be opened, unless the error does.
-fn cannot_open(bundle: &Path, error: anyhow::Error) -> anyhow::Error {
-    match error.downcast_ref() {
-        Some(flashmem_runtime::Error::OpenFile { .. }) => error,
-        Some(_) | None => error.context(format!("cannot open {}", bundle.display())),
-    }
-}
-
-/// Longest wait for a server at every step.
-#[cfg(feature = "http")]
-const HTTP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Runs as often as requested; returns the outputs of the first run, which all others must repeat bit for bit. Every run starts
 /// with states as they were when the bundle was opened, unless they are kept: then the last run's outputs are returned.

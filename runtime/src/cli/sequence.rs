@@ -2,8 +2,8 @@
 //!
 //! Every network runs on its own inputs, which stay the same, so that its outputs must repeat bit for bit whatever ran before.
 
-use super::arguments::parse_io_mode;
 use super::bench::made_up_inputs;
+use super::opening::{cannot_open, open, parse_io_mode};
 use super::report;
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
@@ -71,8 +71,8 @@ pub fn run(arguments: &SequenceArguments) -> anyhow::Result<()> {
         io_mode: arguments.io,
         ..Options::default()
     };
-    let opened = super::open(&arguments.bundle, options);
-    let mut session = opened.map_err(|error| super::cannot_open(&arguments.bundle, error))?;
+    let opened = open(&arguments.bundle, options);
+    let mut session = opened.map_err(|error| cannot_open(&arguments.bundle, error))?;
     ensure!(
         !session.networks().is_empty(),
         "{} has one network: run it without `sequence`",

@@ -3,7 +3,9 @@
 //! Hardware comes before software; software is used when there is nothing else, and said so. Every kernel is plain WebGPU; the
 //! only optional features are those of pipelines' cooperative sources, where a plan has any, and timestamps for tracing.
 
-use super::{CooperativeBytes, Gpu, limits_for};
+use super::cooperative::CooperativeBytes;
+use super::gpu::Gpu;
+use super::limits::limits_for;
 use crate::api::Error;
 use flashmem_plan_format::plan::Requirements;
 use wgpu::{

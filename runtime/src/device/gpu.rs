@@ -3,7 +3,7 @@
 //! Errors that no scope catches, and the loss of the device, are kept here and turn into an [`Error`] at the next check;
 //! nothing panics. Every wait has a time limit. It deliberately knows neither plans nor buffers' purposes.
 
-use super::CooperativeBytes;
+use super::cooperative::CooperativeBytes;
 use crate::api::Error;
 use crate::lock::lock;
 #[cfg(not(target_arch = "wasm32"))]

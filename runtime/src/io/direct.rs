@@ -42,7 +42,7 @@ impl ReadAt for DirectFile {
     }
 
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
-        super::check_range(self.size_bytes(), offset_bytes, buffer.len())?;
+        super::range::check_range(self.size_bytes(), offset_bytes, buffer.len())?;
         let address = buffer.as_ptr() as u64;
         if (offset_bytes | address | buffer.len() as u64).is_multiple_of(ALIGNMENT) {
             read_exact_at(&self.direct, offset_bytes, buffer)

@@ -105,7 +105,7 @@ impl ReadAt for AdvisedFile {
     }
 
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
-        super::check_range(self.size_bytes(), offset_bytes, buffer.len())?;
+        super::range::check_range(self.size_bytes(), offset_bytes, buffer.len())?;
         self.file().read_at(offset_bytes, buffer)
     }
 

@@ -114,7 +114,7 @@ impl ReadAt for HttpSource {
     }
 
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
-        super::check_range(self.version.size_bytes, offset_bytes, buffer.len())?;
+        super::range::check_range(self.version.size_bytes, offset_bytes, buffer.len())?;
         if buffer.is_empty() {
             return Ok(());
         }

@@ -33,7 +33,7 @@ impl ReadAt for MappedFile {
 
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
         let present_bytes = self.size_bytes().min(self.file.metadata()?.len());
-        super::check_range(present_bytes, offset_bytes, buffer.len())?;
+        super::range::check_range(present_bytes, offset_bytes, buffer.len())?;
         let start = offset_bytes as usize;
         buffer.copy_from_slice(&self.map[start..start + buffer.len()]);
         Ok(())

@@ -1,6 +1,6 @@
 //! A source that counts the bytes read from it, for the statistics; behind it, reads block or answer later.
 
-use super::{AsyncReadAt, PieceFn};
+use super::async_source::{AsyncReadAt, PieceFn};
 use flashmem_plan_format::source::{Lookahead, ReadAt};
 use std::io;
 use std::ops::Range;

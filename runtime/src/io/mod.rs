@@ -11,6 +11,7 @@
 
 #[cfg(any(all(feature = "http", not(target_arch = "wasm32")), all(feature = "web", target_arch = "wasm32")))]
 mod answer;
+mod async_source;
 #[cfg(not(target_arch = "wasm32"))]
 mod direct;
 mod fetch;
@@ -21,6 +22,10 @@ mod http;
 #[cfg(not(target_arch = "wasm32"))]
 mod mapped;
 mod metered;
+#[cfg(not(target_arch = "wasm32"))]
+mod open;
+#[cfg(any(not(target_arch = "wasm32"), feature = "web"))]
+mod range;
 mod source;
 mod watchdog;
 #[cfg(all(feature = "web", target_arch = "wasm32"))]
@@ -33,114 +38,9 @@ pub use http::HttpSource;
 #[cfg(all(feature = "web", target_arch = "wasm32"))]
 pub use web::WebSource;
 
-pub use fetch::{AsyncReadAt, PieceFn, ReadFuture};
-pub(crate) use fetch::{fetching, fetching_first};
+pub use async_source::{AsyncReadAt, PieceFn, ReadFuture};
+pub(crate) use fetch::fetching_first;
 pub(crate) use metered::MeteredSource;
 pub(crate) use source::FileMode;
 pub use source::Source;
 pub(crate) use watchdog::watched;
-
-#[cfg(not(target_arch = "wasm32"))]
-use {
-    crate::api::{Error, IoMode, IoNote},
-    flashmem_plan_format::source::ReadAt,
-    std::path::Path,
-    std::sync::Arc,
-};
-
-/// A file that is open for reading.
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) struct OpenFile {
-    pub(crate) source: Arc<dyn ReadAt>,
-    /// The mode that is used, never `Auto`.
-    pub(crate) mode: IoMode,
-    pub(crate) note: Option<IoNote>,
-}
-
-/// Opens a file in a mode.
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn open(path: &Path, requested: IoMode) -> Result<OpenFile, Error> {
-    let failed = |source| Error::OpenFile { path: path.to_owned(), source };
-    let cached = |keeps: bool| file::AdvisedFile::open(path, keeps).map_err(failed);
-    let mut note = None;
-    let (source, mode): (Arc<dyn ReadAt>, _) = match requested {
-        IoMode::Auto => {
-            let file = file::AdvisedFile::open_auto(path).map_err(failed)?;
-            let mode = if file.keeps_cached() { IoMode::Cached } else { IoMode::Buffered };
-            (Arc::new(file), mode)
-        }
-        IoMode::Buffered => (Arc::new(cached(false)?), requested),
-        IoMode::Cached => (Arc::new(cached(true)?), requested),
-        IoMode::Mmap => (Arc::new(mapped::MappedFile::open(path).map_err(failed)?), requested),
-        IoMode::Direct => match direct::DirectFile::open(path).map_err(failed)? {
-            Ok(file) => (Arc::new(file), requested),
-            Err(refused) => {
-                note = Some(IoNote::DirectRefused { reason: refused.to_string() });
-                (Arc::new(cached(false)?), IoMode::Buffered)
-            }
-        },
-    };
-    Ok(OpenFile { source, mode, note })
-}
-
-/// Refuses a read that does not lie within `size_bytes`.
-#[cfg(any(not(target_arch = "wasm32"), feature = "web"))]
-fn check_range(size_bytes: u64, offset_bytes: u64, length: usize) -> std::io::Result<()> {
-    match offset_bytes.checked_add(length as u64) {
-        Some(end_bytes) if end_bytes <= size_bytes => Ok(()),
-        Some(_) | None => Err(std::io::ErrorKind::UnexpectedEof.into()),
-    }
-}
-
-#[cfg(all(test, not(target_arch = "wasm32")))]
-mod tests {
-    use super::*;
-
-    /// Every mode gives the same bytes at any offset and refuses what lies behind the end.
-    #[test]
-    fn modes_read_the_same() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("bytes");
-        let bytes: Vec<u8> = (0..70_000_u32).map(|i| (i * 7 + i / 256) as u8).collect();
-        std::fs::write(&path, &bytes).unwrap();
-        for mode in IoMode::ALL {
-            let file = open(&path, mode).unwrap();
-            assert_ne!(file.mode, IoMode::Auto);
-            assert_eq!(file.source.size_bytes(), 70_000);
-            for (offset, length) in [(0, 70_000), (4096, 8192), (1, 4096), (69_999, 1), (65_536, 4464), (5, 0)] {
-                let mut buffer = vec![0; length];
-                file.source.will_read(offset as u64..(offset + length) as u64);
-                file.source.read_at(offset as u64, &mut buffer).unwrap();
-                file.source.was_read(offset as u64..(offset + length) as u64);
-                assert_eq!(buffer, bytes[offset..offset + length], "{mode:?} {offset} {length}");
-            }
-            for (offset, length) in [(69_999, 2), (70_000, 1), (65_536, 8192), (u64::MAX, 1)] {
-                let error = file.source.read_at(offset, &mut vec![0; length]).unwrap_err();
-                assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{mode:?} {offset}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_file_that_shrinks_is_noticed() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("bytes");
-        for mode in IoMode::ALL {
-            std::fs::write(&path, vec![1; 20_000]).unwrap();
-            let file = open(&path, mode).unwrap();
-            std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(9_000).unwrap();
-            let error = file.source.read_at(8192, &mut [0; 4096]).unwrap_err();
-            assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{mode:?}");
-            file.source.read_at(0, &mut [0; 4096]).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_missing_file_is_named() {
-        for mode in IoMode::ALL {
-            let error = open(Path::new("/nowhere/none.fmplan"), mode).err().unwrap();
-            assert_eq!(error.to_string(), "cannot open /nowhere/none.fmplan");
-            assert!(std::error::Error::source(&error).is_some(), "{error:?}");
-        }
-    }
-}

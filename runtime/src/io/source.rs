@@ -1,6 +1,7 @@
 //! What a session reads its bundle from.
 
-use super::{AsyncReadAt, MeteredSource};
+use super::async_source::AsyncReadAt;
+use super::metered::MeteredSource;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::api::Error;
 use crate::api::{IoMode, IoNote};
@@ -31,7 +32,7 @@ impl Source {
     pub(crate) fn open(self, requested: IoMode) -> Result<(MeteredSource, Option<FileMode>), Error> {
         match self {
             Self::File(path) => {
-                let file = super::open(&path, requested)?;
+                let file = super::open::open(&path, requested)?;
                 Ok((MeteredSource::new(file.source), Some((file.mode, file.note))))
             }
             Self::Blocking(source) => Ok((MeteredSource::new(source), None)),

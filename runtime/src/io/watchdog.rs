@@ -3,7 +3,8 @@
 //! Only reads are timed: work between them takes what it takes. Work that was given up keeps what it owns until its read
 //! ends. Where there are no threads the work is done in place, and cannot be given up.
 
-use super::{MeteredSource, fetching};
+use super::fetch::fetching;
+use super::metered::MeteredSource;
 use crate::api::Error;
 use crate::time::Wait;
 use flashmem_plan_format::source::ReadAt;
@@ -33,12 +34,15 @@ pub(crate) async fn watched<T: Send + 'static>(
 
 #[cfg(not(target_arch = "wasm32"))]
 mod threads {
-    use super::{Arc, Error, MeteredSource, ReadAt, Wait};
+    use crate::api::Error;
+    use crate::io::metered::MeteredSource;
     use crate::lock::lock;
+    use crate::time::Wait;
+    use flashmem_plan_format::source::ReadAt;
     use std::io;
     use std::ops::Range;
-    use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+    use std::sync::{Arc, Mutex};
     use std::time::{Duration, Instant};
 
     /// Does `work` on another thread, and gives it up when one read takes too long.

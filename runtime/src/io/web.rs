@@ -6,7 +6,7 @@
 //! bundles on the device is deliberately not here: an app that does so implements [`AsyncReadAt`] on its own store.
 
 use super::answer::{HttpError, Version};
-use super::{AsyncReadAt, PieceFn, ReadFuture};
+use super::async_source::{AsyncReadAt, PieceFn, ReadFuture};
 use crate::time::Sleep;
 use js_sys::{Promise, Reflect, Uint8Array};
 use std::io;
@@ -65,7 +65,7 @@ impl WebSource {
 
     /// Gives the bytes to `chunk` as they come, in order and completely.
     async fn receive(&self, start_bytes: u64, length: u64, chunk: &mut dyn FnMut(&Uint8Array)) -> io::Result<()> {
-        super::check_range(self.version.size_bytes, start_bytes, usize::try_from(length).unwrap_or(usize::MAX))?;
+        super::range::check_range(self.version.size_bytes, start_bytes, usize::try_from(length).unwrap_or(usize::MAX))?;
         if length == 0 {
             return Ok(());
         }

@@ -1,6 +1,5 @@
 //! A page source without threads: a page is read when the replay asks for it, or fetched ahead where sources answer later.
 
-use super::PageSource;
 use super::ahead::Ahead;
 use super::reader::{PageReader, PieceBuffer};
 use crate::api::Error;
@@ -77,16 +76,11 @@ impl InlineSource {
             None => lock(&self.state).views.fill_with(|| None),
         }
     }
-}
-
-impl PageSource {
-    /// Waits for something else; what is fetched goes on meanwhile, as reader threads do by themselves.
+    /// Waits for something else; what is fetched goes on meanwhile.
     pub(crate) async fn beside<T>(&self, work: impl Future<Output = T>) -> T {
-        match self {
-            Self::Inline(InlineSource { ahead: Some(ahead), .. }) => ahead.beside(work).await,
-            Self::Inline(_) => work.await,
-            #[cfg(not(target_arch = "wasm32"))]
-            Self::Threads(_) => work.await,
+        match &self.ahead {
+            Some(ahead) => ahead.beside(work).await,
+            None => work.await,
         }
     }
 }

@@ -11,13 +11,9 @@ mod hand_off;
 mod inline;
 mod reader;
 #[cfg(not(target_arch = "wasm32"))]
-mod threads;
-
-/// The locks of `hand_off.rs`, which its model replaces.
+mod sync;
 #[cfg(not(target_arch = "wasm32"))]
-mod sync {
-    pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
-}
+mod threads;
 
 pub(crate) use reader::{PageReader, useful_readers};
 
@@ -78,6 +74,15 @@ impl PageSource {
             Self::Inline(pages) => pages.take(load).await,
             #[cfg(not(target_arch = "wasm32"))]
             Self::Threads(pages) => pages.take(load, sleep),
+        }
+    }
+
+    /// Waits for something else; what is fetched goes on meanwhile, as reader threads do by themselves.
+    pub(crate) async fn beside<T>(&self, work: impl Future<Output = T>) -> T {
+        match self {
+            Self::Inline(pages) => pages.beside(work).await,
+            #[cfg(not(target_arch = "wasm32"))]
+            Self::Threads(_) => work.await,
         }
     }
 

@@ -4,7 +4,7 @@
 //! encodes them: between compute passes, from staging buffers into layers of an array texture. It deliberately checks no
 //! results.
 
-use super::KernelRate;
+use super::measured::KernelRate;
 use crate::api::Error;
 use crate::device::Gpu;
 use crate::time::Wait;

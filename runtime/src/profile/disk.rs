@@ -3,7 +3,7 @@
 //! On Linux the file is dropped from the page cache before every timed pass. Whether that helped shows comparing with
 //! a pass that is known to be cached. It deliberately uses no direct I/O, since sessions do not.
 
-use super::{DiskRate, ProfileError, ProfileOptions};
+use super::measured::{DiskRate, ProfileError, ProfileOptions};
 use flashmem_plan_format::files::PartialFile;
 use flashmem_plan_format::source::{FileSource, ReadAt};
 use std::fs::File;

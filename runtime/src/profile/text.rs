@@ -2,7 +2,7 @@
 //!
 //! Allowed slowdowns are not measured: they are the policy of the FlashMem paper.
 
-use super::{KernelRate, MeasuredProfile};
+use super::measured::{KernelRate, MeasuredProfile};
 use std::fmt::Write as _;
 
 /// Characters of a name.

@@ -1,6 +1,8 @@
 //! How a session is opened: from a source, on a device, with options.
 
-use super::{Context, Session, opening};
+use super::context::Context;
+use super::opening;
+use super::run::Session;
 use crate::api::{Error, Options};
 use crate::io::Source;
 

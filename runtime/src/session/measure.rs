@@ -1,6 +1,6 @@
 //! What only measurements need: a device without a session, and a run without dispatches.
 
-use super::Session;
+use super::run::Session;
 use crate::api::Error;
 use crate::device::{CooperativeBytes, Gpu, adapter};
 use crate::replay;

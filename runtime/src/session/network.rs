@@ -4,7 +4,7 @@
 //! announced, so that the run before loads for it when it no longer needs all slots. A run that fails leaves nothing to rely on, so
 //! that the next run of every network reads everything again.
 
-use super::{Condition, Session};
+use super::run::{Condition, Session};
 use crate::api::{Error, NetworkInfo, Outputs, RunRequest};
 use crate::loaded::HeldRows;
 use crate::replay;

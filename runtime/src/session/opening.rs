@@ -5,7 +5,8 @@
 //! first reads; pipelines are created on threads of their own from there on, and a run waits for each only when
 //! it needs it. Bundle, budget and limits are checked before anything is allocated on the device.
 
-use super::{Condition, Context, Session, declared_peak_bytes, host_bytes};
+use super::context::Context;
+use super::run::{Condition, Session, declared_peak_bytes, host_bytes};
 use crate::api::{Error, Mark, Options};
 use crate::device::adapter::{self, Chosen};
 use crate::device::{CooperativeBytes, Gpu, Ledger, plan_bytes};

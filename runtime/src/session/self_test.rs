@@ -4,7 +4,7 @@
 //! Floats are compared by the relative L2 error of each output, integers and booleans exactly, and the two runs bit for
 //! bit. It deliberately tests only what the bundle brings.
 
-use super::Session;
+use super::run::Session;
 use crate::api::{Error, Outputs, SelfTestError, Tensor};
 use crate::io::watched;
 use crate::time::Wait;

@@ -4,7 +4,7 @@
 //! is cancelled or is dropped leaves it as it was. Nothing here is waited for: whatever comes next is behind it in the queue.
 //! `state_values.rs` reads and sets them.
 
-use super::Session;
+use super::run::Session;
 use crate::api::{Error, PortInfo};
 use wgpu::CommandEncoderDescriptor;
 

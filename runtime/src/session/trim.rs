@@ -6,7 +6,7 @@
 //! which must not have changed meanwhile.
 
 use super::opening::bind_all;
-use super::{Condition, Session, host_bytes};
+use super::run::{Condition, Session, host_bytes};
 use crate::api::Error;
 use crate::device::{Kind, plan_bytes};
 use crate::io::watched;

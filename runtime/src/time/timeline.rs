@@ -3,7 +3,7 @@
 //! All times count from the start of opening. A phase is marked once, when it ends first: later runs change nothing. The
 //! phases overlap, so that their times are points and not durations. It deliberately measures only; nothing depends on it.
 
-use super::Stopwatch;
+use super::clock::Stopwatch;
 use crate::api::{Mark, Phases, Span};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

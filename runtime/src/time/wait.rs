@@ -3,7 +3,7 @@
 //! A blocking run sleeps in the driver or on a lock. An asynchronous run never does: it looks, and asks its timer to wake
 //! it a little later. On the web the browser wakes the run, and a timer ends what takes too long.
 
-use super::Stopwatch;
+use super::clock::Stopwatch;
 use super::timer::Timer;
 use crate::api::{CancelToken, Error};
 use std::pin::pin;

@@ -1,6 +1,6 @@
 //! The command line of `flashmem-run bench`.
 
-use super::super::arguments::parse_io_mode;
+use crate::cli::opening::parse_io_mode;
 use clap::{Args, ValueEnum};
 use flashmem_runtime::IoMode;
 use std::path::PathBuf;

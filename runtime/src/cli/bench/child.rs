@@ -4,7 +4,8 @@
 
 use super::arguments::{BenchArguments, ChildKind};
 use super::inputs;
-use crate::cli::{ProcessClock, cannot_open};
+use crate::cli::opening::cannot_open;
+use crate::cli::process_clock::ProcessClock;
 use anyhow::Context as _;
 use flashmem_runtime::{EmptyDevice, Mark, Options, Session};
 use serde::{Deserialize, Serialize};

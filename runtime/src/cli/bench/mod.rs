@@ -9,6 +9,7 @@ mod cache;
 mod child;
 mod gpu_memory;
 mod inputs;
+mod measured;
 mod raw;
 mod report;
 mod samples;
@@ -16,32 +17,15 @@ mod samples;
 pub use arguments::BenchArguments;
 pub use inputs::made_up_inputs;
 
-use super::ProcessClock;
+use super::process_clock::ProcessClock;
 use anyhow::Context as _;
 use arguments::ChildKind;
 use child::Report;
 use flashmem_plan_format::files::{Named, check_outputs};
-use gpu_memory::GpuMemory;
+use measured::Measured;
 use std::io::{BufRead as _, BufReader};
 use std::ops::Range;
 use std::process::{Command, Stdio};
-
-/// All measurements of one call, by repetition.
-#[derive(Debug, Default)]
-struct Measured {
-    /// Bytes of the pages of a first run.
-    plan_bytes: u64,
-    /// By number of threads, milliseconds.
-    raw_ms: Vec<(u32, Vec<f64>)>,
-    empty: Vec<Report>,
-    cold: Vec<Report>,
-    io_only: Vec<Report>,
-    warm: Option<Report>,
-    /// With everything loaded, and of an empty device.
-    gpu_memory: Option<(GpuMemory, GpuMemory)>,
-    /// Most bytes of the file that were still cached after it was dropped; `None` when it is not known.
-    still_cached_bytes: Option<u64>,
-}
 
 /// Measures what the arguments say.
 pub fn run(arguments: &BenchArguments, process: ProcessClock) -> anyhow::Result<()> {

@@ -2,8 +2,9 @@
 
 use super::arguments::BenchArguments;
 use super::child::Report;
+use super::gpu_memory;
+use super::measured::Measured;
 use super::samples::Samples;
-use super::{Measured, gpu_memory};
 use anyhow::Context as _;
 use flashmem_plan_format::files;
 use flashmem_runtime::Mark;

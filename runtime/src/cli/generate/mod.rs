@@ -8,8 +8,8 @@ mod decoder;
 mod entry;
 mod sampling;
 
-use super::arguments::parse_io_mode;
-use super::{cannot_open, open, report};
+use super::opening::{cannot_open, open, parse_io_mode};
+use super::report;
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use decoder::Decoder;
