@@ -4,7 +4,7 @@
 // subgroups of 32 lanes share 16 query rows: each has half of the keys of a tile when scores are computed, and half of the head when
 // values are weighted; four lanes share a row. q, keys and values are made halves times powers of two (half_scales.wgsl): one of the
 // q of a workgroup, those of keys and of values by the largest so far. Weights of a row are relative to a maximum that is raised when
-// the row's own exceeds it by GROWTH, so that sums are rarely rescaled; times 2^7 they are at most 2^15, and fewer bits are left of
+// the row's own exceeds it by GROWTH, so that sums are rarely rescaled; times RAISED they are at most 2^15, and fewer bits are left of
 // those below 2^-21 of the largest.
 // Formula, bindings, parameters, dispatch and linked functions: shared/attention.wgsl.
 // Expects:   half_scales.wgsl.
@@ -27,6 +27,7 @@ const FETCHES: u32 = HEAD * TILE_KEYS / 4u / INVOCATIONS;
 // Vectors of four keys that a lane has.
 const OWN: u32 = TILE_KEYS / 16u;
 const GROWTH: f32 = 5.5;
+const RAISED: f32 = 128.0;
 
 struct Tiles {
     // Scores of every row, then what goes to the output.
@@ -169,7 +170,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             grown = 0u;
         }
         for (var i = 0u; i < OWN; i += 1u) { // unroll
-            let weight = vec4<f16>(probabilities(score[i], top) * 128.0);
+            let weight = vec4<f16>(probabilities(score[i], top) * RAISED);
             let w = vec4<f32>(weight);
             sum += (w.x + w.y) + (w.z + w.w);
             tiles.weights[own_row * WEIGHT_STEP + part * OWN + i] = weight;

@@ -242,10 +242,14 @@ pub fn small_bundle() -> Vec<u8> {
 
 /// A bundle of a plan that differs from [`small_plan`] in nothing that its pages, rows and constants depend on.
 pub fn bundle_of(plan: &Plan, golden: Option<&Golden>) -> Vec<u8> {
-    let mut writer =
-        BundleWriter::new(Cursor::new(Vec::new()), plan, &constants(), golden).expect("test plans are valid");
+    let writer = BundleWriter::new(Cursor::new(Vec::new()), plan, &constants(), golden).expect("test plans are valid");
+    finished(writer, PAGE_COUNT)
+}
+
+/// The bundle with the rows of the table and so many pages.
+fn finished(mut writer: BundleWriter<Cursor<Vec<u8>>>, pages: u32) -> Vec<u8> {
     writer.push_rows(&rows()).expect("writing to memory succeeds");
-    for index in 0..PAGE_COUNT {
+    for index in 0..pages {
         writer.push_page(&page(index)).expect("writing to memory succeeds");
     }
     writer.finish_into().expect("writing to memory succeeds").0.into_inner()

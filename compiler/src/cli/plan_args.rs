@@ -40,8 +40,8 @@ pub enum WeightsArg {
 pub enum MathArg {
     /// 32-bit floats.
     F32,
-    /// Products of 16-bit floats added up as 32-bit floats, for weights stored as f16, on devices that multiply matrices of these (most
-    /// discrete GPUs, through Vulkan or Metal); 32-bit floats elsewhere, from the same bundle.
+    /// Products of 16-bit floats added up as 32-bit floats, for weights stored as f16 and in attention, on devices that multiply
+    /// matrices of these (most discrete GPUs, through Vulkan or Metal); 32-bit floats elsewhere, from the same bundle.
     Mixed,
 }
 

@@ -2,10 +2,9 @@
 //!
 //! `problem` is the data, `pipeline` the time model, `bounds` and `completion` closed-form lower bounds, `greedy` and `baselines`
 //! plans without search, `optimal` the search: by `frontier`s of states (`exact`) or by an integer program (`ilp`, `integer`), then
-//! `residency`; `repeat` the command lists of runs that follow each other, `turns` those of networks that
-//! take turns, `commands` the command list for the runtime, `verify` the
-//! independent checker. docs/schedule.md derives the model. It deliberately does not know graphs, kernels, activations or bundles: the
-//! caller turns its budget into a slot cap.
+//! `residency`; `commands` the command list for the runtime, `repeat` the lists of runs that follow each other, `turns` those of
+//! networks that take turns, both over `part`s and their `gaps`; `verify` the independent checker. docs/schedule.md derives the model. It
+//! deliberately does not know graphs, kernels, activations or bundles: the caller turns its budget into a slot cap.
 
 mod baselines;
 mod bounds;
@@ -14,11 +13,13 @@ mod completion;
 mod decide;
 mod exact;
 mod frontier;
+mod gaps;
 mod greedy;
 mod ilp;
 mod integer;
 mod optimal;
 mod optimum;
+mod part;
 mod pipeline;
 mod problem;
 mod repeat;

@@ -7,18 +7,19 @@
 //! without a search. It does not know budgets: the caller turns them into slots.
 
 use crate::narrow::index32;
-use std::collections::VecDeque;
 use std::ops::Range;
 
 use flashmem_plan_format::plan::{Command, PageId, SlotId};
 
-use super::commands::{CommandStream, emit_commands};
+use super::commands::emit_commands;
+use super::gaps::Gaps;
 use super::greedy::{Rule, one_pass_from};
 use super::optimum::{TIME_TOLERANCE, meets};
+use super::part::{Coloured, Part, keeping, max_resident, pages_from, streaming, violations};
 use super::pipeline::{State, Uploads, finish_us, is_feasible, simulate_from, timed, uploads_finish_us};
 use super::problem::{Demand, Problem};
 use super::types::Schedule;
-use super::verify::{Violation, verify};
+use super::verify::Violation;
 
 /// Numbers of kept pages that are compared: this many from the most down, and as many evenly over the rest.
 const COMPARED: u32 = 16;
@@ -83,7 +84,8 @@ pub fn repeat(
         }
     }
     let Some(best) = best.filter(|best| best.lists.kept + best.lists.ahead > 0) else { return Ok(None) };
-    let violations = maker.check(&best);
+    // The checker follows later runs from an empty arena; plan-format's replay follows them as they are.
+    let violations = violations([&best.first, &best.repeat]);
     if violations.is_empty() { Ok(Some(best.lists)) } else { Err(violations) }
 }
 
@@ -107,21 +109,6 @@ struct Attempt {
     lists: CommandLists,
     first: Part,
     repeat: Part,
-}
-
-/// A scheduling problem with its solution.
-#[derive(Clone)]
-pub(super) struct Part {
-    pub(super) problem: Problem,
-    pub(super) step_pages: Vec<Option<Range<u32>>>,
-    pub(super) schedule: Schedule,
-    pub(super) stream: CommandStream,
-    /// Predicted starts of the steps, with pages that are there from the beginning.
-    pub(super) starts_us: Vec<f64>,
-    /// First page of the part in the page stream.
-    pub(super) first_page: u32,
-    /// Pages of the part that are there from the beginning.
-    pub(super) ahead: u32,
 }
 
 impl Maker<'_> {
@@ -209,32 +196,6 @@ impl Maker<'_> {
         let stream = emit_commands(&problem, &schedule, &step_pages);
         Part { problem, step_pages, schedule, stream, starts_us, first_page: kept, ahead }
     }
-
-    /// The checker's findings. It follows later runs from an empty arena; plan-format's replay follows them as they are.
-    fn check(&self, made: &Attempt) -> Vec<Violation> {
-        let parts = [&made.first, &made.repeat];
-        parts.iter().flat_map(|part| verify(&part.problem, &part.schedule, &part.stream, &part.step_pages)).collect()
-    }
-}
-
-/// The problem of a first run with so many slots: kept pages live to the end.
-pub(super) fn keeping(problem: &Problem, kept: u32, slots: u32) -> Problem {
-    let mut problem = Problem { slot_cap: slots, ..problem.clone() };
-    let last_step = problem.step_count().saturating_sub(1);
-    problem.pages.iter_mut().take(kept as usize).for_each(|page| page.last_step = last_step);
-    problem
-}
-
-/// The problem of a later run: only the other pages, in the other slots.
-pub(super) fn streaming(problem: &Problem, kept: u32, slots: u32) -> Problem {
-    Problem { pages: problem.pages[kept as usize..].to_vec(), slot_cap: slots, ..problem.clone() }
-}
-
-/// A step's pages without the kept ones, counted from the first that is not kept.
-pub(super) fn pages_from(pages: Option<&Range<u32>>, kept: u32) -> Option<Range<u32>> {
-    let pages = pages?;
-    let rest = pages.start.saturating_sub(kept)..pages.end.saturating_sub(kept);
-    (!rest.is_empty()).then_some(rest)
 }
 
 /// Both parts as command lists; the number of pages that can be loaded ahead when that is less than `ahead`.
@@ -248,15 +209,12 @@ fn combine(first: &Part, repeat: &Part, kept: u32, ahead: u32) -> Result<Command
     if possible < ahead {
         return Err(possible);
     }
-    let slot_of = |page: u32| coloured_first.slots[page as usize];
-    let slots_of_step =
-        first.step_pages.iter().map(|pages| pages.clone().into_iter().flatten().map(slot_of).collect()).collect();
     let last_us = repeat.problem.steps.last().map_or(0.0, |step| step.execute_us);
     let staging_pages = first.problem.staging_pages;
     Ok(CommandLists {
-        slots_of_step,
-        first: coloured_first.with_tail(&first_tail, kept, staging_pages),
-        repeat: coloured_repeat.with_tail(&repeat_tail, kept, staging_pages),
+        slots_of_step: coloured_first.slots_of_step(&first.step_pages),
+        first: with_tail(coloured_first.commands, &first_tail, kept, staging_pages),
+        repeat: with_tail(coloured_repeat.commands, &repeat_tail, kept, staging_pages),
         slot_count,
         kept,
         ahead,
@@ -264,180 +222,39 @@ fn combine(first: &Part, repeat: &Part, kept: u32, ahead: u32) -> Result<Command
     })
 }
 
-/// Most pages of a part that are resident at once.
-pub(super) fn max_resident(part: &Part) -> u32 {
-    let (mut resident, mut most) = (0_u32, 0);
-    for command in &part.stream.commands {
-        match command {
-            Command::Load { .. } => resident += 1,
-            Command::Drop { .. } => resident -= 1,
-            Command::Dispatch { .. } | Command::Submit => {}
-        }
-        most = most.max(resident);
-    }
-    most
-}
-
-/// A part's commands with pages of the whole stream, and slots that depend only on the orders of loads and drops.
-pub(super) struct Coloured {
-    pub(super) commands: Vec<Command>,
-    /// By page of the whole stream; of no meaning for pages that the part does not load.
-    pub(super) slots: Vec<SlotId>,
-    /// By slot, the page that was loaded last into it.
-    pub(super) last_holder: Vec<Option<u32>>,
-}
-
-impl Coloured {
-    /// A load takes the slot that is free for the longest time, so that the n-th load has the same slot in both command lists
-    /// with the same order of drops. Kept pages are not dropped; pages that are there from the beginning are not loaded.
-    pub(super) fn new(part: &Part, slot_count: u32, kept: u32) -> Self {
-        let mut free: VecDeque<u32> = (part.first_page..slot_count).collect();
-        let mut slots = vec![SlotId(0); part.problem.pages.len() + part.first_page as usize];
-        let (mut last_holder, mut commands) = (vec![None; slot_count as usize], Vec::new());
-        for command in &part.stream.commands {
-            match *command {
-                Command::Load { page: PageId(page), .. } => {
-                    let page = page + part.first_page;
-                    let slot = free.pop_front().expect("no more pages are resident than there are slots");
-                    slots[page as usize] = SlotId(slot);
-                    last_holder[slot as usize] = Some(page);
-                    if page >= part.first_page + part.ahead {
-                        commands.push(Command::Load { page: PageId(page), slot: SlotId(slot) });
-                    }
-                }
-                Command::Drop { page: PageId(page) } => {
-                    let page = page + part.first_page;
-                    if page >= kept {
-                        free.push_back(slots[page as usize].0);
-                        commands.push(Command::Drop { page: PageId(page) });
-                    }
-                }
-                Command::Dispatch { .. } => commands.push(*command),
-                // What was submitted may have been loads of pages that are there.
-                Command::Submit if matches!(commands.last(), None | Some(Command::Submit)) => {}
-                Command::Submit => commands.push(Command::Submit),
-            }
-        }
-        Self { commands, slots, last_holder }
-    }
-
-    /// The commands with the loads for the next run: page `kept + i` before the dispatch of step `tail[i]`.
-    /// Fewer loads than half the ring are unsubmitted before them, as the emitter leaves it.
-    fn with_tail(self, tail: &[u32], kept: u32, staging_pages: u32) -> Vec<Command> {
-        let mut loads = (kept..).zip(tail).peekable();
-        let mut commands = Vec::with_capacity(self.commands.len() + 2 * tail.len());
-        let per_submit = (staging_pages / 2).max(1);
-        for command in self.commands {
-            if let Command::Dispatch { index } = command {
-                let mut unsubmitted = 0;
-                while let Some((page, _)) = loads.next_if(|(_, step)| **step == index) {
-                    commands.push(Command::Load { page: PageId(page), slot: SlotId(page) });
-                    unsubmitted = (unsubmitted + 1) % per_submit;
-                    if unsubmitted == 0 {
-                        commands.push(Command::Submit);
-                    }
-                }
-                if unsubmitted > 0 {
+/// The commands with the loads for the next run: page `kept + i` before the dispatch of step `tail[i]`.
+/// Fewer loads than half the ring are unsubmitted before them, as the emitter leaves it.
+fn with_tail(list: Vec<Command>, tail: &[u32], kept: u32, staging_pages: u32) -> Vec<Command> {
+    let mut loads = (kept..).zip(tail).peekable();
+    let mut commands = Vec::with_capacity(list.len() + 2 * tail.len());
+    let per_submit = (staging_pages / 2).max(1);
+    for command in list {
+        if let Command::Dispatch { index } = command {
+            let mut unsubmitted = 0;
+            while let Some((page, _)) = loads.next_if(|(_, step)| **step == index) {
+                commands.push(Command::Load { page: PageId(page), slot: SlotId(page) });
+                unsubmitted = (unsubmitted + 1) % per_submit;
+                if unsubmitted == 0 {
                     commands.push(Command::Submit);
                 }
             }
-            commands.push(command);
+            if unsubmitted > 0 {
+                commands.push(Command::Submit);
+            }
         }
-        commands
+        commands.push(command);
     }
+    commands
 }
 
-/// Where the pages behind the kept ones can be loaded for the next run: for each, the step before which it is. A load is
-/// predicted to cost nothing: its page arrives before that step starts, its slot is free while the step before it runs,
-/// which also hides the copy.
+/// Where the pages behind the kept ones can be loaded for the next run: for each, the step before which it is.
 fn tail(part: &Part, list: &Coloured, kept: u32, most: u32) -> Vec<u32> {
-    let problem = &part.problem;
-    let mut ring = Ring::after_main(part);
-    let mut steps = Vec::new();
-    let mut at = last_upload(&part.schedule);
-    let mut left_of_capacity = capacity_left(part, at);
-    for index in 0..most {
+    let mut gaps = Gaps::after_main(part);
+    let step_of = |index: u32| {
         let slot = kept + index;
         let holder = list.last_holder.get(slot as usize).copied().flatten();
         // A page that nothing replaces needs no second load, and no later one either: it could be kept.
-        let Some(holder) = holder.filter(|holder| *holder != slot) else { break };
-        let free_from = problem.pages[(holder - part.first_page) as usize].last_step + 2;
-        let arrives_us = ring.next_arrival_us(problem);
-        let fits = |step: u32, left: u32| step >= free_from && left > 0 && part.starts_us[step as usize] >= arrives_us;
-        while at < problem.step_count() && !fits(at, left_of_capacity) {
-            at += 1;
-            left_of_capacity = capacity_left(part, at);
-        }
-        if at >= problem.step_count() {
-            break;
-        }
-        left_of_capacity -= 1;
-        ring.pass(arrives_us, part.starts_us[at as usize - 1]);
-        steps.push(at);
-    }
-    steps
-}
-
-/// The step before which the last page of the part is uploaded; 1 when there is none, since nothing runs before step 0.
-pub(super) fn last_upload(schedule: &Schedule) -> u32 {
-    let last = schedule.uploads_before_step.iter().rposition(|count| *count > 0);
-    last.map_or(1, |step| (index32(step)).max(1))
-}
-
-/// Pages that the step before `step` hides beside what is uploaded there already.
-pub(super) fn capacity_left(part: &Part, step: u32) -> u32 {
-    let Some(before) = (step as usize).checked_sub(1) else { return 0 };
-    let (Some(data), Some(uploads)) =
-        (part.problem.steps.get(before), part.schedule.uploads_before_step.get(step as usize))
-    else {
-        return 0;
+        gaps.next(part.last_step(holder.filter(|holder| *holder != slot)?) + 2)
     };
-    data.capacity_pages.saturating_sub(*uploads)
-}
-
-/// When pages were read and when they left their staging buffers.
-pub(super) struct Ring {
-    read_us: f64,
-    left_us: Vec<f64>,
-}
-
-impl Ring {
-    /// After all pages of a part: every page leaves its buffer when it has arrived and the step beside it runs, or has ended
-    /// where the page waits for that step's slots.
-    pub(super) fn after_main(part: &Part) -> Self {
-        let (problem, schedule) = (&part.problem, &part.schedule);
-        let demand = Demand::new(problem);
-        let mut ring = Self { read_us: 0.0, left_us: Vec::new() };
-        let mut uploaded = 0;
-        for (step, count) in schedule.uploads_before_step.iter().enumerate() {
-            let before = step.checked_sub(1);
-            let from_us = before.map_or(0.0, |before| part.starts_us[before]);
-            let end_us = before.map_or(0.0, |before| from_us + problem.steps[before].execute_us);
-            let dead = before.map_or(0, |before| demand.dead[before]);
-            for _ in 0..*count {
-                uploaded += 1;
-                if uploaded <= part.ahead {
-                    ring.left_us.push(0.0);
-                    continue;
-                }
-                let waits = uploaded > dead.saturating_add(schedule.peak_pages);
-                let arrives_us = ring.next_arrival_us(problem);
-                ring.pass(arrives_us, if waits { end_us } else { from_us });
-            }
-        }
-        // Pages that are there from the beginning never were in a buffer.
-        ring.left_us.drain(..part.ahead as usize);
-        ring
-    }
-
-    pub(super) fn next_arrival_us(&self, problem: &Problem) -> f64 {
-        let earlier = self.left_us.len().checked_sub(problem.staging_pages as usize);
-        let free_us = earlier.map_or(0.0, |earlier| self.left_us[earlier]);
-        self.read_us.max(free_us) + problem.read_us()
-    }
-
-    pub(super) fn pass(&mut self, arrives_us: f64, from_us: f64) {
-        self.read_us = arrives_us;
-        self.left_us.push(arrives_us.max(from_us));
-    }
+    (0..most).map_while(step_of).collect()
 }

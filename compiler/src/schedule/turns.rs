@@ -12,13 +12,14 @@ use flashmem_plan_format::plan::{Command, SlotId};
 
 use super::commands::emit_commands;
 use super::decide::{one_pass_finish_us, schedule_with};
+use super::gaps::Gaps;
 use super::greedy::{Rule, one_pass};
 use super::optimum::meets;
+use super::part::{Coloured, Part, keeping, max_resident, pages_from, streaming, violations};
 use super::pipeline::{State, Uploads, finish_us, is_feasible, simulate_from, timed};
 use super::problem::{Demand, Problem};
-use super::repeat::{Coloured, Part, Ring, capacity_left, keeping, last_upload, max_resident, pages_from, streaming};
 use super::types::{Schedule, ScheduleError, SolverKind, Strategy};
-use super::verify::{Violation, verify};
+use super::verify::Violation;
 
 /// Both command lists of a network, and what hand-overs depend on.
 pub struct TurnLists {
@@ -65,9 +66,7 @@ pub fn turn_lists(
     let first = part(keeping(problem, kept, kept + slots), step_pages.to_vec(), 0, solver)?;
     let pages_behind = step_pages.iter().map(|pages| pages_from(pages.as_ref(), kept)).collect();
     let returned = early(part(streaming(problem, kept, slots), pages_behind, kept, solver)?);
-    let parts = [&first, &returned];
-    let violations: Vec<_> =
-        parts.iter().flat_map(|part| verify(&part.problem, &part.schedule, &part.stream, &part.step_pages)).collect();
+    let violations = violations([&first, &returned]);
     if !violations.is_empty() {
         return Ok(Err(violations));
     }
@@ -75,12 +74,9 @@ pub fn turn_lists(
     let slot_count =
         if kept == 0 { max_resident(&returned) } else { max_resident(&first).max(max_resident(&returned) + kept) };
     let coloured = Coloured::new(if kept == 0 { &returned } else { &first }, slot_count, kept);
-    let slot_of = |page: u32| coloured.slots[page as usize];
-    let slots_of_step =
-        step_pages.iter().map(|pages| pages.clone().into_iter().flatten().map(slot_of).collect()).collect();
     let returned_list = if kept == 0 { Vec::new() } else { Coloured::new(&returned, slot_count, kept).commands };
     Ok(Ok(TurnLists {
-        slots_of_step,
+        slots_of_step: coloured.slots_of_step(step_pages),
         slot_count,
         kept,
         returned_us: returned.schedule.finish_us,
@@ -137,40 +133,20 @@ fn part(
 /// is; and the predicted time of the run of `next` with them. As for the next run of one network, a load is predicted to cost
 /// nothing: its page arrives before that step starts, its slot is free while the step before it runs, which also hides the copy.
 pub fn hand_over(current: &TurnLists, next: &TurnLists) -> (Vec<u32>, f64) {
-    let (part, problem) = (&current.part, &current.part.problem);
-    let mut ring = Ring::after_main(part);
-    let mut steps = Vec::new();
-    let mut at = last_upload(&part.schedule);
-    let mut left_of_capacity = capacity_left(part, at);
+    let mut gaps = Gaps::after_main(&current.part);
     let most = (next.slot_count - next.kept).min(index32(next.slots.len()) - next.kept);
-    for index in 0..most {
+    let step_of = |index: u32| {
         // Slots behind the kept ones are in the same order for all networks.
         let slot = current.kept + (next.slots[(next.kept + index) as usize].0 - next.kept);
         let holder = current.last_holder.get(slot as usize).copied().flatten();
-        let free_from = holder.map_or(1, |holder| current.last_step(holder) + 2);
-        let arrives_us = ring.next_arrival_us(problem);
-        let fits = |step: u32, left: u32| step >= free_from && left > 0 && part.starts_us[step as usize] >= arrives_us;
-        while at < problem.step_count() && !fits(at, left_of_capacity) {
-            at += 1;
-            left_of_capacity = capacity_left(part, at);
-        }
-        if at >= problem.step_count() {
-            break;
-        }
-        left_of_capacity -= 1;
-        ring.pass(arrives_us, part.starts_us[at as usize - 1]);
-        steps.push(at);
-    }
+        gaps.next(holder.map_or(1, |holder| current.part.last_step(holder) + 2))
+    };
+    let steps: Vec<u32> = (0..most).map_while(step_of).collect();
     let after_us = next.after_us(index32(steps.len()));
     (steps, after_us)
 }
 
 impl TurnLists {
-    /// The last step that reads a page.
-    fn last_step(&self, page: u32) -> u32 {
-        self.part.problem.pages[(page - self.part.first_page) as usize].last_step
-    }
-
     /// Predicted time of a run that finds the kept pages and `head` more.
     fn after_us(&self, head: u32) -> f64 {
         let (problem, demand) = (&self.part.problem, Demand::new(&self.part.problem));

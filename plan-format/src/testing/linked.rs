@@ -3,7 +3,7 @@
 //! `first` is [`small_plan`](super::small_plan) with page 0 kept; `second` is [`small_plan`](super::small_plan) with the last two
 //! pages of `first` and two more, and keeps nothing. `first` loads for both.
 
-use super::{constants, declare, drop_page, load, rows, small_plan};
+use super::{constants, declare, drop_page, finished, load, small_plan};
 use crate::container::BundleWriter;
 use crate::linked::{HandOver, Linked, Network, PageRange};
 use crate::plan::{Command, MemoryDeclaration, PageId, Plan, Requirements, SlotId};
@@ -84,10 +84,6 @@ pub fn declare_linked(linked: &mut Linked) {
 /// The bundle of [`linked`]: a page has its number and 1 in its first 64 elements, and both networks have the same constants.
 pub fn linked_bundle() -> Vec<u8> {
     let both = [constants(), constants()].concat();
-    let mut writer = BundleWriter::new_linked(Cursor::new(Vec::new()), &linked(), &both).expect("it is valid");
-    writer.push_rows(&rows()).expect("writing to memory succeeds");
-    for index in 0..LINKED_PAGES {
-        writer.push_page(&super::page(index)).expect("writing to memory succeeds");
-    }
-    writer.finish_into().expect("writing to memory succeeds").0.into_inner()
+    let writer = BundleWriter::new_linked(Cursor::new(Vec::new()), &linked(), &both).expect("it is valid");
+    finished(writer, LINKED_PAGES)
 }
