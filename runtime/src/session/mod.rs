@@ -1,8 +1,8 @@
 //! A session: one bundle on one device, with everything that it will ever hold.
 //!
-//! `builder.rs` is how apps open one; `opening.rs` checks first and allocates then, `run.rs` has the session and runs it. `trim.rs` gives memory back between runs,
-//! `self_test.rs` runs the bundle's own example, `network.rs` one of several networks, `measure.rs` has what only measurements need,
-//! `context.rs` is a device that sessions share. A session is used by one thread at a time.
+//! `builder.rs` is how apps open one; `opening.rs` checks first and allocates then, `run.rs` has the session and runs it. `trim.rs`
+//! gives memory back between runs, `self_test.rs` runs the bundle's own example, `network.rs` one of several networks, `measure.rs` has
+//! what only measurements need, `context.rs` is a device that sessions share. A session is used by one thread at a time.
 
 mod builder;
 mod context;

@@ -234,15 +234,14 @@ out_batch_stride:vec4<u32>,
 operands:array<vec4<u32>,4>,
 slots:array<vec4<u32>,16>,
 }
-@group(0)@binding(0)var<uniform> params:Params;
-@group(0)@binding(1)var weights:texture_2d_array<u32>;
-@group(0)@binding(2)var<storage,read_write> out:array<f32>;
-@group(0)@binding(3)var<storage,read_write> x:array<f32>;
 const PANEL:u32=32u;
 const PANEL_QUADS:u32=PANEL/4u;
 fn weights_of(z:u32)-> u32{
 return params.weight_base;
 }
+@group(0)@binding(0)var<uniform> params:Params;
+@group(0)@binding(2)var<storage,read_write> out:array<f32>;
+@group(0)@binding(3)var<storage,read_write> x:array<f32>;
 fn batch_of(z:u32)-> vec3<u32> {
 return vec3<u32>(z/(params.batch_1*params.batch_2),(z/params.batch_2)%params.batch_1,z%params.batch_2);
 }
@@ -261,6 +260,7 @@ let n=params.n0+column;
 out[out_base+m*params.out_stride_m+n*params.out_stride_n]=epilogue(value,z,m,n);
 }
 }
+@group(0)@binding(1)var weights:texture_2d_array<u32>;
 const PAGE_WIDTH:u32=256u;
 fn page_size()-> vec2<u32> {
 return vec2<u32>(params.page_shift,(1u << params.page_shift)-1u);
