@@ -3,7 +3,7 @@
 //! They travel through buffers that the plan declares: the one that outputs are read back with, and a staging buffer, in pieces, so
 //! that nothing is allocated. Within one device a copy never leaves it.
 
-use super::{Condition, Session};
+use super::run::{Condition, Session};
 use crate::api::{Error, InputError, Tensor};
 use crate::device::{Gpu, unmapped};
 use crate::loaded::{HeldRows, ReadBuffer, WriteBuffer, WriteState, temporary_buffer};
