@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# scipy 1.17.1, scipy.optimize.milp (which has HiGHS inside): maximise x + y for integers from 0 to 5 with 2^24 x + y <= 3 * 2^24 - 1. All numbers
+# scipy 1.17.1, scipy.optimize.milp (HiGHS 1.12.0 inside): maximise x + y for integers from 0 to 5 with 2^24 x + y <= 3 * 2^24 - 1. All numbers
 # are exact in f64, and 0, 0 fits. The answer is "infeasible"; without presolve it is x = 2.9999996 as an integer. highspy 1.16.0, a newer
 # HiGHS, finds the best, 2 and 5, as a walk over all 36 pairs does. Seen on 2026-11-29:
 #   2^22: x 2, y 5; 2^24: infeasible, without presolve 2.99999964 and 5, "Optimal"; highspy: 2, 5
