@@ -389,7 +389,12 @@ mod tests {
             |nodes: &[&str], inputs: &[ValueInfoProto]| auto(&mut decoder(nodes, inputs)).expect_err("it is refused");
         let other = |nodes: &[&str]| match refused(nodes, &[]) {
             StateError::Length { node, input } => (node, input),
-            error => unreachable!("{error}"),
+            error @ (StateError::Unknown { .. }
+            | StateError::Twice { .. }
+            | StateError::Shape { .. }
+            | StateError::Element { .. }
+            | StateError::Unmasked { .. }
+            | StateError::NothingRecognised) => unreachable!("{error}"),
         };
         let past = || "past".to_owned();
         assert_eq!(other(&[COUNTED[0], "part = Slice table length end"]), ("<part>".to_owned(), past()));

@@ -81,8 +81,7 @@ fn listed(nodes: &[NodeProto]) -> Vec<String> {
 fn calls_become_nodes_under_names_of_their_own() {
     let inner =
         function("inner", &["a", "b"], &["r"], vec![node("Mul", &["a", "b"], &["t"]), node("Neg", &["t"], &["r"])]);
-    let body =
-        vec![node("inner", &["a", "t"], &["t2"]), node("Add", &["t2", "a"], &["r"]), node("Abs", &["a"], &["t"])];
+    let body = [node("inner", &["a", "t"], &["t2"]), node("Add", &["t2", "a"], &["r"]), node("Abs", &["a"], &["t"])];
     let body = vec![body[2].clone(), body[0].clone(), body[1].clone()];
     let outer = function("outer", &["a"], &["r"], body);
     let calls = vec![node("outer", &["x"], &["m"]), node("outer", &["m"], &["y"])];
