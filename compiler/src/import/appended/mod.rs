@@ -12,31 +12,24 @@
 
 mod tables;
 mod uses;
+mod written;
 
 use super::rewrite::steps::Known;
 use super::sizes::fixed;
 use super::states::{StateError, StateOptions, present_of};
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    attribute_proto::AttributeType, tensor_proto::DataType, tensor_shape_proto::dimension, type_proto,
+    AttributeProto, GraphProto, NodeProto, TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType,
+    tensor_proto::DataType, type_proto,
 };
 use uses::Uses;
+use written::{Growing, Written, shape_of};
 
 /// The input that such a model gets: how many tokens there are before those of the run.
 const PAST_LENGTH: &str = "past_length";
 
 /// Inputs whose second axis is the tokens of a run.
 const TOKENS: [&str; 3] = ["input_ids", "decoder_input_ids", "inputs_embeds"];
-
-/// A past, and the node that puts new entries behind it.
-struct Growing {
-    past: String,
-    /// The past's shape.
-    shape: Vec<usize>,
-    node: usize,
-    axis: usize,
-}
 
 /// See the file's header.
 ///
@@ -143,78 +136,6 @@ fn has_mask(graph: &GraphProto, growing: &[Growing]) -> bool {
     let pasts = |name: &str| growing.iter().any(|cache| cache.past == name);
     let mut masks = graph.input.iter().filter(|input| !pasts(&input.name) && input.name.contains("mask"));
     masks.any(|input| !input.name.contains("encoder"))
-}
-
-fn shape_of(graph: &GraphProto, name: &str) -> Option<Vec<usize>> {
-    let input = graph.input.iter().find(|input| input.name == name)?;
-    let type_proto::Value::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()?;
-    let size = |dim: &tract_onnx::pb::tensor_shape_proto::Dimension| match dim.value {
-        Some(dimension::Value::DimValue(size)) => usize::try_from(size).ok(),
-        Some(dimension::Value::DimParam(_)) | None => None,
-    };
-    tensor.shape.as_ref()?.dim.iter().map(size).collect()
-}
-
-/// Nodes in the place of another, named after it.
-struct Written<'n> {
-    instead_of: &'n NodeProto,
-    nodes: Vec<NodeProto>,
-}
-
-impl<'n> Written<'n> {
-    const fn new(instead_of: &'n NodeProto) -> Self {
-        Self { instead_of, nodes: Vec::new() }
-    }
-
-    fn op(&mut self, op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
-        let name = format!("{}.{}", self.instead_of.name, self.nodes.len());
-        let input = inputs.iter().map(|input| (*input).to_owned()).collect();
-        let (op_type, output) = (op.to_owned(), vec![name.clone()]);
-        self.nodes.push(NodeProto {
-            name: name.clone(),
-            op_type,
-            input,
-            output,
-            attribute: attributes,
-            ..NodeProto::default()
-        });
-        name
-    }
-
-    fn constant(&mut self, values: &[i64]) -> String {
-        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.tensor(TensorProto {
-            dims: vec![values.len() as i64],
-            data_type: DataType::Int64 as i32,
-            raw_data: data,
-            ..TensorProto::default()
-        })
-    }
-
-    fn tensor(&mut self, tensor: TensorProto) -> String {
-        let value = AttributeProto {
-            name: "value".to_owned(),
-            r#type: AttributeType::Tensor as i32,
-            t: Some(tensor),
-            ..AttributeProto::default()
-        };
-        self.op("Constant", &[], vec![value])
-    }
-
-    /// The last node gives this value.
-    fn give(&mut self, output: &str) {
-        if let Some(last) = self.nodes.last_mut() {
-            last.output = vec![output.to_owned()];
-        }
-    }
-
-    /// The last node gives what the other gave.
-    fn done(mut self) -> Vec<NodeProto> {
-        if let Some(output) = self.instead_of.output.first() {
-            self.give(output);
-        }
-        self.nodes
-    }
 }
 
 /// A `Range`, or a sum or difference, that counts from the input instead of from a past of `length` entries.

@@ -7,7 +7,7 @@
 
 use super::super::conditions::chooses;
 use super::super::rewrite::steps::Known;
-use super::{Written, shape_of};
+use super::written::{Written, shape_of};
 use std::collections::BTreeMap;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType,

@@ -4,7 +4,7 @@
 //! one, it is where positions begin.
 
 use super::super::rewrite::steps::Known;
-use super::Growing;
+use super::written::Growing;
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb::{GraphProto, NodeProto};
 

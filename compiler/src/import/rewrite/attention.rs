@@ -13,8 +13,7 @@ use visibility::{bias, hidden_rows};
 
 mod visibility;
 
-/// Beyond any sequence, and within the integers of the device.
-pub(super) const LARGEST_WINDOW: usize = 1 << 30;
+pub(super) use visibility::LARGEST_WINDOW;
 
 /// The operands, heads apart: (batch, heads, sequence, size).
 struct Heads {

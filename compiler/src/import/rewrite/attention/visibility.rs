@@ -5,9 +5,11 @@
 //! n − queries + i, so that the last query sees the last valid key.
 
 use super::super::steps::{Attribute, Steps};
-use super::LARGEST_WINDOW;
 use crate::import::reason::Reason;
 use tract_onnx::pb::tensor_proto::DataType;
+
+/// Beyond any sequence, and within the integers of the device.
+pub(in crate::import::rewrite) const LARGEST_WINDOW: usize = 1 << 30;
 
 /// From this version on, a mask may be shorter than the keys, and hides the rest.
 const SHORT_MASKS_24: i64 = 24;
