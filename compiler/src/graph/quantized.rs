@@ -416,6 +416,17 @@ impl Quantized {
                     new.blocks.scale_places.strides[*other] = self.blocks.scale_places.strides[*axis];
                     new.blocks.zero_places.strides[*other] = self.blocks.zero_places.strides[*axis];
                 }
+                (&[axis], others) if self.blocks.lengths[axis] < self.shape[axis] => {
+                    let pieces = split_blocks(self.blocks.lengths[axis], shape, others)?;
+                    let mut stride = self.places.strides[axis];
+                    for (other, Piece { length, blocks }) in others.iter().rev().zip(pieces) {
+                        new.places.strides[*other] = stride;
+                        stride *= shape[*other];
+                        new.blocks.lengths[*other] = length;
+                        new.blocks.scale_places.strides[*other] = self.blocks.scale_places.strides[axis] * blocks;
+                        new.blocks.zero_places.strides[*other] = self.blocks.zero_places.strides[axis] * blocks;
+                    }
+                }
                 (own, others) => {
                     let last = *own.last()?;
                     let shared = own.iter().all(|axis| self.blocks.lengths[*axis] >= self.shape[*axis]);
@@ -435,6 +446,32 @@ impl Quantized {
         }
         Some(new)
     }
+}
+
+/// One of the axes that an axis with blocks is split into: elements of a block along it, and blocks from one of these to the next.
+struct Piece {
+    length: usize,
+    blocks: usize,
+}
+
+/// The axes `others` of `shape`, which an axis with blocks of so many elements is split into, from the last one on; `None` where a block
+/// is no box of them.
+fn split_blocks(length: usize, shape: &[usize], others: &[usize]) -> Option<Vec<Piece>> {
+    let mut inner = 1_usize;
+    let mut pieces = Vec::new();
+    for other in others.iter().rev() {
+        let piece = if inner.is_multiple_of(length) {
+            Piece { length: 1, blocks: inner / length }
+        } else if length.is_multiple_of(inner) {
+            // A block is a run of this axis, or has all of it.
+            Piece { length: (length / inner).min(shape[*other]), blocks: usize::from(length / inner < shape[*other]) }
+        } else {
+            return None;
+        };
+        pieces.push(piece);
+        inner *= shape[*other];
+    }
+    Some(pieces)
 }
 
 /// Groups of axes of two shapes, without those of size 1, that have the same elements; `None` where the counts differ.
@@ -549,6 +586,35 @@ mod tests {
         let part = flat.part(1, &(5..9)).expect("one block is along the axis");
         assert_eq!(part.values(), [2.0, 3.0, 4.0, 5.0, -28.0, -30.0, -32.0, -34.0]);
         assert!(split.transposed(&[0, 2, 1]).reshaped(&[2, 12]).is_none(), "no longer in order");
+    }
+
+    #[test]
+    fn axes_with_blocks_are_split_where_blocks_are_boxes() {
+        let bytes: Vec<u8> = (0..48).map(|i| (i * 29 + 5) as u8).collect();
+        let blocks = Blocks {
+            lengths: vec![1, 4],
+            scales: Floats::from_f32(&(0..12).map(|i| i as f32 - 5.5).collect::<Vec<f32>>()),
+            scale_places: Places::dense(&[2, 6]),
+            zeros: ZeroPoints::Integers(Packed {
+                width: Width::Eight,
+                signed: false,
+                bytes: Arc::new((0..12).map(|i| i * 7).collect::<Vec<u8>>()),
+            }),
+            zero_places: Places::dense(&[2, 6]),
+        };
+        let integers = Packed { width: Width::Eight, signed: false, bytes: Arc::new(bytes) };
+        let flat = Quantized::new(vec![2, 24], integers, Places::dense(&[2, 24]), blocks, false).expect("it fits");
+        // Whole blocks, one, and parts of one along the last axis; rows split at their scale of their own.
+        for shape in
+            [&[2, 3, 8][..], &[2, 6, 4], &[2, 12, 2], &[2, 3, 2, 4], &[2, 3, 2, 2, 2], &[1, 2, 3, 4, 2], &[2, 24, 1]]
+        {
+            let split = flat.reshaped(shape).expect("blocks are boxes");
+            assert_eq!((split.shape(), split.values()), (shape, flat.values()));
+        }
+        assert!(
+            flat.reshaped(&[2, 8, 3]).is_none() && flat.reshaped(&[2, 4, 6]).is_none(),
+            "blocks go over ends of rows"
+        );
     }
 
     #[test]
