@@ -6,8 +6,8 @@
 pub mod byte_size;
 pub mod codec;
 pub mod container;
-#[cfg(not(target_arch = "wasm32"))]
 pub mod encoding;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod files;
 pub mod implied;
 pub mod indices;
