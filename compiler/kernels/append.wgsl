@@ -4,7 +4,6 @@
 //            inside; every other element of out stays.
 // Bindings:  2 out: words, dense (batch, lines, size, inner); 3 update: words, dense (batch, lines, length, inner); 4 places: i32,
 //            `place_stride` apart.
-// Expects:   shared/each.wgsl.
 
 struct Params {
     count: u32, inner: u32, width: u32, circular: u32,

@@ -5,7 +5,6 @@
 // Bindings:  2 out: words, dense in r; 3 x: words. A row's place follows from four merged outer axes (outermost first, padded
 //            with extent 1); elements of a row are x_stride apart.
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   shared/words.wgsl, shared/rows.wgsl, shared/tree.wgsl.
 //
 // `lanes`, a power of two up to 64, invocations share one row. A call takes the columns from first to end, and goes on where the call
 // before has stopped.

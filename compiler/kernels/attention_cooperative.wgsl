@@ -7,7 +7,6 @@
 // the row's own exceeds it by GROWTH, so that sums are rarely rescaled; times RAISED they are at most 2^15, and fewer bits are left of
 // those below 2^-21 of the largest.
 // Formula, bindings, parameters, dispatch and linked functions: shared/attention.wgsl.
-// Expects:   half_scales.wgsl.
 
 const HEAD: u32 = 64u;
 const TILE_ROWS: u32 = 64u;

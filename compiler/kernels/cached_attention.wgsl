@@ -10,7 +10,6 @@
 //            places: i32, `place_stride` apart; 7 sinks: f32, `sink_stride` apart; 8 bias: f32, strides of (batch, head, row, key),
 //            which may be 0.
 // Dispatch:  (rows, heads, batch).
-// Expects:   nothing.
 //
 // A workgroup owns a query and walks over its keys in tiles of 256, a key an invocation for the scores. For the values, each quarter of
 // the invocations takes the keys of its quarter of a tile, and lanes run along the elements of the head, up to four each. A quarter

@@ -2,7 +2,6 @@
 //
 // Formula:   out[out_offset + sum_d coordinate_d * out_stride_d] = x[x_offset + sum_d coordinate_d * x_stride_d]
 // Bindings:  2 out, 3 x: words. In `strides`, rows 0 and 1 are those of out, 2 and 3 those of x, innermost axis first.
-// Expects:   shared/words.wgsl, shared/each.wgsl, shared/coordinates.wgsl.
 
 struct Params {
     count: u32, rank: u32, width: u32, pad_0: u32,

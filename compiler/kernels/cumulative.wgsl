@@ -5,7 +5,6 @@
 // Accuracy:  within the number of columns * 2^-24 of the sum of magnitudes, or of the product.
 // Bindings:  2 out: words, `out_stride` apart within a line; 3 x: words. Lines follow from four merged axes, outermost
 //            first, padded with extent 1.
-// Expects:   shared/words.wgsl, shared/each.wgsl, shared/rows.wgsl.
 
 struct Params {
     count: u32, columns: u32, width: u32, is_float: u32,

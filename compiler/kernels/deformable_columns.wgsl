@@ -4,7 +4,6 @@
 //            around it, zeros outside; y = r * step + t_y * dilation - pad + offsets[b, 2 (g * taps + t), r, q], z likewise
 //            with the offset behind it; g = c / group_channels.
 // Bindings:  2 out: f32, dense; 3 x, 4 offsets, 5 mask: f32, any strides.
-// Expects:   shared/floats.wgsl, shared/each.wgsl.
 
 struct Params {
     count: u32, planes: u32, width: u32, group_channels: u32,

@@ -4,7 +4,6 @@
 //            exchanged with row k, and multiples of row k are taken from the rows below; out[m] is the product of the
 //            diagonal, negated once an exchange.
 // Bindings:  2 out: f32, dense; 3 x: f32, dense (count, n, n), which it overwrites.
-// Expects:   shared/elimination.wgsl, shared/floats.wgsl, shared/each.wgsl.
 
 fn compute(m: u32) {
     let n = params.n;

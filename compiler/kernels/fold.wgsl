@@ -5,7 +5,6 @@
 // Accuracy:  within the number of taps that reach an element * 2^-24 of the sum of magnitudes.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
 //            1 (extents, taps, steps, dilations) and 0 (pads, strides).
-// Expects:   shared/floats.wgsl, shared/each.wgsl, shared/window.wgsl.
 //
 // A call takes the taps from tap_first to tap_end, and goes on where the call before has stopped.
 

@@ -4,7 +4,7 @@
 // these are written out with additions, multiplications and bit operations. Relative errors are below 1e-6 unless noted.
 // Polynomials of expf, logf, sinf, cosf and the like are those of the Cephes Math Library (netlib.org/cephes), single
 // precision; those of erf are the faithfully rounded erff of stackoverflow.com/q/35148198. NaN passes through. Infinities are made from bits of a run-time value: WGSL has no literal for them.
-// Expects:   nothing. Deliberately no bindings and no loops whose length depends on shapes.
+// Deliberately no bindings and no loops whose length depends on shapes.
 
 fn float_from_bits(bits: u32) -> f32 {
     return bitcast<f32>(bits);

@@ -3,7 +3,6 @@
 // Formula:   out[o, j, n] = x[o, wrap(indices[j]), n]; wrap(i) = i + axis_extent for negative i, limited to the axis.
 // Bindings:  2 out: words, dense; 3 x: words; 4 indices: i32. In `strides`, rows 0 and 1 are those of x (0 along the axes
 //            of the indices), 2 and 3 those of the indices (0 along the others), innermost axis first.
-// Expects:   shared/words.wgsl, shared/each.wgsl, shared/coordinates.wgsl.
 
 struct Params {
     count: u32, rank: u32, width: u32, axis_extent: u32,

@@ -7,7 +7,6 @@
 //            number gives NaN, and counts as far outside where the nearest element is read.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides; 4 grid: f32, any strides. Vectors list the spatial axes innermost
 //            first, padded with extent 1; grid coordinate d belongs to axis d.
-// Expects:   shared/floats.wgsl, shared/each.wgsl, shared/window.wgsl.
 
 struct Params {
     count: u32, channels: u32, width: u32, mode: u32,

@@ -4,7 +4,6 @@
 //            |x[row, k]|, the first of equal ones, is exchanged with row k, row k is divided by its element k, and multiples
 //            of it are taken from all other rows; what is done to x[m] is done to out[m].
 // Bindings:  2 out: f32, dense (count, n, n); 3 x: f32, dense, the same, which it overwrites.
-// Expects:   shared/elimination.wgsl, shared/floats.wgsl, shared/each.wgsl.
 
 fn compute(m: u32) {
     let n = params.n;

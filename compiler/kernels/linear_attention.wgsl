@@ -12,7 +12,6 @@
 //            (batch, length, heads * d_k); 5 v: f32 (batch, length, heads * d_v); 6 past: f32 (batch, heads, d_k, d_v); 7 decay: f32
 //            (batch, length, heads * decay_size); 8 beta: f32 (batch, length, beta_heads). All are dense; what is absent is not read.
 // Dispatch:  one invocation a column of a matrix.
-// Expects:   shared/each.wgsl.
 //
 // The columns of a matrix do not know one another. A column lies in `out`, where only its own invocation reads and writes it.
 

@@ -4,7 +4,6 @@
 //            it has size = max(last - first + 1, 1) elements and bin b those from floor(b * q) to ceil((b + 1) * q), where
 //            q = size / bins, both operations rounded to f32. out[r, c, bin] = max of x[entry, c, bin], 0 of no elements.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides; 4 regions: f32. The nearest entry is read for one outside.
-// Expects:   shared/floats.wgsl, shared/each.wgsl.
 //
 // A call takes the rows of x from part_first on, and goes on where the call before has stopped.
 

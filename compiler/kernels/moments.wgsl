@@ -6,7 +6,6 @@
 // Bindings:  2 out: f32, four a part, parts of a row side by side; 3 x: f32. A row's place follows from four merged outer axes
 //            (outermost first, padded with extent 1); elements of a row are x_stride apart.
 // Dispatch:  (parts, rows); a part is `part` columns, the last one what is left.
-// Expects:   shared/floats.wgsl, shared/rows.wgsl, shared/moments.wgsl, shared/two_passes.wgsl.
 //
 // `lanes`, which is 256, invocations share a part.
 

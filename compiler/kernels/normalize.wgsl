@@ -6,8 +6,6 @@
 // Bindings:  2 out, 3 x: f32. A row's place follows from four merged outer axes (outermost first, padded with extent 1);
 //            elements of a row are x_stride and out_stride apart.
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   shared/floats.wgsl, epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32; shared/rows.wgsl, shared/moments.wgsl,
-//            shared/two_passes.wgsl.
 // Accuracy:  y is within (columns / lanes + 16) * 2^-24 of a deviation, whatever the mean: elements are taken relative to one
 //            of them and then to their mean, whose own rounding the second pass measures and takes out. Squares are added up
 //            twice (shared/moments.wgsl), for deviations from 1e-31 to 1e30.

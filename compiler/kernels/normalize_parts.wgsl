@@ -2,7 +2,6 @@
 //
 // Formula, bindings, accuracy: normalize.wgsl; 4 moments: f32, what moments.wgsl has written with the same `part` and `centre`.
 // Dispatch:  (parts, rows).
-// Expects:   shared/floats.wgsl, epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32; shared/rows.wgsl, shared/moments.wgsl.
 //
 // The mean is that of the parts' differences from the first part's, the variance that of what every part has and of how far its
 // mean is from that of the row (Chan, Golub and LeVeque, 1983), in ascending order of parts.

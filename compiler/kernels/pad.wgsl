@@ -2,8 +2,7 @@
 //
 // Formula:   out[i] = x[i - before] inside; outside, mode 0: fill, 1: the element mirrored at the edge, 2: the nearest one.
 // Bindings:  2 out: words, dense; 3 x: words, any strides. Axes innermost first, extents and `before` padded with 1 and 0.
-// Expects:   shared/words.wgsl, shared/each.wgsl, shared/coordinates.wgsl. Mirroring reaches at most once over the tensor: pads are
-//            smaller than the axis.
+// Mirroring reaches at most once over the tensor: pads are smaller than the axis.
 
 struct Params {
     count: u32, rank: u32, width: u32, mode: u32,

@@ -2,8 +2,7 @@
 //
 // Formula:   out[i] = pointwise(coordinates of i); operands are read at offset + sum_d coordinate_d * stride_d.
 // Bindings:  2 out: 4-byte words, dense. The operands, from 3 on, are declared by the generated text.
-// Expects:   shared/each.wgsl; pointwise(near: vec4<u32>, far: vec4<u32>) -> u32, the word to store; it calls `element`;
-//            shared/coordinates.wgsl.
+// Expects:   pointwise(near, far): the word to store; it calls `element`.
 //
 // Arithmetic wraps, so that a negative stride is its two's complement.
 

@@ -6,7 +6,6 @@
 // Accuracy:  a mean is within (taps + 1) * 2^-24 of the mean of magnitudes; the others are exact.
 // Bindings:  2 out: words, dense; 3 x: words, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
 //            1 (extents, taps, steps, dilations) and 0 (pads, strides).
-// Expects:   shared/words.wgsl, shared/each.wgsl, shared/window.wgsl.
 //
 // A call takes the taps from tap_first to tap_end, and goes on where the call before has stopped: `out` holds the maximum, the
 // sum or the index until the last one.

@@ -4,7 +4,6 @@
 //            out.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
 //            1 (extents, taps, steps, dilations) and 0 (pads, strides).
-// Expects:   shared/floats.wgsl, shared/each.wgsl, shared/window.wgsl.
 // Accuracy:  powers are of elements over the largest of the window, so within power * (taps + 4) * 2^-24 of the norm.
 
 struct Params {

@@ -5,7 +5,6 @@
 // Accuracy:  within (taps + 4) * 2^-24 of the sum of magnitudes of what the weights, as they are stored, multiply.
 // Bindings:  2 out: words, dense; 3 x: words, any strides; 4 table: for every output coordinate of an axis, from the word
 //            tables[axis] on, windows[axis] pairs of a tap (i32) and its weight (f32).
-// Expects:   shared/words.wgsl, shared/each.wgsl.
 //
 // Taps are computed ahead of time: a division on the device might round to the wrong element. Axes innermost first, padded with
 // extent 1 and window 1.

@@ -6,7 +6,6 @@
 //            out[r, c, bin] = mean over samples of the sum of weight * x[entry, c, corner], or with max the maximum of them.
 // Accuracy:  a mean is within (samples of the bin + 8) * 2^-24 of the mean of magnitudes, where samples lie as f32 places them.
 // Bindings:  2 out: f32, dense; 3 x: f32, any strides; 4 regions: f32; 5 entries: i32, the nearest one when outside.
-// Expects:   shared/floats.wgsl, shared/each.wgsl.
 //
 // A call takes the rows of samples from part_first on, of those inside, and goes on where the call before has stopped.
 

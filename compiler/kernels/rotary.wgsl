@@ -5,7 +5,6 @@
 //            the pair is i and i + half. sign is -1 for the first of a pair, 1 for the second.
 // Bindings:  2 out: f32, dense; 3 x: f32, strides of (batch, head, row, element); 4 cos, 5 sin: f32, dense (table rows, half); 6
 //            positions: i32, strides of (batch, row). A position outside the table reads the nearest row.
-// Expects:   shared/floats.wgsl, shared/each.wgsl.
 
 struct Params {
     count: u32, width: u32, heads: u32, rows: u32,

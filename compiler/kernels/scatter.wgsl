@@ -4,7 +4,6 @@
 //            mode 0 replaces; of f32: 1 adds, 2 multiplies, 3 minimum, 4 maximum; 5 to 8 the same of i32.
 // Accuracy:  within the number of an element's updates * 2^-24 of the sum of magnitudes, or of the product; the others are exact.
 // Bindings:  2 out: words, dense (rows, inner), holding the data; 3 rows: i32, `row_stride` apart; 4 updates: words.
-// Expects:   shared/each.wgsl.
 //
 // Invocation (lane, i) owns the elements i of the rows r with r % lanes == lane, and reads all indices in order, so that an
 // element's updates are combined in their order whatever runs side by side.

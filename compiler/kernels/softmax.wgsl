@@ -4,7 +4,6 @@
 // Bindings:  2 out, 3 x: f32. A row's place follows from four merged outer axes (outermost first, padded with extent 1);
 //            elements of a row are x_stride and out_stride apart.
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
-// Expects:   shared/floats.wgsl, functions.wgsl (exp_f32, log_f32, is_nan_f32, float_from_bits); shared/rows.wgsl.
 //
 // `lanes`, a power of two up to 64, invocations share one row; a workgroup owns 64 / lanes rows. Partial results are
 // combined in a fixed tree. A row of equal values, the lowest float included, gives equal shares; a row of -inf gives NaN, and

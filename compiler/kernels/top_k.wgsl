@@ -4,7 +4,6 @@
 //            element j: a larger (or, with `largest` 0, smaller) value, or an equal one at a lower index.
 // Bindings:  2 out: words, `out_stride` apart within a line; 3 x: words. Lines follow from four merged axes, outermost first,
 //            padded with extent 1.
-// Expects:   shared/words.wgsl, shared/each.wgsl, shared/rows.wgsl.
 //
 // Eight elements are compared in a round. Values are compared as integers: the bits of floats, mapped so that they order as the
 // floats do, zeros alike. A value that is not a number comes after infinity.

@@ -2,7 +2,6 @@
 //
 // Formula:   out[out_offset + 4 i + c] = component c of quad i, from texel weight_base on
 // Bindings:  1 the weight arena, 2 out.
-// Expects:   shared/each.wgsl; weight_quad.
 
 struct Params {
     count: u32, width: u32, weight_base: u32, page_shift: u32,

@@ -6,9 +6,8 @@
 // Accuracy:  a weight is within (head_dim * the largest sum of magnitudes of a score + keys + 8) * 2^-23 of itself.
 // Bindings:  2 out, 3 q, 4 k, 5 v: f32; strides of (batch, head, row, d) in elements, any values.
 // Dispatch:  (ceil(rows / TILE_ROWS), heads, batch).
-// Expects:   score_mask(score: f32, batch: u32, head: u32, i: u32, j: u32) -> f32 (its bindings start at 6, its operands lie
-//            at score_offsets and score_strides: batch, head, i, j);
-//            epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32 (m = i, n = head * head_dim + d).
+// Expects:   score_mask, whose bindings start at 6 and whose operands lie at score_offsets and score_strides (batch, head, i, j);
+//            epilogue, with m = i and n = head * head_dim + d.
 // Rows:      a score of NaN or +infinity makes its row NaN; a key whose score is -infinity weighs 0; equal scores, the lowest
 //            float included, weigh the same. Where every score is -infinity, the weighted values, which are 0, are divided by
 //            empty_sum where score_mask makes -infinity even of NaN (the row is hidden), and by NaN where not (its products

@@ -9,8 +9,7 @@
 //            2 out, 3 x: f32; offsets and strides in elements; the pixels of a channel are contiguous rows.
 // Dispatch:  (ceil(out_h * out_w / TILE_M), ceil(n_count / TILE_N), images * groups * parts), z = image * groups + group.
 // Parts:     of one image, as in product.wgsl; their sums lie out_stride_batch apart.
-// Expects:   shared/floats.wgsl, epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = image, m = output pixel,
-//            n = absolute output channel = group * n_per_group + n0 + n); pages.wgsl; the file of an encoding.
+// Expects:   epilogue, with batch = image, m = output pixel and n = absolute output channel = group * n_per_group + n0 + n.
 
 struct Params {
     n_count: u32, n0: u32, n_per_group: u32, groups: u32,

@@ -1,6 +1,6 @@
 // coordinates.wgsl -- the coordinates of an element by its number, for kernels over up to eight axes, innermost first.
 //
-// Expects:   params.rank and params.extents. Axes are merged as far as all operands allow: one axis needs no division.
+// Axes are merged as far as all operands allow: one axis needs no division.
 
 struct Coordinates {
     near: vec4<u32>,

@@ -8,8 +8,7 @@
 //                       n - n0 from texel weight_base on (weight_quad.wgsl), quad t / 4, component t % 4,
 //                       t = kh * kernel_w + kw.
 //            2 out, 3 x: f32; offsets and strides in elements; pixels of a channel are contiguous.
-// Expects:   shared/floats.wgsl, epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = image, m = output pixel, n = absolute
-//            output channel).
+// Expects:   epilogue, with batch = image, m = output pixel and n = absolute output channel.
 
 struct Params {
     n_count: u32, n0: u32, multiplier: u32, weight_base: u32,

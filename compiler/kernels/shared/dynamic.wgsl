@@ -4,7 +4,7 @@
 // Accuracy:  that of product.wgsl.
 // Bindings:  2 out, 3 x, 4 c: f32, any strides (stride 0 broadcasts); offsets and strides in elements.
 // Dispatch:  (ceil(m / TILE_M), ceil(n_count / TILE_N), batches), n0 = 0, and one part of k terms (tiled.wgsl); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
-// Expects:   shared/floats.wgsl, epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z); matrix.wgsl.
+// Expects:   epilogue, with batch = z.
 
 struct Params {
     m: u32, n_count: u32, k: u32, n0: u32,

@@ -1,6 +1,4 @@
 // floats.wgsl -- the parameters, the output and the first operand of kernels of floats.
-//
-// Expects:   Params, a structure of the kernel's own.
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;

@@ -1,6 +1,4 @@
 // matrix.wgsl -- what the products of matrices have in common: batches, rows and terms, and where results go.
-//
-// Expects:   params.m, n_count, n0, k, batch_1, batch_2, out_offset, out_stride_m, out_stride_n, out_batch_stride; epilogue.
 
 // The three batch coordinates from the workgroup's z.
 fn batch_of(z: u32) -> vec3<u32> {

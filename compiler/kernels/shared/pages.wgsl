@@ -1,7 +1,5 @@
 // pages.wgsl -- the arena of weights, and where a texel of the call's weights lies in it: its page by the page size, the page's
 // layer by the table of slots.
-//
-// Expects:   params.page_shift and params.slots.
 
 @group(0) @binding(1) var weights: texture_2d_array<u32>;
 

@@ -1,6 +1,4 @@
 // panel_texel.wgsl -- a texel of a panel of weights, for kernels that stage tiles of them.
-//
-// Expects:   pages.wgsl; PANEL_QUADS, the texels of a panel at DEPTH steps of k.
 
 // Texel `base + PANEL_QUADS * row` before decoding, zero past the last row.
 fn panel_texel(base: u32, row: u32, rows: u32) -> vec4<u32> {

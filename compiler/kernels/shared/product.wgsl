@@ -10,8 +10,7 @@
 // Dispatch:  (ceil(m / TILE_M), ceil(n_count / TILE_N), batches * parts); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
 // Parts:     the tiled kernels cut a sum into `parts` of `part` terms; workgroup z * parts + i writes the i-th sum
 //            i * out_batch_stride.w elements further on, and what reads them adds them up. 1 elsewhere.
-// Expects:   shared/floats.wgsl, epilogue(value: f32, batch: u32, m: u32, n: u32) -> f32  (batch = z, n absolute); matrix.wgsl;
-//            pages.wgsl; the file of an encoding.
+// Expects:   epilogue, with batch = z and n absolute.
 
 struct Params {
     m: u32, n_count: u32, k: u32, weight_base: u32,

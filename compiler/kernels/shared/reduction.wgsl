@@ -6,7 +6,7 @@
 // Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x. `lanes`, a power of two
 //            up to 64, invocations share one row.
 // Expects:   Partial, what elements are folded into; neutral(); mapped(word, first), combined(a, b) and finished(whole, first), where
-//            `first` is the first element of the row; shared/words.wgsl, shared/rows.wgsl, shared/tree.wgsl.
+//            `first` is the first element of the row.
 
 struct Params {
     rows: u32, columns: u32, lanes: u32, width: u32,

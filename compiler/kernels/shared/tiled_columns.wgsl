@@ -1,6 +1,4 @@
 // tiled_columns.wgsl -- what tiled_weights.wgsl has fetched → the columns of tiled.wgsl.
-//
-// Expects:   tiled.wgsl; tiled_weights.wgsl; the file of an encoding.
 
 fn store_columns(columns: Columns, fetched: Fetched) {
     for (var step = 0u; step < DEPTH; step += 1u) { // unroll

@@ -5,7 +5,7 @@
 // already; rows are made halves times a power of two for which the largest so far of the 32 rows of a block is between 2^14 and 2^15, so
 // that none overflows, and sums are rescaled, exactly, when a larger one comes. An element is rounded to 11 bits, and one that is less by
 // more than 2^29 than the largest of its block to fewer. Terms are added up in an order that the device defines, the same in every run.
-// Expects:   what tiled.wgsl expects, without store_columns; half_scales.wgsl; tiled_weights.wgsl, whose texels are two terms of four columns.
+// Expects:   what tiled.wgsl expects, without store_columns.
 
 // Blocks of 32 rows and of 64 columns, and terms of a tile.
 const ROW_BLOCKS: u32 = 1u;

@@ -1,7 +1,6 @@
 // tiled_weights.wgsl -- tiles of streamed weights, for tiled.wgsl.
 //
-// Expects:   the panels of product.wgsl or conv.wgsl; panel_texel.wgsl; the file of an encoding; weights_of(z), the first texel of
-//            the panels that workgroup z reads.
+// Expects:   weights_of(z), the first texel of the panels that workgroup z reads.
 
 const LANE_COLUMNS: u32 = 4u;
 const COLUMN_STEP: u32 = 1u;

@@ -1,6 +1,6 @@
 // tree.wgsl -- what the invocations that share a row have found, combined in a fixed tree.
 //
-// Expects:   Partial, a type; combined(a: Partial, b: Partial) -> Partial; params.lanes, a power of two up to 64.
+// Expects:   Partial, a type; combined(a, b), a Partial of two; params.lanes, a power of two up to 64.
 
 var<workgroup> partials: array<Partial, 64>;
 

@@ -1,7 +1,6 @@
 // two_passes.wgsl -- the mean of a row and its moments about that, by `lanes` invocations of a workgroup that share the row.
 //
 // Sums of the lanes, each over every `lanes`-th column, are combined in a fixed tree.
-// Expects:   INVOCATIONS of a workgroup; params.lanes, a power of two, params.centre and params.x_stride; moments.wgsl.
 
 // Each is written once, so that no barrier is needed between a last read and the next write.
 var<workgroup> sums: array<f32, INVOCATIONS>;

@@ -1,6 +1,4 @@
 // weight_texel.wgsl -- one texel of the call's weights before decoding, for kernels that read them one by one.
-//
-// Expects:   pages.wgsl.
 
 fn weight_texel(texel: u32) -> vec4<u32> {
     let place = place_of(texel, page_size());

@@ -4,7 +4,6 @@
 // block, the scales of its 32 columns and what OFFSET says, column by column.
 // Constants: BITS, 4 or 8; BLOCK_SHIFT, log2 of a block's length, 31 for all of k; SCALE_BITS, 16 or 32; OFFSET, a *_OFFSET below;
 //            ROUNDED, 1 where elements are rounded to f16.
-// Expects:   weight_texel.wgsl.
 
 const BITS: u32 = 4u;
 const BLOCK_SHIFT: u32 = 5u;

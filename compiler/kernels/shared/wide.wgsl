@@ -5,7 +5,7 @@
 // is read with one address per lane; nothing is exchanged between invocations, so there is no barrier. Terms are added up in
 // ascending order.
 // Expects:   Row, row_at(z, m): a row of x; Term, next_term(term): a term, of which Term() is the first; x_at(row, term, inside):
-//            x there, 0 where it is not inside; product.wgsl or conv.wgsl; pages.wgsl; the file of an encoding.
+//            x there, 0 where it is not inside.
 
 const ROWS: u32 = 8u;
 const PANELS: u32 = 2u;

@@ -1,6 +1,4 @@
 // window.wgsl -- the place of an output element with up to three spatial axes, innermost first, and its channel's elements of x.
-//
-// Expects:   params.extents, channels, offset, stride_batch and stride_channel.
 
 // The three spatial coordinates and the plane, which is image * channels + channel.
 fn place_of_output(i: u32) -> vec4<u32> {

@@ -1,6 +1,4 @@
 // words.wgsl -- the parameters, the output and the first operand of kernels of words, whatever they stand for.
-//
-// Expects:   Params, a structure of the kernel's own.
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read_write> out: array<u32>;
