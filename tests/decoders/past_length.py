@@ -1,14 +1,14 @@
 """Tiny decoders that count positions from the length of their past, written by Optimum, and what ONNX Runtime says to them.
 
-    python past_length.py FOLDER
+    python past_length.py FOLDER [--only NAME ...]
 
 Needs torch 2.15.0, transformers 4.57.6, optimum 2.1.0, optimum-onnx 0.1.0, onnx 1.23.2 and onnxruntime 1.32.0. For every decoder FOLDER
-gets `NAME.onnx`, whose weights are random and inside, and `NAME.npz`: the inputs that stay the same (by their names), a text of random
-tokens (`text`), and the logits behind each of them (`logits`), one by one over a past that grows from nothing. Deliberately not here:
-encoders, and greedy tokens, which such small networks soon repeat.
+gets `NAME.onnx`, whose weights are random and inside, and `NAME.npz`: the inputs that stay the same (by their names), a prompt of random
+tokens (`prompt`), the tokens that greedy decoding appends (`tokens`), and the logits that each was chosen from (`logits`), one by one over
+a past that grows from nothing. Deliberately not here: encoders.
 """
+import argparse
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -19,7 +19,8 @@ import torch
 import transformers
 from optimum.exporters.onnx import onnx_export_from_model
 
-SEED, TOKENS, ENCODED = 20261129, 20, 7
+SEED, PROMPT, TOKENS, ENCODED = 20261129, 12, 64, 7
+POSITIONS = 96
 VOCAB = 48
 IDS = dict(vocab_size=VOCAB, bos_token_id=1, eos_token_id=2, pad_token_id=0)
 LAYERS = dict(
@@ -28,13 +29,13 @@ LAYERS = dict(
 )
 GEMMA = dict(
     **IDS, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1, head_dim=16,
-    max_position_embeddings=64, sliding_window=6, layer_types=["sliding_attention"],
+    max_position_embeddings=POSITIONS, sliding_window=6, layer_types=["sliding_attention"],
 )
-WHISPER = dict(**IDS, **LAYERS, decoder_start_token_id=1, max_target_positions=32, num_mel_bins=8, suppress_tokens=None,
+WHISPER = dict(**IDS, **LAYERS, decoder_start_token_id=1, max_target_positions=POSITIONS, num_mel_bins=8, suppress_tokens=None,
                begin_suppress_tokens=None)
 T5 = dict(vocab_size=VOCAB, d_model=16, d_kv=8, d_ff=24, num_layers=1, num_heads=2, decoder_start_token_id=0, pad_token_id=0,
           eos_token_id=2)
-BART = dict(**IDS, **LAYERS, max_position_embeddings=32, decoder_start_token_id=2)
+BART = dict(**IDS, **LAYERS, max_position_embeddings=POSITIONS, decoder_start_token_id=2)
 # Configuration, the class that makes the network, the task, the file, and whether it takes a branch for a past.
 DECODERS = {
     "gemma3": (transformers.Gemma3TextConfig(**GEMMA), transformers.AutoModelForCausalLM, "text-generation-with-past", "model", False),
@@ -46,6 +47,10 @@ DECODERS = {
            False),
     "bart": (transformers.BartConfig(**BART), transformers.AutoModelForSeq2SeqLM, "text2text-generation-with-past",
              "decoder_with_past_model", False),
+    "t5_merged": (transformers.T5Config(**T5), transformers.AutoModelForSeq2SeqLM, "text2text-generation-with-past",
+                  "decoder_model_merged", True),
+    "bart_merged": (transformers.BartConfig(**BART), transformers.AutoModelForSeq2SeqLM, "text2text-generation-with-past",
+                    "decoder_model_merged", True),
 }
 
 
@@ -67,12 +72,12 @@ def export(name):
 
 
 def read(model, rng, branch):
-    """Inputs that stay the same, a text, and the logits behind each of its tokens by ONNX Runtime."""
+    """Inputs that stay the same, a prompt, and greedy tokens with the logits of each by ONNX Runtime."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    names = [o.name for o in session.get_outputs()]
+    names, inputs = [o.name for o in session.get_outputs()], [port.name for port in session.get_inputs()]
     same, state = {}, {}
     for port in session.get_inputs():
-        sizes = {"batch_size": 1, "encoder_sequence_length": ENCODED}
+        sizes = {"batch_size": 1, "encoder_sequence_length": ENCODED, "encoder_sequence_length / 2": ENCODED}
         shape = [sizes.get(size, 0) if isinstance(size, str) else size for size in port.shape]
         if port.name == "encoder_attention_mask":
             same[port.name] = (np.arange(ENCODED)[None] < ENCODED - 2).astype(np.int64)
@@ -80,31 +85,39 @@ def read(model, rng, branch):
             same[port.name] = rng.standard_normal(shape, dtype=np.float32)
         elif port.name.startswith("past"):
             state[port.name] = np.zeros(shape, np.float32)
-    text, logits = rng.integers(3, VOCAB, TOKENS), []
-    for length, token in enumerate(text):
+    prompt, tokens, logits = rng.integers(3, VOCAB, PROMPT), [], []
+    for length in range(PROMPT + TOKENS - 1):
+        token = prompt[length] if length < PROMPT else tokens[-1]
         feeds = dict(input_ids=np.array([[token]]), **same, **state)
-        if "attention_mask" in [port.name for port in session.get_inputs()]:
+        if "attention_mask" in inputs:
             feeds["attention_mask"] = np.ones((1, length + 1), np.int64)
         if branch:
             feeds["use_cache_branch"] = np.array([True])
         results = dict(zip(names, session.run(None, feeds)))
         state = {name: results[name.replace("past_key_values", "present")] for name in state}
-        logits.append(results["logits"][0, -1])
-    return dict(text=text, logits=np.stack(logits), **same)
+        if length + 1 >= PROMPT:
+            logits.append(results["logits"][0, -1])
+            tokens.append(int(logits[-1].argmax()))
+    return dict(prompt=prompt[None], tokens=np.array(tokens), logits=np.stack(logits), **same)
 
 
 def main():
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", nargs="*", default=[])
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     for name, (*_, branch) in DECODERS.items():
+        if arguments.only and name not in arguments.only:
+            continue
         model = export(name)
         for value in [model.graph, *(a.g for n in model.graph.node for a in n.attribute if a.HasField("g"))]:
             for node in value.node:
                 node.doc_string = ""
-        onnx.save(model, folder / f"{name}.onnx")
+        onnx.save(model, arguments.folder / f"{name}.onnx")
         found = read(model, np.random.default_rng([SEED, *name.encode()]), branch)
-        np.savez(folder / f"{name}.npz", **found)
-        print(name, len(model.graph.node), "nodes")
+        np.savez(arguments.folder / f"{name}.npz", **found)
+        print(name, len(model.graph.node), "nodes,", len(set(found["tokens"].tolist())), "different tokens")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-//! Networks that remember: language models as ONNX Runtime GenAI's builder and Optimum write them, and states that are replaced.
+//! Networks that remember: language models as ONNX Runtime GenAI's builder, Optimum and torch write them, and states that are replaced.
 //!
-//! `decoders/make.py` made the models, and the tokens and logits that ONNX Runtime gives. Every one generates as `flashmem-run generate`
+//! `decoders/make.py` and `decoders/exports.py` made the models, and the tokens and logits that ONNX Runtime gives. Every one generates as `flashmem-run generate`
 //! does, the prompt through an entry of several tokens and the rest through one of one, over a cache of fixed room that stays on the
 //! device: at full residency, at a tenth of the weights, and at its smallest budget, with the same bits.
 
@@ -8,6 +8,7 @@
 #[expect(dead_code, reason = "reports are the program's")]
 mod decoder;
 #[path = "../../runtime/src/cli/generate/entry.rs"]
+#[expect(dead_code, reason = "nothing comes with these prompts")]
 mod entry;
 #[path = "../../runtime/tests/support/inject.rs"]
 #[expect(dead_code, reason = "stalls are the runtime's tests")]
@@ -47,7 +48,10 @@ const TOLERANCE_F16: f64 = 1e-2;
 #[derive(Clone, Copy, PartialEq)]
 enum Cache {
     Appended,
+    /// The mask's length has the name that Optimum gives it.
     Moved,
+    /// It has the name that `exports.py` gives it.
+    MovedByTorch,
 }
 
 fn decoder_options(cache: Cache) -> CompileOptions {
@@ -59,6 +63,7 @@ fn import_options(cache: Cache, tokens: u64) -> ImportOptions {
     let (past, total, mask) = match cache {
         Cache::Appended => (ROOM, "total_sequence_length", ROOM),
         Cache::Moved => (ROOM - 1, "past_sequence_length + sequence_length", ROOM - 1 + tokens),
+        Cache::MovedByTorch => (ROOM - 1, "total_sequence_length", ROOM - 1 + tokens),
     };
     let sizes = [("batch_size", 1), ("sequence_length", tokens), ("past_sequence_length", past), (total, mask)];
     let states = StateOptions { recognised: true, pairs: Vec::new() };
@@ -109,7 +114,7 @@ fn step(cache: Cache, token: i64, position: u64) -> Vec<(&'static str, Tensor)> 
     let ids = ("input_ids", Tensor::from_i64(&[1, 1], &[token]));
     match cache {
         Cache::Appended => vec![ids, ("attention_mask", Tensor::from_i64(&[1, ROOM], &mask))],
-        Cache::Moved => {
+        Cache::Moved | Cache::MovedByTorch => {
             mask.reverse();
             let place = ("position_ids", Tensor::from_i64(&[1, 1], &[position as i64]));
             vec![ids, ("attention_mask", Tensor::from_i64(&[1, ROOM], &mask)), place]
@@ -158,7 +163,7 @@ fn states(bundle: &Path) -> anyhow::Result<Vec<State>> {
 
 /// Greedy tokens by entries, and the logits that each was chosen from.
 fn greedy_by_entries(session: &mut Session, prompt: &[i64], count: usize) -> anyhow::Result<(Vec<i64>, Vec<Vec<f32>>)> {
-    let mut decoder = Decoder::of(session)?;
+    let mut decoder = Decoder::of(session, &[])?;
     let mut logits = vec![decoder.read(prompt, true)?];
     let mut tokens = vec![most_likely(&logits[0])];
     while tokens.len() < count {
@@ -181,11 +186,16 @@ fn decoders() -> anyhow::Result<Vec<(String, PathBuf, Cache)>> {
     let mut decoders = Vec::new();
     for model in onnx_files(&models("decoders"))? {
         let name = model.file_stem().expect("a file").to_string_lossy().into_owned();
-        let cache = if name.ends_with("optimum") { Cache::Moved } else { Cache::Appended };
+        let ends = |kind: &str| name.ends_with(kind);
+        let cache = match () {
+            () if ends("optimum") => Cache::Moved,
+            () if ends("torch24") => Cache::MovedByTorch,
+            () => Cache::Appended,
+        };
         decoders.push((name, model, cache));
     }
     decoders.retain(|(name, ..)| name != "window");
-    assert_eq!(decoders.len(), 15);
+    assert_eq!(decoders.len(), 20);
     Ok(decoders)
 }
 
@@ -226,7 +236,7 @@ fn a_prompt_in_pieces_is_one_token_by_token() -> anyhow::Result<()> {
         let mut session = Session::builder(&single).on(&context).open()?;
         let expected = greedy(&mut session, cache, &prompt, 8)?;
         let mut session = Session::builder(&whole).on(&context).open()?;
-        let mut decoder = Decoder::of(&mut session)?;
+        let mut decoder = Decoder::of(&mut session, &[])?;
         assert_eq!(decoder.pieces(prompt.len() as u64), [PREFILL, PREFILL, 1, 1, 1], "{name}");
         let logits = decoder.read(&prompt, false)?;
         let error = relative_l2(&logits, &expected.1[0]);
@@ -242,7 +252,7 @@ fn a_bundle_that_cannot_generate_is_refused_by_what_it_lacks() -> anyhow::Result
     let import = import_options(Cache::Appended, PREFILL);
     compile_quietly(&model, &bundle, &CompileOptions { import, ..options(Encoding::F32) })?;
     let mut session = Session::builder(&bundle).on(&context).open()?;
-    let refused = Decoder::of(&mut session).err().map(|error| error.to_string()).unwrap_or_default();
+    let refused = Decoder::of(&mut session, &[]).err().map(|error| error.to_string()).unwrap_or_default();
     assert!(refused.contains("takes 4:") && refused.contains("--set sequence_length=1"), "{refused}");
     Ok(())
 }

@@ -15,5 +15,5 @@ pub use control::{CancelToken, Progress, ProgressFn, RunRequest};
 pub use error::{Error, InputError, SelfTestError};
 pub use options::{IoMode, IoNote, Options};
 pub use phases::{Mark, Span};
-pub use stats::{IoStats, MemoryStats, Phases, PlanStats, RunRecord, Stats};
+pub use stats::{IoStats, MAX_RUN_RECORDS, MemoryStats, Phases, PlanStats, RunRecord, Stats};
 pub use tensor::{NetworkInfo, Outputs, PortInfo, Tensor};

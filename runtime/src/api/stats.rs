@@ -32,7 +32,10 @@ pub struct Stats {
     pub load_ms: f64,
     /// From the start of opening to the first outputs; `None` before. The command line counts from the process's start.
     pub cold_ms: Option<f64>,
-    /// Every completed run. JSON has a list for each field: `runs_ms`, `setup_runs_ms`, `submit_runs_ms`, `bytes_read_runs`.
+    /// Completed runs.
+    pub run_count: u64,
+    /// The last [`MAX_RUN_RECORDS`] of them: a session that goes on and on does not grow. JSON has a list for each field:
+    /// `runs_ms`, `setup_runs_ms`, `submit_runs_ms`, `bytes_read_runs`.
     #[serde(flatten, serialize_with = "lists")]
     pub runs: Vec<RunRecord>,
     /// When phases of opening and of the first run ended, and what took how long.
@@ -101,6 +104,9 @@ pub struct IoStats {
     #[serde(rename = "io_note")]
     pub note: Option<String>,
 }
+
+/// Most completed runs that are remembered one by one.
+pub const MAX_RUN_RECORDS: usize = 4096;
 
 /// One completed run.
 #[derive(Debug, Clone, Copy, PartialEq)]

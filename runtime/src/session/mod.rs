@@ -10,6 +10,7 @@ mod context;
 mod measure;
 mod network;
 mod opening;
+mod records;
 mod run;
 mod self_test;
 mod state;

@@ -6,6 +6,7 @@
 //! it needs it. Bundle, budget and limits are checked before anything is allocated on the device.
 
 use super::context::Context;
+use super::records::Records;
 use super::run::{Condition, Session, declared_peak_bytes, host_bytes};
 use crate::api::{Error, Mark, Options};
 use crate::device::adapter::{self, Chosen};
@@ -70,7 +71,7 @@ pub(super) async fn open(
         condition: Condition::Settled { repeats: false },
         load_ms,
         cold_ms: None,
-        runs: Vec::new(),
+        runs: Records::default(),
         bytes_read_before,
         cache_state,
         states: None,

@@ -1,5 +1,6 @@
 //! The session, what it is in between two steps of its life, its runs and what it says about them.
 
+use super::records::Records;
 use crate::api::{Error, IoStats, MemoryStats, Options, Outputs, PlanStats, PortInfo, RunRecord, RunRequest, Stats};
 use crate::device::{Ledger, plan_bytes};
 use crate::io::FileMode;
@@ -22,7 +23,7 @@ pub struct Session {
     pub(super) load_ms: f64,
     pub(super) cold_ms: Option<f64>,
     /// Completed runs.
-    pub(super) runs: Vec<RunRecord>,
+    pub(super) runs: Records,
     /// Bytes read before the run that is going on, or the next one.
     pub(super) bytes_read_before: u64,
     /// What became of the pipeline cache, when one was requested.
@@ -118,7 +119,8 @@ impl Session {
             pipeline_cache: self.cache_state,
             load_ms: self.load_ms,
             cold_ms: self.cold_ms,
-            runs: self.runs.clone(),
+            run_count: self.runs.count,
+            runs: self.runs.last(),
             phases: self.loaded.timeline.phases(),
         }
     }

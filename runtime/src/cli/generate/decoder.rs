@@ -5,7 +5,7 @@
 
 use super::entry::{Entry, entries};
 use anyhow::Context as _;
-use flashmem_runtime::Session;
+use flashmem_runtime::{Session, Tensor};
 
 /// A session, and where it is in a text.
 pub struct Decoder<'s> {
@@ -17,9 +17,10 @@ pub struct Decoder<'s> {
 }
 
 impl<'s> Decoder<'s> {
-    /// Looks at what a session takes and gives, and sets it to the start of a text.
-    pub fn of(session: &'s mut Session) -> anyhow::Result<Self> {
-        let entries = entries(session)?;
+    /// Looks at what a session takes and gives, and sets it to the start of a text, with which come the inputs that
+    /// [`given`](super::entry::given) names.
+    pub fn of(session: &'s mut Session, given: &[(String, Tensor)]) -> anyhow::Result<Self> {
+        let entries = entries(session, given)?;
         session.reset_state()?;
         Ok(Self { session, entries, length: 0 })
     }
@@ -29,9 +30,9 @@ impl<'s> Decoder<'s> {
         self.entries.last().and_then(Entry::room)
     }
 
-    /// Runs so far, of which the last `count` read this many bytes.
-    pub fn bytes_read(&self, count: usize) -> u64 {
-        self.session.stats().runs.iter().rev().take(count).map(|run| run.bytes_read).sum()
+    /// Bytes read so far, opening included.
+    pub fn bytes_read(&self) -> u64 {
+        self.session.stats().io.bytes_read
     }
 
     /// The tokens of each run that would read so many more.
@@ -60,11 +61,11 @@ impl<'s> Decoder<'s> {
 
     /// The logits behind a piece that is as wide as its entry.
     fn run(&mut self, entry: usize, piece: &[i64]) -> anyhow::Result<Vec<f32>> {
-        let (entry, position) = (&self.entries[entry], self.length);
-        let inputs = entry.inputs(piece, position);
+        let (entry, position) = (&mut self.entries[entry], self.length);
+        entry.feed(piece, position);
         let outputs = match &entry.network {
-            Some(name) => self.session.run_network(name, &inputs),
-            None => self.session.run(&inputs),
+            Some(name) => self.session.run_network(name, entry.inputs()),
+            None => self.session.run(entry.inputs()),
         };
         let outputs = outputs.with_context(|| format!("token {position} failed"))?;
         self.length += piece.len() as u64;

@@ -2,7 +2,8 @@
 //!
 //! A bundle of one network has one entry. In a linked one, every network that takes `input_ids` and gives `logits` is an entry, and all of
 //! them remember the same. A cache to which new entries are appended has its valid tokens at the start, so the mask is ones up to the
-//! last one; one that is shifted has them at the end, and so has the mask. It runs nothing.
+//! last one; one that is shifted has them at the end, and so has the mask. Inputs that none of this is said of, an encoder's values say, come
+//! with the prompt and stay the same in every run. It runs nothing.
 
 use anyhow::{Context as _, bail, ensure};
 use flashmem_runtime::{ElementType, PortInfo, Session, Tensor};
@@ -14,7 +15,11 @@ pub struct Entry {
     pub network: Option<String>,
     /// Tokens of a run.
     pub width: u64,
-    inputs: Vec<(PortInfo, Fed)>,
+    ports: Vec<(PortInfo, Fed)>,
+    /// What the last run was given, in the order of `ports`.
+    inputs: Vec<(String, Tensor)>,
+    /// Tokens that the states have room for, where `past_length` says how many there are.
+    states_room: Option<u64>,
     /// Logits of a token.
     vocabulary: usize,
 }
@@ -32,6 +37,8 @@ enum Fed {
     MaskFromStart,
     /// Ones for what there is, up to the last place.
     MaskToEnd,
+    /// The same in every run, as it came with the prompt.
+    Given,
 }
 
 /// What a network takes, gives and remembers.
@@ -42,11 +49,22 @@ struct Ports {
     states: Vec<PortInfo>,
 }
 
-/// The entries of a bundle, widest first; the last one takes one token.
-pub fn entries(session: &Session) -> anyhow::Result<Vec<Entry>> {
+/// The inputs of a bundle that are to come with the prompt.
+pub fn given(session: &Session) -> anyhow::Result<Vec<PortInfo>> {
+    let mut ports: Vec<PortInfo> = Vec::new();
+    for port in networks(session)?.into_iter().flat_map(|network| network.inputs) {
+        if !FED.contains(&port.name.as_str()) && ports.iter().all(|other| other.name != port.name) {
+            ports.push(port);
+        }
+    }
+    Ok(ports)
+}
+
+/// The entries of a bundle, widest first; the last one takes one token. Inputs that came with the prompt stay the same in all runs.
+pub fn entries(session: &Session, given: &[(String, Tensor)]) -> anyhow::Result<Vec<Entry>> {
     let networks = networks(session)?;
     check_states(&networks, &session.states())?;
-    let mut entries = networks.iter().map(Entry::of).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut entries = networks.iter().map(|ports| Entry::of(ports, given)).collect::<anyhow::Result<Vec<_>>>()?;
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.width));
     let all = || entries.iter().map(Entry::described).collect::<Vec<_>>().join(", ");
     let takes_one = entries.last().is_some_and(|entry| entry.width == 1);
@@ -107,17 +125,24 @@ fn check_states(networks: &[Ports], of_session: &[PortInfo]) -> anyhow::Result<(
 }
 
 impl Entry {
-    fn of(ports: &Ports) -> anyhow::Result<Self> {
-        let ids = ports.inputs.iter().find(|port| port.name == "input_ids");
+    fn of(network: &Ports, given: &[(String, Tensor)]) -> anyhow::Result<Self> {
+        let ids = network.inputs.iter().find(|port| port.name == "input_ids");
         let ids = ids.context("the bundle has no input `input_ids`")?;
         let width = elements(ids);
         ensure!(ids.shape.last() == Some(&width), "{ids}: one text at a time is generated: --set batch_size=1");
-        let inputs = ports.inputs.iter().map(|port| Ok((port.clone(), fed(port, width, &ports.states)?)));
-        let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
-        let logits = ports.outputs.iter().find(|port| port.name == "logits");
+        let (mut ports, mut inputs) = (Vec::new(), Vec::new());
+        for port in &network.inputs {
+            let fed = fed(port, width, &network.states)?;
+            inputs.push((port.name.clone(), first_value(port, fed, given)?));
+            ports.push((port.clone(), fed));
+        }
+        let logits = network.outputs.iter().find(|port| port.name == "logits");
         let logits = logits.context("the bundle has no output `logits`")?;
         let vocabulary = *logits.shape.last().with_context(|| format!("{logits}: it has no axis of tokens"))? as usize;
-        Ok(Self { network: ports.network.clone(), width, inputs, vocabulary })
+        let counts = ports.iter().any(|(_, fed)| *fed == Fed::Length);
+        let states_room = network.states.iter().filter_map(|state| state.shape.get(2).copied()).max();
+        let states_room = states_room.filter(|_| counts);
+        Ok(Self { network: network.network.clone(), width, ports, inputs, states_room, vocabulary })
     }
 
     /// For people.
@@ -126,26 +151,31 @@ impl Entry {
         format!("{}{name}", self.width)
     }
 
-    /// Most tokens of a text, the run's own included, as far as the inputs say it.
+    /// Most tokens of a text, the run's own included, as far as inputs and states say it.
     pub fn room(&self) -> Option<u64> {
-        let masks = self.inputs.iter().filter(|(_, fed)| matches!(fed, Fed::MaskFromStart | Fed::MaskToEnd));
-        masks.map(|(port, _)| elements(port)).min()
+        let masks = self.ports.iter().filter(|(_, fed)| matches!(fed, Fed::MaskFromStart | Fed::MaskToEnd));
+        masks.map(|(port, _)| elements(port)).chain(self.states_room).min()
     }
 
-    /// The inputs of a run of `tokens`, of which the first has this position.
-    pub fn inputs(&self, tokens: &[i64], position: u64) -> Vec<(&str, Tensor)> {
+    /// Makes the inputs those of a run of `tokens`, of which the first has this position.
+    pub fn feed(&mut self, tokens: &[i64], position: u64) {
         let end = position + tokens.len() as u64;
-        let value = |(port, fed): &(PortInfo, Fed)| {
+        for ((port, fed), (_, input)) in self.ports.iter().zip(&mut self.inputs) {
             let count = elements(port);
-            match fed {
+            *input = match fed {
                 Fed::Tokens => tensor(port, tokens),
                 Fed::Positions => tensor(port, &(position..end).map(|place| place as i64).collect::<Vec<_>>()),
                 Fed::Length => tensor(port, &[position as i64]),
                 Fed::MaskFromStart => tensor(port, &(0..count).map(|i| i64::from(i < end)).collect::<Vec<_>>()),
                 Fed::MaskToEnd => tensor(port, &(0..count).map(|i| i64::from(i + end >= count)).collect::<Vec<_>>()),
-            }
-        };
-        self.inputs.iter().map(|input| (input.0.name.as_str(), value(input))).collect()
+                Fed::Given => continue,
+            };
+        }
+    }
+
+    /// What [`Entry::feed`] made.
+    pub fn inputs(&self) -> &[(String, Tensor)] {
+        &self.inputs
     }
 
     /// Those of the last token, of all that a run gave.
@@ -160,11 +190,16 @@ fn elements(port: &PortInfo) -> u64 {
     port.shape.iter().product()
 }
 
+/// Names of the inputs that follow from the text.
+const FED: [&str; 4] = ["input_ids", "position_ids", "past_length", "attention_mask"];
+
 /// What an input is given, by its name and shape.
 fn fed(port: &PortInfo, width: u64, states: &[PortInfo]) -> anyhow::Result<Fed> {
+    if !FED.contains(&port.name.as_str()) {
+        return Ok(Fed::Given);
+    }
     ensure!(matches!(port.element, ElementType::I64 | ElementType::I32), "{port}: integers are needed to generate");
     Ok(match port.name.as_str() {
-        "input_ids" => Fed::Tokens,
         "position_ids" => {
             ensure!(elements(port) == width, "{port}: a run of {width} tokens has as many positions");
             Fed::Positions
@@ -177,10 +212,25 @@ fn fed(port: &PortInfo, width: u64, states: &[PortInfo]) -> anyhow::Result<Fed> 
             let appended = states.iter().any(|state| state.shape.get(2) == Some(&elements(port)));
             if appended { Fed::MaskFromStart } else { Fed::MaskToEnd }
         }
-        _ => bail!(
-            "{port}: nothing is known of this input; input_ids, attention_mask, position_ids and past_length are fed"
-        ),
+        _ => Fed::Tokens,
     })
+}
+
+/// What is given before there is a text: nothing, or what came with the prompt.
+fn first_value(port: &PortInfo, fed: Fed, given: &[(String, Tensor)]) -> anyhow::Result<Tensor> {
+    if fed != Fed::Given {
+        return Ok(Tensor::from_i64(&[0], &[]));
+    }
+    let found = given.iter().find(|(name, _)| *name == port.name);
+    let (_, value) =
+        found.with_context(|| format!("{port}: it does not follow from the text, and must come with it"))?;
+    ensure!(
+        value.element == port.element && value.shape == port.shape,
+        "{port}: what came with the text has type {:?} and shape {:?}",
+        value.element,
+        value.shape
+    );
+    Ok(value.clone())
 }
 
 fn tensor(port: &PortInfo, values: &[i64]) -> Tensor {
@@ -194,7 +244,7 @@ fn tensor(port: &PortInfo, values: &[i64]) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::{Entry, Fed, Ports, check_states, fed};
-    use flashmem_runtime::{ElementType, PortInfo};
+    use flashmem_runtime::{ElementType, PortInfo, Tensor};
 
     fn port(name: &str, element: ElementType, shape: &[u64]) -> PortInfo {
         PortInfo { name: name.to_owned(), element, shape: shape.to_vec() }
@@ -222,7 +272,7 @@ mod tests {
         assert_eq!(fed_i64("attention_mask", &[1, 8], 4).expect("a mask"), Fed::MaskToEnd);
         let said = |name: &str, shape: &[u64]| fed_i64(name, shape, 8).expect_err("it is not fed").to_string();
         assert!(said("position_ids", &[1, 1]).contains("a run of 4 tokens"));
-        assert!(said("token_type_ids", &[1, 1]).contains("nothing is known of this input"));
+        assert_eq!(fed_i64("token_type_ids", &[1, 1], 8).expect("it comes with the prompt"), Fed::Given);
         let floats = fed(&port("input_ids", ElementType::F32, &[1, 1]), 1, &cache(8));
         assert!(floats.expect_err("no integers").to_string().contains("integers are needed"));
     }
@@ -230,16 +280,37 @@ mod tests {
     #[test]
     fn several_tokens_have_positions_and_ones_for_all_that_is_there() {
         let values = |mask, rows| {
-            let entry = Entry::of(&ports("a", 3, mask, rows)).expect("an entry");
+            let mut entry = Entry::of(&ports("a", 3, mask, rows), &[]).expect("an entry");
             assert_eq!((entry.width, entry.room()), (3, Some(mask)));
-            let inputs = entry.inputs(&[7, 8, 9], 2);
-            inputs.into_iter().map(|(_, tensor)| tensor.as_i64().expect("integers")).collect::<Vec<_>>()
+            entry.feed(&[7, 8, 9], 2);
+            entry.inputs().iter().map(|(_, tensor)| tensor.as_i64().expect("integers")).collect::<Vec<_>>()
         };
         assert_eq!(values(8, 8), [vec![7, 8, 9], vec![2, 3, 4], vec![1, 1, 1, 1, 1, 0, 0, 0]]);
         assert_eq!(values(8, 5), [vec![7, 8, 9], vec![2, 3, 4], vec![0, 0, 0, 1, 1, 1, 1, 1]]);
         let mut batch = ports("a", 3, 8, 8);
         batch.inputs[0].shape = vec![2, 3];
-        assert!(Entry::of(&batch).expect_err("two texts").to_string().contains("--set batch_size=1"));
+        assert!(Entry::of(&batch, &[]).expect_err("two texts").to_string().contains("--set batch_size=1"));
+    }
+
+    #[test]
+    fn what_does_not_follow_from_the_text_comes_with_it() {
+        let mut ports = ports("a", 1, 8, 8);
+        ports.inputs.push(port("encoder_hidden_states", ElementType::F32, &[1, 2, 3]));
+        let values = |shape: &[u64]| vec![("encoder_hidden_states".to_owned(), Tensor::from_f32(shape, &[0.5; 6]))];
+        let mut entry = Entry::of(&ports, &values(&[1, 2, 3])).expect("an entry");
+        entry.feed(&[7], 2);
+        assert_eq!(entry.inputs()[3], values(&[1, 2, 3])[0]);
+        let said = |given: &[_]| Entry::of(&ports, given).expect_err("it is missing").to_string();
+        assert!(said(&[]).contains("encoder_hidden_states") && said(&[]).contains("must come with it"));
+        assert!(said(&values(&[1, 3, 2])).contains("shape [1, 3, 2]"));
+    }
+
+    #[test]
+    fn room_is_that_of_the_states_where_the_length_is_told() {
+        let mut ports = ports("a", 1, 8, 8);
+        ports.inputs[2] = port("past_length", ElementType::I64, &[1]);
+        let entry = Entry::of(&ports, &[]).expect("an entry");
+        assert_eq!(entry.room(), Some(8));
     }
 
     #[test]

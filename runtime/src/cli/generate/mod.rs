@@ -30,12 +30,13 @@ use std::time::Instant;
 
 prompt.npz holds `input_ids`, integers of shape (1, n). Tokens go to standard output as they come. The bundle takes one token a run
 (`input_ids`, and where the model has them `attention_mask`, `position_ids` and `past_length`), gives `logits`, and has states. Of a bundle of several
-entries of one model, which share their states, a prompt goes through the widest that fit, and then through narrower ones.")]
+entries of one model, which share their states, a prompt goes through the widest that fit, and then through narrower ones. What else the bundle takes, as
+`encoder_hidden_states` or an encoder's keys and values, comes from prompt.npz by its name, and is the same in every run.")]
 pub struct GenerateArguments {
     /// The bundle.
     #[arg(value_name = "BUNDLE.fmplan")]
     pub bundle: PathBuf,
-    /// The prompt: `input_ids`, integers of shape (1, n) (.npz).
+    /// The prompt: `input_ids`, integers of shape (1, n), and inputs that do not follow from tokens (.npz).
     #[arg(long, value_name = "IN.npz")]
     pub prompt_ids: PathBuf,
     /// Most tokens to generate.
@@ -147,7 +148,8 @@ impl Text {
 }
 
 fn generate(session: &mut Session, prompt: &[i64], arguments: &GenerateArguments) -> anyhow::Result<Text> {
-    let mut decoder = Decoder::of(session)?;
+    let given = npz::read(&arguments.prompt_ids, &entry::given(session)?)?;
+    let mut decoder = Decoder::of(session, &given)?;
     let runs = prompt.len() as u64 + u64::from(arguments.tokens) - 1;
     if let Some(room) = decoder.room() {
         ensure!(
@@ -162,7 +164,7 @@ fn generate(session: &mut Session, prompt: &[i64], arguments: &GenerateArguments
     let pieces = decoder.pieces(prompt.len() as u64);
     let start = Instant::now();
     let mut logits = decoder.read(prompt, arguments.tokens > 1)?;
-    let read = start.elapsed();
+    let (read, read_bytes) = (start.elapsed(), decoder.bytes_read());
     loop {
         let token = sampler.choose(&logits)?;
         text.tokens.push(token);
@@ -177,6 +179,6 @@ fn generate(session: &mut Session, prompt: &[i64], arguments: &GenerateArguments
     }
     outln!("");
     let written = (text.tokens.len() - 1, start.elapsed().saturating_sub(read));
-    report::generated((&pieces, read), written, decoder.bytes_read(written.0));
+    report::generated((&pieces, read), written, decoder.bytes_read() - read_bytes);
     Ok(text)
 }
