@@ -40,9 +40,9 @@ mod time;
 mod trace;
 
 pub use api::{
-    CancelToken, Error, InputError, IoMode, IoNote, IoStats, MAX_RUN_RECORDS, Mark, MemoryStats, NetworkInfo, Options,
-    Outputs, Phases, PlanStats, PortInfo, Progress, ProgressFn, RunRecord, RunRequest, SelfTestError, Span, Stats,
-    Tensor,
+    CancelToken, ConnectionInfo, Error, InputError, IoMode, IoNote, IoStats, MAX_RUN_RECORDS, Mark, MemoryStats,
+    NetworkInfo, Options, Outputs, Phases, PlanStats, PortInfo, Progress, ProgressFn, RunRecord, RunRequest,
+    SelfTestError, Span, Stats, Tensor,
 };
 pub use flashmem_plan_format::plan::{ElementType, PageId};
 pub use flashmem_plan_format::source::{FileSource, MemorySource, ReadAt};

@@ -84,6 +84,7 @@ fn entries(model: &Path, bundle: &Path, cache: Cache, budget_bytes: Option<u64>)
         limits: DeviceLimits::GUARANTEED,
         solver: SolverKind::default(),
         options: Vec::new(),
+        connections: Vec::new(),
     };
     compile_entries(model, bundle, &entries, (&options, &link), &mut |_, _| ())
 }

@@ -7,7 +7,7 @@ mod inject;
 
 use anyhow::Context as _;
 use flashmem_compiler::compile::CompileOptions;
-use flashmem_compiler::link::{LinkError, LinkInput, LinkOptions, LinkReport, link};
+use flashmem_compiler::link::{ConnectionRequest, LinkError, LinkInput, LinkOptions, LinkReport, link};
 use flashmem_compiler::profile::DeviceLimits;
 use flashmem_compiler::schedule::SolverKind;
 use flashmem_plan_format::plan::Encoding;
@@ -53,6 +53,7 @@ fn link_options(networks: usize, budget_bytes: Option<u64>) -> LinkOptions {
         limits: DeviceLimits::GUARANTEED,
         solver: SolverKind::default(),
         options: Vec::new(),
+        connections: Vec::new(),
     }
 }
 
@@ -283,5 +284,91 @@ fn bundles_that_do_not_fit_are_refused_by_name() -> anyhow::Result<()> {
     let refused = linked(&[("a", &output), ("b", &small)], &small, &link_options(2, None)).err();
     let error = anyhow::Error::from(refused.context("a linked bundle is refused")?);
     assert!(format!("{error:#}").contains("the bundle holds several networks: a, b"), "{error:#}");
+    Ok(())
+}
+
+fn connection(from: (u32, &str), to: (u32, &str)) -> ConnectionRequest {
+    ConnectionRequest { from: (from.0, from.1.to_owned()), to: (to.0, to.1.to_owned()) }
+}
+
+/// An encoder's states go to its decoder, and a denoiser's sample to its own next step, on the device and through the host: under the
+/// smallest budget, with a stranger in between.
+#[test]
+fn what_is_handed_over_on_the_device_has_the_bits_of_the_way_through_the_host() -> anyhow::Result<()> {
+    let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
+    let names = ["whisper-medium-encoder", "whisper-medium-decoder", "sd-unet", "vit"];
+    let members: Vec<_> =
+        names.iter().map(|name| member(folder.path(), &context, name)).collect::<anyhow::Result<_>>()?;
+    let [plain, app] = ["plain.fmplan", "app.fmplan"].map(|name| folder.path().join(name));
+    let bundles: Vec<_> = members.iter().map(|member| (member.name.as_str(), member.bundle.as_path())).collect();
+    let connections = vec![
+        connection((0, "last_hidden_state"), (1, "encoder_hidden_states")),
+        connection((2, "out_sample"), (2, "sample")),
+    ];
+    let connected = LinkOptions { connections, ..link_options(members.len(), Some(1)) };
+    let least = match linked(&bundles, &app, &connected) {
+        Err(LinkError::TooSmall { smallest_bytes, .. }) => smallest_bytes,
+        other => anyhow::bail!("a budget of one byte is not refused: {other:?}"),
+    };
+    let without = smallest(&bundles, &plain)?;
+    assert!(least > without, "what lies between two networks is declared: {least} {without}");
+    linked(&bundles, &app, &LinkOptions { budget_bytes: Some(least), ..connected.clone() })?;
+    linked(&bundles, &plain, &link_options(members.len(), Some(without)))?;
+    let [mut device, mut host] = [&app, &plain].map(|path| Session::builder(path).on(&context).open());
+    let (device, host) = (device.as_mut().expect("it opens"), host.as_mut().expect("it opens"));
+    let mut sample = None;
+    for (step, position) in [2_usize, 0, 1, 2, 3, 1, 2, 0, 3, 2, 1].into_iter().enumerate() {
+        let Member { name, inputs, .. } = &members[position];
+        let taken = |name: &str| (name == "encoder_hidden_states" && position == 1) || (name == "sample" && step > 0);
+        let given: Vec<_> = inputs.iter().filter(|(name, _)| !taken(name)).cloned().collect();
+        let mut through_host = given.clone();
+        if position == 1 {
+            let hidden = members[0].outputs.get("last_hidden_state").context("the encoder gives it")?;
+            through_host.push(("encoder_hidden_states".to_owned(), hidden.clone()));
+        }
+        through_host.extend(sample.clone().filter(|_| position == 2).map(|value| ("sample".to_owned(), value)));
+        let expected = host.run_network(name, &through_host)?;
+        let found = device.run_network(name, RunRequest::new(&given).with_connected_outputs())?;
+        assert!(found == expected, "step {step}: `{name}` gives other bits than through the host");
+        sample = expected.get("out_sample").cloned().or(sample);
+    }
+    let memory = device.stats().memory;
+    assert!(memory.measured_peak_bytes <= memory.declared_peak_bytes, "{memory:?}");
+    Ok(())
+}
+
+#[test]
+fn connections_that_cannot_be_are_refused_by_name() -> anyhow::Result<()> {
+    let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
+    let names = ["whisper-medium-encoder", "gptneo-s", "resnet50", "vit"];
+    let members: Vec<_> =
+        names.iter().map(|name| member(folder.path(), &context, name)).collect::<anyhow::Result<_>>()?;
+    let bundles: Vec<_> = members.iter().map(|member| (member.name.as_str(), member.bundle.as_path())).collect();
+    let output = folder.path().join("app.fmplan");
+    let refused = |requests: &[ConnectionRequest]| -> anyhow::Result<String> {
+        let options = LinkOptions { connections: requests.to_vec(), ..link_options(members.len(), None) };
+        let error = linked(&bundles, &output, &options).err().context("it is refused")?;
+        Ok(format!("{:#}", anyhow::Error::from(error)))
+    };
+    let ids = members[1].inputs.iter().find(|(name, _)| name == "input_ids").context("it has ids")?;
+    assert_eq!(ids.1.element, flashmem_runtime::ElementType::I64);
+    let cases = [
+        (
+            connection((0, "other"), (2, "image")),
+            "network `whisper-medium-encoder` has no output `other`; it has last_hidden_state",
+        ),
+        (connection((3, "logits"), (2, "picture")), "network `resnet50` has no input `picture`; it has image"),
+        (
+            connection((3, "logits"), (2, "image")),
+            "`vit.logits` cannot be handed to `resnet50.image` on the device: shape [1, 10], and the input takes [1, 3, 64, 64]",
+        ),
+        (
+            connection((3, "logits"), (1, "input_ids")),
+            "`vit.logits` cannot be handed to `gptneo-s.input_ids` on the device: elements of type F32, and the input takes I64",
+        ),
+    ];
+    for (request, expected) in cases {
+        assert_eq!(refused(&[request])?, expected);
+    }
     Ok(())
 }

@@ -184,6 +184,10 @@ pub struct LinkArgs {
     /// Whether bundles of one model, compiled with different --set, have their states in common, or every network its own.
     #[arg(long, value_enum, default_value = "shared")]
     pub states: StatesArg,
+    /// Hands an output to an input on the device, without the host, e.g. unet.out=vae.in; repeatable. Types (f32, i32, i64) and
+    /// shapes must be equal. A run that is given no tensor for the input takes what was handed to it last.
+    #[arg(long, value_name = "NAME.OUTPUT=NAME.INPUT")]
+    pub connect: Vec<String>,
     /// Device profile: a TOML file or the name of a built-in one, for the device's limits; rates are those of the bundles
     /// [default: desktop].
     #[arg(long, value_name = "PROFILE.toml")]

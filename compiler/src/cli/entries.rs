@@ -63,6 +63,7 @@ fn link_options(args: &CompileArgs, entries: &[Entry], options: &CompileOptions)
         limits: options.profile.limits,
         solver: options.solver,
         options: described.collect(),
+        connections: Vec::new(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use flashmem_plan_format::byte_size;
 use flashmem_plan_format::container::{OpenedBundle, OpenedNetwork};
+use flashmem_plan_format::linked::Connection;
 use flashmem_plan_format::plan::{Command, Plan, Port, State};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -45,10 +46,25 @@ pub fn print(path: &Path, opened: &OpenedBundle, as_json: bool, verified: bool) 
             outln!("    loads {pages} pages for `{next}`, which then takes {ms:.1} ms");
         }
     }
+    for (output, input) in connections(opened) {
+        outln!("  {output} goes to {input} on the device");
+    }
     if verified {
         outln!("  every page and row matches its hash");
     }
     Ok(())
+}
+
+/// Output and input of every connection, each behind its network's name.
+fn connections(opened: &OpenedBundle) -> Vec<(String, String)> {
+    let network = |position: u32| &opened.networks[position as usize];
+    let named = |connection: &Connection| {
+        let (from, to) = (network(connection.from), network(connection.to));
+        let output = &from.bundle.plan.outputs[connection.output as usize].name;
+        let input = &to.bundle.plan.inputs[connection.input as usize].name;
+        (format!("{}.{output}", from.name), format!("{}.{input}", to.name))
+    };
+    opened.connections.iter().map(named).collect()
 }
 
 pub(super) fn port(port: &Port) -> Value {
@@ -91,6 +107,7 @@ fn as_value(opened: &OpenedBundle) -> Value {
         "staging_pages": plan.staging_pages,
         "options": plan.provenance.options,
         "states": plan.states.iter().map(state).collect::<Vec<_>>(),
+        "connections": connections(opened),
         "networks": opened.networks.iter().map(|network| network_value(network, opened)).collect::<Vec<_>>(),
     })
 }

@@ -4,12 +4,12 @@ use super::args::{LinkArgs, StatesArg};
 use super::error::Usage;
 use super::progress_bar;
 use anyhow::{Context as _, bail, ensure};
-use flashmem_compiler::link::{LinkInput, LinkOptions, LinkReport, NetworkReport, link};
+use flashmem_compiler::link::{ConnectionRequest, LinkInput, LinkOptions, LinkReport, NetworkReport, link};
 use flashmem_compiler::profile::{DEFAULT_PROFILE, DeviceProfile};
 use flashmem_compiler::schedule::SolverKind;
 use flashmem_plan_format::byte_size;
 use flashmem_plan_format::files::{Named, OutputFile, check_outputs};
-use flashmem_plan_format::linked::MAX_NETWORKS;
+use flashmem_plan_format::linked::{Connection, Linked, MAX_NETWORKS};
 use std::path::Path;
 
 /// Most runs of a sequence.
@@ -56,11 +56,13 @@ fn parsed(args: &LinkArgs) -> anyhow::Result<(Vec<LinkInput>, LinkOptions)> {
             .map(|(network, _)| sequence.iter().filter(|run| **run == network).count() as f64)
             .collect(),
     };
+    let connections = args.connect.iter().map(|text| connection(text, &names)).collect::<anyhow::Result<Vec<_>>>()?;
     let profile = DeviceProfile::load(args.device.as_deref().unwrap_or(DEFAULT_PROFILE)).context("--device")?;
     let described = [
         args.calls.as_ref().map(|text| ("calls".to_owned(), text.clone())),
         args.sequence.as_ref().map(|text| ("sequence".to_owned(), text.clone())),
     ];
+    let connected = args.connect.iter().map(|text| ("connect".to_owned(), text.clone()));
     let options = LinkOptions {
         budget_bytes,
         calls,
@@ -68,7 +70,8 @@ fn parsed(args: &LinkArgs) -> anyhow::Result<(Vec<LinkInput>, LinkOptions)> {
         shares_states: args.states == StatesArg::Shared,
         limits: profile.limits,
         solver: SolverKind::default(),
-        options: described.into_iter().flatten().collect(),
+        options: described.into_iter().flatten().chain(connected).collect(),
+        connections,
     };
     Ok((inputs, options))
 }
@@ -82,6 +85,23 @@ fn input(text: &str) -> anyhow::Result<LinkInput> {
     let path = Path::new(text);
     let name = path.file_stem().and_then(|stem| stem.to_str()).with_context(|| format!("`{text}` names no file"))?;
     Ok(LinkInput { name: name.to_owned(), path: path.to_owned() })
+}
+
+/// `unet.out=vae.in`. Names of networks and tensors may have dots and equals signs of their own: the first reading with networks on both
+/// sides counts, and of two networks the one with the longer name.
+fn connection(text: &str, names: &[&str]) -> anyhow::Result<ConnectionRequest> {
+    let port = |text: &str| {
+        let of = |(network, name): (u32, &&str)| {
+            let port = text.strip_prefix(*name)?.strip_prefix('.').filter(|port| !port.is_empty())?;
+            Some((name.len(), (network, port.to_owned())))
+        };
+        (0_u32..).zip(names).filter_map(of).max_by_key(|(length, _)| *length).map(|(_, port)| port)
+    };
+    let mut readings = text.match_indices('=').map(|(at, _)| (port(&text[..at]), port(&text[at + 1..])));
+    let found = readings.find_map(|(from, to)| Some(ConnectionRequest { from: from?, to: to? }));
+    found.with_context(|| {
+        format!("--connect {text} is not NETWORK.OUTPUT=NETWORK.INPUT, with networks of {}", names.join(", "))
+    })
 }
 
 /// `a=10,b=1`; networks that are not named run once.
@@ -144,6 +164,7 @@ pub(super) fn print(output: &Path, report: &LinkReport) {
         outln!("  {note}");
     }
     report.networks.iter().for_each(|network| print_network(network, report));
+    linked.connections.iter().for_each(|connection| print_connection(connection, linked));
     if let Some((us, bound_us)) = report.sequence_us {
         let gap = (us - bound_us) / us * 100.0;
         outln!(
@@ -178,9 +199,15 @@ fn print_network(network: &NetworkReport, report: &LinkReport) {
     }
 }
 
+fn print_connection(connection: &Connection, linked: &Linked) {
+    let [from, to] = [connection.from, connection.to].map(|network| &linked.networks[network as usize]);
+    let (output, input) = (&from.plan.outputs[connection.output as usize], &to.plan.inputs[connection.input as usize]);
+    outln!("  {}.{} goes to {}.{} on the device", from.name, output.name, to.name, input.name);
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{calls, input, sequence, streaming_without_budget};
+    use super::{calls, connection, input, sequence, streaming_without_budget};
 
     #[test]
     fn pages_beyond_the_slots_are_mentioned_only_without_a_budget() {
@@ -196,6 +223,19 @@ mod tests {
         let named = input("unet=a/b=c.fmplan").unwrap();
         assert_eq!((named.name.as_str(), named.path.to_str()), ("unet", Some("a/b=c.fmplan")));
         assert!(input("=a.fmplan").is_err() && input("a=").is_err());
+    }
+
+    #[test]
+    fn connections_find_networks_in_names_with_dots_and_equals_signs() {
+        let names = ["unet", "unet.v2", "a=b"];
+        let read = |text| connection(text, &names).map(|found| (found.from, found.to)).ok();
+        let port = |network: u32, name: &str| (network, name.to_owned());
+        assert_eq!(read("unet.out=a=b.x"), Some((port(0, "out"), port(2, "x"))));
+        assert_eq!(read("unet.v2.out.0=unet.x=y"), Some((port(1, "out.0"), port(0, "x=y"))));
+        assert_eq!(read("a=b.out=unet.in"), Some((port(2, "out"), port(0, "in"))));
+        for wrong in ["", "unet.out", "unet.out=vae.in", "unet=unet.x", "unet.=unet.x", "unet.out="] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

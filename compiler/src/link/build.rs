@@ -131,6 +131,7 @@ pub fn build(members: &[Member], shared: &Shared, options: &LinkOptions, choice:
         memory: MemoryDeclaration::default(),
         budget_bytes: options.budget_bytes,
         options: options.options.clone(),
+        connections: shared.connections.clone(),
     };
     for network in &mut linked.networks {
         declare(&mut network.plan, network.constants_bytes)?;

@@ -1,17 +1,18 @@
 //! Bundles of one network each become one bundle of several, which take turns in one arena under one budget.
 //!
-//! `share.rs` finds what is equal (pages, tables, constants, states, kernels) and stores it once, `choose.rs` decides ring, slots and
+//! `share.rs` finds what is equal (pages, tables, constants, states, kernels) and stores it once, `connect.rs` what goes from one to another on the device, `choose.rs` decides ring, slots and
 //! which pages stay, `build.rs` makes the linked plans with new command lists, `write.rs` copies rows and pages. A linked bundle needs
 //! nothing but the bundles: each holds its whole scheduling problem. Kernels, parameters and page cuts stay as they were compiled, so
 //! every network gives the bits of its own bundle.
 
 mod build;
 mod choose;
+mod connect;
 mod share;
 mod types;
 mod write;
 
-pub use types::{LinkError, LinkInput, LinkOptions, LinkReport, NetworkReport};
+pub use types::{ConnectionRequest, LinkError, LinkInput, LinkOptions, LinkReport, NetworkReport};
 
 use crate::stages::problem_of_plan;
 use build::sequence_bound_us;
@@ -58,7 +59,7 @@ fn link_members(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<LinkReport, LinkError> {
     check_page_sizes(members)?;
-    let shared = share::share(members, options.shares_states)?;
+    let shared = share::share(members, options)?;
     let chosen = choose::choose(members, &shared, options)?;
     let bound_us = sequence_bound_us(members, &chosen.linked, &options.sequence);
     let sequence_us = chosen.sequence_us(&options.sequence).map(|us| (us, bound_us));

@@ -3,9 +3,10 @@
 //! Pages and tables are compared by their checksums first and then byte by byte; constants byte by byte; states by model, name, type
 //! and shape; kernels by their text. What is stored comes in the order of the networks.
 
-use super::types::{LinkError, Member};
+use super::connect::connect;
+use super::types::{LinkError, LinkOptions, Member};
 use crate::narrow::{count32, index32};
-use flashmem_plan_format::linked::PageRange;
+use flashmem_plan_format::linked::{Connection, PageRange};
 use flashmem_plan_format::plan::{BINDING_ALIGNMENT, PageId, Pipeline, RowTable};
 use flashmem_plan_format::source::ReadAt as _;
 use std::collections::BTreeMap;
@@ -42,13 +43,16 @@ pub struct Shared {
     pub state_offsets_bytes: Vec<Vec<u64>>,
     /// For every network, the position of each of its pipelines' sources.
     pub kernels: Vec<Vec<u32>>,
+    /// What goes from one network to another without the host.
+    pub connections: Vec<Connection>,
 }
 
 /// Finds what is equal.
-pub fn share(members: &[Member], shares_states: bool) -> Result<Shared, LinkError> {
+pub fn share(members: &[Member], options: &LinkOptions) -> Result<Shared, LinkError> {
     let (pages, page_origins) = pages(members)?;
     let (tables, row_tables, table_origins) = tables(members)?;
     let (constants_offsets_bytes, constants) = constants(members);
+    let (state_offsets_bytes, state_bytes) = states(members, options.shares_states);
     Ok(Shared {
         pages,
         page_origins,
@@ -57,8 +61,9 @@ pub fn share(members: &[Member], shares_states: bool) -> Result<Shared, LinkErro
         tables,
         constants,
         constants_offsets_bytes,
-        state_offsets_bytes: states(members, shares_states),
+        state_offsets_bytes,
         kernels: kernels(members),
+        connections: connect(members, &options.connections, state_bytes)?,
     })
 }
 
@@ -204,11 +209,11 @@ fn constants(members: &[Member]) -> (Vec<u64>, Vec<u8>) {
     (offsets, section)
 }
 
-/// States of one model that have one name, type and shape are one state, if they are to be shared.
-fn states(members: &[Member], shares_states: bool) -> Vec<Vec<u64>> {
+/// States of one model that have one name, type and shape are one state, if they are to be shared. Their offsets, and where all end.
+fn states(members: &[Member], shares_states: bool) -> (Vec<Vec<u64>>, u64) {
     let mut known = Vec::new();
     let mut end_bytes = 0_u64;
-    let place = |(index, member): (usize, &Member)| {
+    let mut place = |(index, member): (usize, &Member)| {
         let of_model = if shares_states { member.bundle.plan.provenance.model_hash.clone() } else { index.to_string() };
         let mut of_network = Vec::new();
         for state in &member.bundle.plan.states {
@@ -223,7 +228,8 @@ fn states(members: &[Member], shares_states: bool) -> Vec<Vec<u64>> {
         }
         of_network
     };
-    members.iter().enumerate().map(place).collect()
+    let offsets = members.iter().enumerate().map(&mut place).collect();
+    (offsets, end_bytes)
 }
 
 fn kernels(members: &[Member]) -> Vec<Vec<u32>> {

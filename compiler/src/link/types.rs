@@ -4,7 +4,7 @@ use crate::profile::DeviceLimits;
 use crate::schedule::verify::Violation;
 use crate::schedule::{Problem, ScheduleError, SolverKind};
 use flashmem_plan_format::container::{BundleError, Summary, WriteError};
-use flashmem_plan_format::linked::Linked;
+use flashmem_plan_format::linked::{Linked, Unconnectable};
 use flashmem_plan_format::source::FileSource;
 use flashmem_plan_format::{Bundle, byte_size};
 use std::io;
@@ -36,6 +36,17 @@ pub struct LinkOptions {
     pub solver: SolverKind,
     /// How the bundle came about, for people.
     pub options: Vec<(String, String)>,
+    /// Outputs that go to inputs on the device.
+    pub connections: Vec<ConnectionRequest>,
+}
+
+/// An output of one network that the next run of another one, or its own, takes as an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionRequest {
+    /// Position of the network that gives it, and the output's name.
+    pub from: (u32, String),
+    /// Position of the network that takes it, and the input's name.
+    pub to: (u32, String),
 }
 
 /// What is known about a network when it is linked.
@@ -127,6 +138,36 @@ pub enum LinkError {
         network: String,
         /// What was found.
         violations: Vec<Violation>,
+    },
+    /// A connection of a port that its network does not have.
+    #[error("network `{network}` has no {kind} `{name}`; it has {}", .available.join(", "))]
+    UnknownPort {
+        /// The network.
+        network: String,
+        /// Output or input.
+        kind: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// An output that cannot be the input.
+    #[error("`{from}` cannot be handed to `{to}` on the device")]
+    Unconnectable {
+        /// Network and output.
+        from: String,
+        /// Network and input.
+        to: String,
+        /// Why.
+        source: Unconnectable,
+    },
+    /// The same connection again.
+    #[error("`{from}` is connected to `{to}` twice")]
+    ConnectedTwice {
+        /// Network and output.
+        from: String,
+        /// Network and input.
+        to: String,
     },
     /// Sizes overflow.
     #[error("the memory of the linked bundle exceeds 64 bits")]

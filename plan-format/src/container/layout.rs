@@ -11,7 +11,7 @@ use super::section_kind::SectionKind;
 /// First bytes of every bundle.
 pub const MAGIC: [u8; 8] = *b"\x89FMPLAN\n";
 /// Version of the format, of the plan types included.
-pub const VERSION: u32 = 15;
+pub const VERSION: u32 = 16;
 
 pub(crate) const HEADER_BYTES: usize = 24;
 pub(crate) const ENTRY_BYTES: usize = 56;

@@ -8,7 +8,7 @@ use super::layout::{self, HEADER_BYTES, Layout, Section};
 use super::section_kind::SectionKind;
 use super::sections::{self, Golden};
 use crate::codec;
-use crate::linked::{self, Linked, Placed, StoredPlan, Turns};
+use crate::linked::{self, Connection, Linked, Placed, StoredPlan, Turns};
 use crate::plan::{PageId, Plan, RowTable};
 use crate::replay::{ReplayReport, replay};
 use crate::source::ReadAt;
@@ -40,6 +40,8 @@ pub struct OpenedBundle {
     pub bundle: Bundle,
     /// Nothing in a bundle of one network.
     pub networks: Vec<OpenedNetwork>,
+    /// What goes from one to another without the host.
+    pub connections: Vec<Connection>,
 }
 
 /// One of several networks, at its place among the others.
@@ -58,14 +60,16 @@ impl OpenedBundle {
     pub fn open(source: &dyn ReadAt) -> Result<Self, BundleError> {
         let (layout, hash) = read_layout(source)?;
         check_padding(&layout, source)?;
-        let (plan, networks) = match read_stored_plan(&layout, source)? {
+        let (plan, networks, connections) = match read_stored_plan(&layout, source)? {
             StoredPlan::One(plan) => {
                 let bundle = read_one(*plan, layout, hash, source)?;
-                return Ok(Self { bundle, networks: Vec::new() });
+                return Ok(Self { bundle, networks: Vec::new(), connections: Vec::new() });
             }
             StoredPlan::Several(linked) => {
                 check_linked_lengths(&layout, &linked)?;
-                check_linked(*linked)?
+                let connections = linked.connections.clone();
+                let (plan, networks) = check_linked(*linked)?;
+                (plan, networks, connections)
             }
         };
         let constants = read_section(&layout, SectionKind::Constants, source)?;
@@ -85,7 +89,7 @@ impl OpenedBundle {
         });
         let networks = networks.collect();
         let bundle = Bundle { constants, page_checksums, ..own(plan, ReplayReport::default()) };
-        Ok(Self { bundle, networks })
+        Ok(Self { bundle, networks, connections })
     }
 }
 
@@ -120,7 +124,7 @@ impl Bundle {
 
     /// Opens a bundle of one network and leaves its golden values in the file, where they count against no budget.
     pub fn open_without_golden(source: &dyn ReadAt) -> Result<Self, BundleError> {
-        let OpenedBundle { bundle, networks } = OpenedBundle::open(source)?;
+        let OpenedBundle { bundle, networks, .. } = OpenedBundle::open(source)?;
         if networks.is_empty() {
             return Ok(bundle);
         }

@@ -3,12 +3,14 @@
 //! Checked: names; one page shape and one ring; pages, row tables and kernels are the bundle's, and each of these is somebody's;
 //! a kept slot has one page, whoever keeps it, and a network's kept slots are those that its own replay finds resident from run to
 //! run; the arena has as many slots as the networks imply; constants lie apart or in one place; states lie apart or are the same
-//! tensor; hand-overs name networks and pages that there are; requirements and memory are what the networks imply; the budget covers
+//! tensor; connections are of outputs
+//! that can be the inputs, behind all states; hand-overs name networks and pages that there are; requirements and memory are what the networks imply; the budget covers
 //! it. Plans must have passed `validate` and `replay`. Deliberately not checked: whether equal offsets of constants hold equal bytes,
 //! which no reader could tell from a network that was made so. What runs find after each other is `proof.rs`.
 
+use super::connect::connectable;
 use super::place::slots_of_pages;
-use super::types::{Linked, MAX_NETWORK_NAME_BYTES, MAX_NETWORKS, Network};
+use super::types::{Connection, Linked, MAX_NETWORK_NAME_BYTES, MAX_NETWORKS, Network};
 use super::violation::LinkViolation;
 use crate::implied::memory_kinds;
 use crate::plan::{BINDING_ALIGNMENT, Command, MAX_PAGES, MemoryDeclaration, PageId, Pipeline, Plan, SlotId, State};
@@ -26,6 +28,7 @@ pub fn check(linked: &Linked) -> Result<(), Violations<LinkViolation>> {
         check.pages();
         check.slots();
         check.constants();
+        check.connections();
         check.states();
         check.row_tables();
         check.kernels();
@@ -188,10 +191,55 @@ impl<'a> Check<'a> {
                 places.push((*offset, state.slice.size_bytes, network));
             }
         }
-        self.apart("states", places);
-        if linked.state_bytes().is_none() || linked.constants_bytes().is_none() {
+        // Whoever sets states back must not touch what lies between two networks.
+        let end_bytes = linked.state_bytes().unwrap_or(u64::MAX);
+        places.extend(self.connected_places());
+        if linked.connections.iter().any(|connection| connection.offset_bytes < end_bytes) {
+            let network = linked.connections.iter().map(|connection| connection.to).min().unwrap_or(0);
+            self.found.push(LinkViolation::Overlap { network, what: "connections", offset_bytes: end_bytes });
+        }
+        self.apart("states and connections", places);
+        if linked.state_buffer_bytes().is_none() || linked.constants_bytes().is_none() {
             self.found.push(LinkViolation::Overflow);
         }
+    }
+
+    fn connections(&mut self) {
+        let linked = self.linked;
+        for (connection, own) in (0_u32..).zip(&linked.connections) {
+            let mut earlier = linked.connections[..connection as usize].iter();
+            let is_same = |other: &Connection| {
+                (other.from, other.output, other.to, other.input) == (own.from, own.output, own.to, own.input)
+            };
+            let is_there = linked.connected_input(own).is_some() && linked.connected_output(own).is_some();
+            if !is_there || earlier.clone().any(is_same) {
+                self.found.push(LinkViolation::Connection { connection });
+                continue;
+            }
+            let plan = |network: u32| &linked.networks[network as usize].plan;
+            if let Err(reason) = connectable((plan(own.from), own.output), (plan(own.to), own.input)) {
+                self.found.push(LinkViolation::Unconnectable { connection, reason });
+            }
+            let is_misplaced = |other: &Connection| {
+                ((other.to, other.input) == (own.to, own.input)) != (other.offset_bytes == own.offset_bytes)
+            };
+            if earlier.any(is_misplaced) {
+                let offset_bytes = own.offset_bytes;
+                self.found.push(LinkViolation::ConnectionPlace { connection, offset_bytes });
+            }
+        }
+    }
+
+    /// Where connected inputs lie between runs, each once.
+    fn connected_places(&self) -> Vec<(u64, u64, u32)> {
+        let place = |own: &Connection| {
+            let slice = self.linked.connected_input(own)?.slice?;
+            Some((own.offset_bytes, slice.size_bytes, own.to, own.input))
+        };
+        let mut places: Vec<_> = self.linked.connections.iter().filter_map(place).collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().map(|(offset_bytes, bytes, to, _)| (offset_bytes, bytes, to)).collect()
     }
 
     /// Places must start each at the first aligned offset behind the one before, or be the same.

@@ -28,7 +28,7 @@ impl Linked {
             staging_bytes: granules(page_bytes)?.checked_mul(staging_pages)?,
             activation_bytes: granules(most(|plan| Some(plan.activation_bytes))?.max(1))?,
             constant_bytes: granules(self.constants_bytes()?)?,
-            state_bytes: granules(self.state_bytes()?)?,
+            state_bytes: granules(self.state_buffer_bytes()?)?,
             params_bytes: granules(self.params_offsets_bytes()?.last()?.max(&1).to_owned())?,
             input_staging_bytes: granules(most(Plan::input_upload_bytes)?)?,
             readback_bytes: granules(most(|plan| Some(plan.largest_read_back_bytes()))?.min(MAX_READBACK_BYTES))?,
@@ -70,7 +70,7 @@ impl Linked {
             visit(Limit::TextureArrayLayers, self.slot_count.into());
         }
         let params = self.params_offsets_bytes().and_then(|offsets| offsets.last().copied());
-        for bytes in [params, self.constants_bytes(), self.state_bytes()] {
+        for bytes in [params, self.constants_bytes(), self.state_buffer_bytes()] {
             visit(Limit::BufferBytes, bytes.unwrap_or(u64::MAX));
         }
     }

@@ -39,6 +39,23 @@ pub struct Linked {
     pub budget_bytes: Option<u64>,
     /// How they were linked: options and what is proven, for people.
     pub options: Vec<(String, String)>,
+    /// Outputs that other networks' runs take as inputs without the host, in order.
+    pub connections: Vec<Connection>,
+}
+
+/// An output of one network that is an input of another's next run, or of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Position of the network that gives it.
+    pub from: u32,
+    /// Position among its outputs.
+    pub output: u32,
+    /// Position of the network that takes it.
+    pub to: u32,
+    /// Position among its inputs.
+    pub input: u32,
+    /// Where it lies in between, in the state buffer: connections to one input have one place.
+    pub offset_bytes: u64,
 }
 
 /// One network of a linked bundle.

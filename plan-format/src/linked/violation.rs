@@ -1,5 +1,6 @@
 //! Everything that can be wrong with a linked bundle besides its networks' own plans. Only the wording is here.
 
+use super::connect::Unconnectable;
 use crate::plan::{PageId, SlotId};
 
 /// A rule that a linked bundle breaks.
@@ -66,6 +67,17 @@ pub enum LinkViolation {
         "network {network}: hand-over {index} has no successor of its own, is out of order, or has more pages than that streams"
     )]
     HandOver { network: u32, index: u32 },
+    /// A connection of a port that there is not, or that is there twice.
+    #[error("connection {connection} is of no output and input, or of the same as another one")]
+    Connection { connection: u32 },
+    /// A connection of an output that cannot be the input.
+    #[error("connection {connection}: {reason}")]
+    Unconnectable { connection: u32, reason: Unconnectable },
+    /// Connections to one input with two places, or to two inputs with one.
+    #[error(
+        "connection {connection} has its tensor at offset {offset_bytes}, which is another input's, or not the place of its own"
+    )]
+    ConnectionPlace { connection: u32, offset_bytes: u64 },
     /// A device limit that is used beyond what is declared.
     #[error("{limit} of {used} is used, and {declared} declared")]
     Requirement { limit: &'static str, used: u64, declared: u64 },

@@ -44,7 +44,7 @@ pub fn bundle(input: &[u8]) {
         file
     };
     let source = MemorySource::from(file);
-    let Ok(OpenedBundle { mut bundle, networks }) = OpenedBundle::open(&source) else { return };
+    let Ok(OpenedBundle { mut bundle, networks, .. }) = OpenedBundle::open(&source) else { return };
     if networks.is_empty() {
         check_accepted(&bundle.plan);
         bundle.golden = bundle.read_golden(&source).ok().flatten();

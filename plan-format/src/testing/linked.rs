@@ -5,7 +5,7 @@
 
 use super::{constants, declare, drop_page, finished, load, small_plan};
 use crate::container::BundleWriter;
-use crate::linked::{HandOver, Linked, Network, PageRange};
+use crate::linked::{Connection, HandOver, Linked, Network, PageRange};
 use crate::plan::{Command, MemoryDeclaration, PageId, Plan, Requirements, SlotId};
 use std::io::Cursor;
 
@@ -70,7 +70,17 @@ pub fn linked() -> Linked {
         memory: MemoryDeclaration::default(),
         budget_bytes: Some(64 << 20),
         options: vec![("calls".to_owned(), "first=2".to_owned())],
+        connections: vec![],
     };
+    declare_linked(&mut linked);
+    linked
+}
+
+/// As [`linked`], and what one gives as `y` the other takes as `x`: `second` from `first`, and `first` from either.
+pub fn connected() -> Linked {
+    let mut linked = linked();
+    let connection = |from: u32, to: u32, offset_bytes| Connection { from, output: 0, to, input: 0, offset_bytes };
+    linked.connections = vec![connection(0, 1, 0), connection(1, 0, 256), connection(0, 0, 256)];
     declare_linked(&mut linked);
     linked
 }
@@ -83,7 +93,12 @@ pub fn declare_linked(linked: &mut Linked) {
 
 /// The bundle of [`linked`]: a page has its number and 1 in its first 64 elements, and both networks have the same constants.
 pub fn linked_bundle() -> Vec<u8> {
+    bundle_of(&linked())
+}
+
+/// The bundle of [`linked`] with other connections.
+pub fn bundle_of(linked: &Linked) -> Vec<u8> {
     let both = [constants(), constants()].concat();
-    let writer = BundleWriter::new_linked(Cursor::new(Vec::new()), &linked(), &both).expect("it is valid");
+    let writer = BundleWriter::new_linked(Cursor::new(Vec::new()), linked, &both).expect("it is valid");
     finished(writer, LINKED_PAGES)
 }

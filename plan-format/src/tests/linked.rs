@@ -2,11 +2,13 @@
 
 use super::kinds;
 use crate::codec;
+use crate::indices::{IndexBound, IndexPort, Walk};
 use crate::linked::{Arena, LinkViolation, Linked, PageRange, Placed, StoredPlan, check, place, prove, turn};
 use crate::plan::{Buffer, BufferSlice, Command, ElementType, PageId, Plan, SlotId, State};
 use crate::replay::replay;
+use crate::row_indices::RowIndices;
 use crate::source::MemorySource;
-use crate::testing::linked::{declare_linked, linked, linked_bundle};
+use crate::testing::linked::{bundle_of, connected, declare_linked, linked, linked_bundle};
 use crate::testing::mutate::each_mutation;
 use crate::testing::random::SplitMix64;
 use crate::testing::{declare, small_bundle};
@@ -16,7 +18,7 @@ use crate::{Bundle, BundleError, OpenedBundle, Violations};
 kinds! {
     LinkViolation: NetworkCount, Name, PageRows, StagingPages, TooMany, PageCount, PageRange, PageUnused, TableLength, KeptSlot,
     KeptPages, KeptSlotUnused, SlotCount, Overlap, StateShape, RowTable, RowTableOrder, KernelUnused, HandOver, Requirement, Memory,
-    Overflow, Budget, Residency, RingOverrun, NeverSubmitted, LoadSlot,
+    Overflow, Budget, Connection, Unconnectable, ConnectionPlace, Residency, RingOverrun, NeverSubmitted, LoadSlot,
 }
 
 #[test]
@@ -113,9 +115,34 @@ fn every_rule_is_broken_by_name() {
             }
         }),
         ("Overflow", |linked| linked.memory.host_bytes = u64::MAX),
+        ("Memory", |linked| linked.memory.state_bytes = 0),
+        ("Connection", |linked| linked.connections[0].to = 2),
+        ("Connection", |linked| linked.connections[0].output = 1),
+        ("Connection", |linked| linked.connections.push(linked.connections[0])),
+        ("ConnectionPlace", |linked| linked.connections[2].offset_bytes = 512),
+        ("ConnectionPlace", |linked| linked.connections[0].offset_bytes = 256),
+        ("Overlap", |linked| linked.connections[0].offset_bytes = 512),
+        ("Overlap", |linked| {
+            linked.networks[0].plan.states.push(state(&[64]));
+            linked.networks[0].state_offsets_bytes.push(512);
+        }),
+        ("Unconnectable", |linked| linked.connections[0].input = 1),
+        ("Unconnectable", |linked| linked.networks[0].plan.outputs[0].shape = vec![64]),
+        ("Unconnectable", |linked| linked.networks[0].plan.inputs[0].slice = None),
+        ("Unconnectable", |linked| {
+            linked.networks[1].plan.inputs[0].element = ElementType::F16;
+            linked.networks[0].plan.outputs[0].element = ElementType::F16;
+        }),
+        ("Unconnectable", |linked| {
+            let bound = linked.networks[1].plan.index_bounds[0].clone();
+            linked.networks[1].plan.index_bounds.push(IndexBound { port: IndexPort::Input(0), ..bound });
+        }),
+        ("Unconnectable", |linked| {
+            linked.networks[1].plan.row_gathers[0].indices = RowIndices::of_input(0, Walk::all(2));
+        }),
     ];
     for (expected, change) in cases {
-        let mut changed = linked();
+        let mut changed = connected();
         change(&mut changed);
         let found = checked(changed).expect_err(expected);
         assert!(found.list.iter().any(|violation| kind(violation) == *expected), "{expected}: {found}");
@@ -137,6 +164,25 @@ fn states_of_one_shape_are_one_state() {
     declare_linked(&mut shared);
     let (plan, ..) = checked(shared).unwrap();
     assert_eq!((plan.states.len(), plan.state_bytes()), (1, Some(256)));
+}
+
+/// What goes from one to another lies behind the states, and is declared.
+#[test]
+fn connections_are_read_as_they_were_written_and_declared() {
+    let mut written = connected();
+    let opened = OpenedBundle::open(&MemorySource::from(bundle_of(&written))).unwrap();
+    assert_eq!(opened.connections, written.connections);
+    assert_eq!((written.state_bytes(), written.state_buffer_bytes()), (Some(0), Some(512)));
+    assert_eq!((written.memory.state_bytes, linked().memory.state_bytes), (4096, 0));
+    assert!(opened.bundle.plan.states.is_empty(), "they are no states");
+    written.networks[1].plan.states.push(state(&[64]));
+    written.networks[1].state_offsets_bytes.push(0);
+    written.connections.iter_mut().for_each(|connection| connection.offset_bytes += 256);
+    let constants_bytes = written.networks[1].constants_bytes;
+    declare(&mut written.networks[1].plan, constants_bytes);
+    declare_linked(&mut written);
+    checked(written.clone()).unwrap();
+    assert_eq!((written.state_bytes(), written.state_buffer_bytes()), (Some(256), Some(768)));
 }
 
 /// Runs of networks in a random order on slots and staging buffers of page numbers, which know nothing of what was left out: what a
@@ -232,7 +278,7 @@ fn loads_of_pages_that_are_there_are_left_out_and_others_announced() {
 /// Mutations of the encoded bundle: refused, or right in any order.
 #[test]
 fn what_is_accepted_is_right_in_any_order() {
-    let mut short = linked();
+    let mut short = connected();
     for network in &mut short.networks {
         network.plan.pipelines.iter_mut().for_each(|pipeline| pipeline.source = "s".to_owned());
         declare(&mut network.plan, network.constants_bytes);

@@ -48,13 +48,14 @@ pub struct RunRequest<'a> {
     pub(crate) inputs: Vec<(&'a str, &'a Tensor)>,
     pub(crate) progress: Option<ProgressFn<'a>>,
     pub(crate) cancel: Option<CancelToken>,
+    pub(crate) connected_outputs: bool,
 }
 
 impl<'a> RunRequest<'a> {
     /// Nothing attached.
     pub fn new<N: AsRef<str>>(inputs: &'a [(N, Tensor)]) -> Self {
         let inputs = inputs.iter().map(|(name, tensor)| (name.as_ref(), tensor)).collect();
-        Self { inputs, progress: None, cancel: None }
+        Self { inputs, progress: None, cancel: None, connected_outputs: false }
     }
 
     /// Calls `progress` when the run starts and after every page.
@@ -67,6 +68,12 @@ impl<'a> RunRequest<'a> {
     #[must_use]
     pub fn with_cancel(self, token: &CancelToken) -> Self {
         Self { cancel: Some(token.clone()), ..self }
+    }
+
+    /// Gives outputs that other networks take on the device to the caller, too.
+    #[must_use]
+    pub fn with_connected_outputs(self) -> Self {
+        Self { connected_outputs: true, ..self }
     }
 
     pub(crate) fn report(&mut self, pages_done: u32, pages_total: u32) {

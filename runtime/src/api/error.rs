@@ -85,6 +85,12 @@ pub enum Error {
     /// A trace of several networks.
     #[error("a session of several networks cannot be traced")]
     TraceOfSeveral,
+    /// Sessions on one device may hold no more together.
+    #[error(
+        "a session of {needed_bytes} bytes does not fit the budget of {budget_bytes} that sessions on this device share: {}",
+        holding(held)
+    )]
+    SharedBudget { needed_bytes: u64, budget_bytes: u64, held: Vec<(String, u64)> },
     /// An earlier failure took the device with it.
     #[error("the session cannot run again: {reason}")]
     SessionLost { reason: String },
@@ -116,6 +122,12 @@ pub enum Error {
     SelfTest(#[from] SelfTestError),
 }
 
+/// Who holds how much of a budget.
+fn holding(held: &[(String, u64)]) -> String {
+    let each = held.iter().map(|(name, bytes)| format!("`{name}` holds {bytes}"));
+    if held.is_empty() { "nobody else holds any".to_owned() } else { each.collect::<Vec<_>>().join(", ") }
+}
+
 fn listed(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
@@ -134,6 +146,11 @@ pub enum InputError {
     /// An input that is not given.
     #[error("input `{name}` is missing; the model takes {expected}")]
     Missing { name: String, expected: String },
+    /// A connected input that is not given, and was not handed over yet.
+    #[error(
+        "input `{name}` is not given, and nothing was handed to it: none of {} has completed a run", sources.join(", ")
+    )]
+    NotHanded { name: String, sources: Vec<String> },
     /// Another element type.
     #[error("input `{name}` has elements of type {found:?}, expected {expected:?}")]
     Element { name: String, found: ElementType, expected: ElementType },
@@ -211,6 +228,7 @@ impl Error {
             | Self::StateOfSeveral { .. }
             | Self::OtherBundle
             | Self::TraceOfSeveral
+            | Self::SharedBudget { .. }
             | Self::RingStalled { .. }
             | Self::ComputedIndex { .. }
             | Self::IntegerOverflow { .. }

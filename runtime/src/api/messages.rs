@@ -70,15 +70,22 @@ fn errors() -> String {
         StateOfSeveral { name: text("past") };
         OtherBundle;
         TraceOfSeveral;
+        SharedBudget {
+            needed_bytes: 3_000_000,
+            budget_bytes: 4_000_000,
+            held: vec![(text("depth"), 1_500_000), (text("vit"), 500_000)],
+        };
     })
 }
 
 fn input_errors() -> String {
+    let text_of = str::to_owned;
     let (name, expected) = (|| "ids".to_owned(), || "`x` (F32 [1, 64]), `ids` (I64 [2])".to_owned());
     examples!(InputError {
         Unknown { name: name(), expected: expected() };
         Duplicate { name: name() };
         Missing { name: name(), expected: expected() };
+        NotHanded { name: text_of("latent"), sources: vec![text_of("unet.out"), text_of("encoder.z")] };
         Element { name: name(), found: ElementType::F32, expected: ElementType::I64 };
         Shape { name: name(), found: vec![3], expected: vec![2] };
         Length { name: name(), found_bytes: 8, expected_bytes: 16 };

@@ -16,4 +16,4 @@ pub use error::{Error, InputError, SelfTestError};
 pub use options::{IoMode, IoNote, Options};
 pub use phases::{Mark, Span};
 pub use stats::{IoStats, MAX_RUN_RECORDS, MemoryStats, Phases, PlanStats, RunRecord, Stats};
-pub use tensor::{NetworkInfo, Outputs, PortInfo, Tensor};
+pub use tensor::{ConnectionInfo, NetworkInfo, Outputs, PortInfo, Tensor};

@@ -110,11 +110,30 @@ pub struct NetworkInfo {
     pub predicted_returned_ms: f64,
     /// For networks that it loads for when they are announced: their names, and the predicted times of their runs then.
     pub predicted_next_ms: Vec<(String, f64)>,
+    /// Inputs that take outputs of other networks, or of its own last run, on the device.
+    pub connections: Vec<ConnectionInfo>,
+}
+
+/// An input that takes an output on the device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionInfo {
+    /// The input.
+    pub input: String,
+    /// The network whose runs hand it over.
+    pub network: String,
+    /// The output.
+    pub output: String,
 }
 
 impl NetworkInfo {
-    pub(crate) fn of(name: &str, plan: &Plan, predicted_next_ms: Vec<(String, f64)>) -> Self {
+    pub(crate) fn of(
+        name: &str,
+        plan: &Plan,
+        predicted_next_ms: Vec<(String, f64)>,
+        connections: Vec<ConnectionInfo>,
+    ) -> Self {
         Self {
+            connections,
             name: name.to_owned(),
             predicted_next_ms,
             inputs: plan.inputs.iter().map(PortInfo::of).collect(),

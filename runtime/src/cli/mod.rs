@@ -128,7 +128,7 @@ fn run_once(
     let mut update = |done| progress.update(done);
     let request = RunRequest::new(inputs).with_progress(&mut update);
     match network {
-        Some(name) => session.run_network(name, request),
+        Some(name) => session.run_network(name, request.with_connected_outputs()),
         None => session.run(request),
     }
 }

@@ -4,11 +4,12 @@
 //! decided here. A bundle of one network has none of this.
 
 use super::commands::{CommandList, loads};
-use crate::api::{Error, NetworkInfo};
+use crate::api::{ConnectionInfo, Error, NetworkInfo};
 use crate::device::plan_bytes;
-use flashmem_plan_format::linked::{Arena, HandOver, Turn, Turns, turn};
-use flashmem_plan_format::plan::{Command, PageId};
+use flashmem_plan_format::linked::{Arena, Connection, HandOver, Turn, Turns, turn};
+use flashmem_plan_format::plan::{BufferSlice, Command, PageId, Plan};
 use flashmem_plan_format::{Bundle, OpenedNetwork};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One of several networks.
@@ -30,6 +31,9 @@ pub(crate) struct Networks {
     pub(crate) list: Vec<LoadedNetwork>,
     arena: Arena,
     current: usize,
+    connections: Vec<Connection>,
+    /// Where in the state buffer something was handed over.
+    handed: BTreeSet<u64>,
 }
 
 /// What a run of one of several networks does.
@@ -46,13 +50,14 @@ impl TurnCommands {
 
 impl Networks {
     /// For an arena of so many slots.
-    pub(crate) fn new(opened: Vec<OpenedNetwork>, slot_count: u32) -> Self {
+    pub(crate) fn new(opened: Vec<OpenedNetwork>, connections: Vec<Connection>, slot_count: u32) -> Self {
         let loaded = |opened: OpenedNetwork| {
             let OpenedNetwork { name, bundle, turns } = opened;
             LoadedNetwork { name, bundle: Arc::new(bundle), turns }
         };
         let arena = Arena::empty(if opened.is_empty() { 0 } else { slot_count });
-        Self { list: opened.into_iter().map(loaded).collect(), arena, current: 0 }
+        let list = opened.into_iter().map(loaded).collect();
+        Self { list, arena, current: 0, connections, handed: BTreeSet::new() }
     }
 
     /// Position of the network that runs, or ran last.
@@ -83,7 +88,58 @@ impl Networks {
         let after = |hand_over: &HandOver| {
             (self.list[hand_over.successor as usize].name.clone(), hand_over.successor_us as f64 / 1e3)
         };
-        NetworkInfo::of(&network.name, &network.bundle.plan, network.turns.hand_overs.iter().map(after).collect())
+        let connection = |connection: &Connection| {
+            let from = &self.list[connection.from as usize];
+            ConnectionInfo {
+                input: network.bundle.plan.inputs[connection.input as usize].name.clone(),
+                network: from.name.clone(),
+                output: from.bundle.plan.outputs[connection.output as usize].name.clone(),
+            }
+        };
+        let next_ms = network.turns.hand_overs.iter().map(after).collect();
+        let own = self.connections.iter().filter(|connection| connection.to as usize == position);
+        NetworkInfo::of(&network.name, &network.bundle.plan, next_ms, own.map(connection).collect())
+    }
+
+    /// What a connected input finds: where it lies, or the outputs that may be handed to it when none was. `None` for others.
+    pub(crate) fn handed_to(&self, position: usize, input: u32) -> Option<Result<BufferSlice, Vec<String>>> {
+        let is_own = |connection: &&Connection| (connection.to as usize, connection.input) == (position, input);
+        let own = self.connections.iter().filter(is_own);
+        let first = own.clone().next()?;
+        if self.handed.contains(&first.offset_bytes) {
+            return first.place(&self.list[position].bundle.plan.inputs[input as usize]).map(Ok);
+        }
+        let source = |connection: &Connection| {
+            let from = &self.list[connection.from as usize];
+            format!("`{}.{}`", from.name, from.bundle.plan.outputs[connection.output as usize].name)
+        };
+        Some(Err(own.map(source).collect()))
+    }
+
+    /// Positions of the outputs that a network hands to others, each with a place that it goes to.
+    pub(crate) fn handed_by(&self, position: usize) -> Vec<(usize, BufferSlice)> {
+        let outputs = &self.list[position].bundle.plan.outputs;
+        let own = self.connections.iter().filter(|connection| connection.from as usize == position);
+        let place = |connection: &Connection| {
+            Some((connection.output as usize, connection.place(&outputs[connection.output as usize])?))
+        };
+        own.filter_map(place).collect()
+    }
+
+    /// Takes in what a completed run has handed over.
+    pub(crate) fn hand_over(&mut self, handed: &[(usize, BufferSlice)]) {
+        self.handed.extend(handed.iter().map(|(_, place)| place.offset_bytes));
+    }
+
+    /// Bytes of the buffer of states, with what is handed over behind them; `plan` is what all share.
+    pub(crate) fn state_buffer_bytes(&self, plan: &Plan) -> u64 {
+        let end = |connection: &Connection| {
+            let to = &self.list[connection.to as usize].bundle.plan;
+            let place = connection.place(&to.inputs[connection.input as usize]);
+            place.map_or(0, |place| place.offset_bytes + place.size_bytes)
+        };
+        let states = plan.state_bytes().expect("a validated plan's sizes do not overflow");
+        self.connections.iter().map(end).fold(states, u64::max)
     }
 
     /// The commands of a run of the current network, after which another one, or it again, was announced.

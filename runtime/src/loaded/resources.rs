@@ -198,16 +198,15 @@ impl Staging {
         }
     }
 
-    /// Allocates everything else, but for states that are there already.
+    /// Allocates everything else, but for states that are there already, in a buffer of `state_bytes`.
     pub(crate) async fn complete(
         self,
         gpu: &Gpu,
         (plan, plans): (&Plan, &[&Plan]),
-        states: Option<Buffer>,
+        (states, state_bytes): (Option<Buffer>, u64),
         ledger: &mut Ledger,
     ) -> Result<(Resources, HostBuffers), Error> {
         let mut new = Allocator { gpu, ledger };
-        let state_bytes = plan.state_bytes().expect("a validated plan's sizes do not overflow");
         let states = match states {
             Some(kept) => {
                 new.ledger.record(Kind::States, kept.size());

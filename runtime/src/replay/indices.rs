@@ -3,6 +3,7 @@
 //! Those of inputs before anything of a run happens; those of outputs, which a debugging bundle has for computed indices, before
 //! these are returned. It deliberately knows no operator: the plan says which elements are indices, and of what.
 
+use super::inputs::Bound;
 use crate::api::{Error, InputError, Outputs, Tensor};
 use flashmem_plan_format::indices::{IndexBound, IndexPort};
 use flashmem_plan_format::plan::{ElementType, Plan};
@@ -37,10 +38,10 @@ pub(super) fn float_at(tensor: &Tensor, position: usize) -> Option<f32> {
 }
 
 /// Checks the inputs of a run, which are in the plan's order.
-pub(crate) fn check_inputs(plan: &Plan, inputs: &[&Tensor]) -> Result<(), InputError> {
+pub(crate) fn check_inputs(plan: &Plan, inputs: &[Bound<'_>]) -> Result<(), InputError> {
     for bound in &plan.index_bounds {
         let IndexPort::Input(input) = bound.port else { continue };
-        if let Some((position, index)) = outside(bound, inputs[input as usize]) {
+        if let Some((position, index)) = outside(bound, inputs[input as usize].tensor()) {
             return Err(InputError::IndexRange {
                 name: plan.inputs[input as usize].name.clone(),
                 position,

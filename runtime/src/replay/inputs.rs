@@ -11,8 +11,35 @@ use crate::time::Wait;
 use flashmem_plan_format::plan::{BufferSlice, Plan, Port};
 use wgpu::{BufferViewMut, CommandEncoder};
 
-/// The given tensors in the order of the plan's inputs.
-pub(crate) fn bind_inputs<'a>(plan: &Plan, given: &[(&'a str, &'a Tensor)]) -> Result<Vec<&'a Tensor>, InputError> {
+/// What a run finds for an input.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bound<'a> {
+    /// A tensor of the caller.
+    Given(&'a Tensor),
+    /// What an earlier run has handed over, on the device.
+    Handed(BufferSlice),
+}
+
+impl<'a> Bound<'a> {
+    /// The tensor of an input that the host reads.
+    pub(super) fn tensor(self) -> &'a Tensor {
+        match self {
+            Self::Given(tensor) => tensor,
+            Self::Handed(_) => unreachable!("opening refuses connections to inputs that the host reads"),
+        }
+    }
+}
+
+/// What an input finds that is not given: where it lies on the device, or who would have handed it over. `None` for an input without
+/// connections.
+pub(crate) type Connected<'c> = &'c dyn Fn(u32) -> Option<Result<BufferSlice, Vec<String>>>;
+
+/// The given tensors, and what was handed over, in the order of the plan's inputs.
+pub(crate) fn bind_inputs<'a>(
+    plan: &Plan,
+    given: &[(&'a str, &'a Tensor)],
+    connected: Connected<'_>,
+) -> Result<Vec<Bound<'a>>, InputError> {
     for (position, (name, _)) in given.iter().enumerate() {
         if plan.inputs.iter().all(|port| port.name != *name) {
             return Err(InputError::Unknown { name: (*name).to_owned(), expected: expected(plan) });
@@ -21,13 +48,25 @@ pub(crate) fn bind_inputs<'a>(plan: &Plan, given: &[(&'a str, &'a Tensor)]) -> R
             return Err(InputError::Duplicate { name: (*name).to_owned() });
         }
     }
-    plan.inputs.iter().map(|port| bind_input(plan, port, given)).collect()
+    let inputs = (0_u32..).zip(&plan.inputs);
+    inputs.map(|(index, port)| bind_input(plan, port, given, &|| connected(index))).collect()
 }
 
-fn bind_input<'a>(plan: &Plan, port: &Port, given: &[(&'a str, &'a Tensor)]) -> Result<&'a Tensor, InputError> {
+fn bind_input<'a>(
+    plan: &Plan,
+    port: &Port,
+    given: &[(&'a str, &'a Tensor)],
+    connected: &dyn Fn() -> Option<Result<BufferSlice, Vec<String>>>,
+) -> Result<Bound<'a>, InputError> {
     let name = || port.name.clone();
     let found = given.iter().find(|(name, _)| *name == port.name);
-    let (_, tensor) = *found.ok_or_else(|| InputError::Missing { name: name(), expected: expected(plan) })?;
+    let Some((_, tensor)) = found else {
+        return match connected() {
+            Some(Ok(slice)) => Ok(Bound::Handed(slice)),
+            Some(Err(sources)) => Err(InputError::NotHanded { name: name(), sources }),
+            None => Err(InputError::Missing { name: name(), expected: expected(plan) }),
+        };
+    };
     if tensor.element != port.element {
         return Err(InputError::Element { name: name(), found: tensor.element, expected: port.element });
     }
@@ -39,7 +78,7 @@ fn bind_input<'a>(plan: &Plan, port: &Port, given: &[(&'a str, &'a Tensor)]) -> 
     if found_bytes != expected_bytes {
         return Err(InputError::Length { name: name(), found_bytes, expected_bytes });
     }
-    Ok(tensor)
+    Ok(Bound::Given(tensor))
 }
 
 /// All inputs with type and shape, for messages.
@@ -48,32 +87,47 @@ fn expected(plan: &Plan) -> String {
     ports.collect::<Vec<_>>().join(", ")
 }
 
-/// Fills the staging buffer, which is unmapped then; returns where everything starts in it, and where it belongs.
+/// A copy to where it belongs: from the staging buffer, by its start there, or from what was handed over.
+pub(crate) struct Placed {
+    from: From,
+    to: BufferSlice,
+}
+
+enum From {
+    Staging(u64),
+    Device(BufferSlice),
+}
+
+/// Fills the staging buffer, which is unmapped then; returns where everything comes from, and where it belongs. Inputs have their
+/// places in it whether they are given or not.
 pub(crate) async fn stage(
     input: &Input,
     (staging, held): (&mut WriteBuffer, &mut HeldRows),
-    tensors: &[&Tensor],
+    tensors: &[Bound<'_>],
     wait: &Wait,
-) -> Result<Vec<(u64, BufferSlice)>, Error> {
+) -> Result<Vec<Placed>, Error> {
     let plan = &input.bundle.plan;
     let requested = rows::announce(input, tensors, held)?;
     let view = staging.buffer.get_mapped_range_mut(..);
     let mut view = view.map_err(|error| unmapped("writing inputs", &error))?;
     let mut placed = Vec::new();
     let mut next_bytes = 0;
-    let mut place = |slice: BufferSlice| {
-        let start_bytes = next_bytes;
-        next_bytes += slice.size_bytes;
-        placed.push((start_bytes, slice));
-        start_bytes
-    };
-    for (port, tensor) in plan.inputs.iter().zip(tensors) {
-        if let Some(slice) = port.slice {
-            write_input(&mut view, place(slice), port, tensor)?;
-        }
+    for (port, bound) in plan.inputs.iter().zip(tensors) {
+        let Some(to) = port.slice else { continue };
+        let from = match bound {
+            Bound::Given(tensor) => {
+                write_input(&mut view, next_bytes, port, tensor)?;
+                From::Staging(next_bytes)
+            }
+            Bound::Handed(slice) => From::Device(*slice),
+        };
+        next_bytes += to.size_bytes;
+        placed.push(Placed { from, to });
     }
     for requested in requested {
-        let start_bytes = place(requested.destination());
+        let (start_bytes, to) = (next_bytes, requested.destination());
+        next_bytes += to.size_bytes;
+        placed.push(Placed { from: From::Staging(start_bytes), to });
         rows::gather(input, requested, &mut view, start_bytes, wait).await?;
     }
     drop(view);
@@ -83,15 +137,13 @@ pub(crate) async fn stage(
 }
 
 /// Encodes a copy for everything that is placed.
-pub(crate) fn copy(
-    resources: &Resources,
-    staging: &WriteBuffer,
-    placed: &[(u64, BufferSlice)],
-    encoder: &mut CommandEncoder,
-) {
-    for (start_bytes, slice) in placed {
-        let target = resources.buffer(*slice);
-        encoder.copy_buffer_to_buffer(&staging.buffer, *start_bytes, target, slice.offset_bytes, slice.size_bytes);
+pub(crate) fn copy(resources: &Resources, staging: &WriteBuffer, placed: &[Placed], encoder: &mut CommandEncoder) {
+    for Placed { from, to } in placed {
+        let (source, start_bytes) = match from {
+            From::Staging(start_bytes) => (&staging.buffer, *start_bytes),
+            From::Device(slice) => (resources.buffer(*slice), slice.offset_bytes),
+        };
+        encoder.copy_buffer_to_buffer(source, start_bytes, resources.buffer(*to), to.offset_bytes, to.size_bytes);
     }
 }
 

@@ -12,9 +12,9 @@ mod rows;
 mod walk;
 
 pub(crate) use indices::{check_inputs, check_outputs};
-pub(crate) use inputs::bind_inputs;
+pub(crate) use inputs::{Bound, bind_inputs};
 
-use crate::api::{Error, Mark, Outputs, RunRequest, Span, Tensor};
+use crate::api::{Error, Mark, Outputs, RunRequest, Span};
 use crate::loaded::{CommandList, HostBuffers, Input, Loaded};
 use crate::time::{Stopwatch, Wait};
 use flashmem_plan_format::plan::Plan;
@@ -29,12 +29,20 @@ pub(crate) struct RunResult {
     pub(crate) submit: Duration,
 }
 
+/// What a run takes and gives beside its commands.
+pub(crate) struct Ports<'a> {
+    /// What each input finds, in the plan's order.
+    pub(crate) inputs: Vec<Bound<'a>>,
+    /// Positions of outputs that stay on the device: their tensors are empty.
+    pub(crate) staying: Vec<usize>,
+}
+
 /// Runs once. Reading may have begun already.
 pub(crate) async fn run(
     (loaded, input): (&Loaded, &Input),
     list: CommandList<'_>,
     buffers: &mut HostBuffers,
-    tensors: &[&Tensor],
+    ports: &Ports<'_>,
     wait: &Wait,
     request: &mut RunRequest<'_>,
 ) -> Result<RunResult, Error> {
@@ -44,10 +52,10 @@ pub(crate) async fn run(
     let run_start = trace.map(|trace| trace.begin_run()).unwrap_or_default();
     let phase = |name: &str, start: Duration| trace.map(|trace| (trace.phase(name, start), trace.now()).1);
     loaded.gpu.check("preparing a run")?;
-    let reserved = readback::reserve(&loaded.bundle.plan);
+    let reserved = readback::reserve(&loaded.bundle.plan, &ports.staying);
     let mut walk = walk::Walk::start(loaded, &input.pages, list, &mut buffers.ring, wait)?;
     if let Some(staging) = &mut buffers.input {
-        let placed = inputs::stage(input, (staging, &mut buffers.rows), tensors, wait).await?;
+        let placed = inputs::stage(input, (staging, &mut buffers.rows), &ports.inputs, wait).await?;
         inputs::copy(&loaded.device_state().resources, staging, &placed, walk.encoder());
     }
     let replay_start = phase("inputs", run_start).unwrap_or_default();
@@ -57,7 +65,7 @@ pub(crate) async fn run(
     let setup = running.elapsed().saturating_sub(timeline.run_waits() - waits + submit);
     let encoder = walk.finish();
     let readback_start = phase("replay", replay_start).unwrap_or_default();
-    let outputs = readback::outputs(loaded, &mut buffers.readback, encoder, reserved, wait).await?;
+    let outputs = readback::outputs(loaded, &mut buffers.readback, encoder, (reserved, &ports.staying), wait).await?;
     timeline.mark(Mark::Readback);
     if let Some(trace) = trace {
         trace.phase("read outputs", readback_start);

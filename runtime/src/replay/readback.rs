@@ -36,21 +36,22 @@ struct UnderWay<'a> {
 
 /// Memory for all outputs. A run takes it before anything else, so that it can be what the outputs of the run before have left:
 /// later, smaller allocations would have settled in there, and a heap would hold large outputs twice.
-pub(crate) fn reserve(plan: &Plan) -> Vec<(String, Tensor)> {
+pub(crate) fn reserve(plan: &Plan, staying: &[usize]) -> Vec<(String, Tensor)> {
+    let tensors = plan.read_back().enumerate().map(|(output, read)| empty(read, staying.contains(&output)));
     let names = plan.outputs.iter().map(|port| port.name.clone());
-    names.chain(std::iter::repeat(String::new())).zip(plan.read_back().map(empty)).collect()
+    names.chain(std::iter::repeat(String::new())).zip(tensors).collect()
 }
 
-/// Submits what `encoder` holds and fills the outputs.
+/// Submits what `encoder` holds and fills the outputs, but for those that stay on the device.
 pub(crate) async fn outputs(
     loaded: &Loaded,
     readback: &mut [ReadBuffer],
     mut encoder: CommandEncoder,
-    mut tensors: Vec<(String, Tensor)>,
+    (mut tensors, staying): (Vec<(String, Tensor)>, &[usize]),
     wait: &Wait,
 ) -> Result<Outputs, Error> {
     let plan = &loaded.bundle.plan;
-    let batches = readback.first().map_or_else(Vec::new, |buffer| batches(plan, buffer.buffer.size()));
+    let batches = readback.first().map_or_else(Vec::new, |buffer| batches(plan, staying, buffer.buffer.size()));
     let mut under_way = VecDeque::new();
     for (index, batch) in batches.iter().enumerate() {
         if under_way.len() == readback.len() {
@@ -69,6 +70,10 @@ pub(crate) async fn outputs(
         receive(loaded, readback, &mut under_way, &mut tensors, wait).await?;
     }
     finish(loaded, encoder)?;
+    if batches.is_empty() {
+        // Nothing has told that the device got here.
+        loaded.gpu.wait_until_idle(DURING, wait).await?;
+    }
     let checks = tensors.split_off(plan.outputs.len());
     let mut checks = plan.checks.iter().zip(checks);
     match checks.find(|(_, (_, word))| word.bytes.iter().any(|byte| *byte != 0)) {
@@ -83,16 +88,16 @@ fn finish(loaded: &Loaded, encoder: CommandEncoder) -> Result<(), Error> {
     loaded.gpu.check(DURING)
 }
 
-fn empty(read: ReadBack<'_>) -> Tensor {
-    let bytes = read.api_bytes().expect("a validated plan's sizes do not overflow");
+fn empty(read: ReadBack<'_>, stays: bool) -> Tensor {
+    let bytes = if stays { 0 } else { read.api_bytes().expect("a validated plan's sizes do not overflow") };
     Tensor { element: read.element, shape: read.shape.to_vec(), bytes: Vec::with_capacity(bytes as usize) }
 }
 
-/// All outputs, cut and grouped so that every group fits the buffer.
-fn batches(plan: &Plan, buffer_bytes: u64) -> Vec<Vec<Piece>> {
+/// All outputs that are read, cut and grouped so that every group fits the buffer.
+fn batches(plan: &Plan, staying: &[usize], buffer_bytes: u64) -> Vec<Vec<Piece>> {
     let mut batches = vec![Vec::new()];
     let mut free_bytes = buffer_bytes;
-    for (output, read) in plan.read_back().enumerate() {
+    for (output, read) in plan.read_back().enumerate().filter(|(output, _)| !staying.contains(output)) {
         let total_bytes = read.device_bytes().expect("a validated plan's sizes do not overflow");
         let mut offset_bytes = 0;
         while offset_bytes < total_bytes {

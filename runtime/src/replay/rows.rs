@@ -7,7 +7,8 @@
 
 use super::convert;
 use super::indices::{float_at, integer_at};
-use crate::api::{Error, InputError, Tensor};
+use super::inputs::Bound;
+use crate::api::{Error, InputError};
 use crate::io::{fetching_first, watched};
 use crate::loaded::{HeldRows, Input, NO_ROW};
 use crate::time::Wait;
@@ -38,7 +39,7 @@ impl RequestedRows<'_> {
 /// disk's latency, and with pages announced far ahead that is long.
 pub(crate) fn announce<'a>(
     input: &'a Input,
-    tensors: &[&Tensor],
+    tensors: &[Bound<'_>],
     held: &'a mut HeldRows,
 ) -> Result<Vec<RequestedRows<'a>>, InputError> {
     let plan = &input.bundle.plan;
@@ -154,7 +155,7 @@ fn read_neighbours(
 fn requested_rows(
     plan: &Plan,
     gather: &RowGather,
-    inputs: &[&Tensor],
+    inputs: &[Bound<'_>],
     held: &mut [u32],
 ) -> Result<Vec<(u32, u32)>, InputError> {
     // As many as there may be: growing would hold twice what is declared.
@@ -175,7 +176,7 @@ fn requested_rows(
 struct Indices<'a> {
     plan: &'a Plan,
     gather: &'a RowGather,
-    inputs: &'a [&'a Tensor],
+    inputs: &'a [Bound<'a>],
     positions: Vec<Box<dyn Iterator<Item = u64> + 'a>>,
     /// Positions, elements and results of one index.
     at: Vec<u64>,
@@ -184,7 +185,7 @@ struct Indices<'a> {
 }
 
 impl<'a> Indices<'a> {
-    fn of(plan: &'a Plan, gather: &'a RowGather, inputs: &'a [&'a Tensor]) -> Self {
+    fn of(plan: &'a Plan, gather: &'a RowGather, inputs: &'a [Bound<'a>]) -> Self {
         let walk = |operand: &'a IndexOperand| Box::new(operand.walk.positions()) as Box<dyn Iterator<Item = u64>>;
         let positions = gather.indices.operands.iter().map(walk).collect();
         Self { plan, gather, inputs, positions, at: Vec::new(), words: Vec::new(), results: Vec::new() }
@@ -231,7 +232,7 @@ impl<'a> Indices<'a> {
         }
         let position = self.at[operand] as usize;
         match &self.gather.indices.operands[operand].source {
-            IndexSource::Input(input) => integer_at(self.inputs[*input as usize], position),
+            IndexSource::Input(input) => integer_at(self.inputs[*input as usize].tensor(), position),
             IndexSource::Constant(values) => values[position].into(),
         }
     }
@@ -239,7 +240,7 @@ impl<'a> Indices<'a> {
     /// The element of an operand that is an input of floats.
     fn float(&self, operand: usize) -> Option<f32> {
         match self.gather.indices.operands[operand].source {
-            IndexSource::Input(input) => float_at(self.inputs[input as usize], self.at[operand] as usize),
+            IndexSource::Input(input) => float_at(self.inputs[input as usize].tensor(), self.at[operand] as usize),
             IndexSource::Constant(_) => None,
         }
     }

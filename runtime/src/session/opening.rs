@@ -19,6 +19,7 @@ use crate::loaded::{
 use crate::pages::{PageReader, PageSource, useful_readers};
 use crate::time::{Timeline, Wait};
 use crate::trace::{Timestamps, Trace};
+use flashmem_plan_format::linked::Connection;
 use flashmem_plan_format::plan::{PageId, Plan};
 use flashmem_plan_format::{Bundle, OpenedBundle, OpenedNetwork};
 use std::sync::Arc;
@@ -33,11 +34,16 @@ pub(super) async fn open(
 ) -> Result<Session, Error> {
     let timeline = Arc::new(Timeline::start());
     let source = Arc::new(source);
-    let (checked, gpu) = match context {
+    let (checked, gpu, reservation) = match context {
         Some(context) => {
             let checked = check(&source, &options, &timeline).await?;
             let gpu = context.gpu_for(&checked.bundle.plan.requirements)?;
-            (checked, gpu)
+            let reservation = context.reserve(&checked.name(), declared_peak_bytes(&checked.bundle))?;
+            if reservation.is_some() {
+                // What a session held that was dropped is freed when the device is looked at.
+                gpu.wait_until_idle("freeing what other sessions held", &Wait::blocking(options.timeout)).await?;
+            }
+            (checked, gpu, reservation)
         }
         None => {
             let (checked, chosen) = check_and_choose(&source, &options, &timeline).await;
@@ -45,7 +51,7 @@ pub(super) async fn open(
             let plan = &checked.bundle.plan;
             let cooperative = CooperativeBytes::of(plan);
             let gpu = adapter::open(chosen?, &plan.requirements, features(&options), cooperative).await?;
-            (checked, gpu)
+            (checked, gpu, None)
         }
     };
     timeline.mark(Mark::Device);
@@ -77,6 +83,7 @@ pub(super) async fn open(
         states: None,
         announced: None,
         file_mode,
+        reservation,
     })
 }
 
@@ -91,12 +98,21 @@ struct Checked {
     bundle: Bundle,
     /// Of a bundle of several.
     networks: Vec<OpenedNetwork>,
+    connections: Vec<Connection>,
     loads: Arc<[PageId]>,
     source: Arc<MeteredSource>,
     pages: PageSource,
     trace: Option<Arc<Trace>>,
     /// What checking took.
     bytes_read: u64,
+}
+
+impl Checked {
+    /// What the bundle is called where sessions share a budget: its model, or its networks.
+    fn name(&self) -> String {
+        let networks: Vec<_> = self.networks.iter().map(|network| network.name.as_str()).collect();
+        if networks.is_empty() { self.bundle.plan.provenance.model.clone() } else { networks.join("+") }
+    }
 }
 
 /// Checks the bundle while the adapter is found.
@@ -136,7 +152,7 @@ async fn check_and_choose(
 
 async fn check(source: &Arc<MeteredSource>, options: &Options, timeline: &Arc<Timeline>) -> Result<Checked, Error> {
     let wait = Wait::blocking(options.timeout);
-    let OpenedBundle { mut bundle, networks } =
+    let OpenedBundle { mut bundle, networks, connections } =
         watched(source, &wait, "opening the bundle", OpenedBundle::open).await??;
     let declared_bytes = declared_peak_bytes(&bundle);
     if let Some(budget_bytes) = options.budget_bytes.filter(|budget| *budget < declared_bytes) {
@@ -155,7 +171,7 @@ async fn check(source: &Arc<MeteredSource>, options: &Options, timeline: &Arc<Ti
     if networks.is_empty() {
         pages.begin(&loads);
     }
-    Ok(Checked { bundle, networks, loads, source: Arc::clone(source), pages, trace, bytes_read })
+    Ok(Checked { bundle, networks, connections, loads, source: Arc::clone(source), pages, trace, bytes_read })
 }
 
 /// Everything that opening makes.
@@ -175,8 +191,8 @@ async fn build(
     ledger: &mut Ledger,
     timeline: Arc<Timeline>,
 ) -> Result<Built, Error> {
-    let Checked { mut bundle, networks, loads, source, pages, trace, bytes_read: _ } = checked;
-    let networks = Networks::new(networks, bundle.plan.slot_count);
+    let Checked { mut bundle, networks, connections, loads, source, pages, trace, bytes_read: _ } = checked;
+    let networks = Networks::new(networks, connections, bundle.plan.slot_count);
     let is_one = networks.list.is_empty();
     let constants = std::mem::take(&mut bundle.constants);
     let repeat_loads = crate::loaded::loads(&bundle.plan.repeat_commands);
@@ -185,7 +201,7 @@ async fn build(
     let (pipelines, cache_state) = start_pipelines(&gpu, known, &mut bundle, &layouts, options, &timeline)?;
 
     let plans = plans(&bundle, &networks);
-    let for_plans = (&bundle.plan, plans.as_slice());
+    let (for_plans, state_bytes) = ((&bundle.plan, plans.as_slice()), networks.state_buffer_bytes(&bundle.plan));
     let mut staging = Staging::allocate(&gpu, for_plans, bundle.plan.params.len(), &constants, ledger).await?;
     timeline.mark(Mark::Staging);
     ledger.check(&bundle.plan.memory)?;
@@ -204,7 +220,7 @@ async fn build(
     let host_bytes = plan_bytes + pipelines.source_bytes() + pages.host_bytes();
     ledger.sample(&gpu.device, host_bytes + constants.len() as u64);
     drop(constants);
-    let (resources, buffers) = staging.complete(&gpu, for_plans, None, ledger).await?;
+    let (resources, buffers) = staging.complete(&gpu, for_plans, (None, state_bytes), ledger).await?;
     ledger.check(&bundle.plan.memory)?;
     let bind_groups = bind_all(&gpu, &layouts, for_plans, &resources).await?;
     // The device has them.

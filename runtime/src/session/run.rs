@@ -2,10 +2,10 @@
 
 use super::records::Records;
 use crate::api::{Error, IoStats, MemoryStats, Options, Outputs, PlanStats, PortInfo, RunRecord, RunRequest, Stats};
-use crate::device::{Ledger, plan_bytes};
+use crate::device::{Ledger, Reservation, plan_bytes};
 use crate::io::FileMode;
 use crate::loaded::{HostBuffers, Input, Loaded};
-use crate::replay::{self, RunResult};
+use crate::replay::{self, Ports, RunResult};
 use crate::time::{Stopwatch, Wait};
 use flashmem_plan_format::Bundle;
 use flashmem_plan_format::plan::{Command, Plan};
@@ -34,6 +34,8 @@ pub struct Session {
     pub(super) announced: Option<usize>,
     /// `None` for a source that is no file.
     pub(super) file_mode: Option<FileMode>,
+    /// Its part of the budget that it shares with others on the device. The last field: nothing is freed behind it.
+    pub(super) reservation: Option<Reservation>,
 }
 
 /// What a session is in between two steps of its life.
@@ -77,15 +79,16 @@ impl Session {
         }
         let wait = Wait::new(self.options.timeout, may_block, request.cancel.take());
         self.check_lost()?;
-        let tensors = replay::bind_inputs(&self.loaded.bundle.plan, &request.inputs)?;
-        replay::check_inputs(&self.loaded.bundle.plan, &tensors)?;
+        let inputs = replay::bind_inputs(&self.loaded.bundle.plan, &request.inputs, &|_| None)?;
+        replay::check_inputs(&self.loaded.bundle.plan, &inputs)?;
+        let ports = Ports { inputs, staying: Vec::new() };
         let repeats = self.prepare(&wait).await?;
         let running = Stopwatch::start();
         let (list, buffers) = (self.loaded.commands(repeats), &mut self.buffers);
-        let result = replay::run((&self.loaded, &self.input), list, buffers, &tensors, &wait, &mut request).await;
+        let result = replay::run((&self.loaded, &self.input), list, buffers, &ports, &wait, &mut request).await;
         let outputs = self.after_run(running, result, &wait).await?;
         replay::check_outputs(&self.loaded.bundle.plan, &outputs)?;
-        self.commit_states()?;
+        self.commit(&[])?;
         Ok(outputs)
     }
 

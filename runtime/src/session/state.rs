@@ -6,6 +6,7 @@
 
 use super::run::Session;
 use crate::api::{Error, PortInfo};
+use flashmem_plan_format::plan::BufferSlice;
 use wgpu::CommandEncoderDescriptor;
 
 impl Session {
@@ -21,20 +22,26 @@ impl Session {
     pub fn reset_state(&mut self) -> Result<(), Error> {
         self.check_lost()?;
         let during = "setting states back";
-        let Some(states) = self.state_buffer() else { return Ok(()) };
+        let Some((states, state_bytes)) = self.state_buffer() else { return Ok(()) };
         let gpu = &self.loaded.gpu;
         gpu.check(during)?;
         let mut encoder = gpu.device.create_command_encoder(&CommandEncoderDescriptor { label: Some(during) });
-        encoder.clear_buffer(states, 0, None);
+        // Behind them lies what networks hand to each other, which is no state.
+        encoder.clear_buffer(states, 0, Some(state_bytes));
         gpu.queue.submit([encoder.finish()]);
         gpu.check(during)
     }
 
-    /// Brings every state to its next value, after a run that has ended well.
-    pub(super) fn commit_states(&self) -> Result<(), Error> {
-        let during = "keeping states for the next run";
+    /// Brings every state to its next value, and outputs to where others find them (by position, with these places), after a run that
+    /// has ended well.
+    pub(super) fn commit(&self, handed: &[(usize, BufferSlice)]) -> Result<(), Error> {
+        let during = "keeping what the next runs find";
         let (gpu, resources) = (&self.loaded.gpu, &self.loaded.device_state().resources);
-        let replaced = || self.loaded.bundle.plan.states.iter().filter_map(|state| Some((state.slice, state.next?)));
+        let plan = &self.loaded.bundle.plan;
+        let replaced = || {
+            let states = plan.states.iter().filter_map(|state| Some((state.slice, state.next?)));
+            states.chain(handed.iter().filter_map(|(output, place)| Some((*place, plan.outputs[*output].slice?))))
+        };
         if replaced().next().is_none() {
             return Ok(());
         }

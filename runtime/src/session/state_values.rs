@@ -90,10 +90,11 @@ impl Session {
         }
         let (gpu, during) = (&self.loaded.gpu, "copying states");
         if gpu.is(&other.loaded.gpu) {
-            let Some((to, from)) = self.state_buffer().zip(other.state_buffer()) else { return Ok(()) };
+            let both = self.state_buffer().zip(other.state_buffer());
+            let Some(((to, state_bytes), (from, _))) = both else { return Ok(()) };
             gpu.check(during)?;
             let mut encoder = gpu.device.create_command_encoder(&CommandEncoderDescriptor { label: Some(during) });
-            encoder.copy_buffer_to_buffer(from, 0, to, 0, to.size());
+            encoder.copy_buffer_to_buffer(from, 0, to, 0, state_bytes);
             gpu.queue.submit([encoder.finish()]);
             return gpu.check(during);
         }
@@ -158,10 +159,11 @@ impl Session {
         result
     }
 
-    /// Where all states lie, in a session that has any.
-    pub(super) fn state_buffer(&self) -> Option<&Buffer> {
+    /// Where all states lie, and where they end, in a session that has any.
+    pub(super) fn state_buffer(&self) -> Option<(&Buffer, u64)> {
         let kept = self.loaded.device_state.as_ref().and_then(|device| device.resources.states.as_ref());
-        kept.or(self.states.as_ref())
+        let state_bytes = self.loaded.whole.plan.state_bytes().filter(|bytes| *bytes > 0)?;
+        Some((kept.or(self.states.as_ref())?, state_bytes))
     }
 }
 

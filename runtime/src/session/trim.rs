@@ -6,7 +6,7 @@
 //! which must not have changed meanwhile.
 
 use super::opening::bind_all;
-use super::run::{Condition, Session, host_bytes};
+use super::run::{Condition, Session, declared_peak_bytes, host_bytes};
 use crate::api::Error;
 use crate::device::{Kind, plan_bytes};
 use crate::io::watched;
@@ -45,7 +45,14 @@ impl Session {
         // The device frees what it no longer uses when it is looked at.
         self.loaded.gpu.wait_until_idle("giving memory back", &wait).await?;
         self.ledger.sample(&self.loaded.gpu.device, host_bytes(&self.loaded, &self.input));
-        Ok(())
+        self.give_back_reserved()
+    }
+
+    /// Keeps of a shared budget what a trimmed session holds: states and host memory.
+    fn give_back_reserved(&self) -> Result<(), Error> {
+        let Some(reservation) = &self.reservation else { return Ok(()) };
+        let memory = self.loaded.whole.plan.memory;
+        reservation.resize(memory.host_bytes + memory.state_bytes)
     }
 
     /// Drops everything that a run needs on the device.
@@ -62,11 +69,16 @@ impl Session {
 
     /// Allocates again what [`Session::trim`] gave back.
     pub(super) async fn take_again(&mut self, wait: &Wait) -> Result<(), Error> {
+        if let Some(reservation) = &self.reservation {
+            reservation.resize(declared_peak_bytes(&self.loaded.whole))?;
+        }
         let taken = self.allocate_again(wait).await;
         match &taken {
             Ok(()) => self.condition = Condition::Settled { repeats: false },
             Err(error) => {
                 self.let_go();
+                // Less than before always fits.
+                let _ = self.give_back_reserved();
                 if error.loses_session() {
                     self.lose(error);
                 }
@@ -76,17 +88,20 @@ impl Session {
     }
 
     async fn allocate_again(&mut self, wait: &Wait) -> Result<(), Error> {
+        if self.reservation.is_some() {
+            self.loaded.gpu.wait_until_idle("freeing what other sessions held", wait).await?;
+        }
         // What a call that was dropped half-way may have noted.
         self.ledger.release_all();
         let Self { loaded, input, buffers, ledger, states, .. } = self;
         let during = "opening the bundle again";
-        let OpenedBundle { bundle: fresh, networks } =
+        let OpenedBundle { bundle: fresh, networks, .. } =
             watched(&input.source, wait, during, OpenedBundle::open).await??;
         if fresh.hash != loaded.whole.hash {
             return Err(Error::BundleChanged);
         }
         let (gpu, plan, plans) = (&loaded.gpu, &loaded.whole.plan, loaded.plans());
-        let for_plans = (plan, plans.as_slice());
+        let (for_plans, state_bytes) = ((plan, plans.as_slice()), loaded.networks.state_buffer_bytes(plan));
         let mut staging = Staging::allocate(gpu, for_plans, fresh.plan.params.len(), &fresh.constants, ledger).await?;
         staging.upload(gpu, &fresh.plan.params, &fresh.constants, wait).await?;
         let of_networks: u64 = networks.iter().map(|network| plan_bytes(&network.bundle.plan)).sum();
@@ -94,7 +109,7 @@ impl Session {
         ledger.sample(&gpu.device, host_bytes(loaded, input) + fresh_bytes);
         // Its memory must not add to that of the large resources.
         drop((fresh, networks));
-        let (resources, host_buffers) = staging.complete(gpu, for_plans, states.clone(), ledger).await?;
+        let (resources, host_buffers) = staging.complete(gpu, for_plans, (states.clone(), state_bytes), ledger).await?;
         ledger.check(&plan.memory)?;
         let bind_groups = bind_all(gpu, loaded.pipelines.layouts(), for_plans, &resources).await?;
         ledger.sample(&gpu.device, host_bytes(loaded, input));
