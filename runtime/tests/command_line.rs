@@ -173,6 +173,13 @@ fn what_is_at_fault_is_said() {
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
     }
+    let text_prompt = ["generate", "small.fmplan", "--prompt", "once", "--tokenizer", "none.json"];
+    let said = text(&files.run(&text_prompt).stderr);
+    let message = if cfg!(feature = "text") { "error: cannot read none.json: " } else { "was built without text" };
+    assert!(said.contains(message), "{said}");
+    for usage in [&text_prompt[..2], &text_prompt[..4], &[&text_prompt[..], &["--prompt-ids", "in.npz"]].concat()] {
+        assert_eq!(files.run(usage).status.code(), Some(2), "{usage:?}");
+    }
     // Every cause is printed once, and the file too.
     for (arguments, message) in [
         (["none.fmplan", "--self-test"].as_slice(), "error: cannot open none.fmplan: "),

@@ -15,6 +15,7 @@ mod entry;
 mod inject;
 
 use decoder::Decoder;
+use flashmem_compiler::bundle::GoldenSource;
 use flashmem_compiler::compile::CompileOptions;
 use flashmem_compiler::entries::{EntriesError, Entry, compile_entries};
 use flashmem_compiler::import::{ImportOptions, StateOptions, StatePair};
@@ -255,6 +256,45 @@ fn a_bundle_that_cannot_generate_is_refused_by_what_it_lacks() -> anyhow::Result
     let mut session = Session::builder(&bundle).on(&context).open()?;
     let refused = Decoder::of(&mut session, &[]).err().map(|error| error.to_string()).unwrap_or_default();
     assert!(refused.contains("takes 4:") && refused.contains("--set sequence_length=1"), "{refused}");
+    Ok(())
+}
+
+/// As scripts of exporters begin: the whole prompt behind pasts without elements.
+#[test]
+fn a_prompt_stands_behind_empty_pasts() -> anyhow::Result<()> {
+    let (folder, context) = (tempfile::tempdir()?, Context::open(None)?);
+    let bundle = folder.path().join("a.fmplan");
+    let some = ["llama-fp16", "llama-optimum", "qwen3-int4"];
+    for (name, model, cache) in decoders()?.into_iter().filter(|(name, ..)| some.contains(&name.as_str())) {
+        let (prompt, tokens, logits) = reference(&model.with_extension("npz"))?;
+        let count = prompt.len() as u64;
+        let mut options = decoder_options(cache);
+        options.import = ImportOptions { states: StateOptions::default(), ..import_options(cache, count) };
+        for (dim, size) in &mut options.import.dims {
+            *size = if dim == "batch_size" { 1 } else { count * u64::from(dim != "past_sequence_length") };
+        }
+        options.golden = Some(GoldenSource::Seed);
+        compile_quietly(&model, &bundle, &options)?;
+        let mut session = Session::builder(&bundle).on(&context).open()?;
+        session.self_test()?;
+        let given = |port: &PortInfo| match port.name.as_str() {
+            "input_ids" => Tensor::from_i64(&port.shape, &prompt),
+            "attention_mask" => Tensor::from_i64(&port.shape, &vec![1; prompt.len()]),
+            "position_ids" => Tensor::from_i64(&port.shape, &(0..count as i64).collect::<Vec<_>>()),
+            _ => Tensor { element: port.element, shape: port.shape.clone(), bytes: Vec::new() },
+        };
+        let mut inputs: Vec<_> = session.inputs().iter().map(|port| (port.name.clone(), given(port))).collect();
+        assert_eq!(inputs.iter().filter(|(_, tensor)| tensor.shape.get(2) == Some(&0)).count(), 4, "{name}");
+        let found = floats(session.run(&inputs)?.get("logits").expect("the model has them"));
+        let vocabulary = logits.len() / tokens.len();
+        let error = relative_l2(&found[found.len() - vocabulary..], &logits[..vocabulary]);
+        let tolerance = if name.ends_with("fp16") { TOLERANCE_F16 } else { TOLERANCE };
+        assert!(error <= tolerance, "{name}: {error:.2e}");
+        // It is checked all the same.
+        let past = inputs.last_mut().expect("pasts stand last");
+        past.1 = Tensor::from_f32(&[1, 2, 1, 16], &[0.0; 32]);
+        assert!(matches!(session.run(&inputs), Err(Error::Input(_))), "{name}");
+    }
     Ok(())
 }
 

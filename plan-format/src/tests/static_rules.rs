@@ -90,6 +90,8 @@ const CASES: &[Case] = &[
     Case("Rank", |plan| plan.inputs[0].shape = vec![1; 17]),
     Case("Elements", |plan| plan.inputs[0].shape = vec![0, 64]),
     Case("Elements", |plan| plan.inputs[0].shape = vec![1 << 31, 2]),
+    Case("Elements", |plan| plan.inputs.push(unread("none", vec![1 << 31, 0, 2]))),
+    Case("Elements", |plan| plan.outputs.push(Port { slice: plan.outputs[0].slice, ..unread("none", vec![0]) })),
     Case("Elements", |plan| plan.inputs[0].shape = vec![u64::MAX, u64::MAX]),
     Case("Elements", |plan| {
         operand(plan).walk = Walk { offset: 0, shape: vec![1 << 30], strides: vec![0] };
@@ -227,6 +229,11 @@ fn next(plan: &mut Plan) -> &mut BufferSlice {
     remember(plan, true).next.as_mut().expect("it is replaced")
 }
 
+/// A port that lies nowhere.
+fn unread(name: &str, shape: Vec<u64>) -> Port {
+    Port { name: name.into(), element: ElementType::F32, shape, slice: None }
+}
+
 fn output(plan: &mut Plan) -> &mut BufferSlice {
     plan.outputs[0].slice.as_mut().expect("the output has a slice")
 }
@@ -281,6 +288,14 @@ fn states_are_replaced_or_changed_where_they_lie() {
         remember(plan, false);
         plan.dispatches[1].bindings[1] = KEPT;
     });
+}
+
+#[test]
+fn an_input_that_nothing_reads_may_have_no_elements() {
+    let mut plan = small_plan();
+    plan.inputs.push(unread("past", vec![1, 2, 0, 16]));
+    declare(&mut plan, constants().len() as u64);
+    assert_eq!(violations(&plan, constants().len() as u64), []);
 }
 
 #[test]

@@ -61,7 +61,10 @@ impl Check<'_> {
     }
 
     fn port(&mut self, place: &Place, port: &Port) {
-        let elements = self.shape(place, &port.shape);
+        // An input without elements lies nowhere. Its other dimensions are no larger than others' may be.
+        let least = u64::from(port.slice.is_none());
+        let shape: Vec<u64> = port.shape.iter().map(|dimension| (*dimension).max(least)).collect();
+        let elements = self.shape(place, &shape);
         if let Some(slice) = port.slice {
             self.slice(place, slice);
             self.in_activations(place, slice);

@@ -322,7 +322,12 @@ impl<'m> Translator<'m> {
         std::mem::take(&mut self.unsupported).or(())?;
         self.add_checked_outputs();
         self.graph.prune();
-        let is_empty = |id: &NodeId| self.graph.node(*id).shape.contains(&0);
+        // An input without elements, as the past of a first run has none, is taken where nothing reads it.
+        let unread = |id: NodeId| {
+            let given = self.graph.results().any(|result| result.node == id);
+            matches!(self.graph.node(id).op, Op::Input) && !given && self.graph.users(id).is_empty()
+        };
+        let is_empty = |id: &NodeId| self.graph.node(*id).shape.contains(&0) && !unread(*id);
         match self.graph.topological_order().into_iter().find(is_empty) {
             None => Ok((self.graph, self.wide)),
             Some(id) => {

@@ -30,6 +30,11 @@ impl<'s> Decoder<'s> {
         self.entries.last().and_then(Entry::room)
     }
 
+    /// How many tokens the model knows.
+    pub fn vocabulary(&self) -> usize {
+        self.entries.last().map_or(0, Entry::vocabulary)
+    }
+
     /// Bytes read so far, opening included.
     pub fn bytes_read(&self) -> u64 {
         self.session.stats().io.bytes_read

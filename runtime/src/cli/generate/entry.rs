@@ -49,10 +49,12 @@ struct Ports {
     states: Vec<PortInfo>,
 }
 
-/// The inputs of a bundle that are to come with the prompt.
+/// The inputs of a bundle that are to come with the prompt. What cannot generate has none.
 pub fn given(session: &Session) -> anyhow::Result<Vec<PortInfo>> {
+    let networks = networks(session)?;
+    check_states(&networks, &session.states())?;
     let mut ports: Vec<PortInfo> = Vec::new();
-    for port in networks(session)?.into_iter().flat_map(|network| network.inputs) {
+    for port in networks.into_iter().flat_map(|network| network.inputs) {
         if !FED.contains(&port.name.as_str()) && ports.iter().all(|other| other.name != port.name) {
             ports.push(port);
         }
@@ -149,6 +151,11 @@ impl Entry {
     fn described(&self) -> String {
         let name = self.network.as_ref().map_or_else(String::new, |name| format!(" (`{name}`)"));
         format!("{}{name}", self.width)
+    }
+
+    /// How many tokens there are logits of.
+    pub const fn vocabulary(&self) -> usize {
+        self.vocabulary
     }
 
     /// Most tokens of a text, the run's own included, as far as inputs and states say it.

@@ -1,0 +1,132 @@
+//! Text to tokens and back, by the `tokenizer.json` that comes with a model.
+//!
+//! What a tokenizer does is the `tokenizers` crate's, in `vocabulary.rs`; programs without the feature `text` have `absent.rs` in its
+//! place, which refuses. It knows no chat templates: the prompt is the text as the model is to read it.
+
+#[cfg_attr(not(feature = "text"), path = "absent.rs")]
+mod vocabulary;
+
+use clap::Args;
+use std::path::PathBuf;
+pub use vocabulary::{Stream, Vocabulary};
+
+/// A prompt in words.
+#[derive(Debug, Clone, Args)]
+pub struct TextArguments {
+    /// The prompt, as text; special tokens by their names.
+    #[arg(long, value_name = "TEXT", requires = "tokenizer", conflicts_with = "prompt_ids")]
+    pub prompt: Option<String>,
+    /// What makes tokens of text, and text of tokens, which then is shown instead of their numbers.
+    #[arg(long, value_name = "TOKENIZER.json")]
+    pub tokenizer: Option<PathBuf>,
+}
+
+impl TextArguments {
+    /// The tokenizer, if one is named.
+    pub fn open(&self) -> Result<Option<Vocabulary>, TextError> {
+        self.tokenizer.as_deref().map(Vocabulary::open).transpose()
+    }
+}
+
+/// Why text is not tokens, or tokens are not text.
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    #[cfg(not(feature = "text"))]
+    #[error(
+        "--tokenizer {0}: this program was built without text; build it with its default features, or with --features text, or give \
+         the prompt with --prompt-ids"
+    )]
+    NotBuilt(PathBuf),
+    #[cfg(feature = "text")]
+    #[error("cannot read {0}: {1}")]
+    Unreadable(PathBuf, std::io::Error),
+    #[cfg(feature = "text")]
+    #[error("{0} is no tokenizer.json: {1}")]
+    NoTokenizer(PathBuf, tokenizers::Error),
+    #[cfg(feature = "text")]
+    #[error("--prompt is no text for {0}: {1}")]
+    NotEncoded(PathBuf, tokenizers::Error),
+    #[error("--prompt has no tokens")]
+    Empty,
+    #[error("--prompt has token {token}, and the model knows {vocabulary}: the tokenizer is another model's")]
+    BeyondModel { token: i64, vocabulary: usize },
+    #[cfg(feature = "text")]
+    #[error("the model chose token {token}, which {path} does not have: the tokenizer is another model's")]
+    UnknownToken { token: i64, path: PathBuf },
+    #[cfg(feature = "text")]
+    #[error("token {0} cannot be shown: {1}")]
+    NotDecoded(u32, tokenizers::Error),
+    #[error("--stop {0}: it is no number, and no token of the tokenizer")]
+    NoStop(String),
+    #[error("--stop {0}: it is no number, and without --tokenizer tokens are numbers")]
+    NoStopNumber(String),
+}
+
+/// The tokens of a prompt, which the model must know.
+pub fn check(tokens: &[i64], vocabulary: usize) -> Result<(), TextError> {
+    let beyond = tokens.iter().find(|token| usize::try_from(**token).is_ok_and(|token| token >= vocabulary));
+    beyond.map_or(Ok(()), |token| Err(TextError::BeyondModel { token: *token, vocabulary }))
+}
+
+/// The tokens that end a text: numbers, and names that the tokenizer knows.
+pub fn stops(names: &[String], tokenizer: Option<&Vocabulary>) -> Result<Vec<i64>, TextError> {
+    let stop = |name: &String| {
+        let number = name.parse().ok();
+        let Some(tokenizer) = tokenizer else { return number.ok_or_else(|| TextError::NoStopNumber(name.clone())) };
+        number.or_else(|| tokenizer.token(name)).ok_or_else(|| TextError::NoStop(name.clone()))
+    };
+    names.iter().map(stop).collect()
+}
+
+/// What there is to show of tokens as they come.
+pub enum Shown<'a> {
+    /// Their numbers, with this in front of the next one.
+    Numbers(&'static str),
+    /// Their text.
+    Text(Stream<'a>),
+}
+
+impl<'a> Shown<'a> {
+    /// Text where there is a tokenizer.
+    pub fn with(tokenizer: Option<&'a Vocabulary>) -> Self {
+        tokenizer.map_or(Self::Numbers(""), |tokenizer| Self::Text(tokenizer.stream()))
+    }
+
+    /// What there is to show behind a token.
+    pub fn push(&mut self, token: i64) -> Result<String, TextError> {
+        match self {
+            Self::Numbers(between) => Ok(format!("{}{token}", std::mem::replace(between, " "))),
+            Self::Text(stream) => stream.push(token),
+        }
+    }
+
+    /// What is left to show behind the last one.
+    pub fn finish(&mut self) -> Result<String, TextError> {
+        match self {
+            Self::Numbers(_) => Ok(String::new()),
+            Self::Text(stream) => stream.finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Shown, check, stops};
+
+    #[test]
+    fn without_a_tokenizer_tokens_are_numbers() {
+        let mut shown = Shown::with(None);
+        let text: String = [7, 8].into_iter().map(|token| shown.push(token).expect("a number")).collect();
+        assert_eq!((text.as_str(), shown.finish().expect("nothing").as_str()), ("7 8", ""));
+        assert_eq!(stops(&["2".to_owned(), "-1".to_owned()], None).expect("numbers"), [2, -1]);
+        let said = stops(&["</s>".to_owned()], None).expect_err("a name").to_string();
+        assert!(said.contains("--stop </s>") && said.contains("without --tokenizer"), "{said}");
+    }
+
+    #[test]
+    fn a_prompt_of_another_model_is_refused_by_its_token() {
+        assert!(check(&[0, 79], 80).is_ok());
+        let said = check(&[0, 80], 80).expect_err("beyond").to_string();
+        assert!(said.contains("token 80") && said.contains("knows 80"), "{said}");
+    }
+}
