@@ -8,6 +8,7 @@
 //                       weight_base + g * weight_group_stride.
 //            2 out, 3 x: f32; offsets and strides in elements; the pixels of a channel are contiguous rows.
 // Dispatch:  (ceil(out_h * out_w / TILE_M), ceil(n_count / TILE_N), images * groups * parts), z = image * groups + group.
+// Scale:     x_scale, as in product.wgsl.
 // Parts:     of one image, as in product.wgsl; their sums lie out_stride_batch apart.
 // Expects:   epilogue, with batch = image, m = output pixel and n = absolute output channel = group * n_per_group + n0 + n.
 
@@ -19,6 +20,7 @@ struct Params {
     dilation_h: u32, dilation_w: u32, pad_h: u32, pad_w: u32,
     x_offset: u32, x_stride_batch: u32, x_stride_channel: u32, out_offset: u32,
     out_stride_batch: u32, out_stride_channel: u32, parts: u32, part: u32,
+    x_scale: f32, pad_0: u32, pad_1: u32, pad_2: u32,
     operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,
 }

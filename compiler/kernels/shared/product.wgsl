@@ -10,6 +10,7 @@
 // Dispatch:  (ceil(m / TILE_M), ceil(n_count / TILE_N), batches * parts); batch z = (b0 * batch_1 + b1) * batch_2 + b2.
 // Parts:     the tiled kernels cut a sum into `parts` of `part` terms; workgroup z * parts + i writes the i-th sum
 //            i * out_batch_stride.w elements further on, and what reads them adds them up. 1 elsewhere.
+// Scale:     x_scale is a power of two that brings x into the range of halves, or 0; for shared/tiled_cooperative.wgsl.
 // Expects:   epilogue, with batch = z and n absolute.
 
 struct Params {
@@ -17,7 +18,7 @@ struct Params {
     n0: u32, page_shift: u32, batch_1: u32, batch_2: u32,
     x_offset: u32, x_stride_m: u32, x_stride_k: u32, out_offset: u32,
     out_stride_m: u32, out_stride_n: u32, parts: u32, part: u32,
-    x_batch_stride: vec4<u32>,
+    x_batch_stride: vec3<u32>, x_scale: f32,
     out_batch_stride: vec4<u32>,
     operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,

@@ -4,9 +4,12 @@
 // and workgroups. Of the eight subgroups of 32 lanes each owns an eighth of the outputs, in matrices of 16 x 16. Weights are halves
 // already; rows are made halves times a power of two for which the largest so far of the 32 rows of a block is between 2^14 and 2^15, so
 // that none overflows, and sums are rescaled, exactly, when a larger one comes. An element is rounded to 11 bits, and one that is less by
-// more than 2^29 than the largest of its block to fewer. Terms are added up in an order that the device defines, the same in every run.
+// more than 2^29 than the largest of its block to fewer. Where rows are bounded, calls know such a power beforehand (x_scale), and none is
+// looked for. Terms are added up in an order that the device defines, the same in every run.
 // Expects:   what tiled.wgsl expects, without store_columns.
 
+// Whether x_scale says what rows become halves by.
+const SCALE_IS_GIVEN: u32 = 0u;
 // Blocks of 32 rows and of 64 columns, and terms of a tile.
 const ROW_BLOCKS: u32 = 1u;
 const COLUMN_BLOCKS: u32 = 1u;
@@ -43,6 +46,14 @@ fn rows_of(quad: u32) -> vec4<u32> {
 
 fn place_rows(rows: Rows, value: vec4<f32>) {
     tiles.rows[rows.k % TILE_K * ROW_STEP + rows.quad] = vec4<f16>(value);
+}
+
+// What rows of a block become halves by.
+fn row_scale(block: u32) -> f32 {
+    if (SCALE_IS_GIVEN != 0u) {
+        return params.x_scale;
+    }
+    return scale_of(block);
 }
 
 fn store_columns(columns: Columns, fetched: Fetched) {
@@ -86,22 +97,26 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let own_row = subgroup % 2u * 16u * ROW_BLOCKS;
     let own_column = subgroup / 2u * 16u * COLUMN_BLOCKS;
     let own_block = subgroup % 2u * ROW_BLOCKS / 2u;
-    var inverse = 0.0;
+    var inverse = select(0.0, inverse_of(params.x_scale), SCALE_IS_GIVEN != 0u);
     var acc: array<array<coop_mat16x16<f32, C>, COLUMN_BLOCKS>, ROW_BLOCKS>; // registers
     for (var k0 = k_first; k0 < k_end; k0 += TILE_K) {
-        for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll
-            raise(row[f].quad / 8u, finite(fetched_row[f]));
-        }
-        workgroupBarrier();
-        let scale = scale_of(own_block);
-        for (var a = 0u; a < ROW_BLOCKS; a += 1u) { // unroll
-            for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { // unroll
-                acc[a][b] = acc[a][b] * (scale * inverse);
+        if (SCALE_IS_GIVEN == 0u) {
+            for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll
+                raise(row[f].quad / 8u, finite(fetched_row[f]));
             }
         }
-        inverse = inverse_of(scale);
+        workgroupBarrier();
+        if (SCALE_IS_GIVEN == 0u) {
+            let scale = scale_of(own_block);
+            for (var a = 0u; a < ROW_BLOCKS; a += 1u) { // unroll
+                for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { // unroll
+                    acc[a][b] = acc[a][b] * (scale * inverse);
+                }
+            }
+            inverse = inverse_of(scale);
+        }
         for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll
-            place_rows(row[f], fetched_row[f] * scale_of(row[f].quad / 8u));
+            place_rows(row[f], fetched_row[f] * row_scale(row[f].quad / 8u));
         }
         for (var f = 0u; f < COLUMN_FETCHES; f += 1u) { // unroll
             store_columns(column[f], fetched_column[f]);

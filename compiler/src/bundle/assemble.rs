@@ -178,7 +178,7 @@ impl Calls {
 
     /// The pipeline of a linked kernel, in order of first use.
     fn pipeline(&mut self, step: &Step, linked: &Linked) -> u32 {
-        *self.pipeline_of.entry((step.kernel, step.encoding, step.expression.clone())).or_insert_with(|| {
+        *self.pipeline_of.entry(step.link_key()).or_insert_with(|| {
             self.pipelines.push(Pipeline {
                 label: linked.label.clone(),
                 source: linked.source.clone(),

@@ -12,8 +12,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// What a linked kernel follows from.
-pub type LinkKey = (Kernel, Option<Encoding>, Option<Expression>);
+/// What a linked kernel follows from: the kernel, how its weights are stored, whether its calls know a scale for halves, and the
+/// expression.
+pub type LinkKey = (Kernel, Option<Encoding>, bool, Option<Expression>);
+
+/// Whether a kernel has a cooperative source: of weights, only halves are halves as they are stored.
+pub fn is_cooperative(kernel: Kernel, encoding: Option<Encoding>) -> bool {
+    kernel.row().cooperative && encoding.is_none_or(|of| of == Encoding::F16)
+}
 
 /// What a kernel's own text follows from.
 type OwnKey = (Kernel, Option<Encoding>, Arithmetic);
@@ -36,21 +42,17 @@ impl KernelCache {
     ///
     /// # Errors
     /// See [`EmitError`].
-    pub fn get(
-        &self,
-        kernel: Kernel,
-        encoding: Option<Encoding>,
-        expression: Option<&Expression>,
-    ) -> Result<Rc<Linked>, EmitError> {
-        let key = (kernel, encoding, expression.cloned());
+    pub fn get(&self, key: LinkKey) -> Result<Rc<Linked>, EmitError> {
         if let Some(linked) = self.linked.borrow().get(&key) {
             return Ok(Rc::clone(linked));
         }
+        let (kernel, encoding, has_scale, ref expression) = key;
+        let expression = expression.as_ref();
         let link =
             |arithmetic| link_text(kernel, (encoding, arithmetic), expression, self.own(kernel, encoding, arithmetic)?);
         let mut linked = link(Arithmetic::Single)?;
-        if self.cooperative(kernel, encoding) {
-            let other = link(Arithmetic::Cooperative)?;
+        if self.math == Math::Mixed && is_cooperative(kernel, encoding) {
+            let other = link(if has_scale { Arithmetic::Scaled } else { Arithmetic::Cooperative })?;
             if !other.has_layout_of(&linked) {
                 let [claimed, found] = [&linked, &other].map(|it| format!("{:?}", it.block));
                 return Err(EmitError::Claim { kernel, what: "the layout of its cooperative source", claimed, found });
@@ -60,11 +62,6 @@ impl KernelCache {
         let linked = Rc::new(linked);
         self.linked.borrow_mut().insert(key, Rc::clone(&linked));
         Ok(linked)
-    }
-
-    /// Whether a kernel gets a cooperative source: of weights, only halves are halves as they are stored.
-    fn cooperative(&self, kernel: Kernel, encoding: Option<Encoding>) -> bool {
-        self.math == Math::Mixed && kernel.row().cooperative && encoding.is_none_or(|of| of == Encoding::F16)
     }
 
     /// A kernel's own text, unrolled on first use.

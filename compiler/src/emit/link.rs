@@ -125,8 +125,11 @@ pub fn own_text(
         Arithmetic::Single => {
             (None, std::iter::once(&row.body).chain(row.shared).copied().collect(), row.constants.to_vec())
         }
-        Arithmetic::Cooperative => {
-            let (files, constants) = kernel.cooperative_parts();
+        Arithmetic::Cooperative | Arithmetic::Scaled => {
+            let (files, mut constants) = kernel.cooperative_parts();
+            if arithmetic == Arithmetic::Scaled {
+                constants.push(("SCALE_IS_GIVEN", 1));
+            }
             (Some(COOPERATIVE_EXTENSIONS), files, constants)
         }
     };

@@ -26,7 +26,7 @@ mod tokens;
 mod unroll;
 
 pub use block::{Block, ParamError, ParamMistake};
-pub use cache::{KernelCache, LinkKey};
+pub use cache::{KernelCache, LinkKey, is_cooperative};
 pub use error::EmitError;
 pub use expression::{Expression, operand_count};
 pub use link::{Form, Linked, link, link_form};

@@ -46,6 +46,8 @@ pub enum Arithmetic {
     Single,
     /// Matrices of halves, with extensions.
     Cooperative,
+    /// The same, where calls say by what rows become halves.
+    Scaled,
 }
 
 impl Arithmetic {
@@ -53,7 +55,7 @@ impl Arithmetic {
     fn limits(self) -> (Capabilities, u32) {
         match self {
             Self::Single => (CAPABILITIES, MAX_WORKGROUP_BYTES),
-            Self::Cooperative => (CAPABILITIES | COOPERATIVE_CAPABILITIES, MAX_COOPERATIVE_BYTES),
+            Self::Cooperative | Self::Scaled => (CAPABILITIES | COOPERATIVE_CAPABILITIES, MAX_COOPERATIVE_BYTES),
         }
     }
 }

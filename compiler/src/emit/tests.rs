@@ -80,20 +80,24 @@ fn cooperative_sources_have_the_layout_of_their_kernels() {
     let cache = KernelCache::new(Math::Mixed);
     let mut found = 0;
     for kernel in Kernel::all().filter(|kernel| kernel.row().cooperative) {
-        for expression in [None, sample(kernel)] {
+        for (expression, has_scale) in [(None, false), (sample(kernel), false), (None, true), (sample(kernel), true)] {
             let halves = kernel.row().uses_weights.then_some(Encoding::F16);
-            let both = cache.get(kernel, halves, expression.as_ref()).unwrap();
+            if halves.is_none() && has_scale {
+                continue;
+            }
+            let both = cache.get((kernel, halves, has_scale, expression.clone())).unwrap();
             let other = both.cooperative.as_ref().expect("weights of halves, and none, have one");
             assert_ne!(other.source, both.source);
+            assert_eq!(other.source.contains("SCALE_IS_GIVEN:u32=1u"), has_scale, "{kernel:?}");
             found += 1;
             if halves.is_some() {
-                let f32_weights = cache.get(kernel, Some(Encoding::F32), expression.as_ref()).unwrap();
+                let f32_weights = cache.get((kernel, Some(Encoding::F32), false, expression)).unwrap();
                 assert_eq!(f32_weights.cooperative, None, "{kernel:?}");
             }
         }
     }
-    assert_eq!(found, 16);
-    let plain = KernelCache::default().get(Kernel::MatmulTiled, Some(Encoding::F16), None).unwrap();
+    assert_eq!(found, 28);
+    let plain = KernelCache::default().get((Kernel::MatmulTiled, Some(Encoding::F16), false, None)).unwrap();
     assert_eq!(plain.cooperative, None);
 }
 

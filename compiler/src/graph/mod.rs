@@ -75,6 +75,8 @@ pub struct Graph {
     /// How constants are stored that are not stored as weights are by default: in f32, because half precision cannot hold them,
     /// or in blocks of small integers.
     pub encodings: BTreeMap<NodeId, Encoding>,
+    /// Powers of two by which what products multiply with their weights can be made halves, where that is known.
+    pub scales: BTreeMap<NodeId, f32>,
     /// What errors of constants are weighed with when they are rounded to small integers; those that have none weigh the same.
     pub importance: BTreeMap<NodeId, Arc<Importance>>,
     /// Public inputs, in ONNX order. Their nodes are `Op::Input`.

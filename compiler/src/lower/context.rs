@@ -222,6 +222,11 @@ impl<'a> Lowering<'a> {
         self.views.insert(id, view);
     }
 
+    /// The power of two that brings what a product multiplies with its weight into the range of halves; 0 where none is known.
+    pub fn x_scale(&self, product: NodeId) -> f32 {
+        self.graph.scales.get(&product).copied().unwrap_or(0.0)
+    }
+
     /// Whether a node has been lowered.
     pub fn has_view(&self, id: NodeId) -> bool {
         self.views.contains_key(&id)

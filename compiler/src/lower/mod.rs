@@ -6,6 +6,7 @@
 //! decides nothing about when pages move.
 
 pub mod blocks;
+pub mod bounds;
 pub mod context;
 pub mod error;
 pub mod half;

@@ -6,7 +6,7 @@
 
 use super::view::{TensorId, View};
 use crate::cost::Cost;
-use crate::emit::Expression;
+use crate::emit::{Expression, LinkKey, is_cooperative};
 use crate::graph::constant::Constant;
 use crate::graph::importance::Importance;
 use crate::graph::origin::{OriginId, OriginSet};
@@ -143,6 +143,14 @@ pub struct Step {
     pub rounds: u32,
     /// For prediction.
     pub cost: Cost,
+}
+
+impl Step {
+    /// What its kernel is linked from.
+    pub fn link_key(&self) -> LinkKey {
+        let has_scale = self.params.word("x_scale") != 0;
+        (self.kernel, self.encoding, has_scale && is_cooperative(self.kernel, self.encoding), self.expression.clone())
+    }
 }
 
 /// The origins of a kernel that runs an operator and what was fused into it.

@@ -13,8 +13,10 @@ use crate::bundle::{Assembled, Assembly};
 use crate::emit::KernelCache;
 use crate::graph::Graph;
 use crate::graph::verify::{Violation, verify};
+use crate::kernels::Math;
 use crate::lower::LowerOptions;
 use crate::lower::blocks::choose;
+use crate::lower::bounds::scales;
 use crate::lower::half::{HalfReport, into_range};
 use crate::lower::program::Program;
 use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize, split_large, split_long_sums};
@@ -116,8 +118,10 @@ pub fn solve(
     let decision = decision.map_or_else(OnceCell::new, OnceCell::from);
     let attempts = Attempts { imported, options, provenance, kernels: KernelCache::new(options.math), decision };
     let whole = attempts.with_splits(Vec::new())?;
-    // Only an optimised schedule is short of capacity for a reason that fusion can change, and only time is.
-    let adaptive = options.strategy == Strategy::Optimal && options.objective.slack().is_none();
+    // Only an optimised schedule is short of capacity for a reason that fusion can change, and only time is. Where everything is
+    // kept, all runs but the first find their pages, and a split would only be one kernel more.
+    let adaptive =
+        options.strategy == Strategy::Optimal && options.objective.slack().is_none() && options.keep != Keep::All;
     let mut best = if adaptive { attempts.adapt(whole)? } else { whole };
     let keep = match (options.keep, options.objective.slack()) {
         (Keep::Auto, Some(_)) => Keep::None,
@@ -178,6 +182,9 @@ impl Attempts<'_> {
         let half = if floats == Encoding::F16 { into_range(&mut graph) } else { HalfReport::default() };
         check("half", &graph)?;
         let precision = self.with_encodings(&mut graph, &lower)?;
+        if self.options.math == Math::Mixed {
+            graph.scales = scales(&graph);
+        }
         let provenance = self.provenance_of(&splits, &half, precision.as_ref());
         let to_find = Search { options: self.options, lower, assembly: self.assembly(&provenance) };
         let Planned { program, assembled } = search(&graph, &self.kernels, &to_find)?;

@@ -73,7 +73,7 @@ pub fn planned(program: &Program, kernels: &KernelCache, assembly: &Assembly<'_>
 
 /// The kernels of all steps.
 fn linked(program: &Program, kernels: &KernelCache) -> Result<Vec<Rc<Linked>>, EmitError> {
-    program.steps.iter().map(|step| kernels.get(step.kernel, step.encoding, step.expression.as_ref())).collect()
+    program.steps.iter().map(|step| kernels.get(step.link_key())).collect()
 }
 
 fn none<V>(violations: Vec<V>, error: fn(Vec<V>) -> StageError) -> Result<(), StageError> {

@@ -107,6 +107,7 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
         input: &input,
         out: &out,
         options: lowering.options(),
+        x_scale: lowering.x_scale(id),
         operand_words,
     };
     if is_depthwise {
@@ -159,6 +160,7 @@ struct Convolution<'a> {
     input: &'a View,
     out: &'a Output,
     options: &'a LowerOptions,
+    x_scale: f32,
     operand_words: [u32; 4 * MAX_EPILOGUE_OPERANDS],
 }
 
@@ -250,6 +252,7 @@ impl Convolution<'_> {
                     .set("page_shift", page.texels().trailing_zeros())
                     .set("channels", channels)
                     .set("x_offset", x_offset)
+                    .set("x_scale", self.x_scale)
                     .set("parts", self.parts.count)
                     .set("part", self.parts.terms);
                 let kernel = match self.parts.count {
@@ -301,7 +304,8 @@ impl Convolution<'_> {
             .set("out_offset", out.offset)
             .set("out_stride_m", 1_u32)
             .set("out_stride_n", out.strides[1])
-            .set("x_batch_stride", [0, 0, x.strides[0]])
+            .set("x_batch_stride", [0, 0, x.strides[0]].as_slice())
+            .set("x_scale", self.x_scale)
             .set("out_batch_stride", [0, 0, out.strides[0], self.apart as i64].as_slice())
             .set("parts", self.parts.count)
             .set("part", self.parts.terms)

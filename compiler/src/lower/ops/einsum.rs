@@ -149,6 +149,7 @@ fn weighted(
     let operand_words = operand_words(&out, &merged);
     let inputs: Vec<_> = [view.tensor].into_iter().chain(out.epilogue_views.iter().map(|v| v.tensor)).collect();
     let shift = lowering.options().page.texels().trailing_zeros();
+    let x_scale = lowering.x_scale(id);
     let (x_offset, out_view) = (view.offset, out.view.clone());
     panel_calls(lowering, weight, 0, |range, texels, base| {
         let n_count = (range.end * PANEL).min(n) - range.start * PANEL;
@@ -168,7 +169,8 @@ fn weighted(
             .set("out_offset", out_view.offset)
             .set("out_stride_m", merged.m.1[2])
             .set("out_stride_n", merged.n.1[2])
-            .set("x_batch_stride", x_batch)
+            .set("x_batch_stride", x_batch.as_slice())
+            .set("x_scale", x_scale)
             .set("out_batch_stride", [out_batch[0], out_batch[1], out_batch[2], apart].as_slice())
             .set("parts", parts.count)
             .set("part", parts.terms)
