@@ -3,7 +3,7 @@
 //! Those of inputs before anything of a run happens; those of outputs, which a debugging bundle has for computed indices, before
 //! these are returned. It deliberately knows no operator: the plan says which elements are indices, and of what.
 
-use super::inputs::Bound;
+use super::bound::Bound;
 use crate::api::{Error, InputError, Outputs, Tensor};
 use flashmem_plan_format::indices::{IndexBound, IndexPort};
 use flashmem_plan_format::plan::{ElementType, Plan};

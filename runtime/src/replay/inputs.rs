@@ -3,6 +3,7 @@
 //! Inputs and gathered rows stand one after another in the input staging buffer, in the plan's order; one copy each places
 //! them. Nothing is touched before all names, types and shapes are right.
 
+use super::bound::Bound;
 use super::{convert, rows};
 use crate::api::{Error, InputError, Tensor};
 use crate::device::unmapped;
@@ -10,25 +11,6 @@ use crate::loaded::{HeldRows, Input, Resources, WriteBuffer, WriteState};
 use crate::time::Wait;
 use flashmem_plan_format::plan::{BufferSlice, Plan, Port};
 use wgpu::{BufferViewMut, CommandEncoder};
-
-/// What a run finds for an input.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Bound<'a> {
-    /// A tensor of the caller.
-    Given(&'a Tensor),
-    /// What an earlier run has handed over, on the device.
-    Handed(BufferSlice),
-}
-
-impl<'a> Bound<'a> {
-    /// The tensor of an input that the host reads.
-    pub(super) fn tensor(self) -> &'a Tensor {
-        match self {
-            Self::Given(tensor) => tensor,
-            Self::Handed(_) => unreachable!("opening refuses connections to inputs that the host reads"),
-        }
-    }
-}
 
 /// What an input finds that is not given: where it lies on the device, or who would have handed it over. `None` for an input without
 /// connections.

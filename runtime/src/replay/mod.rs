@@ -4,6 +4,7 @@
 //! (pages arrive as `pages/` says), `readback.rs` fetches the outputs. The replay itself needs no threads and never blocks but in
 //! `device/gpu.rs`. It deliberately decides nothing.
 
+mod bound;
 pub(crate) mod convert;
 mod indices;
 mod inputs;
@@ -11,8 +12,9 @@ mod readback;
 mod rows;
 mod walk;
 
+pub(crate) use bound::Bound;
 pub(crate) use indices::{check_inputs, check_outputs};
-pub(crate) use inputs::{Bound, bind_inputs};
+pub(crate) use inputs::bind_inputs;
 
 use crate::api::{Error, Mark, Outputs, RunRequest, Span};
 use crate::loaded::{CommandList, HostBuffers, Input, Loaded};

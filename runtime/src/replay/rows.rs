@@ -5,9 +5,9 @@
 //! in an earlier run keeps it, and nothing is read: the same prompt, or one that grew, costs its new rows only. Indices are
 //! elements of inputs, or what the plan's program makes of them; negative ones count from the end, as in ONNX Gather.
 
+use super::bound::Bound;
 use super::convert;
 use super::indices::{float_at, integer_at};
-use super::inputs::Bound;
 use crate::api::{Error, InputError};
 use crate::io::{fetching_first, watched};
 use crate::loaded::{HeldRows, Input, NO_ROW};
