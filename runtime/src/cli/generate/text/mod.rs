@@ -3,11 +3,17 @@
 //! What a tokenizer does is the `tokenizers` crate's, in `vocabulary.rs`; programs without the feature `text` have `absent.rs` in its
 //! place, which refuses. It knows no chat templates: the prompt is the text as the model is to read it.
 
-#[cfg_attr(not(feature = "text"), path = "absent.rs")]
+#[cfg(any(not(feature = "text"), test))]
+#[cfg_attr(feature = "text", expect(dead_code, reason = "only that it refuses is tested"))]
+mod absent;
+#[cfg(feature = "text")]
 mod vocabulary;
 
+#[cfg(not(feature = "text"))]
+pub use absent::{Stream, Vocabulary};
 use clap::Args;
 use std::path::PathBuf;
+#[cfg(feature = "text")]
 pub use vocabulary::{Stream, Vocabulary};
 
 /// A prompt in words.
@@ -31,7 +37,7 @@ impl TextArguments {
 /// Why text is not tokens, or tokens are not text.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
-    #[cfg(not(feature = "text"))]
+    #[cfg(any(not(feature = "text"), test))]
     #[error(
         "--tokenizer {0}: this program was built without text; build it with its default features, or with --features text, or give \
          the prompt with --prompt-ids"
@@ -46,6 +52,7 @@ pub enum TextError {
     #[cfg(feature = "text")]
     #[error("--prompt is no text for {0}: {1}")]
     NotEncoded(PathBuf, tokenizers::Error),
+    #[cfg(feature = "text")]
     #[error("--prompt has no tokens")]
     Empty,
     #[error("--prompt has token {token}, and the model knows {vocabulary}: the tokenizer is another model's")]
@@ -111,7 +118,7 @@ impl<'a> Shown<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shown, check, stops};
+    use super::{Shown, absent, check, stops};
 
     #[test]
     fn without_a_tokenizer_tokens_are_numbers() {
@@ -121,6 +128,12 @@ mod tests {
         assert_eq!(stops(&["2".to_owned(), "-1".to_owned()], None).expect("numbers"), [2, -1]);
         let said = stops(&["</s>".to_owned()], None).expect_err("a name").to_string();
         assert!(said.contains("--stop </s>") && said.contains("without --tokenizer"), "{said}");
+    }
+
+    #[test]
+    fn a_program_without_text_says_how_to_get_it() {
+        let said = absent::Vocabulary::open("a.json".as_ref()).err().expect("there is none").to_string();
+        assert!(said.contains("--tokenizer a.json") && said.contains("--features text"), "{said}");
     }
 
     #[test]

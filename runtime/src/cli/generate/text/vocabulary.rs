@@ -50,7 +50,7 @@ impl Vocabulary {
 /// stream, it goes on where a decoder writes these otherwise in front of others.
 pub struct Stream<'a> {
     vocabulary: &'a Vocabulary,
-    /// The last tokens that gave text.
+    /// The last tokens that gave text, and what came without any before or behind them.
     shown: Vec<u32>,
     /// Those behind them, which end inside a character.
     waiting: Vec<u32>,
@@ -80,7 +80,10 @@ impl Stream<'_> {
         let waiting = std::mem::take(&mut self.waiting);
         let text =
             both.strip_prefix(&before).map(str::to_owned).map_or_else(|| self.vocabulary.decode(&waiting), Ok)?;
-        if !text.is_empty() {
+        // What gave no text may yet be the beginning of one.
+        if text.is_empty() {
+            self.shown.extend(waiting);
+        } else {
             self.shown = waiting;
         }
         Ok(text)
@@ -132,6 +135,24 @@ mod tests {
         assert_eq!(shown.push(4).expect("text"), " a");
         assert_eq!(shown.push(5).expect("text"), "");
         assert_eq!(shown.finish().expect("text"), "");
+    }
+
+    #[test]
+    fn a_text_in_pieces_is_the_text_at_once() {
+        // The first mark of a space is left out, and no other.
+        let words = vocabulary(
+            r#"{
+                "version": "1.0",
+                "decoder": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
+                "model": {"type": "WordLevel", "vocab": {"▁a": 0, "a": 1, "▁": 2}, "unk_token": "a"}
+            }"#,
+        )
+        .expect("a tokenizer");
+        for ids in [[2, 0, 1, 2], [0, 0, 2, 1], [2, 2, 0, 0], [1, 2, 2, 0]] {
+            let mut stream = words.stream();
+            let pieces: String = ids.into_iter().map(|id| stream.push(i64::from(id)).expect("text")).collect();
+            assert_eq!(pieces, words.decode(&ids).expect("text"), "{ids:?}");
+        }
     }
 
     #[test]
