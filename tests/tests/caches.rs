@@ -1,9 +1,9 @@
 //! Decoders that count positions from the length of their past, as Optimum exports Gemma, Whisper, T5 and BART: their caches get new
 //! entries where `past_length` says, and stay where they are.
 //!
-//! `decoders/past_length.py` made the models, and the tokens and logits that ONNX Runtime gives over a past that grows. Every one generates as
-//! `flashmem-run generate` does, with an encoder's values beside the prompt: at full residency, at a tenth of the weights, and at its
-//! smallest budget, with the same bits.
+//! `decoders/past_length.py` made the models, and the tokens and logits that ONNX Runtime gives over a past that grows. Every
+//! one generates as `flashmem-run generate` does, with an encoder's values beside the prompt: at full residency, at a tenth of
+//! the weights, and at its smallest budget, with the same bits.
 
 #[path = "../../runtime/src/cli/generate/decoder.rs"]
 #[expect(dead_code, reason = "reports are the program's")]

@@ -1,8 +1,9 @@
 //! Networks that remember: language models as ONNX Runtime GenAI's builder, Optimum and torch write them, and states that are replaced.
 //!
-//! `decoders/make.py` and `decoders/exports.py` made the models, and the tokens and logits that ONNX Runtime gives. Every one generates as `flashmem-run generate`
-//! does, the prompt through an entry of several tokens and the rest through one of one, over a cache of fixed room that stays on the
-//! device: at full residency, at a tenth of the weights, and at its smallest budget, with the same bits.
+//! `decoders/make.py` and `decoders/exports.py` made the models, and the tokens and logits that ONNX Runtime gives. Every one
+//! generates as `flashmem-run generate` does, the prompt through an entry of several tokens and the rest through one of one,
+//! over a cache of fixed room that stays on the device: at full residency, at a tenth of the weights, and at its smallest
+//! budget, with the same bits.
 
 #[path = "../../runtime/src/cli/generate/decoder.rs"]
 #[expect(dead_code, reason = "reports are the program's")]

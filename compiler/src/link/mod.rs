@@ -1,9 +1,10 @@
 //! Bundles of one network each become one bundle of several, which take turns in one arena under one budget.
 //!
-//! `share.rs` finds what is equal (pages, tables, constants, states, kernels) and stores it once, `connect.rs` what goes from one to another on the device, `choose.rs` decides ring, slots and
-//! which pages stay, `build.rs` makes the linked plans with new command lists, `write.rs` copies rows and pages. A linked bundle needs
-//! nothing but the bundles: each holds its whole scheduling problem. Kernels, parameters and page cuts stay as they were compiled, so
-//! every network gives the bits of its own bundle.
+//! `share.rs` finds what is equal (pages, tables, constants, states, kernels) and stores it once, `connect.rs` what goes from
+//! one to another on the device, `choose.rs` decides ring, slots and which pages stay, `build.rs` makes the linked plans with
+//! new command lists, `write.rs` copies rows and pages. A linked bundle needs nothing but the bundles: each holds its whole
+//! scheduling problem. Kernels, parameters and page cuts stay as they were compiled, so every network gives the bits of its own
+//! bundle.
 
 mod build;
 mod choose;

@@ -1,10 +1,11 @@
 //! How large the activations of products can become, and the power of two by which they can be made halves.
 //!
-//! Where matrices of halves are multiplied, rows must be brought into the range of halves. A kernel can look for the largest element
-//! while it runs, which takes a tenth of its time. Behind a norm, a softmax or a clip nobody needs to look: elements are bounded whatever
-//! the inputs are, and sums of so many of them times known weights are, too. This follows intervals from there to the products
-//! that read them. It also follows how large elements typically are, of weights that are independent of what they are multiplied
-//! with: where the bound is beyond that by more than `MAX_HEADROOM`, halves would lack bits, and the kernel looks. It deliberately knows no kernel.
+//! Where matrices of halves are multiplied, rows must be brought into the range of halves. A kernel can look for the largest
+//! element while it runs, which takes a tenth of its time. Behind a norm, a softmax or a clip nobody needs to look: elements
+//! are bounded whatever the inputs are, and sums of so many of them times known weights are, too. This follows intervals from
+//! there to the products that read them. It also follows how large elements typically are, of weights that are independent of
+//! what they are multiplied with: where the bound is beyond that by more than `MAX_HEADROOM`, halves would lack bits, and the
+//! kernel looks. It deliberately knows no kernel.
 
 use super::half::in_parallel;
 use super::half::range::{Channels, exp2};

@@ -1,12 +1,12 @@
 //! Static rules of a linked bundle, beside those of its networks' own plans.
 //!
-//! Checked: names; one page shape and one ring; pages, row tables and kernels are the bundle's, and each of these is somebody's;
-//! a kept slot has one page, whoever keeps it, and a network's kept slots are those that its own replay finds resident from run to
-//! run; the arena has as many slots as the networks imply; constants lie apart or in one place; states lie apart or are the same
-//! tensor; connections are of outputs
-//! that can be the inputs, behind all states; hand-overs name networks and pages that there are; requirements and memory are what the networks imply; the budget covers
-//! it. Plans must have passed `validate` and `replay`. Deliberately not checked: whether equal offsets of constants hold equal bytes,
-//! which no reader could tell from a network that was made so. What runs find after each other is `proof.rs`.
+//! Checked: names; one page shape and one ring; pages, row tables and kernels are the bundle's, and each of these is
+//! somebody's; a kept slot has one page, whoever keeps it, and a network's kept slots are those that its own replay finds
+//! resident from run to run; the arena has as many slots as the networks imply; constants lie apart or in one place; states lie
+//! apart or are the same tensor; connections are of outputs that can be the inputs, behind all states; hand-overs name networks
+//! and pages that there are; requirements and memory are what the networks imply; the budget covers it. Plans must have passed
+//! `validate` and `replay`. Deliberately not checked: whether equal offsets of constants hold equal bytes, which no reader
+//! could tell from a network that was made so. What runs find after each other is `proof.rs`.
 
 use super::connect::connectable;
 use super::place::slots_of_pages;

@@ -1,10 +1,10 @@
 //! Several networks that take turns in one arena.
 //!
 //! Every network has a plan that is valid by itself, as in a bundle of its own; a linked bundle adds where its pages, slots,
-//! parameters, constants, states, row tables and kernels lie among those that all networks share. `types.rs` is what that holds,
-//! as plain data, `connect.rs` what goes between them without the host, `check.rs` has the static rules, `memory.rs` what is declared, `place.rs` moves plans to their places,
-//! `turn.rs` says what a run loads when other networks ran before, `proof.rs` follows every pair of networks. Nothing here
-//! decides what is kept or shared.
+//! parameters, constants, states, row tables and kernels lie among those that all networks share. `types.rs` is what that
+//! holds, as plain data, `connect.rs` what goes between them without the host, `check.rs` has the static rules, `memory.rs`
+//! what is declared, `place.rs` moves plans to their places, `turn.rs` says what a run loads when other networks ran before,
+//! `proof.rs` follows every pair of networks. Nothing here decides what is kept or shared.
 
 mod check;
 mod connect;

@@ -1,9 +1,9 @@
 //! The networks of a bundle that a text goes through: how many tokens each takes at once, and what its inputs are at a position.
 //!
-//! A bundle of one network has one entry. In a linked one, every network that takes `input_ids` and gives `logits` is an entry, and all of
-//! them remember the same. A cache to which new entries are appended has its valid tokens at the start, so the mask is ones up to the
-//! last one; one that is shifted has them at the end, and so has the mask. Inputs that none of this is said of, an encoder's values say, come
-//! with the prompt and stay the same in every run. It runs nothing.
+//! A bundle of one network has one entry. In a linked one, every network that takes `input_ids` and gives `logits` is an entry,
+//! and all of them remember the same. A cache to which new entries are appended has its valid tokens at the start, so the mask
+//! is ones up to the last one; one that is shifted has them at the end, and so has the mask. Inputs that none of this is said
+//! of, an encoder's values say, come with the prompt and stay the same in every run. It runs nothing.
 
 use anyhow::{Context as _, bail, ensure};
 use flashmem_runtime::{ElementType, PortInfo, Session, Tensor};
