@@ -99,12 +99,57 @@ fn linked_bundles_are_made_and_inspected() {
         (vec!["link", &vit, "-o", &app, "--budget", "1KiB"], "smallest feasible budget: "),
         (vec!["link", &app, "-o", &vit], "the bundle holds several networks: vit, same"),
         (vec!["link", &vit, "-o", &vit], "vit.fmplan"),
-        (vec!["explain", &app], "the bundle holds several networks: vit, same"),
+        (
+            vec!["link", &vit, &same, "-o", &app, "--connect", "vit.logits=same.image"],
+            "shape [1, 10], and the input takes",
+        ),
     ] {
         let refused = compile(&arguments);
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(refused.status.code() == Some(1) && said.contains(part), "{arguments:?}: {said}");
     }
+    assert_eq!(compile(&["link", &vit, &same, "-o", &app, "--connect", "vit.logits"]).status.code(), Some(2));
+}
+
+#[test]
+fn explain_draws_the_sequence_of_a_linked_bundle() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (app, report) = (path("app.fmplan"), path("app.html"));
+    let bundles = ["vit", "resnet50"].map(|name| {
+        let bundle = path(&format!("{name}.fmplan"));
+        let made = compile(&[&model(&format!("tiny/{name}.onnx")), "-o", &bundle, "--page", "32KiB", "-q"]);
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        bundle
+    });
+    let order = "vit resnet50*2 vit resnet50";
+    let least = compile(&["link", &bundles[0], &bundles[1], "-o", &app, "--budget", "1KiB"]);
+    let said = String::from_utf8_lossy(&least.stderr).into_owned();
+    let least: u64 =
+        said.split("feasible budget: ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).expect("named");
+    let budget = (least + (32 << 10)).to_string();
+    let linked = compile(&["link", &bundles[0], &bundles[1], "-o", &app, "--budget", &budget, "--sequence", order]);
+    assert!(linked.status.success(), "{}", String::from_utf8_lossy(&linked.stderr));
+    let explained = compile(&["explain", &app, "--report", &report]);
+    let text = String::from_utf8_lossy(&explained.stdout).into_owned();
+    assert!(explained.status.success(), "{}", String::from_utf8_lossy(&explained.stderr));
+    let number = |text: &str, behind: &str| -> f64 {
+        let rest = text.split(behind).nth(1).and_then(|rest| rest.split(' ').next()).expect("it is said");
+        rest.parse().expect("a number")
+    };
+    // What links counts first runs without the pages that are handed to them.
+    let said = String::from_utf8_lossy(&linked.stdout).into_owned();
+    let (drawn, predicted) = (number(&text, "predicted time "), number(&said, "predicted time of the sequence "));
+    assert!(drawn <= predicted + 0.1 && drawn >= 0.5 * predicted, "{drawn} {predicted}");
+    let page = std::fs::read_to_string(&report).expect("the page is written");
+    for part in
+        ["<h2>Predicted sequence</h2>", "<h2>Memory</h2>", "<h2>Hand-overs</h2>", "run 5 of `resnet50`", "beside `vit`"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    let again = path("again.html");
+    assert!(compile(&["explain", &app, "--report", &again]).status.success());
+    assert!(std::fs::read_to_string(&again).expect("written") == page, "the same bundle gives the same page");
 }
 
 #[test]

@@ -151,3 +151,34 @@ fn rows_constants_and_names_with_quotes_are_traced() {
     assert!(untraced.trace().is_none());
     assert_eq!(session.stats().memory.device_recorded_bytes, untraced.stats().memory.device_recorded_bytes);
 }
+
+/// Of several networks, every run's dispatches are those of its own network, and each has its prediction.
+#[test]
+fn runs_of_several_networks_are_traced() {
+    let source = std::sync::Arc::new(flashmem_plan_format::MemorySource::from(testing::linked::linked_bundle()));
+    let options = Options { trace: true, ..Options::default() };
+    let opened = Session::builder(flashmem_runtime::Source::Blocking(source)).options(options).open();
+    let mut session = opened.unwrap();
+    let inputs = [("x", Tensor::from_f32(&[1, 64], &[0.5; 64])), ("ids", Tensor::from_i64(&[2], &[0, 1]))];
+    let order = ["first", "second", "first"];
+    for (index, network) in order.iter().enumerate() {
+        if let Some(next) = order.get(index + 1) {
+            session.next(next).unwrap();
+        }
+        session.run_network(network, &inputs).unwrap();
+    }
+    let (lanes, _) = parse(&session.trace().unwrap());
+    assert_nested(&lanes);
+    let lane = |process: &str, start: &str| {
+        let mut found = lanes.iter().filter(|((in_process, name), _)| in_process == process && name.starts_with(start));
+        found.next().map(|(_, spans)| spans).unwrap()
+    };
+    let names: Vec<_> = lane("measured", "session").iter().map(|span| span.name.as_str()).collect();
+    for run in ["run 1 of first", "run 2 of second", "run 3 of first"] {
+        assert!(names.contains(&run), "{run}: {names:?}");
+    }
+    assert_eq!(lane("measured", "dispatches").len(), 9);
+    assert_eq!(lane("predicted by the plan", "dispatches").len(), 9);
+    // Both pages that `second` shares with `first` are loaded for it, and of `first` itself one is kept.
+    assert_eq!(lane("predicted by the plan", "reads").len(), 6 + 2 + 3);
+}

@@ -23,7 +23,7 @@ pub fn inspect(path: &Path, as_json: bool, verify: bool) -> anyhow::Result<()> {
     let opened = OpenedBundle::open(&source).with_context(|| path.display().to_string())?;
     if !opened.networks.is_empty() {
         if verify {
-            opened.bundle.verify_contents(&source, &mut |_, _| ()).with_context(|| path.display().to_string())?;
+            opened.verify_contents(&source, &mut |_, _| ()).with_context(|| path.display().to_string())?;
         }
         return inspect_linked::print(path, &opened, as_json, verify);
     }

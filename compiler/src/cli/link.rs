@@ -117,7 +117,7 @@ pub(super) fn calls(text: &str, names: &[&str]) -> anyhow::Result<Vec<f64>> {
 }
 
 /// `text unet*20 vae`.
-fn sequence(text: &str, names: &[&str]) -> anyhow::Result<Vec<u32>> {
+pub(super) fn sequence(text: &str, names: &[&str]) -> anyhow::Result<Vec<u32>> {
     let mut runs = Vec::new();
     for part in text.split_whitespace() {
         let (name, times) = match part.rsplit_once('*') {

@@ -1,4 +1,4 @@
-//! Copies rows and pages of several bundles into the linked one, each once, checked on the way.
+//! Copies golden values, rows and pages of several bundles into the linked one, each once, checked on the way.
 
 use super::share::{Shared, row_pieces};
 use super::types::{LinkError, Member};
@@ -14,7 +14,12 @@ pub fn write(
     linked: &Linked,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Summary, LinkError> {
-    let mut writer = BundleWriter::create_linked(output, linked, &shared.constants)?;
+    let golden = |member: &Member| {
+        let read = member.bundle.read_golden(&member.source);
+        read.map_err(|source| LinkError::Read { path: member.path.clone(), source })
+    };
+    let goldens = members.iter().map(golden).collect::<Result<Vec<_>, _>>()?;
+    let mut writer = BundleWriter::create_linked(output, linked, &shared.constants, &goldens)?;
     let sizes = linked.rows_bytes().zip(linked.pages_bytes()).ok_or(LinkError::MemoryOverflow)?;
     let (total, mut done) = (sizes.0 + sizes.1, 0);
     let mut bytes = Vec::new();

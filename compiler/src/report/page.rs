@@ -66,16 +66,23 @@ pub fn page(subject: &Subject<'_>, timeline: &Timeline) -> String {
         section(&mut body, "Rows on demand", "Tables of which a run reads only the rows that its indices name.");
         let _ = write!(body, "{rows}</section>");
     }
+    document(&format!("{model}: the plan"), &body)
+}
+
+/// A whole page; `title` is escaped.
+pub(super) fn document(title: &str, body: &str) -> String {
     format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{model}: the plan</title><style>{STYLE}</style></head><body><main>{body}</main><script>{SCRIPT}</script></body></html>\n"
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title><style>{STYLE}</style></head><body><main>{body}</main><script>{SCRIPT}</script></body></html>\n"
     )
 }
 
-fn section(out: &mut String, title: &str, text: &str) {
+/// Opens a section.
+pub(super) fn section(out: &mut String, title: &str, text: &str) {
     let _ = write!(out, "<section><h2>{title}</h2><p>{}</p>", escape(text));
 }
 
-fn entry(class: &str, text: &str) -> String {
+/// An entry of a legend.
+pub(super) fn entry(class: &str, text: &str) -> String {
     format!("<span><i class=\"{class}\"></i>{}</span>", escape(text))
 }
 

@@ -89,9 +89,6 @@ pub enum BundleError {
     /// Networks that cannot take turns as the bundle says.
     #[error("the networks do not fit each other")]
     Linked(#[source] Violations<LinkViolation>),
-    /// Golden values, which only a bundle of one network has.
-    #[error("a bundle of several networks has golden values")]
-    GoldenOfSeveral,
     /// A bundle of one network was expected.
     #[error("the bundle holds several networks: {}", names.join(", "))]
     SeveralNetworks { names: Vec<String> },
@@ -150,6 +147,9 @@ pub enum SectionError {
     /// A tolerance that is no number from 0 up.
     #[error("golden tolerance {tolerance} is not a finite number from 0 up")]
     GoldenTolerance { tolerance: f32 },
+    /// Golden values of another number of networks.
+    #[error("golden values of {found} networks, expected {expected}")]
+    GoldenNetworks { found: u64, expected: u64 },
 }
 
 /// Why a bundle cannot be written.

@@ -56,6 +56,15 @@ pub struct OpenedNetwork {
 }
 
 impl OpenedBundle {
+    /// Checks the contents of the file, and the golden values of all networks ([`Bundle::verify_contents`]).
+    pub fn verify_contents(&self, source: &dyn ReadAt, progress: &mut dyn FnMut(u64, u64)) -> Result<(), BundleError> {
+        self.bundle.verify_contents(source, progress)?;
+        for (position, network) in (0_u32..).zip(&self.networks) {
+            let _: Option<Golden> = network.bundle.read_golden_of(position, source)?;
+        }
+        Ok(())
+    }
+
     /// Opens a bundle of any number of networks, without golden values.
     pub fn open(source: &dyn ReadAt) -> Result<Self, BundleError> {
         let (layout, hash) = read_layout(source)?;
@@ -139,6 +148,20 @@ impl Bundle {
         let bytes = read_section(&self.layout, SectionKind::Golden, source)?;
         let golden = Golden::decode(&bytes).and_then(|golden| golden.check(&self.plan).map(|()| golden));
         golden.map(Some).map_err(|source| in_section(section, source))
+    }
+
+    /// Reads the golden values of one of several networks, of which this is the one at `position`; `None` when it has none.
+    pub fn read_golden_of(&self, position: u32, source: &dyn ReadAt) -> Result<Option<Golden>, BundleError> {
+        let Some(section) = self.layout.section(SectionKind::Golden) else {
+            return Ok(None);
+        };
+        let bytes = read_section(&self.layout, SectionKind::Golden, source)?;
+        let golden = sections::decode_golden_of(&bytes, position);
+        let checked = golden.and_then(|golden| match golden {
+            Some(golden) => golden.check(&self.plan).map(|()| Some(golden)),
+            None => Ok(None),
+        });
+        checked.map_err(|source| in_section(section, source))
     }
 
     /// The section table, in file order.
@@ -255,11 +278,8 @@ fn read_stored_plan(layout: &Layout, source: &dyn ReadAt) -> Result<StoredPlan, 
     Ok(plan)
 }
 
-/// As [`check_lengths`], of several networks, which have no golden values.
+/// As [`check_lengths`], of several networks.
 fn check_linked_lengths(layout: &Layout, linked: &Linked) -> Result<(), BundleError> {
-    if layout.section(SectionKind::Golden).is_some() {
-        return Err(BundleError::GoldenOfSeveral);
-    }
     let implied = [
         (SectionKind::Constants, linked.constants_bytes()),
         (SectionKind::PageChecksums, Some(u64::from(linked.page_count) * 4)),

@@ -62,6 +62,23 @@ impl Golden {
     }
 }
 
+/// The golden section of several networks: a blob for each, of no bytes where it has no golden values.
+pub(crate) fn encode_goldens(goldens: &[Option<Golden>]) -> Vec<u8> {
+    let encoded: Vec<_> = goldens.iter().map(|golden| golden.as_ref().map_or_else(Vec::new, Golden::encode)).collect();
+    let mut bytes = Vec::new();
+    encode_blobs(&encoded.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut bytes);
+    bytes
+}
+
+/// The golden values of the network at a position; `None` where it has none.
+pub(crate) fn decode_golden_of(section: &[u8], network: u32) -> Result<Option<Golden>, SectionError> {
+    let all = decode_blobs(section)?;
+    let found_bytes = all.len() as u64;
+    let own = all.get(network as usize);
+    let own = own.ok_or(SectionError::Truncated { needed_bytes: u64::from(network) + 1, found_bytes })?;
+    if own.is_empty() { Ok(None) } else { Golden::decode(own).map(Some) }
+}
+
 fn check_golden_value(value: &[u8], port: &Port) -> Result<(), SectionError> {
     let expected_bytes = port.api_bytes().unwrap_or(u64::MAX);
     if value.len() as u64 == expected_bytes {

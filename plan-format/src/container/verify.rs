@@ -30,7 +30,8 @@ impl Bundle {
             return Err(BundleError::HeaderHash { end_bytes: head.len() as u64 });
         }
         check_padding(&self.layout, source)?;
-        if self.golden.is_none() {
+        // What several networks share has no ports, and their values are theirs ([`Bundle::read_golden_of`]).
+        if self.golden.is_none() && !self.plan.outputs.is_empty() {
             let _: Option<Golden> = self.read_golden(source)?;
         }
         self.sections().iter().try_for_each(|section| self.verify_section(section, source, progress))

@@ -4,7 +4,7 @@
 //! Memory is independent of the model's size but for 4 bytes a page. The plan is validated and replayed first, so no
 //! bundle is written that `Bundle::open` would refuse. Equal inputs give equal bytes. It deliberately makes no pages.
 
-use super::error::WriteError;
+use super::error::{SectionError, WriteError};
 use super::layout::Layout;
 use super::limits::max_section_bytes;
 use super::read::check_linked;
@@ -76,9 +76,14 @@ impl BundleWriter<OutputFile> {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl BundleWriter<OutputFile> {
-    /// As [`BundleWriter::create`], of several networks.
-    pub fn create_linked(path: impl AsRef<Path>, linked: &Linked, constants: &[u8]) -> Result<Self, WriteError> {
-        let parts = SmallSections::of_linked(linked, constants)?;
+    /// As [`BundleWriter::create`], of several networks; golden values are one for each, or none at all.
+    pub fn create_linked(
+        path: impl AsRef<Path>,
+        linked: &Linked,
+        constants: &[u8],
+        goldens: &[Option<Golden>],
+    ) -> Result<Self, WriteError> {
+        let parts = SmallSections::of_linked(linked, constants, goldens)?;
         parts.start(OutputFile::create(path.as_ref())?, Contents::of_linked(linked))
     }
 }
@@ -102,8 +107,13 @@ impl<'a> Contents<'a> {
 
 impl<W: Write + Seek> BundleWriter<W> {
     /// As [`BundleWriter::new`], of several networks.
-    pub fn new_linked(out: W, linked: &Linked, constants: &[u8]) -> Result<Self, WriteError> {
-        SmallSections::of_linked(linked, constants)?.start(out, Contents::of_linked(linked))
+    pub fn new_linked(
+        out: W,
+        linked: &Linked,
+        constants: &[u8],
+        goldens: &[Option<Golden>],
+    ) -> Result<Self, WriteError> {
+        SmallSections::of_linked(linked, constants, goldens)?.start(out, Contents::of_linked(linked))
     }
 
     /// Starts a bundle at the start of `out`, which must be empty.
@@ -226,7 +236,7 @@ impl<'a> SmallSections<'a> {
         Self::laid_out(contents, plan.rows_bytes(), plan.pages_bytes())
     }
 
-    fn of_linked(linked: &Linked, constants: &'a [u8]) -> Result<Self, WriteError> {
+    fn of_linked(linked: &Linked, constants: &'a [u8], goldens: &[Option<Golden>]) -> Result<Self, WriteError> {
         let constant_bytes = constants.len() as u64;
         if linked.constants_bytes() != Some(constant_bytes) {
             return Err(WriteError::Constants {
@@ -235,12 +245,24 @@ impl<'a> SmallSections<'a> {
             });
         }
         check_linked(linked.clone()).map_err(|error| WriteError::Linked(Box::new(error)))?;
-        let contents: Vec<(SectionKind, Cow<'_, [u8]>)> = vec![
+        let mut contents: Vec<(SectionKind, Cow<'_, [u8]>)> = vec![
             (SectionKind::Plan, encode_without_sources(StoredPlan::Several(Box::new(linked.clone())))?.into()),
             (SectionKind::Kernels, sections::encode_shared_kernels(linked).into()),
             (SectionKind::Constants, constants.into()),
             (SectionKind::PageChecksums, sections::encode_checksums(&vec![0; linked.page_count as usize]).into()),
         ];
+        if goldens.iter().any(Option::is_some) {
+            let section = SectionKind::Golden;
+            let (found, expected) = (goldens.len() as u64, linked.networks.len() as u64);
+            let plans = linked.networks.iter().map(|network| &network.plan);
+            let mut both = goldens.iter().zip(plans);
+            let checked = match found == expected {
+                true => both.try_for_each(|(golden, plan)| golden.as_ref().map_or(Ok(()), |golden| golden.check(plan))),
+                false => Err(SectionError::GoldenNetworks { found, expected }),
+            };
+            checked.map_err(|source| WriteError::Section { section, source })?;
+            contents.push((section, sections::encode_goldens(goldens).into()));
+        }
         Self::laid_out(contents, linked.rows_bytes(), linked.pages_bytes())
     }
 

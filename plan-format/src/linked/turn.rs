@@ -32,6 +32,11 @@ impl Arena {
         self.slots.get(slot.0 as usize).is_some_and(|held| *held == Some(page))
     }
 
+    /// For every slot, whether it holds a page.
+    pub fn held(&self) -> Vec<bool> {
+        self.slots.iter().map(Option::is_some).collect()
+    }
+
     /// A page was loaded into a slot.
     pub(crate) fn load(&mut self, page: PageId, slot: SlotId) {
         if let Some(held) = self.slots.get_mut(slot.0 as usize) {

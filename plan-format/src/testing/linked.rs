@@ -4,7 +4,7 @@
 //! pages of `first` and two more, and keeps nothing. `first` loads for both.
 
 use super::{constants, declare, drop_page, finished, load, small_plan};
-use crate::container::BundleWriter;
+use crate::container::{BundleWriter, Golden};
 use crate::linked::{Connection, HandOver, Linked, Network, PageRange};
 use crate::plan::{Command, MemoryDeclaration, PageId, Plan, Requirements, SlotId};
 use std::io::Cursor;
@@ -96,9 +96,17 @@ pub fn linked_bundle() -> Vec<u8> {
     bundle_of(&linked())
 }
 
+/// As [`linked_bundle`], with golden values of `second`: the same as those of a bundle of its plan alone.
+pub fn linked_bundle_with_golden(golden: Golden) -> Vec<u8> {
+    let both = [constants(), constants()].concat();
+    let goldens = [None, Some(golden)];
+    let writer = BundleWriter::new_linked(Cursor::new(Vec::new()), &linked(), &both, &goldens).expect("it is valid");
+    finished(writer, LINKED_PAGES)
+}
+
 /// The bundle of [`linked`] with other connections.
 pub fn bundle_of(linked: &Linked) -> Vec<u8> {
     let both = [constants(), constants()].concat();
-    let writer = BundleWriter::new_linked(Cursor::new(Vec::new()), linked, &both).expect("it is valid");
+    let writer = BundleWriter::new_linked(Cursor::new(Vec::new()), linked, &both, &[]).expect("it is valid");
     finished(writer, LINKED_PAGES)
 }

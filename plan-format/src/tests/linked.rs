@@ -2,18 +2,20 @@
 
 use super::kinds;
 use crate::codec;
+use crate::container::SectionKind;
 use crate::indices::{IndexBound, IndexPort, Walk};
 use crate::linked::{Arena, LinkViolation, Linked, PageRange, Placed, StoredPlan, check, place, prove, turn};
 use crate::plan::{Buffer, BufferSlice, Command, ElementType, PageId, Plan, SlotId, State};
 use crate::replay::replay;
 use crate::row_indices::RowIndices;
 use crate::source::MemorySource;
+use crate::testing::linked::linked_bundle_with_golden;
 use crate::testing::linked::{bundle_of, connected, declare_linked, linked, linked_bundle};
 use crate::testing::mutate::each_mutation;
 use crate::testing::random::SplitMix64;
 use crate::testing::{declare, small_bundle};
 use crate::validate::validate;
-use crate::{Bundle, BundleError, OpenedBundle, Violations};
+use crate::{Bundle, BundleError, BundleWriter, Golden, OpenedBundle, Violations, WriteError};
 
 kinds! {
     LinkViolation: NetworkCount, Name, PageRows, StagingPages, TooMany, PageCount, PageRange, PageUnused, TableLength, KeptSlot,
@@ -183,6 +185,28 @@ fn connections_are_read_as_they_were_written_and_declared() {
     declare_linked(&mut written);
     checked(written.clone()).unwrap();
     assert_eq!((written.state_bytes(), written.state_buffer_bytes()), (Some(256), Some(768)));
+}
+
+#[test]
+fn golden_values_are_each_networks_own() {
+    let golden = Golden { tolerance_relative_l2: 0.5, ..crate::testing::golden() };
+    let source = MemorySource::from(linked_bundle_with_golden(golden.clone()));
+    let opened = OpenedBundle::open(&source).unwrap();
+    opened.verify_contents(&source, &mut |_, _| ()).unwrap();
+    let read = |position: u32| opened.networks[position as usize].bundle.read_golden_of(position, &source);
+    assert_eq!((read(0).unwrap(), read(1).unwrap()), (None, Some(golden.clone())));
+    opened.networks[0].bundle.read_golden_of(2, &source).unwrap_err();
+    let linked = linked();
+    let constants = vec![0; linked.constants_bytes().unwrap() as usize];
+    let written = |goldens: &[Option<Golden>]| {
+        BundleWriter::new_linked(std::io::Cursor::new(Vec::new()), &linked, &constants, goldens).map(drop)
+    };
+    let wrong = Golden { outputs: vec![], ..golden.clone() };
+    for goldens in [vec![Some(golden.clone())], vec![Some(golden), Some(wrong)]] {
+        let error = written(&goldens).unwrap_err();
+        assert!(matches!(error, WriteError::Section { section: SectionKind::Golden, .. }), "{error}");
+    }
+    written(&[None, None]).unwrap();
 }
 
 /// Runs of networks in a random order on slots and staging buffers of page numbers, which know nothing of what was left out: what a

@@ -82,9 +82,6 @@ pub enum Error {
     /// States of a session of another bundle.
     #[error("states are copied between sessions of one bundle, and these are of two")]
     OtherBundle,
-    /// A trace of several networks.
-    #[error("a session of several networks cannot be traced")]
-    TraceOfSeveral,
     /// Sessions on one device may hold no more together.
     #[error(
         "a session of {needed_bytes} bytes does not fit the budget of {budget_bytes} that sessions on this device share: {}",
@@ -227,7 +224,6 @@ impl Error {
             | Self::UnknownState { .. }
             | Self::StateOfSeveral { .. }
             | Self::OtherBundle
-            | Self::TraceOfSeveral
             | Self::SharedBudget { .. }
             | Self::RingStalled { .. }
             | Self::ComputedIndex { .. }

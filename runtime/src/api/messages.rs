@@ -69,7 +69,6 @@ fn errors() -> String {
         UnknownState { name: text("past"), available: vec![text("h"), text("c")] };
         StateOfSeveral { name: text("past") };
         OtherBundle;
-        TraceOfSeveral;
         SharedBudget {
             needed_bytes: 3_000_000,
             budget_bytes: 4_000_000,

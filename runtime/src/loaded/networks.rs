@@ -65,6 +65,16 @@ impl Networks {
         self.current
     }
 
+    /// What it is called; `None` in a bundle of one.
+    pub(crate) fn current_name(&self) -> Option<&str> {
+        self.list.get(self.current).map(|network| network.name.as_str())
+    }
+
+    /// Which slots of the arena hold a page; `None` in a bundle of one.
+    pub(crate) fn held_slots(&self) -> Option<Vec<bool>> {
+        (!self.list.is_empty()).then(|| self.arena.held())
+    }
+
     /// Makes a network the one that runs.
     pub(super) fn select(&mut self, position: usize) -> Arc<Bundle> {
         self.current = position;

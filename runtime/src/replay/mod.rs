@@ -51,7 +51,7 @@ pub(crate) async fn run(
     let timeline = &loaded.timeline;
     let (running, waits, submits) = (Stopwatch::start(), timeline.run_waits(), timeline.span(Span::Submit));
     let trace = loaded.trace.as_ref();
-    let run_start = trace.map(|trace| trace.begin_run()).unwrap_or_default();
+    let run_start = trace.map(|trace| trace.begin_run(loaded.networks.current(), list.commands)).unwrap_or_default();
     let phase = |name: &str, start: Duration| trace.map(|trace| (trace.phase(name, start), trace.now()).1);
     loaded.gpu.check("preparing a run")?;
     let reserved = readback::reserve(&loaded.bundle.plan, &ports.staying);
@@ -71,9 +71,11 @@ pub(crate) async fn run(
     timeline.mark(Mark::Readback);
     if let Some(trace) = trace {
         trace.phase("read outputs", readback_start);
-        trace.end_run(run_start);
+        trace.end_run(run_start, loaded.networks.current_name());
         if let Some(timestamps) = trace.timestamps() {
-            trace.timed(timestamps.read(&loaded.gpu, wait).await?.into_iter());
+            trace.timed(
+                timestamps.read(&loaded.gpu, loaded.bundle.plan.dispatches.len() as u32, wait).await?.into_iter(),
+            );
         }
     }
     Ok(RunResult { outputs, setup, submit })

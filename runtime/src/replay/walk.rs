@@ -37,11 +37,18 @@ struct Traced {
     /// Dispatches since the last submission.
     dispatches: Vec<u32>,
     resident_pages: u64,
+    /// Of several networks: slots that hold a page, which a load replaces.
+    held: Option<Vec<bool>>,
 }
 
 impl Traced {
-    /// A command list for runs after a completed one starts with what that left.
+    /// A command list for runs after a completed one starts with what that left, and one of several networks with what the arena holds.
     fn start(loaded: &Loaded, list: CommandList<'_>) -> Self {
+        let held = loaded.trace.as_ref().and_then(|_| loaded.networks.held_slots());
+        if let Some(held) = held {
+            let resident_pages = held.iter().filter(|held| **held).count() as u64;
+            return Self { dispatches: Vec::new(), resident_pages, held: Some(held) };
+        }
         let first = &loaded.bundle.plan.commands;
         let is_first = std::ptr::eq(list.commands, first.as_slice());
         let change = |command: &Command| match command {
@@ -50,7 +57,7 @@ impl Traced {
             Command::Dispatch { .. } | Command::Submit => 0,
         };
         let resident_pages = if is_first || loaded.trace.is_none() { 0 } else { first.iter().map(change).sum() };
-        Self { dispatches: Vec::new(), resident_pages: u64::try_from(resident_pages).unwrap_or(0) }
+        Self { dispatches: Vec::new(), resident_pages: u64::try_from(resident_pages).unwrap_or(0), held: None }
     }
 }
 
@@ -89,7 +96,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn finish(mut self) -> CommandEncoder {
         self.pass = None;
         if let Some(timestamps) = self.loaded.trace.as_ref().and_then(|trace| trace.timestamps()) {
-            timestamps.resolve(&mut self.encoder);
+            timestamps.resolve(&mut self.encoder, self.loaded.bundle.plan.dispatches.len() as u32);
         }
         self.encoder
     }
@@ -155,7 +162,9 @@ impl<'a> Walk<'a> {
         if let Some(trace) = &self.loaded.trace {
             trace.upload(ring_index as u32, page, slot);
         }
-        self.trace_residency(1);
+        let held = self.traced.held.as_mut().and_then(|held| held.get_mut(slot.0 as usize));
+        let is_replaced = held.is_some_and(|held| std::mem::replace(held, true));
+        self.trace_residency(i64::from(!is_replaced));
         Ok(())
     }
 

@@ -59,7 +59,12 @@ impl Session {
         self.run_one(name, request.into(), false).await
     }
 
-    async fn run_one(&mut self, name: &str, mut request: RunRequest<'_>, may_block: bool) -> Result<Outputs, Error> {
+    pub(super) async fn run_one(
+        &mut self,
+        name: &str,
+        mut request: RunRequest<'_>,
+        may_block: bool,
+    ) -> Result<Outputs, Error> {
         let wait = Wait::new(self.options.timeout, may_block, request.cancel.take());
         self.check_lost()?;
         let position = self.loaded.networks.position(name)?;
@@ -101,10 +106,10 @@ impl Session {
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
-    use crate::api::{CancelToken, ConnectionInfo, Error, InputError, Tensor};
+    use crate::api::{CancelToken, ConnectionInfo, Error, InputError, SelfTestError, Tensor};
     use crate::{Outputs, RunRequest, Session, Source};
     use flashmem_plan_format::MemorySource;
-    use flashmem_plan_format::testing::linked::{bundle_of, connected, linked};
+    use flashmem_plan_format::testing::linked::{bundle_of, connected, linked, linked_bundle_with_golden};
     use std::sync::Arc;
 
     fn session(bundle: Vec<u8>) -> Session {
@@ -150,6 +155,30 @@ mod tests {
         }
         let memory = device.stats().memory;
         assert!(memory.measured_peak_bytes <= memory.declared_peak_bytes, "{memory:?}");
+    }
+
+    #[test]
+    fn each_network_that_has_golden_values_is_tested() {
+        let plan_golden = flashmem_plan_format::testing::golden();
+        let values = |bytes: &[u8]| -> Vec<f32> {
+            bytes.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect()
+        };
+        // The pages of `second` are others than those of a bundle of its plan alone, so its outputs are, too.
+        let given = [("x", Tensor::from_f32(&[1, 64], &values(&plan_golden.inputs[0]))), ids()];
+        let mut golden = plan_golden;
+        golden.inputs[1].clone_from(&given[1].1.bytes);
+        let outputs = run(&mut session(bundle_of(&linked())), "second", &given).unwrap();
+        golden.outputs = vec![outputs.tensors[0].1.bytes.clone()];
+        session(linked_bundle_with_golden(golden.clone())).self_test().unwrap();
+        golden.outputs[0][..4].copy_from_slice(&1e9_f32.to_le_bytes());
+        let wrong = session(linked_bundle_with_golden(golden)).self_test().unwrap_err();
+        let named = |output: &str| output == "second.y";
+        assert!(
+            matches!(&wrong, Error::SelfTest(SelfTestError::Tolerance { run: 1, output, .. }) if named(output)),
+            "{wrong}"
+        );
+        let none = session(bundle_of(&linked())).self_test().unwrap_err();
+        assert!(matches!(none, Error::SelfTest(SelfTestError::NoGolden)), "{none}");
     }
 
     #[test]

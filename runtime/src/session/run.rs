@@ -73,7 +73,7 @@ impl Session {
         self.run_only(request.into(), false).await
     }
 
-    async fn run_only(&mut self, mut request: RunRequest<'_>, may_block: bool) -> Result<Outputs, Error> {
+    pub(super) async fn run_only(&mut self, mut request: RunRequest<'_>, may_block: bool) -> Result<Outputs, Error> {
         if !self.loaded.networks.list.is_empty() {
             return Err(Error::NetworkNotNamed { available: self.loaded.networks.names() });
         }
@@ -106,7 +106,7 @@ impl Session {
     /// [`Options::trace`] is set.
     pub fn trace(&self) -> Option<String> {
         let trace = self.loaded.trace.as_ref()?;
-        Some(trace.export(&self.loaded.bundle.plan, &self.loaded.timeline))
+        Some(trace.export(&self.loaded.whole.plan, &self.loaded.plans(), &self.loaded.timeline))
     }
 
     /// What was measured so far.

@@ -5,29 +5,24 @@
 //! bit. It deliberately tests only what the bundle brings.
 
 use super::run::Session;
-use crate::api::{Error, Outputs, SelfTestError, Tensor};
+use crate::api::{Error, Outputs, RunRequest, SelfTestError, Tensor};
 use crate::io::watched;
 use crate::time::Wait;
+use flashmem_plan_format::Golden;
 use flashmem_plan_format::plan::{ElementType, Port};
+use flashmem_plan_format::source::ReadAt;
 use half::f16;
 use std::sync::Arc;
 
 impl Session {
-    /// Runs the golden inputs twice and checks the outputs.
+    /// Runs the golden inputs twice and checks the outputs; of a bundle of several networks, those of each that has any.
     ///
     /// # Errors
     /// [`Error::SelfTest`] when the bundle has no golden values, when a run is outside the tolerance, or when the runs
     /// differ; any error of a run.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn self_test(&mut self) -> Result<(), Error> {
-        let example = pollster::block_on(Example::of(self))?;
-        self.reset_state()?;
-        let first = self.run(&example.inputs)?;
-        example.check_run(1, &first)?;
-        self.reset_state()?;
-        let second = self.run(&example.inputs)?;
-        example.check_run(2, &second)?;
-        Ok(check_repeated(&first, &second)?)
+        pollster::block_on(self.test(true))
     }
 
     /// As a blocking self-test, where blocking is not allowed.
@@ -35,19 +30,37 @@ impl Session {
     /// # Errors
     /// As for a blocking self-test.
     pub async fn self_test_async(&mut self) -> Result<(), Error> {
-        let example = Example::of(self).await?;
+        self.test(false).await
+    }
+
+    async fn test(&mut self, may_block: bool) -> Result<(), Error> {
+        let mut is_tested = false;
+        for position in 0..self.loaded.networks.list.len().max(1) {
+            let Some(example) = Example::of(self, position).await? else { continue };
+            is_tested = true;
+            let first = self.run_example(&example, 1, may_block).await?;
+            let second = self.run_example(&example, 2, may_block).await?;
+            check_repeated(&example, &first, &second)?;
+        }
+        if is_tested { Ok(()) } else { Err(SelfTestError::NoGolden.into()) }
+    }
+
+    async fn run_example(&mut self, example: &Example, run: u32, may_block: bool) -> Result<Outputs, Error> {
         self.reset_state()?;
-        let first = self.run_async(&example.inputs).await?;
-        example.check_run(1, &first)?;
-        self.reset_state()?;
-        let second = self.run_async(&example.inputs).await?;
-        example.check_run(2, &second)?;
-        Ok(check_repeated(&first, &second)?)
+        let request = RunRequest::new(&example.inputs).with_connected_outputs();
+        let outputs = match &example.network {
+            Some(network) => self.run_one(network, request, may_block).await?,
+            None => self.run_only(request, may_block).await?,
+        };
+        example.check_run(run, &outputs)?;
+        Ok(outputs)
     }
 }
 
 /// The golden values as tensors.
 struct Example {
+    /// One of several.
+    network: Option<String>,
     inputs: Vec<(String, Tensor)>,
     outputs: Vec<(String, Tensor)>,
     /// Greatest accepted relative L2 error.
@@ -55,25 +68,36 @@ struct Example {
 }
 
 impl Example {
-    async fn of(session: &Session) -> Result<Self, Error> {
-        let bundle = Arc::clone(&session.loaded.bundle);
+    /// Of the only network, or of the one at a position; `None` where it has no golden values.
+    async fn of(session: &Session, position: usize) -> Result<Option<Self>, Error> {
+        let network = session.loaded.networks.list.get(position);
+        let bundle = Arc::clone(network.map_or(&session.loaded.bundle, |network| &network.bundle));
         let wait = Wait::blocking(session.options.timeout);
-        let during = "reading the golden values";
-        let golden = watched(&session.input.source, &wait, during, move |source| bundle.read_golden(source)).await??;
-        let golden = golden.ok_or(SelfTestError::NoGolden)?;
-        let plan = &session.loaded.bundle.plan;
-        Ok(Self {
-            inputs: tensors(&plan.inputs, golden.inputs),
-            outputs: tensors(&plan.outputs, golden.outputs),
+        let (during, own, is_one) = ("reading the golden values", Arc::clone(&bundle), network.is_none());
+        let read = move |source: &dyn ReadAt| {
+            if is_one { own.read_golden(source) } else { own.read_golden_of(position as u32, source) }
+        };
+        let golden = watched(&session.input.source, &wait, during, read).await??;
+        let example = |golden: Golden| Self {
+            network: network.map(|network| network.name.clone()),
+            inputs: tensors(&bundle.plan.inputs, golden.inputs),
+            outputs: tensors(&bundle.plan.outputs, golden.outputs),
             tolerance: golden.tolerance_relative_l2.into(),
-        })
+        };
+        Ok(golden.map(example))
+    }
+
+    /// How errors name an output.
+    fn named(&self, output: &str) -> String {
+        self.network.as_ref().map_or_else(|| output.to_owned(), |network| format!("{network}.{output}"))
     }
 
     fn check_run(&self, run: u32, outputs: &Outputs) -> Result<(), SelfTestError> {
         for ((output, found), (_, expected)) in outputs.tensors.iter().zip(&self.outputs) {
+            let output = self.named(output);
             match (floats(found), floats(expected)) {
-                (Some(found), Some(expected)) => self.check_floats(run, output, &found, &expected)?,
-                _ => check_exact(run, output, found, expected)?,
+                (Some(found), Some(expected)) => self.check_floats(run, &output, &found, &expected)?,
+                _ => check_exact(run, &output, found, expected)?,
             }
         }
         Ok(())
@@ -106,10 +130,10 @@ fn check_exact(run: u32, output: &str, found: &Tensor, expected: &Tensor) -> Res
     }
 }
 
-fn check_repeated(first: &Outputs, second: &Outputs) -> Result<(), SelfTestError> {
+fn check_repeated(example: &Example, first: &Outputs, second: &Outputs) -> Result<(), SelfTestError> {
     for ((output, first), (_, second)) in first.tensors.iter().zip(&second.tensors) {
         if let Some(byte) = first_difference(&first.bytes, &second.bytes) {
-            return Err(SelfTestError::NotRepeatable { output: output.clone(), byte });
+            return Err(SelfTestError::NotRepeatable { output: example.named(output), byte });
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use super::{DispatchTime, Records, Submission, Trace, Upload, predicted};
 use crate::api::Mark;
 use crate::lock::lock;
 use crate::time::Timeline;
-use flashmem_plan_format::plan::Plan;
+use flashmem_plan_format::plan::{Command, Pipeline, Plan};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -32,17 +32,33 @@ const PREDICTED_DISPATCHES: Lane = Lane { process: PREDICTED, thread: 2 };
 
 impl Trace {
     /// Everything so far, as JSON.
-    pub(crate) fn export(&self, plan: &Plan, timeline: &Timeline) -> String {
+    /// `plans` are those of the networks, and `whole` what has their pipelines: of a bundle of one, the same.
+    pub(crate) fn export(&self, whole: &Plan, plans: &[&Plan], timeline: &Timeline) -> String {
         let records = lock(&self.records);
         let mut writer = Writer::new();
         writer.process(MEASURED, "measured");
         phases(&mut writer, &records, timeline);
         reads(&mut writer, &records);
         uploads(&mut writer, &records, self.now());
-        submissions(&mut writer, &records, plan);
-        counters(&mut writer, &records, plan.page.page_bytes());
-        prediction(&mut writer, &records, plan);
+        let plans = Plans { pipelines: &whole.pipelines, all: plans };
+        submissions(&mut writer, &records, &plans);
+        counters(&mut writer, &records, whole.page.page_bytes());
+        prediction(&mut writer, &records, &plans);
         writer.finish()
+    }
+}
+
+/// The networks' plans, with the pipelines that their dispatches name.
+struct Plans<'a> {
+    pipelines: &'a [Pipeline],
+    all: &'a [&'a Plan],
+}
+
+impl Plans<'_> {
+    /// The plan of a run, by its number from 1 on.
+    fn of_run(&self, records: &Records, run: u32) -> &Plan {
+        let network = records.runs.get(run.saturating_sub(1) as usize).map_or(0, |run| run.network);
+        self.all[network]
     }
 }
 
@@ -92,7 +108,7 @@ fn uploads(writer: &mut Writer, records: &Records, now: Duration) {
     }
 }
 
-fn submissions(writer: &mut Writer, records: &Records, plan: &Plan) {
+fn submissions(writer: &mut Writer, records: &Records, plans: &Plans<'_>) {
     let is_timed = !records.dispatches.is_empty();
     writer.lane(SUBMISSIONS, "submissions (until the queue says done)");
     let how = if is_timed { "device timestamps" } else { "shares of their submission; no timestamps" };
@@ -107,20 +123,29 @@ fn submissions(writer: &mut Writer, records: &Records, plan: &Plan) {
         let arguments = [("dispatches", submission.dispatches.len().to_string())];
         writer.span(SUBMISSIONS, &format!("submission {index}"), start, end, &arguments);
         if !is_timed {
-            shares(writer, submission, plan, start, end);
+            let plan = plans.of_run(records, submission.run);
+            shares(writer, submission, (plan, plans.pipelines), start, end);
         }
     }
-    for run in 1..=records.runs {
+    for run in 1..=records.runs.len() as u32 {
+        let plan = plans.of_run(records, run);
         let offset = clock_offset(records, run);
         for time in records.dispatches.iter().filter(|time| time.run == run) {
             let on_host = |device: Duration| nanos(i128::from(nanos_of(device)) + offset);
-            dispatch_span(writer, plan, time.dispatch, on_host(time.begin), on_host(time.end), true);
+            let span = (on_host(time.begin), on_host(time.end));
+            dispatch_span(writer, (plan, plans.pipelines), time.dispatch, span, true);
         }
     }
 }
 
 /// Divides a submission's time among its dispatches by their predicted times.
-fn shares(writer: &mut Writer, submission: &Submission, plan: &Plan, start: Duration, end: Duration) {
+fn shares(
+    writer: &mut Writer,
+    submission: &Submission,
+    (plan, pipelines): (&Plan, &[Pipeline]),
+    start: Duration,
+    end: Duration,
+) {
     let weight = |dispatch: &u32| plan.dispatches[*dispatch as usize].predicted_us.max(1.0);
     let total: f64 = submission.dispatches.iter().map(weight).sum();
     let mut done = 0.0;
@@ -128,15 +153,21 @@ fn shares(writer: &mut Writer, submission: &Submission, plan: &Plan, start: Dura
         let from = start + (end - start).mul_f64(done / total);
         done += weight(dispatch);
         let until = start + (end - start).mul_f64((done / total).min(1.0));
-        dispatch_span(writer, plan, *dispatch, from, until, false);
+        dispatch_span(writer, (plan, pipelines), *dispatch, (from, until), false);
     }
 }
 
-fn dispatch_span(writer: &mut Writer, plan: &Plan, index: u32, start: Duration, end: Duration, measured: bool) {
+fn dispatch_span(
+    writer: &mut Writer,
+    (plan, pipelines): (&Plan, &[Pipeline]),
+    index: u32,
+    (start, end): (Duration, Duration),
+    measured: bool,
+) {
     let dispatch = &plan.dispatches[index as usize];
     let arguments = [
         ("dispatch", index.to_string()),
-        ("pipeline", quoted(&plan.pipelines[dispatch.pipeline as usize].label)),
+        ("pipeline", quoted(&pipelines[dispatch.pipeline as usize].label)),
         ("predicted_us", format!("{:.0}", dispatch.predicted_us)),
         ("measured", measured.to_string()),
     ];
@@ -179,15 +210,30 @@ fn counters(writer: &mut Writer, records: &Records, page_bytes: u64) {
     }
 }
 
-/// The plan's timeline, from the first read on; without reads, from the first submission on.
-fn prediction(writer: &mut Writer, records: &Records, plan: &Plan) {
+/// The plan's timeline, from the first read on; without reads, from the first submission on. Of several networks, that of every run,
+/// from its start on, or behind the one before.
+fn prediction(writer: &mut Writer, records: &Records, plans: &Plans<'_>) {
     writer.process(PREDICTED, "predicted by the plan");
     writer.lane(PREDICTED_READS, "reads");
     writer.lane(PREDICTED_DISPATCHES, "dispatches");
     let reads = records.reads.iter().map(|read| read.start).min();
     let start = reads.or_else(|| records.submissions.first().map(|submission| submission.submitted));
     let start = start.unwrap_or_default();
-    let times = predicted::timeline(plan);
+    if plans.all.len() == 1 {
+        predicted_run(writer, plans.all[0], &plans.all[0].commands, start);
+        return;
+    }
+    let mut before = Duration::ZERO;
+    for run in &records.runs {
+        before = predicted_run(writer, plans.all[run.network], &run.commands, run.start.max(before));
+    }
+}
+
+/// Gives its end.
+fn predicted_run(writer: &mut Writer, plan: &Plan, commands: &[Command], start: Duration) -> Duration {
+    let times = predicted::timeline(plan, commands);
+    let ends = times.reads.iter().map(|(.., end)| *end).chain(times.dispatches.iter().map(|(.., end)| *end));
+    let end = start + ends.max().unwrap_or_default();
     for (page, from, until) in times.reads {
         let arguments = [("page", page.0.to_string())];
         writer.span(PREDICTED_READS, &format!("read page {}", page.0), start + from, start + until, &arguments);
@@ -197,4 +243,5 @@ fn prediction(writer: &mut Writer, records: &Records, plan: &Plan) {
         let node = plan.name(plan.dispatches[index as usize].node);
         writer.span(PREDICTED_DISPATCHES, node, start + from, start + until, &arguments);
     }
+    end
 }

@@ -14,7 +14,7 @@ pub(crate) use timestamps::Timestamps;
 
 use crate::lock::lock;
 use crate::time::Stopwatch;
-use flashmem_plan_format::plan::{PageId, SlotId};
+use flashmem_plan_format::plan::{Command, PageId, SlotId};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -33,7 +33,14 @@ struct Records {
     submissions: Vec<Submission>,
     dispatches: Vec<DispatchTime>,
     residency: Vec<Residency>,
-    runs: u32,
+    runs: Vec<Run>,
+}
+
+/// A run: of which network, from when, and what it was to do.
+struct Run {
+    network: usize,
+    start: Duration,
+    commands: Vec<Command>,
 }
 
 /// A part of a run.
@@ -104,10 +111,11 @@ impl Trace {
         self.clock.elapsed()
     }
 
-    /// A run starts; returns its start.
-    pub(crate) fn begin_run(&self) -> Duration {
-        lock(&self.records).runs += 1;
-        self.now()
+    /// A run of the network at a position starts; returns its start.
+    pub(crate) fn begin_run(&self, network: usize, commands: &[Command]) -> Duration {
+        let start = self.now();
+        lock(&self.records).runs.push(Run { network, start, commands: commands.to_vec() });
+        start
     }
 
     /// What started at `start` ends now.
@@ -117,9 +125,10 @@ impl Trace {
     }
 
     /// The run that started at `start` ends now.
-    pub(crate) fn end_run(&self, start: Duration) {
-        let run = lock(&self.records).runs;
-        self.phase(&format!("run {run}"), start);
+    pub(crate) fn end_run(&self, start: Duration, network: Option<&str>) {
+        let run = lock(&self.records).runs.len();
+        let of = network.map_or_else(String::new, |name| format!(" of {name}"));
+        self.phase(&format!("run {run}{of}"), start);
     }
 
     pub(crate) fn read(&self, reader: u32, page: PageId, start: Duration, failed: bool) {
@@ -158,7 +167,7 @@ impl Trace {
     /// `dispatches` were submitted by a call that began at `submitted`; the queue says when they are done.
     pub(crate) fn submitted(&self, queue: &wgpu::Queue, submitted: Duration, dispatches: Vec<u32>) {
         let mut records = lock(&self.records);
-        let (index, run) = (records.submissions.len(), records.runs);
+        let (index, run) = (records.submissions.len(), records.runs.len() as u32);
         records.submissions.push(Submission { run, submitted, done: None, dispatches });
         drop(records);
         let (records, clock) = (Arc::clone(&self.records), self.clock);
@@ -170,7 +179,7 @@ impl Trace {
     /// Device times of the run's dispatches, in order of dispatch.
     pub(crate) fn timed(&self, times: impl Iterator<Item = (u32, Duration, Duration)>) {
         let mut records = lock(&self.records);
-        let run = records.runs;
+        let run = records.runs.len() as u32;
         let times = times.map(|(dispatch, begin, end)| DispatchTime { run, dispatch, begin, end });
         records.dispatches.extend(times);
     }

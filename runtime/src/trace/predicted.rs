@@ -13,11 +13,12 @@ pub(super) struct Predicted {
     pub(super) dispatches: Vec<(u32, Duration, Duration)>,
 }
 
-pub(super) fn timeline(plan: &Plan) -> Predicted {
+/// Of a run of `plan` that follows `commands`.
+pub(super) fn timeline(plan: &Plan, commands: &[Command]) -> Predicted {
     let page_seconds = plan.page.page_bytes() as f64 / plan.provenance.disk_bytes_per_second.max(1.0);
     let mut predicted = Predicted::default();
     let (mut read, mut computed) = (Duration::ZERO, Duration::ZERO);
-    for command in &plan.commands {
+    for command in commands {
         match *command {
             Command::Load { page, .. } => {
                 let start = read;
@@ -44,7 +45,7 @@ mod tests {
         let mut plan = flashmem_plan_format::testing::small_plan();
         // A page of 4096 bytes takes 4 microseconds.
         plan.provenance.disk_bytes_per_second = 1.024e9;
-        let times = timeline(&plan);
+        let times = timeline(&plan, &plan.commands);
         let micros: Vec<_> =
             times.dispatches.iter().map(|(_, start, end)| (start.as_micros(), end.as_micros())).collect();
         assert_eq!(micros, [(8, 18), (18, 28), (28, 38)]);

@@ -19,7 +19,6 @@ const DURING: &str = "reading timestamps";
 
 pub(crate) struct Timestamps {
     sets: Vec<QuerySet>,
-    dispatches: u32,
     resolved: Buffer,
     readback: Buffer,
     /// Nanoseconds of one tick.
@@ -27,7 +26,7 @@ pub(crate) struct Timestamps {
 }
 
 impl Timestamps {
-    /// For `dispatches`, if the device can.
+    /// For runs of up to `dispatches`, if the device can.
     pub(crate) async fn create(gpu: &Gpu, dispatches: u32) -> Result<Option<Self>, Error> {
         if dispatches == 0 || !gpu.device.features().contains(Features::TIMESTAMP_QUERY) {
             return Ok(None);
@@ -42,7 +41,6 @@ impl Timestamps {
         };
         let create = || Self {
             sets: (0..dispatches).step_by(SET_DISPATCHES as usize).map(set).collect(),
-            dispatches,
             resolved: buffer(BufferUsages::QUERY_RESOLVE.union(BufferUsages::COPY_SRC)),
             readback: buffer(BufferUsages::MAP_READ.union(BufferUsages::COPY_DST)),
             period: gpu.queue.get_timestamp_period().into(),
@@ -60,17 +58,22 @@ impl Timestamps {
         }
     }
 
-    /// Encodes the way of all timestamps to the host.
-    pub(crate) fn resolve(&self, encoder: &mut CommandEncoder) {
-        for (index, set) in (0_u32..).zip(&self.sets) {
-            let count = 2 * SET_DISPATCHES.min(self.dispatches - index * SET_DISPATCHES);
+    /// Encodes the way to the host of the timestamps of a run's dispatches: those of others would never come.
+    pub(crate) fn resolve(&self, encoder: &mut CommandEncoder, dispatches: u32) {
+        for (index, set) in (0..dispatches.div_ceil(SET_DISPATCHES)).zip(&self.sets) {
+            let count = 2 * SET_DISPATCHES.min(dispatches - index * SET_DISPATCHES);
             encoder.resolve_query_set(set, 0..count, &self.resolved, u64::from(index * SET_DISPATCHES) * 16);
         }
-        encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.readback, 0, u64::from(self.dispatches) * 16);
+        encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.readback, 0, u64::from(dispatches) * 16);
     }
 
-    /// Begin and end of every dispatch by the device's clock, once what `resolve` encoded is submitted.
-    pub(crate) async fn read(&self, gpu: &Gpu, wait: &Wait) -> Result<Vec<(u32, Duration, Duration)>, Error> {
+    /// Begin and end of every dispatch of a run by the device's clock, once what `resolve` encoded is submitted.
+    pub(crate) async fn read(
+        &self,
+        gpu: &Gpu,
+        dispatches: u32,
+        wait: &Wait,
+    ) -> Result<Vec<(u32, Duration, Duration)>, Error> {
         let mut ticket = gpu.map(&self.readback, MapMode::Read);
         let mapped = gpu.wait(&mut ticket, None, DURING, wait).await;
         if let Err(error) = mapped {
@@ -78,7 +81,7 @@ impl Timestamps {
             self.readback.unmap();
             return Err(error);
         }
-        let view = self.readback.get_mapped_range(..u64::from(self.dispatches) * 16);
+        let view = self.readback.get_mapped_range(..u64::from(dispatches) * 16);
         let view = view.map_err(|error| unmapped(DURING, &error))?;
         let ticks = view.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
         let times: Vec<_> = ticks.map(|ticks| Duration::from_nanos((ticks as f64 * self.period) as u64)).collect();
