@@ -1,6 +1,6 @@
 //! A tokenizer in programs that were built without the feature `text`: there is none, and asking for one says how to get it.
 
-use super::TextError;
+use super::error::TextError;
 use std::path::Path;
 
 /// No value of this exists.

@@ -6,12 +6,14 @@
 #[cfg(any(not(feature = "text"), test))]
 #[cfg_attr(feature = "text", expect(dead_code, reason = "only that it refuses is tested"))]
 mod absent;
+mod error;
 #[cfg(feature = "text")]
 mod vocabulary;
 
 #[cfg(not(feature = "text"))]
 pub use absent::{Stream, Vocabulary};
 use clap::Args;
+pub use error::TextError;
 use std::path::PathBuf;
 #[cfg(feature = "text")]
 pub use vocabulary::{Stream, Vocabulary};
@@ -32,41 +34,6 @@ impl TextArguments {
     pub fn open(&self) -> Result<Option<Vocabulary>, TextError> {
         self.tokenizer.as_deref().map(Vocabulary::open).transpose()
     }
-}
-
-/// Why text is not tokens, or tokens are not text.
-#[derive(Debug, thiserror::Error)]
-pub enum TextError {
-    #[cfg(any(not(feature = "text"), test))]
-    #[error(
-        "--tokenizer {0}: this program was built without text; build it with its default features, or with --features text, or give \
-         the prompt with --prompt-ids"
-    )]
-    NotBuilt(PathBuf),
-    #[cfg(feature = "text")]
-    #[error("cannot read {0}: {1}")]
-    Unreadable(PathBuf, std::io::Error),
-    #[cfg(feature = "text")]
-    #[error("{0} is no tokenizer.json: {1}")]
-    NoTokenizer(PathBuf, tokenizers::Error),
-    #[cfg(feature = "text")]
-    #[error("--prompt is no text for {0}: {1}")]
-    NotEncoded(PathBuf, tokenizers::Error),
-    #[cfg(feature = "text")]
-    #[error("--prompt has no tokens")]
-    Empty,
-    #[error("--prompt has token {token}, and the model knows {vocabulary}: the tokenizer is another model's")]
-    BeyondModel { token: i64, vocabulary: usize },
-    #[cfg(feature = "text")]
-    #[error("the model chose token {token}, which {path} does not have: the tokenizer is another model's")]
-    UnknownToken { token: i64, path: PathBuf },
-    #[cfg(feature = "text")]
-    #[error("token {0} cannot be shown: {1}")]
-    NotDecoded(u32, tokenizers::Error),
-    #[error("--stop {0}: it is no number, and no token of the tokenizer")]
-    NoStop(String),
-    #[error("--stop {0}: it is no number, and without --tokenizer tokens are numbers")]
-    NoStopNumber(String),
 }
 
 /// The tokens of a prompt, which the model must know.

@@ -3,7 +3,7 @@
 //! Characters may take several tokens: what ends inside one waits for the next, and shows as U+FFFD where none comes. Special tokens of a
 //! prompt are found by their names, and those that a model gives are not shown.
 
-use super::TextError;
+use super::error::TextError;
 use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
 
