@@ -1,7 +1,7 @@
 //! What several bundles have in common, and where it lies when it is stored once.
 //!
-//! Pages and tables are compared by their checksums first and then byte by byte; constants byte by byte; states by model, name, type
-//! and shape; kernels by their text. What is stored comes in the order of the networks.
+//! Pages and tables are compared by their checksums first and then byte by byte; constants byte by byte, in whole and as parts of
+//! others'; states by model, name, type and shape; kernels by their text. What is stored comes in the order of the networks.
 
 use super::connect::connect;
 use super::types::{LinkError, LinkOptions, Member};
@@ -192,21 +192,48 @@ fn are_equal((member, index): (&Member, u32), (other, other_index): (&Member, u3
     Ok(true)
 }
 
+/// Of places whose beginnings are equal, most that are compared to the end.
+const MAX_COMPARED: usize = 64;
+
+/// Bytes of a beginning.
+const BEGINNING_BYTES: usize = 4096;
+
+/// Where each network's constants start, and all of them: once where they are equal to, or a part of, those of another one.
 fn constants(members: &[Member]) -> (Vec<u64>, Vec<u8>) {
-    let (mut section, mut offsets): (Vec<u8>, Vec<u64>) = (Vec::new(), Vec::new());
-    for (index, member) in members.iter().enumerate() {
-        let same = members[..index].iter().position(|other| other.bundle.constants == member.bundle.constants);
-        let offset = same.map(|same| offsets[same]).unwrap_or_else(|| {
-            if !member.bundle.constants.is_empty() {
-                section.resize(section.len().next_multiple_of(BINDING_ALIGNMENT as usize), 0);
-            }
-            let start = section.len() as u64;
-            section.extend_from_slice(&member.bundle.constants);
-            start
-        });
-        offsets.push(offset);
+    let own: Vec<&[u8]> = members.iter().map(|member| member.bundle.constants.as_slice()).collect();
+    let within = within(&own);
+    let (mut section, mut starts): (Vec<u8>, Vec<u64>) = (Vec::new(), vec![0; own.len()]);
+    for (index, bytes) in
+        own.iter().enumerate().filter(|(index, bytes)| within[*index].0 == *index && !bytes.is_empty())
+    {
+        section.resize(section.len().next_multiple_of(BINDING_ALIGNMENT as usize), 0);
+        starts[index] = section.len() as u64;
+        section.extend_from_slice(bytes);
     }
-    (offsets, section)
+    (within.into_iter().map(|(other, offset)| starts[other] + offset as u64).collect(), section)
+}
+
+/// For every one, which one it is a part of, itself perhaps, and from where on; what others are parts of is no part of another.
+fn within(own: &[&[u8]]) -> Vec<(usize, usize)> {
+    let mut found: Vec<(usize, usize)> = (0..own.len()).map(|index| (index, 0)).collect();
+    let mut order = found.iter().map(|(index, _)| *index).collect::<Vec<_>>();
+    order.sort_by_key(|index| std::cmp::Reverse(own[*index].len()));
+    let mut whole: Vec<usize> = Vec::new();
+    for index in order {
+        match whole.iter().find_map(|other| Some((*other, part_at(own[index], own[*other])?))) {
+            Some(place) => found[index] = place,
+            None => whole.push(index),
+        }
+    }
+    found
+}
+
+/// The first place, where a binding may start, at which `part` is a part of `whole`.
+fn part_at(part: &[u8], whole: &[u8]) -> Option<usize> {
+    let last = whole.len().checked_sub(part.len())?;
+    let beginning = &part[..part.len().min(BEGINNING_BYTES)];
+    let mut places = (0..=last).step_by(BINDING_ALIGNMENT as usize).filter(|at| whole[*at..].starts_with(beginning));
+    places.by_ref().take(MAX_COMPARED).find(|at| whole[*at..].starts_with(part))
 }
 
 /// States of one model that have one name, type and shape are one state, if they are to be shared. Their offsets, and where all end.
@@ -245,4 +272,19 @@ fn kernels(members: &[Member]) -> Vec<Vec<u32>> {
             .collect()
     };
     members.iter().map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within;
+
+    #[test]
+    fn constants_that_are_a_part_of_others_are_found_where_a_binding_may_start() {
+        let bytes: Vec<u8> = (0..2048_u32).map(|i| (i / 7) as u8).collect();
+        let parts = [&bytes[..], &bytes[256..1000], &bytes[100..1000], &bytes[..], &bytes[512..], &[]];
+        assert_eq!(within(&parts), [(0, 0), (0, 256), (2, 0), (0, 0), (0, 512), (0, 0)]);
+        // What is a part of a later one lies there.
+        assert_eq!(within(&[&bytes[256..600], &bytes]), [(1, 256), (1, 0)]);
+        assert_eq!(within(&[&[], &[]]), [(0, 0), (0, 0)]);
+    }
 }

@@ -65,7 +65,8 @@ fn pointwise_producer(graph: &Graph, id: NodeId, options: &OptimizeOptions) -> O
     })
 }
 
-/// The program of `id` with that of `producer` inside, and its operands.
+/// The program of `id` with that of `producer` inside, and its operands: those of the producer stand where it stood. So the graph's
+/// order, and with it that of the weights, is the same whatever is fused, and entries of one model have the same pages.
 fn fused_program(graph: &Graph, id: NodeId, producer: NodeId) -> (Pointwise, Vec<NodeId>) {
     let consumer = program(graph, id).expect("the caller checked that it is element-wise").clone();
     let (consumer, mut operands) = merge_equal_operands(consumer, graph.operands(id));
@@ -73,7 +74,10 @@ fn fused_program(graph: &Graph, id: NodeId, producer: NodeId) -> (Pointwise, Vec
     let inner = program(graph, producer).expect("the caller checked that it is element-wise");
     let fused = inner.then(&consumer, index32(position));
     operands.remove(position);
-    operands.extend(graph.operands(producer));
+    let (behind, own) = (operands.split_off(position), graph.operands(producer));
+    let fused = rotated(&fused, position, own.len());
+    operands.extend(own);
+    operands.extend(behind);
     merge_equal_operands(fused, operands)
 }
 
@@ -178,6 +182,20 @@ fn epilogue_fusion(graph: &Graph, id: NodeId, direct: NodeId, options: &Optimize
     let small =
         operands.len() <= options.max_epilogue_operands && epilogue.instructions.len() <= options.max_instructions;
     (small && operands.iter().all(fits)).then_some(Fusion { producer, view, epilogue, operands })
+}
+
+/// The same program with its last `count` inputs from `position` on.
+fn rotated(program: &Pointwise, position: usize, count: usize) -> Pointwise {
+    let (position, moved) = (index32(position), index32(count));
+    let first_moved = index32(program.inputs.len()) - moved;
+    let rename = |operand: Operand| match operand {
+        Operand::Input(i) if i >= first_moved => Operand::Input(i - first_moved + position),
+        Operand::Input(i) if i >= position => Operand::Input(i + moved),
+        Operand::Input(_) | Operand::Result(_) => operand,
+    };
+    let mut inputs = program.inputs.clone();
+    inputs[position as usize..].rotate_right(count);
+    Pointwise { inputs, instructions: program.instructions.iter().map(|i| i.map_operands(rename)).collect() }
 }
 
 /// The same program with input `position` as input 0.

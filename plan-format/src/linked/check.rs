@@ -2,11 +2,11 @@
 //!
 //! Checked: names; one page shape and one ring; pages, row tables and kernels are the bundle's, and each of these is
 //! somebody's; a kept slot has one page, whoever keeps it, and a network's kept slots are those that its own replay finds
-//! resident from run to run; the arena has as many slots as the networks imply; constants lie apart or in one place; states lie
-//! apart or are the same tensor; connections are of outputs that can be the inputs, behind all states; hand-overs name networks
-//! and pages that there are; requirements and memory are what the networks imply; the budget covers it. Plans must have passed
-//! `validate` and `replay`. Deliberately not checked: whether equal offsets of constants hold equal bytes, which no reader
-//! could tell from a network that was made so. What runs find after each other is `proof.rs`.
+//! resident from run to run; the arena has as many slots as the networks imply; constants lie apart or are a part of another
+//! network's; states lie apart or are the same tensor; connections are of outputs that can be the inputs, behind all states;
+//! hand-overs name networks and pages that there are; requirements and memory are what the networks imply; the budget covers
+//! it. Plans must have passed `validate` and `replay`. Deliberately not checked: whether equal offsets of constants hold equal
+//! bytes, which no reader could tell from a network that was made so. What runs find after each other is `proof.rs`.
 
 use super::connect::connectable;
 use super::place::slots_of_pages;
@@ -15,7 +15,9 @@ use super::violation::LinkViolation;
 use crate::implied::memory_kinds;
 use crate::plan::{BINDING_ALIGNMENT, Command, MAX_PAGES, MemoryDeclaration, PageId, Pipeline, Plan, SlotId, State};
 use crate::violations::Violations;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Checks everything but the networks' own plans.
 ///
@@ -172,7 +174,7 @@ impl<'a> Check<'a> {
         for (network, entry) in self.each().filter(|(_, entry)| entry.constants_bytes > 0) {
             places.push((entry.constants_offset_bytes, entry.constants_bytes, network));
         }
-        self.apart("constants", places);
+        self.apart("constants", places, |part, whole| part.start >= whole.start && part.end <= whole.end);
     }
 
     fn states(&mut self) {
@@ -198,7 +200,7 @@ impl<'a> Check<'a> {
             let network = linked.connections.iter().map(|connection| connection.to).min().unwrap_or(0);
             self.found.push(LinkViolation::Overlap { network, what: "connections", offset_bytes: end_bytes });
         }
-        self.apart("states and connections", places);
+        self.apart("states and connections", places, |own, other| own == other);
         if linked.state_buffer_bytes().is_none() || linked.constants_bytes().is_none() {
             self.found.push(LinkViolation::Overflow);
         }
@@ -242,18 +244,26 @@ impl<'a> Check<'a> {
         places.into_iter().map(|(offset_bytes, bytes, to, _)| (offset_bytes, bytes, to)).collect()
     }
 
-    /// Places must start each at the first aligned offset behind the one before, or be the same.
-    fn apart(&mut self, what: &'static str, mut places: Vec<(u64, u64, u32)>) {
-        places.sort_unstable();
-        let (mut start_bytes, mut size_bytes) = (0, 0_u64);
+    /// Places must start each at the first aligned offset behind the one before, or lie in it as `may_share` says.
+    fn apart(
+        &mut self,
+        what: &'static str,
+        mut places: Vec<(u64, u64, u32)>,
+        may_share: impl Fn(&Range<u64>, &Range<u64>) -> bool,
+    ) {
+        // Of those that start together, the longest first.
+        places.sort_unstable_by_key(|(offset_bytes, bytes, network)| (*offset_bytes, Reverse(*bytes), *network));
+        let mut before = 0..0;
         for (index, (offset_bytes, bytes, network)) in places.into_iter().enumerate() {
-            let is_same = index > 0 && (offset_bytes, bytes) == (start_bytes, size_bytes);
-            let end = u64::checked_add(start_bytes, size_bytes)
-                .and_then(|end| end.checked_next_multiple_of(BINDING_ALIGNMENT));
-            if !is_same && end != Some(offset_bytes) {
+            let own = offset_bytes..offset_bytes.saturating_add(bytes);
+            let is_shared = index > 0 && may_share(&own, &before) && own.start.is_multiple_of(BINDING_ALIGNMENT);
+            if is_shared {
+                continue;
+            }
+            if before.end.checked_next_multiple_of(BINDING_ALIGNMENT) != Some(offset_bytes) {
                 self.found.push(LinkViolation::Overlap { network, what, offset_bytes });
             }
-            (start_bytes, size_bytes) = (offset_bytes, bytes);
+            before = own;
         }
     }
 

@@ -213,6 +213,31 @@ fn what_is_kept_apart_fuses_with_its_neighbours() {
     assert_eq!(operators(&graph), ["Einsum", "Pointwise"]);
 }
 
+/// A gated layer: silu(x G) (x U), whose parts are in one order whether they are fused or kept apart.
+#[test]
+fn weights_have_one_order_whatever_is_fused() {
+    let products = |apart: bool| {
+        let mut b = Build::default();
+        let x = b.input(&[4, 8]);
+        let (gate_weight, up_weight) = (b.constant(&[8, 8]), b.values(&[8, 8], &[0.5; 64]));
+        let gate = b.einsum("mk", "kn", "mn", [x, gate_weight]);
+        let sigmoid = b.unary(UnaryOp::Sigmoid, gate);
+        let silu = b.binary(BinaryOp::Mul, gate, sigmoid);
+        let up = b.einsum("mk", "kn", "mn", [x, up_weight]);
+        let y = b.binary(BinaryOp::Mul, silu, up);
+        b.output(y);
+        let mut graph = b.graph;
+        let origins = [sigmoid, silu, y].map(|id| graph.origins.ids(graph.node(id).origin).to_vec());
+        let keep_apart = origins.into_iter().flatten().filter(|_| apart).collect();
+        let options = crate::optimize::OptimizeOptions { keep_apart, ..Default::default() };
+        crate::optimize::optimize(&mut graph, &options).expect("optimisation succeeds");
+        let order = graph.topological_order();
+        order.into_iter().filter(|id| matches!(graph.node(*id).op, Op::Einsum { .. })).collect::<Vec<_>>()
+    };
+    assert_eq!(products(true).len(), 2);
+    assert_eq!(products(true), products(false));
+}
+
 #[test]
 fn casts_collapse() {
     let mut b = Build::default();
