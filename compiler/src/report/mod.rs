@@ -1,7 +1,8 @@
 //! What a plan will do, to look at: a timeline predicted from its commands, memory over time, stalls, weights.
 //!
 //! `subject` is what is explained (a fresh plan or a bundle), `timeline` replays its commands page by page, `facts` draws
-//! the conclusions; `page` writes one self-contained HTML file, `sequence` and `sequence_page` do both for a linked bundle, `terminal` a short summary and `sweep` budgets against
+//! the conclusions; `page` writes one self-contained HTML file, `sequence` and `sequence_page` do both for a linked bundle,
+//! `terminal` a short summary and `sweep` budgets against
 //! times. Everything here is prediction: it deliberately measures nothing, decides nothing and reads no weights.
 
 mod chart;
