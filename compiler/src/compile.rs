@@ -59,10 +59,10 @@ pub enum CompileError {
     Solve(#[from] SolveError),
     /// The plan breaks the rules of its own format: a mistake of ours, or a model beyond what a bundle can say.
     #[error("the plan is invalid: {0}")]
-    Invalid(#[source] Violations<PlanViolation>),
+    Invalid(Violations<PlanViolation>),
     /// The plan's program is wrong: our mistake.
     #[error("the plan cannot be replayed: {0}")]
-    Replay(#[source] Violations<ReplayViolation>),
+    Replay(Violations<ReplayViolation>),
     /// The device cannot hold or bind what the plan needs.
     #[error("device `{profile}` has {} = {}, and the plan needs {}", exceeded.limit, exceeded.available, exceeded.needed)]
     Limit {

@@ -39,12 +39,12 @@ pub struct Assembly<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
     /// Lowering and the kernel disagree about the parameter block: a mistake of lowering.
-    #[error("node `{node}`: {source}")]
+    #[error("node `{node}`: {mistake}")]
     Params {
         /// ONNX names.
         node: String,
         /// What does not fit the kernel's block.
-        source: ParamError,
+        mistake: ParamError,
     },
     /// Sizes overflow.
     #[error("the plan's memory exceeds 64 bits")]
@@ -154,7 +154,7 @@ impl Calls {
         slots: &[SlotId],
     ) -> Result<(), AssembleError> {
         let pipeline = self.pipeline(step, linked);
-        let wrong = |source| AssembleError::Params { node: program.name(step.node).to_owned(), source };
+        let wrong = |mistake| AssembleError::Params { node: program.name(step.node).to_owned(), mistake };
         let (params_offset_bytes, slots_offset_bytes) = self.parameters(step, linked, slots).map_err(wrong)?;
         let weights = pages.map(|range| DispatchWeights {
             first_page: PageId(range.start),
