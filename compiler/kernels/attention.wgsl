@@ -1,7 +1,6 @@
 // attention.wgsl -- scaled dot-product attention with online softmax, head dimension at most HEAD, for GPUs with workgroup memory.
 //
-// Formula, bindings, parameters, dispatch and linked functions: shared/attention.wgsl.
-// Constants: HEAD, a multiple of 64.
+// Formula, bindings, dispatch and what is linked: shared/attention.wgsl. HEAD is a multiple of 64.
 //
 // A workgroup of 128 owns 64 query rows and walks over the keys in tiles of 32; an invocation owns 4 rows, of which it computes
 // the scores of 4 keys and 8 elements of the head in every 64. q and k go through workgroup memory in tiles of 32 d, values in
@@ -28,12 +27,14 @@ const STEPS: u32 = 8u;
 var<workgroup> q_or_values: array<vec4<f32>, 512>;
 var<workgroup> k_or_probabilities: array<vec4<f32>, 512>;
 
-fn q_place(d: u32, quad: u32) -> u32 {
-    return d * ROW_QUADS + (quad ^ (d % ROW_QUADS));
+// Index along the head and vector of fetch `at` of a tile of so many vectors: lanes follow what is contiguous.
+fn fetched(at: u32, quads: u32, stride_d: u32) -> vec2<u32> {
+    return select(vec2<u32>(at / quads, at % quads), vec2<u32>(at % TILE_D, at / TILE_D), stride_d == 1u);
 }
 
-fn k_place(d: u32, quad: u32) -> u32 {
-    return d * KEY_QUADS + (quad ^ (d % KEY_QUADS));
+// Where a vector of q or k at d is kept.
+fn place(d: u32, quad: u32, quads: u32) -> u32 {
+    return d * quads + (quad ^ (d % quads));
 }
 
 fn probability_place(key: u32, quad: u32) -> u32 {
@@ -42,25 +43,15 @@ fn probability_place(key: u32, quad: u32) -> u32 {
 
 // Four keys at d, zero past the end of the head.
 fn load_k(base: u32, key: u32, d: u32) -> vec4<f32> {
-    let i = base + min(key + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.keys - 1u)) * params.k_stride.z +
-            min(d, params.head_dim - 1u) * params.k_stride.w;
+    let i = base + min(key + FOUR, vec4<u32>(params.keys - 1u)) * params.k_stride.z + min(d, params.head_dim - 1u) * params.k_stride.w;
     return select(vec4<f32>(), vec4<f32>(k[i.x], k[i.y], k[i.z], k[i.w]), d < params.head_dim);
-}
-
-// Four elements of a key's values, zero past the last key.
-fn load_v(base: u32, key: u32, d: u32) -> vec4<f32> {
-    let i = base + min(key, params.keys - 1u) * params.v_stride.z +
-            min(d + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.head_dim - 1u)) * params.v_stride.w;
-    return select(vec4<f32>(), vec4<f32>(v[i.x], v[i.y], v[i.z], v[i.w]), key < params.keys);
 }
 
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let batch = group.z;
-    let head = group.y;
-    let q_base = params.q_offset + batch * params.q_stride.x + head * params.q_stride.y;
-    let k_base = params.k_offset + batch * params.k_stride.x + head * params.k_stride.y;
-    let v_base = params.v_offset + batch * params.v_stride.x + head * params.v_stride.y;
+    let q_base = params.q_offset + group.z * params.q_stride.x + group.y * params.q_stride.y;
+    let k_base = params.k_offset + group.z * params.k_stride.x + group.y * params.k_stride.y;
+    let v_base = params.v_offset + group.z * params.v_stride.x + group.y * params.v_stride.y;
     let first_row = group.x * TILE_ROWS;
     let quad = local % KEY_QUADS;
     let row_quad = local / KEY_QUADS;
@@ -73,35 +64,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var tile = 0u; tile < params.keys; tile += TILE_KEYS) {
         // Scores of four rows and four keys.
         var s: array<vec4<f32>, 4>; // registers
-        for (var r = 0u; r < 4u; r += 1u) { // unroll
-            s[r] = vec4<f32>();
-        }
         for (var chunk = 0u; chunk < params.head_dim; chunk += TILE_D) {
             workgroupBarrier();
             for (var f = 0u; f < Q_FETCHES; f += 1u) { // unroll
-                let q_at = local + f * INVOCATIONS;
-                let q_along_d = params.q_stride.w == 1u;
-                let q_d = select(q_at / ROW_QUADS, q_at % TILE_D, q_along_d);
-                let rows = select(q_at % ROW_QUADS, q_at / TILE_D, q_along_d);
-                q_or_values[q_place(q_d, rows)] = load_q(q_base, first_row + rows * 4u, chunk + q_d);
+                let q_at = fetched(local + f * INVOCATIONS, ROW_QUADS, params.q_stride.w);
+                q_or_values[place(q_at.x, q_at.y, ROW_QUADS)] = load_q(q_base, first_row + q_at.y * 4u, chunk + q_at.x);
             }
             for (var f = 0u; f < K_FETCHES; f += 1u) { // unroll
-                let k_at = local + f * INVOCATIONS;
-                let k_along_d = params.k_stride.w == 1u;
-                let k_d = select(k_at / KEY_QUADS, k_at % TILE_D, k_along_d);
-                let keys = select(k_at % KEY_QUADS, k_at / TILE_D, k_along_d);
-                k_or_probabilities[k_place(k_d, keys)] = load_k(k_base, tile + keys * 4u, chunk + k_d);
+                let k_at = fetched(local + f * INVOCATIONS, KEY_QUADS, params.k_stride.w);
+                k_or_probabilities[place(k_at.x, k_at.y, KEY_QUADS)] = load_k(k_base, tile + k_at.y * 4u, chunk + k_at.x);
             }
             workgroupBarrier();
             let count = min(TILE_D, params.head_dim - chunk);
             for (var at_d = 0u; at_d < count; at_d += STEPS) {
                 for (var step = 0u; step < STEPS; step += 1u) { // unroll
-                    let x = q_or_values[q_place(at_d + step, row_quad)];
-                    let y = k_or_probabilities[k_place(at_d + step, quad)];
-                    s[0] += x.x * y;
-                    s[1] += x.y * y;
-                    s[2] += x.z * y;
-                    s[3] += x.w * y;
+                    let x = q_or_values[place(at_d + step, row_quad, ROW_QUADS)];
+                    let y = k_or_probabilities[place(at_d + step, quad, KEY_QUADS)];
+                    for (var r = 0u; r < 4u; r += 1u) { // unroll
+                        s[r] += x[r] * y;
+                    }
                 }
             }
         }
@@ -109,7 +90,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         // The largest of every row, behind what k occupies.
         var own_top = vec4<f32>();
         for (var r = 0u; r < 4u; r += 1u) { // unroll
-            s[r] = masked(s[r], batch, head, row + r, tile + quad * 4u);
+            s[r] = masked(s[r], group, row + r, tile + quad * 4u);
             own_top[r] = highest(s[r]);
         }
         k_or_probabilities[256u + quad * ROW_QUADS + row_quad] = own_top;
@@ -126,7 +107,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         // Probabilities relative to the new maximum of each row.
         for (var r = 0u; r < 4u; r += 1u) { // unroll
             let rescale = rescaling(top[r], new_top[r]);
-            s[r] = probabilities(s[r], new_top[r]);
+            s[r] = exponential(s[r] - new_top[r]);
             sum[r] = sum[r] * rescale + (s[r].x + s[r].y) + (s[r].z + s[r].w);
             for (var d = 0u; d < 2u * PASSES; d += 1u) { // unroll
                 acc[r][d] *= rescale;
@@ -172,7 +153,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sum += q_or_values[part * ROW_QUADS + row_quad];
     }
     for (var r = 0u; r < 4u; r += 1u) { // unroll
-        sum[r] = divisor(sum[r], batch, head, row + r);
+        sum[r] = divisor(sum[r], group, row + r);
         for (var d = 0u; d < 2u * PASSES; d += 1u) { // unroll
             acc[r][d] /= sum[r];
         }
@@ -180,7 +161,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var c = 0u; c < 2u * PASSES; c += 1u) { // rotate
         for (var r = 0u; r < 4u; r += 1u) { // rotate
             for (var j = 0u; j < 4u; j += 1u) { // rotate
-                store(batch, head, row + r, 32u * c + quad * 4u + j, acc[r][c][j]);
+                store(group, row + r, 32u * c + quad * 4u + j, acc[r][c][j]);
             }
         }
     }

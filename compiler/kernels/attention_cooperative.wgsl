@@ -6,7 +6,7 @@
 // q of a workgroup, those of keys and of values by the largest so far. Weights of a row are relative to a maximum that is raised when
 // the row's own exceeds it by GROWTH, so that sums are rarely rescaled; times RAISED they are at most 2^15, and fewer bits are left of
 // those below 2^-21 of the largest.
-// Formula, bindings, parameters, dispatch and linked functions: shared/attention.wgsl.
+// Formula, bindings, dispatch and what is linked: shared/attention.wgsl.
 
 const HEAD: u32 = 64u;
 const TILE_ROWS: u32 = 64u;
@@ -46,11 +46,9 @@ var<workgroup> grown: u32;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let batch = group.z;
-    let head = group.y;
-    let q_base = params.q_offset + batch * params.q_stride.x + head * params.q_stride.y;
-    let k_base = params.k_offset + batch * params.k_stride.x + head * params.k_stride.y;
-    let v_base = params.v_offset + batch * params.v_stride.x + head * params.v_stride.y;
+    let q_base = params.q_offset + group.z * params.q_stride.x + group.y * params.q_stride.y;
+    let k_base = params.k_offset + group.z * params.k_stride.x + group.y * params.k_stride.y;
+    let v_base = params.v_offset + group.z * params.v_stride.x + group.y * params.v_stride.y;
     let first_row = group.x * TILE_ROWS;
     let lane = local % 32u;
     let half_ = local / 128u;
@@ -97,7 +95,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let from_k = place(local + f * INVOCATIONS, params.k_stride.w);
             let from_v = place(local + f * INVOCATIONS, params.v_stride.w);
             key[f] = fetched_k(k_base, tile + from_k.x, from_k.y);
-            value[f] = fetched_v(v_base, tile + from_v.x, from_v.y);
+            value[f] = load_v(v_base, tile + from_v.x, from_v.y);
         }
         for (var f = 0u; f < FETCHES; f += 1u) { // unroll
             key_size = max(key_size, abs(key[f]));
@@ -140,7 +138,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var own_top = LOWEST;
         for (var i = 0u; i < OWN; i += 1u) { // unroll
             let raw = tiles.scores[own_score + i] * q_inverse * key_inverse;
-            score[i] = masked(raw, batch, head, first_row + own_row, tile + (part * OWN + i) * 4u);
+            score[i] = masked(raw, group, first_row + own_row, tile + (part * OWN + i) * 4u);
             own_top = max(own_top, highest(score[i]));
         }
         of_lanes[own_row][part] = own_top;
@@ -169,7 +167,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             grown = 0u;
         }
         for (var i = 0u; i < OWN; i += 1u) { // unroll
-            let weight = vec4<f16>(probabilities(score[i], top) * RAISED);
+            let weight = vec4<f16>(exponential(score[i] - top) * RAISED);
             let w = vec4<f32>(weight);
             sum += (w.x + w.y) + (w.z + w.w);
             tiles.weights[own_row * WEIGHT_STEP + part * OWN + i] = weight;
@@ -205,8 +203,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let sums = of_lanes[m];
             let row = first_row + m;
             let weighted = tiles.scores[m * SCORE_STEP + column / 4u][column % 4u] * value_inverse;
-            let result = weighted / divisor((sums.x + sums.y) + (sums.z + sums.w), batch, head, row);
-            store(batch, head, row, 2u * c * 16u + column, result);
+            let result = weighted / divisor((sums.x + sums.y) + (sums.z + sums.w), group, row);
+            store(group, row, 2u * c * 16u + column, result);
         }
     }
 }
@@ -216,17 +214,8 @@ fn place(at: u32, stride_d: u32) -> vec2<u32> {
     return select(vec2<u32>(at % TILE_KEYS, at / TILE_KEYS * 4u), vec2<u32>(at / HEAD_QUADS, at % HEAD_QUADS * 4u), stride_d == 1u);
 }
 
-const FOUR: vec4<u32> = vec4<u32>(0u, 1u, 2u, 3u);
-
 // Four elements of a key; zero past the end of the head.
 fn fetched_k(base: u32, key: u32, d: u32) -> vec4<f32> {
-    let i = base + min(key, params.keys - 1u) * params.k_stride.z + d * params.k_stride.w + FOUR * params.k_stride.w;
+    let i = base + min(key, params.keys - 1u) * params.k_stride.z + (d + FOUR) * params.k_stride.w;
     return select(vec4<f32>(), vec4<f32>(k[i.x], k[i.y], k[i.z], k[i.w]), d + FOUR < vec4<u32>(params.head_dim));
-}
-
-// Four elements of a key's values; zero past the end of the head and past the last key.
-fn fetched_v(base: u32, key: u32, d: u32) -> vec4<f32> {
-    let i = base + min(key, params.keys - 1u) * params.v_stride.z + d * params.v_stride.w + FOUR * params.v_stride.w;
-    let inside = d + FOUR < select(vec4<u32>(), vec4<u32>(params.head_dim), key < params.keys);
-    return select(vec4<f32>(), vec4<f32>(v[i.x], v[i.y], v[i.z], v[i.w]), inside);
 }

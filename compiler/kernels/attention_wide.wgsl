@@ -1,8 +1,6 @@
 // attention_wide.wgsl -- scaled dot-product attention with online softmax, head dimension at most HEAD, for CPU adapters.
 //
-// Formula, bindings, parameters, dispatch and linked functions: shared/attention.wgsl (results agree with attention.wgsl's up to
-// rounding).
-// Constants: HEAD, a multiple of 4.
+// Formula, bindings, dispatch and what is linked: shared/attention.wgsl. HEAD is a multiple of 4.
 //
 // One invocation owns 4 whole query rows: nothing crosses invocations, so there is no barrier. That needs hundreds of
 // registers, which a CPU adapter keeps in memory at no loss; a GPU should run attention.wgsl.
@@ -16,39 +14,32 @@ const VALUES: u32 = HEAD / 4u;
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let batch = group.z;
-    let head = group.y;
-    let q_base = params.q_offset + batch * params.q_stride.x + head * params.q_stride.y;
-    let k_base = params.k_offset + batch * params.k_stride.x + head * params.k_stride.y;
-    let v_base = params.v_offset + batch * params.v_stride.x + head * params.v_stride.y;
+    let q_base = params.q_offset + group.z * params.q_stride.x + group.y * params.q_stride.y;
+    let k_base = params.k_offset + group.z * params.k_stride.x + group.y * params.k_stride.y;
+    let v_base = params.v_offset + group.z * params.v_stride.x + group.y * params.v_stride.y;
     let first_row = group.x * TILE_ROWS;
-    let last_key = params.keys - 1u;
-    let last_d = params.head_dim - 1u;
 
     var row: array<u32, ROWS>; // registers
     var q_row: array<u32, ROWS>; // registers
+    var top: array<f32, ROWS>; // registers
     for (var r = 0u; r < ROWS; r += 1u) { // unroll
         row[r] = first_row + r * 8u + local.x;
         q_row[r] = q_base + min(row[r], params.rows - 1u) * params.q_stride.z;
+        top[r] = LOWEST;
     }
     var dim: array<u32, HEAD>; // registers
     for (var d = 0u; d < HEAD; d += 1u) { // unroll
-        dim[d] = min(d, last_d) * params.v_stride.w;
+        dim[d] = min(d, params.head_dim - 1u) * params.v_stride.w;
     }
 
-    var top: array<f32, ROWS>; // registers
     var sum: array<f32, ROWS>; // registers
-    for (var r = 0u; r < ROWS; r += 1u) { // unroll
-        top[r] = LOWEST;
-        sum[r] = 0.0;
-    }
     var acc: array<array<vec4<f32>, VALUES>, ROWS>; // registers
 
     for (var key = 0u; key < params.keys; key += TILE_KEYS) {
         // Scores of ROWS rows and TILE_KEYS keys.
         var k_row: array<u32, TILE_KEYS>; // registers
         for (var j = 0u; j < TILE_KEYS; j += 1u) { // unroll
-            k_row[j] = k_base + min(key + j, last_key) * params.k_stride.z;
+            k_row[j] = k_base + min(key + j, params.keys - 1u) * params.k_stride.z;
         }
         var s: array<array<vec4<f32>, 2>, ROWS>; // registers
         for (var d = 0u; d < params.head_dim; d += 1u) {
@@ -65,8 +56,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
         // Probabilities relative to the new maximum of each row.
         for (var r = 0u; r < ROWS; r += 1u) { // unroll
-            s[r][0] = masked(s[r][0], batch, head, row[r], key);
-            s[r][1] = masked(s[r][1], batch, head, row[r], key + 4u);
+            s[r][0] = masked(s[r][0], group, row[r], key);
+            s[r][1] = masked(s[r][1], group, row[r], key + 4u);
             let new_top = max(max(top[r], highest(s[r][0])), highest(s[r][1]));
             let rescale = rescaling(top[r], new_top);
             top[r] = new_top;
@@ -74,10 +65,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             for (var d = 0u; d < VALUES; d += 1u) { // unroll
                 acc[r][d] *= rescale;
             }
-        }
-        for (var r = 0u; r < ROWS; r += 1u) { // unroll
-            s[r][0] = probabilities(s[r][0], top[r]);
-            s[r][1] = probabilities(s[r][1], top[r]);
+            s[r][0] = exponential(s[r][0] - new_top);
+            s[r][1] = exponential(s[r][1] - new_top);
         }
 
         // Registers are rotated rather than indexed: a dynamic index would move them to memory.
@@ -102,7 +91,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
 
     for (var r = 0u; r < ROWS; r += 1u) { // unroll
-        sum[r] = divisor(sum[r], batch, head, row[r]);
+        sum[r] = divisor(sum[r], group, row[r]);
         for (var d = 0u; d < VALUES; d += 1u) { // unroll
             acc[r][d] /= sum[r];
         }
@@ -110,7 +99,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     for (var q = 0u; q < VALUES; q += 1u) { // rotate
         for (var r = 0u; r < ROWS; r += 1u) { // rotate
             for (var c = 0u; c < 4u; c += 1u) { // rotate
-                store(batch, head, first_row + r * 8u + local.x, 4u * q + c, acc[r][q][c]);
+                store(group, first_row + r * 8u + local.x, 4u * q + c, acc[r][q][c]);
             }
         }
     }

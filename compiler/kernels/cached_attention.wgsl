@@ -28,18 +28,12 @@ struct Params {
     bias_stride: vec4<u32>,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> q: array<f32>;
-@group(0) @binding(4) var<storage, read_write> k: array<f32>;
-@group(0) @binding(5) var<storage, read_write> v: array<f32>;
 @group(0) @binding(6) var<storage, read_write> places: array<i32>;
 @group(0) @binding(7) var<storage, read_write> sinks: array<f32>;
 @group(0) @binding(8) var<storage, read_write> bias: array<f32>;
 
 const TILE: u32 = 256u;
 const QUARTER: u32 = 64u;
-const LOWEST: f32 = -3.4028234e38;
 
 var<workgroup> query: array<f32, 256>;
 var<workgroup> score: array<f32, 256>;
@@ -68,7 +62,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
     let quarter = lane / QUARTER;
     let column = lane - quarter * QUARTER;
-    let dims = min(column + vec4<u32>(0u, QUARTER, 2u * QUARTER, 3u * QUARTER), vec4<u32>(params.head_dim - 1u));
+    let dims = min(column + FOUR * QUARTER, vec4<u32>(params.head_dim - 1u));
     var top = LOWEST;
     var sum = 0.0;
     if (params.has_sink != 0u) {
@@ -108,20 +102,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let end = min((quarter + 1u) * QUARTER, count);
         for (var j = quarter * QUARTER; j < end; j += 4u) {
             let p = vec4<f32>(score[j], score[j + 1u], score[j + 2u], score[j + 3u]);
-            sum += p.x;
-            sum += p.y;
-            sum += p.z;
-            sum += p.w;
+            sum = (((sum + p.x) + p.y) + p.z) + p.w;
             // A key past the end weighs 0, and is read as the last one.
-            let keys = min(tile + j + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(bounds.y - 1u));
+            let keys = min(tile + j + FOUR, vec4<u32>(bounds.y - 1u));
             let rows = v_base + keys * params.v_stride.z;
-            acc.x += dot(p, of_keys(rows + dims.x * params.v_stride.w));
-            if (params.head_dim > QUARTER) {
-                acc.y += dot(p, of_keys(rows + dims.y * params.v_stride.w));
-            }
-            if (params.head_dim > 2u * QUARTER) {
-                acc.z += dot(p, of_keys(rows + dims.z * params.v_stride.w));
-                acc.w += dot(p, of_keys(rows + dims.w * params.v_stride.w));
+            for (var part = 0u; part < 4u; part += 1u) { // unroll
+                if (part * QUARTER < params.head_dim) {
+                    let at = rows + dims[part] * params.v_stride.w;
+                    acc[part] += dot(p, vec4<f32>(v[at.x], v[at.y], v[at.z], v[at.w]));
+                }
             }
         }
         workgroupBarrier();
@@ -135,12 +124,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (quarter > 0u) {
         return;
     }
-    var total = ((sums[0] + sums[1]) + sums[2]) + sums[3];
-    if (total == 0.0) {
-        total = 1.0;
-    }
+    let total = ((sums[0] + sums[1]) + sums[2]) + sums[3];
     let whole = ((values[column] + values[column + QUARTER]) + values[column + 2u * QUARTER]) + values[column + 3u * QUARTER];
-    let result = whole / total;
+    let result = whole / select(total, 1.0, total == 0.0);
     let out_row = ((batch * params.heads + head) * params.rows + row) * params.head_dim;
     for (var part = 0u; part < 4u; part += 1u) {
         let d = column + part * QUARTER;
@@ -148,11 +134,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             out[out_row + d] = result[part];
         }
     }
-}
-
-// An element of the values of four keys.
-fn of_keys(at: vec4<u32>) -> vec4<f32> {
-    return vec4<f32>(v[at.x], v[at.y], v[at.z], v[at.w]);
 }
 
 // The scaled query times a key.
@@ -175,9 +156,7 @@ fn capped(x: f32) -> f32 {
     return params.softcap * tanh(clamp(x / params.softcap, -20.0, 20.0));
 }
 
-// exp(x - top); the clamp keeps the argument finite and still underflows to zero. NaN, and infinity less infinity, stay NaN.
+// exp(x - top), NaN for infinity less infinity.
 fn weight(x: f32, top: f32) -> f32 {
-    let d = x - top;
-    let is_nan = (bitcast<u32>(d) & 0x7fffffffu) > 0x7f800000u;
-    return select(exp(max(d, -200.0)), d, is_nan);
+    return exponential(vec4<f32>(x - top)).x;
 }

@@ -3,8 +3,7 @@
 // Formula:   out[line, j] = sum, or product, of x[line, i] for i = 0 .. j in ascending order (i < j when exclusive); with `reverse` both
 //            are counted from the end. A call makes `steps` of the columns, from `first` on, where out has those before.
 // Accuracy:  within the number of columns * 2^-24 of the sum of magnitudes, or of the product.
-// Bindings:  2 out: words, `out_stride` apart within a line; 3 x: words. Lines follow from four merged axes, outermost
-//            first, padded with extent 1.
+// Bindings:  2 out, 3 x: words, by lines (rows.wgsl).
 
 struct Params {
     count: u32, columns: u32, width: u32, is_float: u32,
@@ -19,7 +18,8 @@ fn compute(line: u32) {
     let at = coordinates(line, params.extents);
     let source = params.x_offset + dot(at, params.x_strides);
     let target_place = dot(at, params.out_strides);
-    var so_far = neutral();
+    // What joins to any element without changing it.
+    var so_far = params.is_product * select(1u, bitcast<u32>(1.0), params.is_float != 0u);
     if (params.first > 0u) {
         let j = column(params.first - 1u);
         let before = out[target_place + j * params.out_stride];
@@ -36,14 +36,6 @@ fn compute(line: u32) {
 // The column of a step.
 fn column(step: u32) -> u32 {
     return select(step, params.columns - 1u - step, params.reverse != 0u);
-}
-
-// What joins to any element without changing it.
-fn neutral() -> u32 {
-    if (params.is_product == 0u) {
-        return 0u;
-    }
-    return select(1u, bitcast<u32>(1.0), params.is_float != 0u);
 }
 
 fn joined(a: u32, b: u32) -> u32 {

@@ -1,8 +1,7 @@
 // det.wgsl -- determinants by elimination with row exchanges.
 //
-// Formula:   for every column k in order: the row at or below k with the largest |x[row, k]|, the first of equal ones, is
-//            exchanged with row k, and multiples of row k are taken from the rows below; out[m] is the product of the
-//            diagonal, negated once an exchange.
+// Formula:   behind each exchange (elimination.wgsl) multiples of row k are taken from the rows below; out[m] is the product of
+//            the diagonal, negated once an exchange.
 // Bindings:  2 out: f32, dense; 3 x: f32, dense (count, n, n), which it overwrites.
 
 fn compute(m: u32) {

@@ -3,8 +3,8 @@
 // Built-in transcendental functions differ widely between drivers (WGSL allows sin an absolute error of 2^-11), so that
 // these are written out with additions, multiplications and bit operations. Relative errors are below 1e-6 unless noted.
 // Polynomials of expf, logf, sinf, cosf and the like are those of the Cephes Math Library (netlib.org/cephes), single
-// precision; those of erf are the faithfully rounded erff of stackoverflow.com/q/35148198. NaN passes through. Infinities are made from bits of a run-time value: WGSL has no literal for them.
-// Deliberately no bindings and no loops whose length depends on shapes.
+// precision; those of erf are the faithfully rounded erff of stackoverflow.com/q/35148198. NaN passes through. Infinities are
+// made from bits: WGSL has no literal for them. Deliberately no bindings and no loops whose length depends on shapes.
 
 fn float_from_bits(bits: u32) -> f32 {
     return bitcast<f32>(bits);
@@ -92,13 +92,8 @@ fn log1p_f32(x: f32) -> f32 {
     }
     let s = x / (2.0 + x);
     let z = s * s;
-    let high = polynomial(0.0769230769, z, vec4<f32>(0.0909090909, 0.1111111111, 0.1428571429, 0.2));
-    let p = high * z + 0.3333333333;
+    let p = polynomial(0.0769230769, z, vec4<f32>(0.0909090909, 0.1111111111, 0.1428571429, 0.2)) * z + 0.3333333333;
     return 2.0 * (s + s * z * p);
-}
-
-fn rsqrt_f32(x: f32) -> f32 {
-    return 1.0 / sqrt(x);
 }
 
 fn sigmoid_f32(x: f32) -> f32 {
@@ -106,29 +101,19 @@ fn sigmoid_f32(x: f32) -> f32 {
     return keep_nan(x, select(e, 1.0, x >= 0.0) / (1.0 + e));
 }
 
-fn silu_f32(x: f32) -> f32 {
-    return x * sigmoid_f32(x);
-}
-
 fn tanh_f32(x: f32) -> f32 {
     let a = abs(x);
     let z = a * a;
     let c = vec4<f32>(2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1);
-    let p = polynomial(-5.70498872745e-3, z, c);
-    let near = a + a * z * p;
+    let near = a + a * z * polynomial(-5.70498872745e-3, z, c);
     let far = 1.0 - 2.0 / (exp_f32(2.0 * min(a, 20.0)) + 1.0);
     return keep_nan(x, with_sign_of(select(far, near, a < 0.625), x));
 }
 
 // ln erfc(t) for 0.92 < t <= 10.
 fn log_erfc(t: f32) -> f32 {
-    let s = t * t;
-    var p = -1.72853470e-5 * t + 3.83197126e-4;
-    p = p * s + (-3.88396438e-3 * t + 2.42546219e-2);
-    p = p * t - 1.06777877e-1;
-    p = p * t - 6.34846687e-1;
-    p = p * t - 1.28717512e-1;
-    return p * t - t;
+    let high = (-1.72853470e-5 * t + 3.83197126e-4) * (t * t) + (-3.88396438e-3 * t + 2.42546219e-2);
+    return polynomial(high, t, vec4<f32>(-1.06777877e-1, -6.34846687e-1, -1.28717512e-1, -t));
 }
 
 // erf(x) / x - 1 for |x| <= 0.93, from x^2.
@@ -174,23 +159,14 @@ fn sign_f32(x: f32) -> f32 {
     return select(with_sign_of(1.0, x), x, (bitcast<u32>(x) & 0x7fffffffu) == 0u || is_nan_f32(x));
 }
 
-// Beyond this a reduction in three steps loses digits.
-const LARGEST_ANGLE: f32 = 1.0e4;
-
-// x - n pi/2, and n or what it leaves divided by 4.
+// x - n pi/2, and n or what it leaves divided by 4. Beyond 10^4 a reduction in three steps loses digits.
 fn reduce_quadrant(x: f32) -> vec2<f32> {
-    if (abs(x) > LARGEST_ANGLE) {
+    if (abs(x) > 1.0e4) {
         return reduce_large_angle(x);
     }
     let n = round(x * 0.636619772);
     let r = ((x - n * 1.5703125) - n * 4.837512969970703e-4) - n * 7.549789954891888e-8;
     return vec2<f32>(r, n);
-}
-
-// Bits of 2/pi, the first word being those in front of the point.
-fn two_over_pi(word: u32) -> u32 {
-    var bits = array<u32, 7>(0u, 0x28be60dbu, 0x9391054au, 0x7f09d5f4u, 0x7d4d3770u, 0x36d8a566u, 0x4f10e410u);
-    return bits[min(word, 6u)];
 }
 
 // The upper half of a product of 32-bit integers.
@@ -209,7 +185,10 @@ fn reduce_large_angle(x: f32) -> vec2<f32> {
     let exponent = ((bits >> 23u) & 255u) - 126u;
     let word = exponent >> 5u;
     let shift = exponent & 31u;
-    let w = vec4<u32>(two_over_pi(word), two_over_pi(word + 1u), two_over_pi(word + 2u), two_over_pi(word + 3u));
+    // Bits of 2/pi, the first word being those in front of the point.
+    var two_over_pi = array<u32, 7>(0u, 0x28be60dbu, 0x9391054au, 0x7f09d5f4u, 0x7d4d3770u, 0x36d8a566u, 0x4f10e410u);
+    let i = min(word + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(6u));
+    let w = vec4<u32>(two_over_pi[i.x], two_over_pi[i.y], two_over_pi[i.z], two_over_pi[i.w]);
     let t = select((w.xyz << vec3<u32>(shift)) | (w.yzw >> vec3<u32>((32u - shift) & 31u)), w.xyz, shift == 0u);
     let middle = m * t.y;
     let low = middle + multiply_high(m, t.z);
@@ -252,45 +231,35 @@ fn tan_f32(x: f32) -> f32 {
     return undefined_at_inf(x, sin_quadrant(r.x, n) / sin_quadrant(r.x, n + 1));
 }
 
-// asin(a) for 0 <= a <= 0.5.
+// asin(a) for 0 <= a <= 0.5, of a > 0.5 a half of acos(a); NaN for other a.
 fn asin_near(a: f32) -> f32 {
-    let z = a * a;
+    let far = max(0.5 * (1.0 - a), 0.0);
+    let z = select(a * a, far, a > 0.5);
+    let b = select(a, sqrt(far), a > 0.5);
     let c = vec4<f32>(2.4181311049e-2, 4.5470025998e-2, 7.4953002686e-2, 1.6666752422e-1);
-    let p = polynomial(4.2163199048e-2, z, c);
-    return a + a * z * p;
+    let y = b + b * z * polynomial(4.2163199048e-2, z, c);
+    return select(y, float_from_bits(0x7fc00000u), !(a <= 1.0) || is_nan_f32(a));
 }
 
 fn asin_f32(x: f32) -> f32 {
-    let a = abs(x);
-    let far = 1.57079633 - 2.0 * asin_near(sqrt(max(0.5 * (1.0 - a), 0.0)));
-    let y = with_sign_of(select(asin_near(min(a, 0.5)), far, a > 0.5), x);
-    return select(y, float_from_bits(0x7fc00000u), !(a <= 1.0) || is_nan_f32(x));
+    let y = asin_near(abs(x));
+    return keep_nan(y, with_sign_of(select(y, 1.57079633 - 2.0 * y, abs(x) > 0.5), x));
 }
 
 fn acos_f32(x: f32) -> f32 {
-    let a = abs(x);
-    let far = 2.0 * asin_near(sqrt(max(0.5 * (1.0 - a), 0.0)));
-    let near = 1.57079633 - with_sign_of(asin_near(min(a, 0.5)), x);
-    let y = select(near, select(far, 3.14159265 - far, x < 0.0), a > 0.5);
-    return select(y, float_from_bits(0x7fc00000u), !(a <= 1.0) || is_nan_f32(x));
+    let y = asin_near(abs(x));
+    let far = select(2.0 * y, 3.14159265 - 2.0 * y, x < 0.0);
+    return keep_nan(y, select(1.57079633 - with_sign_of(y, x), far, abs(x) > 0.5));
 }
 
 fn atan_f32(x: f32) -> f32 {
     let a = abs(x);
-    var base = 0.0;
-    var r = a;
-    if (a > 2.41421356) {
-        base = 1.57079633;
-        r = -1.0 / a;
-    } else if (a > 0.414213562) {
-        base = 0.785398163;
-        r = (a - 1.0) / (a + 1.0);
-    }
+    let is_large = a > 2.41421356;
+    let is_middle = a > 0.414213562;
+    let base = select(select(0.0, 0.785398163, is_middle), 1.57079633, is_large);
+    let r = select(select(a, (a - 1.0) / (a + 1.0), is_middle), -1.0 / a, is_large);
     let z = r * r;
-    var p = 8.05374449538e-2;
-    p = p * z - 1.38776856032e-1;
-    p = p * z + 1.99777106478e-1;
-    p = p * z - 3.33329491539e-1;
+    let p = polynomial(0.0, z, vec4<f32>(8.05374449538e-2, -1.38776856032e-1, 1.99777106478e-1, -3.33329491539e-1));
     return keep_nan(x, with_sign_of(base + (r + r * z * p), x));
 }
 
@@ -356,27 +325,20 @@ fn pow_f32(x: f32, y: f32) -> f32 {
     if (a == 1.0 && (integral || x > 0.0)) {
         return select(1.0, x, abs(y) < 16777216.0 && (i32(y) & 1) != 0);
     }
-    let infinity = float_from_bits(0x7f800000u);
-    var magnitude = 0.0;
-    if (a == 0.0 || is_inf_f32(x) || is_inf_f32(y)) {
-        magnitude = select(0.0, infinity, (a > 1.0) == (y > 0.0));
-    } else {
-        let estimate = y * log_f32(a);
-        if (abs(estimate) > 110.0) {
-            magnitude = select(0.0, infinity, estimate > 0.0);
-        } else {
-            let s = split_float(a);
-            let y_high = bitcast<f32>(bitcast<u32>(y) & 0xffff0000u);
-            let scale = s.y * y_high;
-            let n = round(scale);
-            let rest = (scale - n) + s.y * (y - y_high);
-            let exponent = rest * 0.693147181 + y * log_mantissa(s.x);
-            let k = round(exponent * 1.44269504);
-            let r = (exponent - k * 0.693359375) + k * 2.12194440e-4;
-            let total = i32(n + k);
-            let first = clamp(total, -126, 127);
-            magnitude = exp_f32(r) * power_of_two(first) * power_of_two(clamp(total - first, -126, 127));
-        }
+    let estimate = y * log_f32(a);
+    var magnitude = select(0.0, float_from_bits(0x7f800000u), (a > 1.0) == (y > 0.0));
+    if (a != 0.0 && !is_inf_f32(x) && !is_inf_f32(y) && abs(estimate) <= 110.0) {
+        let s = split_float(a);
+        let y_high = bitcast<f32>(bitcast<u32>(y) & 0xffff0000u);
+        let scale = s.y * y_high;
+        let n = round(scale);
+        let rest = (scale - n) + s.y * (y - y_high);
+        let exponent = rest * 0.693147181 + y * log_mantissa(s.x);
+        let k = round(exponent * 1.44269504);
+        let r = (exponent - k * 0.693359375) + k * 2.12194440e-4;
+        let total = i32(n + k);
+        let first = clamp(total, -126, 127);
+        magnitude = exp_f32(r) * power_of_two(first) * power_of_two(clamp(total - first, -126, 127));
     }
     let odd = integral && abs(y) < 16777216.0 && (i32(y) & 1) != 0;
     let signed_power = select(magnitude, with_sign_of(magnitude, x), odd);
@@ -468,15 +430,11 @@ fn pow_i32(a: i32, b: i32) -> i32 {
 
 // The nearest f16, half to even, as f32. Steps of normal f16 are 2^13 of f32's; below 2^-14 all steps are 2^-24.
 fn round_to_f16_f32(x: f32) -> f32 {
-    let bits = bitcast<u32>(x);
-    let magnitude = bits & 0x7fffffffu;
-    if magnitude > 0x7f800000u {
-        return x;
-    }
+    let magnitude = bitcast<u32>(abs(x));
     if magnitude < 0x38800000u {
         return round(x * 16777216.0) * 5.9604644775390625e-8;
     }
     // 65520 and more rounds to infinity.
     let rounded = (magnitude + 0xfffu + ((magnitude >> 13u) & 1u)) & 0xffffe000u;
-    return bitcast<f32>((bits & 0x80000000u) | select(rounded, 0x7f800000u, magnitude >= 0x477ff000u));
+    return keep_nan(x, with_sign_of(bitcast<f32>(select(rounded, 0x7f800000u, magnitude >= 0x477ff000u)), x));
 }

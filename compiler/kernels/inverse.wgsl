@@ -1,8 +1,7 @@
 // inverse.wgsl -- inverses of square matrices by elimination with row exchanges.
 //
-// Formula:   out[m] starts as the unit matrix. For every column k in order: the row at or below k with the largest
-//            |x[row, k]|, the first of equal ones, is exchanged with row k, row k is divided by its element k, and multiples
-//            of it are taken from all other rows; what is done to x[m] is done to out[m].
+// Formula:   out[m] starts as the unit matrix. Behind each exchange (elimination.wgsl) row k is divided by its element k, and
+//            multiples of it are taken from all other rows; what is done to x[m] is done to out[m].
 // Bindings:  2 out: f32, dense (count, n, n); 3 x: f32, dense, the same, which it overwrites.
 
 fn compute(m: u32) {
@@ -16,14 +15,11 @@ fn compute(m: u32) {
         let pivot = pivot_of(base, k);
         let head = x[pivot + k];
         for (var c = 0u; c < n; c += 1u) {
-            let moved = x[own + c];
-            x[own + c] = x[pivot + c] / head;
-            let moved_out = out[own + c];
-            out[own + c] = out[pivot + c] / head;
-            if (pivot != own) {
-                x[pivot + c] = moved;
-                out[pivot + c] = moved_out;
-            }
+            let divided = vec2<f32>(x[pivot + c], out[pivot + c]) / head;
+            x[pivot + c] = x[own + c];
+            out[pivot + c] = out[own + c];
+            x[own + c] = divided.x;
+            out[own + c] = divided.y;
         }
         for (var r = 0u; r < n; r += 1u) {
             let row = base + r * n;

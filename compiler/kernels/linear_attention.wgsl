@@ -11,9 +11,7 @@
 // Bindings:  2 out: f32, dense (batch, heads, group * length + d_k, d_v); 3 q: f32 (batch, length, heads * group * d_k); 4 k: f32
 //            (batch, length, heads * d_k); 5 v: f32 (batch, length, heads * d_v); 6 past: f32 (batch, heads, d_k, d_v); 7 decay: f32
 //            (batch, length, heads * decay_size); 8 beta: f32 (batch, length, beta_heads). All are dense; what is absent is not read.
-// Dispatch:  one invocation a column of a matrix.
-//
-// The columns of a matrix do not know one another. A column lies in `out`, where only its own invocation reads and writes it.
+// Dispatch:  one invocation a column of a matrix, which lies in `out`: no other reads or writes it.
 
 struct Params {
     count: u32, width: u32, length: u32, first: u32,
@@ -23,20 +21,15 @@ struct Params {
     past_offset: u32, decay_offset: u32, beta_offset: u32, pad_0: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> q: array<f32>;
-@group(0) @binding(4) var<storage, read_write> k: array<f32>;
-@group(0) @binding(5) var<storage, read_write> v: array<f32>;
 @group(0) @binding(6) var<storage, read_write> past: array<f32>;
 @group(0) @binding(7) var<storage, read_write> decay: array<f32>;
 @group(0) @binding(8) var<storage, read_write> beta: array<f32>;
 
 fn compute(i: u32) {
     let line = i / params.d_v;
-    let column = i - line * params.d_v;
+    let column = i % params.d_v;
     let batch = line / params.heads;
-    let head = line - batch * params.heads;
+    let head = line % params.heads;
     let results = line * (params.group * params.length + params.d_k) * params.d_v + column;
     let state = results + params.group * params.length * params.d_v;
     if (params.first == 0u) {
@@ -79,16 +72,10 @@ fn decayed(state: u32, key: u32, at_head: u32) -> f32 {
         var value = out[state + d * params.d_v];
         if (params.decay_size > 0u) {
             let own = min(d, params.decay_size - 1u);
-            value *= exponential(decay[params.decay_offset + at_head * params.decay_size + own]);
+            value *= exponential(vec4<f32>(decay[params.decay_offset + at_head * params.decay_size + own])).x;
             out[state + d * params.d_v] = value;
         }
         recalled += k[key + d] * value;
     }
     return recalled;
-}
-
-// The clamp keeps the argument finite and still underflows to zero. NaN stays NaN.
-fn exponential(x: f32) -> f32 {
-    let is_nan = (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
-    return select(exp(max(x, -200.0)), x, is_nan);
 }

@@ -1,6 +1,7 @@
 // normalize_parts.wgsl -- layer or root-mean-square normalisation of few long rows, whose moments are there (moments.wgsl).
 //
-// Formula, bindings, accuracy: normalize.wgsl; 4 moments: f32, what moments.wgsl has written with the same `part` and `centre`.
+// Formula, accuracy: normalize.wgsl.
+// Bindings:  4 moments: f32, what moments.wgsl has written with the same `part` and `centre`.
 // Dispatch:  (parts, rows).
 //
 // The mean is that of the parts' differences from the first part's, the variance that of what every part has and of how far its
@@ -24,12 +25,8 @@ fn share(part: u32) -> f32 {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let place = coordinates(group.y, params.extents);
-    let x_base = params.x_offset + dot(place, params.x_row_strides);
-    let out_base = dot(place, params.out_row_strides);
     let first = group.y * params.parts * 4u;
     let shift = moments[first];
-
     var mean = 0.0;
     for (var p = 0u; p < params.parts; p += 1u) {
         mean += share(p) * (moments[first + 4u * p] - shift + moments[first + 4u * p + 1u]);
@@ -43,13 +40,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let own = vec2<f32>(moments[at + 2u], moments[at + 3u]);
         squares += share(p) * (own + select(vec2<f32>(), (2.0 * centred + apart) * apart, params.centre != 0u));
     }
-    let is_large = too_large(squares.x);
-    let scale = select(UP, DOWN, is_large);
-    let deviation = deviation_of(select(squares.x, squares.y, is_large), params.epsilon * scale * scale);
-
-    let end = min((group.x + 1u) * params.part, params.columns);
-    for (var c = group.x * params.part + local; c < end; c += 256u) {
-        let value = (x[x_base + c * params.x_stride] - shift - rest) * scale / deviation;
-        out[out_base + c * params.out_stride] = epilogue(value, 0u, group.y, c);
-    }
+    let start = group.x * params.part;
+    write_normalized(group.y, start + local, min(start + params.part, params.columns), 256u, shift, rest, squares);
 }

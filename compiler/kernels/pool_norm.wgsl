@@ -1,9 +1,7 @@
 // pool_norm.wgsl -- norms of the windows of one to three spatial axes.
 //
-// Formula:   out[b, c, p] = (sum over taps t of |x[b, c, p * step + t * dilation - pad]|^power)^(1 / power), elements outside x left
-//            out.
-// Bindings:  2 out: f32, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first (x, y, z), padded with
-//            1 (extents, taps, steps, dilations) and 0 (pads, strides).
+// Formula:   out[b, c, p] = (sum over taps t of |x[b, c, p * step + t * dilation - pad]|^power)^(1 / power), x being 0 outside
+// Bindings:  2 out: f32, dense; 3 x: f32, any strides. Vectors list the spatial axes innermost first, padded with 1 or 0.
 // Accuracy:  powers are of elements over the largest of the window, so within power * (taps + 4) * 2^-24 of the norm.
 
 struct Params {
@@ -22,24 +20,23 @@ struct Params {
 fn compute(i: u32) {
     let place = place_of_output(i);
     let base = plane_base(place.w);
-    out[i] = norm(base, vec3<i32>(place.xyz) * params.steps.xyz - params.pads_before.xyz);
-}
-
-// The norm of the window that starts at a place.
-fn norm(base: u32, first: vec3<i32>) -> f32 {
-    var largest = 0.0;
-    for (var t = 0u; t < params.taps.x * params.taps.y * params.taps.z; t += 1u) {
-        let value = abs(element(base, first, t));
-        largest = select(largest, value, value > largest || is_nan(value));
+    let first = vec3<i32>(place.xyz) * params.steps.xyz - params.pads_before.xyz;
+    let taps = params.taps.x * params.taps.y * params.taps.z;
+    // The bits of magnitudes order as these do, those of NaN last.
+    var most = 0u;
+    for (var t = 0u; t < taps; t += 1u) {
+        most = max(most, bitcast<u32>(abs(element(base, first, t))));
     }
-    if (largest == 0.0 || (bitcast<u32>(largest) & 0x7f800000u) == 0x7f800000u) {
-        return largest;
+    let largest = bitcast<f32>(most);
+    if (most == 0u || most >= 0x7f800000u) {
+        out[i] = largest;
+        return;
     }
     var sum = 0.0;
-    for (var t = 0u; t < params.taps.x * params.taps.y * params.taps.z; t += 1u) {
+    for (var t = 0u; t < taps; t += 1u) {
         sum += power(abs(element(base, first, t)) / largest, params.power);
     }
-    return largest * root(sum, params.power);
+    out[i] = largest * root(sum, params.power);
 }
 
 // Element of a tap, 0 outside x.
@@ -63,11 +60,8 @@ fn power(value: f32, exponent: u32) -> f32 {
 
 // The root of a number from 1 to the number of taps: the device's, and two of Newton's steps.
 fn root(value: f32, exponent: u32) -> f32 {
-    if (exponent == 1u) {
-        return value;
-    }
-    if (exponent == 2u) {
-        return sqrt(value);
+    if (exponent <= 2u) {
+        return select(value, sqrt(value), exponent == 2u);
     }
     let degree = f32(exponent);
     var guess = exp2(log2(value) / degree);
@@ -75,8 +69,4 @@ fn root(value: f32, exponent: u32) -> f32 {
         guess -= (guess - value / power(guess, exponent - 1u)) / degree;
     }
     return guess;
-}
-
-fn is_nan(value: f32) -> bool {
-    return (bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u;
 }

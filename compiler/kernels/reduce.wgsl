@@ -1,7 +1,6 @@
 // reduce.wgsl -- sums, means of squares and of integers, products and extrema over any axes.
 //
-// Formula, bindings, parameters, dispatch and linked functions: shared/reduction.wgsl. Means of floats and lengths are
-// reduce_exact.wgsl's.
+// Formula, bindings, dispatch: shared/reduction.wgsl. Means of floats and lengths are reduce_exact.wgsl's.
 // Accuracy:  sums are within (columns / lanes + 6) * 2^-24 of the sum of magnitudes.
 
 alias Partial = u32;
@@ -34,16 +33,18 @@ fn mapped(word: u32, first: u32) -> u32 {
     return bitcast<u32>(select(abs(f), f * f, params.map == SQUARE));
 }
 
-fn combined(a: u32, b: u32) -> u32 {
+fn combined(a: u32, b: u32, tree: u32) -> u32 {
+    let left = bitcast<f32>(a);
+    let right = bitcast<f32>(b);
     switch params.combine {
-        case SUM: { return bitcast<u32>(bitcast<f32>(a) + bitcast<f32>(b)); }
-        case GREATEST: { return select(select(bitcast<u32>(max(bitcast<f32>(a), bitcast<f32>(b))), b, is_nan(b)), a, is_nan(a)); }
-        case LEAST: { return select(select(bitcast<u32>(min(bitcast<f32>(a), bitcast<f32>(b))), b, is_nan(b)), a, is_nan(a)); }
-        case PRODUCT: { return bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b)); }
+        case SUM: { return bitcast<u32>(left + right); }
+        case GREATEST: { return select(select(bitcast<u32>(max(left, right)), b, is_nan(b)), a, is_nan(a)); }
+        case LEAST: { return select(select(bitcast<u32>(min(left, right)), b, is_nan(b)), a, is_nan(a)); }
+        case PRODUCT: { return bitcast<u32>(left * right); }
         case SUM_OF_INTEGERS: { return a + b; }
         case GREATEST_INTEGER: { return bitcast<u32>(max(bitcast<i32>(a), bitcast<i32>(b))); }
         case MIN_INTEGER: { return bitcast<u32>(min(bitcast<i32>(a), bitcast<i32>(b))); }
-        case GREATEST_NUMBER: { return select(select(bitcast<u32>(max(bitcast<f32>(a), bitcast<f32>(b))), a, is_nan(b)), b, is_nan(a)); }
+        case GREATEST_NUMBER: { return select(select(bitcast<u32>(max(left, right)), a, is_nan(b)), b, is_nan(a)); }
         default: { return a * b; }
     }
 }

@@ -19,30 +19,19 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> positions: array<i32>;
 
 fn compute(e: u32) {
-    let line = e / params.head_dim;
-    let d = e - line * params.head_dim;
-    let head_line = line / params.rows;
-    let row = line - head_line * params.rows;
-    let batch = head_line / params.heads;
-    let head = head_line - batch * params.heads;
-    let at = params.x_offset + batch * params.x_stride.x + head * params.x_stride.y + row * params.x_stride.z;
+    let place = coordinates(e, vec4<u32>(1u, params.heads, params.rows, params.head_dim));
+    let d = place.w;
+    let at = params.x_offset + dot(place.xyz, params.x_stride.xyz);
     let own = x[at + d * params.x_stride.w];
     if (d >= 2u * params.half) {
         out[e] = own;
         return;
     }
-    var i = d;
-    var second = d >= params.half;
-    var partner = d + params.half;
-    if (params.interleaved != 0u) {
-        i = d / 2u;
-        second = (d & 1u) == 1u;
-        partner = d ^ 1u;
-    } else if (second) {
-        i = d - params.half;
-        partner = i;
-    }
-    let given = positions[params.positions_offset + batch * params.position_batch + row * params.position_row];
+    let interleaved = params.interleaved != 0u;
+    let second = select(d >= params.half, d % 2u == 1u, interleaved);
+    let i = select(d % params.half, d / 2u, interleaved);
+    let partner = select(select(d + params.half, i, second), d ^ 1u, interleaved);
+    let given = positions[params.positions_offset + place.x * params.position_batch + place.z * params.position_row];
     let entry = u32(clamp(given, 0, i32(params.table_rows) - 1)) * params.half + i;
     let turned = x[at + partner * params.x_stride.w] * sin_table[params.sin_offset + entry];
     let kept = own * cos_table[params.cos_offset + entry];

@@ -2,8 +2,7 @@
 //
 // Formula:   out[line, rank(j)] = j for every j with rank(j) < k, where rank(j) is the number of elements that come before
 //            element j: a larger (or, with `largest` 0, smaller) value, or an equal one at a lower index.
-// Bindings:  2 out: words, `out_stride` apart within a line; 3 x: words. Lines follow from four merged axes, outermost first,
-//            padded with extent 1.
+// Bindings:  2 out, 3 x: words, by lines (rows.wgsl).
 //
 // Eight elements are compared in a round. Values are compared as integers: the bits of floats, mapped so that they order as the
 // floats do, zeros alike. A value that is not a number comes after infinity.
@@ -45,10 +44,8 @@ fn before(base: u32, j: u32, own: u32, value: i32) -> vec4<u32> {
 
 // Larger keys come first.
 fn key(word: u32) -> i32 {
-    var ordered = bitcast<i32>(word);
-    if (params.is_float != 0u) {
-        ordered = select(ordered, ordered ^ 0x7fffffff, ordered < 0);
-        ordered = select(ordered, 0, (word & 0x7fffffffu) == 0u);
-    }
+    let magnitude = bitcast<i32>(word & 0x7fffffffu);
+    let of_float = select(magnitude, -magnitude, word > 0x7fffffffu);
+    let ordered = select(bitcast<i32>(word), of_float, params.is_float != 0u);
     return select(~ordered, ordered, params.largest != 0u);
 }

@@ -198,10 +198,13 @@ pub const SHARED_WINDOW: WgslFile = body!("shared/window");
 /// The coordinates of a row.
 pub const SHARED_ROWS: WgslFile = body!("shared/rows");
 const SHARED_MOMENTS: WgslFile = body!("shared/moments");
+const SHARED_NORMALIZED: WgslFile = body!("shared/normalized");
 const SHARED_TWO_PASSES: WgslFile = body!("shared/two_passes");
 const SHARED_TREE: WgslFile = body!("shared/tree");
 const SHARED_REDUCTION: WgslFile = body!("shared/reduction");
 const SHARED_ATTENTION: WgslFile = body!("shared/attention");
+/// The parameters, the output and the operands of attention.
+pub const SHARED_QKV: WgslFile = body!("shared/qkv");
 
 const PRODUCT: &[&str] = &["out", "x"];
 const ATTENTION: &[&str] = &["out", "q", "k", "v"];
@@ -232,6 +235,11 @@ const CONV_TILED_FILES: &[WgslFile] = &[
 const MATMUL_SLICES_FILES: &[WgslFile] =
     &[SHARED_PRODUCT, SHARED_FLOATS, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL];
 const REDUCTION_FILES: &[WgslFile] = &[SHARED_REDUCTION, SHARED_WORDS, SHARED_ROWS, SHARED_TREE];
+const EXACT_REDUCTION_FILES: &[WgslFile] = &[SHARED_REDUCTION, SHARED_WORDS, SHARED_ROWS, SHARED_TREE, SHARED_MOMENTS];
+const ATTENTION_FILES: &[WgslFile] = &[SHARED_ATTENTION, SHARED_QKV];
+/// Two trees of 64 invocations, and of 256.
+const TWO_TREES: &[(&str, u32)] = &[("TREES", 2)];
+const TWO_LARGE_TREES: &[(&str, u32)] = &[("TREES", 2), ("INVOCATIONS", 256)];
 /// Tiles of 64 x 64 and of 64 x 128 outputs.
 const TILE_64: &[(&str, u32)] = &[("ROW_BLOCKS", 2), ("TILE_K", 16)];
 const TILE_128: &[(&str, u32)] = &[("ROW_BLOCKS", 2), ("COLUMN_BLOCKS", 2), ("TILE_K", 16)];
@@ -484,38 +492,44 @@ kernels! {
         .tile_named("INVOCATIONS", 64)
         .class(REUSABLE),
     Attention => row(body!("attention"), Hook::ScoreMask, ATTENTION, ATTENTION_64)
-        .shared(&[SHARED_ATTENTION])
+        .shared(ATTENTION_FILES)
         .cooperative()
         .tile_named("TILE_ROWS", 64)
         .class(HIERARCHICAL),
     Attention128 => row(body!("attention"), Hook::ScoreMask, ATTENTION, ATTENTION_128)
         .variant("attention_128", &[("HEAD", 128)])
-        .shared(&[SHARED_ATTENTION])
+        .shared(ATTENTION_FILES)
         .cooperative()
         .tile_named("TILE_ROWS", 64)
         .class(HIERARCHICAL),
     AttentionWide => row(body!("attention_wide"), Hook::ScoreMask, ATTENTION, ATTENTION_WIDE)
-        .shared(&[SHARED_ATTENTION])
+        .shared(ATTENTION_FILES)
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
     AttentionWide128 => row(body!("attention_wide"), Hook::ScoreMask, ATTENTION, ATTENTION_WIDE_128)
         .variant("attention_wide_128", &[("HEAD", 128)])
-        .shared(&[SHARED_ATTENTION])
+        .shared(ATTENTION_FILES)
         .tile_named("TILE_ROWS", 32)
         .class(HIERARCHICAL),
     Pointwise => row(body!("pointwise"), Hook::Pointwise, &["out"], Rounds::NONE).shared(&[SHARED_EACH, SHARED_COORDINATES]),
-    Softmax => row(body!("softmax"), Hook::None, PRODUCT, SOFTMAX).shared(&[SHARED_FLOATS, SHARED_ROWS]).functions().class(HIERARCHICAL),
+    Softmax => row(body!("softmax"), Hook::None, PRODUCT, SOFTMAX)
+        .constants(TWO_TREES)
+        .shared(&[SHARED_FLOATS, SHARED_ROWS, SHARED_TREE])
+        .functions()
+        .class(HIERARCHICAL),
     Normalize => row(body!("normalize"), Hook::Epilogue, PRODUCT, NORMALIZE)
-        .shared(&[SHARED_FLOATS, SHARED_ROWS, SHARED_MOMENTS, SHARED_TWO_PASSES])
+        .constants(TWO_TREES)
+        .shared(&[SHARED_FLOATS, SHARED_ROWS, SHARED_MOMENTS, SHARED_TWO_PASSES, SHARED_TREE, SHARED_NORMALIZED])
         .class(HIERARCHICAL),
     Moments => row(body!("moments"), Hook::None, PRODUCT, MOMENTS)
-        .shared(&[SHARED_FLOATS, SHARED_ROWS, SHARED_MOMENTS, SHARED_TWO_PASSES])
+        .constants(TWO_LARGE_TREES)
+        .shared(&[SHARED_FLOATS, SHARED_ROWS, SHARED_MOMENTS, SHARED_TWO_PASSES, SHARED_TREE])
         .class(HIERARCHICAL),
     NormalizeParts => row(body!("normalize_parts"), Hook::Epilogue, &["out", "x", "moments"], NORMALIZE_PARTS)
-        .shared(&[SHARED_FLOATS, SHARED_ROWS, SHARED_MOMENTS])
+        .shared(&[SHARED_FLOATS, SHARED_ROWS, SHARED_MOMENTS, SHARED_NORMALIZED])
         .class(HIERARCHICAL),
     Reduce => row(body!("reduce"), Hook::None, PRODUCT, REDUCE).shared(REDUCTION_FILES).class(HIERARCHICAL),
-    ReduceExact => row(body!("reduce_exact"), Hook::None, PRODUCT, REDUCE).shared(REDUCTION_FILES).class(HIERARCHICAL),
+    ReduceExact => row(body!("reduce_exact"), Hook::None, PRODUCT, REDUCE).shared(EXACT_REDUCTION_FILES).class(HIERARCHICAL),
     ArgReduce => row(body!("arg_reduce"), Hook::None, PRODUCT, ARG_REDUCE).shared(&[SHARED_WORDS, SHARED_ROWS, SHARED_TREE]).class(HIERARCHICAL),
     Gather => row(body!("gather"), Hook::None, &["out", "x", "indices"], Rounds::NONE).shared(&[SHARED_WORDS, SHARED_EACH, SHARED_COORDINATES]),
     Copy => row(body!("copy"), Hook::None, PRODUCT, Rounds::NONE).shared(&[SHARED_WORDS, SHARED_EACH, SHARED_COORDINATES]),

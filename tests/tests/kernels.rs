@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// Device profiles, which decide the tiles, and operator models whose kernels have no epilogue. Drivers take seconds to compile
 /// a wide kernel that is not unrolled, so there is one of each file.
-const CASES: [(&str, &str); 12] = [
+const CASES: [(&str, &str); 13] = [
     ("software", "attention_plain"),
     ("software", "conv_2d_no_bias"),
     ("software", "conv_3d"),
@@ -24,6 +24,7 @@ const CASES: [(&str, &str); 12] = [
     ("software", "matmul_activations_3d"),
     ("software", "matmul_m1_odd"),
     ("software", "matmul_n1"),
+    ("software", "ms_gqa_decode"),
     ("desktop", "attention_plain"),
     ("desktop", "conv_2d_no_bias"),
     ("desktop", "matmul_activations_3d"),

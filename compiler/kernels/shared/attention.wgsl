@@ -1,4 +1,4 @@
-// attention.wgsl -- parameters, buffers and scores of the attention kernels, whose softmax is online: Milakov and Gimelshein,
+// attention.wgsl -- parameters and scores of the attention kernels, whose softmax is online: Milakov and Gimelshein,
 // Online normalizer calculation for softmax, 2018, arXiv:1805.02867. Linked behind the body.
 //
 // Formula:   s[j] = score_mask(scale * dot(q[b, h, i, :], k[b, h, j, :]), b, h, i, j)
@@ -25,27 +25,18 @@ struct Params {
     score_strides: array<vec4<u32>, 3>,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> q: array<f32>;
-@group(0) @binding(4) var<storage, read_write> k: array<f32>;
-@group(0) @binding(5) var<storage, read_write> v: array<f32>;
-
-const LOWEST: f32 = -3.4028234e38;
-
 fn highest(s: vec4<f32>) -> f32 {
     return max(max(s.x, s.y), max(s.z, s.w));
 }
 
 // Scores of four keys; keys past the end get -infinity.
-fn masked(s: vec4<f32>, batch: u32, head: u32, row: u32, key: u32) -> vec4<f32> {
+fn masked(s: vec4<f32>, group: vec3<u32>, row: u32, key: u32) -> vec4<f32> {
     let i = min(row, params.rows - 1u);
-    let j = min(vec4<u32>(key, key + 1u, key + 2u, key + 3u), vec4<u32>(params.keys - 1u));
+    let j = min(key + FOUR, vec4<u32>(params.keys - 1u));
     let t = s * params.scale;
-    let m = vec4<f32>(score_mask(t.x, batch, head, i, j.x), score_mask(t.y, batch, head, i, j.y),
-                      score_mask(t.z, batch, head, i, j.z), score_mask(t.w, batch, head, i, j.w));
-    let inside = vec4<u32>(key, key + 1u, key + 2u, key + 3u) < vec4<u32>(params.keys);
-    return select(vec4<f32>(-params.infinity), m, inside);
+    let m = vec4<f32>(score_mask(t.x, group.z, group.y, i, j.x), score_mask(t.y, group.z, group.y, i, j.y),
+                      score_mask(t.z, group.z, group.y, i, j.z), score_mask(t.w, group.z, group.y, i, j.w));
+    return select(vec4<f32>(-params.infinity), m, key + FOUR < vec4<u32>(params.keys));
 }
 
 // What the sums so far are multiplied by when the maximum grows.
@@ -53,34 +44,32 @@ fn rescaling(old_max: f32, new_max: f32) -> f32 {
     return exp(max(old_max - new_max, -200.0));
 }
 
-// exp(s - row_max); the clamp keeps the argument finite and still underflows to zero. NaN, and infinity less infinity, stay
-// NaN, which the clamp may lose.
-fn probabilities(s: vec4<f32>, row_max: f32) -> vec4<f32> {
-    let d = s - row_max;
-    let is_nan = (bitcast<vec4<u32>>(d) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
-    return select(exp(max(d, vec4<f32>(-200.0))), d, is_nan);
-}
-
 // What the weighted values of a row are divided by.
-fn divisor(sum: f32, batch: u32, head: u32, row: u32) -> f32 {
+fn divisor(sum: f32, group: vec3<u32>, row: u32) -> f32 {
     if (sum != 0.0) {
         return sum;
     }
-    let hidden = score_mask(params.nan, batch, head, min(row, params.rows - 1u), 0u) == -params.infinity;
+    let hidden = score_mask(params.nan, group.z, group.y, min(row, params.rows - 1u), 0u) == -params.infinity;
     return select(params.nan, params.empty_sum, hidden);
 }
 
 // Writes element d of a row, if there is one.
-fn store(batch: u32, head: u32, row: u32, d: u32, value: f32) {
+fn store(group: vec3<u32>, row: u32, d: u32, value: f32) {
     if (row < params.rows && d < params.head_dim) {
-        let out_row = params.out_offset + batch * params.out_stride.x + head * params.out_stride.y + row * params.out_stride.z;
-        out[out_row + d * params.out_stride.w] = epilogue(value, batch, row, head * params.head_dim + d);
+        let place = params.out_offset + dot(vec4<u32>(group.z, group.y, row, d), params.out_stride);
+        out[place] = epilogue(value, group.z, row, group.y * params.head_dim + d);
     }
 }
 
 // Four rows of q at d, zero past the end of the head.
 fn load_q(base: u32, row: u32, d: u32) -> vec4<f32> {
-    let i = base + min(row + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.rows - 1u)) * params.q_stride.z +
-            min(d, params.head_dim - 1u) * params.q_stride.w;
+    let i = base + min(row + FOUR, vec4<u32>(params.rows - 1u)) * params.q_stride.z + min(d, params.head_dim - 1u) * params.q_stride.w;
     return select(vec4<f32>(), vec4<f32>(q[i.x], q[i.y], q[i.z], q[i.w]), d < params.head_dim);
+}
+
+// Four elements of a key's values; zero past the end of the head and past the last key.
+fn load_v(base: u32, key: u32, d: u32) -> vec4<f32> {
+    let i = base + min(key, params.keys - 1u) * params.v_stride.z + (d + FOUR) * params.v_stride.w;
+    let inside = d + FOUR < select(vec4<u32>(), vec4<u32>(params.head_dim), key < params.keys);
+    return select(vec4<f32>(), vec4<f32>(v[i.x], v[i.y], v[i.z], v[i.w]), inside);
 }

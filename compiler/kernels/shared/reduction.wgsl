@@ -1,12 +1,9 @@
 // reduction.wgsl -- rows of elements over any axes, folded into one each. Linked behind what folds.
 //
 // Formula:   out[r] = finished(fold_c combined(mapped(x[r, c])))                combine, map and finish by the constants below
-// Bindings:  2 out: words, dense in r; 3 x: words. Rows and columns each follow from four merged axes (outermost first, padded
-//            with extent 1).
-// Dispatch:  ceil(rows / (64 / lanes)) workgroups over x and y; `width` is the number of workgroups along x. `lanes`, a power of two
-//            up to 64, invocations share one row.
-// Expects:   Partial, what elements are folded into; neutral(); mapped(word, first), combined(a, b) and finished(whole, first), where
-//            `first` is the first element of the row.
+// Bindings:  2 out: words, dense in r; 3 x: words. Rows and columns each follow from four merged axes (rows.wgsl).
+// Expects:   Partial, what elements are folded into; neutral(); mapped(word, first), combined(a, b, tree), of one tree, and
+//            finished(whole, first), where `first` is the first element of the row.
 
 struct Params {
     rows: u32, columns: u32, lanes: u32, width: u32,
@@ -38,8 +35,8 @@ const ROOT: u32 = 2u;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let lane = local & (params.lanes - 1u);
-    let row = (group.y * params.width + group.x) * (64u / params.lanes) + local / params.lanes;
+    let lane = lane_of(local);
+    let row = row_of(group, local);
     let columns = select(0u, params.columns, row < params.rows);
     let base = params.x_offset + dot(coordinates(row, params.row_extents), params.row_strides);
 
@@ -47,15 +44,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var partial = neutral();
     if (params.column_extents.z == 1u) {
         for (var c = lane; c < columns; c += params.lanes) {
-            partial = combined(partial, mapped(x[base + c * params.column_strides.w], first));
+            partial = combined(partial, mapped(x[base + c * params.column_strides.w], first), 0u);
         }
     } else {
         for (var c = lane; c < columns; c += params.lanes) {
             let place = base + dot(coordinates(c, params.column_extents), params.column_strides);
-            partial = combined(partial, mapped(x[place], first));
+            partial = combined(partial, mapped(x[place], first), 0u);
         }
     }
-    let whole = combined_in_tree(partial, local);
+    let whole = combined_in_tree(partial, local, 0u);
     if (lane == 0u && row < params.rows) {
         out[row] = finished(whole, first);
     }

@@ -1,4 +1,5 @@
-// rows.wgsl -- the coordinates of a row or column by its number, over four merged axes, outermost first.
+// rows.wgsl -- the coordinates of a row, line or column by its number, over four merged axes, outermost first, padded with extent 1.
+// Elements of a row are x_stride apart, those of its results out_stride.
 
 fn coordinates(index: u32, extents: vec4<u32>) -> vec4<u32> {
     let b = index / extents.w;

@@ -1,19 +1,34 @@
-// tree.wgsl -- what the invocations that share a row have found, combined in a fixed tree.
+// tree.wgsl -- rows that `lanes` invocations of a workgroup share, and what these have found of one, combined in a fixed tree.
 //
-// Expects:   Partial, a type; combined(a, b), a Partial of two; params.lanes, a power of two up to 64.
+// Dispatch:  ceil(rows / (INVOCATIONS / lanes)) workgroups over x and y; `width` is the number of workgroups along x.
+// Expects:   Partial, a type; combined(a, b, tree), what two partial results of a tree are together; params.lanes, a power of two
+//            up to INVOCATIONS.
 
-var<workgroup> partials: array<Partial, 64>;
+const INVOCATIONS: u32 = 64u;
+// Each tree has memory of its own, so that no barrier is needed between a last read and the next write.
+const TREES: u32 = 1u;
 
-// The row's result, to all of its invocations. Called once.
-fn combined_in_tree(own: Partial, local: u32) -> Partial {
-    let lane = local & (params.lanes - 1u);
-    partials[local] = own;
+var<workgroup> partials: array<Partial, TREES * INVOCATIONS>;
+
+fn lane_of(local: u32) -> u32 {
+    return local & (params.lanes - 1u);
+}
+
+fn row_of(group: vec3<u32>, local: u32) -> u32 {
+    return (group.y * params.width + group.x) * (INVOCATIONS / params.lanes) + local / params.lanes;
+}
+
+// The row's result, to all of its invocations. Called once a tree.
+fn combined_in_tree(own: Partial, local: u32, tree: u32) -> Partial {
+    let lane = lane_of(local);
+    let place = tree * INVOCATIONS + local;
+    partials[place] = own;
     workgroupBarrier();
     for (var half = params.lanes >> 1u; half > 0u; half = half >> 1u) {
         if (lane < half) {
-            partials[local] = combined(partials[local], partials[local + half]);
+            partials[place] = combined(partials[place], partials[place + half], tree);
         }
         workgroupBarrier();
     }
-    return partials[local - lane];
+    return partials[place - lane];
 }

@@ -11,7 +11,7 @@ use crate::graph::tensor::{Tensor, offset, strides};
 use crate::graph::{NodeId, ShapeError};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::{Rounds, once};
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_QKV, body, row};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::ops::elements::Elements;
@@ -35,6 +35,7 @@ impl OwnKernel for CachedAttention {
             once(p[0].div_ceil(TILE).saturating_mul(tile)) + once(4)
         }),
     )
+    .shared(&[SHARED_QKV])
     .class(OperatorClass::Hierarchical);
 }
 

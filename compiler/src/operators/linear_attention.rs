@@ -14,7 +14,7 @@ use crate::import::rewrite::outcome::Rewritten;
 use crate::import::rewrite::steps::{Attribute, Steps};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::{Rounds, nest, once};
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_QKV, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::copy::dense;
@@ -29,7 +29,7 @@ impl OwnKernel for LinearAttention {
         &["out", "q", "k", "v", "past", "decay", "beta"],
         Rounds::of(&["steps", "d_k", "group"], |p| once(p[1]) + steps_of(p[0], p[1], p[2])),
     )
-    .shared(&[SHARED_EACH])
+    .shared(&[SHARED_EACH, SHARED_QKV])
     .class(OperatorClass::Hierarchical);
 }
 

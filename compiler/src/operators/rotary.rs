@@ -9,7 +9,7 @@ use crate::graph::tensor::Tensor;
 use crate::graph::{NodeId, ShapeError};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::Rounds;
-use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_FLOATS, body, row};
+use crate::kernels::{Hook, Kernel, KernelRow, OwnKernel, SHARED_EACH, SHARED_FLOATS, SHARED_ROWS, body, row};
 use crate::lower::context::Lowering;
 use crate::lower::error::LowerError;
 use crate::lower::ops::copy::dense;
@@ -19,8 +19,11 @@ use std::ops::RangeInclusive;
 
 impl OwnKernel for Rotary {
     const KERNEL: KernelRow =
-        row(body!("rotary"), Hook::None, &["out", "x", "cos_table", "sin_table", "positions"], Rounds::NONE)
-            .shared(&[SHARED_FLOATS, SHARED_EACH]);
+        row(body!("rotary"), Hook::None, &["out", "x", "cos_table", "sin_table", "positions"], Rounds::NONE).shared(&[
+            SHARED_FLOATS,
+            SHARED_EACH,
+            SHARED_ROWS,
+        ]);
 }
 
 impl Rotary {

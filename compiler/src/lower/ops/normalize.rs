@@ -118,18 +118,18 @@ pub fn lower(
     let mut inputs = vec![x.tensor];
     let (kernel, placed, workgroups) = match parts(lowering.options().tiles, row_count, columns) {
         Some((part, parts)) => {
-            let read = read.set("part", part).set("parts", parts);
+            let read = read.set("part", part);
             let moments = lowering.output(&[row_count, parts, 4]);
             let workgroups = workgroups([parts, row_count, 1]);
             lowering.call(
                 Call::of(Kernel::Moments, moments.tensor)
-                    .params(read.clone().set("lanes", MOMENT_LANES))
+                    .params(read.clone().set("width", parts).set("lanes", MOMENT_LANES))
                     .reads([x.tensor])
                     .over(workgroups)
                     .cost(cost(OperatorClass::Hierarchical, 2 * out.len(), moments.len(), 6 * out.len())),
             );
             inputs.push(moments.tensor);
-            (Kernel::NormalizeParts, read, workgroups)
+            (Kernel::NormalizeParts, read.set("parts", parts), workgroups)
         }
         None => {
             let lanes = lanes(row_count, columns, walk.x_stride);
