@@ -360,7 +360,7 @@ fn tensors_without_elements_are_refused_by_name() {
     let nodes = [node("Relu", "r", &["x"], "y")];
     let bytes = model(&nodes, &[], &[info("x", &[fixed(0)])], &[info("y", &[])]);
     let error = error_of(&bytes, &ImportOptions::default()).to_string();
-    assert!(error.contains("`x` has the shape [0]: tensors without elements"), "{error}");
+    assert!(error.contains("`r` has the shape [0]: tensors without elements"), "{error}");
 }
 
 #[test]
