@@ -316,7 +316,6 @@ fn networks_of_a_linked_bundle_run_by_name_and_in_order() {
         (vec!["sequence", &app, "--sequence", "first", "--budget", "1KiB"], "more than the budget"),
         (vec![app.as_str(), "--inputs", &absent], "name one with --network: first, second"),
         (vec![app.as_str(), "--network", "third", "--inputs", &absent], "the bundle has no network `third`"),
-        (vec![app.as_str(), "--network", "first", "--inputs", &absent, "--trace", &times], "cannot be traced"),
     ] {
         let refused = run(&arguments);
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
