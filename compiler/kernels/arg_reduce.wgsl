@@ -32,9 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var best = Partial(0, NONE);
     if (params.first > 0u && lane == 0u && columns > 0u) {
         best.index = out[row];
-        if (best.index != NONE) {
-            best.key = key(x[base + best.index * params.x_stride]);
-        }
+        if (best.index != NONE) { best.key = key(x[base + best.index * params.x_stride]); }
     }
     for (var i = params.first + lane; i < min(columns, params.end); i += params.lanes) {
         best = combined(best, Partial(key(x[base + i * params.x_stride]), i), 0u);
@@ -47,9 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
 fn combined(a: Partial, b: Partial, tree: u32) -> Partial {
     let goes_before = (b.index > a.index) == (params.last != 0u);
-    if (a.index == NONE || (b.index != NONE && (b.key > a.key || (b.key == a.key && goes_before)))) {
-        return b;
-    }
+    if (a.index == NONE || (b.index != NONE && (b.key > a.key || (b.key == a.key && goes_before)))) { return b; }
     return a;
 }
 

@@ -33,13 +33,9 @@ fn fetched(at: u32, quads: u32, stride_d: u32) -> vec2<u32> {
 }
 
 // Where a vector of q or k at d is kept.
-fn place(d: u32, quad: u32, quads: u32) -> u32 {
-    return d * quads + (quad ^ (d % quads));
-}
+fn place(d: u32, quad: u32, quads: u32) -> u32 { return d * quads + (quad ^ (d % quads)); }
 
-fn probability_place(key: u32, quad: u32) -> u32 {
-    return key * ROW_QUADS + (quad ^ (key / 4u));
-}
+fn probability_place(key: u32, quad: u32) -> u32 { return key * ROW_QUADS + (quad ^ (key / 4u)); }
 
 // Four keys at d, zero past the end of the head.
 fn load_k(base: u32, key: u32, d: u32) -> vec4<f32> {
@@ -80,9 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 for (var step = 0u; step < STEPS; step += 1u) { // unroll
                     let x = q_or_values[place(at_d + step, row_quad, ROW_QUADS)];
                     let y = k_or_probabilities[place(at_d + step, quad, KEY_QUADS)];
-                    for (var r = 0u; r < 4u; r += 1u) { // unroll
-                        s[r] += x[r] * y;
-                    }
+                    for (var r = 0u; r < 4u; r += 1u) { s[r] += x[r] * y; } // unroll
                 }
             }
         }
@@ -109,9 +103,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let rescale = rescaling(top[r], new_top[r]);
             s[r] = exponential(s[r] - new_top[r]);
             sum[r] = sum[r] * rescale + (s[r].x + s[r].y) + (s[r].z + s[r].w);
-            for (var d = 0u; d < 2u * PASSES; d += 1u) { // unroll
-                acc[r][d] *= rescale;
-            }
+            for (var d = 0u; d < 2u * PASSES; d += 1u) { acc[r][d] *= rescale; } // unroll
         }
         top = new_top;
         workgroupBarrier();
@@ -136,9 +128,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     let p = k_or_probabilities[probability_place(key + step, row_quad)];
                     for (var half = 0u; half < 2u; half += 1u) { // unroll
                         let y = q_or_values[(key + step) * VALUE_QUADS + half * 8u + quad];
-                        for (var r = 0u; r < 4u; r += 1u) { // unroll
-                            acc[r][2u * pass_ + half] += p[r] * y;
-                        }
+                        for (var r = 0u; r < 4u; r += 1u) { acc[r][2u * pass_ + half] += p[r] * y; } // unroll
                     }
                 }
             }
@@ -149,14 +139,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     q_or_values[quad * ROW_QUADS + row_quad] = sum;
     workgroupBarrier();
     sum = vec4<f32>();
-    for (var part = 0u; part < KEY_QUADS; part += 1u) { // unroll
-        sum += q_or_values[part * ROW_QUADS + row_quad];
-    }
+    for (var part = 0u; part < KEY_QUADS; part += 1u) { sum += q_or_values[part * ROW_QUADS + row_quad]; } // unroll
     for (var r = 0u; r < 4u; r += 1u) { // unroll
         sum[r] = divisor(sum[r], group, row + r);
-        for (var d = 0u; d < 2u * PASSES; d += 1u) { // unroll
-            acc[r][d] /= sum[r];
-        }
+        for (var d = 0u; d < 2u * PASSES; d += 1u) { acc[r][d] /= sum[r]; } // unroll
     }
     for (var c = 0u; c < 2u * PASSES; c += 1u) { // rotate
         for (var r = 0u; r < 4u; r += 1u) { // rotate

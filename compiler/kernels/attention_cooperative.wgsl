@@ -58,9 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let own_score = own_row * SCORE_STEP + part * OWN;
     let first_score = subgroup_row * SCORE_STEP + half_ * KEY_MATRICES * 4u;
 
-    if (local < 3u) {
-        atomicStore(&largest[local], 0u);
-    }
+    if (local < 3u) { atomicStore(&largest[local], 0u); }
     workgroupBarrier();
     var q_size = vec4<f32>();
     for (var at = local; at < params.head_dim * TILE_ROWS / 4u; at += INVOCATIONS) {
@@ -142,9 +140,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             own_top = max(own_top, highest(score[i]));
         }
         of_lanes[own_row][part] = own_top;
-        if (own_top > top + GROWTH) {
-            grown = 1u;
-        }
+        if (own_top > top + GROWTH) { grown = 1u; }
         if (workgroupUniformLoad(&grown) > 0u) {
             let new_top = max(top, highest(of_lanes[own_row]));
             let rescale = rescaling(top, new_top);
@@ -156,9 +152,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     coopStoreT(acc[c + j], &tiles.scores[first_score + j * 4u], SCORE_STEP);
                 }
                 workgroupBarrier();
-                for (var i = 0u; i < OWN; i += 1u) { // unroll
-                    tiles.scores[own_score + i] *= rescale;
-                }
+                for (var i = 0u; i < OWN; i += 1u) { tiles.scores[own_score + i] *= rescale; } // unroll
                 workgroupBarrier();
                 for (var j = 0u; j < KEY_MATRICES; j += 1u) { // unroll
                     acc[c + j] = coopLoadT<coop_mat16x16<f32, C>>(&tiles.scores[first_score + j * 4u], SCORE_STEP);
@@ -172,9 +166,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sum += (w.x + w.y) + (w.z + w.w);
             tiles.weights[own_row * WEIGHT_STEP + part * OWN + i] = weight;
         }
-        for (var m = 0u; m < HEAD_MATRICES / 2u; m += 1u) { // unroll
-            acc[m] = acc[m] * (value_scale * value_inverse);
-        }
+        for (var m = 0u; m < HEAD_MATRICES / 2u; m += 1u) { acc[m] = acc[m] * (value_scale * value_inverse); } // unroll
         value_inverse = inverse_of(value_scale);
         workgroupBarrier();
 

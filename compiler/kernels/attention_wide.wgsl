@@ -28,9 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         top[r] = LOWEST;
     }
     var dim: array<u32, HEAD>; // registers
-    for (var d = 0u; d < HEAD; d += 1u) { // unroll
-        dim[d] = min(d, params.head_dim - 1u) * params.v_stride.w;
-    }
+    for (var d = 0u; d < HEAD; d += 1u) { dim[d] = min(d, params.head_dim - 1u) * params.v_stride.w; } // unroll
 
     var sum: array<f32, ROWS>; // registers
     var acc: array<array<vec4<f32>, VALUES>, ROWS>; // registers
@@ -62,9 +60,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             let rescale = rescaling(top[r], new_top);
             top[r] = new_top;
             sum[r] *= rescale;
-            for (var d = 0u; d < VALUES; d += 1u) { // unroll
-                acc[r][d] *= rescale;
-            }
+            for (var d = 0u; d < VALUES; d += 1u) { acc[r][d] *= rescale; } // unroll
             s[r][0] = exponential(s[r][0] - new_top);
             s[r][1] = exponential(s[r][1] - new_top);
         }
@@ -83,18 +79,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             for (var d = 0u; d < VALUES; d += 1u) { // unroll
                 let y = vec4<f32>(v[v_row + dim[4u * d]], v[v_row + dim[4u * d + 1u]],
                                   v[v_row + dim[4u * d + 2u]], v[v_row + dim[4u * d + 3u]]);
-                for (var r = 0u; r < ROWS; r += 1u) { // unroll
-                    acc[r][d] += x[r] * y;
-                }
+                for (var r = 0u; r < ROWS; r += 1u) { acc[r][d] += x[r] * y; } // unroll
             }
         }
     }
 
     for (var r = 0u; r < ROWS; r += 1u) { // unroll
         sum[r] = divisor(sum[r], group, row[r]);
-        for (var d = 0u; d < VALUES; d += 1u) { // unroll
-            acc[r][d] /= sum[r];
-        }
+        for (var d = 0u; d < VALUES; d += 1u) { acc[r][d] /= sum[r]; } // unroll
     }
     for (var q = 0u; q < VALUES; q += 1u) { // rotate
         for (var r = 0u; r < ROWS; r += 1u) { // rotate

@@ -83,16 +83,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         workgroupBarrier();
         if (lane < 16u) {
             var most = score[16u * lane];
-            for (var j = 1u; j < 16u; j += 1u) {
-                most = max(most, score[16u * lane + j]);
-            }
+            for (var j = 1u; j < 16u; j += 1u) { most = max(most, score[16u * lane + j]); }
             highest[lane] = most;
         }
         workgroupBarrier();
         var new_top = top;
-        for (var j = 0u; j < 16u; j += 1u) {
-            new_top = max(new_top, highest[j]);
-        }
+        for (var j = 0u; j < 16u; j += 1u) { new_top = max(new_top, highest[j]); }
         let rescale = weight(top, new_top);
         top = new_top;
         score[lane] = select(0.0, weight(own, top), lane < count);
@@ -117,22 +113,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 
     values[lane] = acc;
-    if (column == 0u) {
-        sums[quarter] = sum;
-    }
+    if (column == 0u) { sums[quarter] = sum; }
     workgroupBarrier();
-    if (quarter > 0u) {
-        return;
-    }
+    if (quarter > 0u) { return; }
     let total = ((sums[0] + sums[1]) + sums[2]) + sums[3];
     let whole = ((values[column] + values[column + QUARTER]) + values[column + 2u * QUARTER]) + values[column + 3u * QUARTER];
     let result = whole / select(total, 1.0, total == 0.0);
     let out_row = ((batch * params.heads + head) * params.rows + row) * params.head_dim;
     for (var part = 0u; part < 4u; part += 1u) {
         let d = column + part * QUARTER;
-        if (d < params.head_dim) {
-            out[out_row + d] = result[part];
-        }
+        if (d < params.head_dim) { out[out_row + d] = result[part]; }
     }
 }
 
@@ -150,13 +140,9 @@ fn product(at: u32) -> f32 {
 
 // The argument of tanh is kept where every device has its exponentials.
 fn capped(x: f32) -> f32 {
-    if (params.softcap == 0.0) {
-        return x;
-    }
+    if (params.softcap == 0.0) { return x; }
     return params.softcap * tanh(clamp(x / params.softcap, -20.0, 20.0));
 }
 
 // exp(x - top), NaN for infinity less infinity.
-fn weight(x: f32, top: f32) -> f32 {
-    return exponential(vec4<f32>(x - top)).x;
-}
+fn weight(x: f32, top: f32) -> f32 { return exponential(vec4<f32>(x - top)).x; }

@@ -29,9 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var dh = 0u;
     var dw = 0u;
     for (var tap = 0u; tap < tap_end; tap += 1u) {
-        if ((tap & 3u) == 0u) {
-            weight = weight_quad(params.weight_base, group.y, tap_quads, tap / 4u);
-        }
+        if ((tap & 3u) == 0u) { weight = weight_quad(params.weight_base, group.y, tap_quads, tap / 4u); }
         let inside = (h + dh < vec4<u32>(params.in_h)) & (w + dw < vec4<u32>(params.in_w));
         let index = select(vec4<u32>(x_base), corner + dh * params.in_w + dw, inside);
         let value = select(vec4<f32>(), vec4<f32>(x[index.x], x[index.y], x[index.z], x[index.w]), inside);
@@ -46,9 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let out_base = params.out_offset + group.z * params.out_stride_batch + channel * params.out_stride_channel;
     for (var r = 0u; r < 4u; r += 1u) {
         let pixel = m + r * LANES;
-        if (pixel < pixels) {
-            out[out_base + pixel] = epilogue(sum.x, group.z, pixel, channel);
-        }
+        if (pixel < pixels) { out[out_base + pixel] = epilogue(sum.x, group.z, pixel, channel); }
         sum = sum.yzwx;
     }
 }

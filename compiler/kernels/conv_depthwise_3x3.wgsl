@@ -27,22 +27,16 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let x_base = params.x_offset + id.z * params.x_stride_batch
         + (channel / params.multiplier) * params.x_stride_channel;
     var k: array<vec4<f32>, 3>; // registers
-    for (var t = 0u; t < 3u; t += 1u) { // unroll
-        k[t] = weight_quad(params.weight_base, unit, 3u, t);
-    }
+    for (var t = 0u; t < 3u; t += 1u) { k[t] = weight_quad(params.weight_base, unit, 3u, t); } // unroll
 
     var acc: array<vec4<f32>, BLOCK>; // registers
     var in_w: array<bool, WINDOW>; // registers
-    for (var c = 0u; c < WINDOW; c += 1u) { // unroll
-        in_w[c] = w + c < params.in_w;
-    }
+    for (var c = 0u; c < WINDOW; c += 1u) { in_w[c] = w + c < params.in_w; } // unroll
     for (var r = 0u; r < WINDOW; r += 1u) { // unroll
         let in_h = h + r < params.in_h;
         let row = x_base + (h + r) * params.in_w + w;
         var v: array<f32, WINDOW>; // registers
-        for (var c = 0u; c < WINDOW; c += 1u) { // unroll
-            v[c] = load(row + c, in_h && in_w[c]);
-        }
+        for (var c = 0u; c < WINDOW; c += 1u) { v[c] = load(row + c, in_h && in_w[c]); } // unroll
         // The rows of the block that this row of the input is under, the lowest first.
         for (var o = max(r, KERNEL - 1u) - (KERNEL - 1u); o < min(r + 1u, BLOCK); o += 1u) { // unroll
             for (var kw = 0u; kw < KERNEL; kw += 1u) { // unroll
@@ -55,9 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x < params.n_count * blocks) {
         let out_base = params.out_offset + id.z * params.out_stride_batch + channel * params.out_stride_channel;
         var tile: array<vec4<f32>, BLOCK>;
-        for (var o = 0u; o < BLOCK; o += 1u) { // unroll
-            tile[o] = acc[o];
-        }
+        for (var o = 0u; o < BLOCK; o += 1u) { tile[o] = acc[o]; } // unroll
         for (var i = 0u; i < BLOCK * BLOCK; i += 1u) {
             let r = oh + i / BLOCK;
             let c = ow + i % BLOCK;
@@ -69,6 +61,4 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
 }
 
-fn load(index: u32, inside: bool) -> f32 {
-    return select(0.0, x[select(0u, index, inside)], inside);
-}
+fn load(index: u32, inside: bool) -> f32 { return select(0.0, x[select(0u, index, inside)], inside); }

@@ -62,6 +62,4 @@ fn next_rows(rows: Rows) -> Rows {
     return next;
 }
 
-fn lanes_along_m() -> bool {
-    return true;
-}
+fn lanes_along_m() -> bool { return true; }

@@ -34,9 +34,7 @@ fn compute(line: u32) {
 }
 
 // The column of a step.
-fn column(step: u32) -> u32 {
-    return select(step, params.columns - 1u - step, params.reverse != 0u);
-}
+fn column(step: u32) -> u32 { return select(step, params.columns - 1u - step, params.reverse != 0u); }
 
 fn joined(a: u32, b: u32) -> u32 {
     if (params.is_float != 0u) {

@@ -50,8 +50,6 @@ fn compute(i: u32) {
 // The element of row and column `at`, 0 outside.
 fn element(base: u32, at: vec2<i32>) -> f32 {
     let inside = all(at >= vec2<i32>(0)) && at.x < i32(params.x_height) && at.y < i32(params.x_width);
-    if (!inside) {
-        return 0.0;
-    }
+    if (!inside) { return 0.0; }
     return x[base + u32(at.x) * params.x_strides.z + u32(at.y) * params.x_strides.w];
 }

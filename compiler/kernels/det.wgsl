@@ -13,9 +13,7 @@ fn compute(m: u32) {
         let pivot = pivot_of(base, k);
         let head = x[pivot + k];
         product *= head;
-        if (head == 0.0) {
-            break;
-        }
+        if (head == 0.0) { break; }
         if (pivot != own) {
             product = -product;
             for (var c = k; c < n; c += 1u) {
@@ -27,9 +25,7 @@ fn compute(m: u32) {
         for (var r = k + 1u; r < n; r += 1u) {
             let row = base + r * n;
             let factor = x[row + k] / head;
-            for (var c = k + 1u; c < n; c += 1u) {
-                x[row + c] -= factor * x[own + c];
-            }
+            for (var c = k + 1u; c < n; c += 1u) { x[row + c] -= factor * x[own + c]; }
         }
     }
     out[m] = product;

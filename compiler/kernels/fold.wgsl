@@ -28,9 +28,7 @@ fn compute(i: u32) {
     let first = vec3<i32>(place.xyz) + params.pads.xyz;
 
     var sum = 0.0;
-    if (any(params.tap_first.xyz > vec3<u32>(0u))) {
-        sum = out[i];
-    }
+    if (any(params.tap_first.xyz > vec3<u32>(0u))) { sum = out[i]; }
     for (var tz = params.tap_first.z; tz < params.tap_end.z; tz += 1u) {
         for (var ty = params.tap_first.y; ty < params.tap_end.y; ty += 1u) {
             for (var tx = params.tap_first.x; tx < params.tap_end.x; tx += 1u) {

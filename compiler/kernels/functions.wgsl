@@ -6,41 +6,27 @@
 // precision; those of erf are the faithfully rounded erff of stackoverflow.com/q/35148198. NaN passes through. Infinities are
 // made from bits: WGSL has no literal for them. Deliberately no bindings and no loops whose length depends on shapes.
 
-fn float_from_bits(bits: u32) -> f32 {
-    return bitcast<f32>(bits);
-}
+fn float_from_bits(bits: u32) -> f32 { return bitcast<f32>(bits); }
 
 // A value through which no compiler sees: `zero` is 0, but only at run time.
-fn hidden_f32(value: f32, zero: u32) -> f32 {
-    return bitcast<f32>(bitcast<u32>(value) ^ zero);
-}
+fn hidden_f32(value: f32, zero: u32) -> f32 { return bitcast<f32>(bitcast<u32>(value) ^ zero); }
 
-fn is_nan_f32(x: f32) -> bool {
-    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
-}
+fn is_nan_f32(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 
-fn is_inf_f32(x: f32) -> bool {
-    return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u;
-}
+fn is_inf_f32(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u; }
 
 fn with_sign_of(magnitude: f32, sign_source: f32) -> f32 {
     return bitcast<f32>((bitcast<u32>(magnitude) & 0x7fffffffu) | (bitcast<u32>(sign_source) & 0x80000000u));
 }
 
 // x where it is NaN, `value` elsewhere.
-fn keep_nan(x: f32, value: f32) -> f32 {
-    return select(value, x, is_nan_f32(x));
-}
+fn keep_nan(x: f32, value: f32) -> f32 { return select(value, x, is_nan_f32(x)); }
 
 // 2^n for -126 <= n <= 127.
-fn power_of_two(n: i32) -> f32 {
-    return bitcast<f32>(u32(n + 127) << 23u);
-}
+fn power_of_two(n: i32) -> f32 { return bitcast<f32>(u32(n + 127) << 23u); }
 
 // ((a x + c.x) x + c.y) x ... with c.w last: four more steps of a polynomial.
-fn polynomial(a: f32, x: f32, c: vec4<f32>) -> f32 {
-    return (((a * x + c.x) * x + c.y) * x + c.z) * x + c.w;
-}
+fn polynomial(a: f32, x: f32, c: vec4<f32>) -> f32 { return (((a * x + c.x) * x + c.y) * x + c.z) * x + c.w; }
 
 // e^x. The scale is applied in two halves, so that the largest results and overflow to infinity come out right.
 fn exp_f32(x: f32) -> f32 {
@@ -87,9 +73,7 @@ fn log_f32(x: f32) -> f32 {
 
 // ln(1 + x) for x > -0.3, without losing small x.
 fn log1p_f32(x: f32) -> f32 {
-    if (x > 0.5 || is_nan_f32(x) || x < -0.3) {
-        return log_f32(1.0 + x);
-    }
+    if (x > 0.5 || is_nan_f32(x) || x < -0.3) { return log_f32(1.0 + x); }
     let s = x / (2.0 + x);
     let z = s * s;
     let p = polynomial(0.0769230769, z, vec4<f32>(0.0909090909, 0.1111111111, 0.1428571429, 0.2)) * z + 0.3333333333;
@@ -147,13 +131,9 @@ fn gelu_tanh_f32(x: f32) -> f32 {
     return keep_nan(x, x * sigmoid_f32(1.59576912 * (c + 0.044715 * c * c * c)));
 }
 
-fn softplus_f32(x: f32) -> f32 {
-    return keep_nan(x, max(x, 0.0) + log1p_f32(exp_f32(-abs(x))));
-}
+fn softplus_f32(x: f32) -> f32 { return keep_nan(x, max(x, 0.0) + log1p_f32(exp_f32(-abs(x)))); }
 
-fn hard_swish_f32(x: f32) -> f32 {
-    return keep_nan(x, x * clamp(x / 6.0 + 0.5, 0.0, 1.0));
-}
+fn hard_swish_f32(x: f32) -> f32 { return keep_nan(x, x * clamp(x / 6.0 + 0.5, 0.0, 1.0)); }
 
 fn sign_f32(x: f32) -> f32 {
     return select(with_sign_of(1.0, x), x, (bitcast<u32>(x) & 0x7fffffffu) == 0u || is_nan_f32(x));
@@ -161,9 +141,7 @@ fn sign_f32(x: f32) -> f32 {
 
 // x - n pi/2, and n or what it leaves divided by 4. Beyond 10^4 a reduction in three steps loses digits.
 fn reduce_quadrant(x: f32) -> vec2<f32> {
-    if (abs(x) > 1.0e4) {
-        return reduce_large_angle(x);
-    }
+    if (abs(x) > 1.0e4) { return reduce_large_angle(x); }
     let n = round(x * 0.636619772);
     let r = ((x - n * 1.5703125) - n * 4.837512969970703e-4) - n * 7.549789954891888e-8;
     return vec2<f32>(r, n);
@@ -304,9 +282,7 @@ fn power_integer(x: f32, n: i32) -> f32 {
     var result = 1.0;
     var square = x;
     for (var left = abs(n); left > 0; left = left >> 1u) {
-        if ((left & 1) != 0) {
-            result *= square;
-        }
+        if ((left & 1) != 0) { result *= square; }
         square *= square;
     }
     return select(result, 1.0 / result, n < 0);
@@ -315,16 +291,10 @@ fn power_integer(x: f32, n: i32) -> f32 {
 // C pow. x = m 2^e: 2^(e y) is split exactly into an integral and a small part. The relative error grows with |y ln m|.
 fn pow_f32(x: f32, y: f32) -> f32 {
     let integral = round(y) == y;
-    if (integral && abs(y) <= 8.0) {
-        return power_integer(x, i32(y));
-    }
-    if (is_nan_f32(x) || is_nan_f32(y)) {
-        return select(select(y, x, is_nan_f32(x)), 1.0, x == 1.0);
-    }
+    if (integral && abs(y) <= 8.0) { return power_integer(x, i32(y)); }
+    if (is_nan_f32(x) || is_nan_f32(y)) { return select(select(y, x, is_nan_f32(x)), 1.0, x == 1.0); }
     let a = abs(x);
-    if (a == 1.0 && (integral || x > 0.0)) {
-        return select(1.0, x, abs(y) < 16777216.0 && (i32(y) & 1) != 0);
-    }
+    if (a == 1.0 && (integral || x > 0.0)) { return select(1.0, x, abs(y) < 16777216.0 && (i32(y) & 1) != 0); }
     let estimate = y * log_f32(a);
     var magnitude = select(0.0, float_from_bits(0x7f800000u), (a > 1.0) == (y > 0.0));
     if (a != 0.0 && !is_inf_f32(x) && !is_inf_f32(y) && abs(estimate) <= 110.0) {
@@ -346,24 +316,16 @@ fn pow_f32(x: f32, y: f32) -> f32 {
 }
 
 // x to the power of a half: its root, but infinity for -inf.
-fn pow_half_f32(x: f32) -> f32 {
-    return select(sqrt(x), float_from_bits(0x7f800000u), bitcast<u32>(x) == 0xff800000u);
-}
+fn pow_half_f32(x: f32) -> f32 { return select(sqrt(x), float_from_bits(0x7f800000u), bitcast<u32>(x) == 0xff800000u); }
 
 // x to the power of minus a half: infinity for -0.
-fn pow_minus_half_f32(x: f32) -> f32 {
-    return select(1.0 / pow_half_f32(x), float_from_bits(0x7f800000u), x == 0.0);
-}
+fn pow_minus_half_f32(x: f32) -> f32 { return select(1.0 / pow_half_f32(x), float_from_bits(0x7f800000u), x == 0.0); }
 
 // C fmod, exact: long division, one step a bit of the quotient.
 fn fmod_f32(x: f32, y: f32) -> f32 {
     let b = abs(y);
-    if (is_nan_f32(x) || is_nan_f32(y) || is_inf_f32(x) || b == 0.0) {
-        return float_from_bits(0x7fc00000u);
-    }
-    if (is_inf_f32(y)) {
-        return x;
-    }
+    if (is_nan_f32(x) || is_nan_f32(y) || is_inf_f32(x) || b == 0.0) { return float_from_bits(0x7fc00000u); }
+    if (is_inf_f32(y)) { return x; }
     var rest = abs(x);
     // A subnormal divisor has up to 23 bits less than its exponent says.
     let short = select(0, 23, bitcast<u32>(b) < 0x00800000u);
@@ -390,13 +352,9 @@ fn cast_f32_to_i32(x: f32) -> i32 {
 }
 
 // Division by zero gives 0.
-fn div_i32(a: i32, b: i32) -> i32 {
-    return select(a / select(b, 1, b == 0), 0, b == 0);
-}
+fn div_i32(a: i32, b: i32) -> i32 { return select(a / select(b, 1, b == 0), 0, b == 0); }
 
-fn fmod_i32(a: i32, b: i32) -> i32 {
-    return a - div_i32(a, b) * b - select(0, a, b == 0);
-}
+fn fmod_i32(a: i32, b: i32) -> i32 { return a - div_i32(a, b) * b - select(0, a, b == 0); }
 
 fn floor_mod_i32(a: i32, b: i32) -> i32 {
     let r = fmod_i32(a, b);
@@ -404,25 +362,17 @@ fn floor_mod_i32(a: i32, b: i32) -> i32 {
 }
 
 // A shift by 32 or more, or by a negative number of bits, leaves nothing but the sign.
-fn shift_left_i32(a: i32, b: i32) -> i32 {
-    return select(a << (u32(b) & 31u), 0, u32(b) > 31u);
-}
+fn shift_left_i32(a: i32, b: i32) -> i32 { return select(a << (u32(b) & 31u), 0, u32(b) > 31u); }
 
-fn shift_right_i32(a: i32, b: i32) -> i32 {
-    return a >> min(u32(b), 31u);
-}
+fn shift_right_i32(a: i32, b: i32) -> i32 { return a >> min(u32(b), 31u); }
 
 // A negative exponent truncates towards zero: 0 but for bases 1 and -1. Zero to it gives 0.
 fn pow_i32(a: i32, b: i32) -> i32 {
-    if (b < 0) {
-        return select(0, select(a, 1, (b & 1) == 0), abs(a) == 1);
-    }
+    if (b < 0) { return select(0, select(a, 1, (b & 1) == 0), abs(a) == 1); }
     var result = 1;
     var square = a;
     for (var left = b; left > 0; left = left >> 1u) {
-        if ((left & 1) != 0) {
-            result *= square;
-        }
+        if ((left & 1) != 0) { result *= square; }
         square *= square;
     }
     return result;
@@ -431,9 +381,7 @@ fn pow_i32(a: i32, b: i32) -> i32 {
 // The nearest f16, half to even, as f32. Steps of normal f16 are 2^13 of f32's; below 2^-14 all steps are 2^-24.
 fn round_to_f16_f32(x: f32) -> f32 {
     let magnitude = bitcast<u32>(abs(x));
-    if magnitude < 0x38800000u {
-        return round(x * 16777216.0) * 5.9604644775390625e-8;
-    }
+    if magnitude < 0x38800000u { return round(x * 16777216.0) * 5.9604644775390625e-8; }
     // 65520 and more rounds to infinity.
     let rounded = (magnitude + 0xfffu + ((magnitude >> 13u) & 1u)) & 0xffffe000u;
     return keep_nan(x, with_sign_of(bitcast<f32>(select(rounded, 0x7f800000u, magnitude >= 0x477ff000u)), x));

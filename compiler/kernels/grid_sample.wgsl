@@ -35,15 +35,11 @@ fn compute(i: u32) {
     let start = params.grid_offset + image * params.grid_batch + dot(place.xyz, params.grid_strides.xyz);
     let sizes = vec3<f32>(params.x_extents.xyz);
     var value = vec3<f32>(grid[start], grid[start + params.grid_coordinate], 0.0);
-    if (params.axes == 3u) {
-        value.z = grid[start + 2u * params.grid_coordinate];
-    }
+    if (params.axes == 3u) { value.z = grid[start + 2u * params.grid_coordinate]; }
     let aligned = params.align_corners != 0u;
     var at = select(((value + 1.0) * sizes - 1.0) / 2.0, (value + 1.0) / 2.0 * (sizes - 1.0), aligned);
     at.z = select(0.0, at.z, params.axes == 3u);
-    if (params.mode == NEAREST) {
-        at = round(at);
-    }
+    if (params.mode == NEAREST) { at = round(at); }
     if (any(at < lowest_place()) || any(at > highest_place())) {
         if (params.padding == BORDER && params.mode != CUBIC) {
             at = clamp(at, vec3<f32>(0.0), sizes - 1.0);
@@ -91,25 +87,17 @@ fn compute(i: u32) {
 fn element(base: u32, at: vec3<i32>) -> f32 {
     let last = params.x_extents.xyz - 1;
     let inside = all(at >= vec3<i32>(0)) && all(at <= last);
-    if (!inside && params.padding == ZEROS) {
-        return 0.0;
-    }
+    if (!inside && params.padding == ZEROS) { return 0.0; }
     var place = at;
-    if (!inside && params.padding == REFLECTION) {
-        place = vec3<i32>(reflected(vec3<f32>(at)));
-    }
+    if (!inside && params.padding == REFLECTION) { place = vec3<i32>(reflected(vec3<f32>(at))); }
     place = clamp(place, vec3<i32>(0), last);
     return x[base + dot(vec3<u32>(place), params.x_strides.xyz)];
 }
 
 // Where x begins and ends: in the middle of its outermost elements, or with them.
-fn lowest_place() -> vec3<f32> {
-    return vec3<f32>(select(-0.5, 0.0, params.align_corners != 0u));
-}
+fn lowest_place() -> vec3<f32> { return vec3<f32>(select(-0.5, 0.0, params.align_corners != 0u)); }
 
-fn highest_place() -> vec3<f32> {
-    return vec3<f32>(params.x_extents.xyz - 1) - lowest_place();
-}
+fn highest_place() -> vec3<f32> { return vec3<f32>(params.x_extents.xyz - 1) - lowest_place(); }
 
 // The place inside x that a place becomes when it turns round at every end.
 fn reflected(v: vec3<f32>) -> vec3<f32> {

@@ -7,9 +7,7 @@
 fn compute(m: u32) {
     let n = params.n;
     let base = m * n * n;
-    for (var i = 0u; i < n * n; i += 1u) {
-        out[base + i] = select(0.0, 1.0, i / n == i % n);
-    }
+    for (var i = 0u; i < n * n; i += 1u) { out[base + i] = select(0.0, 1.0, i / n == i % n); }
     for (var k = 0u; k < n; k += 1u) {
         let own = base + k * n;
         let pivot = pivot_of(base, k);

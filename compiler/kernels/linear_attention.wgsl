@@ -51,15 +51,11 @@ fn compute(i: u32) {
             let own = min(head, params.beta_heads - 1u);
             update = beta[params.beta_offset + place * params.beta_heads + own] * (update - recalled);
         }
-        for (var d = 0u; d < params.d_k; d += 1u) {
-            out[state + d * params.d_v] += k[key + d] * update;
-        }
+        for (var d = 0u; d < params.d_k; d += 1u) { out[state + d * params.d_v] += k[key + d] * update; }
         for (var r = 0u; r < params.group; r += 1u) {
             let query = params.q_offset + (at_head * params.group + r) * params.d_k;
             var sum = 0.0;
-            for (var d = 0u; d < params.d_k; d += 1u) {
-                sum += q[query + d] * out[state + d * params.d_v];
-            }
+            for (var d = 0u; d < params.d_k; d += 1u) { sum += q[query + d] * out[state + d * params.d_v]; }
             out[results + (r * params.length + t) * params.d_v] = params.scale * sum;
         }
     }

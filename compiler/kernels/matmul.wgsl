@@ -15,9 +15,7 @@ fn row_at(z: u32, m: u32) -> Row {
     return Row(params.x_offset + dot(batch_of(z), params.x_batch_stride.xyz) + m * params.x_stride_m);
 }
 
-fn next_term(term: Term) -> Term {
-    return Term(term.offset + params.x_stride_k);
-}
+fn next_term(term: Term) -> Term { return Term(term.offset + params.x_stride_k); }
 
 fn x_at(row: Row, term: Term, inside: bool) -> f32 {
     return select(0.0, x[row.start + select(0u, term.offset, inside)], inside);

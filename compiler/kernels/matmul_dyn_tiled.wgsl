@@ -34,6 +34,4 @@ fn fetched_columns(columns: Columns, k0: u32, before: Fetched, is_first: bool) -
     return Fetched(select(vec4<f32>(), vec4<f32>(c[i.x], c[i.y], c[i.z], c[i.w]), k < params.k));
 }
 
-fn store_columns(columns: Columns, fetched: Fetched) {
-    column_tile[columns.k][columns.quad] = fetched.value;
-}
+fn store_columns(columns: Columns, fetched: Fetched) { column_tile[columns.k][columns.quad] = fetched.value; }

@@ -44,9 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         for (var t = 0u; t < VECTORS; t += 1u) { // unroll
             let y = vec4<f32>(c[j[4u * t] + c_row], c[j[4u * t + 1u] + c_row],
                               c[j[4u * t + 2u] + c_row], c[j[4u * t + 3u] + c_row]);
-            for (var r = 0u; r < ROWS; r += 1u) { // unroll
-                acc[r][t] += value[r] * y;
-            }
+            for (var r = 0u; r < ROWS; r += 1u) { acc[r][t] += value[r] * y; } // unroll
         }
         c_row += params.c_stride_k;
     }

@@ -32,9 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         texel[u] = head[u] + head_texels(params.k) + j;
     }
     var i: array<u32, ROWS>; // registers
-    for (var r = 0u; r < ROWS; r += 1u) { // unroll
-        i[r] = x_base + min(m + r, params.m - 1u) * params.x_stride_m;
-    }
+    for (var r = 0u; r < ROWS; r += 1u) { i[r] = x_base + min(m + r, params.m - 1u) * params.x_stride_m; } // unroll
 
     var acc: array<array<vec4<f32>, UNITS>, ROWS>; // registers
     var scale: array<Scale, UNITS>; // registers
@@ -44,18 +42,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     for (; k < k_whole; k += FETCHES * DEPTH) {
         var raw: array<array<vec4<u32>, UNITS>, FETCHES>; // registers
         for (var f = 0u; f < FETCHES; f += 1u) { // unroll
-            for (var u = 0u; u < UNITS; u += 1u) { // unroll
-                raw[f][u] = weight_texel(texel[u] + f * PANEL_QUADS);
-            }
+            for (var u = 0u; u < UNITS; u += 1u) { raw[f][u] = weight_texel(texel[u] + f * PANEL_QUADS); } // unroll
         }
-        for (var u = 0u; u < UNITS; u += 1u) { // unroll
-            texel[u] += FETCHES * PANEL_QUADS;
-        }
+        for (var u = 0u; u < UNITS; u += 1u) { texel[u] += FETCHES * PANEL_QUADS; } // unroll
         for (var f = 0u; f < FETCHES; f += 1u) { // unroll
             if (new_block(k + f * DEPTH)) {
-                for (var u = 0u; u < UNITS; u += 1u) { // unroll
-                    scale[u] = scale_at(head[u], k + f * DEPTH, j);
-                }
+                for (var u = 0u; u < UNITS; u += 1u) { scale[u] = scale_at(head[u], k + f * DEPTH, j); } // unroll
             }
             for (var step = 0u; step < DEPTH; step += 1u) { // unroll
                 for (var r = 0u; r < ROWS; r += 1u) { // unroll
@@ -66,15 +58,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
                 }
             }
         }
-        for (var r = 0u; r < ROWS; r += 1u) { // unroll
-            i[r] += FETCHES * DEPTH * params.x_stride_k;
-        }
+        for (var r = 0u; r < ROWS; r += 1u) { i[r] += FETCHES * DEPTH * params.x_stride_k; } // unroll
     }
     for (; k < k_end; k += 1u) {
         if (new_block(k)) {
-            for (var u = 0u; u < UNITS; u += 1u) { // unroll
-                scale[u] = scale_at(head[u], k, j);
-            }
+            for (var u = 0u; u < UNITS; u += 1u) { scale[u] = scale_at(head[u], k, j); } // unroll
         }
         var w: array<vec4<f32>, UNITS>; // registers
         for (var u = 0u; u < UNITS; u += 1u) { // unroll
@@ -84,9 +72,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         for (var r = 0u; r < ROWS; r += 1u) { // unroll
             let value = x[i[r]];
             i[r] += params.x_stride_k;
-            for (var u = 0u; u < UNITS; u += 1u) { // unroll
-                acc[r][u] += value * w[u];
-            }
+            for (var u = 0u; u < UNITS; u += 1u) { acc[r][u] += value * w[u]; } // unroll
         }
     }
 

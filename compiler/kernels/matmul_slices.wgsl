@@ -30,17 +30,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let head = params.weight_base + group.y / SHARERS * (head_texels(params.k) + rows * PANEL_QUADS);
     let first = head + head_texels(params.k) + quad;
     var i: array<u32, ROWS>; // registers
-    for (var r = 0u; r < ROWS; r += 1u) { // unroll
-        i[r] = x_base + min(m + r, params.m - 1u) * params.x_stride_m;
-    }
+    for (var r = 0u; r < ROWS; r += 1u) { i[r] = x_base + min(m + r, params.m - 1u) * params.x_stride_m; } // unroll
 
     var acc: array<vec4<f32>, ROWS>; // registers
     for (var run = slice * RUN; run < params.k; run += SLICES * RUN) {
         let scale = scale_at(head, run, quad);
         var raw: array<vec4<u32>, RUN / DEPTH>; // registers
-        for (var t = 0u; t < RUN / DEPTH; t += 1u) { // unroll
-            raw[t] = panel_texel(first, run / DEPTH + t, rows);
-        }
+        for (var t = 0u; t < RUN / DEPTH; t += 1u) { raw[t] = panel_texel(first, run / DEPTH + t, rows); } // unroll
         for (var t = 0u; t < RUN / DEPTH; t += 1u) { // unroll
             for (var step = 0u; step < DEPTH; step += 1u) { // unroll
                 let k = run + t * DEPTH + step;
@@ -57,14 +53,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sums[local] = acc[r];
         for (var apart = SLICES / 2u; apart > 0u; apart /= 2u) {
             workgroupBarrier();
-            if (slice < apart) {
-                sums[local] += sums[local + apart * QUADS];
-            }
+            if (slice < apart) { sums[local] += sums[local + apart * QUADS]; }
         }
         workgroupBarrier();
-        if (local < TILE_N) {
-            store(out_base, group.z, m + r, group.y * TILE_N + local, sums[local / 4u][local % 4u]);
-        }
+        if (local < TILE_N) { store(out_base, group.z, m + r, group.y * TILE_N + local, sums[local / 4u][local % 4u]); }
         workgroupBarrier();
     }
 }

@@ -24,10 +24,6 @@ fn fetched_rows(rows: Rows) -> vec4<f32> {
     return select(vec4<f32>(), vec4<f32>(x[i.x], x[i.y], x[i.z], x[i.w]), rows.k < params.k);
 }
 
-fn next_rows(rows: Rows) -> Rows {
-    return Rows(rows.start, rows.quad, rows.k + TILE_K);
-}
+fn next_rows(rows: Rows) -> Rows { return Rows(rows.start, rows.quad, rows.k + TILE_K); }
 
-fn lanes_along_m() -> bool {
-    return params.out_stride_m == 1u && params.out_stride_n != 1u;
-}
+fn lanes_along_m() -> bool { return params.out_stride_m == 1u && params.out_stride_n != 1u; }

@@ -28,9 +28,7 @@ fn compute(i: u32) {
     let rows = bin_of(place(at, 2u), place(at, 4u), b - c * params.rows, params.rows, params.x_height);
 
     var largest = -3.4028234e38;
-    if (params.part_first > 0u) {
-        largest = out[i];
-    }
+    if (params.part_first > 0u) { largest = out[i]; }
     let part_end = params.part_first + params.part_rows;
     for (var y = max(rows.x, params.part_first); y < min(rows.y, part_end); y += 1u) {
         for (var column = columns.x; column < columns.y; column += 1u) {

@@ -20,7 +20,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let x_base = params.x_offset + dot(coordinates(group.y, params.extents), params.x_row_strides) + first * params.x_stride;
     let shift = rounded_mean(x_base, columns, local);
     let means = moments_about(shift, x_base, columns, local);
-    if (local < 4u) {
-        out[row_of(group, local) * 4u + local] = vec4<f32>(shift, means)[local];
-    }
+    if (local < 4u) { out[row_of(group, local) * 4u + local] = vec4<f32>(shift, means)[local]; }
 }

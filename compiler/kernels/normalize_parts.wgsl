@@ -19,9 +19,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> moments: array<f32>;
 
 // The share that a part has of the row's columns.
-fn share(part: u32) -> f32 {
-    return f32(min(params.part, params.columns - part * params.part)) / f32(params.columns);
-}
+fn share(part: u32) -> f32 { return f32(min(params.part, params.columns - part * params.part)) / f32(params.columns); }
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {

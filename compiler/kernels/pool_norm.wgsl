@@ -24,18 +24,14 @@ fn compute(i: u32) {
     let taps = params.taps.x * params.taps.y * params.taps.z;
     // The bits of magnitudes order as these do, those of NaN last.
     var most = 0u;
-    for (var t = 0u; t < taps; t += 1u) {
-        most = max(most, bitcast<u32>(abs(element(base, first, t))));
-    }
+    for (var t = 0u; t < taps; t += 1u) { most = max(most, bitcast<u32>(abs(element(base, first, t)))); }
     let largest = bitcast<f32>(most);
     if (most == 0u || most >= 0x7f800000u) {
         out[i] = largest;
         return;
     }
     var sum = 0.0;
-    for (var t = 0u; t < taps; t += 1u) {
-        sum += power(abs(element(base, first, t)) / largest, params.power);
-    }
+    for (var t = 0u; t < taps; t += 1u) { sum += power(abs(element(base, first, t)) / largest, params.power); }
     out[i] = largest * root(sum, params.power);
 }
 
@@ -44,29 +40,21 @@ fn element(base: u32, first: vec3<i32>, tap: u32) -> f32 {
     let row = tap / params.taps.x;
     let at_tap = vec3<u32>(tap - row * params.taps.x, row % params.taps.y, row / params.taps.y);
     let at = first + vec3<i32>(at_tap) * params.dilations.xyz;
-    if (any(at < vec3<i32>(0)) || any(at >= params.x_extents.xyz)) {
-        return 0.0;
-    }
+    if (any(at < vec3<i32>(0)) || any(at >= params.x_extents.xyz)) { return 0.0; }
     return x[base + dot(vec3<u32>(at), params.x_strides.xyz)];
 }
 
 fn power(value: f32, exponent: u32) -> f32 {
     var product = value;
-    for (var i = 1u; i < exponent; i += 1u) {
-        product *= value;
-    }
+    for (var i = 1u; i < exponent; i += 1u) { product *= value; }
     return product;
 }
 
 // The root of a number from 1 to the number of taps: the device's, and two of Newton's steps.
 fn root(value: f32, exponent: u32) -> f32 {
-    if (exponent <= 2u) {
-        return select(value, sqrt(value), exponent == 2u);
-    }
+    if (exponent <= 2u) { return select(value, sqrt(value), exponent == 2u); }
     let degree = f32(exponent);
     var guess = exp2(log2(value) / degree);
-    for (var i = 0u; i < 2u; i += 1u) {
-        guess -= (guess - value / power(guess, exponent - 1u)) / degree;
-    }
+    for (var i = 0u; i < 2u; i += 1u) { guess -= (guess - value / power(guess, exponent - 1u)) / degree; }
     return guess;
 }

@@ -5,9 +5,7 @@
 
 alias Partial = u32;
 
-fn is_nan(word: u32) -> bool {
-    return (word & 0x7fffffffu) > 0x7f800000u;
-}
+fn is_nan(word: u32) -> bool { return (word & 0x7fffffffu) > 0x7f800000u; }
 
 fn neutral() -> u32 {
     switch params.combine {
@@ -22,9 +20,7 @@ fn neutral() -> u32 {
 }
 
 fn mapped(word: u32, first: u32) -> u32 {
-    if (params.map == VALUE) {
-        return word;
-    }
+    if (params.map == VALUE) { return word; }
     if (params.combine >= SUM_OF_INTEGERS) {
         let i = bitcast<i32>(word);
         return bitcast<u32>(select(abs(i), i * i, params.map == SQUARE));
@@ -50,11 +46,7 @@ fn combined(a: u32, b: u32, tree: u32) -> u32 {
 }
 
 fn finished(word: u32, first: u32) -> u32 {
-    if (params.finish == WHOLE) {
-        return word;
-    }
-    if (params.combine >= SUM_OF_INTEGERS) {
-        return bitcast<u32>(bitcast<i32>(word) / i32(max(params.columns, 1u)));
-    }
+    if (params.finish == WHOLE) { return word; }
+    if (params.combine >= SUM_OF_INTEGERS) { return bitcast<u32>(bitcast<i32>(word) / i32(max(params.columns, 1u))); }
     return bitcast<u32>(bitcast<f32>(word) / f32(params.columns));
 }

@@ -11,9 +11,7 @@
 
 alias Partial = vec2<f32>;
 
-fn neutral() -> Partial {
-    return Partial();
-}
+fn neutral() -> Partial { return Partial(); }
 
 fn mapped(word: u32, first: u32) -> Partial {
     let value = bitcast<f32>(word);
@@ -21,9 +19,7 @@ fn mapped(word: u32, first: u32) -> Partial {
     return select(vec2<f32>(value, value - bitcast<f32>(first)), scaled * scaled, params.finish == ROOT);
 }
 
-fn combined(a: Partial, b: Partial, tree: u32) -> Partial {
-    return a + b;
-}
+fn combined(a: Partial, b: Partial, tree: u32) -> Partial { return a + b; }
 
 fn finished(sums: Partial, first: u32) -> u32 {
     let means = sums / f32(params.columns);

@@ -39,9 +39,7 @@ fn compute(i: u32) {
         return;
     }
     var sum = 0.0;
-    if (any(params.tap_first > vec4<u32>(0u))) {
-        sum = bitcast<f32>(out[i]);
-    }
+    if (any(params.tap_first > vec4<u32>(0u))) { sum = bitcast<f32>(out[i]); }
     for (var w = params.tap_first.w; w < params.tap_end.w; w += 1u) {
         let at_w = params.offset + table[entry.w + 2u * w] * params.strides.w;
         let weight_w = bitcast<f32>(table[entry.w + 2u * w + 1u]);

@@ -35,14 +35,10 @@ fn compute(i: u32) {
     let first = vec2<f32>(coordinate(at, 0u), coordinate(at, 1u)) - shift;
     let last = vec2<f32>(coordinate(at, 2u), coordinate(at, 3u)) - shift;
     var extent = last - first;
-    if (params.half_pixel == 0u) {
-        extent = max(extent, vec2<f32>(1.0));
-    }
+    if (params.half_pixel == 0u) { extent = max(extent, vec2<f32>(1.0)); }
     let size = extent / bins;
     var counts = vec2<f32>(f32(params.samples));
-    if (params.samples == 0u) {
-        counts = vec2<f32>(samples(extent.x, bins.x), samples(extent.y, bins.y));
-    }
+    if (params.samples == 0u) { counts = vec2<f32>(samples(extent.x, bins.x), samples(extent.y, bins.y)); }
 
     let start = first + bin * size;
     let columns = inside(start.x, size.x, counts.x, params.x_width);
@@ -51,9 +47,7 @@ fn compute(i: u32) {
     let all_inside = all(vec2<f32>(columns.y - columns.x, rows.y - rows.x) == counts);
     let from_lowest = params.is_max != 0u && all_inside && counts.x > 0.0 && counts.y > 0.0;
     var result = bitcast<f32>(select(0u, 0xff800000u, from_lowest));
-    if (params.part_first > 0u) {
-        result = out[i];
-    }
+    if (params.part_first > 0u) { result = out[i]; }
     let part_start = rows.x + f32(params.part_first);
     for (var row = part_start; row < min(rows.y, part_start + f32(params.part_rows)); row += 1.0) {
         for (var column = columns.x; column < columns.y; column += 1.0) {
@@ -71,26 +65,18 @@ fn compute(i: u32) {
 // The samples of a bin from the first to behind the last that may lie inside an axis of `extent` elements; all of them where
 // their number is given. Where it is not, they are at most one element apart, and more than half of one.
 fn inside(start: f32, size: f32, count: f32, extent: u32) -> vec2<f32> {
-    if (params.samples > 0u || count < 1.0) {
-        return vec2<f32>(0.0, count);
-    }
+    if (params.samples > 0u || count < 1.0) { return vec2<f32>(0.0, count); }
     let first = clamp(floor((-1.0 - start) * count / size - 0.5), 0.0, count);
     return vec2<f32>(first, min(count, first + f32(samples_inside(extent))));
 }
 
-fn samples_inside(extent: u32) -> u32 {
-    return select(2u * extent + 6u, params.samples, params.samples > 0u);
-}
+fn samples_inside(extent: u32) -> u32 { return select(2u * extent + 6u, params.samples, params.samples > 0u); }
 
-fn coordinate(at: u32, index: u32) -> f32 {
-    return regions[at + index * params.stride_coordinate] * params.scale;
-}
+fn coordinate(at: u32, index: u32) -> f32 { return regions[at + index * params.stride_coordinate] * params.scale; }
 
 // The least whole number of which `bins` times is not less than `extent`: division alone may be off by one.
 fn samples(extent: f32, bins: f32) -> f32 {
-    if (!(extent > 0.0)) {
-        return 0.0;
-    }
+    if (!(extent > 0.0)) { return 0.0; }
     var count = ceil(extent / bins);
     if ((count - 1.0) * bins >= extent) {
         count -= 1.0;
@@ -103,9 +89,7 @@ fn samples(extent: f32, bins: f32) -> f32 {
 // The four elements around `at`, (x, y), each times its weight.
 fn sample(plane: u32, at: vec2<f32>) -> vec4<f32> {
     let extents = vec2<f32>(f32(params.x_width), f32(params.x_height));
-    if (!(all(at >= vec2<f32>(-1.0)) && all(at <= extents))) {
-        return vec4<f32>(0.0);
-    }
+    if (!(all(at >= vec2<f32>(-1.0)) && all(at <= extents))) { return vec4<f32>(0.0); }
     let place = max(at, vec2<f32>(0.0));
     let end = vec2<u32>(params.x_width - 1u, params.x_height - 1u);
     let low = min(vec2<u32>(place), end);

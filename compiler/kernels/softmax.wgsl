@@ -21,9 +21,7 @@ alias Partial = f32;
 
 // The sum, or the larger of two numbers, or NaN.
 fn combined(a: f32, b: f32, tree: u32) -> f32 {
-    if (tree == SUM) {
-        return a + b;
-    }
+    if (tree == SUM) { return a + b; }
     return select(select(max(a, b), b, is_nan_f32(b)), a, is_nan_f32(a));
 }
 
@@ -42,9 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     highest = combined_in_tree(highest, local, HIGHEST);
     var sum = 0.0;
-    for (var c = lane; c < columns; c += params.lanes) {
-        sum += exp_f32(x[x_base + c * params.x_stride] - highest);
-    }
+    for (var c = lane; c < columns; c += params.lanes) { sum += exp_f32(x[x_base + c * params.x_stride] - highest); }
     sum = combined_in_tree(sum, local, SUM);
 
     let log_sum = log_f32(sum);
@@ -52,9 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var c = lane; c < columns; c += params.lanes) {
         let difference = x[x_base + c * params.x_stride] - highest;
         var result = difference - log_sum;
-        if (params.log_result == 0u) {
-            result = exp_f32(difference) / sum;
-        }
+        if (params.log_result == 0u) { result = exp_f32(difference) / sum; }
         out[out_base + c * params.out_stride] = select(result, float_from_bits(0x7fc00000u), undefined);
     }
 }

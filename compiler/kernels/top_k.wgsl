@@ -27,9 +27,7 @@ fn compute(place: u32) {
         ranks += before(base, j, own, value) + before(base, j + 4u, own, value);
     }
     let rank = ranks.x + ranks.y + ranks.z + ranks.w;
-    if (rank < params.k) {
-        out[dot(at, params.out_strides) + rank * params.out_stride] = own;
-    }
+    if (rank < params.k) { out[dot(at, params.out_strides) + rank * params.out_stride] = own; }
 }
 
 // Which of the four elements from j on come before element `own`, which itself does not.

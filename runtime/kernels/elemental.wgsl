@@ -8,8 +8,6 @@
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = id.y * groups.x * 64u + id.x;
-    if (i >= arrayLength(&y)) {
-        return;
-    }
+    if (i >= arrayLength(&y)) { return; }
     y[i] = a[i] + b[i];
 }

@@ -28,18 +28,12 @@ fn reduced(lane: u32, largest: bool) -> f32 {
 fn main(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
     let start = group.x * TEXELS;
     var largest = a[start + lane];
-    for (var j = lane + 64u; j < TEXELS; j += 64u) {
-        largest = max(largest, a[start + j]);
-    }
+    for (var j = lane + 64u; j < TEXELS; j += 64u) { largest = max(largest, a[start + j]); }
     partial[lane] = max(max(largest.x, largest.y), max(largest.z, largest.w)) + b[0].x;
     let top = reduced(lane, true);
     var sum = vec4<f32>();
-    for (var j = lane; j < TEXELS; j += 64u) {
-        sum += exp(a[start + j] - top);
-    }
+    for (var j = lane; j < TEXELS; j += 64u) { sum += exp(a[start + j] - top); }
     partial[lane] = sum.x + sum.y + sum.z + sum.w;
     let total = reduced(lane, false);
-    for (var j = lane; j < TEXELS; j += 64u) {
-        y[start + j] = exp(a[start + j] - top) / total;
-    }
+    for (var j = lane; j < TEXELS; j += 64u) { y[start + j] = exp(a[start + j] - top) / total; }
 }

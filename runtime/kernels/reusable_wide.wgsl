@@ -12,9 +12,7 @@ override SIDE: u32 = 512u;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let column = id.x * 8u;
     let row = id.y * 4u;
-    if (column >= SIDE / 4u || row >= SIDE) {
-        return;
-    }
+    if (column >= SIDE / 4u || row >= SIDE) { return; }
     var sum = array<array<vec4<f32>, 8>, 4>();
     for (var k = 0u; k < SIDE / 4u; k++) {
         let x0 = a[row * (SIDE / 4u) + k];
@@ -32,8 +30,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
     for (var i = 0u; i < 4u; i++) {
-        for (var j = 0u; j < 8u; j++) {
-            y[(row + i) * (SIDE / 4u) + column + j] = sum[i][j];
-        }
+        for (var j = 0u; j < 8u; j++) { y[(row + i) * (SIDE / 4u) + column + j] = sum[i][j]; }
     }
 }

@@ -25,9 +25,7 @@ struct Params {
     score_strides: array<vec4<u32>, 3>,
 }
 
-fn highest(s: vec4<f32>) -> f32 {
-    return max(max(s.x, s.y), max(s.z, s.w));
-}
+fn highest(s: vec4<f32>) -> f32 { return max(max(s.x, s.y), max(s.z, s.w)); }
 
 // Scores of four keys; keys past the end get -infinity.
 fn masked(s: vec4<f32>, group: vec3<u32>, row: u32, key: u32) -> vec4<f32> {
@@ -40,15 +38,11 @@ fn masked(s: vec4<f32>, group: vec3<u32>, row: u32, key: u32) -> vec4<f32> {
 }
 
 // What the sums so far are multiplied by when the maximum grows.
-fn rescaling(old_max: f32, new_max: f32) -> f32 {
-    return exp(max(old_max - new_max, -200.0));
-}
+fn rescaling(old_max: f32, new_max: f32) -> f32 { return exp(max(old_max - new_max, -200.0)); }
 
 // What the weighted values of a row are divided by.
 fn divisor(sum: f32, group: vec3<u32>, row: u32) -> f32 {
-    if (sum != 0.0) {
-        return sum;
-    }
+    if (sum != 0.0) { return sum; }
     let hidden = score_mask(params.nan, group.z, group.y, min(row, params.rows - 1u), 0u) == -params.infinity;
     return select(params.nan, params.empty_sum, hidden);
 }

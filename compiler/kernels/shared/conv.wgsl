@@ -30,17 +30,11 @@ const PANEL: u32 = 32u;
 const PANEL_QUADS: u32 = PANEL / 4u;
 
 // What the bodies that own a tile ask: rows and terms, where weights and results are.
-fn rows_of_product() -> u32 {
-    return params.out_h * params.out_w;
-}
+fn rows_of_product() -> u32 { return params.out_h * params.out_w; }
 
-fn terms_of_sum() -> u32 {
-    return params.channels * params.kernel_h * params.kernel_w;
-}
+fn terms_of_sum() -> u32 { return params.channels * params.kernel_h * params.kernel_w; }
 
-fn weights_of(z: u32) -> u32 {
-    return params.weight_base + z % params.groups * params.weight_group_stride;
-}
+fn weights_of(z: u32) -> u32 { return params.weight_base + z % params.groups * params.weight_group_stride; }
 
 fn out_base_of(z: u32, part: u32) -> u32 {
     return params.out_offset + (z / params.groups + part) * params.out_stride_batch;

@@ -6,7 +6,5 @@
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let i = id.y * params.width + id.x;
-    if (i < params.count) {
-        compute(i);
-    }
+    if (i < params.count) { compute(i); }
 }

@@ -9,9 +9,7 @@ struct Params {
 fn pivot_of(base: u32, k: u32) -> u32 {
     var pivot = base + k * params.n;
     for (var row = pivot + params.n; row < base + params.n * params.n; row += params.n) {
-        if (abs(x[row + k]) > abs(x[pivot + k])) {
-            pivot = row;
-        }
+        if (abs(x[row + k]) > abs(x[pivot + k])) { pivot = row; }
     }
     return pivot;
 }

@@ -7,9 +7,7 @@
 const INFINITE: u32 = 0x7f800000u;
 
 // Whether any of four absolute values is not finite.
-fn any_not_finite(size: vec4<f32>) -> bool {
-    return any(bitcast<vec4<u32>>(size) >= vec4<u32>(INFINITE));
-}
+fn any_not_finite(size: vec4<f32>) -> bool { return any(bitcast<vec4<u32>>(size) >= vec4<u32>(INFINITE)); }
 
 // Absolute values of what is finite, 0 for the others.
 fn finite(value: vec4<f32>) -> vec4<f32> {
@@ -20,17 +18,11 @@ fn finite(value: vec4<f32>) -> vec4<f32> {
 // Takes four sizes into the largest of their block.
 fn raise(block: u32, size: vec4<f32>) {
     let most = bitcast<u32>(max(max(size.x, size.y), max(size.z, size.w)));
-    if (most > atomicLoad(&largest[block])) {
-        atomicMax(&largest[block], most);
-    }
+    if (most > atomicLoad(&largest[block])) { atomicMax(&largest[block], most); }
 }
 
 // 2^14 / 2^e for a block whose largest value is from 2^e up, as far as the power and its inverse are normal.
-fn scale_of(block: u32) -> f32 {
-    return bitcast<f32>((268u - max(atomicLoad(&largest[block]) >> 23u, 15u)) << 23u);
-}
+fn scale_of(block: u32) -> f32 { return bitcast<f32>((268u - max(atomicLoad(&largest[block]) >> 23u, 15u)) << 23u); }
 
 // 1 / scale, exactly.
-fn inverse_of(scale: f32) -> f32 {
-    return bitcast<f32>((254u << 23u) - bitcast<u32>(scale));
-}
+fn inverse_of(scale: f32) -> f32 { return bitcast<f32>((254u << 23u) - bitcast<u32>(scale)); }

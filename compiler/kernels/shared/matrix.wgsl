@@ -6,13 +6,9 @@ fn batch_of(z: u32) -> vec3<u32> {
 }
 
 // What the bodies that own a tile ask: rows and terms, and where results are.
-fn rows_of_product() -> u32 {
-    return params.m;
-}
+fn rows_of_product() -> u32 { return params.m; }
 
-fn terms_of_sum() -> u32 {
-    return params.k;
-}
+fn terms_of_sum() -> u32 { return params.k; }
 
 fn out_base_of(z: u32, part: u32) -> u32 {
     return params.out_offset + dot(batch_of(z), params.out_batch_stride.xyz) + part * params.out_batch_stride.w;

@@ -7,9 +7,7 @@
 const PAGE_WIDTH: u32 = 256u;
 
 // Shift and mask that take the number of a texel apart. Read in front of loops.
-fn page_size() -> vec2<u32> {
-    return vec2<u32>(params.page_shift, (1u << params.page_shift) - 1u);
-}
+fn page_size() -> vec2<u32> { return vec2<u32>(params.page_shift, (1u << params.page_shift) - 1u); }
 
 // Column, row and layer.
 fn place_of(texel: u32, size: vec2<u32>) -> vec3<u32> {

@@ -29,6 +29,4 @@ const PANEL: u32 = 32u;
 const PANEL_QUADS: u32 = PANEL / 4u;
 
 // The first texel of the panels that workgroup z reads.
-fn weights_of(z: u32) -> u32 {
-    return params.weight_base;
-}
+fn weights_of(z: u32) -> u32 { return params.weight_base; }

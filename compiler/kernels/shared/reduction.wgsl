@@ -53,7 +53,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     let whole = combined_in_tree(partial, local, 0u);
-    if (lane == 0u && row < params.rows) {
-        out[row] = finished(whole, first);
-    }
+    if (lane == 0u && row < params.rows) { out[row] = finished(whole, first); }
 }

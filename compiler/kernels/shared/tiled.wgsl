@@ -25,9 +25,7 @@ var<workgroup> row_tile: array<array<vec4<f32>, ROW_QUADS + 1u>, TILE_K>;
 var<workgroup> column_tile: array<array<vec4<f32>, COLUMN_QUADS + 1u>, TILE_K>;
 
 // The four rows of vector `quad`.
-fn rows_of(quad: u32) -> vec4<u32> {
-    return quad / 8u * 32u + quad % 8u + vec4<u32>(0u, 8u, 16u, 24u);
-}
+fn rows_of(quad: u32) -> vec4<u32> { return quad / 8u * 32u + quad % 8u + vec4<u32>(0u, 8u, 16u, 24u); }
 
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -60,9 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll
             row_tile[row[f].k % TILE_K][row[f].quad] = fetched_row[f];
         }
-        for (var f = 0u; f < COLUMN_FETCHES; f += 1u) { // unroll
-            store_columns(column[f], fetched_column[f]);
-        }
+        for (var f = 0u; f < COLUMN_FETCHES; f += 1u) { store_columns(column[f], fetched_column[f]); } // unroll
         workgroupBarrier();
         if (k0 + TILE_K < k_end) {
             for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll
@@ -75,9 +71,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         for (var k = 0u; k < TILE_K; k += 1u) { // unroll
             var y: array<vec4<f32>, COLUMN_BLOCKS>; // registers
-            for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { // unroll
-                y[b] = column_tile[k][lane_n + b * 16u];
-            }
+            for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { y[b] = column_tile[k][lane_n + b * 16u]; } // unroll
             for (var a = 0u; a < ROW_BLOCKS; a += 1u) { // unroll
                 let x4 = row_tile[k][lane_m + a * 8u];
                 for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { // unroll

@@ -40,19 +40,13 @@ var<workgroup> tiles: Tiles;
 var<workgroup> largest: array<atomic<u32>, ROW_BLOCKS>;
 
 // The four rows of vector `quad`.
-fn rows_of(quad: u32) -> vec4<u32> {
-    return quad / 8u * 32u + quad % 8u + vec4<u32>(0u, 8u, 16u, 24u);
-}
+fn rows_of(quad: u32) -> vec4<u32> { return quad / 8u * 32u + quad % 8u + vec4<u32>(0u, 8u, 16u, 24u); }
 
-fn place_rows(rows: Rows, value: vec4<f32>) {
-    tiles.rows[rows.k % TILE_K * ROW_STEP + rows.quad] = vec4<f16>(value);
-}
+fn place_rows(rows: Rows, value: vec4<f32>) { tiles.rows[rows.k % TILE_K * ROW_STEP + rows.quad] = vec4<f16>(value); }
 
 // What rows of a block become halves by.
 fn row_scale(block: u32) -> f32 {
-    if (SCALE_IS_GIVEN != 0u) {
-        return params.x_scale;
-    }
+    if (SCALE_IS_GIVEN != 0u) { return params.x_scale; }
     return scale_of(block);
 }
 
@@ -75,9 +69,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let k_first = part * params.part;
     let k_end = min(k_first + params.part, terms_of_sum());
 
-    if (local < ROW_BLOCKS) {
-        atomicStore(&largest[local], 0u);
-    }
+    if (local < ROW_BLOCKS) { atomicStore(&largest[local], 0u); }
     workgroupBarrier();
     var row: array<Rows, ROW_FETCHES>; // registers
     var fetched_row: array<vec4<f32>, ROW_FETCHES>; // registers
@@ -101,26 +93,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var acc: array<array<coop_mat16x16<f32, C>, COLUMN_BLOCKS>, ROW_BLOCKS>; // registers
     for (var k0 = k_first; k0 < k_end; k0 += TILE_K) {
         if (SCALE_IS_GIVEN == 0u) {
-            for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll
-                raise(row[f].quad / 8u, finite(fetched_row[f]));
-            }
+            for (var f = 0u; f < ROW_FETCHES; f += 1u) { raise(row[f].quad / 8u, finite(fetched_row[f])); } // unroll
         }
         workgroupBarrier();
         if (SCALE_IS_GIVEN == 0u) {
             let scale = scale_of(own_block);
             for (var a = 0u; a < ROW_BLOCKS; a += 1u) { // unroll
-                for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { // unroll
-                    acc[a][b] = acc[a][b] * (scale * inverse);
-                }
+                for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { acc[a][b] = acc[a][b] * (scale * inverse); } // unroll
             }
             inverse = inverse_of(scale);
         }
         for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll
             place_rows(row[f], fetched_row[f] * row_scale(row[f].quad / 8u));
         }
-        for (var f = 0u; f < COLUMN_FETCHES; f += 1u) { // unroll
-            store_columns(column[f], fetched_column[f]);
-        }
+        for (var f = 0u; f < COLUMN_FETCHES; f += 1u) { store_columns(column[f], fetched_column[f]); } // unroll
         workgroupBarrier();
         if (k0 + TILE_K < k_end) {
             for (var f = 0u; f < ROW_FETCHES; f += 1u) { // unroll

@@ -10,9 +10,7 @@ const TREES: u32 = 1u;
 
 var<workgroup> partials: array<Partial, TREES * INVOCATIONS>;
 
-fn lane_of(local: u32) -> u32 {
-    return local & (params.lanes - 1u);
-}
+fn lane_of(local: u32) -> u32 { return local & (params.lanes - 1u); }
 
 fn row_of(group: vec3<u32>, local: u32) -> u32 {
     return (group.y * params.width + group.x) * (INVOCATIONS / params.lanes) + local / params.lanes;
@@ -25,9 +23,7 @@ fn combined_in_tree(own: Partial, local: u32, tree: u32) -> Partial {
     partials[place] = own;
     workgroupBarrier();
     for (var half = params.lanes >> 1u; half > 0u; half = half >> 1u) {
-        if (lane < half) {
-            partials[place] = combined(partials[place], partials[place + half], tree);
-        }
+        if (lane < half) { partials[place] = combined(partials[place], partials[place + half], tree); }
         workgroupBarrier();
     }
     return partials[place - lane];

@@ -2,20 +2,14 @@
 
 alias Partial = vec3<f32>;
 
-fn combined(a: Partial, b: Partial, tree: u32) -> Partial {
-    return a + b;
-}
+fn combined(a: Partial, b: Partial, tree: u32) -> Partial { return a + b; }
 
 // The mean, rounded, of the row's `columns` elements from x_base on; 0 where it is not taken out.
 fn rounded_mean(x_base: u32, columns: u32, local: u32) -> f32 {
-    if (params.centre == 0u) {
-        return 0.0;
-    }
+    if (params.centre == 0u) { return 0.0; }
     let first = x[x_base];
     var sum = 0.0;
-    for (var c = lane_of(local); c < columns; c += params.lanes) {
-        sum += x[x_base + c * params.x_stride] - first;
-    }
+    for (var c = lane_of(local); c < columns; c += params.lanes) { sum += x[x_base + c * params.x_stride] - first; }
     return first + combined_in_tree(vec3<f32>(sum, 0.0, 0.0), local, 0u).x / f32(columns);
 }
 

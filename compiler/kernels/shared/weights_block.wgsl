@@ -24,9 +24,7 @@ const BLOCK_TEXELS: u32 = SCALE_TEXELS + OFFSET * 2u;
 // The codes of the four columns of a texel at one of its steps, about zero where that is the same everywhere.
 fn decoded(raw: vec4<u32>, step: u32) -> vec4<f32> {
     let codes = vec4<f32>((raw >> vec4<u32>(step * BITS)) & vec4<u32>((1u << BITS) - 1u));
-    if (OFFSET == MIDDLE_OFFSET) {
-        return codes - f32(1u << (BITS - 1u));
-    }
+    if (OFFSET == MIDDLE_OFFSET) { return codes - f32(1u << (BITS - 1u)); }
     return codes;
 }
 
@@ -37,14 +35,10 @@ struct Scale {
 }
 
 // Texels in front of a panel of so many k.
-fn head_texels(k: u32) -> u32 {
-    return ((((k - 1u) >> BLOCK_SHIFT) + 1u) * BLOCK_TEXELS + 7u) & ~7u;
-}
+fn head_texels(k: u32) -> u32 { return ((((k - 1u) >> BLOCK_SHIFT) + 1u) * BLOCK_TEXELS + 7u) & ~7u; }
 
 // Whether another scale holds from this k on.
-fn new_block(k: u32) -> bool {
-    return (k & ((1u << BLOCK_SHIFT) - 1u)) == 0u;
-}
+fn new_block(k: u32) -> bool { return (k & ((1u << BLOCK_SHIFT) - 1u)) == 0u; }
 
 // Four halves of a run of them from texel `texel` on.
 fn halves_at(texel: u32, quad: u32) -> vec4<f32> {
@@ -67,26 +61,16 @@ fn scale_at(head: u32, k: u32, quad: u32) -> Scale {
         let bytes = select(select(raw.x, raw.y, quad % 4u == 1u), select(raw.z, raw.w, quad % 4u == 3u), quad % 4u > 1u);
         scale.offset = vec4<f32>((vec4<u32>(bytes) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u));
     }
-    if (OFFSET == MINIMUM_OFFSET) {
-        scale.offset = halves_at(block + SCALE_TEXELS, quad);
-    }
-    if (OFFSET == WIDE_MINIMUM_OFFSET) {
-        scale.offset = bitcast<vec4<f32>>(weight_texel(block + SCALE_TEXELS + quad));
-    }
+    if (OFFSET == MINIMUM_OFFSET) { scale.offset = halves_at(block + SCALE_TEXELS, quad); }
+    if (OFFSET == WIDE_MINIMUM_OFFSET) { scale.offset = bitcast<vec4<f32>>(weight_texel(block + SCALE_TEXELS + quad)); }
     return scale;
 }
 
 fn scaled(codes: vec4<f32>, scale: Scale) -> vec4<f32> {
     var value = codes * scale.factor;
-    if (OFFSET == ZERO_POINT_OFFSET) {
-        value = (codes - scale.offset) * scale.factor;
-    }
-    if (OFFSET == MINIMUM_OFFSET || OFFSET == WIDE_MINIMUM_OFFSET) {
-        value += scale.offset;
-    }
-    if (ROUNDED == 1u) {
-        return halved(value);
-    }
+    if (OFFSET == ZERO_POINT_OFFSET) { value = (codes - scale.offset) * scale.factor; }
+    if (OFFSET == MINIMUM_OFFSET || OFFSET == WIDE_MINIMUM_OFFSET) { value += scale.offset; }
+    if (ROUNDED == 1u) { return halved(value); }
     return value;
 }
 

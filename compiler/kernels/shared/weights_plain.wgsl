@@ -6,20 +6,12 @@ struct Scale {
 }
 
 // Texels in front of a panel of so many k.
-fn head_texels(k: u32) -> u32 {
-    return 0u;
-}
+fn head_texels(k: u32) -> u32 { return 0u; }
 
 // Whether another scale holds from this k on.
-fn new_block(k: u32) -> bool {
-    return false;
-}
+fn new_block(k: u32) -> bool { return false; }
 
 // The scale of quad `quad` of a panel, whose head starts at texel `head`, from this k on.
-fn scale_at(head: u32, k: u32, quad: u32) -> Scale {
-    return Scale();
-}
+fn scale_at(head: u32, k: u32, quad: u32) -> Scale { return Scale(); }
 
-fn scaled(codes: vec4<f32>, scale: Scale) -> vec4<f32> {
-    return codes;
-}
+fn scaled(codes: vec4<f32>, scale: Scale) -> vec4<f32> { return codes; }

@@ -21,9 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let active_invocation = m < rows_of_product() && panel * PANEL < params.n_count;
     let pages = page_size();
     var row: array<Row, ROWS>; // registers
-    for (var r = 0u; r < ROWS; r += 1u) { // unroll
-        row[r] = row_at(z, min(m + r * 8u, rows_of_product() - 1u));
-    }
+    for (var r = 0u; r < ROWS; r += 1u) { row[r] = row_at(z, min(m + r * 8u, rows_of_product() - 1u)); } // unroll
     let terms = terms_of_sum();
     let rows = (terms + DEPTH - 1u) / DEPTH;
     let panel_texels = head_texels(terms) + rows * PANEL_QUADS;
@@ -58,14 +56,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         for (var step = 0u; step < DEPTH; step += 1u) { // unroll 1
             let inside = DEPTH == 1u || k + step < terms;
             var xs: array<f32, ROWS>; // registers
-            for (var r = 0u; r < ROWS; r += 1u) { // unroll
-                xs[r] = x_at(row[r], term, inside);
-            }
+            for (var r = 0u; r < ROWS; r += 1u) { xs[r] = x_at(row[r], term, inside); } // unroll
             for (var q = 0u; q < PANELS * PANEL_QUADS; q += 1u) { // unroll
                 let w = scaled(decoded(raw[q], step), scale[q]);
-                for (var r = 0u; r < ROWS; r += 1u) { // unroll
-                    acc[r][q] += xs[r] * w;
-                }
+                for (var r = 0u; r < ROWS; r += 1u) { acc[r][q] += xs[r] * w; } // unroll
             }
             term = next_term(term);
         }

@@ -1,9 +1,9 @@
 //! WGSL as tokens: text → tokens with their places, integer expressions of constants, and back to text.
 //!
 //! naga's lexer is not public, and what linking changes in a kernel (`unroll`) is about names and brackets only. Comments are
-//! dropped, but for the three marks; of white space only its kind is kept. So the text that comes out has a statement a line,
-//! without indentation and empty lines: what a bundle carries and a session holds in memory. It deliberately knows no grammar
-//! beyond brackets and integer expressions.
+//! dropped, but for the three marks; of white space only its kind is kept. So the text that comes out has a statement a line
+//! at most, however the source is broken, without indentation and empty lines: what a bundle carries and a session holds in
+//! memory. It deliberately knows no grammar beyond brackets and integer expressions.
 
 use super::mistake::{MAX_ROUNDS, Mistake, UnrollError};
 use super::place::Place;
@@ -14,14 +14,14 @@ use std::collections::BTreeMap;
 /// What a comment behind a token asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// `// unroll` behind the `{` of a loop.
+    /// `// unroll` behind the `{` of a loop, or behind its `}` in the same line.
     Unroll {
         /// Rounds up to which it is unrolled.
         most: u32,
     },
     /// `// registers` behind the `;` of the declaration of an array.
     Registers,
-    /// `// rotate` behind the `{` of a loop.
+    /// `// rotate`, where `// unroll` may stand.
     Rotate,
 }
 
@@ -103,19 +103,30 @@ fn length(text: &str) -> usize {
 /// [`Mistake::MisplacedMark`] for a mark where it says nothing.
 pub fn tokens<'a>(file: &'static str, source: &'a str) -> Result<Vec<Token<'a>>, UnrollError> {
     let mut tokens: Vec<Token<'a>> = Vec::new();
+    // Open round brackets: the head of a loop stays in one line.
+    let mut round = 0_usize;
     for (index, line) in source.lines().enumerate() {
         let place = Place { file, line: index32(index) + 1 };
         let (code, comment) = line.split_once("//").unwrap_or((line, ""));
-        let mut gap = Gap::Line;
+        let first = tokens.len();
         let mut rest = code;
         while !rest.trim_start().is_empty() {
             let trimmed = rest.trim_start();
-            if gap == Gap::None && trimmed.len() < rest.len() {
-                gap = Gap::Space;
-            }
             let (text, after) = trimmed.split_at(length(trimmed));
+            let ends = |token: &Token<'_>| token.is(";") || token.is("{") || (token.is("}") && text != "else");
+            let gap = match tokens.last() {
+                _ if tokens.len() == first => Gap::Line,
+                Some(before) if round == 0 && (ends(before) || text == "}") => Gap::Line,
+                Some(_) | None if trimmed.len() < rest.len() => Gap::Space,
+                Some(_) | None => Gap::None,
+            };
+            match text {
+                "(" => round += 1,
+                ")" => round = round.saturating_sub(1),
+                _ => {}
+            }
             tokens.push(Token { text: text.into(), gap, place, mark: None });
-            (gap, rest) = (Gap::None, after);
+            rest = after;
         }
         let (mark, behind) = match comment.trim().split_once(' ').unwrap_or((comment.trim(), "")) {
             ("unroll", "") => (Mark::Unroll { most: MAX_ROUNDS }, "{"),
@@ -127,11 +138,28 @@ pub fn tokens<'a>(file: &'static str, source: &'a str) -> Result<Vec<Token<'a>>,
             ("rotate", "") => (Mark::Rotate, "{"),
             _ => continue,
         };
-        let last = tokens.last_mut().filter(|token| token.is(behind) && token.mark.is_none());
-        let last = last.ok_or(UnrollError { place, mistake: Mistake::MisplacedMark { behind } })?;
-        last.mark = Some(mark);
+        let at = match tokens.last() {
+            Some(last) if last.is("}") && behind == "{" => opening(&tokens[first..]).map(|offset| first + offset),
+            Some(_) | None => tokens.len().checked_sub(1),
+        };
+        let marked = at.map(|at| &mut tokens[at]).filter(|token| token.is(behind) && token.mark.is_none());
+        let marked = marked.ok_or(UnrollError { place, mistake: Mistake::MisplacedMark { behind } })?;
+        marked.mark = Some(mark);
     }
     Ok(tokens)
+}
+
+/// Position of the `{` that the last of these tokens, a `}`, closes.
+fn opening(tokens: &[Token<'_>]) -> Option<usize> {
+    let mut depth = 0_usize;
+    tokens.iter().rposition(|token| {
+        match token.text.as_ref() {
+            "}" => depth += 1,
+            "{" => depth = depth.saturating_sub(1),
+            _ => return false,
+        }
+        depth == 0
+    })
 }
 
 /// A text and the place of each of its lines.

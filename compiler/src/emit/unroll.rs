@@ -12,14 +12,15 @@
 //! }
 //! ```
 //!
-//! - `// unroll` behind the `{` of a loop `for (var NAME = START; NAME < END; NAME += STEP)`: its body is repeated with the
+//! - `// unroll` behind the `{` of a loop `for (var NAME = START; NAME < END; NAME += STEP)`, or behind its `}` if the whole
+//!   loop is one line: its body is repeated with the
 //!   variable as a literal. START, END and STEP are integer expressions of module constants, literals and the variables of
 //!   unrolled loops around it. Behind `// unroll 2`, a loop of more than 2 rounds stays a loop. What the body declares gets the
 //!   round at the end of its name: `value0`, `value1`.
 //! - `// registers` behind the `;` of an array declared without a value: its elements become variables, `acc[1][0]` is
 //!   `acc1_0`, so after unrolling every index is constant. A variable is declared where it is assigned first, if that is in the
 //!   block of the declaration, and else in the declaration's place, as zero.
-//! - `// rotate` behind the `{` of a loop: it stays a loop, and turns the registers that its variable indexes (`rotate`).
+//! - `// rotate` in the same place of a loop: it stays a loop, and turns the registers that its variable indexes (`rotate`).
 //!
 //! The order of what is computed does not change, and so no bit of a result. Constants are folded where they meet. No name may
 //! appear twice: neither a new one that the source has, nor two in one block. It deliberately knows no types.

@@ -32,6 +32,12 @@ fn loops_repeat_with_literals_and_names_of_their_own() {
         "for (var i = 0u; i < 3u; i += 1u) { // unroll\nfor (var j = i; j < min(i + 2u, 3u) - i; j += 1u) { // unroll\nlet t = f(i, j);\n}\n}",
         "let t0_0=f(0u,0u);\nlet t0_1=f(0u,1u);\nlet t1_1=f(1u,1u);",
     );
+    // However the source is broken.
+    check(
+        "for (var i = 0u; i < 2u; i += 1u) { // unroll\nfor (var j = i; j < 2u; j += 1u) { f(i, j); } // unroll\n}",
+        "f(0u,0u);\nf(0u,1u);\nf(1u,1u);",
+    );
+    check("if (a) { x = 1.0; } else { f(); g(); }", "if(a){\nx=1.0;\n}else{\nf();\ng();\n}");
     // What has a block of its own keeps its names; the first `w` is the one outside.
     check(
         "for (var i = 0u; i < 2u; i += 1u) { // unroll\nlet w = w + 1.0;\nif (w > 2.0) {\nlet s = w;\n}\n}",
@@ -105,6 +111,7 @@ fn mistakes_are_reported_with_their_line() {
     let cases = [
         "let a = 1u; // unroll",
         "if (a) { // registers\n}",
+        "x = 1.0; } // unroll",
         "for (var i = 0u; i <= 3u; i += 1u) { // unroll\n}",
         "for (var i = 0u; i < 3u; i += 1u) { // unroll\ni += 1u;\n}",
         "\nfor (var i = 0u; i < params.k; i += 1u) { // unroll\n}",
