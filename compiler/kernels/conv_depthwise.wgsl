@@ -1,6 +1,6 @@
 // conv_depthwise.wgsl -- 2-D depthwise convolution (groups = input channels), NCHW, channel multiplier 1 or more.
 //
-// Formula, bindings, parameters and linked functions: shared/depthwise.wgsl; weight_quad.
+// Formula, bindings, parameters and linked functions: shared/depthwise.wgsl.
 // Dispatch:  (ceil(out_h * out_w / TILE_M), n_count, images).
 //
 // One invocation owns 4 pixels of one channel, so a quad serves 16 products.

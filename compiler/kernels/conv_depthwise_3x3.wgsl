@@ -1,6 +1,6 @@
 // conv_depthwise_3x3.wgsl -- depthwise convolution, kernel 3x3, stride 1, dilation 1 (any padding and multiplier).
 //
-// Formula, bindings, parameters and linked functions: shared/depthwise.wgsl; weight_quad.
+// Formula, bindings, parameters and linked functions: shared/depthwise.wgsl.
 // Dispatch:  (ceil(n_count * ceil(out_h / BLOCK) * ceil(out_w / BLOCK) / INVOCATIONS), 1, images).
 //
 // One invocation owns a block of 4x4 output pixels of one channel and reads each of its 6x6 input pixels once. Taps run upwards

@@ -39,7 +39,7 @@ fn add_tap(tap: vec3<u32>, step: vec3<u32>) -> vec3<u32> {
 fn rows_at(z: u32, first_row: u32, index: u32, k_first: u32) -> Rows {
     let quad = index % ROW_QUADS;
     let k = k_first + index / ROW_QUADS;
-    let pixel = min(first_row + rows_of(quad), vec4<u32>(params.out_h * params.out_w - 1u));
+    let pixel = min(first_row + rows_of(quad), vec4<u32>(params.m - 1u));
     let base = params.x_offset + z / params.groups * params.x_stride_batch +
                z % params.groups * params.channels * params.x_stride_channel;
     return Rows(pixel / params.out_w * params.stride_h - params.pad_h, pixel % params.out_w * params.stride_w - params.pad_w,
@@ -50,7 +50,7 @@ fn rows_at(z: u32, first_row: u32, index: u32, k_first: u32) -> Rows {
 fn fetched_rows(rows: Rows) -> vec4<f32> {
     let h = rows.h + rows.tap.y;
     let v = rows.v + rows.tap.z;
-    let inside = (h < vec4<u32>(params.in_h)) & (v < vec4<u32>(params.in_w)) & vec4<bool>(rows.k < terms_of_sum());
+    let inside = (h < vec4<u32>(params.in_h)) & (v < vec4<u32>(params.in_w)) & vec4<bool>(rows.k < params.k);
     let i = rows.base + select(vec4<u32>(), rows.tap.x + h * params.in_w + v, inside);
     return select(vec4<f32>(), vec4<f32>(x[i.x], x[i.y], x[i.z], x[i.w]), inside);
 }

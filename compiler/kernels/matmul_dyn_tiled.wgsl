@@ -15,9 +15,7 @@ struct Columns {
     k: u32,
 }
 
-struct Fetched {
-    value: vec4<f32>,
-}
+alias Fetched = vec4<f32>;
 
 fn columns_at(z: u32, first_column: u32, index: u32) -> Columns {
     let along_k = params.c_stride_k == 1u;
@@ -31,7 +29,7 @@ fn columns_at(z: u32, first_column: u32, index: u32) -> Columns {
 fn fetched_columns(columns: Columns, k0: u32, before: Fetched, is_first: bool) -> Fetched {
     let k = k0 + columns.k;
     let i = columns.start + min(k, params.k - 1u) * params.c_stride_k;
-    return Fetched(select(vec4<f32>(), vec4<f32>(c[i.x], c[i.y], c[i.z], c[i.w]), k < params.k));
+    return select(vec4<f32>(), vec4<f32>(c[i.x], c[i.y], c[i.z], c[i.w]), k < params.k);
 }
 
-fn store_columns(columns: Columns, fetched: Fetched) { column_tile[columns.k][columns.quad] = fetched.value; }
+fn store_columns(columns: Columns, fetched: Fetched) { place_column(columns.k, columns.quad, fetched); }

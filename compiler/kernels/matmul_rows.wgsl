@@ -24,11 +24,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let panel = group.y * (PANEL_STEP * UNITS) + local.x / PANEL_QUADS;
     let j = local.x % PANEL_QUADS;
     let k_end = select(0u, params.k, panel <= last_panel);
-    let panel_texels = head_texels(params.k) + (params.k + DEPTH - 1u) / DEPTH * PANEL_QUADS;
     var head: array<u32, UNITS>; // registers
     var texel: array<u32, UNITS>; // registers
     for (var u = 0u; u < UNITS; u += 1u) { // unroll
-        head[u] = params.weight_base + min(panel + u * PANEL_STEP, last_panel) * panel_texels;
+        head[u] = params.weight_base + min(panel + u * PANEL_STEP, last_panel) * panel_texels();
         texel[u] = head[u] + head_texels(params.k) + j;
     }
     var i: array<u32, ROWS>; // registers

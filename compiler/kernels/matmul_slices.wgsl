@@ -26,8 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let m = group.x * TILE_M;
     let quad = group.y % SHARERS * QUADS + local % QUADS;
     let slice = local / QUADS;
-    let rows = (params.k + DEPTH - 1u) / DEPTH;
-    let head = params.weight_base + group.y / SHARERS * (head_texels(params.k) + rows * PANEL_QUADS);
+    let head = params.weight_base + group.y / SHARERS * panel_texels();
     let first = head + head_texels(params.k) + quad;
     var i: array<u32, ROWS>; // registers
     for (var r = 0u; r < ROWS; r += 1u) { i[r] = x_base + min(m + r, params.m - 1u) * params.x_stride_m; } // unroll
@@ -36,7 +35,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var run = slice * RUN; run < params.k; run += SLICES * RUN) {
         let scale = scale_at(head, run, quad);
         var raw: array<vec4<u32>, RUN / DEPTH>; // registers
-        for (var t = 0u; t < RUN / DEPTH; t += 1u) { raw[t] = panel_texel(first, run / DEPTH + t, rows); } // unroll
+        for (var t = 0u; t < RUN / DEPTH; t += 1u) { raw[t] = panel_texel(first, run / DEPTH + t); } // unroll
         for (var t = 0u; t < RUN / DEPTH; t += 1u) { // unroll
             for (var step = 0u; step < DEPTH; step += 1u) { // unroll
                 let k = run + t * DEPTH + step;

@@ -173,20 +173,17 @@ const SHARED_WIDE: WgslFile = body!("shared/wide");
 /// What is in the place of some files where matrices of halves are multiplied.
 const IN_PLACE: &[(WgslFile, &[WgslFile])] = &[
     (SHARED_TILED, &[body!("shared/tiled_cooperative"), SHARED_HALF_SCALES]),
-    (SHARED_TILED_COLUMNS, &[]),
     (body!("attention"), &[body!("attention_cooperative"), SHARED_HALF_SCALES]),
 ];
 const SHARED_HALF_SCALES: WgslFile = body!("shared/half_scales");
 /// What they enable.
 pub const COOPERATIVE_EXTENSIONS: WgslFile = body!("shared/cooperative_extensions");
-const SHARED_TILED_COLUMNS: WgslFile = body!("shared/tiled_columns");
+const SHARED_TILES: WgslFile = body!("shared/tiles");
 const SHARED_TILED_WEIGHTS: WgslFile = body!("shared/tiled_weights");
 const SHARED_PRODUCT: WgslFile = body!("shared/product");
 const SHARED_MATRIX: WgslFile = body!("shared/matrix");
 const SHARED_PAGES: WgslFile = body!("shared/pages");
-const SHARED_PANEL_TEXEL: WgslFile = body!("shared/panel_texel");
-const SHARED_WEIGHT_TEXEL: WgslFile = body!("shared/weight_texel");
-const SHARED_WEIGHT_QUAD: WgslFile = body!("shared/weight_quad");
+const SHARED_PANELS: WgslFile = body!("shared/panels");
 /// Rows of matrices in tiles, whatever their columns are.
 const MATMUL_TILED_ROWS: WgslFile = body!("matmul_tiled");
 const SHARED_DYNAMIC: WgslFile = body!("shared/dynamic");
@@ -211,29 +208,27 @@ const ATTENTION: &[&str] = &["out", "q", "k", "v"];
 
 const MATMUL_TILED_FILES: &[WgslFile] = &[
     SHARED_TILED,
-    SHARED_TILED_COLUMNS,
+    SHARED_TILES,
     SHARED_TILED_WEIGHTS,
     SHARED_PRODUCT,
     SHARED_FLOATS,
     SHARED_MATRIX,
     SHARED_PAGES,
-    SHARED_WEIGHT_TEXEL,
-    SHARED_PANEL_TEXEL,
+    SHARED_PANELS,
 ];
 const MATMUL_WIDE_FILES: &[WgslFile] =
-    &[SHARED_WIDE, SHARED_PRODUCT, SHARED_FLOATS, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL];
+    &[SHARED_WIDE, SHARED_PRODUCT, SHARED_FLOATS, SHARED_MATRIX, SHARED_PAGES, SHARED_PANELS];
 const CONV_TILED_FILES: &[WgslFile] = &[
     SHARED_TILED,
-    SHARED_TILED_COLUMNS,
+    SHARED_TILES,
     SHARED_TILED_WEIGHTS,
     SHARED_CONV,
     SHARED_FLOATS,
     SHARED_PAGES,
-    SHARED_WEIGHT_TEXEL,
-    SHARED_PANEL_TEXEL,
+    SHARED_PANELS,
 ];
 const MATMUL_SLICES_FILES: &[WgslFile] =
-    &[SHARED_PRODUCT, SHARED_FLOATS, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_PANEL_TEXEL];
+    &[SHARED_PRODUCT, SHARED_FLOATS, SHARED_MATRIX, SHARED_PAGES, SHARED_PANELS];
 const REDUCTION_FILES: &[WgslFile] = &[SHARED_REDUCTION, SHARED_WORDS, SHARED_ROWS, SHARED_TREE];
 const EXACT_REDUCTION_FILES: &[WgslFile] = &[SHARED_REDUCTION, SHARED_WORDS, SHARED_ROWS, SHARED_TREE, SHARED_MOMENTS];
 const ATTENTION_FILES: &[WgslFile] = &[SHARED_ATTENTION, SHARED_QKV];
@@ -415,13 +410,13 @@ kernels! {
         .class(REUSABLE),
     MatmulRows => row(body!("matmul_rows"), Hook::Epilogue, PRODUCT, MATMUL_ROWS)
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_FLOATS, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
+        .shared(&[SHARED_PRODUCT, SHARED_FLOATS, SHARED_MATRIX, SHARED_PAGES, SHARED_PANELS])
         .tile(4, 512)
         .class(REUSABLE),
     MatmulVec => row(body!("matmul_rows"), Hook::Epilogue, PRODUCT, MATMUL_VEC)
         .variant("matmul_vec", &[("ROWS", 1), ("UNITS", 2), ("FETCHES", 4)])
         .weights()
-        .shared(&[SHARED_PRODUCT, SHARED_FLOATS, SHARED_MATRIX, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
+        .shared(&[SHARED_PRODUCT, SHARED_FLOATS, SHARED_MATRIX, SHARED_PAGES, SHARED_PANELS])
         .tile(1, 256)
         .class(REUSABLE),
     MatmulSlices => row(body!("matmul_slices"), Hook::Epilogue, PRODUCT, MATMUL_SLICES)
@@ -449,7 +444,7 @@ kernels! {
         .class(REUSABLE),
     MatmulDynTiled => row(body!("matmul_dyn_tiled"), Hook::Epilogue, &["out", "x", "c"], MATMUL_DYN_TILED)
         .constants(&[("TILE_K", 16)])
-        .shared(&[SHARED_TILED, MATMUL_TILED_ROWS, SHARED_DYNAMIC, SHARED_FLOATS, SHARED_MATRIX])
+        .shared(&[SHARED_TILED, SHARED_TILES, MATMUL_TILED_ROWS, SHARED_DYNAMIC, SHARED_FLOATS, SHARED_MATRIX])
         .tile(32, 64)
         .class(REUSABLE),
     MatmulDynWide => row(body!("matmul_dyn_wide"), Hook::Epilogue, &["out", "x", "c"], MATMUL_DYN_WIDE)
@@ -478,17 +473,17 @@ kernels! {
         .class(REUSABLE),
     ConvWide => row(body!("conv_wide"), Hook::Epilogue, PRODUCT, CONV_WIDE)
         .weights()
-        .shared(&[SHARED_WIDE, SHARED_CONV, SHARED_FLOATS, SHARED_PAGES, SHARED_WEIGHT_TEXEL])
+        .shared(&[SHARED_WIDE, SHARED_CONV, SHARED_FLOATS, SHARED_PAGES, SHARED_PANELS])
         .tile(128, 256)
         .class(REUSABLE),
     ConvDepthwise => row(body!("conv_depthwise"), Hook::Epilogue, PRODUCT, CONV_DEPTHWISE)
         .weights()
-        .shared(&[SHARED_DEPTHWISE, SHARED_FLOATS, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_WEIGHT_QUAD])
+        .shared(&[SHARED_DEPTHWISE, SHARED_FLOATS, SHARED_PAGES])
         .tile_named("TILE_M", 128)
         .class(REUSABLE),
     ConvDepthwise3x3 => row(body!("conv_depthwise_3x3"), Hook::Epilogue, PRODUCT, CONV_DEPTHWISE_3X3)
         .weights()
-        .shared(&[SHARED_DEPTHWISE, SHARED_FLOATS, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_WEIGHT_QUAD])
+        .shared(&[SHARED_DEPTHWISE, SHARED_FLOATS, SHARED_PAGES])
         .tile_named("INVOCATIONS", 64)
         .class(REUSABLE),
     Attention => row(body!("attention"), Hook::ScoreMask, ATTENTION, ATTENTION_64)
@@ -541,7 +536,7 @@ kernels! {
     Scatter => row(body!("scatter"), Hook::None, &["out", "rows", "updates"], SCATTER).shared(&[SHARED_EACH]),
     Unpack => row(body!("unpack"), Hook::None, &["out"], Rounds::NONE)
         .weights()
-        .shared(&[SHARED_EACH, SHARED_PAGES, SHARED_WEIGHT_TEXEL, SHARED_WEIGHT_QUAD]),
+        .shared(&[SHARED_EACH, SHARED_PAGES]),
 }
 
 /// Rounds of the attention kernel that takes most, for so many keys and heads of this size; `score_rounds` are those of what

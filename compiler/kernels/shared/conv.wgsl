@@ -3,7 +3,7 @@
 // Formula:   out[b, g, n0 + n, oh, ow] = epilogue(sum_k x[b, g, c, oh * stride_h + kh * dilation_h - pad_h,
 //                                                         ow * stride_w + kw * dilation_w - pad_w] * W[g, k, n0 + n])
 //            k = (c * kernel_h + kh) * kernel_w + kw, x is 0 outside; 0 <= n < n_count; output pixel m = oh * out_w + ow.
-//            1-D: height 1. 1x1 stride 1 without padding: use a product.
+//            params.m pixels and params.k taps. 1-D: height 1. 1x1 stride 1 without padding: use a product.
 // Bindings:  1 weights: per group, panels of PANEL output channels, as in product.wgsl. Group g starts at texel
 //                       weight_base + g * weight_group_stride.
 //            2 out, 3 x: f32; offsets and strides in elements; the pixels of a channel are contiguous rows.
@@ -20,20 +20,12 @@ struct Params {
     dilation_h: u32, dilation_w: u32, pad_h: u32, pad_w: u32,
     x_offset: u32, x_stride_batch: u32, x_stride_channel: u32, out_offset: u32,
     out_stride_batch: u32, out_stride_channel: u32, parts: u32, part: u32,
-    x_scale: f32, pad_0: u32, pad_1: u32, pad_2: u32,
+    x_scale: f32, m: u32, k: u32, pad_0: u32,
     operands: array<vec4<u32>, 4>,
     slots: array<vec4<u32>, 16>,
 }
 
-// Channels of a panel; its quads, the texels of a row.
-const PANEL: u32 = 32u;
-const PANEL_QUADS: u32 = PANEL / 4u;
-
-// What the bodies that own a tile ask: rows and terms, where weights and results are.
-fn rows_of_product() -> u32 { return params.out_h * params.out_w; }
-
-fn terms_of_sum() -> u32 { return params.channels * params.kernel_h * params.kernel_w; }
-
+// Where the weights of a workgroup start, and where its results go.
 fn weights_of(z: u32) -> u32 { return params.weight_base + z % params.groups * params.weight_group_stride; }
 
 fn out_base_of(z: u32, part: u32) -> u32 {
@@ -42,7 +34,7 @@ fn out_base_of(z: u32, part: u32) -> u32 {
 
 // Writes element (m, n0 + column), if there is one.
 fn store(out_base: u32, z: u32, m: u32, column: u32, value: f32) {
-    if (m < params.out_h * params.out_w && column < params.n_count) {
+    if (m < params.m && column < params.n_count) {
         let n = z % params.groups * params.n_per_group + params.n0 + column;
         out[out_base + n * params.out_stride_channel + m] = epilogue(value, z / params.groups, m, n);
     }

@@ -1,14 +1,9 @@
-// matrix.wgsl -- what the products of matrices have in common: batches, rows and terms, and where results go.
+// matrix.wgsl -- what the products of matrices have in common: batches, and where results go.
 
 // The three batch coordinates from the workgroup's z.
 fn batch_of(z: u32) -> vec3<u32> {
     return vec3<u32>(z / (params.batch_1 * params.batch_2), (z / params.batch_2) % params.batch_1, z % params.batch_2);
 }
-
-// What the bodies that own a tile ask: rows and terms, and where results are.
-fn rows_of_product() -> u32 { return params.m; }
-
-fn terms_of_sum() -> u32 { return params.k; }
 
 fn out_base_of(z: u32, part: u32) -> u32 {
     return params.out_offset + dot(batch_of(z), params.out_batch_stride.xyz) + part * params.out_batch_stride.w;

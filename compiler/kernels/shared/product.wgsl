@@ -24,9 +24,5 @@ struct Params {
     slots: array<vec4<u32>, 16>,
 }
 
-// Columns of a panel; its quads, the texels of a row.
-const PANEL: u32 = 32u;
-const PANEL_QUADS: u32 = PANEL / 4u;
-
 // The first texel of the panels that workgroup z reads.
 fn weights_of(z: u32) -> u32 { return params.weight_base; }

@@ -7,25 +7,16 @@
 // Workgroup z * parts + i adds up the i-th `part` terms, a multiple of TILE_K.
 // Expects:   Rows, rows_at, fetched_rows, next_rows: four rows at a term; Columns, Fetched, columns_at, fetched_columns,
 //            store_columns: what an invocation fetches of a tile of columns; COLUMN_FETCHES of these, four columns
-//            LANE_COLUMNS * lane + COLUMN_STEP * j; terms_of_sum, lanes_along_m, out_base_of, store.
+//            LANE_COLUMNS * lane + COLUMN_STEP * j; place_column is for store_columns;
+//            lanes_along_m, out_base_of, store.
 
-// Blocks of 32 rows and of 64 columns, and terms of a tile.
-const ROW_BLOCKS: u32 = 1u;
-const COLUMN_BLOCKS: u32 = 1u;
-const TILE_K: u32 = 32u;
-const TILE_M: u32 = 32u * ROW_BLOCKS;
-const TILE_N: u32 = 64u * COLUMN_BLOCKS;
 const INVOCATIONS: u32 = 128u;
-const ROW_QUADS: u32 = 8u * ROW_BLOCKS;
-const COLUMN_QUADS: u32 = 16u * COLUMN_BLOCKS;
-const ROW_FETCHES: u32 = TILE_K * ROW_QUADS / INVOCATIONS;
 const OWN_ROWS: u32 = 4u * ROW_BLOCKS;
 
 var<workgroup> row_tile: array<array<vec4<f32>, ROW_QUADS + 1u>, TILE_K>;
 var<workgroup> column_tile: array<array<vec4<f32>, COLUMN_QUADS + 1u>, TILE_K>;
 
-// The four rows of vector `quad`.
-fn rows_of(quad: u32) -> vec4<u32> { return quad / 8u * 32u + quad % 8u + vec4<u32>(0u, 8u, 16u, 24u); }
+fn place_column(k: u32, quad: u32, value: vec4<f32>) { column_tile[k][quad] = value; }
 
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -34,7 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let z = group.z / params.parts;
     let part = group.z % params.parts;
     let k_first = part * params.part;
-    let k_end = min(k_first + params.part, terms_of_sum());
+    let k_end = min(k_first + params.part, params.k);
 
     var row: array<Rows, ROW_FETCHES>; // registers
     var fetched_row: array<vec4<f32>, ROW_FETCHES>; // registers
@@ -75,10 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var a = 0u; a < ROW_BLOCKS; a += 1u) { // unroll
                 let x4 = row_tile[k][lane_m + a * 8u];
                 for (var b = 0u; b < COLUMN_BLOCKS; b += 1u) { // unroll
-                    acc[4u * a][b] += x4.x * y[b];
-                    acc[4u * a + 1u][b] += x4.y * y[b];
-                    acc[4u * a + 2u][b] += x4.z * y[b];
-                    acc[4u * a + 3u][b] += x4.w * y[b];
+                    for (var i = 0u; i < 4u; i += 1u) { acc[4u * a + i][b] += x4[i] * y[b]; } // unroll
                 }
             }
         }

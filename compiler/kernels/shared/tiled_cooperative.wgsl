@@ -1,25 +1,16 @@
 // tiled_cooperative.wgsl -- the products of tiled.wgsl on units that multiply matrices of 16 x 16 halves, added up as f32.
 //
-// Takes the place of tiled.wgsl and tiled_columns.wgsl where a device has such units: the same tiles, so the same parameters, bindings
+// Takes the place of tiled.wgsl where a device has such units: the same tiles, so the same parameters, bindings
 // and workgroups. Of the eight subgroups of 32 lanes each owns an eighth of the outputs, in matrices of 16 x 16. Weights are halves
 // already; rows are made halves times a power of two for which the largest so far of the 32 rows of a block is between 2^14 and 2^15, so
 // that none overflows, and sums are rescaled, exactly, when a larger one comes. An element is rounded to 11 bits, and one that is less by
 // more than 2^29 than the largest of its block to fewer. Where rows are bounded, calls know such a power beforehand (x_scale), and none is
 // looked for. Terms are added up in an order that the device defines, the same in every run.
-// Expects:   what tiled.wgsl expects, without store_columns.
+// Expects:   what tiled.wgsl expects.
 
 // Whether x_scale says what rows become halves by.
 const SCALE_IS_GIVEN: u32 = 0u;
-// Blocks of 32 rows and of 64 columns, and terms of a tile.
-const ROW_BLOCKS: u32 = 1u;
-const COLUMN_BLOCKS: u32 = 1u;
-const TILE_K: u32 = 32u;
-const TILE_M: u32 = 32u * ROW_BLOCKS;
-const TILE_N: u32 = 64u * COLUMN_BLOCKS;
 const INVOCATIONS: u32 = 256u;
-const ROW_QUADS: u32 = 8u * ROW_BLOCKS;
-const COLUMN_QUADS: u32 = 16u * COLUMN_BLOCKS;
-const ROW_FETCHES: u32 = TILE_K * ROW_QUADS / INVOCATIONS;
 // Vectors of four from a term to the next: 16 bytes more than it has avoid bank conflicts.
 const ROW_STEP: u32 = ROW_QUADS + 2u;
 const COLUMN_STEP_K: u32 = COLUMN_QUADS + 2u;
@@ -39,9 +30,6 @@ var<workgroup> tiles: Tiles;
 // The bits of the largest absolute value so far of every block of rows, what is not finite apart.
 var<workgroup> largest: array<atomic<u32>, ROW_BLOCKS>;
 
-// The four rows of vector `quad`.
-fn rows_of(quad: u32) -> vec4<u32> { return quad / 8u * 32u + quad % 8u + vec4<u32>(0u, 8u, 16u, 24u); }
-
 fn place_rows(rows: Rows, value: vec4<f32>) { tiles.rows[rows.k % TILE_K * ROW_STEP + rows.quad] = vec4<f16>(value); }
 
 // What rows of a block become halves by.
@@ -50,15 +38,7 @@ fn row_scale(block: u32) -> f32 {
     return scale_of(block);
 }
 
-fn store_columns(columns: Columns, fetched: Fetched) {
-    let x = unpack2x16float(fetched.raw.x);
-    let y = unpack2x16float(fetched.raw.y);
-    let z = unpack2x16float(fetched.raw.z);
-    let w = unpack2x16float(fetched.raw.w);
-    let place = 2u * columns.row * COLUMN_STEP_K + columns.quad;
-    tiles.columns[place] = vec4<f16>(vec4<f32>(x.x, y.x, z.x, w.x));
-    tiles.columns[place + COLUMN_STEP_K] = vec4<f16>(vec4<f32>(x.y, y.y, z.y, w.y));
-}
+fn place_column(k: u32, quad: u32, value: vec4<f32>) { tiles.columns[k * COLUMN_STEP_K + quad] = vec4<f16>(value); }
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -67,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let z = group.z / params.parts;
     let part = group.z % params.parts;
     let k_first = part * params.part;
-    let k_end = min(k_first + params.part, terms_of_sum());
+    let k_end = min(k_first + params.part, params.k);
 
     if (local < ROW_BLOCKS) { atomicStore(&largest[local], 0u); }
     workgroupBarrier();

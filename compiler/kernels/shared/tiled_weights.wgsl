@@ -22,22 +22,24 @@ struct Fetched {
 
 fn columns_at(z: u32, first_column: u32, index: u32) -> Columns {
     let texel = index % TILE_TEXELS;
-    let panels = (params.n_count + PANEL - 1u) / PANEL;
-    let rows = (terms_of_sum() + DEPTH - 1u) / DEPTH;
+    let last_panel = (params.n_count - 1u) / PANEL;
     let panel = texel / (TILE_K / DEPTH * PANEL_QUADS);
-    let head = weights_of(z) + min(first_column / PANEL + panel, panels - 1u) *
-               (head_texels(terms_of_sum()) + rows * PANEL_QUADS);
+    let head = weights_of(z) + min(first_column / PANEL + panel, last_panel) * panel_texels();
     let quad = index % PANEL_QUADS;
-    return Columns(texel / PANEL_QUADS % (TILE_K / DEPTH), panel * PANEL_QUADS + quad, head,
-                   head + head_texels(terms_of_sum()) + quad);
+    return Columns(texel / PANEL_QUADS % (TILE_K / DEPTH), panel * PANEL_QUADS + quad, head, head + head_texels(params.k) + quad);
 }
 
 fn fetched_columns(columns: Columns, k: u32, before: Fetched, is_first: bool) -> Fetched {
-    let k_end = terms_of_sum();
     var fetched = before;
-    fetched.raw = panel_texel(columns.base, k / DEPTH + columns.row, (k_end + DEPTH - 1u) / DEPTH);
+    fetched.raw = panel_texel(columns.base, k / DEPTH + columns.row);
     if (is_first || new_block(k)) {
-        fetched.scale = scale_at(columns.head, min(k + columns.row * DEPTH, k_end - 1u), columns.quad % PANEL_QUADS);
+        fetched.scale = scale_at(columns.head, min(k + columns.row * DEPTH, params.k - 1u), columns.quad % PANEL_QUADS);
     }
     return fetched;
+}
+
+fn store_columns(columns: Columns, fetched: Fetched) {
+    for (var step = 0u; step < DEPTH; step += 1u) { // unroll
+        place_column(columns.row * DEPTH + step, columns.quad, scaled(decoded(fetched.raw, step), fetched.scale));
+    }
 }

@@ -1,9 +1,7 @@
 // weights_plain.wgsl -- what weights without scales are to kernels that scale them: nothing is read, nothing changes.
 
 // What belongs to the four columns of a texel beside their codes.
-struct Scale {
-    none: u32,
-}
+alias Scale = u32;
 
 // Texels in front of a panel of so many k.
 fn head_texels(k: u32) -> u32 { return 0u; }

@@ -18,25 +18,22 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let z = group.z;
     let m = group.x * TILE_M + (local.x >> 3u) * (8u * ROWS) + (local.x & 7u);
     let panel = (group.y * 4u + local.y) * PANELS;
-    let active_invocation = m < rows_of_product() && panel * PANEL < params.n_count;
+    let active_invocation = m < params.m && panel * PANEL < params.n_count;
     let pages = page_size();
     var row: array<Row, ROWS>; // registers
-    for (var r = 0u; r < ROWS; r += 1u) { row[r] = row_at(z, min(m + r * 8u, rows_of_product() - 1u)); } // unroll
-    let terms = terms_of_sum();
-    let rows = (terms + DEPTH - 1u) / DEPTH;
-    let panel_texels = head_texels(terms) + rows * PANEL_QUADS;
+    for (var r = 0u; r < ROWS; r += 1u) { row[r] = row_at(z, min(m + r * 8u, params.m - 1u)); } // unroll
     // Texels from the first panel to another. Invocations with fewer panels left read their first one again.
     var away: array<u32, PANELS>; // registers
     for (var p = 0u; p < PANELS; p += 1u) { // unroll
-        away[p] = select(0u, p * panel_texels, (panel + p) * PANEL < params.n_count);
+        away[p] = select(0u, p * panel_texels(), (panel + p) * PANEL < params.n_count);
     }
 
     var acc: array<array<vec4<f32>, PANELS * PANEL_QUADS>, ROWS>; // registers
 
     // An invocation without work has an empty loop instead of an early return.
-    let head = weights_of(z) + panel * panel_texels;
-    var texel = head + head_texels(terms);
-    let texel_end = texel + select(0u, rows * PANEL_QUADS, active_invocation);
+    let head = weights_of(z) + panel * panel_texels();
+    var texel = head + head_texels(params.k);
+    let texel_end = texel + select(0u, panel_rows() * PANEL_QUADS, active_invocation);
     var k = 0u;
     var term = Term();
     var scale: array<Scale, PANELS * PANEL_QUADS>; // registers
@@ -54,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             }
         }
         for (var step = 0u; step < DEPTH; step += 1u) { // unroll 1
-            let inside = DEPTH == 1u || k + step < terms;
+            let inside = DEPTH == 1u || k + step < params.k;
             var xs: array<f32, ROWS>; // registers
             for (var r = 0u; r < ROWS; r += 1u) { xs[r] = x_at(row[r], term, inside); } // unroll
             for (var q = 0u; q < PANELS * PANEL_QUADS; q += 1u) { // unroll

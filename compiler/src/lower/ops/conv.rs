@@ -251,6 +251,8 @@ impl Convolution<'_> {
                     .set("weight_group_stride", group_texels as usize)
                     .set("page_shift", page.texels().trailing_zeros())
                     .set("channels", channels)
+                    .set("m", g.pixels())
+                    .set("k", taps)
                     .set("x_offset", x_offset)
                     .set("x_scale", self.x_scale)
                     .set("parts", self.parts.count)
