@@ -163,26 +163,7 @@ pub fn compile(
 ) -> Result<Compiled, CompileError> {
     let prepared = prepare(model, options, progress)?;
     check_outputs(&prepared.files(), &[Named::new("the output", output)])?;
-
-    progress(Progress::Stage("optimise, schedule"));
-    let solution = solution(&prepared, options)?;
-
-    let test = match &options.golden {
-        Some(source) => {
-            progress(Progress::Stage("golden"));
-            let mixed = options.precision.goal.is_some();
-            let made = (&solution.graph, &solution.program);
-            Some(golden(model, &options.import, made, source, options.weights, mixed)?)
-        }
-        None => None,
-    };
-
-    progress(Progress::Stage("pack"));
-    let plan = &solution.assembled.plan;
-    let summary = bundle::write(output, &solution.program, plan, test.as_ref(), &mut |done, total| {
-        progress(Progress::Writing(done, total));
-    })?;
-    Ok(compiled(solution, summary))
+    finish(&prepared, options, Target::Bundle { output, model: Some(model) }, progress)
 }
 
 /// Compiles `model` into a file beside `output` that is to be linked.
@@ -197,13 +178,8 @@ pub fn compile_scratch(
 ) -> Result<ScratchFile, CompileError> {
     let prepared = prepare(model, options, progress)?;
     check_outputs(&prepared.files(), &[Named::new("the output", output)])?;
-    progress(Progress::Stage("optimise, schedule"));
-    let solution = solution(&prepared, options)?;
-    progress(Progress::Stage("pack"));
     let scratch = ScratchFile::beside(output)?;
-    bundle::write_scratch(&scratch, &solution.program, &solution.assembled.plan, &mut |done, total| {
-        progress(Progress::Writing(done, total));
-    })?;
+    finish(&prepared, options, Target::Scratch(&scratch), progress)?;
     Ok(scratch)
 }
 
@@ -217,15 +193,51 @@ pub fn compile_prepared(
     options: &CompileOptions,
 ) -> Result<Compiled, CompileError> {
     check("the caller", &prepared.graph)?;
-    let solution = solution(prepared, options)?;
-    let summary = bundle::write(output, &solution.program, &solution.assembled.plan, None, &mut |_, _| ())?;
-    Ok(compiled(solution, summary))
+    finish(prepared, options, Target::Bundle { output, model: None }, &mut |_| ())
 }
 
-fn compiled(solution: Solution, summary: Summary) -> Compiled {
+/// Where a bundle goes.
+enum Target<'a> {
+    /// To its file, with a self-test if one is asked for and the model is there to make it of.
+    Bundle { output: &'a Path, model: Option<&'a Path> },
+    /// To a file that is to be linked, without a self-test.
+    Scratch(&'a ScratchFile),
+}
+
+/// Search, golden and write: what follows import, whatever is made.
+fn finish(
+    prepared: &Prepared,
+    options: &CompileOptions,
+    target: Target<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Compiled, CompileError> {
+    progress(Progress::Stage("optimise, schedule"));
+    let solution = solution(prepared, options)?;
+    let (program, plan) = (&solution.program, &solution.assembled.plan);
+    let summary = match target {
+        Target::Bundle { output, model } => {
+            let test = match (&options.golden, model) {
+                (Some(source), Some(model)) => {
+                    progress(Progress::Stage("golden"));
+                    let mixed = options.precision.goal.is_some();
+                    let made = (&solution.graph, program);
+                    Some(golden(model, &options.import, made, source, options.weights, mixed)?)
+                }
+                (None, _) | (_, None) => None,
+            };
+            progress(Progress::Stage("pack"));
+            let writing = &mut |done, total| progress(Progress::Writing(done, total));
+            bundle::write(output, program, plan, test.as_ref(), writing)?
+        }
+        Target::Scratch(file) => {
+            progress(Progress::Stage("pack"));
+            let writing = &mut |done, total| progress(Progress::Writing(done, total));
+            bundle::write_scratch(file, program, plan, writing)?
+        }
+    };
     let Solution { optimized, assembled, fusion, precision, .. } = solution;
     let solver = assembled.schedule.report;
-    Compiled { plan: assembled.plan, summary, solver, optimize: optimized, fusion, precision }
+    Ok(Compiled { plan: assembled.plan, summary, solver, optimize: optimized, fusion, precision })
 }
 
 /// The best plan. Refuses what the device cannot hold or bind, and what breaks the rules of the format.

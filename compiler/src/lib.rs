@@ -14,6 +14,8 @@ pub mod import;
 pub mod kernels;
 pub mod link;
 pub mod lower;
+#[cfg(test)]
+mod messages;
 mod narrow;
 mod operators;
 pub mod optimize;

@@ -144,7 +144,7 @@ pub enum IndexBinary {
 #[expect(missing_docs, reason = "the fields are described by the messages")]
 pub enum BrokenIndices {
     /// No operands, or too many.
-    #[error("its indices have {operands} operands; they have 1 to {MAX_OPERANDS}")]
+    #[error("its indices have {operands} operands; 1 to {MAX_OPERANDS} are allowed")]
     Operands { operands: usize },
     /// A constant that is too long.
     #[error("operand {operand} of its indices has {elements} elements, more than {MAX_CONSTANT_ELEMENTS}")]
@@ -153,7 +153,7 @@ pub enum BrokenIndices {
     #[error("its indices have {tables} tables, more than {MAX_TABLES}")]
     Tables { tables: usize },
     /// A table without numbers, or with too many.
-    #[error("table {table} of its indices has {elements} numbers; they have 1 to {MAX_TABLE_ELEMENTS}")]
+    #[error("table {table} of its indices has {elements} numbers; 1 to {MAX_TABLE_ELEMENTS} are allowed")]
     Table { table: usize, elements: usize },
     /// An operand with other places than the first.
     #[error("operand {operand} of its indices has another shape than the first")]

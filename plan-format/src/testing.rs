@@ -8,6 +8,7 @@ pub(crate) mod device;
 pub(crate) mod forge;
 pub mod fuzz;
 pub mod linked;
+pub mod messages;
 pub mod mutate;
 pub mod random;
 

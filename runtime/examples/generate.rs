@@ -2,7 +2,7 @@
 //!
 //! Entries take `input_ids` and `attention_mask`, one of them one token; docs/networks.md says how they are made.
 
-use flashmem_runtime::{Error, NetworkInfo, Session, Tensor};
+use flashmem_runtime::{Error, NetworkInfo, RunRequest, Session, Tensor};
 
 /// A session in the middle of a text.
 struct Generator {
@@ -32,13 +32,11 @@ impl Generator {
             let (piece, rest) = tokens.split_at(size(entry, "input_ids"));
             (tokens, self.length) = (rest, self.length + piece.len());
             let mask: Vec<i64> = (0..size(entry, "attention_mask")).map(|i| i64::from(i < self.length)).collect();
-            let outputs = self.session.run_network(
-                &entry.name,
-                &[
-                    ("input_ids", Tensor::from_i64(&[1, piece.len() as u64], piece)),
-                    ("attention_mask", Tensor::from_i64(&[1, mask.len() as u64], &mask)),
-                ],
-            )?;
+            let inputs = [
+                ("input_ids", Tensor::from_i64(&[1, piece.len() as u64], piece)),
+                ("attention_mask", Tensor::from_i64(&[1, mask.len() as u64], &mask)),
+            ];
+            let outputs = self.session.run(RunRequest::new(&inputs).with_network(&entry.name))?;
             let logits = outputs.get("logits").and_then(Tensor::as_f32).unwrap_or_default();
             let last = &logits[logits.len() - logits.len() / piece.len()..];
             let likely = (0..last.len()).max_by(|a, b| last[*a].total_cmp(&last[*b]).then(b.cmp(a)));

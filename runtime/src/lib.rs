@@ -29,6 +29,8 @@ mod device;
 mod io;
 mod loaded;
 mod lock;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod messages;
 #[cfg(feature = "npz")]
 pub mod npz;
 mod pages;

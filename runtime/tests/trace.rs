@@ -3,7 +3,7 @@
 mod support;
 
 use flashmem_plan_format::testing;
-use flashmem_runtime::{Options, Outputs, Session, Tensor};
+use flashmem_runtime::{Options, Outputs, RunRequest, Session, Tensor};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use support::{Product, open_with};
@@ -165,7 +165,7 @@ fn runs_of_several_networks_are_traced() {
         if let Some(next) = order.get(index + 1) {
             session.next(next).unwrap();
         }
-        session.run_network(network, &inputs).unwrap();
+        session.run(RunRequest::new(&inputs).with_network(network)).unwrap();
     }
     let (lanes, _) = parse(&session.trace().unwrap());
     assert_nested(&lanes);

@@ -532,7 +532,7 @@ fn a_text_goes_on_in_two_sessions() -> anyhow::Result<()> {
     // The tokens of the original are still there: a mask of fewer ones goes back to them.
     fork.copy_states_from(&mut session)?;
     let at = prompt.len() + 7;
-    let outputs = fork.run_network("decode", &step(Cache::Appended, whole.0[7], at as u64))?;
+    let outputs = fork.run(RunRequest::new(&step(Cache::Appended, whole.0[7], at as u64)).with_network("decode"))?;
     assert_eq!(floats(outputs.get("logits").expect("the model has them")), whole.1[8]);
     Ok(())
 }

@@ -35,6 +35,12 @@ struct Member {
     outputs: Outputs,
 }
 
+impl Member {
+    fn request(&self) -> RunRequest<'_> {
+        RunRequest::new(&self.inputs).with_network(&self.name)
+    }
+}
+
 fn member(folder: &Path, context: &Context, name: &str) -> anyhow::Result<Member> {
     let (model, bundle) = (models("tiny").join(format!("{name}.onnx")), folder.join(format!("{name}.fmplan")));
     compile_quietly(&model, &bundle, &CompileOptions { page_bytes: Some(PAGE_BYTES), ..options(Encoding::F16) })?;
@@ -93,16 +99,20 @@ fn run_at_random(session: &mut Session, members: &[Member], seed: u64, runs: u32
             0 => {
                 let token = CancelToken::new();
                 token.cancel();
-                let request = RunRequest::new(&member.inputs).with_cancel(&token);
-                let cancelled = session.run_network(&member.name, request);
+                let request = RunRequest::new(&member.inputs).with_network(&member.name).with_cancel(&token);
+                let cancelled = session.run(request);
                 assert!(matches!(cancelled, Err(Error::Cancelled { .. })), "{cancelled:?}");
             }
-            1 => drop(session.run_network_async(&member.name, &member.inputs)),
+            1 => drop(session.run_async(member.request())),
             2 => session.trim()?,
-            3 => drop(session.run_network(&member.name, &member.inputs[1..]).expect_err("an input is missing")),
+            3 => drop(
+                session
+                    .run(RunRequest::new(&member.inputs[1..]).with_network(&member.name))
+                    .expect_err("an input is missing"),
+            ),
             _ => {}
         }
-        let outputs = session.run_network(&member.name, &member.inputs)?;
+        let outputs = session.run(member.request())?;
         assert!(outputs == member.outputs, "run {run}: `{}` gives other bits than its own bundle", member.name);
         current = next;
     }
@@ -153,7 +163,7 @@ fn a_read_that_fails_leaves_all_networks_right() -> anyhow::Result<()> {
     of_members(&members, &output, Some(least + 3 * PAGE_BYTES))?;
     let source = Injector::new(&std::fs::read(&output)?);
     let mut session = Session::builder(Source::Blocking(source.clone())).on(&context).open()?;
-    let run = |session: &mut Session, member: &Member| session.run_network(&member.name, &member.inputs);
+    let run = |session: &mut Session, member: &Member| session.run(member.request());
     for round in 0..2 {
         let before = source.reads();
         for member in &members {
@@ -243,12 +253,13 @@ fn a_prompt_at_once_and_tokens_one_by_one_share_a_cache() -> anyhow::Result<()> 
                 let mut read = 0;
                 if at_once {
                     session.next("decode")?;
-                    let outputs = session.run_network("prefill", &step(&prompt, 0))?;
+                    let outputs = session.run(RunRequest::new(&step(&prompt, 0)).with_network("prefill"))?;
                     (read, text) = (prompt.len(), [prompt.as_slice(), &[chosen(&outputs)]].concat());
                 }
                 while text.len() < prompt.len() + 8 {
                     session.next("decode")?;
-                    let outputs = session.run_network("decode", &step(&text[read..=read], read as u64))?;
+                    let outputs =
+                        session.run(RunRequest::new(&step(&text[read..=read], read as u64)).with_network("decode"))?;
                     read += 1;
                     if read >= text.len() {
                         text.push(chosen(&outputs));
@@ -327,8 +338,8 @@ fn what_is_handed_over_on_the_device_has_the_bits_of_the_way_through_the_host() 
             through_host.push(("encoder_hidden_states".to_owned(), hidden.clone()));
         }
         through_host.extend(sample.clone().filter(|_| position == 2).map(|value| ("sample".to_owned(), value)));
-        let expected = host.run_network(name, &through_host)?;
-        let found = device.run_network(name, RunRequest::new(&given).with_connected_outputs())?;
+        let expected = host.run(RunRequest::new(&through_host).with_network(name))?;
+        let found = device.run(RunRequest::new(&given).with_network(name).with_connected_outputs())?;
         assert!(found == expected, "step {step}: `{name}` gives other bits than through the host");
         sample = expected.get("out_sample").cloned().or(sample);
     }

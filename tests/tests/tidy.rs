@@ -3,7 +3,7 @@
 //! Looks at the text of the tree: headers, sizes, prose that names files, links, dependencies. It deliberately does not parse Rust; what
 //! clippy and rustfmt can say is theirs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -255,9 +255,7 @@ fn files_are_written_in_one_place() {
     let writes = |line: &str| WRITERS.iter().any(|writer| line.replace("OutputFile::create", "").contains(writer));
     let mut complaints = Vec::new();
     for name in files(&[".rs"]).into_iter().filter(|name| programs.iter().any(|folder| name.starts_with(folder))) {
-        // Golden files are a test's to write.
-        let golden = ["compiler/src/blessed.rs", "runtime/src/api/messages.rs"].contains(&name.as_str());
-        let is_test = golden || name.contains("/tests") || name.contains("testing");
+        let is_test = name.contains("/tests") || name.contains("testing");
         if is_test || name.starts_with("plan-format/src/files/") {
             continue;
         }
@@ -270,6 +268,38 @@ fn files_are_written_in_one_place() {
             .extend(found.map(|(line, number)| format!("{name}:{number} goes past plan-format/src/files: {line}")));
     }
     none(&complaints);
+}
+
+#[test]
+fn every_error_has_its_messages_shown() {
+    let mut complaints = Vec::new();
+    for folder in ["compiler/src/", "runtime/src/", "plan-format/src/"] {
+        let (mut enums, mut shown) = (BTreeMap::<String, usize>::new(), BTreeMap::<String, usize>::new());
+        for name in files(&[".rs"]).into_iter().filter(|name| name.starts_with(folder)) {
+            let text = read(&name);
+            for item in text.split("thiserror::Error)]\n").skip(1).filter_map(item_after_attributes) {
+                if let Some((_, declared)) = item.split_once("enum ") {
+                    *enums.entry(word(declared)).or_default() += 1;
+                }
+            }
+            for example in text.split("examples!(").skip(1).map(word) {
+                *shown.entry(example).or_default() += 1;
+            }
+        }
+        assert!(!enums.is_empty(), "{folder}: errors are declared in another form");
+        let missing = enums.iter().filter(|(name, count)| shown.get(*name).is_none_or(|shown| shown < count));
+        complaints.extend(missing.map(|(name, _)| format!("{folder}: no `examples!` of the error `{name}`")));
+    }
+    none(&complaints);
+}
+
+/// The line that declares what attributes stand in front of.
+fn item_after_attributes(text: &str) -> Option<&str> {
+    text.lines().find(|line| line.contains("enum ") || line.contains("struct "))
+}
+
+fn word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 /// Documents that say by which test a promise is kept.
@@ -374,7 +404,7 @@ fn kernels_that_add_up_say_how_exact_they_are() {
         read(name).lines().take_while(|line| line.starts_with("//")).map(str::to_owned).collect()
     };
     // A body and what bodies share may have one name.
-    let mut headers: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
+    let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in kernels.clone() {
         headers.entry(stem_of(name).expect("a file has a name")).or_default().extend(header(name));
     }

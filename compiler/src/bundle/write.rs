@@ -47,12 +47,11 @@ pub fn write_scratch(
     program: &Program,
     plan: &Plan,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<(), BundleError> {
+) -> Result<Summary, BundleError> {
     let out = BufWriter::new(scratch.file());
     let mut writer = BundleWriter::new(out, plan, &program.constants, None)?;
     push(&mut writer, program, plan, progress)?;
-    writer.finish_into()?;
-    Ok(())
+    Ok(writer.finish_into()?.1)
 }
 
 /// All rows and pages.

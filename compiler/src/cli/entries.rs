@@ -1,7 +1,7 @@
 //! `--entry`: one model at several sizes in one bundle.
 
 use super::args::CompileArgs;
-use super::error::{Usage, about};
+use super::error::{Stopped, about};
 use super::{link, parse, progress_bar};
 use anyhow::{Context as _, ensure};
 use flashmem_compiler::compile::{CompileOptions, Progress};
@@ -13,14 +13,9 @@ use flashmem_plan_format::linked::MAX_NETWORKS;
 use std::path::Path;
 
 /// Compiles all entries into one bundle, and prints what that needs.
-pub fn run(
-    args: &CompileArgs,
-    model: &Path,
-    output: &Path,
-    options: &CompileOptions,
-) -> Result<(), Result<anyhow::Error, Usage>> {
-    let entries = entries(&args.entry, &options.import).map_err(|error| Err(Usage(error)))?;
-    let link = link_options(args, &entries, options).map_err(|error| Err(Usage(error)))?;
+pub fn run(args: &CompileArgs, model: &Path, output: &Path, options: &CompileOptions) -> Result<(), Stopped> {
+    let entries = entries(&args.entry, &options.import).map_err(Stopped::Usage)?;
+    let link = link_options(args, &entries, options).map_err(Stopped::Usage)?;
     let bar = progress_bar(args.plan.quiet);
     let made = compile_entries(model, output, &entries, (options, &link), &mut |entry, progress| match progress {
         Progress::Stage(stage) => {
@@ -32,7 +27,7 @@ pub fn run(
         }
     });
     bar.finish_and_clear();
-    let report = made.map_err(|error| Ok(told(model, error)))?;
+    let report = made.map_err(|error| told(model, error))?;
     if !args.plan.quiet {
         link::print(output, &report);
     }

@@ -2,11 +2,29 @@
 
 use flashmem_compiler::compile::CompileError;
 use flashmem_compiler::import::ImportError;
+use flashmem_plan_format::files::FileError;
 use std::path::Path;
 
-/// Wrong usage that clap cannot see.
+/// Why a task ends without what it was for.
 #[derive(Debug)]
-pub struct Usage(pub anyhow::Error);
+pub enum Stopped {
+    /// Wrong usage that clap cannot see.
+    Usage(anyhow::Error),
+    /// The input or the plan is at fault.
+    Fault(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Stopped {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Fault(error)
+    }
+}
+
+impl From<FileError> for Stopped {
+    fn from(error: FileError) -> Self {
+        Self::Fault(error.into())
+    }
+}
 
 /// An error about a model, behind the model's path, unless the error names that file itself.
 pub fn about(model: &Path, error: impl Into<CompileError>) -> anyhow::Error {

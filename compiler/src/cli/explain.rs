@@ -4,7 +4,7 @@
 //! its first bytes.
 
 use super::args::ExplainArgs;
-use super::error::{Usage, about};
+use super::error::{Stopped, about};
 use super::link::sequence;
 use super::plan_args::{options, read_files, stored_as};
 use super::progress_bar;
@@ -24,13 +24,13 @@ const BUNDLE_MAGIC: [u8; 8] = *b"\x89FMPLAN\n";
 
 /// Explains a model or a bundle.
 #[expect(clippy::result_large_err, reason = "one error ends a compilation, and none is on a hot path")]
-pub fn explain(args: &ExplainArgs) -> Result<(), Result<anyhow::Error, Usage>> {
+pub fn explain(args: &ExplainArgs) -> Result<(), Stopped> {
     let mut read = read_files("the model or bundle", &args.subject, &args.plan);
-    check_report(args, &read).map_err(|e| Ok(e.into()))?;
-    if is_bundle(&args.subject).map_err(Ok)? {
+    check_report(args, &read)?;
+    if is_bundle(&args.subject)? {
         let device = args.plan.device.as_deref().map(DeviceProfile::load).transpose();
-        let profile = device.context("--device").map_err(|e| Err(Usage(e)))?;
-        return explain_bundle(args, profile.as_ref()).map_err(Ok);
+        let profile = device.context("--device").map_err(Stopped::Usage)?;
+        return Ok(explain_bundle(args, profile.as_ref())?);
     }
     let options = options(&args.plan, args.budget.as_deref(), &args.subject)?;
     let bar = progress_bar(args.plan.quiet);
@@ -46,10 +46,10 @@ pub fn explain(args: &ExplainArgs) -> Result<(), Result<anyhow::Error, Usage>> {
         plan(&prepared, &options)
     });
     bar.finish_and_clear();
-    let planned = planned.map_err(|e| Ok(about(&args.subject, e)))?;
+    let planned = planned.map_err(|e| about(&args.subject, e))?;
     let mut subject = Subject::of_planned(&planned, &options.profile);
     subject.notes.push(format!("Weights are stored as {}.", stored_as(&args.plan, &options)));
-    show_subject(args, &subject).map_err(Ok)
+    Ok(show_subject(args, &subject)?)
 }
 
 /// Refuses a report that would overwrite what is read.

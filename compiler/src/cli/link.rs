@@ -1,7 +1,7 @@
 //! `flashmem-compile link`: bundles of one network each become one of several, and what that needs is printed.
 
 use super::args::{LinkArgs, StatesArg};
-use super::error::Usage;
+use super::error::Stopped;
 use super::progress_bar;
 use anyhow::{Context as _, bail, ensure};
 use flashmem_compiler::link::{ConnectionRequest, LinkInput, LinkOptions, LinkReport, NetworkReport, link};
@@ -16,12 +16,12 @@ use std::path::Path;
 const MAX_SEQUENCE: usize = 1_000_000;
 
 /// Links.
-pub fn run(args: &LinkArgs) -> Result<(), Result<anyhow::Error, Usage>> {
-    let (inputs, options) = parsed(args).map_err(|error| Err(Usage(error)))?;
+pub fn run(args: &LinkArgs) -> Result<(), Stopped> {
+    let (inputs, options) = parsed(args).map_err(Stopped::Usage)?;
     let read: Vec<_> = inputs.iter().map(|input| Named::new("a bundle", &input.path)).collect();
     let writable =
         OutputFile::check(&args.output).and_then(|()| check_outputs(&read, &[Named::new("the output", &args.output)]));
-    writable.map_err(|error| Ok(error.into()))?;
+    writable?;
     let bar = progress_bar(args.quiet);
     bar.set_message("link");
     let linked = link(&inputs, &args.output, &options, &mut |done, total| {
@@ -29,7 +29,7 @@ pub fn run(args: &LinkArgs) -> Result<(), Result<anyhow::Error, Usage>> {
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    let report = linked.map_err(|error| Ok(error.into()))?;
+    let report = linked.map_err(anyhow::Error::from)?;
     if !args.quiet {
         print(&args.output, &report);
     }

@@ -3,7 +3,7 @@
 //! Others script against these names. It deliberately looks at the model only for what its file decides: the stored precision,
 //! and inputs to calibrate with.
 
-use super::error::{Usage, about};
+use super::error::{Stopped, about};
 use super::{npz, parse};
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
@@ -130,12 +130,8 @@ pub struct PlanArgs {
 const DEFAULT_MAX_ERROR: f64 = 0.01;
 
 /// Options of a plan, without a self-test. Wrong usage is found before the model is looked at.
-pub fn options(
-    args: &PlanArgs,
-    budget: Option<&str>,
-    model: &Path,
-) -> Result<CompileOptions, Result<anyhow::Error, Usage>> {
-    let options = usual_options(args, budget).map_err(|e| Err(Usage(e)))?;
+pub fn options(args: &PlanArgs, budget: Option<&str>, model: &Path) -> Result<CompileOptions, Stopped> {
+    let options = usual_options(args, budget).map_err(Stopped::Usage)?;
     let weights = match args.weights {
         Some(WeightsArg::F32) => Encoding::F32,
         Some(WeightsArg::F16) => Encoding::F16,
@@ -143,9 +139,9 @@ pub fn options(
         Some(WeightsArg::Q4) => Encoding::Q4,
         // What is not stored in blocks and not in f32 is in f16.
         Some(WeightsArg::Auto) => Encoding::F16,
-        None => stored_precision(model).map_err(|e| Ok(about(model, e)))?,
+        None => stored_precision(model).map_err(|e| about(model, e))?,
     };
-    let samples = samples(args, model, &options).map_err(Ok)?;
+    let samples = samples(args, model, &options)?;
     let precision = PrecisionOptions { weighed: !samples.is_empty(), samples, ..options.precision };
     Ok(CompileOptions { weights, precision, ..options })
 }

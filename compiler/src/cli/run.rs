@@ -1,7 +1,7 @@
 //! The program: which task the arguments name, and the task of compiling.
 
 use super::args::{self, Cli, CompileArgs};
-use super::error::{Usage, about};
+use super::error::{Stopped, about};
 use super::plan_args::{options, read_files, stored_as};
 use super::{entries, explain, inspect, link, npz, ops, progress_bar, sweep};
 use clap::Parser as _;
@@ -21,7 +21,9 @@ pub fn main() -> ExitCode {
     handle_signals();
     let cli = Cli::parse();
     let result = match cli.command {
-        Some(args::Command::Inspect { bundle, json, verify }) => inspect::inspect(&bundle, json, verify).map_err(Ok),
+        Some(args::Command::Inspect { bundle, json, verify }) => {
+            inspect::inspect(&bundle, json, verify).map_err(Stopped::from)
+        }
         Some(args::Command::Explain(args)) => explain::explain(&args),
         Some(args::Command::Sweep(args)) => sweep::sweep(&args),
         Some(args::Command::Link(args)) => link::run(&args),
@@ -37,11 +39,11 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Ok(error)) => {
+        Err(Stopped::Fault(error)) => {
             errln!("error: {error:#}");
             ExitCode::from(1)
         }
-        Err(Err(Usage(error))) => {
+        Err(Stopped::Usage(error)) => {
             errln!("error: {error:#}\n\nFor more information, try '--help'.");
             ExitCode::from(2)
         }
@@ -54,7 +56,7 @@ fn handle_signals() {
     let _ = flashmem_plan_format::files::interrupt::handle_signals();
 }
 
-fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
+fn run_compile(args: &CompileArgs) -> Result<(), Stopped> {
     let model = args.model.clone().expect("clap requires the model when there is no other task");
     let output = args.output.clone().unwrap_or_else(|| model.with_extension("fmplan"));
     let mut options = options(&args.plan, args.budget.as_deref(), &model)?;
@@ -63,9 +65,9 @@ fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
         args.golden.as_deref().filter(|path| !path.is_empty()).map(|path| Named::new("--golden", Path::new(path))),
     );
     let writable = OutputFile::check(&output).and_then(|()| check_outputs(&read, &[Named::new("the output", &output)]));
-    writable.map_err(|e| Ok(e.into()))?;
+    writable?;
     options.import.check_indices = args.check_indices;
-    options.golden = golden_source(args, &model, &options).map_err(Ok)?;
+    options.golden = golden_source(args, &model, &options)?;
     if !args.entry.is_empty() {
         return entries::run(args, &model, &output, &options);
     }
@@ -79,7 +81,7 @@ fn run_compile(args: &CompileArgs) -> Result<(), Result<anyhow::Error, Usage>> {
         }
     });
     bar.finish_and_clear();
-    let compiled = result.map_err(|e| Ok(about(&model, e)))?;
+    let compiled = result.map_err(|e| about(&model, e))?;
     if !args.plan.quiet {
         report(&compiled, &output, &stored_as(&args.plan, &options), started.elapsed());
     }

@@ -5,7 +5,7 @@
 //! JSON to standard output.
 
 use super::args::SweepArgs;
-use super::error::{Usage, about};
+use super::error::{Stopped, about};
 use super::plan_args::{PlanArgs, WeightsArg, options, read_files, stored_as};
 use anyhow::{Context as _, ensure};
 use clap::ValueEnum as _;
@@ -24,15 +24,15 @@ use std::time::Duration;
 const MAX_POINTS: usize = 64;
 
 /// Plans a model for every budget.
-pub fn sweep(args: &SweepArgs) -> Result<(), Result<anyhow::Error, Usage>> {
-    let budgets = budgets(&args.budgets, args.points).context("--budgets").map_err(|e| Err(Usage(e)))?;
-    let precisions = precisions(args).map_err(|e| Err(Usage(e)))?;
+pub fn sweep(args: &SweepArgs) -> Result<(), Stopped> {
+    let budgets = budgets(&args.budgets, args.points).context("--budgets").map_err(Stopped::Usage)?;
+    let precisions = precisions(args).map_err(Stopped::Usage)?;
     let all = precisions.iter().map(|plan| options(plan, None, &args.model)).collect::<Result<Vec<_>, _>>()?;
-    check_report(args, &read_files("the model", &args.model, &args.plan)).map_err(|e| Ok(e.into()))?;
+    check_report(args, &read_files("the model", &args.model, &args.plan))?;
     if let ([options], false) = (&all[..], args.plan.quiet) {
         errln!("weights: {}", stored_as(&args.plan, options));
     }
-    show(args, &plan_all(args, &all, &budgets).map_err(Ok)?).map_err(Ok)
+    Ok(show(args, &plan_all(args, &all, &budgets)?)?)
 }
 
 /// The arguments of a plan for each precision.

@@ -33,7 +33,7 @@ pub struct Block {
 
 /// Parameters do not fit the block of their kernel: a mistake of lowering or of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("kernel {kernel:?}: parameter `{name}` {mistake}")]
+#[error("kernel {}: parameter `{name}` {mistake}", kernel.name())]
 pub struct ParamError {
     /// The kernel.
     pub kernel: Kernel,
@@ -72,7 +72,7 @@ pub enum ParamMistake {
         found: Kind,
     },
     /// A mode has another number in the kernel, or none.
-    #[error("is the mode {code} = {claimed}, which is {found:?} in the kernel")]
+    #[error("is the mode {code} = {claimed}, which {}", in_kernel(*found))]
     Code {
         /// Name of the mode.
         code: &'static str,
@@ -84,6 +84,11 @@ pub enum ParamMistake {
     /// A size needs more than 32 bits.
     #[error("is beyond 32 bits")]
     TooLarge,
+}
+
+/// What a kernel says of a mode.
+fn in_kernel(value: Option<u32>) -> String {
+    value.map_or_else(|| "the kernel does not have".to_owned(), |value| format!("is {value} in the kernel"))
 }
 
 impl Block {

@@ -202,7 +202,7 @@ impl Body<'_> {
         match (operand, self.kernel.hook()) {
             (Operand::Input(0), Hook::Epilogue) => "value".to_owned(),
             (Operand::Input(0), Hook::ScoreMask) => "score".to_owned(),
-            (Operand::Input(i), _) => format!("x{i}"),
+            (Operand::Input(i), Hook::None | Hook::Epilogue | Hook::Pointwise | Hook::ScoreMask) => format!("x{i}"),
             (Operand::Result(i), _) => format!("r{i}"),
         }
     }

@@ -9,7 +9,7 @@ use crate::kernels::{Hook, Kernel};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EmitError {
     /// An element-wise function has no form for a type.
-    #[error("kernel {kernel:?}: {function} has no form for {dtype:?}")]
+    #[error("kernel {}: {function} has no form for {dtype:?}", kernel.name())]
     Unsupported {
         /// The kernel.
         kernel: Kernel,
@@ -19,7 +19,7 @@ pub enum EmitError {
         dtype: Dtype,
     },
     /// The kernel needs an expression and has none, or has one and takes none.
-    #[error("kernel {kernel:?} links {hook:?}, which does not fit its expression: {reason}")]
+    #[error("kernel {} links {hook:?}, which does not fit its expression: {reason}", kernel.name())]
     Expression {
         /// The kernel.
         kernel: Kernel,
@@ -29,7 +29,7 @@ pub enum EmitError {
         reason: &'static str,
     },
     /// What is marked in the kernel cannot be unrolled.
-    #[error("kernel {kernel:?}: {mistake}")]
+    #[error("kernel {}: {mistake}", kernel.name())]
     Unroll {
         /// The kernel.
         kernel: Kernel,
@@ -37,7 +37,7 @@ pub enum EmitError {
         mistake: UnrollError,
     },
     /// naga does not accept the module.
-    #[error("kernel {kernel:?} is not valid WGSL at {place}: {message}")]
+    #[error("kernel {} is not valid WGSL at {place}: {message}", kernel.name())]
     Wgsl {
         /// The kernel.
         kernel: Kernel,
@@ -47,7 +47,7 @@ pub enum EmitError {
         message: String,
     },
     /// The kernel table or the conventions say something else than the module.
-    #[error("kernel {kernel:?}: {what} should be {claimed}, the module has {found}")]
+    #[error("kernel {}: {what} should be {claimed}, the module has {found}", kernel.name())]
     Claim {
         /// The kernel.
         kernel: Kernel,

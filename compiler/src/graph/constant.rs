@@ -20,6 +20,11 @@ pub enum Dtype {
     Bool,
 }
 
+/// Type and shape of a tensor in messages: `F32 [2, 3]`.
+pub fn typed((shape, dtype): &(Vec<usize>, Dtype)) -> String {
+    format!("{dtype:?} {shape:?}")
+}
+
 /// How a constant's elements are stored in its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Storage {

@@ -4,7 +4,7 @@
 //! it is reachable (element counts of a reshape, bounds of a slice, broadcast dimensions); epilogues fit their node; inputs
 //! are inputs; the graph has no cycle. It does not check what an operator computes. It returns all violations.
 
-use super::constant::Dtype;
+use super::constant::{Dtype, typed};
 use super::infer::infer;
 use super::op::Op;
 use super::shape_error::ShapeError;
@@ -28,7 +28,7 @@ pub enum Violation {
         error: ShapeError,
     },
     /// The node claims another shape or type than its operator gives.
-    #[error("node `{node}`: claims {claimed:?}, its operator gives {inferred:?}")]
+    #[error("node `{node}`: claims {}, its operator gives {}", typed(claimed), typed(inferred))]
     Claim {
         /// ONNX name.
         node: String,

@@ -14,7 +14,7 @@ use super::states::StateError;
 use super::structure::Flaw;
 use super::types::Mistyped;
 use crate::graph::ShapeError;
-use crate::graph::constant::Dtype;
+use crate::graph::constant::{Dtype, typed};
 use crate::graph::verify::Violation;
 use std::path::PathBuf;
 
@@ -63,7 +63,7 @@ pub enum Unbindable {
     #[error("it is given twice")]
     GivenTwice,
     /// It is a sequence, or of another kind.
-    #[error("the input is no tensor")]
+    #[error("the input is not a tensor")]
     NoTensor,
     /// It has too many elements.
     #[error("the input has shape {shape:?}, and at most {limit} elements become constants")]
@@ -74,7 +74,7 @@ pub enum Unbindable {
         limit: u64,
     },
     /// Its element type is not ONNX's.
-    #[error("the input has element type {0}")]
+    #[error("the input has the unknown element type {0}")]
     UnknownElement(i32),
     /// Its element type does not hold the value.
     #[error("the input has element type {0}, which cannot hold it")]
@@ -324,7 +324,11 @@ pub enum ImportError {
         op: &'static str,
     },
     /// A translated node has another shape or type than was inferred.
-    #[error("node `{node}`: translated to {ours:?}, where {tract:?} was inferred: a mistake of this compiler")]
+    #[error(
+        "node `{node}`: translated to {}, where {} was inferred: a mistake of this compiler",
+        typed(ours),
+        typed(tract)
+    )]
     Disagreement {
         /// ONNX node name.
         node: String,

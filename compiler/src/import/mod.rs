@@ -52,6 +52,8 @@ mod tests;
 #[cfg(test)]
 mod tests_admission;
 #[cfg(test)]
+mod tests_errors;
+#[cfg(test)]
 mod tests_messages;
 #[cfg(test)]
 mod tests_schemas;

@@ -160,7 +160,7 @@ impl Display for Found {
             Self::Element(element) => write!(f, "{element:?}"),
             Self::Datum(datum) => write!(f, "{datum:?}"),
             Self::Dtype(dtype) => write!(f, "{dtype:?}"),
-            Self::Tensor(shape, dtype) => write!(f, "({shape:?}, {dtype:?})"),
+            Self::Tensor(shape, dtype) => write!(f, "{dtype:?} {shape:?}"),
         }
     }
 }

@@ -132,7 +132,7 @@ pub enum LinkError {
         source: ScheduleError,
     },
     /// The independent checker found violations: a mistake of the scheduler.
-    #[error("the schedule of network `{network}` violates its own rules: {violations:?}")]
+    #[error("the schedule of network `{network}` violates its own rules: {}", .violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     ScheduleInvalid {
         /// Its name.
         network: String,

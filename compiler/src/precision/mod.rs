@@ -89,7 +89,7 @@ pub enum PrecisionError {
         smallest_bytes: u64,
     },
     /// Another optimisation of the same model stores other weights.
-    #[error("the weights differ from those that were chosen for")]
+    #[error("the encodings were chosen for other weights than these")]
     OtherWeights,
     /// The graph cannot be lowered.
     #[error(transparent)]

@@ -64,7 +64,7 @@ pub enum ProblemError {
         field: &'static str,
     },
     /// A step whose time is negative or not finite.
-    #[error("step {step} takes {execute_us} us")]
+    #[error("step {step} takes {execute_us} us, not a number from 0 up")]
     ExecuteTime {
         /// Step.
         step: u32,

@@ -163,7 +163,7 @@ impl<'a> Replay<'a> {
         let work =
             self.stream.commands.iter().rposition(|c| matches!(c, Command::Load { .. } | Command::Dispatch { .. }));
         if work > self.last_submit {
-            self.violations.push(Violation::Missing { what: "submits after the last command", count: 1 });
+            self.violations.push(Violation::Missing { what: "submits are missing after the last command", count: 1 });
         }
         self.violations
     }

@@ -36,7 +36,7 @@ pub enum Violation {
         slot: u32,
     },
     /// A slot that the arena does not have.
-    #[error("command {command}: slot {slot} of {slots}")]
+    #[error("command {command}: slot {slot} is not one of {slots}")]
     SlotRange {
         /// Position in the command list.
         command: usize,
@@ -46,7 +46,7 @@ pub enum Violation {
         slots: u32,
     },
     /// More slots than allowed.
-    #[error("{what} {slots} exceeds {limit}")]
+    #[error("the {what} of {slots} slots exceeds the limit of {limit}")]
     Cap {
         /// Which number.
         what: &'static str,
@@ -90,7 +90,7 @@ pub enum Violation {
         expected: u32,
     },
     /// A dispatch whose page is not resident, or not in the slot that it was given.
-    #[error("command {command}: step {step} reads page {page} in slot {expected:?}, it is in {actual:?}")]
+    #[error("command {command}: step {step} reads page {page} in {}, and it is in {}", slot(*expected), slot(*actual))]
     NotResident {
         /// Position in the command list.
         command: usize,
@@ -141,4 +141,9 @@ pub enum Violation {
         /// End of the last step.
         end_us: f64,
     },
+}
+
+/// Where a page is, or should be.
+fn slot(slot: Option<u32>) -> String {
+    slot.map_or_else(|| "no slot".to_owned(), |slot| format!("slot {slot}"))
 }

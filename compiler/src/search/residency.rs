@@ -26,15 +26,21 @@ pub fn keep_pages(
     keep: Keep,
 ) -> Result<Assembled, BudgetError> {
     let (pages, min_slots) = (assembled.plan.page_count, assembled.plan.slot_count);
-    let (mut slots, requested) = match (keep, assembly.budget_bytes, assembly.strategy) {
+    let has_all = match assembly.strategy {
+        Strategy::PreloadAll => true,
+        Strategy::Optimal | Strategy::Greedy | Strategy::OnDemand | Strategy::AlwaysNext | Strategy::SameOpType => {
+            false
+        }
+    };
+    let (mut slots, requested) = match (keep, assembly.budget_bytes, has_all) {
         (Keep::All, _, _) => (pages, KeepPages::All),
-        (Keep::Auto, _, Strategy::PreloadAll) => (pages, KeepPages::Best),
-        (Keep::Auto, Some(budget_bytes), _) => {
+        (Keep::Auto, _, true) => (pages, KeepPages::Best),
+        (Keep::Auto, Some(budget_bytes), false) => {
             let spare = budget_bytes.saturating_sub(peak_bytes(&assembled.plan)?) / assembled.plan.page.page_bytes();
             let most = pages.min(MAX_SLOTS.max(min_slots)).min(assembly.slot_cap);
             (u64::from(min_slots).saturating_add(spare).min(u64::from(most)) as u32, KeepPages::Best)
         }
-        (Keep::Auto, None, _) | (Keep::None, _, _) => return Ok(assembled),
+        (Keep::Auto, None, false) | (Keep::None, _, _) => return Ok(assembled),
     };
     loop {
         let Some(lists) = lists(program, assembly, &assembled, slots, requested)? else { return Ok(assembled) };

@@ -174,10 +174,10 @@ pub enum WriteError {
     #[error("{constant_bytes} bytes of constants, and the networks imply {expected_bytes}")]
     Constants { constant_bytes: u64, expected_bytes: u64 },
     /// Several networks that break a rule.
-    #[error("the networks cannot be linked so")]
+    #[error("the networks cannot be linked")]
     Linked(#[source] Box<BundleError>),
     /// A section cannot be made.
-    #[error("section {section}")]
+    #[error("cannot make section {section}")]
     Section { section: SectionKind, source: SectionError },
     /// A section is larger than a reader accepts.
     #[error("section {section} has {length_bytes} bytes, more than the limit of {limit_bytes}")]

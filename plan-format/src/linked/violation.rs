@@ -15,10 +15,10 @@ pub enum LinkViolation {
     #[error("network {network} has a name that is empty, longer than {limit} bytes, or another network's")]
     Name { network: u32, limit: usize },
     /// Pages of different shapes cannot share an arena.
-    #[error("network {network} has pages of {rows} rows, and the first network of {expected}")]
+    #[error("network {network} has pages of {rows} rows, and the first network has pages of {expected}")]
     PageRows { network: u32, rows: u32, expected: u32 },
     /// A ring of another size.
-    #[error("network {network} has a ring of {staging_pages} pages, and others of {expected}")]
+    #[error("network {network} has a ring of {staging_pages} pages, and others have one of {expected}")]
     StagingPages { network: u32, staging_pages: u32, expected: u32 },
     /// More pages or slots than a plan may have.
     #[error("{count} {table}, more than the limit of {limit}")]
@@ -54,28 +54,30 @@ pub enum LinkViolation {
     #[error("network {network}: state {state} at offset {offset_bytes} has another type or shape than the one there")]
     StateShape { network: u32, state: u32, offset_bytes: u64 },
     /// A row table that is not the stored one.
-    #[error("network {network}: row table {table} is not table {stored} of the bundle")]
+    #[error("network {network}: row table {table} is not stored table {stored} of the bundle")]
     RowTable { network: u32, table: u32, stored: u32 },
     /// A stored row table at the wrong place, or of no network.
-    #[error("row table {table} starts at {offset_bytes} instead of {expected_bytes}, or is no network's")]
+    #[error(
+        "stored row table {table} starts at offset {offset_bytes} instead of {expected_bytes}, or belongs to no network"
+    )]
     RowTableOrder { table: u32, offset_bytes: u64, expected_bytes: u64 },
     /// A kernel source that no pipeline has.
-    #[error("no pipeline has kernel {kernel}")]
+    #[error("no pipeline uses kernel {kernel}")]
     KernelUnused { kernel: u32 },
     /// A hand-over to no network, or out of order.
     #[error(
-        "network {network}: hand-over {index} has no successor of its own, is out of order, or has more pages than that streams"
+        "network {network}: hand-over {index} has no successor of its own, is out of order, or has more pages than its successor streams"
     )]
     HandOver { network: u32, index: u32 },
     /// A connection of a port that there is not, or that is there twice.
-    #[error("connection {connection} is of no output and input, or of the same as another one")]
+    #[error("connection {connection} does not lead from an output to an input, or is there twice")]
     Connection { connection: u32 },
     /// A connection of an output that cannot be the input.
     #[error("connection {connection}: {reason}")]
     Unconnectable { connection: u32, reason: Unconnectable },
     /// Connections to one input with two places, or to two inputs with one.
     #[error(
-        "connection {connection} has its tensor at offset {offset_bytes}, which is another input's, or not the place of its own"
+        "connection {connection} has its tensor at offset {offset_bytes}, which is another input's, or not that of its own input"
     )]
     ConnectionPlace { connection: u32, offset_bytes: u64 },
     /// A device limit that is used beyond what is declared.

@@ -6,6 +6,7 @@ mod files;
 mod fuzz;
 mod hostile;
 mod linked;
+mod messages;
 mod mutations;
 mod property;
 mod replay_rules;

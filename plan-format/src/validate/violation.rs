@@ -3,7 +3,7 @@
 //! It deliberately holds no logic but the wording.
 
 use crate::implied::Limit;
-use crate::plan::Buffer;
+use crate::plan::{Buffer, MAX_PREDICTED_US};
 use crate::row_indices::BrokenIndices;
 use std::fmt;
 
@@ -67,6 +67,20 @@ pub(super) fn shown(name: &str) -> String {
     name.chars().take(SHOWN_NAME_CHARACTERS).collect()
 }
 
+/// A number of bytes that is compared with a declared one.
+fn known(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| "more than any file can have".to_owned(), |bytes| bytes.to_string())
+}
+
+/// What is wrong with a dispatch that does not read weights as its pipeline does.
+const fn weights_use(has_weights: bool) -> &'static str {
+    if has_weights {
+        "reads weights, and its pipeline does not use the weight arena"
+    } else {
+        "reads no weights, and its pipeline uses the weight arena"
+    }
+}
+
 /// A static rule that a plan breaks.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -88,7 +102,7 @@ pub enum PlanViolation {
     #[error("{place}: offset {offset_bytes} is not a multiple of 256")]
     SliceAlignment { place: Place, offset_bytes: u64 },
     /// An empty slice or one of broken elements.
-    #[error("{place}: {size_bytes} bytes are not a positive multiple of 4")]
+    #[error("{place}: a slice of {size_bytes} bytes, not a positive multiple of 4")]
     SliceSize { place: Place, size_bytes: u64 },
     /// A slice that leaves its buffer.
     #[error("{place}: {size_bytes} bytes at offset {offset_bytes} leave the {buffer:?} buffer of {buffer_bytes} bytes")]
@@ -104,7 +118,7 @@ pub enum PlanViolation {
     StateBinding { place: Place, offset_bytes: u64, size_bytes: u64 },
     /// A dispatch that writes a state which it does not update, or not alone.
     #[error(
-        "{place}: writes state {state}, which is written by one dispatch where it has no other update, else by none"
+        "{place}: writes state {state}; one dispatch writes a state without another update, and none writes the others"
     )]
     StateWritten { place: Place, state: u32 },
     /// A dispatch that reads a state before the one that changes it where it lies.
@@ -138,7 +152,7 @@ pub enum PlanViolation {
     #[error("{place}: {rows} rows of {row_bytes} bytes; a table has at least one row of 1 to {limit_bytes} bytes")]
     RowTableSize { place: Place, rows: u32, row_bytes: u64, limit_bytes: u64 },
     /// A row table that does not start where the one before ends.
-    #[error("{place}: starts at offset {offset_bytes} of the rows section, expected {expected_bytes:?}")]
+    #[error("{place}: starts at offset {offset_bytes} of the rows section, expected {}", known(*expected_bytes))]
     RowTableOffset { place: Place, offset_bytes: u64, expected_bytes: Option<u64> },
     /// Indices of a gather that cannot be computed.
     #[error("{place}: {broken}")]
@@ -179,7 +193,7 @@ pub enum PlanViolation {
     #[error("{place}: workgroups {workgroups:?} have a zero")]
     WorkgroupsZero { place: Place, workgroups: [u32; 3] },
     /// Weights without a pipeline that reads them, or the other way round.
-    #[error("{place}: reads weights: {has_weights}; its pipeline uses the weight arena: {uses_weights}")]
+    #[error("{place}: {}", weights_use(*has_weights))]
     WeightsUse { place: Place, has_weights: bool, uses_weights: bool },
     /// No pages, or too many for the slot table.
     #[error("{place}: reads {page_count} pages; a dispatch that reads weights reads 1 to {limit}")]
@@ -189,7 +203,8 @@ pub enum PlanViolation {
     PageRange { place: Place, first_page: u32, page_count: u32, total: u32 },
     /// A slot table that leaves its parameter block or is not aligned.
     #[error(
-        "{place}: slot table of {page_count} entries at offset {slots_offset_bytes} of a block of {params_bytes} bytes"
+        "{place}: its slot table of {page_count} entries at offset {slots_offset_bytes} leaves the block of {params_bytes} bytes, or is not \
+         aligned to 4"
     )]
     SlotTable { place: Place, page_count: u32, slots_offset_bytes: u32, params_bytes: u32 },
     /// A page that does not exist.
@@ -205,7 +220,7 @@ pub enum PlanViolation {
     #[error("constants of {constant_bytes} bytes, not a multiple of 4")]
     ConstantBytes { constant_bytes: u64 },
     /// More weights than the bundle stores.
-    #[error("{weight_bytes} bytes of weights in {stored_bytes:?} bytes of pages and rows")]
+    #[error("{weight_bytes} bytes of weights are declared, and pages and rows have {}", known(*stored_bytes))]
     WeightBytes { weight_bytes: u64, stored_bytes: Option<u64> },
     /// A solver gap that is no number from 0 up.
     #[error("solver gap {gap} is not a finite number from 0 up")]
@@ -214,7 +229,7 @@ pub enum PlanViolation {
     #[error("{what} {rate} is not a finite number from 0 up")]
     Rate { what: &'static str, rate: f64 },
     /// A predicted time that is no number from 0 up, or longer than any dispatch takes.
-    #[error("{place}: predicted to take {predicted_us} us")]
+    #[error("{place}: is predicted to take {predicted_us} us, not 0 to {MAX_PREDICTED_US}")]
     Predicted { place: Place, predicted_us: f64 },
     /// Memory of one kind that is not what the plan implies.
     #[error("{kind} memory is declared as {declared_bytes} bytes, and the plan implies {implied_bytes}")]

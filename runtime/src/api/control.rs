@@ -46,6 +46,7 @@ pub type ProgressFn<'a> = &'a mut (dyn FnMut(Progress) + Send);
 #[derive(Default)]
 pub struct RunRequest<'a> {
     pub(crate) inputs: Vec<(&'a str, &'a Tensor)>,
+    pub(crate) network: Option<&'a str>,
     pub(crate) progress: Option<ProgressFn<'a>>,
     pub(crate) cancel: Option<CancelToken>,
     pub(crate) connected_outputs: bool,
@@ -55,7 +56,15 @@ impl<'a> RunRequest<'a> {
     /// Nothing attached.
     pub fn new<N: AsRef<str>>(inputs: &'a [(N, Tensor)]) -> Self {
         let inputs = inputs.iter().map(|(name, tensor)| (name.as_ref(), tensor)).collect();
-        Self { inputs, progress: None, cancel: None, connected_outputs: false }
+        Self { inputs, ..Self::default() }
+    }
+
+    /// Runs one of several networks. An input that is connected takes what was handed to it last, unless a tensor is given, which
+    /// counts for this run only. Outputs that are connected stay on the device, unless they are asked for by
+    /// [`Self::with_connected_outputs`].
+    #[must_use]
+    pub fn with_network(self, name: &'a str) -> Self {
+        Self { network: Some(name), ..self }
     }
 
     /// Calls `progress` when the run starts and after every page.

@@ -4,8 +4,6 @@
 
 mod control;
 mod error;
-#[cfg(all(test, not(target_arch = "wasm32")))]
-mod messages;
 mod options;
 mod phases;
 mod stats;

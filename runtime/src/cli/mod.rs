@@ -130,10 +130,10 @@ fn run_once(
     let mut progress = progress::RunProgress::start();
     let mut update = |done| progress.update(done);
     let request = RunRequest::new(inputs).with_progress(&mut update);
-    match network {
-        Some(name) => session.run_network(name, request.with_connected_outputs()),
-        None => session.run(request),
-    }
+    session.run(match network {
+        Some(name) => request.with_network(name).with_connected_outputs(),
+        None => request,
+    })
 }
 
 /// What a run takes and gives: that of the only network, or of the named one.

@@ -12,7 +12,7 @@ use flashmem_plan_format::container::OpenedBundle;
 use flashmem_plan_format::files::{self, Named, check_outputs};
 use flashmem_plan_format::source::FileSource;
 use flashmem_plan_format::{byte_size, files::FileError};
-use flashmem_runtime::{IoMode, NetworkInfo, Options, Outputs, Session, Span, Tensor, npz};
+use flashmem_runtime::{IoMode, NetworkInfo, Options, Outputs, RunRequest, Session, Span, Tensor, npz};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -203,7 +203,7 @@ fn replay(
         let member = &mut members[position];
         let inputs: Vec<_> = member.inputs.iter().filter(|(name, _)| !handed.contains(name)).cloned().collect();
         let started = Instant::now();
-        let outputs = session.run_network(&member.info.name, &inputs);
+        let outputs = session.run(RunRequest::new(&inputs).with_network(&member.info.name));
         let ms = started.elapsed().as_secs_f64() * 1e3;
         let outputs = outputs.with_context(|| format!("run {} (`{}`) failed", run + 1, member.info.name))?;
         if handed.is_empty() && !arguments.keep_state {

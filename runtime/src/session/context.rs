@@ -79,7 +79,7 @@ impl Context {
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::Context;
-    use crate::api::{Error, Tensor};
+    use crate::api::{Error, RunRequest, Tensor};
     use crate::{Session, Source};
     use flashmem_plan_format::testing::{self, linked};
     use flashmem_plan_format::{MemorySource, OpenedBundle};
@@ -121,7 +121,7 @@ mod tests {
         let rest = held();
         assert!(rest < small, "{rest}");
         let mut second = open(&context, &several).unwrap();
-        let of_second = second.run_network("second", &inputs()).unwrap();
+        let of_second = second.run(RunRequest::new(&inputs()).with_network("second")).unwrap();
         assert!(held() <= budget_bytes);
         // The trimmed one is refused, not lost, until the other gives way.
         let refused = first.run(&inputs()).unwrap_err();
@@ -132,9 +132,12 @@ mod tests {
         assert_eq!(held(), rest + large);
         second.trim().unwrap();
         assert_eq!(first.run(&inputs()).unwrap(), expected);
-        assert!(matches!(second.run_network("second", &inputs()), Err(Error::SharedBudget { .. })));
+        assert!(matches!(
+            second.run(RunRequest::new(&inputs()).with_network("second")),
+            Err(Error::SharedBudget { .. })
+        ));
         drop(first);
-        assert_eq!(second.run_network("second", &inputs()).unwrap(), of_second);
+        assert_eq!(second.run(RunRequest::new(&inputs()).with_network("second")).unwrap(), of_second);
         drop(second);
         assert_eq!(held(), 0);
     }

@@ -36,37 +36,13 @@ impl Session {
         Ok(())
     }
 
-    /// Runs one of several networks once; otherwise as [`Session::run`]. An input that is connected takes what was handed to it last,
-    /// unless a tensor is given, which counts for this run only. Outputs that are connected stay on the device, unless
-    /// [`RunRequest::with_connected_outputs`] asks for them, too.
-    ///
-    /// # Errors
-    /// [`Error::UnknownNetwork`], [`InputError::NotHanded`](crate::InputError::NotHanded), and as for a run.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn run_network<'a>(&mut self, name: &str, request: impl Into<RunRequest<'a>>) -> Result<Outputs, Error> {
-        pollster::block_on(self.run_one(name, request.into(), true))
-    }
-
-    /// As a blocking run of one of several networks, without sleeping in the thread that polls it.
-    ///
-    /// # Errors
-    /// As for a blocking run.
-    pub async fn run_network_async<'a>(
-        &mut self,
-        name: &str,
-        request: impl Into<RunRequest<'a>>,
-    ) -> Result<Outputs, Error> {
-        self.run_one(name, request.into(), false).await
-    }
-
+    /// Runs one of several networks once.
     pub(super) async fn run_one(
         &mut self,
         name: &str,
         mut request: RunRequest<'_>,
-        may_block: bool,
+        wait: Wait,
     ) -> Result<Outputs, Error> {
-        let wait = Wait::new(self.options.timeout, may_block, request.cancel.take());
-        self.check_lost()?;
         let position = self.loaded.networks.position(name)?;
         let bundle = Arc::clone(&self.loaded.networks.list[position].bundle);
         let networks = &self.loaded.networks;
@@ -131,7 +107,7 @@ mod tests {
 
     /// Runs with all outputs.
     fn run(session: &mut Session, network: &str, inputs: &[(&'static str, Tensor)]) -> Result<Outputs, Error> {
-        session.run_network(network, RunRequest::new(inputs).with_connected_outputs())
+        session.run(RunRequest::new(inputs).with_network(network).with_connected_outputs())
     }
 
     #[test]
@@ -184,7 +160,7 @@ mod tests {
     #[test]
     fn connected_outputs_stay_on_the_device_unless_they_are_asked_for() {
         let mut session = session(bundle_of(&connected()));
-        assert_eq!(session.run_network("first", &[x(1.0), ids()]).unwrap().tensors, []);
+        assert_eq!(session.run(RunRequest::new(&[x(1.0), ids()]).with_network("first")).unwrap().tensors, []);
         let stayed = run(&mut session, "second", &[ids()]).unwrap();
         let all = run(&mut session, "first", &[x(1.0), ids()]).unwrap();
         assert_eq!(run(&mut session, "second", &[y(&all), ids()]).unwrap(), stayed);
@@ -202,12 +178,12 @@ mod tests {
         let token = CancelToken::new();
         token.cancel();
         let given = [x(1.0), ids()];
-        session.run_network("first", RunRequest::new(&given).with_cancel(&token)).unwrap_err();
+        session.run(RunRequest::new(&given).with_network("first").with_cancel(&token)).unwrap_err();
         run(&mut session, "second", &[ids()]).expect_err("the run that would have handed it over did not complete");
         let one = y(&run(&mut session, "first", &[x(1.0), ids()]).unwrap());
         // A tensor that is given counts for its run only, and a run that fails hands over nothing.
         let other = run(&mut session, "second", &[x(9.0), ids()]).unwrap();
-        session.run_network("first", RunRequest::new(&given[1..]).with_cancel(&token)).unwrap_err();
+        session.run(RunRequest::new(&given[1..]).with_network("first").with_cancel(&token)).unwrap_err();
         let handed = run(&mut session, "second", &[ids()]).unwrap();
         assert_eq!(handed, run(&mut session, "second", &[one, ids()]).unwrap());
         assert_ne!(handed, other);

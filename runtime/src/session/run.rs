@@ -53,15 +53,16 @@ pub(super) enum Condition {
 }
 
 impl Session {
-    /// Runs the model once: `session.run(&inputs)` with names and tensors, or a [`RunRequest`] that reports its progress or can
-    /// be cancelled.
+    /// Runs the model once: `session.run(&inputs)` with names and tensors, or a [`RunRequest`] that names one of several networks,
+    /// reports its progress or can be cancelled.
     ///
     /// # Errors
-    /// Inputs that do not fit, a page or row that cannot be read or fails its checksum, trouble of the device,
+    /// [`Error::UnknownNetwork`] and [`Error::NetworkNotNamed`], inputs that do not fit or were
+    /// [not handed over](crate::InputError::NotHanded), a page or row that cannot be read or fails its checksum, trouble of the device,
     /// [`Error::Cancelled`]. No output is returned then, and the session can run again unless the error says that it is lost.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run<'a>(&mut self, request: impl Into<RunRequest<'a>>) -> Result<Outputs, Error> {
-        pollster::block_on(self.run_only(request.into(), true))
+        pollster::block_on(self.run_once(request.into(), true))
     }
 
     /// As a blocking run, without sleeping in the thread that polls it. Dropping the future ends the run, and the session can
@@ -70,15 +71,21 @@ impl Session {
     /// # Errors
     /// As for a blocking run.
     pub async fn run_async<'a>(&mut self, request: impl Into<RunRequest<'a>>) -> Result<Outputs, Error> {
-        self.run_only(request.into(), false).await
+        self.run_once(request.into(), false).await
     }
 
-    pub(super) async fn run_only(&mut self, mut request: RunRequest<'_>, may_block: bool) -> Result<Outputs, Error> {
-        if !self.loaded.networks.list.is_empty() {
-            return Err(Error::NetworkNotNamed { available: self.loaded.networks.names() });
-        }
+    pub(super) async fn run_once(&mut self, mut request: RunRequest<'_>, may_block: bool) -> Result<Outputs, Error> {
         let wait = Wait::new(self.options.timeout, may_block, request.cancel.take());
         self.check_lost()?;
+        match request.network {
+            Some(name) => self.run_one(name, request, wait).await,
+            None if self.loaded.networks.list.is_empty() => self.run_only(request, wait).await,
+            None => Err(Error::NetworkNotNamed { available: self.loaded.networks.names() }),
+        }
+    }
+
+    /// Runs the only network once.
+    async fn run_only(&mut self, mut request: RunRequest<'_>, wait: Wait) -> Result<Outputs, Error> {
         let inputs = replay::bind_inputs(&self.loaded.bundle.plan, &request.inputs, &|_| None)?;
         replay::check_inputs(&self.loaded.bundle.plan, &inputs)?;
         let ports = Ports { inputs, staying: Vec::new() };

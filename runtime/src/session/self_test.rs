@@ -47,11 +47,9 @@ impl Session {
 
     async fn run_example(&mut self, example: &Example, run: u32, may_block: bool) -> Result<Outputs, Error> {
         self.reset_state()?;
-        let request = RunRequest::new(&example.inputs).with_connected_outputs();
-        let outputs = match &example.network {
-            Some(network) => self.run_one(network, request, may_block).await?,
-            None => self.run_only(request, may_block).await?,
-        };
+        let mut request = RunRequest::new(&example.inputs).with_connected_outputs();
+        request.network = example.network.as_deref();
+        let outputs = self.run_once(request, may_block).await?;
         example.check_run(run, &outputs)?;
         Ok(outputs)
     }

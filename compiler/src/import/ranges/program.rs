@@ -43,7 +43,7 @@ pub fn ranges(program: &Pointwise, inputs: &[Range]) -> (Range, Vec<u32>) {
 
 fn cast(from: Dtype, to: Dtype, x: Range) -> Range {
     match (from, to) {
-        (_, Dtype::Bool) => Range::new(0.0, 1.0),
+        (Dtype::F32 | Dtype::I32 | Dtype::Bool, Dtype::Bool) => Range::new(0.0, 1.0),
         (Dtype::F32, Dtype::I32) => Range::new(x.low.trunc(), x.high.trunc()),
         (Dtype::I32 | Dtype::Bool, Dtype::F32) => x.rounded(),
         (Dtype::F32, Dtype::F32) | (Dtype::I32 | Dtype::Bool, Dtype::I32) => x,

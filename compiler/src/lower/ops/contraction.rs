@@ -201,30 +201,39 @@ fn ordered(lowering: &mut Lowering<'_>, shape: &[usize], order: &[usize]) -> Vie
 const MAX_EPILOGUE_ROUNDS: u64 = 64;
 
 /// Whether an epilogue has loops that a device which ends them too soon should run apart.
-pub fn loops_too_long(lowering: &Lowering<'_>, epilogue: Option<&Pointwise>) -> bool {
+fn loops_too_long(lowering: &Lowering<'_>, epilogue: Option<&Pointwise>) -> bool {
     lowering.max_rounds().is_some() && epilogue.is_some_and(|program| of_program(program) > MAX_EPILOGUE_ROUNDS)
 }
 
 /// The output of a node with its epilogue linked.
 pub fn output_for(lowering: &mut Lowering<'_>, id: NodeId) -> Output {
-    let graph = lowering.graph();
-    let node = graph.node(id);
-    let own = graph.op_operand_count(id);
-    let operands = graph.operands(id);
+    let node = lowering.graph().node(id);
     let order = memory_order(lowering, id);
-    let epilogue_views: Vec<View> = operands[own..].iter().map(|o| lowering.view(*o).broadcast(&node.shape)).collect();
     let view = ordered(lowering, &node.shape, &order);
-    let mut output = Output { view, expression: node.epilogue.clone(), epilogue_views, rest: None };
+    let mut output = Output::new(lowering, id, view);
     let inputs_are_f32 =
         node.epilogue.as_ref().is_none_or(|e| e.inputs.iter().all(|d| *d == Dtype::F32) && e.dtype() == Dtype::F32);
-    let too_long = loops_too_long(lowering, output.expression.as_ref());
-    if output.epilogue_views.len() > MAX_EPILOGUE_OPERANDS || !inputs_are_f32 || too_long {
+    if !inputs_are_f32 {
         output.split_epilogue();
     }
     output
 }
 
 impl Output {
+    /// A node's result in `view`, with its epilogue linked where every kernel that links one can run it.
+    pub fn new(lowering: &mut Lowering<'_>, id: NodeId, view: View) -> Self {
+        let graph = lowering.graph();
+        let node = graph.node(id);
+        let operands = &graph.operands(id)[graph.op_operand_count(id)..];
+        let epilogue_views = operands.iter().map(|o| lowering.view(*o).broadcast(&node.shape)).collect();
+        let mut output = Self { view, expression: node.epilogue.clone(), epilogue_views, rest: None };
+        let too_long = loops_too_long(lowering, output.expression.as_ref());
+        if output.epilogue_views.len() > MAX_EPILOGUE_OPERANDS || too_long {
+            output.split_epilogue();
+        }
+        output
+    }
+
     /// Takes the epilogue out of the kernel: it will run on its own.
     pub fn split_epilogue(&mut self) {
         if let Some(expression) = self.expression.take() {

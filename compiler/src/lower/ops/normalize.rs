@@ -3,23 +3,19 @@
 //! Few long rows are cut into parts on devices with many invocations: one kernel measures the parts, another normalises.
 //! Axes that one stride cannot walk are brought together by a transposed copy; the result is then a transposed view.
 
-use super::contraction::loops_too_long;
+use super::contraction::{Output, attach_epilogue};
 use super::copy::dense;
-use super::strided::{Four, by_rows, cost, four, lanes, other_axes, single_stride, word, workgroups};
+use super::strided::{Four, by_rows, cost, four, lanes, other_axes, single_stride, workgroups};
 use crate::cost::OperatorClass;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
 use crate::graph::op::NormKind;
-use crate::graph::pointwise::Pointwise;
-use crate::kernels::Kernel;
 use crate::kernels::params::Params;
+use crate::kernels::{Kernel, MAX_EPILOGUE_OPERANDS};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::view::View;
 use crate::profile::Tiles;
-
-/// Operands that an epilogue may have.
-const MAX_OPERANDS: usize = 4;
 
 /// Rows from which on there is a workgroup for every multiprocessor, columns that keep 256 invocations busy, and parts whose
 /// moments an invocation adds up.
@@ -43,16 +39,14 @@ fn rows(outer: &[usize], axes: &[usize], x: &View, out: &View) -> Option<Rows> {
 }
 
 /// The epilogue's operand words, when the kernel can address every operand by (row, column).
-fn operand_words(program: &Pointwise, operands: &[View], outer: &[usize], axes: &[usize]) -> Option<Vec<u32>> {
-    if operands.len() > MAX_OPERANDS || program.dtype() != Dtype::F32 {
+fn operand_words(output: &Output, outer: &[usize], axes: &[usize]) -> Option<[u32; 4 * MAX_EPILOGUE_OPERANDS]> {
+    if output.expression.as_ref().is_some_and(|program| program.dtype() != Dtype::F32) {
         return None;
     }
-    let mut words = Vec::new();
-    for view in operands {
-        let (m, n) = (single_stride(outer, view)?, single_stride(axes, view)?);
-        words.extend([word(view.offset), 0, word(m), word(n)]);
-    }
-    Some(words)
+    let places =
+        output.epilogue_views.iter().map(|view| Some((single_stride(outer, view)?, single_stride(axes, view)?)));
+    let places = places.collect::<Option<Vec<_>>>()?;
+    Some(attach_epilogue(&output.epilogue_views, |i| (0, places[i].0, places[i].1)))
 }
 
 /// Columns of a part, and parts of a row, where rows are too few and too long for one workgroup each to keep a device busy.
@@ -91,23 +85,19 @@ pub fn lower(
         let shape: Vec<usize> = order.iter().map(|a| node.shape[*a]).collect();
         lowering.output(&shape).transposed(&inverse)
     };
-    lowering.set_view(id, out.clone());
+    let mut output = Output::new(lowering, id, out.clone());
     if out.is_empty() {
-        return super::pointwise::epilogue(lowering, id);
+        output.split_epilogue();
+        return output.finish(lowering, id);
     }
     let walk = rows(&outer, axes, &x, &out).expect("outer axes and columns lie together in both tensors");
 
-    let operands: Vec<View> = graph.operands(id)[graph.op_operand_count(id)..]
-        .iter()
-        .map(|o| lowering.view(*o).broadcast(&node.shape))
-        .collect();
-    let linked = node.epilogue.as_ref().filter(|e| !loops_too_long(lowering, Some(e)));
-    let linked = linked.and_then(|e| Some((e, operand_words(e, &operands, &outer, axes)?)));
-
+    let table = operand_words(&output, &outer, axes).unwrap_or_else(|| {
+        output.split_epilogue();
+        attach_epilogue(&[], |_| (0, 0, 0))
+    });
     let columns: usize = axes.iter().map(|a| node.shape[*a]).product();
     let row_count = out.len() / columns;
-    let mut table: Vec<u32> = linked.iter().flat_map(|(_, words)| words.iter().copied()).collect();
-    table.resize(4 * MAX_OPERANDS, 0);
     let read = Params::new()
         .set("columns", columns)
         .set("x_offset", x.offset)
@@ -143,19 +133,14 @@ pub fn lower(
         .set("out_row_strides", walk.outer.strides[1])
         .set("epsilon", epsilon)
         .set("operands", table);
-    if linked.is_some() {
-        inputs.extend(operands.iter().map(|v| v.tensor));
-    }
+    inputs.extend(output.epilogue_views.iter().map(|view| view.tensor));
     lowering.call(
         Call::of(kernel, out.tensor)
             .params(params)
             .reads(inputs)
-            .link(linked.as_ref().map(|(e, _)| (*e).clone()))
+            .link(output.expression.clone())
             .over(workgroups)
             .cost(cost(OperatorClass::Hierarchical, 3 * out.len(), out.len(), 8 * out.len())),
     );
-    if linked.is_none() {
-        return super::pointwise::epilogue(lowering, id);
-    }
-    Ok(())
+    output.finish(lowering, id)
 }

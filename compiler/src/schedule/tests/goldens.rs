@@ -46,7 +46,8 @@ fn text(case: &Case, strategy: Strategy) -> String {
 #[test]
 fn small_schedules_are_those_of_the_golden_file() {
     // (time, pages that it hides, new pages, pages shared with what came before)
-    let problems: [(&str, &[StepShape], u32, u32); 4] = [
+    let pageless = [[(15, 1, 1, 0)].as_slice(), &[(5, 1, 0, 0); 23]].concat();
+    let problems: [(&str, &[StepShape], u32, u32); 5] = [
         ("compute hides the disk", &[(40, 2, 1, 0), (40, 2, 1, 0), (40, 2, 1, 0)], 2, 4),
         ("the disk is the bottleneck", &[(5, 1, 2, 0), (5, 1, 2, 0), (5, 1, 2, 0)], 2, 4),
         ("nothing can be hidden", &[(20, 0, 1, 0), (20, 0, 2, 0), (20, 0, 1, 0)], 2, 4),
@@ -56,6 +57,7 @@ fn small_schedules_are_those_of_the_golden_file() {
             1,
             3,
         ),
+        ("many steps without pages", &pageless, 1, 2),
     ];
     let mut all = String::new();
     for (what, steps, staging, slots) in problems {

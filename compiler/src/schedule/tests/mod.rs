@@ -280,7 +280,7 @@ fn inconsistent_problems_are_named() {
     };
     assert_eq!(error(&|p| p.disk_bytes_per_us = 0.0), "disk_bytes_per_us is 0, not a positive number");
     assert_eq!(error(&|p| p.staging_pages = 0), "staging_pages is 0 although there are pages");
-    assert_eq!(error(&|p| p.steps[1].execute_us = -1.0), "step 1 takes -1 us");
+    assert_eq!(error(&|p| p.steps[1].execute_us = -1.0), "step 1 takes -1 us, not a number from 0 up");
     assert!(error(&|p| p.pages[4].first_step = 0).contains("page 4 is used from step 0 to 1"));
     assert_eq!(page_uses(&[Some(1..2)], 2), Err(ProblemError::UnusedPage { page: 0 }));
 }
@@ -300,7 +300,9 @@ fn each_rule_of_the_replay_is_checked() {
     };
     let unsubmitted = check(&|_, stream| stream.commands.retain(|command| *command != Command::Submit));
     finds(&unsubmitted, &|v| matches!(v, Violation::Ring { .. }));
-    finds(&unsubmitted, &|v| matches!(v, Violation::Missing { what: "submits after the last command", .. }));
+    finds(&unsubmitted, &|v| {
+        matches!(v, Violation::Missing { what: "submits are missing after the last command", .. })
+    });
     let same_slot = check(&|_, stream| {
         for command in &mut stream.commands {
             if let Command::Load { slot, .. } = command {

@@ -5,7 +5,7 @@
 
 use super::entry::{Entry, entries};
 use anyhow::Context as _;
-use flashmem_runtime::{Session, Tensor};
+use flashmem_runtime::{RunRequest, Session, Tensor};
 
 /// A session, and where it is in a text.
 pub struct Decoder<'s> {
@@ -68,10 +68,11 @@ impl<'s> Decoder<'s> {
     fn run(&mut self, entry: usize, piece: &[i64]) -> anyhow::Result<Vec<f32>> {
         let (entry, position) = (&mut self.entries[entry], self.length);
         entry.feed(piece, position);
-        let outputs = match &entry.network {
-            Some(name) => self.session.run_network(name, entry.inputs()),
-            None => self.session.run(entry.inputs()),
-        };
+        let request = RunRequest::new(entry.inputs());
+        let outputs = self.session.run(match &entry.network {
+            Some(name) => request.with_network(name),
+            None => request,
+        });
         let outputs = outputs.with_context(|| format!("token {position} failed"))?;
         self.length += piece.len() as u64;
         entry.last_logits(outputs.get("logits").context("the run gave no logits")?)

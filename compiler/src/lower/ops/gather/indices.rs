@@ -394,7 +394,9 @@ impl<'g> Extraction<'g> {
                     (Dtype::I32 | Dtype::Bool, Dtype::I32) | (Dtype::Bool, Dtype::Bool) => value(a),
                     (Dtype::I32, Dtype::Bool) => self.push(IndexInstruction::Unary(IndexUnary::Bool, value(a)))?,
                     (Dtype::F32, Dtype::I32) => self.push(IndexInstruction::Unary(IndexUnary::Truncate, value(a)))?,
-                    (Dtype::F32, Dtype::Bool) | (_, Dtype::F32) => return Err(Blocked::Device),
+                    (Dtype::F32, Dtype::Bool) | (Dtype::F32 | Dtype::I32 | Dtype::Bool, Dtype::F32) => {
+                        return Err(Blocked::Device);
+                    }
                 },
             };
             results.push(result);

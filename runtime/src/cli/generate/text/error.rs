@@ -36,3 +36,29 @@ pub enum TextError {
     #[error("--stop {0}: it is no number, and without --tokenizer tokens are numbers")]
     NoStopNumber(String),
 }
+
+#[cfg(all(test, feature = "text"))]
+mod tests {
+    use super::TextError;
+    use flashmem_plan_format::examples;
+    use flashmem_plan_format::testing::messages::check;
+    use std::path::Path;
+
+    #[test]
+    fn messages_are_as_committed() {
+        let path = || "tokenizer.json".into();
+        let found = examples!(TextError {
+            NotBuilt(path());
+            Unreadable(path(), std::io::ErrorKind::NotFound.into());
+            NoTokenizer(path(), "expected value at line 1 column 1".into());
+            NotEncoded(path(), "a normaliser failed".into());
+            Empty;
+            BeyondModel { token: 60_000, vocabulary: 50_257 };
+            UnknownToken { token: 60_000, path: path() };
+            NotDecoded(7, "it has no decoder".into());
+            NoStop("<end>".to_owned());
+            NoStopNumber("<end>".to_owned());
+        });
+        check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/text_errors.txt"), &found);
+    }
+}

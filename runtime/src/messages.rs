@@ -2,37 +2,16 @@
 //!
 //! `BLESS=1` rewrites the file; the diff shows the English. A variant without an example does not compile.
 
-use super::error::{Error, InputError, SelfTestError};
-use super::options::IoNote;
+use crate::{Error, InputError, IoNote, SelfTestError};
 use flashmem_plan_format::container::BundleError;
+use flashmem_plan_format::examples;
 use flashmem_plan_format::plan::{ElementType, PageId};
+use flashmem_plan_format::testing::messages;
+#[cfg(feature = "npz")]
+use flashmem_plan_format::{files::FileError, npy::NpyError};
 use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
-
-/// Examples of every variant of an enum, each with its name; the match fails to compile when one is missing.
-macro_rules! examples {
-    ($enum:ident { $($variant:ident $({ $($field:ident: $value:expr),* $(,)? })? $(($inner:expr))?;)* }) => {{
-        fn all_are_here(error: &$enum) {
-            match error {
-                $($enum::$variant { .. } => {})*
-            }
-        }
-        let examples = [$((
-            concat!(stringify!($enum), "::", stringify!($variant)),
-            $enum::$variant $({ $($field: $value),* })? $(($inner))?,
-        )),*];
-        examples.map(|(name, error)| {
-            all_are_here(&error);
-            format!("{name}\n    {}\n", chain(&error).replace('\n', "\n    "))
-        }).concat()
-    }};
-}
-
-/// As `{:#}` of `anyhow` prints it.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
 
 fn errors() -> String {
     let text = |text: &str| text.to_owned();
@@ -113,16 +92,66 @@ fn other_errors() -> String {
     self_tests + &notes
 }
 
+#[cfg(feature = "npz")]
+fn archives() -> String {
+    use crate::npz::{NameError, NpzError};
+    let (path, name) = (|| "inputs.npz".into(), || "ids".to_owned());
+    let archives = examples!(NpzError {
+        File { action: "open", path: path(), source: ErrorKind::NotFound.into() };
+        Archive { path: path(), source: zip::result::ZipError::InvalidArchive("no end of the central directory".into()) };
+        Missing { path: path(), port: "`ids` (I64 [2])".to_owned(), names: vec!["idx".to_owned(), "mask".to_owned()] };
+        Array { path: path(), name: name(), source: NpyError::Format };
+        Output(FileError::Directory { path: "outputs/".into() });
+        Name { path: "outputs.npz".into(), name: name(), source: NameError::Nul };
+    });
+    let names = examples!(NameError {
+        TooLong { bytes: 70_000 };
+        Nul;
+        Repeated;
+        Entry;
+    });
+    archives + &names
+}
+
+#[cfg(feature = "http")]
+fn answers() -> String {
+    use crate::HttpError;
+    let (the_start_bytes, the_end_bytes) = (4096, 8192);
+    examples!(HttpError {
+        Url { url: "ftp://server/model.fmplan".to_owned() };
+        Status { status: "200 OK".to_owned() };
+        Head { reason: "it has no Content-Length" };
+        NoRange;
+        Range { start_bytes: the_start_bytes, end_bytes: the_end_bytes, found: "bytes 0-4095/9999".to_owned() };
+        Long { start_bytes: the_start_bytes, end_bytes: the_end_bytes };
+        Changed;
+        Browser { message: "Failed to fetch".to_owned() };
+    })
+}
+
+#[cfg(feature = "cli")]
+fn profiles() -> String {
+    use crate::profile::ProfileError;
+    let path = || "disk.bin".into();
+    examples!(ProfileError {
+        Device(Error::NoAdapter);
+        File { path: path(), source: ErrorKind::NotFound.into() };
+        ShortFile { path: path(), bytes: 100, least: 1 << 20 };
+    })
+}
+
+#[cfg(all(feature = "cli", feature = "npz", feature = "http"))]
+#[test]
+fn messages_of_features_are_as_committed() {
+    check("feature_errors.txt", &(archives() + &answers() + &profiles()));
+}
+
 #[test]
 fn messages_are_as_committed() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/errors.txt");
     let found = errors() + &input_errors() + &other_errors();
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(path, &found).unwrap();
-    }
-    let committed = std::fs::read_to_string(path).unwrap();
-    for (found, committed) in found.lines().zip(committed.lines()) {
-        assert_eq!(found, committed, "BLESS=1 rewrites the file");
-    }
-    assert_eq!(found.len(), committed.len(), "BLESS=1 rewrites the file");
+    check("errors.txt", &found);
+}
+
+fn check(name: &str, found: &str) {
+    messages::check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name), found);
 }
