@@ -1,6 +1,7 @@
 //! Links a kernel: what its weights' encoding, its row and its expression name becomes one validated module.
 
 use super::block::Block;
+use super::called::called;
 use super::error::EmitError;
 use super::expression::Expression;
 use super::reflect::{Arithmetic, Reflected};
@@ -79,16 +80,17 @@ pub fn link_text(
     let generated = codegen::generate(kernel, expression)?;
     let mistake = |mistake| EmitError::Unroll { kernel, mistake };
     let Text { mut source, mut places } = own;
-    let mut append = |name, text| -> Result<(), EmitError> {
-        let added = tokens::text(&tokens::tokens(name, text).map_err(mistake)?);
+    let generated_tokens = tokens::tokens(GENERATED, &generated.text).map_err(mistake)?;
+    let mut functions = Vec::new();
+    if kernel.row().uses_functions || generated.uses_functions {
+        let all = tokens::tokens(FUNCTIONS.name, FUNCTIONS.text).map_err(mistake)?;
+        functions = called(&all, [&source, &generated.text]).map_err(mistake)?;
+    }
+    for tokens in [functions, generated_tokens] {
+        let added = tokens::text(&tokens);
         source.push_str(&added.source);
         places.extend(added.places);
-        Ok(())
-    };
-    if kernel.row().uses_functions || generated.uses_functions {
-        append(FUNCTIONS.name, FUNCTIONS.text)?;
     }
-    append(GENERATED, &generated.text)?;
     let added = expression.map_or(0, |e| e.added_buffers(kernel));
     let reflected = reflect::reflect(kernel, (encoding, arithmetic), &source, &places, added)?;
     let Reflected { block, uses_weights, storage_bindings, workgroup_size, workgroup_bytes } = reflected;
