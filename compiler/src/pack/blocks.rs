@@ -34,12 +34,29 @@ pub struct Elements<'a> {
     pub importance: Option<&'a Importance>,
 }
 
+/// The elements of a line, relative to its first.
+struct Steps<'k> {
+    /// Row-major positions.
+    k: &'k [usize],
+    /// Where integers of the file have their parts; empty of floats.
+    parts: Vec<Position>,
+}
+
+impl<'k> Steps<'k> {
+    /// Those of lines of a constant.
+    fn of(constant: &Constant, k: &'k [usize]) -> Self {
+        let parts = constant.as_quantized().map(|quantized| k.iter().map(|k| position(quantized, *k)).collect());
+        Self { k, parts: parts.unwrap_or_default() }
+    }
+}
+
 /// The line of the elements at the row-major positions `base` + `k`. Lowering stores integers of the file in blocks only as they
 /// are ([`exact`](crate::lower::blocks::exact)).
-fn line(elements: Elements<'_>, encoding: BlockEncoding, k: &[usize], base: usize) -> Line {
+fn line(elements: Elements<'_>, encoding: BlockEncoding, steps: &Steps<'_>, base: usize) -> Line {
     match elements.constant.as_quantized() {
-        Some(quantized) => kept(quantized, encoding, k, base),
+        Some(quantized) => kept(quantized, encoding, &steps.parts, base),
         None => {
+            let k = steps.k;
             let values: Vec<f32> = k.iter().map(|k| elements.constant.f32_at(base + k)).collect();
             let weights = elements.importance.map(|importance| k.iter().map(|k| importance.at(base + k)).collect());
             quantized(&values, weights, encoding)
@@ -48,12 +65,13 @@ fn line(elements: Elements<'_>, encoding: BlockEncoding, k: &[usize], base: usiz
 }
 
 /// Integers as they are.
-fn kept(quantized: &Quantized, encoding: BlockEncoding, k: &[usize], base: usize) -> Line {
+fn kept(quantized: &Quantized, encoding: BlockEncoding, parts: &[Position], base: usize) -> Line {
     let (_, bias) = code_bias(quantized);
     let (blocks, base) = (quantized.blocks(), position(quantized, base));
     let first = quantized.places().first + base.integer;
-    let parts: Vec<_> = k.iter().map(|k| position(quantized, *k)).collect();
-    let codes = parts.iter().map(|part| code8(quantized.integers().at(first + part.integer) + bias)).collect();
+    let mut codes = Vec::with_capacity(parts.len());
+    let positions = parts.iter().map(|part| first + part.integer);
+    quantized.integers().for_each_at(positions, |integer| codes.push(code8(integer + bias)));
     let of_block = |part: &[Position]| {
         let scale = blocks.scales.at(blocks.scale_places.first + base.scale + part[0].scale);
         let place = blocks.zero_places.first + base.zero + part[0].zero;
@@ -64,7 +82,7 @@ fn kept(quantized: &Quantized, encoding: BlockEncoding, k: &[usize], base: usize
         };
         (scale, offset)
     };
-    let run = k.len().min(1 << encoding.length.log2()).max(1);
+    let run = parts.len().min(1 << encoding.length.log2()).max(1);
     Line { codes, blocks: parts.chunks(run).map(of_block).collect() }
 }
 
@@ -117,10 +135,11 @@ pub fn panel(weight: &Weight, encoding: BlockEncoding, offsets: &Offsets, index:
     let head = in_memory(weight.encoding.head_texels(p.k() as u64)) * TEXEL_BYTES as usize;
     let (head, rows) = bytes.split_at_mut(head);
     let (scale_bytes, offset_bytes) = (encoding.scale.bytes() as usize, encoding.offset.bytes() as usize);
+    let elements = Elements { constant: &p.constant, importance: weight.importance.as_deref() };
+    let steps = Steps::of(&p.constant, &offsets.k);
     let columns = &offsets.n[panel * PANEL..offsets.n.len().min((panel + 1) * PANEL)];
     for (column, n) in columns.iter().enumerate() {
-        let elements = Elements { constant: &p.constant, importance: weight.importance.as_deref() };
-        let line = line(elements, encoding, &offsets.k, group * p.group_stride + n);
+        let line = line(elements, encoding, &steps, group * p.group_stride + n);
         for ((scale, offset), head) in line.blocks.iter().zip(head.chunks_mut(PANEL * (scale_bytes + offset_bytes))) {
             let (scales, offsets) = head.split_at_mut(PANEL * scale_bytes);
             write_scale(encoding.scale, *scale, &mut scales[column * scale_bytes..(column + 1) * scale_bytes]);
@@ -143,7 +162,7 @@ fn word(codes: &[u8], bits: CodeBits) -> u32 {
 pub fn row(source: &RowSource, encoding: BlockEncoding, first: usize, elements: usize) -> Vec<u8> {
     let k: Vec<usize> = (0..elements).collect();
     let source = Elements { constant: &source.constant, importance: source.importance.as_deref() };
-    let line = line(source, encoding, &k, first);
+    let line = line(source, encoding, &Steps::of(source.constant, &k), first);
     let (scale_bytes, offset_bytes) = (encoding.scale.bytes() as usize, encoding.offset.bytes() as usize);
     let mut bytes = vec![0; line.blocks.len() * (scale_bytes + offset_bytes)];
     let (scales, offsets) = bytes.split_at_mut(line.blocks.len() * scale_bytes);
@@ -166,8 +185,9 @@ pub fn values(
     starts: impl Iterator<Item = usize>,
 ) -> Vec<f32> {
     let mut values = vec![0.0; elements.constant.len()];
+    let steps = Steps::of(elements.constant, k);
     for start in starts {
-        let line = line(elements, encoding, k, start);
+        let line = line(elements, encoding, &steps, start);
         for (index, (k, code)) in k.iter().zip(&line.codes).enumerate() {
             let (scale, offset) = line.blocks[index >> encoding.length.log2()];
             let value = match encoding.offset {

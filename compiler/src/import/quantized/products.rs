@@ -238,6 +238,9 @@ fn exact_parts(weight: &Constant, axis: usize, first_is_channels: bool) -> Optio
         }
     };
     let most = EXACT / MAX_OPERAND;
+    if largest_sum(&values, channels, first_is_channels) <= most as f64 {
+        return Some(std::iter::once(0..shape[axis]).collect());
+    }
     let mut parts = Vec::new();
     let (mut sums, mut start, mut own) = (vec![0_u64; channels], 0, vec![0; channels]);
     for place in 0..shape[axis] {
@@ -254,6 +257,21 @@ fn exact_parts(weight: &Constant, axis: usize, first_is_channels: bool) -> Optio
     }
     parts.push(start..shape[axis]);
     Some(parts)
+}
+
+/// The largest of the channels' sums of magnitudes: of integers, and so exact.
+fn largest_sum(values: &[f32], channels: usize, first_is_channels: bool) -> f64 {
+    let of = |value: &f32| f64::from(value.abs());
+    let mut sums = vec![0.0; channels];
+    if first_is_channels {
+        let lines = values.chunks_exact((values.len() / channels).max(1));
+        sums.iter_mut().zip(lines).for_each(|(sum, line)| *sum = line.iter().map(of).sum());
+    } else {
+        for row in values.chunks_exact(channels) {
+            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += of(value));
+        }
+    }
+    sums.into_iter().fold(0.0, f64::max)
 }
 
 fn cast(s: &mut Steps<'_>, x: &str, to: DataType) -> String {
@@ -314,6 +332,8 @@ mod tests {
         let column = |terms: usize| Constant::from_f32(vec![terms, 2], &[-128.0, 1.0].repeat(terms));
         assert_eq!(exact_parts(&column(514), 0, false), Some(std::iter::once(0..514).collect()));
         assert_eq!(exact_parts(&column(1100), 0, false), Some(vec![0..514, 514..1028, 1028..1100]));
+        let channels = Constant::from_f32(vec![2, 514, 1, 1], &[[1.0; 514], [-128.0; 514]].concat());
+        assert_eq!(exact_parts(&channels, 1, true), Some(std::iter::once(0..514).collect()));
         let kernel = Constant::from_f32(vec![1, 200, 3, 1], &[100.0; 600]);
         assert_eq!(exact_parts(&kernel, 1, true), Some(std::iter::once(0..200).collect()));
         let kernel = Constant::from_f32(vec![1, 300, 3, 1], &[100.0; 900]);
