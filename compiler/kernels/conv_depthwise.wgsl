@@ -1,6 +1,6 @@
 // conv_depthwise.wgsl -- 2-D depthwise convolution (groups = input channels), NCHW, channel multiplier 1 or more.
 //
-// Formula, bindings, parameters and linked functions: shared/depthwise.wgsl.
+// Formula, bindings, parameters and linked functions: shared/depthwise.wgsl; filter_quad.
 // Dispatch:  (ceil(out_h * out_w / TILE_M), n_count, images).
 //
 // One invocation owns 4 pixels of one channel, so a quad serves 16 products.
@@ -24,12 +24,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     var sum = vec4<f32>();
     var weight = vec4<f32>();
-    let tap_quads = (taps + 3u) / 4u;
     let tap_end = select(0u, taps, m < pixels);
     var dh = 0u;
     var dw = 0u;
     for (var tap = 0u; tap < tap_end; tap += 1u) {
-        if ((tap & 3u) == 0u) { weight = weight_quad(params.weight_base, group.y, tap_quads, tap / 4u); }
+        if ((tap & 3u) == 0u) { weight = filter_quad(params.weight_base, group.y, taps, tap / 4u); }
         let inside = (h + dh < vec4<u32>(params.in_h)) & (w + dw < vec4<u32>(params.in_w));
         let index = select(vec4<u32>(x_base), corner + dh * params.in_w + dw, inside);
         let value = select(vec4<f32>(), vec4<f32>(x[index.x], x[index.y], x[index.z], x[index.w]), inside);

@@ -1,6 +1,6 @@
 // conv_depthwise_3x3.wgsl -- depthwise convolution, kernel 3x3, stride 1, dilation 1 (any padding and multiplier).
 //
-// Formula, bindings, parameters and linked functions: shared/depthwise.wgsl.
+// Formula, bindings, parameters and linked functions: shared/depthwise.wgsl; filter_quad.
 // Dispatch:  (ceil(n_count * ceil(out_h / BLOCK) * ceil(out_w / BLOCK) / INVOCATIONS), 1, images).
 //
 // One invocation owns a block of 4x4 output pixels of one channel and reads each of its 6x6 input pixels once. Taps run upwards
@@ -27,7 +27,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let x_base = params.x_offset + id.z * params.x_stride_batch
         + (channel / params.multiplier) * params.x_stride_channel;
     var k: array<vec4<f32>, 3>; // registers
-    for (var t = 0u; t < 3u; t += 1u) { k[t] = weight_quad(params.weight_base, unit, 3u, t); } // unroll
+    for (var t = 0u; t < 3u; t += 1u) { k[t] = filter_quad(params.weight_base, unit, KERNEL * KERNEL, t); } // unroll
 
     var acc: array<vec4<f32>, BLOCK>; // registers
     var in_w: array<bool, WINDOW>; // registers

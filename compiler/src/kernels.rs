@@ -188,6 +188,7 @@ const SHARED_PANELS: WgslFile = body!("shared/panels");
 const MATMUL_TILED_ROWS: WgslFile = body!("matmul_tiled");
 const SHARED_DYNAMIC: WgslFile = body!("shared/dynamic");
 const SHARED_CONV: WgslFile = body!("shared/conv");
+const SHARED_FILTER: WgslFile = body!("shared/filter");
 const SHARED_DEPTHWISE: WgslFile = body!("shared/depthwise");
 const SHARED_COORDINATES: WgslFile = body!("shared/coordinates");
 /// The place of an output element in a window.
@@ -205,6 +206,9 @@ pub const SHARED_QKV: WgslFile = body!("shared/qkv");
 
 const PRODUCT: &[&str] = &["out", "x"];
 const ATTENTION: &[&str] = &["out", "q", "k", "v"];
+
+const DEPTHWISE_FILES: &[WgslFile] =
+    &[SHARED_DEPTHWISE, SHARED_FLOATS, SHARED_PAGES, SHARED_FILTER];
 
 const MATMUL_TILED_FILES: &[WgslFile] = &[
     SHARED_TILED,
@@ -478,12 +482,12 @@ kernels! {
         .class(REUSABLE),
     ConvDepthwise => row(body!("conv_depthwise"), Hook::Epilogue, PRODUCT, CONV_DEPTHWISE)
         .weights()
-        .shared(&[SHARED_DEPTHWISE, SHARED_FLOATS, SHARED_PAGES])
+        .shared(DEPTHWISE_FILES)
         .tile_named("TILE_M", 128)
         .class(REUSABLE),
     ConvDepthwise3x3 => row(body!("conv_depthwise_3x3"), Hook::Epilogue, PRODUCT, CONV_DEPTHWISE_3X3)
         .weights()
-        .shared(&[SHARED_DEPTHWISE, SHARED_FLOATS, SHARED_PAGES])
+        .shared(DEPTHWISE_FILES)
         .tile_named("INVOCATIONS", 64)
         .class(REUSABLE),
     Attention => row(body!("attention"), Hook::ScoreMask, ATTENTION, ATTENTION_64)

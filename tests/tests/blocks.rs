@@ -198,6 +198,12 @@ fn blocks_give_the_bits_of_the_floats_that_they_stand_for() -> anyhow::Result<()
         cases.push(Case::convolution(made, 5, 34, [3, 3], 1));
         cases.push(Case::convolution(made, 40, 6, [1, 1], 1));
         cases.push(Case::convolution(made, 24, 10, [3, 1], 2));
+        // Filters of one channel are floats, unless the file has integers for them.
+        if matches!(made, Made::Kept(..) | Made::Halves(..)) {
+            cases.push(Case::convolution(made, 90, 90, [3, 3], 90));
+            cases.push(Case::convolution(made, 32, 64, [5, 5], 32));
+            cases.push(Case::convolution(made, 60, 60, [7, 3], 60));
+        }
         let asked = match made {
             Made::Four | Made::Minimum => Encoding::Q4,
             Made::Eight => Encoding::Q8,

@@ -4,9 +4,8 @@
 //                                                        ow * stride_w + kw * dilation_w - pad_w] * W[n, kh, kw])
 //            x is 0 outside; n = n0 + 0 .. n_count - 1; output pixel m = oh * out_w + ow.
 // Accuracy:  that of product.wgsl, the taps being k.
-// Bindings:  1 weights: taps = kernel_h * kernel_w floats per output channel, padded with zeros to ceil(taps / 4) quads: row
-//                       n - n0 from texel weight_base on (weight_quad), quad t / 4, component t % 4,
-//                       t = kh * kernel_w + kw.
+// Bindings:  1 weights: taps = kernel_h * kernel_w elements per output channel, those of n0 from texel weight_base on: quad t / 4 of
+//                       filter n - n0 (filter.wgsl), component t % 4, t = kh * kernel_w + kw.
 //            2 out, 3 x: f32; offsets and strides in elements; pixels of a channel are contiguous.
 // Expects:   epilogue, with batch = image, m = output pixel and n = absolute output channel.
 

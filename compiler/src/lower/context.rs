@@ -251,6 +251,17 @@ impl<'a> Lowering<'a> {
         self.encoded_weight(id, packing, encoding)
     }
 
+    /// The same where integers of the file stay such in the one packing, and everything else is floats in the other.
+    pub fn weight_of_either(&mut self, id: NodeId, blocks: Packing, floats: Packing) -> usize {
+        let kept = blocks.constant.as_quantized().and_then(|quantized| exact(quantized, &blocks.k_places()));
+        match kept.map(Encoding::Block) {
+            Some(encoding) if blocks.texels(encoding) < floats.texels(self.encoding_of(id)) => {
+                self.encoded_weight(id, blocks, encoding)
+            }
+            Some(_) | None => self.float_weight(id, floats),
+        }
+    }
+
     /// The same for kernels that take floats only.
     pub fn float_weight(&mut self, id: NodeId, packing: Packing) -> usize {
         let encoding = match self.encoding_of(id) {

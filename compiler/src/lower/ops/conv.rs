@@ -18,6 +18,8 @@ use crate::lower::error::{LowerError, LowerOptions};
 use crate::lower::program::Packing;
 use crate::lower::streamed::is_depthwise;
 use crate::lower::view::{View, element_strides, merge_axes};
+use flashmem_plan_format::plan::Encoding;
+use std::ops::Range;
 
 /// Everything about one convolution, in two spatial axes.
 struct Geometry {
@@ -275,14 +277,7 @@ impl Convolution<'_> {
         Ok(())
     }
 
-    fn pointwise_call(
-        &self,
-        n_count: usize,
-        n0: usize,
-        texels: std::ops::Range<u64>,
-        base: u32,
-        page_texels: u32,
-    ) -> Call {
+    fn pointwise_call(&self, n_count: usize, n0: usize, texels: Range<u64>, base: u32, page_texels: u32) -> Call {
         let g = self.geometry;
         let (x, out) = (self.input, &self.out.view);
         let rows = g.pixels();
@@ -330,7 +325,7 @@ impl Convolution<'_> {
     ) -> Result<(), LowerError> {
         let g = self.geometry;
         let taps = g.kernel[0] * g.kernel[1];
-        let packing = Packing {
+        let rows = Packing {
             constant,
             group_stride: 0,
             k_shape: vec![g.outputs],
@@ -340,10 +335,25 @@ impl Convolution<'_> {
             groups: 1,
             panel_width: taps.next_multiple_of(4),
         };
-        let tap_quads = packing.panel_quads() as u64;
-        let weight = lowering.float_weight(weight, packing);
+        // Filters as columns, and their taps as k.
+        let panels = Packing {
+            k_shape: rows.n_shape.clone(),
+            k_strides: rows.n_strides.clone(),
+            n_shape: rows.k_shape.clone(),
+            n_strides: rows.k_strides.clone(),
+            panel_width: PANEL,
+            ..rows.clone()
+        };
+        let tap_quads = rows.panel_quads() as u64;
+        let weight = lowering.weight_of_either(weight, panels, rows);
         let placed = lowering.weight_at(weight).clone();
         let (page, limit) = (lowering.options().page, lowering.options().max_pages_per_call);
+        if matches!(placed.encoding, Encoding::Block(_)) {
+            return panel_calls(lowering, weight, 0, |panels, texels, base| {
+                let channels = panels.start * PANEL..(panels.end * PANEL).min(g.outputs);
+                self.depthwise_call(channels, texels, base, page.texels())
+            });
+        }
         // Whole rows of channels, as many as share texels.
         let depth = placed.encoding.depth() as usize;
         let rows_per_call = (u64::from(page.texels()) * u64::from(limit - 1) / tap_quads).max(1) as usize;
@@ -357,34 +367,37 @@ impl Convolution<'_> {
                 return Err(LowerError::PanelTooLarge { node: lowering.site_label(), pages, limit });
             }
             let base = (texels.start % u64::from(page.texels())) as u32;
-            let multiplier = g.outputs / g.channels;
-            let out = &self.out.view;
-            let params = self
-                .spatial_params()
-                .set("n_count", last - first)
-                .set("n0", first)
-                .set("multiplier", multiplier)
-                .set("weight_base", base)
-                .set("page_shift", page.texels().trailing_zeros())
-                .set("x_offset", self.input.offset);
-            let channels = last - first;
-            let small = (&g.kernel, &g.strides, &g.dilations) == (&[3, 3], &[1, 1], &[1, 1]);
-            let (kernel, [along_x, along_y]) = if small {
-                let blocks = (last - first) * g.output[0].div_ceil(4) * g.output[1].div_ceil(4);
-                (Kernel::ConvDepthwise3x3, [blocks.div_ceil(Kernel::ConvDepthwise3x3.tile().0), 1])
-            } else {
-                (Kernel::ConvDepthwise, [g.pixels().div_ceil(Kernel::ConvDepthwise.tile().0), channels])
-            };
-            let call = Call::of(kernel, out.tensor)
-                .params(params)
-                .reads(self.inputs())
-                .link(self.out.expression.clone())
-                .over(workgroups([along_x, along_y, g.images]))
-                .weights(texels)
-                .cost(self.cost(last - first, taps));
+            let call = self.depthwise_call(first..last, texels, base, page.texels());
             lowering.call(call);
             first = last;
         }
         Ok(())
+    }
+
+    /// The call for some filters, whose weights begin at texel `base` of their first page.
+    fn depthwise_call(&self, channels: Range<usize>, texels: Range<u64>, base: u32, page_texels: u32) -> Call {
+        let (g, out) = (self.geometry, &self.out.view);
+        let params = self
+            .spatial_params()
+            .set("n_count", channels.len())
+            .set("n0", channels.start)
+            .set("multiplier", g.outputs / g.channels)
+            .set("weight_base", base)
+            .set("page_shift", page_texels.trailing_zeros())
+            .set("x_offset", self.input.offset);
+        let small = (&g.kernel, &g.strides, &g.dilations) == (&[3, 3], &[1, 1], &[1, 1]);
+        let (kernel, [along_x, along_y]) = if small {
+            let blocks = channels.len() * g.output[0].div_ceil(4) * g.output[1].div_ceil(4);
+            (Kernel::ConvDepthwise3x3, [blocks.div_ceil(Kernel::ConvDepthwise3x3.tile().0), 1])
+        } else {
+            (Kernel::ConvDepthwise, [g.pixels().div_ceil(Kernel::ConvDepthwise.tile().0), channels.len()])
+        };
+        Call::of(kernel, out.tensor)
+            .params(params)
+            .reads(self.inputs())
+            .link(self.out.expression.clone())
+            .over(workgroups([along_x, along_y, g.images]))
+            .weights(texels)
+            .cost(self.cost(channels.len(), g.kernel[0] * g.kernel[1]))
     }
 }
