@@ -6,9 +6,7 @@
 // Taps 4 * quad to 4 * quad + 3 of filter `filter_index` of the call; what is past `taps` has no meaning.
 fn filter_quad(base: u32, filter_index: u32, taps: u32, quad: u32) -> vec4<f32> {
     let head = head_texels(taps);
-    if (head == 0u) {
-        return weight_quad(base, filter_index, (taps + 3u) / 4u, quad);
-    }
+    if (head == 0u) { return weight_quad(base, filter_index, (taps + 3u) / 4u, quad); }
     let rows = (taps + DEPTH - 1u) / DEPTH;
     let panel = base + filter_index / 32u * (head + rows * 8u);
     let columns = (filter_index % 32u) / 4u;

@@ -66,6 +66,21 @@ pub struct GraphPort {
     pub node: NodeId,
 }
 
+/// Products of one x with several constants, whose columns can be those of one product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Siblings {
+    /// The products, at least two, in order of computation.
+    pub members: Vec<NodeId>,
+    /// Where they come from.
+    pub origin: OriginSet,
+    /// Rows of x.
+    pub rows: usize,
+    /// Columns of all of them, and of what lies between them.
+    pub columns: usize,
+    /// Most operands of an epilogue, of one of them or of all.
+    pub operands: usize,
+}
+
 /// The graph.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
@@ -79,6 +94,8 @@ pub struct Graph {
     pub scales: BTreeMap<NodeId, f32>,
     /// What errors of constants are weighed with when they are rounded to small integers; those that have none weigh the same.
     pub importance: BTreeMap<NodeId, Arc<Importance>>,
+    /// Products that may be computed in one call, in order of computation.
+    pub siblings: Vec<Siblings>,
     /// Public inputs, in ONNX order. Their nodes are `Op::Input`.
     pub inputs: Vec<GraphPort>,
     /// Public outputs, in ONNX order.

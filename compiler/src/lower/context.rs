@@ -14,7 +14,7 @@ use crate::cost::Cost;
 use crate::emit::Expression;
 use crate::graph::constant::{Constant, Storage};
 use crate::graph::pointwise::Pointwise;
-use crate::graph::{Graph, GraphPort, NodeId};
+use crate::graph::{Graph, GraphPort, NodeId, Siblings};
 use crate::kernels::params::Params;
 use crate::kernels::rounds::of_program;
 use crate::kernels::{Kernel, PANEL};
@@ -117,6 +117,8 @@ pub struct Lowering<'a> {
     host: HostIndices,
     tensors: Vec<Tensor>,
     views: BTreeMap<NodeId, View>,
+    /// Positions of the siblings that products are of.
+    siblings: BTreeMap<NodeId, usize>,
     /// Calls with what they are of and the views of their tensors that they were made from.
     calls: Vec<(Call, Site, Vec<View>)>,
     site: Site,
@@ -142,6 +144,12 @@ impl<'a> Lowering<'a> {
             host: HostIndices::of(graph),
             tensors: Vec::new(),
             views: BTreeMap::new(),
+            siblings: graph
+                .siblings
+                .iter()
+                .zip(0..)
+                .flat_map(|(s, at)| s.members.iter().map(move |id| (*id, at)))
+                .collect(),
             calls: Vec::new(),
             site: Site::Result(0),
             names: Names::default(),
@@ -225,6 +233,11 @@ impl<'a> Lowering<'a> {
     /// The power of two that brings what a product multiplies with its weight into the range of halves; 0 where none is known.
     pub fn x_scale(&self, product: NodeId) -> f32 {
         self.graph.scales.get(&product).copied().unwrap_or(0.0)
+    }
+
+    /// The siblings that a product is one of, with their position.
+    pub fn siblings(&self, product: NodeId) -> Option<(usize, &'a Siblings)> {
+        self.siblings.get(&product).map(|position| (*position, &self.graph.siblings[*position]))
     }
 
     /// Whether a node has been lowered.
@@ -334,9 +347,13 @@ impl<'a> Lowering<'a> {
         self.names.of(self.graph, Site::Node(id))
     }
 
-    /// Where the operator and the epilogue come from that a call runs as one kernel.
+    /// Where the operator and the epilogue come from that a call runs as one kernel. That of siblings is never undone: whether they
+    /// are such depends on it.
     fn fused(&self, call: &Call, site: Site) -> Option<Fused> {
         let Site::Node(id) = site else { return None };
+        if self.siblings.contains_key(&id) {
+            return None;
+        }
         let node = self.graph.node(id);
         let epilogue = self.graph.origins.without(node.epilogue_origin, node.origin);
         let linked = call.expression.is_some() && !epilogue.is_empty();

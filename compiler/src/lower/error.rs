@@ -23,6 +23,8 @@ pub struct LowerOptions {
     pub busy_workgroups: Option<u32>,
     /// What products with weights are computed in.
     pub math: Math,
+    /// Whether siblings are computed in one call: it takes one tensor for all of them.
+    pub joins_siblings: bool,
 }
 
 impl Default for LowerOptions {
@@ -37,6 +39,7 @@ impl Default for LowerOptions {
             tiles: Tiles::Gpu,
             busy_workgroups: None,
             math: Math::F32,
+            joins_siblings: true,
         }
     }
 }

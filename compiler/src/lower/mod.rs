@@ -2,7 +2,8 @@
 //!
 //! Nodes are visited in the graph's order; each becomes kernel calls or a view (`ops/`, one file a family, one match in
 //! `ops/mod.rs`). Activations get offsets from their lifetimes, weights their place in the texel stream, in first-use order.
-//! A weight whose dispatch would need more pages than allowed is cut by output panels into several calls. It deliberately
+//! A weight whose dispatch would need more pages than allowed is cut by output panels into several calls; products of one x whose
+//! weights follow each other become one (`siblings.rs`). It deliberately
 //! decides nothing about when pages move.
 
 pub mod blocks;
@@ -14,6 +15,7 @@ pub mod memory;
 pub(crate) mod ops;
 mod product;
 pub mod program;
+pub mod siblings;
 pub mod site;
 pub(crate) mod streamed;
 pub mod verify;

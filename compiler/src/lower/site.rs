@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub enum Site {
     /// A node.
     Node(NodeId),
+    /// Products that are computed in one call, by position among the graph's.
+    Siblings(usize),
     /// The copy for a check or a public output, by position among the results.
     Result(usize),
 }
@@ -22,6 +24,7 @@ impl Site {
     pub fn label(self, graph: &Graph) -> String {
         match self {
             Self::Node(id) => graph.label(id),
+            Self::Siblings(position) => graph.origins.label(graph.siblings[position].origin, OriginSet::NONE),
             Self::Result(position) => {
                 let port = graph.results().nth(position).expect("sites are of the graph's results");
                 port.name.clone()
@@ -51,6 +54,7 @@ impl Names {
     pub fn of(&mut self, graph: &Graph, site: Site) -> NameId {
         let named = match site {
             Site::Node(id) => Named::Origins(graph.node(id).origin, graph.node(id).epilogue_origin),
+            Site::Siblings(position) => Named::Origins(graph.siblings[position].origin, OriginSet::NONE),
             Site::Result(position) => Named::Result(position),
         };
         self.id(named, || site.label(graph))

@@ -11,14 +11,16 @@ use crate::bundle::half::HalfSummary;
 use crate::bundle::precision::PrecisionSummary;
 use crate::bundle::{Assembled, Assembly};
 use crate::emit::KernelCache;
-use crate::graph::Graph;
+use crate::graph::origin::OriginId;
 use crate::graph::verify::{Violation, verify};
+use crate::graph::{Graph, Siblings};
 use crate::kernels::Math;
 use crate::lower::LowerOptions;
 use crate::lower::blocks::choose;
 use crate::lower::bounds::scales;
 use crate::lower::half::{HalfReport, into_range};
 use crate::lower::program::Program;
+use crate::lower::siblings;
 use crate::optimize::{OptimizeError, OptimizeOptions, OptimizeReport, optimize, split_large, split_long_sums};
 use crate::options::{CompileOptions, Keep};
 use crate::precision::{Decision, PrecisionError, PrecisionReport, Request, decide};
@@ -53,6 +55,9 @@ pub enum SolveError {
     /// No encodings can be chosen.
     #[error(transparent)]
     Precision(#[from] PrecisionError),
+    /// Undone fusions left other siblings.
+    #[error("with these epilogues on their own, other products would be computed in one call")]
+    Siblings,
     /// The graph cannot be lowered, or not within the budget.
     #[error(transparent)]
     Budget(#[from] BudgetError),
@@ -103,6 +108,8 @@ struct Attempts<'a> {
     kernels: KernelCache,
     /// How weights are stored, decided once.
     decision: OnceCell<Decision>,
+    /// Origins of the siblings with every fusion whole: kernels are chosen for them, and no budget may choose others.
+    siblings: OnceCell<Vec<Vec<Vec<OriginId>>>>,
 }
 
 /// The best solution for a graph, with weights stored as was decided before for the same graph and options, where it was.
@@ -116,7 +123,14 @@ pub fn solve(
     decision: Option<Decision>,
 ) -> Result<Solution, SolveError> {
     let decision = decision.map_or_else(OnceCell::new, OnceCell::from);
-    let attempts = Attempts { imported, options, provenance, kernels: KernelCache::new(options.math), decision };
+    let attempts = Attempts {
+        imported,
+        options,
+        provenance,
+        kernels: KernelCache::new(options.math),
+        decision,
+        siblings: OnceCell::new(),
+    };
     let whole = attempts.with_splits(Vec::new())?;
     // Only an optimised schedule is short of capacity for a reason that fusion can change, and only time is. Where everything is
     // kept, all runs but the first find their pages, and a split would only be one kernel more.
@@ -185,12 +199,27 @@ impl Attempts<'_> {
         if self.options.math == Math::Mixed {
             graph.scales = scales(&graph);
         }
+        siblings::find(&mut graph, lower.max_binding_bytes);
+        self.keep_siblings(&mut graph)?;
         let provenance = self.provenance_of(&splits, &half, precision.as_ref());
         let to_find = Search { options: self.options, lower, assembly: self.assembly(&provenance) };
         let Planned { program, assembled } = search(&graph, &self.kernels, &to_find)?;
         let whole_us = assembled.schedule.finish_us;
         let fusion = FusionReport { capacity_binds: false, whole_us, splits };
         Ok(Solution { graph, optimized, program, assembled, fusion, half, precision, decision: None })
+    }
+
+    /// Leaves those siblings that the first graph has, which are to be all of its.
+    fn keep_siblings(&self, graph: &mut Graph) -> Result<(), SolveError> {
+        let origins = |siblings: &Siblings, graph: &Graph| -> Vec<Vec<OriginId>> {
+            siblings.members.iter().map(|id| graph.origins.ids(graph.node(*id).origin).to_vec()).collect()
+        };
+        let all = |graph: &Graph| graph.siblings.iter().map(|siblings| origins(siblings, graph)).collect();
+        let first = self.siblings.get_or_init(|| all(graph));
+        let mut kept = std::mem::take(&mut graph.siblings);
+        kept.retain(|siblings| first.contains(&origins(siblings, graph)));
+        graph.siblings = kept;
+        if graph.siblings.len() == first.len() { Ok(()) } else { Err(SolveError::Siblings) }
     }
 
     /// Has constants stored as is decided for the first graph, where there is anything to decide or to tell.

@@ -14,6 +14,9 @@ use crate::narrow::count32;
 use crate::options::Slack;
 use crate::schedule::Strategy;
 
+/// Candidates of the smallest peaks that are made as the final one would be: of three sizes, with siblings together and apart.
+const CLOSEST: usize = 6;
+
 /// Finds the best plan within the budget.
 ///
 /// # Errors
@@ -25,7 +28,7 @@ pub fn search(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Resu
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by_key(|i| (candidates[*i].min_peak_bytes, *i));
     let mut smallest: Option<(u64, usize, Assembled)> = None;
-    for index in order.into_iter().take(3) {
+    for index in order.into_iter().take(CLOSEST) {
         let candidate = &candidates[index];
         let assembled = candidate.assembled(candidate.min_slots, MIN_STAGING_PAGES, kernels, search)?;
         let peak = peak_bytes(&assembled.plan)?;

@@ -1,6 +1,7 @@
 //! Candidates: a page size with the most pages that one call may read, lowered, and assembled at its least memory.
 //!
-//! Smaller pages, or fewer a call, cut weights into more calls and need less memory at once.
+//! Smaller pages, or fewer a call, cut weights into more calls and need less memory at once. So do siblings apart, whose results need
+//! not live as long as each other.
 
 use super::types::{BudgetError, Search, peak_bytes};
 use crate::bundle::{Assembled, Assembly};
@@ -95,6 +96,13 @@ fn slots_needed(candidate: &Candidate, search: &Search<'_>) -> u32 {
     }
 }
 
+/// Numbers of pages of one call, with siblings in one call, and where memory is asked for, also apart.
+fn ways(graph: &Graph, search: &Search<'_>) -> impl Iterator<Item = (u32, bool)> {
+    let memory_counts = search.options.budget_bytes.is_some() || search.options.objective.slack().is_some();
+    let joins: &[bool] = if memory_counts && !graph.siblings.is_empty() { &[true, false] } else { &[true] };
+    PAGES_PER_CALL.into_iter().flat_map(|pages| joins.iter().map(move |joins| (pages, *joins)))
+}
+
 /// Every page size with every number of pages a call, lowered and at its least memory.
 ///
 /// # Errors
@@ -112,9 +120,9 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
             break;
         }
         let page = PageGeometry { rows: count32(page_bytes / u64::from(PAGE_ROW_BYTES)) };
-        let mut last: Option<usize> = None;
-        for max_pages_per_call in PAGES_PER_CALL {
-            let options = LowerOptions { page, max_pages_per_call, ..search.lower.clone() };
+        let mut last = [None; 2];
+        for (max_pages_per_call, joins_siblings) in ways(graph, search) {
+            let options = LowerOptions { page, max_pages_per_call, joins_siblings, ..search.lower.clone() };
             let program = match lowered(graph, &options) {
                 Ok(program) => program,
                 Err(error @ StageError::Lower(LowerError::PanelTooLarge { .. })) => {
@@ -127,7 +135,7 @@ fn all(graph: &Graph, kernels: &KernelCache, search: &Search<'_>) -> Result<Vec<
                 break;
             }
             // A lower limit that cuts nothing more gives the same program.
-            if last.replace(program.steps.len()) == Some(program.steps.len()) {
+            if last[usize::from(joins_siblings)].replace(program.steps.len()) == Some(program.steps.len()) {
                 continue;
             }
             candidates.push(at_least_memory(program, kernels, search)?);

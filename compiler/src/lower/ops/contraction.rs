@@ -6,12 +6,13 @@ use super::pointwise::MAX_VIEWS;
 use super::strided::word;
 use crate::graph::NodeId;
 use crate::graph::constant::Dtype;
-use crate::graph::op::Op;
 use crate::graph::pointwise::{BinaryOp, Instruction, Operand, Pointwise};
 use crate::kernels::rounds::of_program;
 use crate::kernels::{Kernel, MAX_EPILOGUE_OPERANDS, Math};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::{LowerError, LowerOptions};
+use crate::lower::product::memory_order;
+use crate::lower::program::Weight;
 use crate::lower::view::View;
 use crate::narrow::index32;
 use crate::profile::Tiles;
@@ -172,22 +173,6 @@ pub struct Output {
     rest: Option<(Pointwise, Vec<View>)>,
 }
 
-/// The node's axis order in memory: that of its only reader when this is a transpose, so that the transpose costs nothing.
-fn memory_order(lowering: &Lowering<'_>, id: NodeId) -> Vec<usize> {
-    let graph = lowering.graph();
-    let users = graph.users(id);
-    match users.as_slice() {
-        [user] if graph.use_count(id) == 1 => {
-            if let Op::Transpose { permutation } = &graph.node(*user).op {
-                permutation.clone()
-            } else {
-                (0..graph.node(id).shape.len()).collect()
-            }
-        }
-        _ => (0..graph.node(id).shape.len()).collect(),
-    }
-}
-
 /// A dense tensor whose axes lie in memory in the given order, seen in the node's order.
 fn ordered(lowering: &mut Lowering<'_>, shape: &[usize], order: &[usize]) -> View {
     let physical: Vec<usize> = order.iter().map(|axis| shape[*axis]).collect();
@@ -208,7 +193,7 @@ fn loops_too_long(lowering: &Lowering<'_>, epilogue: Option<&Pointwise>) -> bool
 /// The output of a node with its epilogue linked.
 pub fn output_for(lowering: &mut Lowering<'_>, id: NodeId) -> Output {
     let node = lowering.graph().node(id);
-    let order = memory_order(lowering, id);
+    let order = memory_order(lowering.graph(), id);
     let view = ordered(lowering, &node.shape, &order);
     let mut output = Output::new(lowering, id, view);
     let inputs_are_f32 =
@@ -232,6 +217,11 @@ impl Output {
             output.split_epilogue();
         }
         output
+    }
+
+    /// One of no node: its place, what the kernel links, and the views of that, all of one shape.
+    pub const fn of(view: View, expression: Option<Pointwise>, epilogue_views: Vec<View>) -> Self {
+        Self { view, expression, epilogue_views, rest: None }
     }
 
     /// Takes the epilogue out of the kernel: it will run on its own.
@@ -288,16 +278,17 @@ impl Output {
 
     /// Runs what is left of the epilogue and makes the result the node's tensor.
     pub fn finish(self, lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
-        let view = match self.rest {
-            Some((expression, operands)) => {
-                let node = lowering.graph().node(id);
-                let views: Vec<View> = [self.view].into_iter().chain(operands).collect();
-                super::pointwise::apply(lowering, &expression, &views, &node.shape)?
-            }
-            None => self.view,
-        };
+        let view = self.finished(lowering)?;
         lowering.set_view(id, view);
         Ok(())
+    }
+
+    /// Runs what is left of the epilogue and gives the result.
+    pub fn finished(self, lowering: &mut Lowering<'_>) -> Result<View, LowerError> {
+        let Some((expression, operands)) = self.rest else { return Ok(self.view) };
+        let shape = self.view.shape.clone();
+        let views: Vec<View> = [self.view].into_iter().chain(operands).collect();
+        super::pointwise::apply(lowering, &expression, &views, &shape)
     }
 }
 
@@ -317,35 +308,63 @@ pub fn pages_of(page: PageGeometry, texels: &Range<u64>) -> u64 {
     if texels.is_empty() { 0 } else { (texels.end - 1) / size - texels.start / size + 1 }
 }
 
-/// Cuts the panels of group `group` of a weight into ranges that need few enough pages each, and appends the call that
-/// `make` gives for (panels, texels of the stream, first texel relative to the first page).
+/// Panels that lie one after the other in the stream.
+pub struct Panels {
+    /// Of the weight, for people.
+    name: String,
+    first_texel: u64,
+    /// Of one panel.
+    texels: u64,
+    count: usize,
+}
+
+impl Panels {
+    /// Those of a group of a weight.
+    pub fn of(weight: &Weight, group: usize) -> Self {
+        let (count, texels) = (weight.packing.panels(), weight.panel_texels());
+        let first_texel = weight.texels_of(&(group * count..group * count)).start;
+        Self { name: weight.name.clone(), first_texel, texels, count }
+    }
+
+    /// With those of a weight that follows in the stream, encoded alike and with as many terms.
+    pub fn and(mut self, next: &Weight) -> Self {
+        let end = self.first_texel + self.texels * self.count as u64;
+        debug_assert_eq!((end, self.texels), (next.texel_offset, next.panel_texels()), "they follow");
+        self.count += next.packing.panels();
+        self
+    }
+
+    /// Texels of the stream that some of them are.
+    fn texels_of(&self, panels: &Range<usize>) -> Range<u64> {
+        let [start, end] = [panels.start, panels.end].map(|panel| self.first_texel + panel as u64 * self.texels);
+        start..end
+    }
+}
+
+/// Cuts panels into ranges that need few enough pages each, and appends the call that `make` gives for (panels, texels of the
+/// stream, first texel relative to the first page).
 pub fn panel_calls(
     lowering: &mut Lowering<'_>,
-    weight: usize,
-    group: usize,
+    panels: &Panels,
     mut make: impl FnMut(Range<usize>, Range<u64>, u32) -> Call,
 ) -> Result<(), LowerError> {
     let (page, limit) = (lowering.options().page, lowering.options().max_pages_per_call);
-    let weight = lowering.weight_at(weight).clone();
-    let panels = weight.packing.panels();
-    let start = group * panels;
-    let texels = |range: &Range<usize>| weight.texels_of(&(start + range.start..start + range.end));
     let mut first = 0;
-    while first < panels {
-        let mut last = panels;
-        if pages_of(page, &texels(&(first..last))) > u64::from(limit) {
-            let fits = |end: usize| pages_of(page, &texels(&(first..end))) <= u64::from(limit);
-            last = first + (first + 1..=panels).take_while(|end| fits(*end)).count();
+    while first < panels.count {
+        let mut last = panels.count;
+        let fits = |end: usize| pages_of(page, &panels.texels_of(&(first..end))) <= u64::from(limit);
+        if !fits(last) {
+            last = first + (first + 1..=panels.count).take_while(|end| fits(*end)).count();
             // Whole tiles of four panels keep the kernels' column tiles full.
             if last > first + 4 {
                 last = first + (last - first) / 4 * 4;
             }
         }
         if last == first {
-            let pages = pages_of(page, &texels(&(first..first + 1)));
-            return Err(LowerError::PanelTooLarge { node: weight.name.clone(), pages, limit });
+            let pages = pages_of(page, &panels.texels_of(&(first..first + 1)));
+            return Err(LowerError::PanelTooLarge { node: panels.name.clone(), pages, limit });
         }
-        let range = texels(&(first..last));
+        let range = panels.texels_of(&(first..last));
         let base = (range.start % u64::from(page.texels())) as u32;
         let call = make(first..last, range, base);
         lowering.call(call);

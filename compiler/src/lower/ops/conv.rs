@@ -3,7 +3,9 @@
 //! A 1-D convolution is a 2-D one of height 1. 1×1 convolutions of stride 1 without padding are products with contiguous
 //! pixels. Weights are streamed; a runtime weight and three spatial axes are refused.
 
-use super::contraction::{Output, Parts, attach_epilogue, conv_kernel, output_for, panel_calls, product_kernel};
+use super::contraction::{
+    Output, Panels, Parts, attach_epilogue, conv_kernel, output_for, panel_calls, product_kernel,
+};
 use super::copy::dense;
 use super::strided::workgroups;
 use crate::cost::Cost;
@@ -235,7 +237,8 @@ impl Convolution<'_> {
             if together { vec![(0, g.groups)] } else { (0..g.groups).map(|group| (group, 1)).collect() };
         for (first_group, group_count) in groups {
             let limit_range = (group_count > 1).then(|| range.clone());
-            panel_calls(lowering, weight, first_group, |panels, texels, base| {
+            let group = Panels::of(lowering.weight_at(weight), first_group);
+            panel_calls(lowering, &group, |panels, texels, base| {
                 let n_count = (panels.end * PANEL).min(per_group) - panels.start * PANEL;
                 if g.is_pointwise() {
                     return self.pointwise_call(n_count, panels.start * PANEL, texels, base, page.texels());

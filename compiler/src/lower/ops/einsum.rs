@@ -5,20 +5,21 @@
 //! and n axes become batch axes with stride 0 in the other operand. What strides cannot say is copied into canonical order
 //! first. A constant second operand without batch axes is a streamed weight.
 
-use super::contraction::{Output, Parts, attach_epilogue, call_kernel, output_for, panel_calls, product_kernel};
+use super::contraction::{
+    Output, Panels, Parts, attach_epilogue, call_kernel, output_for, panel_calls, product_kernel,
+};
 use super::copy::dense;
 use super::strided::workgroups;
 use crate::cost::Cost;
 use crate::cost::OperatorClass;
-use crate::graph::NodeId;
 use crate::graph::op::Op;
+use crate::graph::{NodeId, Siblings};
 use crate::kernels::params::Params;
 use crate::kernels::{Kernel, MAX_EPILOGUE_OPERANDS, PANEL};
 use crate::lower::context::{Call, Lowering};
 use crate::lower::error::LowerError;
 use crate::lower::product::{Kinds, Product, product};
-use crate::lower::program::Packing;
-use crate::lower::view::{View, element_strides, merge_axes};
+use crate::lower::view::{View, merge_axes};
 use crate::profile::Tiles;
 
 /// Stride and size of a label in a view whose axes are `labels`; stride 0 when it does not occur.
@@ -31,7 +32,7 @@ fn strides_of(labels: &[u8], view: &View, requested: &[u8]) -> Vec<i64> {
 }
 
 /// The merged axes of a product: the last m, n and k, and everything else as batch.
-struct Merged {
+pub(super) struct Merged {
     m: (usize, Vec<i64>),
     n: (usize, Vec<i64>),
     k: (usize, Vec<i64>),
@@ -76,7 +77,7 @@ fn merge(kinds: &Kinds, size: impl Fn(u8) -> usize, tensors: &[(&[u8], &View)], 
 }
 
 /// Dense copy of an activation with its axes in the order of `kinds`; the labels that it lacks are left out.
-fn canonical(lowering: &mut Lowering<'_>, activation: &Activation, kinds: &[&[u8]]) -> Activation {
+pub(super) fn canonical(lowering: &mut Lowering<'_>, activation: &Activation, kinds: &[&[u8]]) -> Activation {
     let Activation { labels, view } = activation;
     let place = |label: &u8| labels.iter().position(|l| l == label);
     let labels: Vec<u8> = kinds.concat().into_iter().filter(|label| place(label).is_some()).collect();
@@ -102,96 +103,119 @@ pub fn lower(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> 
     let reason = "an axis occurs in one operand and not in the output";
     let no_kernel = || LowerError::NoKernel { node: graph.label(id), op: "Einsum", reason };
     let product = product(graph, id).ok_or_else(no_kernel)?;
-    let weighted_product = product.is_weighted(graph);
-    let Product { a, b, first, second, kinds, .. } = product;
-    if weighted_product {
-        return weighted(lowering, id, &kinds, (&a, first), (&b, second), output);
+    if product.is_weighted(graph) {
+        return weighted(lowering, id, &product, output);
     }
+    let Product { a, b, first, second, kinds, .. } = product;
     dynamic(lowering, id, &kinds, (&a, first), (&b, second), output)
 }
 
-fn weighted(
-    lowering: &mut Lowering<'_>,
-    id: NodeId,
-    kinds: &Kinds,
-    (a_labels, a): (&[u8], NodeId),
-    (b_labels, b): (&[u8], NodeId),
-    output: &[u8],
-) -> Result<(), LowerError> {
+fn weighted(lowering: &mut Lowering<'_>, id: NodeId, product: &Product, output: &[u8]) -> Result<(), LowerError> {
     let graph = lowering.graph();
-    let constant = graph.constant(b).expect("the caller checked").clone();
-    let size = |label: u8| {
-        let in_a = a_labels.iter().position(|l| *l == label).map(|i| graph.node(a).shape[i]);
-        in_a.unwrap_or_else(|| graph.node(b).shape[b_labels.iter().position(|l| *l == label).expect("in an operand")])
-    };
-    let strides = element_strides(&constant.shape);
-    let weight_axes = |labels: &[u8]| -> (Vec<usize>, Vec<usize>) {
-        let at = |l: &u8| b_labels.iter().position(|x| x == l).expect("a k or n label is in the weight");
-        (labels.iter().map(|l| size(*l)).collect(), labels.iter().map(|l| strides[at(l)]).collect())
-    };
-    let (k_shape, k_strides) = weight_axes(&kinds.k);
-    let (n_shape, n_strides) = weight_axes(&kinds.n);
-    let packing =
-        Packing { constant, group_stride: 0, k_shape, k_strides, n_shape, n_strides, groups: 1, panel_width: PANEL };
-
-    let activation = Activation { labels: a_labels.to_vec(), view: lowering.view(a) };
-    let Placed { first: view, mut out, merged, .. } = placed(lowering, id, kinds, (activation, None), output, size);
-    let weight = lowering.weight(b, packing);
-    let rows = merged.m.0;
+    let packing = product.packing(graph);
+    let activation = Activation { labels: product.a.clone(), view: lowering.view(product.first) };
+    let size = |label: u8| product.size(graph, label);
+    let Placed { first, mut out, merged, .. } = placed(lowering, id, &product.kinds, (activation, None), output, size);
+    let weight = lowering.weight(product.second, packing);
+    let panels = Panels::of(lowering.weight_at(weight), 0);
     let batches: usize = merged.batch_shape.iter().product();
-    let (sizes, x_batch) = batch3(&merged.batch_shape, &merged.batch_strides[0]);
-    let (_, out_batch) = batch3(&merged.batch_shape, &merged.batch_strides[2]);
-    let (k, n) = (merged.k.0, merged.n.0);
-    let options = lowering.options();
-    let kernel = product_kernel(options, rows, n, batches);
-    let parts = Parts::of(options, kernel, [rows, n, batches, k], out.epilogue_operands());
-    let apart = out.in_parts(lowering, parts.count) as i64;
-    let operand_words = operand_words(&out, &merged);
-    let inputs: Vec<_> = [view.tensor].into_iter().chain(out.epilogue_views.iter().map(|v| v.tensor)).collect();
-    let shift = lowering.options().page.texels().trailing_zeros();
+    // What is chosen for a product does not depend on whether it is computed with its siblings.
+    let chosen_for = match lowering.siblings(id) {
+        Some((_, siblings)) => Chosen::of(siblings),
+        None => Chosen { rows: merged.m.0, columns: merged.n.0, batches, operands: out.epilogue_operands() },
+    };
     let x_scale = lowering.x_scale(id);
-    let (x_offset, out_view) = (view.offset, out.view.clone());
-    panel_calls(lowering, weight, 0, |range, texels, base| {
-        let n_count = (range.end * PANEL).min(n) - range.start * PANEL;
-        let kernel = call_kernel(options, (kernel, parts), rows, n_count, batches);
-        let params = Params::new()
-            .set("m", rows)
-            .set("n_count", n_count)
-            .set("k", k)
-            .set("weight_base", base)
-            .set("n0", range.start * PANEL)
-            .set("page_shift", shift)
-            .set("batch_1", sizes[1])
-            .set("batch_2", sizes[2])
-            .set("x_offset", x_offset)
-            .set("x_stride_m", merged.m.1[0])
-            .set("x_stride_k", merged.k.1[0])
-            .set("out_offset", out_view.offset)
-            .set("out_stride_m", merged.m.1[2])
-            .set("out_stride_n", merged.n.1[2])
-            .set("x_batch_stride", x_batch.as_slice())
-            .set("x_scale", x_scale)
-            .set("out_batch_stride", [out_batch[0], out_batch[1], out_batch[2], apart].as_slice())
-            .set("parts", parts.count)
-            .set("part", parts.terms)
-            .set("operands", operand_words);
-        let tile = kernel.tile();
-        let flops = 2.0 * (batches * rows * k * n_count) as f64;
-        Call::of(kernel, out_view.tensor)
-            .params(params)
-            .reads(inputs.clone())
-            .link(out.expression.clone())
-            .over(workgroups([rows.div_ceil(tile.0), n_count.div_ceil(tile.1), batches * parts.count]))
-            .weights(texels)
-            .cost(Cost { class: OperatorClass::Reusable, flops, bytes: 4.0 * (batches * rows * (k + n_count)) as f64 })
-    })?;
+    StreamedProduct { x: &first, merged: &merged, panels: &panels, chosen_for, x_scale }.calls(lowering, &mut out)?;
     out.finish(lowering, id)
 }
 
+/// What kernels of a product are chosen for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chosen {
+    rows: usize,
+    columns: usize,
+    batches: usize,
+    /// Of the epilogue.
+    operands: usize,
+}
+
+impl Chosen {
+    /// The same for siblings, computed together or not.
+    pub const fn of(siblings: &Siblings) -> Self {
+        Self { rows: siblings.rows, columns: siblings.columns, batches: 1, operands: siblings.operands }
+    }
+}
+
+/// A product with panels of the stream.
+pub(super) struct StreamedProduct<'a> {
+    pub x: &'a View,
+    pub merged: &'a Merged,
+    pub panels: &'a Panels,
+    pub chosen_for: Chosen,
+    pub x_scale: f32,
+}
+
+impl StreamedProduct<'_> {
+    /// Appends its calls, which write `out` or the parts of its sums.
+    pub fn calls(self, lowering: &mut Lowering<'_>, out: &mut Output) -> Result<(), LowerError> {
+        let Self { x, merged, panels, chosen_for: chosen, x_scale } = self;
+        let (rows, n, k) = (merged.m.0, merged.n.0, merged.k.0);
+        let batches: usize = merged.batch_shape.iter().product();
+        let (sizes, x_batch) = batch3(&merged.batch_shape, &merged.batch_strides[0]);
+        let (_, out_batch) = batch3(&merged.batch_shape, &merged.batch_strides[2]);
+        let options = lowering.options();
+        let whole = product_kernel(options, chosen.rows, chosen.columns, chosen.batches);
+        let parts = Parts::of(options, whole, [chosen.rows, chosen.columns, chosen.batches, k], chosen.operands);
+        let apart = out.in_parts(lowering, parts.count) as i64;
+        let operand_words = operand_words(out, merged);
+        let inputs: Vec<_> = [x.tensor].into_iter().chain(out.epilogue_views.iter().map(|v| v.tensor)).collect();
+        let shift = options.page.texels().trailing_zeros();
+        let (x_offset, out_view) = (x.offset, out.view.clone());
+        panel_calls(lowering, panels, |range, texels, base| {
+            let n_count = (range.end * PANEL).min(n) - range.start * PANEL;
+            let kernel = call_kernel(options, (whole, parts), chosen.rows, n_count, chosen.batches);
+            let params = Params::new()
+                .set("m", rows)
+                .set("n_count", n_count)
+                .set("k", k)
+                .set("weight_base", base)
+                .set("n0", range.start * PANEL)
+                .set("page_shift", shift)
+                .set("batch_1", sizes[1])
+                .set("batch_2", sizes[2])
+                .set("x_offset", x_offset)
+                .set("x_stride_m", merged.m.1[0])
+                .set("x_stride_k", merged.k.1[0])
+                .set("out_offset", out_view.offset)
+                .set("out_stride_m", merged.m.1[2])
+                .set("out_stride_n", merged.n.1[2])
+                .set("x_batch_stride", x_batch.as_slice())
+                .set("x_scale", x_scale)
+                .set("out_batch_stride", [out_batch[0], out_batch[1], out_batch[2], apart].as_slice())
+                .set("parts", parts.count)
+                .set("part", parts.terms)
+                .set("operands", operand_words);
+            let tile = kernel.tile();
+            let flops = 2.0 * (batches * rows * k * n_count) as f64;
+            Call::of(kernel, out_view.tensor)
+                .params(params)
+                .reads(inputs.clone())
+                .link(out.expression.clone())
+                .over(workgroups([rows.div_ceil(tile.0), n_count.div_ceil(tile.1), batches * parts.count]))
+                .weights(texels)
+                .cost(Cost {
+                    class: OperatorClass::Reusable,
+                    flops,
+                    bytes: 4.0 * (batches * rows * (k + n_count)) as f64,
+                })
+        })
+    }
+}
+
 /// An activation that a product reads, and the labels of its axes.
-struct Activation {
-    labels: Vec<u8>,
-    view: View,
+pub(super) struct Activation {
+    pub labels: Vec<u8>,
+    pub view: View,
 }
 
 /// Where a product reads its activations and writes its result.
@@ -232,7 +256,7 @@ fn placed(
 }
 
 /// The merged axes of activations, output and epilogue, where kernels can say them.
-fn merged_where_it_fits(
+pub(super) fn merged_where_it_fits(
     kinds: &Kinds,
     size: impl Fn(u8) -> usize,
     (first, second): &(Activation, Option<Activation>),

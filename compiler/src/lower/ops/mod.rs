@@ -20,6 +20,7 @@ mod pool;
 mod reduce;
 mod resize;
 mod scatter;
+mod siblings;
 mod softmax;
 mod stream;
 pub mod strided;
@@ -38,6 +39,9 @@ pub use copy::lower_outputs;
 pub fn lower_node(lowering: &mut Lowering<'_>, id: NodeId) -> Result<(), LowerError> {
     if lowering.host().is_only_host(id) && lowering.graph().state_of(id).is_none() {
         return Ok(());
+    }
+    if let Some((position, siblings)) = lowering.siblings(id).filter(|_| lowering.options().joins_siblings) {
+        return if lowering.has_view(id) { Ok(()) } else { siblings::lower(lowering, position, siblings) };
     }
     stream::operands(lowering, id);
     lowering.enter(Site::Node(id));

@@ -7,7 +7,8 @@
 //! gathered rows and results are whole tensors of the size of their ports, and results are still there after the last call;
 //! that states lie apart, and are
 //! changed as they may be; that
-//! weights lie apart in the order of the stream, and calls read inside one of them, encoded as they take it. All violations are returned.
+//! weights lie apart in the order of the stream, and calls read inside one of them, or of some that follow each other with panels of
+//! one size, encoded as they take it. All violations are returned.
 //!
 //! It shares no code with `memory.rs` and takes nothing from lifetimes: it knows only the order of the calls. It deliberately
 //! does not check which elements of its tensors a kernel reaches (parameters are words to it, and a tensor counts as written
@@ -195,20 +196,34 @@ impl<'a> Check<'a> {
         }
         for (index, step, _) in self.steps() {
             let Some(texels) = step.weight_texels.clone() else { continue };
-            if !texels.is_empty() && self.encoding_inside_one_weight(&texels) != step.encoding {
+            if !texels.is_empty() && self.encoding_of(&texels) != step.encoding {
                 let node = self.name(step);
                 self.found.push(Violation::WeightRange { step: index as u32, node, texels });
             }
         }
     }
 
-    /// The encoding of the weight that holds all of these texels.
-    fn encoding_inside_one_weight(&self, texels: &Range<u64>) -> Option<Encoding> {
+    /// The encoding of the weight that holds all of these texels, or of those that do so together: without a gap, encoded alike, in
+    /// panels of as many rows and columns.
+    fn encoding_of(&self, texels: &Range<u64>) -> Option<Encoding> {
         let weights = &self.program.weights;
         let behind = weights.partition_point(|weight| weight.texel_offset <= texels.start);
-        let weight = behind.checked_sub(1).map(|index| &weights[index]);
-        let whole = |weight: &&Weight| texels.end <= weight.texel_offset.saturating_add(weight.texels);
-        weight.filter(whole).map(|weight| weight.encoding)
+        let (first, others) = weights.get(behind.checked_sub(1)?..)?.split_first()?;
+        let form = |weight: &Weight| {
+            let packing = &weight.packing;
+            (weight.encoding, packing.groups, packing.panel_width, packing.k())
+        };
+        let mut end = first.texel_offset.saturating_add(first.texels);
+        for next in others {
+            if end >= texels.end {
+                break;
+            }
+            if next.texel_offset != end || form(next) != form(first) || first.packing.groups != 1 {
+                return None;
+            }
+            end = end.saturating_add(next.texels);
+        }
+        (texels.end <= end).then_some(first.encoding)
     }
 
     /// What is where, call by call.
