@@ -200,6 +200,7 @@ fn searching() -> String {
         Malformed { stage: "import", violations: vec![graph::verify::Violation::Cycle { node: node() }] };
         Precision(PrecisionError::OtherWeights);
         Budget(BudgetError::TooSmall { budget_bytes: 1_000_000, smallest_bytes: 2_000_000 });
+        Siblings;
     });
     stages + &budgets + &precision + &solving
 }

@@ -352,7 +352,8 @@ impl Convolution<'_> {
         let placed = lowering.weight_at(weight).clone();
         let (page, limit) = (lowering.options().page, lowering.options().max_pages_per_call);
         if matches!(placed.encoding, Encoding::Block(_)) {
-            return panel_calls(lowering, weight, 0, |panels, texels, base| {
+            let filters = Panels::of(&placed, 0);
+            return panel_calls(lowering, &filters, |panels, texels, base| {
                 let channels = panels.start * PANEL..(panels.end * PANEL).min(g.outputs);
                 self.depthwise_call(channels, texels, base, page.texels())
             });
