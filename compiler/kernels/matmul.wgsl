@@ -12,6 +12,4 @@ fn row_at(z: u32, m: u32) -> Row {
 
 fn next_term(term: Term) -> Term { return term + params.x_stride_k; }
 
-fn x_at(row: Row, term: Term, inside: bool) -> f32 {
-    return select(0.0, x[row + select(0u, term, inside)], inside);
-}
+fn x_at(row: Row, term: Term, inside: bool) -> f32 { return select(0.0, x[row + select(0u, term, inside)], inside); }

@@ -1,6 +1,6 @@
 // filter.wgsl -- the taps of a filter of one channel, four at a time.
 //
-// Floats are a row of quads a filter (weight_quad.wgsl). Blocks are panels as products have them, with filters as columns and taps
+// Floats are a row of quads a filter (pages.wgsl). Blocks are panels as products have them, with filters as columns and taps
 // as k: a word of a texel has taps 4 t to 4 t + 3 of a filter, or some of 8.
 
 // Taps 4 * quad to 4 * quad + 3 of filter `filter_index` of the call; what is past `taps` has no meaning.
