@@ -6,9 +6,7 @@ let z=unpack2x16float(raw.z);
 let w=unpack2x16float(raw.w);
 return select(vec4<f32>(x.x,y.x,z.x,w.x),vec4<f32>(x.y,y.y,z.y,w.y),step==1u);
 }
-struct Scale{
-none:u32,
-}
+alias Scale=u32;
 fn head_texels(k:u32)-> u32{
 return 0u;
 }
@@ -21,20 +19,16 @@ return Scale();
 fn scaled(codes:vec4<f32>,scale:Scale)-> vec4<f32> {
 return codes;
 }
-struct Row{
-start:u32,
-}
-struct Term{
-offset:u32,
-}
+alias Row=u32;
+alias Term=u32;
 fn row_at(z:u32,m:u32)-> Row{
-return Row(params.x_offset+dot(batch_of(z),params.x_batch_stride.xyz)+m*params.x_stride_m);
+return params.x_offset+dot(batch_of(z),params.x_batch_stride.xyz)+m*params.x_stride_m;
 }
 fn next_term(term:Term)-> Term{
-return Term(term.offset+params.x_stride_k);
+return term+params.x_stride_k;
 }
 fn x_at(row:Row,term:Term,inside:bool)-> f32{
-return select(0.0,x[row.start+select(0u,term.offset,inside)],inside);
+return select(0.0,x[row+select(0u,term,inside)],inside);
 }
 const ROWS:u32=4u;
 const PANELS:u32=1u;
@@ -46,16 +40,13 @@ fn main(@builtin(workgroup_id)group:vec3<u32>,@builtin(local_invocation_id)local
 let z=group.z;
 let m=group.x*TILE_M+(local.x >> 3u)*(8u*ROWS)+(local.x&7u);
 let panel=(group.y*4u+local.y)*PANELS;
-let active_invocation=m < rows_of_product()&&panel*PANEL < params.n_count;
+let active_invocation=m < params.m&&panel*PANEL < params.n_count;
 let pages=page_size();
-let row0=row_at(z,min(m,rows_of_product()-1u));
-let row1=row_at(z,min(m+8u,rows_of_product()-1u));
-let row2=row_at(z,min(m+16u,rows_of_product()-1u));
-let row3=row_at(z,min(m+24u,rows_of_product()-1u));
-let terms=terms_of_sum();
-let rows=(terms+DEPTH-1u)/DEPTH;
-let panel_texels=head_texels(terms)+rows*PANEL_QUADS;
-let away0=select(0u,0u*panel_texels,(panel)*PANEL < params.n_count);
+let row0=row_at(z,min(m,params.m-1u));
+let row1=row_at(z,min(m+8u,params.m-1u));
+let row2=row_at(z,min(m+16u,params.m-1u));
+let row3=row_at(z,min(m+24u,params.m-1u));
+let away0=select(0u,0u*panel_texels(),(panel)*PANEL < params.n_count);
 var acc0_0=vec4<f32>();
 var acc0_1=vec4<f32>();
 var acc0_2=vec4<f32>();
@@ -88,9 +79,9 @@ var acc3_4=vec4<f32>();
 var acc3_5=vec4<f32>();
 var acc3_6=vec4<f32>();
 var acc3_7=vec4<f32>();
-let head=weights_of(z)+panel*panel_texels;
-var texel=head+head_texels(terms);
-let texel_end=texel+select(0u,rows*PANEL_QUADS,active_invocation);
+let head=weights_of(z)+panel*panel_texels();
+var texel=head+head_texels(params.k);
+let texel_end=texel+select(0u,panel_rows()*PANEL_QUADS,active_invocation);
 var k=0u;
 var term=Term();
 var scale0=Scale();
@@ -122,7 +113,7 @@ let raw5=textureLoad(weights,vec2<u32>(at0.x+5u,at0.y),at0.z,0);
 let raw6=textureLoad(weights,vec2<u32>(at0.x+6u,at0.y),at0.z,0);
 let raw7=textureLoad(weights,vec2<u32>(at0.x+7u,at0.y),at0.z,0);
 for(var step=0u;step < DEPTH;step+=1u){
-let inside=DEPTH==1u||k+step < terms;
+let inside=DEPTH==1u||k+step < params.k;
 let xs0=x_at(row0,term,inside);
 let xs1=x_at(row1,term,inside);
 let xs2=x_at(row2,term,inside);
@@ -234,8 +225,6 @@ out_batch_stride:vec4<u32>,
 operands:array<vec4<u32>,4>,
 slots:array<vec4<u32>,16>,
 }
-const PANEL:u32=32u;
-const PANEL_QUADS:u32=PANEL/4u;
 fn weights_of(z:u32)-> u32{
 return params.weight_base;
 }
@@ -244,12 +233,6 @@ return params.weight_base;
 @group(0)@binding(3)var<storage,read_write> x:array<f32>;
 fn batch_of(z:u32)-> vec3<u32> {
 return vec3<u32>(z/(params.batch_1*params.batch_2),(z/params.batch_2)%params.batch_1,z%params.batch_2);
-}
-fn rows_of_product()-> u32{
-return params.m;
-}
-fn terms_of_sum()-> u32{
-return params.k;
 }
 fn out_base_of(z:u32,part:u32)-> u32{
 return params.out_offset+dot(batch_of(z),params.out_batch_stride.xyz)+part*params.out_batch_stride.w;
@@ -273,6 +256,21 @@ return vec3<u32>(in_page&(PAGE_WIDTH-1u),in_page/PAGE_WIDTH,params.slots[page >>
 fn weight_texel(texel:u32)-> vec4<u32> {
 let place=place_of(texel,page_size());
 return textureLoad(weights,place.xy,place.z,0);
+}
+fn weight_quad(base:u32,row:u32,width:u32,quad:u32)-> vec4<f32> {
+return decoded(weight_texel(base+row/DEPTH*width+quad),row%DEPTH);
+}
+const PANEL:u32=32u;
+const PANEL_QUADS:u32=PANEL/4u;
+fn panel_rows()-> u32{
+return(params.k+DEPTH-1u)/DEPTH;
+}
+fn panel_texels()-> u32{
+return head_texels(params.k)+panel_rows()*PANEL_QUADS;
+}
+fn panel_texel(first:u32,row:u32)-> vec4<u32> {
+let texel=weight_texel(first+min(row,panel_rows()-1u)*PANEL_QUADS);
+return select(vec4<u32>(),texel,row < panel_rows());
 }
 fn epilogue(value:f32,batch:u32,m:u32,n:u32)-> f32{
 return value;
