@@ -1,10 +1,10 @@
 //! Emit: a kernel body and an element-wise program → one linked WGSL module.
 //!
-//! The text is the decoding of weights, body, shared files, the functions that are called (`called`) and generated expression, in
-//! this order, without comments and indentation. What is marked in a kernel is unrolled (`unroll`); messages name the line that
-//! the kernel's source has. naga parses and validates every module with what plain WebGPU has, and what the runtime needs to know is reflected from naga's
-//! module and compared with the kernel table. The text depends on the kernel, the encoding and the expression alone.
-//! It deliberately knows no shapes: these are parameters.
+//! The text is the decoding of weights, body, shared files, the functions that are called (`called`) and generated expression,
+//! in this order, without comments and indentation. What is marked in a kernel is unrolled (`unroll`); messages name the line
+//! that the kernel's source has. naga parses and validates every module with what plain WebGPU has, and what the runtime needs
+//! to know is reflected from naga's module and compared with the kernel table. The text depends on the kernel, the encoding and
+//! the expression alone. It deliberately knows no shapes: these are parameters.
 
 mod block;
 mod cache;
