@@ -1,6 +1,6 @@
 //! A small linked bundle with runnable kernels, for tests.
 //!
-//! `first` is [`small_plan`](super::small_plan) with page 0 kept; `second` is [`small_plan`](super::small_plan) with the last two
+//! `first` is [`small_plan`] with page 0 kept; `second` is [`small_plan`] with the last two
 //! pages of `first` and two more, and keeps nothing. `first` loads for both.
 
 use super::{constants, declare, drop_page, finished, load, small_plan};
@@ -12,7 +12,7 @@ use std::io::Cursor;
 /// Pages of the bundle.
 pub const LINKED_PAGES: u32 = 6;
 
-/// As [`small_plan`](super::small_plan), but page 0 stays resident between runs.
+/// As [`small_plan`], but page 0 stays resident between runs.
 pub fn kept_plan() -> Plan {
     let mut plan = small_plan();
     // Page 3 takes the slot of page 1 instead of that of page 0.
